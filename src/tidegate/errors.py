@@ -1,0 +1,89 @@
+"""Every error that Tidegate raises on purpose. Knows nothing of where they are raised.
+
+    TidegateError                    exit code
+    ├── InputError (ValueError)          2     what the caller passed cannot be used
+    │   ├── ShapeError                   2     an array of the wrong shape, type or length
+    │   ├── OptionError                  2     an unknown name; the nearest known one is suggested
+    │   └── DataError                    2     the content of a data file; row or byte named
+    ├── ModelFileError                   1     a model file that is truncated, altered or of another kind
+    ├── RunFolderError                   2     an output folder that cannot be used as asked
+    ├── DownloadError                    1     a data set that could not be fetched
+    ├── TrainingError                    1     training that cannot go on, such as a loss that is not finite
+    └── MissingPackageError (ImportError) 1    an optional package that is not installed
+
+A message says what came, what was wanted and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TidegateError(Exception):
+    """Stand at the root of every error that Tidegate raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(TidegateError, ValueError):
+    """Refuse an argument or data that cannot be used."""
+
+    exit_code = 2
+
+
+class ShapeError(InputError):
+    """Refuse an array whose shape, type or length does not fit."""
+
+
+class OptionError(InputError):
+    """Refuse a name that is not known."""
+
+    @classmethod
+    def unknown(cls, what: str, name: str, known: Iterable[str]) -> OptionError:
+        """Build the message for an unknown name: the nearest known one first, then all of them.
+
+        >>> print(OptionError.unknown("cell", "lstn", ["rnn", "lstm", "gru"]))
+        unknown cell 'lstn'. Did you mean 'lstm'? Known: gru, lstm, rnn.
+        """
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return cls(f"unknown {what} {name!r}.{hint} Known: {', '.join(names)}.")
+
+
+class DataError(InputError):
+    """Refuse the content of a data file or a row of data."""
+
+
+class ModelFileError(TidegateError):
+    """Refuse a model file that is truncated, altered or of another kind."""
+
+
+class RunFolderError(TidegateError):
+    """Refuse an output folder that cannot be used as asked."""
+
+    exit_code = 2
+
+
+class DownloadError(TidegateError):
+    """Report a data set that could not be fetched."""
+
+
+class TrainingError(TidegateError):
+    """Report training that cannot go on."""
+
+
+class MissingPackageError(TidegateError, ImportError):
+    """Report an optional package that is needed and not installed."""
+
+    @classmethod
+    def of(cls, package: str, extra: str, purpose: str) -> MissingPackageError:
+        """Build the message that names the extra which brings the package.
+
+        >>> print(MissingPackageError.of("torch", "train", "training"))
+        training needs the package 'torch', which is not installed. Run: pip install 'tidegate[train]'
+        """
+        return cls(
+            f"{purpose} needs the package {package!r}, which is not installed. Run: pip install 'tidegate[{extra}]'"
+        )
