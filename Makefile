@@ -10,7 +10,6 @@ JOBS   ?= auto
 CORE   := CMakeLists.txt $(wildcard core/*)
 TORCH  := requirements/torch-cpu.txt
 
-export PYTHONDONTWRITEBYTECODE =
 export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
