@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from tidegate.cli import compare, data, demo, doctor, evaluate, predict, train
+from tidegate.cli.options import help_text
 from tidegate.errors import TidegateError
 
 app = typer.Typer(
@@ -18,37 +19,34 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(train.train)
-app.command()(evaluate.evaluate)
-app.command()(predict.predict)
-app.command()(compare.compare)
-app.add_typer(data.app, name="data")
-app.command()(doctor.doctor)
-app.command()(demo.demo)
+for command in (train.train, evaluate.evaluate, predict.predict, compare.compare, doctor.doctor, demo.demo):
+    app.command(help=help_text(command))(command)
+app.add_typer(data.app, name="data", help=help_text(data.data))
 
 
 def show_version(wanted: bool) -> None:
     """Print the version and leave."""
     if wanted:
-        from importlib.metadata import version
+        import tidegate
 
-        print(f"tidegate {version('tidegate')}")
+        print(f"tidegate {tidegate.__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: bool = typer.Option(
         False, "--version", callback=show_version, is_eager=True, help="Print the version and leave."
     ),
 ) -> None:
-    r"""Train, explain and ship recurrent sequence models on the CPU you already have.
+    """Train, explain and ship recurrent sequence models on the CPU you already have.
 
-    \b
     Examples:
       tidegate train imdb --preset tutorial-bilstm
       tidegate predict runs/imdb-tutorial-bilstm "Not a bad film at all."
     """
+
+
+app.callback(help=help_text(root))(root)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,9 +5,10 @@ from tidegate.cli.output import emit_json, emit_tree
 
 
 def doctor(json: Json = False) -> None:
-    r"""Show versions, instruction set, threads, torch build and data folders.
+    """Show what runs here, and with what.
 
-    \b
+    Versions, instruction set, threads, torch build and data folders.
+
     Examples:
       tidegate doctor
       tidegate doctor --json

@@ -1,6 +1,8 @@
 """Options that several commands share, and how `--set key=value` is read."""
 
 import tomllib
+from collections.abc import Callable
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,10 @@ Data = Annotated[
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")]
 Text = Annotated[str | None, typer.Option("--text", metavar="COL", help="The column of the texts, in a file.")]
 Label = Annotated[str | None, typer.Option("--label", metavar="COL", help="The column of the labels, in a file.")]
+Split = Annotated[
+    float | None,
+    typer.Option("--split", metavar="SHARE", help="Hold out this share of every class as test part, where the data has none."),
+]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Passes over the training data, at most.")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The seed of every random choice.")]
 Settings = Annotated[
@@ -23,6 +29,21 @@ Settings = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that DIR already holds.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
+
+
+def help_text(command: Callable[..., None]) -> str:
+    """Make the help of a command from its docstring; the lines of its examples stay as they are.
+
+    >>> def greet() -> None:
+    ...     '''Say hello.
+    ...
+    ...     Example:
+    ...       tidegate greet
+    ...     '''
+    >>> help_text(greet)
+    'Say hello.\\n\\n\\x08\\nExample:\\n  tidegate greet'
+    """
+    return cleandoc(command.__doc__ or "").replace("\n\nExample", "\n\n\b\nExample")
 
 
 def collect_params(settings: list[str] | None, **flags: Value) -> dict[str, Value]:
