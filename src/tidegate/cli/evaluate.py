@@ -33,6 +33,11 @@ def evaluate(
         emit_json({"model": str(model), "data": dataset.name, "part": part, **asdict(found)})
         return
     say(f"{model} on {found.examples:,} examples of {dataset.name} ({part})")
-    emit_tree({"accuracy": f"{found.accuracy:.2%}", "loss": found.loss, "examples": found.examples})
+    emit_tree({"accuracy": f"{found.accuracy:.2%}", "loss": f"{found.loss:.4f} nats", "examples": found.examples})
     print()
-    emit_table([{"class": name, **asdict(score)} for name, score in found.classes.items()])
+    emit_table(
+        [
+            {"class": name, **{key: f"{value:.4f}" for key, value in asdict(score).items()}, "examples": score.examples}
+            for name, score in found.classes.items()
+        ]
+    )

@@ -22,7 +22,7 @@ def emit_json(result: object) -> None:
 
 
 def emit_table(rows: Sequence[Mapping[str, object]]) -> None:
-    """Print rows under the keys of the first one; numbers stand to the right.
+    """Print rows under the keys of the first one; a column of figures stands to the right.
 
     >>> emit_table([{"preset": "lstm", "epochs": 5}, {"preset": "rnn", "epochs": 12}])
     preset  epochs
@@ -34,7 +34,7 @@ def emit_table(rows: Sequence[Mapping[str, object]]) -> None:
     header = list(rows[0])
     cells = [header, *([show(row[key]) for key in header] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
-    right = [isinstance(rows[0][key], int | float) for key in header]
+    right = [all(line[column][:1] in "-0123456789" for line in cells[1:]) for column in range(len(header))]
     for line in cells:
         padded = (
             text.rjust(width) if to_right else text.ljust(width)

@@ -85,6 +85,8 @@ def train(
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
     if resume:
         training = runs.resume(resume)
+        if training.folder.finished:
+            say(f"The run in {resume} has ended already; its model is measured once more.")
     elif recipe:
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:

@@ -107,7 +107,7 @@ def _pen(number: int, part: str) -> dict[str, Any]:
 
 _PANELS = (
     _Panel("Accuracy", "accuracy, % of examples", 100.0, ("valid_accuracy",)),
-    _Panel("Loss", "cross-entropy, nats per example", 1.0, ("valid_loss", "train_loss")),
+    _Panel("Loss", "cross-entropy, nats", 1.0, ("valid_loss", "train_loss")),
 )
 
 

@@ -104,6 +104,6 @@ def compare(
     if taken and not overwrite:
         raise RunFolderError(f"{folder} already holds a run of {taken[0]}. Overwrite it, or name another folder.")
     dataset = source.load()
-    for setting in wanted.values():
-        build_task(dataset, setting)
+    for name, wishes in wanted.items():
+        build_task(dataset, wishes, preset=name)
     return Comparison(source, dataset, wanted, folder, overwrite)

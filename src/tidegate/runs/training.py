@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from tidegate import data, tasks
 from tidegate.checkpoint import atomic_write
-from tidegate.errors import RunFolderError
+from tidegate.errors import InputError, RunFolderError, TidegateError
 from tidegate.inspect.report import run_report
 from tidegate.ragged import Ragged
 from tidegate.runs.evaluation import evaluate
@@ -125,7 +126,7 @@ class Training:
             run=str(self.folder.path),
             model=str(self.folder.model),
             params=params,
-            parameters=self.model.network_.parameter_count,
+            parameters=sum(array.size for array in self.model.weights_.values()),
             epochs=len(history),
             train_seconds=seconds,
             tokens_per_second=tokens / seconds,
@@ -165,22 +166,34 @@ def start(
     """
     wanted = {**(presets.get(preset) if preset else {}), **(params or {})}
     dataset = dataset or source.load()
-    model = build_task(dataset, wanted)
+    model = build_task(dataset, wanted, preset=preset)
     folder = RunFolder(
         out or default_folder(dataset.name, preset or str(model.get_params()["cell"])), data=source.describe(dataset)
     )
     if not (overwrite and folder.path.is_dir()):
         folder = RunFolder.create(folder.path, data=source.describe(dataset))
-    steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+    try:
+        steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+    except TidegateError:
+        with suppress(OSError):
+            folder.path.rmdir()  # which it does only where nothing is in it
+        raise
     for stale in (folder.model, folder.report):  # only now is it certain that a new run takes the place of the old one
         stale.unlink(missing_ok=True)
     return Training(dataset, folder, model, steps)
 
 
-def build_task(dataset: Dataset, params: Params) -> Task:
-    """Build the task that fits a data set; raises OptionError for a parameter that it does not have."""
-    kind = tasks.TextClassifier if dataset.kind == "text" else tasks.SequenceClassifier
-    return kind().set_params(**params)
+def build_task(dataset: Dataset, params: Params, *, preset: str | None = None) -> Task:
+    """Build the task that fits a data set.
+
+    Raises OptionError for a parameter that it does not have, InputError for a preset, which are all for texts, on a data
+    set of sequences.
+    """
+    if dataset.kind == "text":
+        return tasks.TextClassifier().set_params(**params)
+    if preset:
+        raise InputError(f"the preset {preset!r} is for texts, but {dataset.name} holds sequences. Set the parameters.")
+    return tasks.SequenceClassifier().set_params(**params)
 
 
 def resume(path: str | Path) -> Training:
