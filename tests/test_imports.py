@@ -156,7 +156,9 @@ def imports_of(own: list[str], source: str) -> Iterator[Import]:
 def _walk(own: list[str], node: ast.AST, *, inside_function: bool, for_types: bool) -> Iterator[Import]:
     inside_function |= isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
     for child in ast.iter_child_nodes(node):
-        types = for_types or (isinstance(node, ast.If) and child in node.body and "TYPE_CHECKING" in ast.dump(node.test))
+        types = for_types or (
+            isinstance(node, ast.If) and child in node.body and "TYPE_CHECKING" in ast.dump(node.test)
+        )
         if isinstance(child, ast.Import):
             for alias in child.names:
                 yield Import(alias.name, child.lineno, inside_function, types)
@@ -173,4 +175,3 @@ def _absolute(own: list[str], node: ast.ImportFrom) -> str:
         return node.module or ""
     package = ["tidegate", *own][: -node.level]
     return ".".join([*package, *((node.module or "").split(".") if node.module else [])])
-
