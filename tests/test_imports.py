@@ -136,7 +136,7 @@ def judge_neighbour(own: list[str], rest: list[str]) -> str | None:
     """Inside a package anything goes, but that one task does not lean on another."""
     if own[0] != "tasks" or own[-1] == FRONT_DOOR or len(rest) == 1:
         return None
-    shared = rest[1].startswith("_") or rest[1] == "presets"
+    shared = rest[1].startswith("_") or rest[1] in ("presets", "run")
     return None if shared else "tasks do not import each other"
 
 
