@@ -36,7 +36,7 @@ except tg.errors.MissingPackageError as error:
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter with nothing but the base package and what that asks for. The wheel comes from the build at hand."""
+    """An interpreter with nothing but the base package and what it asks for; the wheel comes from the build at hand."""
     folder = tmp_path_factory.mktemp("base")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     run(*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", folder, ROOT)
