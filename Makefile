@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+GET    := $(PIP) install --no-compile
 JOBS   ?= auto
 
 CORE   := CMakeLists.txt $(wildcard core/*)
@@ -17,7 +18,7 @@ export PIP_NO_INPUT = 1
 .PHONY: demo test check fix bench docs wheel clean help
 
 demo: $(VENV)/.installed  ## train a BiLSTM on real data, next to two baselines (a few minutes the first time)
-	$(BIN)/python examples/demo.py
+	$(BIN)/python -m tidegate demo
 
 test: $(VENV)/.tested  ## run every test
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
@@ -59,25 +60,25 @@ $(VENV)/.python: pyproject.toml $(TORCH)
 	  || { echo "Tidegate needs Python 3.11 or newer; $(PYTHON) is older. Run: make PYTHON=python3.11" >&2; exit 1; }
 	@echo "Installing torch and the build tools into $(VENV) (once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install 'pip>=25.1'
-	@$(PIP) install --retries 0 -r $(TORCH)
-	@$(PIP) install --group build
+	@$(GET) 'pip>=25.1'
+	@$(GET) --retries 0 -r $(TORCH)
+	@$(GET) --group build
 	@touch $@
 
 # Our package: Python files are read where they stand, the core is compiled again when it changed.
 $(VENV)/.installed: $(VENV)/.python $(CORE)
 	@echo "Building Tidegate ..."
-	@$(PIP) install --no-build-isolation --editable '.[train,plot,data]'
+	@$(GET) --no-build-isolation --editable '.[train,plot,data]'
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	@$(PIP) install --group test --group lint
+	@$(GET) --group test --group lint
 	@touch $@
 
 $(VENV)/.benched: $(VENV)/.installed
-	@$(PIP) install --group bench
+	@$(GET) --group bench
 	@touch $@
 
 $(VENV)/.documented: $(VENV)/.installed
-	@$(PIP) install --group docs
+	@$(GET) --group docs
 	@touch $@
