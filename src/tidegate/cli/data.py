@@ -64,6 +64,7 @@ def path(name: Name) -> None:
     print(found)
 
 
-for name, command in {"list": list_, "get": get, "path": path}.items():
-    app.command(name, help=help_text(command))(command)
+app.command("list", help=help_text(list_))(list_)
+app.command(help=help_text(get))(get)
+app.command(help=help_text(path))(path)
 app.callback()(data)

@@ -30,8 +30,10 @@ def demo(out: Out = None) -> None:
     result = carry_out(training)
     rows = [{"model": "BiLSTM", "test accuracy": result.headline()["test accuracy"], "seconds": result.train_seconds}]
     say("Training two baselines on the same examples.")
-    for baseline in runs.baselines(dataset):
-        rows.append({"model": baseline.name, "test accuracy": f"{baseline.accuracy:.2%}", "seconds": baseline.seconds})
+    rows += [
+        {"model": found.name, "test accuracy": f"{found.accuracy:.2%}", "seconds": found.seconds}
+        for found in runs.baselines(dataset)
+    ]
     emit_table(rows)
     questions, pictures = runs.demo_questions(dataset)
     for picture, label, row in zip(

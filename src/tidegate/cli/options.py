@@ -12,27 +12,25 @@ from tidegate.errors import InputError
 
 Value = bool | int | float | str | tuple[bool | int | float | str, ...] | None
 
-Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="A data set by name, a CSV, TSV, JSONL or Parquet file, or a folder per class.")
-]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A data set by name, a file, or a folder per class.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")]
 Text = Annotated[str | None, typer.Option("--text", metavar="COL", help="The column of the texts, in a file.")]
 Label = Annotated[str | None, typer.Option("--label", metavar="COL", help="The column of the labels, in a file.")]
 Split = Annotated[
     float | None,
-    typer.Option("--split", metavar="SHARE", help="Hold out this share of every class as test part, where the data has none."),
+    typer.Option("--split", metavar="SHARE", help="Hold out this share of each class to test on."),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Passes over the training data, at most.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Passes over the data, at most.")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The seed of every random choice.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other parameter; can be given several times.")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other parameter; repeatable.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that DIR already holds.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
 
 
 def help_text(command: Callable[..., None]) -> str:
-    """Make the help of a command from its docstring; the lines of its examples stay as they are.
+    r"""Make the help of a command from its docstring; the lines of its examples stay as they are.
 
     >>> def greet() -> None:
     ...     '''Say hello.
@@ -41,7 +39,7 @@ def help_text(command: Callable[..., None]) -> str:
     ...       tidegate greet
     ...     '''
     >>> help_text(greet)
-    'Say hello.\\n\\n\\x08\\nExample:\\n  tidegate greet'
+    'Say hello.\n\n\x08\nExample:\n  tidegate greet'
     """
     return cleandoc(command.__doc__ or "").replace("\n\nExample", "\n\n\b\nExample")
 

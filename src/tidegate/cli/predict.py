@@ -1,6 +1,7 @@
 """`tidegate predict`: what a model says about texts or sequences, one line for each."""
 
 import json as jsonlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -26,8 +27,8 @@ Texts = Annotated[
 def predict(model: ModelPath, texts: Texts = None, json: Json = False) -> None:
     """Classify texts or sequences.
 
-    Each gets a line: the label, its probability, and the text. A model of sequences takes each as JSON, a list of steps, every step a list of numbers. Lines from a pipe are answered
-    as they come.
+    Each gets a line: the label, its probability, and the text. A model of sequences takes each as JSON, a list of
+    steps, every step a list of numbers. Lines from a pipe are answered as they come.
 
     Examples:
       tidegate predict runs/imdb-tutorial-bilstm "Not a bad film at all."
@@ -50,7 +51,8 @@ def _probabilities(classifier: "Task", batch: list[str]) -> "npt.NDArray[np.floa
 
 def _sequence(line: str) -> list[list[float]]:
     try:
-        return jsonlib.loads(line)
+        steps: list[list[float]] = jsonlib.loads(line)
+        return steps
     except ValueError:
         raise DataError(f"{_short(line)!r} is not a sequence. Write JSON such as [[0.1, 0.2], [0.3, 0.4]].") from None
 
@@ -74,7 +76,7 @@ def _stdin_batches() -> Iterator[list[str]]:
     if sys.stdin.isatty():
         raise InputError("there is nothing to classify. Give texts, or pipe lines into stdin.")
     rest, number = b"", 1
-    while chunk := sys.stdin.buffer.read1(2**16):
+    while chunk := os.read(sys.stdin.fileno(), 2**16):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from _decoded(lines, number)
         number += len(lines)

@@ -41,8 +41,8 @@ def epoch_line(step: Step) -> str:
     'epoch 2/5  train loss 0.3000  valid loss 0.3100  valid accuracy 0.8700  3.2 s'
     """
     measured = (f"valid {name} {value:.4f}" for name, value in (step.valid or {}).items())
-    parts = [f"epoch {step.epoch}/{step.epochs}", f"train loss {step.mean_loss:.4f}", *measured, f"{step.seconds:.1f} s"]
-    return "  ".join(parts)
+    epoch, loss = f"epoch {step.epoch}/{step.epochs}", f"train loss {step.mean_loss:.4f}"
+    return "  ".join([epoch, loss, *measured, f"{step.seconds:.1f} s"])
 
 
 class _BarDisplay:
@@ -73,6 +73,11 @@ def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = [TextColumn(f"{{task.{name}}}") for name in ("description", "fields[epoch]", "fields[loss]", "fields[speed]")]
-    console = Console(stderr=True)
-    return Progress(columns[0], columns[1], BarColumn(), *columns[2:], TimeRemainingColumn(), console=console, transient=True)
+    return Progress(
+        TextColumn("{task.description} {task.fields[epoch]}"),
+        BarColumn(),
+        TextColumn("{task.fields[loss]}  {task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

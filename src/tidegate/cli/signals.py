@@ -9,18 +9,10 @@ from types import FrameType
 
 
 class StopRequest:
-    """Remember the signal that asked to stop; `exit_code` is 128 plus its number, as shells count."""
+    """Remember the signal that asked to stop, if one did."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
-
-    def __bool__(self) -> bool:
-        return self.signal is not None
-
-    @property
-    def exit_code(self) -> int:
-        """Give 130 for SIGINT, 143 for SIGTERM, and 0 where nobody asked to stop."""
-        return 0 if self.signal is None else 128 + self.signal
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Note the first signal; a second one of any kind interrupts at once."""
@@ -35,8 +27,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
     >>> with stop_on_signals() as stop:
     ...     signal.raise_signal(signal.SIGTERM)
-    ...     bool(stop), stop.exit_code
-    (True, 143)
+    >>> stop.signal.name
+    'SIGTERM'
     """
     request = StopRequest()
     old = {number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -10,7 +10,6 @@ from tidegate.cli.output import emit_json, emit_tree, say
 from tidegate.cli.training import carry_out
 from tidegate.errors import InputError
 
-
 Data = Annotated[
     str | None,
     typer.Argument(
@@ -57,7 +56,7 @@ def train(
 ) -> None:
     """Train a classifier into a run folder.
 
-    The folder holds the model, the metrics of every step, the recipe to train it again, and a report to open in a browser.
+    The folder holds the model, the metrics of every step, the recipe to train it again, and a report for a browser.
 
     Ctrl-C or SIGTERM saves the state and stops; --resume goes on from there, to the same weights.
 

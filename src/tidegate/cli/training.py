@@ -18,14 +18,13 @@ def carry_out(training: "Training") -> "Result":
     SIGINT and SIGTERM save the state, say how to go on, and leave with 130 and 143.
     """
     folder = training.folder.path
-    with stop_on_signals() as stop:
-        with show_training(f"{folder.name} on {training.dataset.name}") as show:
-            for step in training.steps:
-                show(step)
-                if stop:
-                    training.steps.close()
-                    break
-    if stop:
+    with stop_on_signals() as stop, show_training(f"{folder.name} on {training.dataset.name}") as show:
+        for step in training.steps:
+            show(step)
+            if stop.signal:
+                training.stop()
+                break
+    if stop.signal:
         say(f"stopped by {stop.signal.name}; the state is saved. To go on: tidegate train --resume {folder}")
-        raise typer.Exit(stop.exit_code)
+        raise typer.Exit(128 + stop.signal)
     return training.finish()

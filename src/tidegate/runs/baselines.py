@@ -1,4 +1,4 @@
-"""Trains the two baselines that every result should be read against. Uses scikit-learn, and nothing of ours but the data."""
+"""Trains the two baselines that every result should be read against. Uses scikit-learn, and of ours the data alone."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tidegate.errors import InputError, MissingPackageError
+from tidegate.ragged import Ragged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
     from tidegate.data import Dataset
-    from tidegate.ragged import Ragged
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,8 @@ class Baseline:
 def baselines(dataset: Dataset) -> Iterator[Baseline]:
     """Train on the training part and measure on the test part: the majority class, then a logistic regression.
 
-    Text is described by the TF-IDF weights of its words; a sequence by its values laid side by side, filled with zeros or
-    cut to the longest training sequence. Both see all training examples, also those that a network sets aside for
-    validation.
+    Text is described by the TF-IDF weights of its words; a sequence by its values laid side by side, filled with zeros
+    or cut to the longest training sequence. Both see all training examples, also those that a network sets aside.
 
     Raises:
         InputError: the data set has no test part.
@@ -45,24 +44,22 @@ def baselines(dataset: Dataset) -> Iterator[Baseline]:
     """
     if dataset.test is None:
         raise InputError(f"{dataset.name} has no test part to measure a baseline on.")
-    parts = [dataset.train.x, dataset.test.x]
-    train, test = _flatten(parts) if dataset.kind == "sequence" else parts
+    steps = int(dataset.train.x.lengths.max()) if isinstance(dataset.train.x, Ragged) else 0
+    train, test = _rows(dataset.train.x, steps), _rows(dataset.test.x, steps)
     for name, model in _models(dataset.kind).items():
         start = time.perf_counter()
         accuracy = model.fit(train, dataset.train.y).score(test, dataset.test.y)
         yield Baseline(name, float(accuracy), time.perf_counter() - start)
 
 
-def _flatten(parts: Sequence[Ragged]) -> list[npt.NDArray[np.float32]]:
-    """Lay each sequence [T, C] side by side into one row [T_max * C], with the T_max of the first part."""
-    steps = int(parts[0].lengths.max())
-    rows = []
-    for part in parts:
-        padded, _ = part.to_padded()  # [B, T, C]
-        fitted = np.zeros((len(part), steps, padded.shape[2]), np.float32)
-        fitted[:, : padded.shape[1]] = padded[:, :steps]
-        rows.append(fitted.reshape(len(part), -1))
-    return rows
+def _rows(x: list[str] | Ragged, steps: int) -> list[str] | npt.NDArray[np.float32]:
+    """Leave texts as they are; lay each sequence [T, C] side by side into one row [steps * C]."""
+    if isinstance(x, list):
+        return x
+    padded, _ = x.to_padded()  # [B, T, C]
+    fitted = np.zeros((len(x), steps, padded.shape[2]), np.float32)
+    fitted[:, : padded.shape[1]] = padded[:, :steps]
+    return fitted.reshape(len(x), -1)
 
 
 def _models(kind: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _REVIEWS = [
 
 @dataclass(frozen=True)
 class Demo:
-    """Say which data set is taken and why, what to train on it, and what to type next; RUN stands for the run folder."""
+    """Say which data set is taken and why, what to train on it, and what to type next, where RUN is the run folder."""
 
     source: Source
     reason: str
@@ -44,7 +44,7 @@ def choose_demo() -> Demo:
 
 
 def demo_questions(dataset: Dataset) -> tuple[list[str] | Ragged, list[str]]:
-    """Give three inputs to classify, and each of them as a reader should see it: reviews as text, digits as pictures."""
+    """Give three inputs to classify, and each of them as a reader should see it: a review as text, a digit drawn."""
     if dataset.test is None or not isinstance(dataset.test.x, Ragged):
         return _REVIEWS, _REVIEWS
     three = dataset.test.x.select([0, 1, 2])

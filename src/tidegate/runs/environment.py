@@ -7,6 +7,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from tidegate.checkpoint import library_version
 from tidegate.errors import TidegateError
 
 _PACKAGES = (
@@ -18,14 +19,14 @@ def environment() -> dict[str, object]:
     """Collect what decides how a run behaves on this machine.
 
     Returns:
-        A plain structure, ready for JSON: `tidegate`, `python`, `platform`, `processor`, `cpus`, `packages` (None where one
-        is not installed), `kernels`, `torch` and `data`. A part that does not work holds `error` and the reason.
+        A plain structure, ready for JSON: `tidegate`, `python`, `platform`, `processor`, `cpus`, `packages` (None where
+        one is not installed), `kernels`, `torch` and `data`. A part that does not work holds `error` and the reason.
 
     >>> sorted(environment())[:4]
     ['cpus', 'data', 'kernels', 'packages']
     """
     return {
-        "tidegate": installed_version("tidegate"),
+        "tidegate": library_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),

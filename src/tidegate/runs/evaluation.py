@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Hold how well one class is recognised: precision, recall and F1, each from 0 to 1, over `examples` of the class."""
+    """Hold how well one class is recognised: precision, recall and F1, from 0 to 1, over `examples` of the class."""
 
     precision: float
     recall: float

@@ -1,10 +1,10 @@
-"""Trains a task on a data set into a run folder, from the first step to the report. Prints nothing, catches no signal."""
+"""Trains a task on a data set into a run folder, from the first step to the report. Prints nothing, minds no signal."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain, count
@@ -94,7 +94,7 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """Hold a run under way: read `steps` to the end and call `finish`, or close `steps` to save the state and stop.
+    """Hold a run under way: read `steps` to the end and `finish`, or `stop` and resume another time.
 
     >>> training = start(Source("digits"), out="runs/digits", params={"epochs": 1})  # doctest: +SKIP
     >>> for step in training.steps:  # doctest: +SKIP
@@ -106,13 +106,18 @@ class Training:
     dataset: Dataset
     folder: RunFolder
     model: Task
-    steps: Generator[Step, None, None]
+    steps: Iterator[Step]
 
     def run(self) -> Result:
         """Train to the end and finish, for those who do not want to see the steps."""
         for _ in self.steps:
             pass
         return self.finish()
+
+    def stop(self) -> None:
+        """Save the state of the last step that was read; there are no more steps then."""
+        if isinstance(self.steps, Generator):
+            self.steps.close()
 
     def finish(self) -> Result:
         """Measure the model on the test part, where there is one; write the report; sum the run up."""
@@ -186,8 +191,8 @@ def start(
 def build_task(dataset: Dataset, params: Params, *, preset: str | None = None) -> Task:
     """Build the task that fits a data set.
 
-    Raises OptionError for a parameter that it does not have, InputError for a preset, which are all for texts, on a data
-    set of sequences.
+    Raises OptionError for a parameter that it does not have, InputError for a preset, which are all for texts, on a
+    data set of sequences.
     """
     if dataset.kind == "text":
         return tasks.TextClassifier().set_params(**params)
@@ -207,7 +212,7 @@ def resume(path: str | Path) -> Training:
     recipe = folder.recipe
     dataset = source_of(recipe).load()
     if folder.finished:
-        return Training(dataset, folder, tasks.load(folder.path), (step for step in ()))
+        return Training(dataset, folder, tasks.load(folder.path), iter(()))
     model = tasks.from_recipe(recipe)
     return Training(dataset, folder, model, model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), resume=folder))
 
@@ -228,10 +233,10 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
 
 def source_of(recipe: Mapping[str, Any]) -> Source:
     """Read where the examples of a recipe come from; raises RunFolderError where it does not say."""
-    described = recipe.get("data", {})
-    if not isinstance(described, dict) or "name" not in described:
+    described: dict[str, Any] = recipe.get("data", {})
+    if "name" not in described:
         raise RunFolderError("the recipe does not name its data: it was not written by `tidegate train`.")
-    return Source(**{name: described.get(name) for name in ("name", "text", "label", "split")})
+    return Source(described["name"], described.get("text"), described.get("label"), described.get("split"))
 
 
 def default_folder(data_name: str, what: str) -> Path:
