@@ -1,6 +1,7 @@
 """Reads the imports of every file and checks that they point down the house. Imports nothing of ours but by name.
 
-    cli  __main__
+    __main__
+    cli
     serve  scale  runs
     tasks
     train  inspect  export
