@@ -149,15 +149,10 @@ struct BackwardTile : TileRows {
 template <class T, bool Carries>
 TIDEGATE_INLINE void state_gradient(BackwardTile<T>& tile, const T* const* a, Index Ka, const T* const* b, Index Kb) {
   const CellBackward<T>& p = tile.p;
-  const bool chain = Carries && !p.mask;
   Sums<T> sums;
   const auto block = [&](Index row, Index rows, Index column, Index width, const T* weights, auto lanes) {
     T* const at = tile.dh + row * tile.stride + column;
-    for (Index r = 0; r < rows; ++r) {
-      for (Index w = 0; w < width; ++w) {
-        sums.set(r * width + w, chain ? Vec<T>::load(at + r * tile.stride + w * kPanel<T>) : Vec<T>::set(T(0)));
-      }
-    }
+    for (Index i = 0; i < rows * width; ++i) sums.set(i, Vec<T>::set(T(0)));
     add_product(rows, width, a + row, weights, Ka, sums);
     if (Kb > 0) add_product(rows, width, b + row, weights + Ka * width * kPanel<T>, Kb, sums);
     for (Index r = 0; r < rows; ++r) {
@@ -166,9 +161,9 @@ TIDEGATE_INLINE void state_gradient(BackwardTile<T>& tile, const T* const* a, In
         Vec<T> result = sums.get(r * width + w);
         if (p.mask) {
           const Vec<T> mask = lanes.load(p.mask + tile.sequence[row + r] * p.H + column + w * kPanel<T>);
-          result = Carries ? fma(result, mask, Vec<T>::load(to)) : result * mask;
+          result = result * mask;
         }
-        result.store(to);
+        (Carries ? result + Vec<T>::load(to) : result).store(to);
       }
     }
   };

@@ -62,13 +62,13 @@ TIDEGATE_NOINLINE void product(const T* const* x, const T* weights, Index K, Sum
   }
 }
 
-// sums[r][w] += a[n][r] * b[n][w], n ascending over the tokens of a block.
+// sums[r][w] = sum of a[n][r] * b[n][w], n ascending over the tokens of a block.
 template <class T, int R, int Width>
 TIDEGATE_NOINLINE void outer_product(const T* a, Index a_stride, const T* b, Index b_stride, Index tokens,
                                      Sums<T>& sums) {
   Vec<T> sum[R][Width];
   for (int r = 0; r < R; ++r) {
-    for (int i = 0; i < Width; ++i) sum[r][i] = sums.get(r * Width + i);
+    for (int i = 0; i < Width; ++i) sum[r][i] = Vec<T>::set(T(0));
   }
   for (Index n = 0; n < tokens; ++n, a += a_stride, b += b_stride) {
     Vec<T> x[Width];
@@ -212,27 +212,40 @@ TIDEGATE_INLINE void gather_block(const Outer<T>& p, Index begin, Index tokens, 
   }
 }
 
-// One tile of `out`: loaded, extended by a block of tokens, written back, which leaves its chain unbroken.
+// Adds the sums of one block of tokens to one tile of `out`.
 template <class T, class L>
 TIDEGATE_INLINE void outer_tile(const Outer<T>& p, Index m, Index rows, Index column, Index width, const T* a,
                                 const T* b, Index tokens, L lanes) {
   Sums<T> sums;
-  T* const out = p.out + m * p.columns + column;
-  for (Index r = 0; r < rows; ++r) {
-    for (Index w = 0; w < width; ++w) sums.set(r * width + w, lanes.load(out + r * p.columns + w * kPanel<T>));
-  }
   with_width(width, [&](auto w) {
     with_rows<T>(rows, [&](auto r) {
       outer_product<T, decltype(r)::value, decltype(w)::value>(a, p.a_stride, b, padded<T>(p.columns), tokens, sums);
     });
   });
   for (Index r = 0; r < rows; ++r) {
-    for (Index w = 0; w < width; ++w) lanes.store(out + r * p.columns + w * kPanel<T>, sums.get(r * width + w));
+    T* const out = p.out + (m + r) * p.columns + column;
+    for (Index w = 0; w < width; ++w) {
+      lanes.store(out + w * kPanel<T>, lanes.load(out + w * kPanel<T>) + sums.get(r * width + w));
+    }
+  }
+}
+
+// The same for column sums, in smaller blocks: they have no fused product to make up for the rounding.
+template <class T>
+TIDEGATE_INLINE void add_column_sums(const T* a, Index stride, Index tokens, Index columns, T* sums, T* out) {
+  constexpr Index kBlock = 16;
+  for (Index begin = 0; begin < tokens; begin += kBlock) {
+    for (Index m = 0; m < columns; ++m) sums[m] = T(0);
+    for (Index n = begin; n < least(tokens, begin + kBlock); ++n) {
+      for (Index m = 0; m < columns; ++m) sums[m] += a[n * stride + m];
+    }
+    for (Index m = 0; m < columns; ++m) out[m] += sums[m];
   }
 }
 
 // Adds tokens first .. last - 1 to `out` and `column_sum`. One block of tokens at a time: its rows of b are gathered
-// (and scaled) into scratch once, and then meet every tile of `out`.
+// (and scaled) into scratch once, and then meet every tile of `out`. A block is summed by itself before it is added,
+// which keeps the rounding of long sums small.
 template <class T>
 void outer(const Outer<T>& p, Index first, Index last, T* scratch) {
   for (Index begin = first; begin < last; begin += kOuterBlock) {
@@ -249,9 +262,8 @@ void outer(const Outer<T>& p, Index first, Index last, T* scratch) {
       });
     });
     if (!p.column_sum) continue;
-    for (Index n = 0; n < tokens; ++n) {
-      for (Index m = 0; m < p.rows_m; ++m) p.column_sum[m] += a[n * p.a_stride + m];
-    }
+    T* const sums = scratch + kOuterBlock * padded<T>(p.columns);
+    add_column_sums(a, p.a_stride, tokens, p.rows_m, sums, p.column_sum);
   }
 }
 

@@ -215,7 +215,7 @@ void run_outer(const OuterJob<T>& job, Index task, const Kernels<T>& k) {
     std::fill(part.column_sum, part.column_sum + part.rows_m, T(0));
   }
   const Index first = split * job.split_tokens, last = std::min(job.tokens, first + job.split_tokens);
-  k.outer(part, first, last, scratch<T>(outer_scratch<T>(part.columns)));
+  k.outer(part, first, last, scratch<T>(outer_scratch<T>(part.rows_m, part.columns)));
 }
 
 template <class T>

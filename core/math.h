@@ -13,8 +13,8 @@ struct Exponential;
 
 template <>
 struct Exponential<float> {
-  static constexpr float kQ[] = {0.50000000584816246f, 0.16666545252301547f, 0.041666289765123228f,
-                                 0.0083663740777501727f, 0.0013946050573086448f};
+  static constexpr float kQ[] = {0.50000000134981779f,   0.16666666681659179f,   0.041666464602026542f,
+                                 0.0083333108895820772f, 0.0013933685862617174f, 0.00019891030654370328f};
   static constexpr float kLn2High = 0.693145751953125f, kLn2Low = 1.42860682030941723e-6f;
   static constexpr float kSmallest = -87.33654f;  // exp of it is the smallest normal number
   static constexpr float kTanhIsOne = 40.0f;      // twice an argument whose tanh is 1
@@ -63,34 +63,40 @@ TIDEGATE_INLINE Vec<T> exp_of_negative(Vec<T> x) {
   return where_greater(smallest, x, V::set(T(0)), fma(e.rest, e.scale, e.scale));
 }
 
+// a / d for d = a + b rounded, corrected for `lost`, what rounding took from d. `inverse` is near 1 / d.
+template <class T>
+TIDEGATE_INLINE Vec<T> corrected(Vec<T> quotient, Vec<T> a, Vec<T> d, Vec<T> lost, Vec<T> inverse) {
+  return fma(fnma(quotient, lost, fnma(quotient, d, a)), inverse, quotient);
+}
+
 template <class T>
 TIDEGATE_INLINE Vec<T> sigmoid(Vec<T> x) {
   using V = Vec<T>;
   const V one = V::set(T(1));
   const V e = exp_of_negative(negative_magnitude(x));
-  return where_greater(V::set(T(0)), x, e, one) / (one + e);
+  const V d = e + one, quotient = e / d;
+  const V below = corrected(quotient, e, d, e - (d - one), one - quotient);
+  return where_greater(V::set(T(0)), x, below, one - below);
 }
 
 template <class T>
 TIDEGATE_INLINE Vec<T> tanh(Vec<T> x) {
   using V = Vec<T>;
-  const V magnitude = with_sign(x, V::set(T(1)));
+  const V half = V::set(T(0.5)), two = V::set(T(2));
+  const V magnitude = with_sign(x, two);
   const Split<T> e = split_exp(min(V::set(Exponential<T>::kTanhIsOne), magnitude + magnitude));
   const V expm1 = fma(e.rest, e.scale, e.scale - V::set(T(1)));
-  return with_sign(expm1 / (expm1 + V::set(T(2))), x);
+  const V d = expm1 + two, quotient = expm1 / d;
+  // From expm1 = 2 on the plain quotient is near enough, and what the sum lost could not be told this way.
+  const V small = corrected(quotient, expm1, d, expm1 - (d - two), fnma(half, quotient, half));
+  return with_sign(where_greater(two, expm1, small, quotient), x);
 }
 
+// Adding zero flushes a denormal argument, as every other operation does.
 template <class T>
 TIDEGATE_INLINE Vec<T> relu(Vec<T> x) {
-  return max(Vec<T>::set(T(0)), x);
-}
-
-template <class T, Activation A>
-TIDEGATE_INLINE Vec<T> activation(Vec<T> x) {
-  if constexpr (A == kRelu) return relu(x);
-  if constexpr (A == kTanh) return tanh(x);
-  if constexpr (A == kSigmoid) return sigmoid(x);
-  return x;
+  const Vec<T> zero = Vec<T>::set(T(0));
+  return max(zero, x) + zero;
 }
 
 }  // namespace

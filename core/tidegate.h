@@ -104,7 +104,8 @@ struct Linear {
   Activation activation;
 };
 
-// out[m, k] = sum over n of a[n, m] * b(n)[k], n ascending; column_sum[m] = sum over n of a[n, m].
+// out[m, k] += sum over n of a[n, m] * b(n)[k]; column_sum[m] += sum over n of a[n, m]. Blocks of kOuterBlock tokens
+// are summed with n ascending, then added in their order.
 template <class T>
 struct Outer {
   const T* a;  // [*, a_stride]
@@ -166,10 +167,10 @@ template <class T>
 constexpr Index cell_scratch(Index H) {
   return (2 * kTileRows + 1) * padded<T>(H);
 }
-constexpr Index kOuterBlock = 128;  // tokens that `outer` takes at a time
+constexpr Index kOuterBlock = 64;  // tokens that `outer` sums before it adds them
 template <class T>
-constexpr Index outer_scratch(Index columns) {
-  return kOuterBlock * padded<T>(columns);
+constexpr Index outer_scratch(Index rows_m, Index columns) {
+  return kOuterBlock * padded<T>(columns) + rows_m;
 }
 
 struct Isa {
