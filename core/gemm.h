@@ -45,19 +45,26 @@ template <class T, int R, int Width>
 TIDEGATE_NOINLINE void product(const T* const* x, const T* weights, Index K, Sums<T>& sums) {
   Vec<T> sum[R][Width];
   const T* row[R];
+  TIDEGATE_UNROLL
   for (int r = 0; r < R; ++r) {
     row[r] = x[r];
+    TIDEGATE_UNROLL
     for (int i = 0; i < Width; ++i) sum[r][i] = sums.get(r * Width + i);
   }
   for (Index k = 0; k < K; ++k, weights += Width * kPanel<T>) {
     Vec<T> w[Width];
+    TIDEGATE_UNROLL
     for (int i = 0; i < Width; ++i) w[i] = Vec<T>::load(weights + i * kPanel<T>);
+    TIDEGATE_UNROLL
     for (int r = 0; r < R; ++r) {
       const Vec<T> value = Vec<T>::set(row[r][k]);
+      TIDEGATE_UNROLL
       for (int i = 0; i < Width; ++i) sum[r][i] = fma(value, w[i], sum[r][i]);
     }
   }
+  TIDEGATE_UNROLL
   for (int r = 0; r < R; ++r) {
+    TIDEGATE_UNROLL
     for (int i = 0; i < Width; ++i) sums.set(r * Width + i, sum[r][i]);
   }
 }
@@ -67,18 +74,25 @@ template <class T, int R, int Width>
 TIDEGATE_NOINLINE void outer_product(const T* a, Index a_stride, const T* b, Index b_stride, Index tokens,
                                      Sums<T>& sums) {
   Vec<T> sum[R][Width];
+  TIDEGATE_UNROLL
   for (int r = 0; r < R; ++r) {
+    TIDEGATE_UNROLL
     for (int i = 0; i < Width; ++i) sum[r][i] = Vec<T>::set(T(0));
   }
   for (Index n = 0; n < tokens; ++n, a += a_stride, b += b_stride) {
     Vec<T> x[Width];
+    TIDEGATE_UNROLL
     for (int i = 0; i < Width; ++i) x[i] = Vec<T>::load(b + i * kPanel<T>);
+    TIDEGATE_UNROLL
     for (int r = 0; r < R; ++r) {
       const Vec<T> value = Vec<T>::set(a[r]);
+      TIDEGATE_UNROLL
       for (int i = 0; i < Width; ++i) sum[r][i] = fma(value, x[i], sum[r][i]);
     }
   }
+  TIDEGATE_UNROLL
   for (int r = 0; r < R; ++r) {
+    TIDEGATE_UNROLL
     for (int i = 0; i < Width; ++i) sums.set(r * Width + i, sum[r][i]);
   }
 }

@@ -13,6 +13,8 @@
 
 #define TIDEGATE_INLINE inline __attribute__((always_inline))
 #define TIDEGATE_NOINLINE __attribute__((noinline))
+// Over the loops of a register tile: without it GCC 12 keeps a second copy of the tile on the stack.
+#define TIDEGATE_UNROLL _Pragma("GCC unroll 8")
 
 #if defined(TIDEGATE_SCALAR)
 #include "simd_scalar.h"
