@@ -29,7 +29,7 @@ MODULES = [
     module.name for module in pkgutil.walk_packages(tidegate.__path__, "tidegate.")
     if module.name not in ("tidegate._core", "tidegate.__main__")
 ]  # fmt: skip
-FENCE = re.compile(r"(?:<!-- (slow|not run): (\S.*) -->\n)?^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"(?:<!-- (slow|not run): (\S.*) -->\n)?^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN_ONLY = {"text", "json", "toml", "cpp", "{toctree}", "{include}", "{image}", "{note}", "{figure}"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
