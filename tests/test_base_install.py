@@ -1,0 +1,90 @@
+"""Installs the base package into an environment without torch, and does there what must work without it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tidegate as tg
+
+ROOT = Path(__file__).parents[1]
+TEXTS = ["a good film", "good, and well made", "what a good story", "bad", "a bad film", "so bad it hurts"]
+LABELS = ["pos", "pos", "pos", "neg", "neg", "neg"]
+
+PREDICT = """
+import json, sys
+import tidegate as tg
+model = tg.load(sys.argv[1])
+rows = model.predict_proba(json.loads(sys.argv[2])).tolist()
+heavy = sorted({"torch", "sklearn"} & sys.modules.keys())
+print(json.dumps({"rows": rows, "labels": model.predict(json.loads(sys.argv[2])).tolist(), "heavy": heavy}))
+"""
+FIT = """
+import tidegate as tg
+try:
+    tg.TextClassifier().fit(["good", "bad"] * 8, ["pos", "neg"] * 8)
+except tg.errors.MissingPackageError as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter with nothing but the base package and what it asks for; the wheel comes from the build at hand."""
+    folder = tmp_path_factory.mktemp("base")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    run(*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", folder, ROOT)
+    (wheel,) = folder.glob("tidegate-*.whl")
+    venv.create(folder / "venv", with_pip=False)
+    python = folder / "venv" / "bin" / "python"
+    run(*pip, f"--python={python}", "install", "--no-compile", wheel)
+    return python
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[tg.TextClassifier, Path]:
+    """A small model, trained here, where torch is, and saved."""
+    classifier = tg.TextClassifier(hidden_size=8, epochs=2, validation_fraction=0.0).fit(TEXTS, LABELS)
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    classifier.save(path)
+    return classifier, path
+
+
+def test_torch_is_not_there(python: Path) -> None:
+    assert (
+        run(python, "-c", "import importlib.util as u; print(u.find_spec('torch'), u.find_spec('sklearn'))")
+        == "None None"
+    )
+
+
+def test_a_loaded_model_predicts_the_same_bits(python: Path, model: tuple[tg.TextClassifier, Path]) -> None:
+    classifier, path = model
+    answer = json.loads(run(python, "-c", PREDICT, path, json.dumps(TEXTS)))
+    np.testing.assert_array_equal(np.float32(answer["rows"]), classifier.predict_proba(TEXTS))
+    assert answer["labels"] == classifier.predict(TEXTS).tolist()
+    assert answer["heavy"] == []
+
+
+def test_the_command_line_works(python: Path, model: tuple[tg.TextClassifier, Path]) -> None:
+    command = python.with_name("tidegate")
+    assert "Usage: tidegate" in run(command, "--help")
+    answer = json.loads(run(command, "predict", model[1], "a good film", "--json"))
+    assert answer["probabilities"].keys() == {"neg", "pos"}
+    assert json.loads(run(command, "doctor", "--json"))["packages"]["torch"] is None
+
+
+def test_training_names_the_extra_that_brings_torch(python: Path) -> None:
+    assert "pip install 'tidegate[train]'" in run(python, "-c", FIT)
+
+
+def run(*command: object) -> str:
+    """Run a command that must succeed, away from the source tree, and return what it printed."""
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()

@@ -1,0 +1,144 @@
+"""Runs what the documents show: every python and console block of the pages, and every example of a docstring.
+
+The blocks of one page run from top to bottom in one empty folder and share their names. A `python` block is executed,
+or compared with its output when it begins with `>>>`. A `console` block runs the lines that begin with `$ ` in bash;
+lines below a command are its expected output, where `...` stands for anything. A comment right above a block changes
+that: `<!-- slow: why -->` runs it with `--slow` alone, `<!-- not run: why -->` never.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import tidegate
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
+MODULES = [
+    module.name for module in pkgutil.walk_packages(tidegate.__path__, "tidegate.")
+    if module.name not in ("tidegate._core", "tidegate.__main__")
+]  # fmt: skip
+FENCE = re.compile(r"(?:<!-- (slow|not run): \S[^\n]* -->\n)?^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOWN_ONLY = {"text", "json", "toml", "cpp", "{toctree}", "{include}", "{image}", "{note}", "{figure}"}
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page: where it begins, its language and text, and the note above it."""
+
+    line: int
+    language: str
+    text: str
+    note: str | None
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """An empty folder to stand in, the installed commands on the path, and no data but what the package brings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    if not request.config.getoption("--slow"):
+        monkeypatch.delenv("TIDEGATE_DATA", raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.usefixtures("elsewhere")
+def test_page(page: Path, pytestconfig: pytest.Config) -> None:
+    names: dict[str, object] = {"__name__": page.stem}
+    text = page.read_text(encoding="utf-8")
+    assert text.count("```") == 2 * len(list(blocks(text))), "a block is indented or not closed, so it would not be run"
+    for block in blocks(text):
+        if block.note == "not run" or (block.note == "slow" and not pytestconfig.getoption("--slow")):
+            continue
+        where = f"{page.relative_to(ROOT)}:{block.line}"
+        if block.language == "console":
+            run_console(block, where)
+        elif block.language == "python":
+            run_python(block, where, names)
+        else:
+            assert block.language in SHOWN_ONLY, f"{where}: write the block as python or console, so that it is run"
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.usefixtures("elsewhere")
+def test_docstrings(module: str) -> None:
+    assert doctest.testmod(importlib.import_module(module), optionflags=FLAGS).failed == 0
+
+
+def test_a_note_belongs_to_the_block_below_it_alone() -> None:
+    text = "<!-- slow: why -->\n```python\n1\n```\n\n```console\n$ 2\n```\n<!-- not run: why -->\n```python\n3\n```\n"
+    assert [(block.note, block.text, block.line) for block in blocks(text)] == [
+        ("slow", "1\n", 3),
+        (None, "$ 2\n", 7),
+        ("not run", "3\n", 11),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\n1 / 0\n```",
+        "```python\n>>> 1 + 1\n3\n```",
+        "```console\n$ false\n```",
+        "```console\n$ echo one\ntwo\n```",
+        "```sh\ntrue\n```",
+    ],
+)
+@pytest.mark.usefixtures("elsewhere")
+def test_a_wrong_block_is_seen(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    (tmp_path / "page.md").write_text(f"# Title\n\n{text}\n")
+    with pytest.raises((AssertionError, ZeroDivisionError)):
+        test_page(tmp_path / "page.md", pytestconfig)
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """Find the fenced blocks of a page."""
+    for match in FENCE.finditer(text):
+        note, language, body = match.groups()
+        yield Block(text.count("\n", 0, match.start(3)) + 1, language, body, note)
+
+
+def run_python(block: Block, where: str, names: dict[str, object]) -> None:
+    """Execute a block, or compare a session with the output that it shows."""
+    if block.text.startswith(">>>"):
+        test = doctest.DocTestParser().get_doctest(block.text, names, where, where, block.line - 1)
+        report: list[str] = []
+        assert doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append, clear_globs=False).failed == 0, (
+            report
+        )
+        names.update(test.globs)
+    else:
+        exec(compile("\n" * (block.line - 1) + block.text, where, "exec"), names)  # noqa: S102  (our own documents)
+
+
+def run_console(block: Block, where: str) -> None:
+    """Run each command of a block and compare its output where some is shown."""
+    for chunk in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command, _, wanted = chunk.partition("\n")
+        while command.endswith("\\"):
+            more, _, wanted = wanted.partition("\n")
+            command = command[:-1] + more
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{where}: {command}\n{done.stdout}{done.stderr}"
+        if wanted.strip():
+            assert doctest.OutputChecker().check_output(wanted, done.stdout, FLAGS), (
+                f"{where}: {command}\n{done.stdout}"
+            )

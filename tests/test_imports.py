@@ -1,0 +1,178 @@
+"""Reads the imports of every file and checks that they point down the house. Imports nothing of ours but by name.
+
+    __main__
+    cli
+    serve  scale  runs
+    tasks
+    train  inspect  export
+    nn  runtime  data  checkpoint
+    network  kernels
+    ragged  _core
+    errors
+
+A file imports from rows below its own, and from its own package. The types it names count as imports, too.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "tidegate"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+ROWS = [line.split() for line in (__doc__ or "").split("\n\n")[1].splitlines()]
+RANK = {part: len(ROWS) - index for index, row in enumerate(ROWS) for part in row}
+FRONT_DOOR = "__init__"
+
+# Packages that the base install lacks, and the parts that may import them: at the top of a file, and inside a function.
+GUESTS_AT_TOP = {"torch": {"nn", "train"}}
+GUESTS_INSIDE = {"torch": {"nn", "train", "tasks", "runs"}}
+HEAVY = ("torch", "sklearn", "pydantic", "typer", "matplotlib", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name that a file imports: the dotted module, the line, and where it stands."""
+
+    module: str
+    line: int
+    inside_function: bool
+    for_types: bool
+
+
+def test_every_part_of_the_house_has_a_rank() -> None:
+    parts = {path.relative_to(SOURCE).parts[0].removesuffix(".py") for path in FILES} - {FRONT_DOOR}
+    assert parts <= RANK.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_imports_point_down_only(path: Path) -> None:
+    assert list(violations(path.relative_to(SOURCE).as_posix(), path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "complaint"),
+    [
+        ("ragged.py", "from tidegate import kernels", "points up to kernels"),
+        ("ragged.py", "def f():\n    from tidegate.nn import LSTM", "points up to nn"),
+        ("data/files.py", "from tidegate.runtime import Executor", "points across to runtime"),
+        ("nn/layers.py", "from ..train import fit", "points up to train"),
+        ("nn/layers.py", "from ..kernels import _core", None),
+        ("tasks/text.py", "from .sequence import SequenceClassifier", "tasks do not import each other"),
+        ("tasks/text.py", "from ._classifier import Classifier", None),
+        ("tasks/text.py", "from tidegate.train import fit", "only inside a function"),
+        ("tasks/text.py", "def fit():\n    from tidegate.train import fit", None),
+        ("network.py", "from tidegate import _core", "only kernels"),
+        ("runtime/executor.py", "import torch.nn", "may not import torch"),
+        ("runtime/executor.py", "def f():\n    import torch", "may not import torch"),
+        ("tasks/text.py", "import torch", "may not import torch"),
+        ("train.py", "import torch", None),
+        ("network.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch", None),
+        ("network.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from tidegate.train import fit", "up"),
+        ("cli/train.py", "import tidegate as tg", None),
+        ("data/files.py", "import tidegate", "front door"),
+        ("__init__.py", "import tidegate.network", "nothing at import time"),
+        ("__init__.py", "def f():\n    import tidegate.network", None),
+    ],
+)
+def test_a_wrong_import_is_seen(file: str, source: str, complaint: str | None) -> None:
+    found = list(violations(file, source))
+    assert len(found) == (0 if complaint is None else 1)
+    assert complaint is None or complaint in found[0]
+
+
+def test_import_tidegate_loads_nothing_heavy() -> None:
+    assert loaded_by("import tidegate") & set(HEAVY) == set()
+
+
+def test_the_search_for_heavy_packages_finds_one() -> None:
+    assert "pydantic" in loaded_by("import tidegate.network")
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Name the packages that a fresh interpreter holds after one statement."""
+    code = f"{statement}; import sys, json; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def violations(file: str, source: str) -> Iterator[str]:
+    """Name every import of one file that the house does not allow."""
+    own = file.removesuffix(".py").split("/")
+    for found in imports_of(own, source):
+        top, *rest = found.module.split(".")
+        complaint = judge(own, rest, found) if top == "tidegate" else judge_guest(own[0], top, found)
+        if complaint:
+            yield f"{file}:{found.line} imports {found.module}: {complaint}"
+
+
+def judge(own: list[str], rest: list[str], found: Import) -> str | None:
+    """Say what is wrong with an import of our own, if anything."""
+    part, target = own[0], rest[0] if rest else FRONT_DOOR
+    if part == FRONT_DOOR:
+        late = found.inside_function or found.for_types or target in ("errors", FRONT_DOOR)
+        return None if late else "the front door loads nothing at import time"
+    if target == FRONT_DOOR:
+        return None if part in ("cli", "__main__") else "points up to the front door"
+    if target == "_core" and part != "kernels":
+        return "only kernels imports the compiled core"
+    if target == part:
+        return judge_neighbour(own, rest)
+    if RANK[target] >= RANK[part]:
+        return f"points {'up' if RANK[target] > RANK[part] else 'across'} to {target}"
+    if (part, target) == ("tasks", "train") and not (found.inside_function or found.for_types):
+        return "tasks import train only inside a function"
+    return None
+
+
+def judge_neighbour(own: list[str], rest: list[str]) -> str | None:
+    """Inside a package anything goes, but that one task does not lean on another."""
+    if own[0] != "tasks" or own[-1] == FRONT_DOOR or len(rest) == 1:
+        return None
+    shared = rest[1].startswith("_") or rest[1] in ("presets", "run")
+    return None if shared else "tasks do not import each other"
+
+
+def judge_guest(part: str, package: str, found: Import) -> str | None:
+    """Say whether a package that the base install lacks is imported where it may be."""
+    allowed = GUESTS_INSIDE if found.inside_function else GUESTS_AT_TOP
+    if found.for_types or part in allowed.get(package, {part}):
+        return None
+    return f"{part} may not import {package} {'inside a function' if found.inside_function else 'at the top'}"
+
+
+def imports_of(own: list[str], source: str) -> Iterator[Import]:
+    """Yield every import of a file, also those inside functions; `from tidegate import x` names the module x."""
+    yield from _walk(own, ast.parse(source), inside_function=False, for_types=False)
+
+
+def _walk(own: list[str], node: ast.AST, *, inside_function: bool, for_types: bool) -> Iterator[Import]:
+    inside_function |= isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    for child in ast.iter_child_nodes(node):
+        types = for_types or (
+            isinstance(node, ast.If) and child in node.body and "TYPE_CHECKING" in ast.dump(node.test)
+        )
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield Import(alias.name, child.lineno, inside_function, types)
+        elif isinstance(child, ast.ImportFrom):
+            module = _absolute(own, child)
+            for alias in child.names:
+                name = f"{module}.{alias.name}" if module == "tidegate" and alias.name in RANK else module
+                yield Import(name, child.lineno, inside_function, types)
+        yield from _walk(own, child, inside_function=inside_function, for_types=types)
+
+
+def _absolute(own: list[str], node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = ["tidegate", *own][: -node.level]
+    return ".".join([*package, *((node.module or "").split(".") if node.module else [])])
