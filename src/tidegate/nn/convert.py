@@ -42,17 +42,9 @@ def to_packed(ragged: Ragged) -> PackedSequence:
             f"{'the batch' if empty is None else f'sequence {empty}'} is empty, and a PackedSequence holds no empty "
             "sequence. Select the others first, or pass the Ragged batch itself to a layer."
         )
-    sorted_lengths, sorted_indices = torch.sort(lengths, descending=True, stable=True)
-    live = torch.arange(int(sorted_lengths[0]))[:, None] < sorted_lengths  # [T, B]
-    step, row = live.nonzero(as_tuple=True)  # [N], time-major as packed
-    tokens = ragged.offsets[:-1][sorted_indices][row] + step
+    tokens, batch_sizes, rows = packing(ragged)
     device = ragged.values.device
-    return PackedSequence(
-        ragged.values[tokens.to(device)],
-        live.sum(dim=1),
-        sorted_indices.to(device),
-        torch.argsort(sorted_indices).to(device),
-    )
+    return PackedSequence(ragged.values[tokens.to(device)], batch_sizes, rows.to(device), rows.argsort().to(device))
 
 
 def from_nested(nested: Tensor) -> Ragged:
@@ -72,6 +64,18 @@ def to_nested(ragged: Ragged) -> Tensor:
     offsets = ragged.offsets.to(ragged.values.device)
     nested: Tensor = torch.nested.nested_tensor_from_jagged(ragged.values, offsets)
     return nested
+
+
+def packing(ragged: Ragged) -> tuple[Tensor, Tensor, Tensor]:
+    """Plan how a batch without empty sequences is packed; all on the CPU.
+
+    Returns:
+        The token that each packed row takes [N], the rows of each step [T], the sequences longest first [B].
+    """
+    lengths, rows = torch.sort(ragged.lengths, descending=True, stable=True)
+    live = torch.arange(int(lengths[0]))[:, None] < lengths  # [T, B]
+    step, row = live.nonzero(as_tuple=True)  # [N]
+    return ragged.offsets[:-1][rows][row] + step, live.sum(dim=1), rows
 
 
 def offsets_of(lengths: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tidegate.errors import InputError
-from tidegate.nn.convert import from_packed, to_packed
+from tidegate.nn.convert import packing
 from tidegate.ragged import Ragged
 
 _RUN: dict[str, Callable[..., Any]] = {
@@ -82,11 +82,12 @@ def _run(layer: _Layer, batch: Ragged, starts: list[Tensor]) -> tuple[Tensor, li
     if int(lengths.min()) == int(lengths.max()):
         rows, ends = layer(batch.values.unflatten(0, (len(batch), -1)), states=starts)  # [B, T, C]
         return rows.flatten(0, 1), ends
-    packed = to_packed(batch)
-    starts = [state[:, packed.sorted_indices] for state in starts]
-    data, ends = layer(packed.data, packed.batch_sizes, states=starts)
-    h = from_packed(packed._replace(data=data)).values
-    return h, [state[:, packed.unsorted_indices] for state in ends]
+    tokens, batch_sizes, rows = packing(batch)
+    device = batch.values.device
+    back, rows_back = tokens.argsort().to(device), rows.argsort().to(device)
+    tokens, rows = tokens.to(device), rows.to(device)
+    data, ends = layer(batch.values[tokens], batch_sizes, states=[state[:, rows] for state in starts])
+    return data[back], [state[:, rows_back] for state in ends]
 
 
 def _turned(batch: Ragged) -> Ragged:

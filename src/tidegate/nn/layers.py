@@ -66,7 +66,7 @@ class SimpleRNN(Recurrent):
 
     def forward(self, x: Batch, hx: Tensor | None = None, *, table: Tensor | None = None) -> tuple[Any, Tensor]:
         """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""
-        output, hn, _ = self._run(x, None if hx is None else _single(hx, "SimpleRNN"), None, table)
+        output, (hn,) = self._run(x, None if hx is None else _single(hx, "SimpleRNN"), None, table)
         return output, hn
 
 
@@ -168,7 +168,7 @@ class LSTM(Recurrent):
             InputError: a token id outside of the table.
         """
         h0, c0 = (None, None) if hx is None else _pair(hx)
-        output, hn, cn = self._run(x, h0, c0, table)
+        output, (hn, cn) = self._run(x, h0, c0, table)
         return output, (hn, cn)
 
 
@@ -220,7 +220,7 @@ class GRU(Recurrent):
 
     def forward(self, x: Batch, hx: Tensor | None = None, *, table: Tensor | None = None) -> tuple[Any, Tensor]:
         """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""
-        output, hn, _ = self._run(x, None if hx is None else _single(hx, "GRU"), None, table)
+        output, (hn,) = self._run(x, None if hx is None else _single(hx, "GRU"), None, table)
         return output, hn
 
 

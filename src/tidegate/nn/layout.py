@@ -58,9 +58,7 @@ def _ragged(batch: Ragged, tokens: bool) -> Layout:
     if not isinstance(values, Tensor):
         raise ShapeError("the Ragged batch holds NumPy arrays, but layers take tensors. Pass nn.to_torch(batch).")
     if values.dim() != (1 if tokens else 2):
-        raise ShapeError(
-            f"values of the Ragged batch are {list(values.shape)}, but {_wanted(tokens, '[N')} was wanted."
-        )
+        raise ShapeError(f"values of the batch are {list(values.shape)}, but {_wanted(tokens, '[N')} was wanted.")
     return Layout(values, batch.offsets, True, batch.with_values)
 
 

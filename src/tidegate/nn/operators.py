@@ -151,7 +151,7 @@ class _Recurrent(torch.autograd.Function):
         with torch._C._AutoDispatchBelowAutograd():
             outputs = recurrent(*inputs, True)
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*outputs[3:])
+        ctx.mark_non_differentiable(*outputs[3 if inputs[0] == "lstm" else 2 :])
         ctx.names = inputs[:2]
         ctx.save_for_backward(*inputs[2:], *outputs)
         return outputs

@@ -25,12 +25,14 @@ _MERGES = ("concat", "sum", "mul", "ave")
 _KERNELS = ("auto", "tidegate", "torch")
 _DEFAULTS = {
     "num_layers": 1,
+    "nonlinearity": "tanh",
     "bias": True,
     "batch_first": False,
     "dropout": 0.0,
     "bidirectional": False,
     "merge": "concat",
     "recurrent_dropout": 0.0,
+    "forget_bias": None,
     "reverse": False,
     "kernel": "auto",
 }
@@ -97,12 +99,12 @@ class Recurrent(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """List the sizes and what differs from the defaults."""
-        options = {name: getattr(self, name) for name in _DEFAULTS}
+        options = {name: getattr(self, name, default) for name, default in _DEFAULTS.items()}
         changed = [f"{name}={value!r}" for name, value in options.items() if value != _DEFAULTS[name]]
         return ", ".join([str(self.input_size), str(self.hidden_size), *changed])
 
-    def _run(self, x: Batch, h0: State, c0: State, table: State) -> tuple[Any, Tensor, Tensor]:
-        """Run all layers; states are [L * D, B, H], or [L * D, H] for one unbatched sequence."""
+    def _run(self, x: Batch, h0: State, c0: State, table: State) -> tuple[Any, list[Tensor]]:
+        """Run all layers and return the output with [hn], or [hn, cn]; states are [L * D, B, H], or [L * D, H]."""
         values, offsets, batched, restore = enter(x, batch_first=self.batch_first, tokens=table is not None)
         self._check_input(values, table)
         batch_size = offsets.shape[0] - 1
@@ -126,14 +128,14 @@ class Recurrent(torch.nn.Module):
                 self._draw_mask(batch_size),
                 False,
             )
-            ends.append(states)
-        hn, cn = (each[0] if len(each) == 1 else torch.cat(each) for each in list(zip(*ends, strict=True))[:2])
+            ends.append(states[: 2 if self.cell == "lstm" else 1])
+        final = [each[0] if len(each) == 1 else torch.cat(each) for each in zip(*ends, strict=True)]
         if not batched:
-            hn, cn = hn.squeeze(1), cn.squeeze(1)
+            final = [state.squeeze(1) for state in final]
         if self.merge is None:
             first, second = values.chunk(2, dim=1)
-            return (restore(first), restore(second)), hn, cn
-        return restore(self.merged(values)), hn, cn
+            return (restore(first), restore(second)), final
+        return restore(self.merged(values)), final
 
     def _draw_mask(self, batch_size: int) -> Tensor | None:
         """Draw which hidden units each sequence keeps over all its steps, [D, B, H], from torch's generator."""
