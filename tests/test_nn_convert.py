@@ -66,9 +66,8 @@ def test_nested_tensors_go_both_ways(sequences: list[torch.Tensor], layout: torc
     assert batch.lengths.tolist() == [*LENGTHS, 0]
     assert torch.equal(batch.values, torch.cat(sequences))
     again = nn.to_nested(batch)
-    assert [torch.equal(a, b) for a, b in zip(again.unbind(), [*sequences, torch.ones(0, 3)], strict=True)] == [
-        True
-    ] * 6
+    for ours, theirs in zip(again.unbind(), [*sequences, torch.ones(0, 3)], strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_a_plain_tensor_is_not_nested() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from tidegate.errors import ShapeError
-from tidegate.nn.convert import from_packed, packed_order
+from tidegate.nn.convert import offsets_of, packed_order
 from tidegate.ragged import Ragged
 
 Batch: TypeAlias = Ragged | PackedSequence | Tensor
@@ -41,10 +41,10 @@ def enter(batch: Batch, *, batch_first: bool, tokens: bool) -> Layout:
     if isinstance(batch, Ragged):
         return _ragged(batch, tokens)
     if isinstance(batch, PackedSequence):
-        order, _ = packed_order(batch)
-        inverse = torch.argsort(order).to(batch.data.device)
-        ragged = from_packed(batch)
-        return _ragged(ragged, tokens)._replace(restore=lambda values: batch._replace(data=values[inverse]))
+        order, lengths = packed_order(batch)
+        back = order.argsort().to(batch.data.device)
+        ragged = Ragged(batch.data[order.to(batch.data.device)], offsets_of(lengths))
+        return _ragged(ragged, tokens)._replace(restore=lambda values: batch._replace(data=values[back]))
     if isinstance(batch, Tensor):
         return _padded(batch, batch_first, tokens)
     raise ShapeError(
