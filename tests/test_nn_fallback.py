@@ -27,7 +27,7 @@ def tensors(result: Any) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("layer_type", LAYERS)
 @pytest.mark.parametrize("options", [{"bidirectional": True, "merge": "sum"}, {"reverse": True}, {"bias": False}])
-@pytest.mark.parametrize("lengths", [[3, 0, 5, 1], [4, 4], [0, 0]])
+@pytest.mark.parametrize("lengths", [[3, 0, 5, 4, 1], [4, 4], [0, 0]])
 def test_torch_and_our_kernels_agree(layer_type: Any, options: dict[str, Any], lengths: list[int]) -> None:
     ours = layer_type(3, 4, 2, dtype=torch.float64, **options)
     theirs = layer_type(3, 4, 2, dtype=torch.float64, kernel="torch", **options)
