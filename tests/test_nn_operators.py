@@ -37,7 +37,7 @@ def arguments(cell: str, *, directions: int = 1, table: bool = False, states: bo
         *[None] * (8 - len(weights)),
         h0,
         c0,
-        (torch.rand(directions, B, H, dtype=torch.float64) > 0.3) * 1.4 if mask else None,
+        (torch.rand(directions, B, H) > 0.3).double() * 1.4 if mask else None,
     ]
 
 
