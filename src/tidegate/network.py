@@ -5,12 +5,13 @@ Knows sizes and names of parameters, and refuses what does not fit together. Kno
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tidegate.errors import InputError
+from tidegate.errors import InputError, ShapeError
 
 Cell = Literal["rnn_tanh", "rnn_relu", "lstm", "gru"]
 Merge = Literal["concat", "sum", "mul", "ave"]
@@ -184,6 +185,18 @@ def parameter_shapes(network: Network) -> dict[str, tuple[int, ...]]:
                 shapes[f"{index}.weight"] = (node.out_features, node.in_features)
                 shapes[f"{index}.bias"] = (node.out_features,)
     return shapes
+
+
+def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ShapeError unless `shapes` names exactly the parameters of the network, each with its own shape."""
+    wanted = parameter_shapes(network)
+    if missing := sorted(wanted.keys() - shapes.keys()):
+        raise ShapeError(f"weights are missing: {', '.join(missing)}")
+    if extra := sorted(shapes.keys() - wanted.keys()):
+        raise ShapeError(f"weights that the network does not have: {', '.join(extra)}")
+    for name, shape in wanted.items():
+        if tuple(shapes[name]) != shape:
+            raise ShapeError(f"weight {name!r} is {list(shapes[name])}; the network wants {list(shape)}")
 
 
 def direction_suffixes(node: Recurrent, layer: int) -> tuple[str, ...]:

@@ -1,0 +1,5 @@
+"""Runs a network without torch."""
+
+from tidegate.runtime.executor import Executor
+
+__all__ = ["Executor"]
