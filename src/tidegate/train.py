@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tidegate.data import batches
+from tidegate.data import batch_count, batches
 from tidegate.errors import TrainingError
 from tidegate.network import Dense, Embed, Network, Recurrent, parameter_shapes
 
@@ -33,7 +33,7 @@ class Recipe:
     """Say how to train.
 
     `learning_rate` rises in a line over the first `warmup` (a share of all steps) and then follows `schedule`.
-    `weight_decay` is decoupled (AdamW) and leaves biases alone. `max_grad_norm=None` does not clip.
+    `weight_decay` is decoupled with adamw, and leaves biases alone. Gradients longer than `max_grad_norm` are clipped.
     """
 
     epochs: int
@@ -43,7 +43,7 @@ class Recipe:
     weight_decay: float = 0.0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: float = 0.0
-    max_grad_norm: float | None = None
+    max_grad_norm: float = math.inf
     seed: int = 0
 
 
@@ -106,17 +106,12 @@ def fit(
     Raises:
         TrainingError: the loss or the gradient is not finite; the weights are those of the step before.
     """
-    per_epoch = steps_per_epoch(len(lengths), recipe)
+    per_epoch = batch_count(len(lengths), recipe.batch_size)
     total = per_epoch * recipe.epochs
     while state.step < total:
         epoch, begin = divmod(state.step, per_epoch)
         for indices in batches(lengths, recipe.batch_size, seed=recipe.seed, epoch=epoch, start=begin):
             yield _update(state, recipe, total=total, indices=indices, loss=loss, measure=measure)
-
-
-def steps_per_epoch(sequences: int, recipe: Recipe) -> int:
-    """Count the updates of one epoch; the last batch may be smaller."""
-    return -(-sequences // recipe.batch_size)
 
 
 def learning_rate(recipe: Recipe, step: int, *, total: int) -> float:
@@ -196,8 +191,7 @@ def _update(
         _require_finite("loss", lost, state, rate)
         state.optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
-    limit = math.inf if recipe.max_grad_norm is None else recipe.max_grad_norm
-    norm = nn.utils.clip_grad_norm_(state.module.parameters(), limit).item()
+    norm = nn.utils.clip_grad_norm_(state.module.parameters(), recipe.max_grad_norm).item()
     _require_finite("gradient norm", norm, state, rate)
     state.optimizer.step()
     state.step += 1
@@ -239,8 +233,8 @@ def _own_randomness(seed: int, step: int) -> Iterator[np.random.Generator]:
 def _require_finite(what: str, value: float, state: State, rate: float) -> None:
     if not math.isfinite(value):
         raise TrainingError(
-            f"the {what} is {value} at step {state.step + 1} (learning rate {rate:.3g}); the weights of the step before "
-            "are kept. Lower the learning rate, set max_grad_norm, or look for very large features."
+            f"the {what} is {value} at step {state.step + 1} (learning rate {rate:.3g}). The weights of the step before "
+            "kept. Lower the learning rate, set max_grad_norm, or look for very large features."
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,7 @@ class Executor:
         self.network = network
         self.num_threads = num_threads
         self._weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+        self.dtype = np.result_type(*self._weights.values()) if self._weights else np.dtype(np.float32)
 
     def __call__(self, x: Ragged) -> Array:
         """Compute the output of the last node: `[B, output_size]` once pooled, else `[N, output_size]`.
@@ -87,11 +88,10 @@ class Executor:
             if values.ndim != 1 or values.dtype not in (np.int32, np.int64):
                 raise ShapeError(f"the network reads token ids [N], int32 or int64; got {_describe(values)}")
             return values
-        wanted = next(iter(self._weights.values())).dtype
+        wanted = self.dtype
         if values.ndim != 2 or values.shape[1] != self.network.input_size or values.dtype != wanted:
             raise ShapeError(
-                f"the network reads features [N, {self.network.input_size}] of type {wanted}; "
-                f"got {_describe(values)}"
+                f"the network reads features [N, {self.network.input_size}] of type {wanted}; got {_describe(values)}"
             )
         return values
 
@@ -116,6 +116,22 @@ class Executor:
     def _multiply(self, node: Dense, index: int, flow: _Flow) -> Array:
         weight, bias = self._weights[f"{index}.weight"], self._weights[f"{index}.bias"]
         return kernels.linear(_rows(flow), weight, bias, activation=node.activation)
+
+
+def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
+    """Run a pooled network over any number of sequences, `[B, output_size]`, in batches of like lengths.
+
+    A batch holds about `tokens` tokens, or one sequence that is longer. Memory is bounded by that; the numbers do not
+    depend on it.
+    """
+    lengths = np.asarray(x.lengths)
+    order = np.argsort(lengths, kind="stable")
+    cost = np.cumsum(lengths[order] + 1)  # an empty sequence costs something too
+    cuts = np.flatnonzero(np.diff(cost // tokens)) + 1
+    out = np.empty((len(x), executor.network.output_size), executor.dtype)
+    for indices in np.split(order, cuts):
+        out[indices] = executor(x.select(indices))
+    return out
 
 
 def _describe(values: Array) -> str:
@@ -157,4 +173,4 @@ def _rows(flow: _Flow) -> Array:
     if outside.size:
         at = int(outside[0])
         raise InputError(f"token id {ids[at]} at position {at} is out of range; the vocabulary has {size} ids")
-    return cast("Array", flow.table[ids])
+    return flow.table[ids]

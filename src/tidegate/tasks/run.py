@@ -96,11 +96,11 @@ class RunFolder:
         return recipe
 
     def write_recipe(self, *, task: str, params: Mapping[str, Any], versions: Mapping[str, str]) -> None:
-        """Write everything that is needed to run it again; TOML has no null, so a parameter of None is left out."""
+        """Write everything that is needed to run it again, as TOML."""
         document = tomlkit.document()
         document.add("task", tomlkit.item(task))
         for name, part in (("params", params), ("data", self._data), ("versions", versions)):
-            document.add(name, tomlkit.item({key: value for key, value in part.items() if value is not None}))
+            document.add(name, tomlkit.item(dict(part)))
         atomic_write(self.recipe_file, tomlkit.dumps(document).encode())
 
     def log(self, record: Json) -> None:
