@@ -233,7 +233,7 @@ def _own_randomness(seed: int, step: int) -> Iterator[np.random.Generator]:
 def _require_finite(what: str, value: float, state: State, rate: float) -> None:
     if not math.isfinite(value):
         raise TrainingError(
-            f"the {what} is {value} at step {state.step + 1} (learning rate {rate:.3g}). The weights of the step before "
+            f"the {what} is {value} at step {state.step + 1} (learning rate {rate:.3g}). The last good weights are "
             "kept. Lower the learning rate, set max_grad_norm, or look for very large features."
         )
 

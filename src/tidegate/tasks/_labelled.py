@@ -42,9 +42,7 @@ def as_labels(y: Any, *, name: str = "y") -> Array:
     check_labels(items, where=where)
     for index, item in enumerate(items):
         if not isinstance(item, str | int):
-            raise DataError(
-                f"{where(index)} is {item!r:.40}; a label must be a string or a whole number."
-            )
+            raise DataError(f"{where(index)} is {item!r:.40}; a label must be a string or a whole number.")
     if len(kinds := {type(item).__name__ for item in items}) > 1:
         raise DataError(f"labels mix {' and '.join(sorted(kinds))}; pass one kind.")
     return np.asarray(items) if items else np.zeros(0, np.int64)
