@@ -112,8 +112,8 @@ Node = Annotated[Embed | Recurrent | Pool | Dense | Dropout, Field(discriminator
 class Network(_Part):
     """Hold the nodes of a model in the order in which data passes them, checked to fit together.
 
-    >>> network = Network(nodes=(Recurrent(cell="gru", input_size=3, hidden_size=8), Pool(modes=("last",)),
-    ...                          Dense(in_features=8, out_features=2)))
+    >>> layer = Recurrent(cell="gru", input_size=3, hidden_size=8)
+    >>> network = Network.of(layer, Pool(modes=("last",)), Dense(in_features=8, out_features=2))
     >>> network.output_size
     2
     >>> Network.from_json(network.to_json()) == network
@@ -154,6 +154,14 @@ class Network(_Part):
         return self.model_dump_json()
 
     @classmethod
+    def of(cls, *nodes: Node) -> Network:
+        """Make a network of nodes; raises InputError that says which two do not fit, or that it grows too large."""
+        try:
+            return cls(nodes=nodes)
+        except ValidationError as error:
+            raise InputError(f"these nodes make no network: {_first(error)}") from None
+
+    @classmethod
     def from_json(cls, text: str | bytes) -> Network:
         """Read a network from JSON.
 
@@ -162,15 +170,13 @@ class Network(_Part):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "network"
-            raise InputError(f"not a network that Tidegate knows: {where}: {first['msg']}") from None
+            raise InputError(f"not a network that Tidegate knows: {_first(error)}") from None
 
 
 def parameter_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     """List the name and shape of every parameter, in order: index of the node, a dot, torch's name.
 
-    >>> network = Network(nodes=(Embed(vocabulary_size=9, size=4), Recurrent(cell="lstm", input_size=4, hidden_size=2)))
+    >>> network = Network.of(Embed(vocabulary_size=9, size=4), Recurrent(cell="lstm", input_size=4, hidden_size=2))
     >>> parameter_shapes(network)["1.weight_ih_l0"]
     (8, 4)
     """
@@ -216,6 +222,11 @@ def _recurrent_shapes(node: Recurrent) -> dict[str, tuple[int, ...]]:
                 shapes[f"bias_ih{suffix}"] = (rows,)
                 shapes[f"bias_hh{suffix}"] = (rows,)
     return shapes
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ": ".join([".".join(map(str, first["loc"])), first["msg"]] if first["loc"] else [first["msg"]])
 
 
 def _output_size(nodes: tuple[Node, ...]) -> int:

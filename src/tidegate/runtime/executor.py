@@ -42,7 +42,7 @@ class Executor:
         ShapeError: the weights do not fit the network.
 
     >>> from tidegate.network import Dense, Network, Pool
-    >>> network = Network(nodes=(Dense(in_features=1, out_features=1), Pool(modes=("max",))))
+    >>> network = Network.of(Dense(in_features=1, out_features=1), Pool(modes=("max",)))
     >>> double = Executor(network, {"0.weight": np.float32([[2.0]]), "0.bias": np.float32([0.0])})
     >>> double(Ragged(np.float32([[1.0], [3.0], [5.0]]), np.array([0, 2, 3])))
     array([[ 6.],

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
@@ -20,8 +21,8 @@ from pydantic import Field
 from tidegate import kernels
 from tidegate.checkpoint import Model, library_version, load_training, save_model
 from tidegate.data.checks import check_same_length
-from tidegate.errors import InputError, ModelFileError, RunFolderError
-from tidegate.network import Cell, Dense, Dropout, Merge, Network, Node, Pool, PoolMode, Recurrent
+from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
+from tidegate.network import Cell, Dense, Dropout, Merge, Network, Node, Pool, PoolMode, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
 from tidegate.tasks import presets
@@ -38,7 +39,6 @@ Json: TypeAlias = dict[str, Any]
 Folder: TypeAlias = str | os.PathLike[str] | RunFolder
 
 Count = Annotated[int, Field(ge=1)]
-CountOrNone = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -48,6 +48,10 @@ _CELLS: dict[str, Cell] = {"rnn": "rnn_tanh", "rnn_relu": "rnn_relu", "lstm": "l
 
 class Preparation(Protocol):
     """Turn checked inputs into sequences, as was learned from the training part."""
+
+    @property
+    def input_size(self) -> int:
+        """Count the ids of a vocabulary, or the features of a step."""
 
     def encode(self, inputs: Inputs) -> Ragged:
         """Turn B inputs into B sequences."""
@@ -102,12 +106,12 @@ class Classifier(ABC):
     name: ClassVar[str]
 
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
-    hidden_size: Count = 64
-    num_layers: Count = 1
+    hidden_size: Size = 64
+    num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     bidirectional: bool = True
     merge: Merge = "concat"
     pooling: tuple[PoolMode, ...] = ("max", "mean")
-    dense_size: CountOrNone = 0
+    dense_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
     epochs: Count = 10
@@ -119,7 +123,7 @@ class Classifier(ABC):
     warmup: Share = 0.1
     max_grad_norm: NotNegative = 1.0
     validation_fraction: Share = 0.1
-    patience: CountOrNone = 3
+    patience: Annotated[int, Field(ge=0)] = 3
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     _fitted: Fitted | None = field(default=None, init=False)
@@ -203,8 +207,11 @@ class Classifier(ABC):
 
         Raises:
             InputError: a parameter or the data cannot be used.
+            MissingPackageError: torch is not installed.
             RunFolderError: `run_dir` holds a run already, or `resume` holds none that could go on.
         """
+        if find_spec("torch") is None:
+            raise MissingPackageError.of("torch", "train", "training")
         task = self._checked()
         examples, classes = learn_classes(self._check_inputs(X), y)
         if valid is None:
@@ -237,9 +244,9 @@ class Classifier(ABC):
 
     def score(self, X: Any, y: Any) -> float:
         """Compute the accuracy, the share of inputs whose predicted class is their label."""
-        labels = as_labels(y)
-        check_same_length(len(X), len(labels))
-        return float(np.mean(self.predict(X) == labels))
+        labels, predicted = as_labels(y), self.predict(X)
+        check_same_length(len(predicted), len(labels))
+        return float(np.mean([label == named for label, named in zip(labels, predicted, strict=True)]))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file: weights, network, labels and preparation. `tidegate.load` reads it, without torch.
@@ -264,6 +271,10 @@ class Classifier(ABC):
             preparation = task._read_preparation(model.task["preparation"])
         except (InputError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"the model file describes no {cls.__name__}: {error}") from None
+        if preparation.input_size != model.network.input_size:
+            raise ModelFileError(
+                f"the model file prepares {preparation.input_size} inputs, its network reads {model.network.input_size}"
+            )
         if len(classes) != model.network.output_size:
             raise ModelFileError(
                 f"the model file names {len(classes)} classes, but its network tells {model.network.output_size} apart"
@@ -369,7 +380,7 @@ class Classifier(ABC):
             width = self.dense_size
         if self.dropout:
             nodes.append(Dropout(p=self.dropout))
-        return Network(nodes=(*nodes, Dense(in_features=width, out_features=num_classes)))
+        return Network.of(*nodes, Dense(in_features=width, out_features=num_classes))
 
     def _logits(self, X: Any) -> Array:
         fitted = self._require_fitted()
@@ -401,7 +412,7 @@ def _opened(folder: Folder) -> RunFolder:
 def _resumed(folder: Folder) -> Resumed:
     run = _opened(folder)
     if not run.state.exists():
-        why = "it came to its end" if run.finished else "it was interrupted before anything was saved"
+        why = "it came to its end" if run.finished else "nothing was saved yet; begin it anew"
         raise RunFolderError(f"the run in {run.path} cannot be resumed: {why}.")
     return Resumed(*load_training(run.state))
 

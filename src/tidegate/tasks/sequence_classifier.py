@@ -23,13 +23,24 @@ class Scaling:
     mean: npt.NDArray[np.float64]  # [C]
     deviation: npt.NDArray[np.float64]  # [C], 1 for a feature that never changed
 
+    @property
+    def input_size(self) -> int:
+        """Count the features."""
+        return len(self.mean)
+
     def encode(self, inputs: Inputs) -> Ragged:
-        """Scale B sequences; raises ShapeError when they have another number of features."""
+        """Scale B sequences to float32.
+
+        Raises ShapeError when they have another number of features, DataError where float32 cannot hold one.
+        """
         assert isinstance(inputs, Ragged)
         if inputs.values.shape[1] != len(self.mean) and len(inputs.values):
             raise ShapeError(f"X has {inputs.values.shape[1]} features per step; {len(self.mean)} were trained on")
         rows = inputs.values.reshape(-1, len(self.mean))  # [N, C]; without steps, C may be anything
-        return inputs.with_values(((rows - self.mean) / self.deviation).astype(np.float32))
+        with np.errstate(over="ignore"):
+            scaled = inputs.with_values(((rows - self.mean) / self.deviation).astype(np.float32))
+        check_features(scaled, where=in_argument("scaled X"))
+        return scaled
 
     def to_json(self) -> Json:
         """Write both as lists."""
@@ -89,5 +100,4 @@ class SequenceClassifier(Classifier):
         return Scaling(mean, deviation)
 
     def _first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
-        assert isinstance(preparation, Scaling)
-        return (), len(preparation.mean)
+        return (), preparation.input_size

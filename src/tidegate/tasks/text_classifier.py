@@ -9,7 +9,7 @@ import numpy as np
 
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.tokenizer import UNKNOWN_ID, Keep, Tokenizer, from_json, train_words
-from tidegate.network import Embed, Node
+from tidegate.network import Embed, Node, Size
 from tidegate.ragged import Ragged
 from tidegate.tasks._classifier import Classifier, Count, Json, Preparation, Share
 from tidegate.tasks._labelled import Inputs
@@ -22,6 +22,11 @@ class Tokens:
     tokenizer: Tokenizer
     max_tokens: int
     keep: Keep
+
+    @property
+    def input_size(self) -> int:
+        """Count the ids."""
+        return self.tokenizer.size
 
     def encode(self, inputs: Inputs) -> Ragged:
         """Turn B texts into B sequences of ids, int32."""
@@ -57,7 +62,7 @@ class TextClassifier(Classifier):
     vocabulary_size: Count = 20_000
     max_tokens: Count = 500
     keep: Keep = "last"
-    embedding_size: Count = 64
+    embedding_size: Size = 64
     word_dropout: Share = 0.2
 
     @staticmethod
@@ -73,8 +78,7 @@ class TextClassifier(Classifier):
         return Tokens(from_json(stored["tokenizer"]), self.max_tokens, self.keep)
 
     def _first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
-        assert isinstance(preparation, Tokens)
-        return (Embed(vocabulary_size=preparation.tokenizer.size, size=self.embedding_size),), self.embedding_size
+        return (Embed(vocabulary_size=preparation.input_size, size=self.embedding_size),), self.embedding_size
 
     def _augment(self, x: Ragged, rng: np.random.Generator) -> Ragged:
         if not self.word_dropout:
