@@ -15,19 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.data.progress import Progress, silent
+from tidegate.data.source import Remote
 from tidegate.errors import DownloadError
 
 _CHUNK = 1 << 18
 _LASTING = {408, 416, 425, 429, 500, 502, 503, 504}  # answers that may be different next time
-
-
-@dataclass(frozen=True)
-class Remote:
-    """Say where a file is and how to know it: size in bytes and SHA-256 in hexadecimal."""
-
-    url: str
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -52,14 +44,15 @@ def download(
     part = _part(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        failures = 0
-        while (have := _size(part)) != remote.size:
+        failures, most = 0, _size(part)
+        while _size(part) != remote.size:
             try:
                 _fetch(name, remote, part, progress, patience.timeout)
                 reason: Exception | str = "the connection was cut off"
             except _InterruptedError as error:
                 reason = error
-            failures = 0 if _size(part) > have else failures + 1
+            failures = 0 if _size(part) > most else failures + 1
+            most = max(most, _size(part))
             if failures >= patience.attempts:
                 raise DownloadError(_advice(name, remote, target, reason))
             if failures:

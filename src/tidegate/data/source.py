@@ -19,6 +19,15 @@ class Loader(Protocol):
 
 
 @dataclass(frozen=True)
+class Remote:
+    """Say where a file is and how to know it: size in bytes and SHA-256 in hexadecimal."""
+
+    url: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Source:
     """Describe a data set and how to come by it.
 
