@@ -150,9 +150,10 @@ def test_examples_are_selected_with_their_labels() -> None:
 def test_a_feature_that_is_not_finite_is_named_by_row_step_and_feature(value: float, name: str) -> None:
     sequences = Ragged.from_list([np.zeros((2, 3)), np.zeros((0, 3)), np.zeros((4, 3))])
     data.check_features(sequences)
-    sequences.values[2 + 3, 1] = value
-    with pytest.raises(DataError, match=rf"X\[2\], step 3, feature 1 is {name}; features must be finite"):
-        data.check_features(sequences)
+    for step in (3, 0):  # the second lies right behind an empty sequence
+        sequences.values[2 + step, 1] = value
+        with pytest.raises(DataError, match=rf"X\[2\], step {step}, feature 1 is {name}; features must be finite"):
+            data.check_features(sequences)
 
 
 @pytest.mark.parametrize("labels", [["a", None, "b", None], ["a", "", " ", "b"], np.array([1.0, np.nan, np.nan])])

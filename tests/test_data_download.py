@@ -30,7 +30,7 @@ class Server:
         self.cuts: list[int] = []
         self.status = 0  # of every answer, if not 0
         self.resumes = True
-        self.shift = 0  # a faulty server that resumes at another place
+        self.shifts: list[int] = []  # how far from the place that was asked for the next answers begin
         self.ranges: list[str | None] = []
         outer = self
 
@@ -42,10 +42,10 @@ class Server:
                     self.send_error(outer.status)
                     return
                 start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and outer.resumes else 0
-                body = outer.content[start + outer.shift :]
+                start += outer.shifts.pop(0) if outer.shifts else 0
+                body = outer.content[start:]
                 self.send_response(206 if asked and outer.resumes else 200)
-                first = start + outer.shift
-                self.send_header("Content-Range", f"bytes {first}-{len(outer.content) - 1}/{len(outer.content)}")
+                self.send_header("Content-Range", f"bytes {start}-{len(outer.content) - 1}/{len(outer.content)}")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body[: outer.cuts.pop(0)] if outer.cuts else body)
@@ -117,10 +117,16 @@ def test_a_server_that_cannot_resume_sends_all_again(server: Server, tmp_path: P
 
 
 def test_a_server_that_resumes_elsewhere_is_not_believed(server: Server, tmp_path: Path) -> None:
-    server.cuts, server.shift = [300_000], 5
-    with pytest.raises(DownloadError):
+    server.cuts, server.shifts = [300_000], [0, 5]
+    assert fetch(server, tmp_path).read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=300000-", None]
+
+
+def test_a_server_that_never_gets_further_is_given_up(server: Server, tmp_path: Path) -> None:
+    server.cuts, server.resumes = [300_000] * 9, False
+    with pytest.raises(DownloadError, match="the connection was cut off"):
         fetch(server, tmp_path)
-    assert not (tmp_path / "toy" / "file.bin").exists()
+    assert len(server.ranges) == 1 + QUICK.attempts
 
 
 def test_a_wrong_checksum_is_refused_and_deleted(server: Server, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def rows(path: Path, **arguments: str) -> tuple[object, object]:
     [
         ("a.csv", "text,label\ngood film,pos\nbad film,neg\n"),
         ("a.CSV", "label,text\r\npos,good film\r\n\r\nneg,bad film"),
-        ("a.csv", "\ufefftext,label\ngood film, pos \nbad film,neg\n"),
+        ("a.csv", "\ufefftext,label,id\ngood film, pos ,1\nbad film,neg,2\n"),
         ("a.csv", "text;label\ngood film;pos\nbad film;neg\n"),
         ("a.tsv", "label\ttext\npos\tgood film\nneg\tbad film\n"),
         ("a.jsonl", '{"text": "good film", "label": "pos"}\n\n{"label": "neg", "text": "bad film", "x": 1}'),
@@ -108,6 +108,7 @@ def test_whatever_is_written_is_read_back(
     [
         ("id,Review,Sentiment", {}, ("Review", "Sentiment")),
         ("body,text,class,label", {}, ("text", "label")),
+        ("text,body,label,class", {}, ("text", "label")),
         ("opinion,label", {}, ("opinion", "label")),
         ("text,stance", {}, ("text", "stance")),
         ("a,b,c", {"text": "c", "label": "a"}, ("c", "a")),

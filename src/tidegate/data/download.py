@@ -70,10 +70,7 @@ class _InterruptedError(Exception):
 
 def _fetch(name: str, remote: Remote, part: Path, progress: Progress, timeout: float) -> None:
     """Append what the server still has to send to `part`; start over where the server cannot resume."""
-    have = _size(part)
-    if have > remote.size:
-        part.unlink()
-        have = 0
+    have = _size(part) if _size(part) <= remote.size else 0
     request = urllib.request.Request(remote.url, headers={"User-Agent": "tidegate", "Accept-Encoding": "identity"})
     if have:
         request.add_header("Range", f"bytes={have}-")
@@ -81,7 +78,7 @@ def _fetch(name: str, remote: Remote, part: Path, progress: Progress, timeout: f
         answer = urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.unlink(missing_ok=True)
         if error.code in _LASTING:
             raise _InterruptedError(f"HTTP {error.code} {error.reason}") from error
@@ -89,7 +86,10 @@ def _fetch(name: str, remote: Remote, part: Path, progress: Progress, timeout: f
     except (OSError, http.client.HTTPException) as error:
         raise _InterruptedError(str(getattr(error, "reason", error))) from error
     with answer:
-        resumed = answer.status == 206 and str(answer.headers["Content-Range"]).startswith(f"bytes {have}-")
+        resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
+        if resumed and not str(answer.headers["Content-Range"]).startswith(f"bytes {have}-"):
+            part.unlink(missing_ok=True)
+            raise _InterruptedError("the server resumed at another place than asked")
         _store(name, remote, answer, part, have if resumed else 0, progress)
 
 
