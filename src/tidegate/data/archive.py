@@ -28,12 +28,21 @@ class Limits:
 def read_members(
     path: Path, wanted: Callable[[str], bool], *, limits: Limits | None = None, progress: Progress = silent
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, content) of the members whose name is `wanted`, in the order of the archive.
+    """Yield name and content of some members, in the order of the archive.
 
-    Every member is checked, wanted or not. Refused with DataError, naming the member: absolute paths, `..`, drive
-    letters, backslashes, links, devices, anything else that is neither a plain file nor a folder, a name that occurs
-    twice, more members or bytes than `limits` allows. Memory stays bounded by `limits.member_bytes` even for an
-    archive that unpacks without end. An archive that is cut off or damaged raises DataError, as late as at its end.
+    Every member is checked, wanted or not. Memory stays bounded by ``limits.member_bytes`` even for an archive that
+    unpacks without end.
+
+    Args:
+        path: a .tar.gz file.
+        wanted: says of a name whether to read that member.
+        limits: what the archive may hold.
+        progress: told how much of the file is read.
+
+    Raises:
+        DataError: a member has an absolute path, ``..``, a drive letter or a backslash in its name, is a link, a
+            device or anything else that is neither plain file nor folder, occurs twice, or goes past the limits; or
+            the archive is cut off or damaged, which may show only at its end.
     """
     limits = limits or Limits()
     seen: set[str] = set()

@@ -1,6 +1,6 @@
 """Fetch one file over HTTP: bounded, resumed where it was cut off, checked, and put in place in one step.
 
-What has arrived lies in `<target>.part` until size and SHA-256 are right; only then does `<target>` exist.
+What has arrived lies in ``<target>.part`` until size and SHA-256 are right; only then does ``<target>`` exist.
 """
 
 from __future__ import annotations
@@ -34,11 +34,20 @@ class Patience:
 def download(
     name: str, remote: Remote, target: Path, *, progress: Progress = silent, patience: Patience | None = None
 ) -> Path:
-    """Fetch `remote` to `target` and return `target`.
+    """Fetch a file and return where it lies now.
 
-    name: of the data set, for messages. A connection that breaks is taken up again where it broke, in this call or,
-    when this one gives up, in the next. Raises DownloadError when the server cannot be reached or refuses, when more
-    bytes come than announced, when the checksum is wrong (what came is deleted then), or when the disk is full.
+    A connection that breaks is taken up again where it broke, in this call or, when this one gives up, in the next.
+
+    Args:
+        name: of the data set, for messages.
+        remote: where the file is, and how to know it.
+        target: where to put it.
+        progress: told how much has arrived.
+        patience: how often to try.
+
+    Raises:
+        DownloadError: the server cannot be reached or refuses, more bytes come than should, the checksum is wrong
+            (what came is deleted then), or the disk cannot be written.
     """
     patience = patience or Patience()
     part = _part(target)

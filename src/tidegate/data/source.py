@@ -31,8 +31,16 @@ class Remote:
 class Source:
     """Describe a data set and how to come by it.
 
-    find: its file on this machine, None where it has to be downloaded. fetch: the same file, downloaded and prepared
-    if need be. load: its examples.
+    Args:
+        name: what a user types.
+        title: the data set and the question that it asks, in a line.
+        kind: "text" or "sequence".
+        licence: what the makers allow, in a few words.
+        citation: the publication to cite.
+        homepage: where upstream describes it.
+        find: returns its file on this machine, or None where it has to be downloaded.
+        fetch: returns the same file, downloaded and prepared if need be.
+        load: returns its examples.
     """
 
     name: str

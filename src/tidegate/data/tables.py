@@ -31,8 +31,11 @@ class Columns:
         """Choose the text and the label column among those found.
 
         Columns with a usual name, such as `text` and `label`, are chosen by it; of two columns, the one that is left
-        over is the other. Where that does not decide, or a name that was asked for is missing, raise DataError with
-        the columns of the file.
+        over is the other.
+
+        Raises:
+            DataError: that does not decide, or a name that was asked for is missing; the columns are listed.
+            InputError: text and label are one column.
 
         >>> Columns().pick(["id", "Review", "Sentiment"], Path("films.csv"))
         ('Review', 'Sentiment')
@@ -80,8 +83,10 @@ class Table:
 def read_table(path: Path, columns: Columns) -> Table:
     """Read the two columns of a file whose suffix says what it is.
 
-    Raises OptionError for a suffix that is not known, DataError for a file that is empty, no UTF-8 (row and byte are
-    named), or does not keep to its format (the row is named), MissingPackageError for Parquet without pyarrow.
+    Raises:
+        OptionError: the suffix is not known.
+        DataError: the file is empty, no UTF-8 (row and byte are named) or does not keep to its format (the row is).
+        MissingPackageError: a Parquet file came, and pyarrow is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in READERS:
