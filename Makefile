@@ -12,6 +12,8 @@ CORE   := CMakeLists.txt $(wildcard core/*)
 TORCH  := requirements/torch-cpu.txt
 
 export PIP_NO_INPUT = 1
+# Installing without compiling saves a minute; the first import of a file then leaves its bytecode, if it may.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -29,7 +29,7 @@ MODULES = [
     module.name for module in pkgutil.walk_packages(tidegate.__path__, "tidegate.")
     if module.name not in ("tidegate._core", "tidegate.__main__")
 ]  # fmt: skip
-FENCE = re.compile(r"(?:<!-- (slow|not run): (\S.*) -->\n)?^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"(?:<!-- (slow|not run): \S[^\n]* -->\n)?^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN_ONLY = {"text", "json", "toml", "cpp", "{toctree}", "{include}", "{image}", "{note}", "{figure}"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -60,7 +60,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.F
 @pytest.mark.usefixtures("elsewhere")
 def test_page(page: Path, pytestconfig: pytest.Config) -> None:
     names: dict[str, object] = {"__name__": page.stem}
-    for block in blocks(page.read_text(encoding="utf-8")):
+    text = page.read_text(encoding="utf-8")
+    assert text.count("```") == 2 * len(list(blocks(text))), "a block is indented or not closed, so it would not be run"
+    for block in blocks(text):
         if block.note == "not run" or (block.note == "slow" and not pytestconfig.getoption("--slow")):
             continue
         where = f"{page.relative_to(ROOT)}:{block.line}"
@@ -76,6 +78,15 @@ def test_page(page: Path, pytestconfig: pytest.Config) -> None:
 @pytest.mark.usefixtures("elsewhere")
 def test_docstrings(module: str) -> None:
     assert doctest.testmod(importlib.import_module(module), optionflags=FLAGS).failed == 0
+
+
+def test_a_note_belongs_to_the_block_below_it_alone() -> None:
+    text = "<!-- slow: why -->\n```python\n1\n```\n\n```console\n$ 2\n```\n<!-- not run: why -->\n```python\n3\n```\n"
+    assert [(block.note, block.text, block.line) for block in blocks(text)] == [
+        ("slow", "1\n", 3),
+        (None, "$ 2\n", 7),
+        ("not run", "3\n", 11),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -101,8 +112,8 @@ def test_a_wrong_block_is_seen(
 def blocks(text: str) -> Iterator[Block]:
     """Find the fenced blocks of a page."""
     for match in FENCE.finditer(text):
-        note, _, language, body = match.groups()
-        yield Block(text.count("\n", 0, match.start(4)) + 1, language, body, note)
+        note, language, body = match.groups()
+        yield Block(text.count("\n", 0, match.start(3)) + 1, language, body, note)
 
 
 def run_python(block: Block, where: str, names: dict[str, object]) -> None:

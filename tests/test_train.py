@@ -167,6 +167,19 @@ def test_a_number_that_is_not_finite_ends_training_with_the_last_good_weights(
     assert problem.weights() == good[-1]
 
 
+def test_a_validation_that_is_not_finite_ends_training() -> None:
+    problem = Problem(recipe())
+    steps = train.fit(
+        problem.state,
+        problem.recipe,
+        lengths=LENGTHS,
+        loss=problem.loss,
+        measure=lambda: {"accuracy": 1.0, "loss": np.nan},
+    )
+    with pytest.raises(TrainingError, match="the validation loss is nan at step 6 "):
+        list(steps)
+
+
 @settings(max_examples=50)
 @given(st.sampled_from(["constant", "linear", "cosine"]), st.floats(0, 0.9), st.integers(1, 300))
 def test_the_learning_rate_rises_to_its_peak_and_never_again(schedule: Any, warmup: float, total: int) -> None:

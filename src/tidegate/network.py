@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tidegate.errors import InputError, ShapeError
 
@@ -23,6 +23,15 @@ MAX_PARAMETERS = 2**31
 
 Size = Annotated[int, Field(ge=1, le=2**16)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+def _distinct(modes: tuple[PoolMode, ...]) -> tuple[PoolMode, ...]:
+    if len(set(modes)) != len(modes):
+        raise ValueError(f"{', '.join(modes)} name one mode twice")
+    return modes
+
+
+PoolModes = Annotated[tuple[PoolMode, ...], Field(min_length=1, strict=False), AfterValidator(_distinct)]
 
 
 class _Part(BaseModel):
@@ -81,13 +90,7 @@ class Pool(_Part):
     """
 
     kind: Literal["pool"] = "pool"
-    modes: Annotated[tuple[PoolMode, ...], Field(min_length=1, max_length=4, strict=False)]
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if len(set(self.modes)) != len(self.modes):
-            raise ValueError(f"modes {list(self.modes)} name one mode twice")
-        return self
+    modes: PoolModes
 
 
 class Dense(_Part):

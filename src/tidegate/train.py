@@ -104,7 +104,8 @@ def fit(
         measure: called at the end of each epoch; what it returns is `Step.valid`.
 
     Raises:
-        TrainingError: the loss or the gradient is not finite; the weights are those of the step before.
+        TrainingError: the loss or the gradient is not finite, and the weights are those of the step before; or what
+            `measure` returned is not.
     """
     per_epoch = batch_count(len(lengths), recipe.batch_size)
     total = per_epoch * recipe.epochs
@@ -188,11 +189,11 @@ def _update(
     with _own_randomness(recipe.seed, state.step) as rng:
         value, tokens = loss(indices, rng)
         lost = value.item()
-        _require_finite("loss", lost, state, rate)
+        _require_finite("loss", lost, state.step + 1, rate)
         state.optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(state.module.parameters(), recipe.max_grad_norm).item()
-    _require_finite("gradient norm", norm, state, rate)
+    _require_finite("gradient norm", norm, state.step + 1, rate)
     state.optimizer.step()
     state.step += 1
     state.loss_sum += lost * len(indices)
@@ -201,6 +202,8 @@ def _update(
     if end:
         state.loss_sum, state.sequences = 0.0, 0
     valid = measure() if end and measure is not None else None
+    for name, number in (valid or {}).items():
+        _require_finite(f"validation {name}", number, state.step, rate)
     state.seconds += time.perf_counter() - begun
     return Step(
         epoch=-(-state.step * recipe.epochs // total),
@@ -230,10 +233,10 @@ def _own_randomness(seed: int, step: int) -> Iterator[np.random.Generator]:
         torch.set_rng_state(before)
 
 
-def _require_finite(what: str, value: float, state: State, rate: float) -> None:
+def _require_finite(what: str, value: float, step: int, rate: float) -> None:
     if not math.isfinite(value):
         raise TrainingError(
-            f"the {what} is {value} at step {state.step + 1} (learning rate {rate:.3g}). The last good weights are "
+            f"the {what} is {value} at step {step} (learning rate {rate:.3g}). The last good weights are "
             "kept. Lower the learning rate, set max_grad_norm, or look for very large features."
         )
 

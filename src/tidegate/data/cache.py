@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 import warnings
-import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 TextGroups = dict[str, list[str]]
+
+_CRC = 9  # bytes: eight hexadecimal digits and the end of their line
 
 
 def cache_folder() -> Path:
     """Say where downloads and parsed data are kept.
 
-    `TIDEGATE_CACHE` where it is set, else the platform's own place: `$XDG_CACHE_HOME/tidegate` or
-    `~/.cache/tidegate`, `~/Library/Caches/tidegate` on macOS, `%LOCALAPPDATA%/tidegate/cache` on Windows.
+    ``TIDEGATE_CACHE`` where it is set, else the platform's own place: ``$XDG_CACHE_HOME/tidegate`` or
+    ``~/.cache/tidegate``, ``~/Library/Caches/tidegate`` on macOS, ``%LOCALAPPDATA%/tidegate/cache`` on Windows.
     """
     if chosen := os.environ.get("TIDEGATE_CACHE"):
         return Path(chosen)
@@ -33,7 +33,7 @@ def cache_folder() -> Path:
 
 
 def find_file(name: str, file: str) -> Path | None:
-    """Find a file of the data set `name`: in `$TIDEGATE_DATA/<name>/` first, then in the cache; None if nowhere."""
+    """Find a file of a data set: in ``$TIDEGATE_DATA/<name>/`` first, then in the cache; None if nowhere."""
     folders = [cache_folder()]
     if chosen := os.environ.get("TIDEGATE_DATA"):
         folders.insert(0, Path(chosen))
@@ -43,20 +43,25 @@ def find_file(name: str, file: str) -> Path | None:
 def cached_texts(
     cached: Path, source: Path, groups: Iterable[str], build: Callable[[], Mapping[str, TextGroups]]
 ) -> TextGroups:
-    """Return groups of texts from the cached form of `source`, building that form where it is absent.
+    """Return groups of texts from the cached form of a source, building that form where it is absent.
 
-    cached: a folder. `build()` reads the source and returns, per cache file, its groups of texts; all of these are
-    written. The cached form belongs to one state of the source (path, size, time of change); one that belongs to
-    another, is cut off or altered is built again. A cache that cannot be written costs a warning, not the data.
+    The cached form belongs to one state of the source (path, size, time of change); one that belongs to another, is
+    cut off or altered is built again. A cache that cannot be written costs a warning, not the data.
+
+    Args:
+        cached: the folder of the cached form.
+        source: the file that was parsed.
+        groups: which files of the cached form to read.
+        build: parses the source and returns the content of every file of the cached form.
     """
     wanted = list(groups)
     key = _key(source)
-    found = [_load(cached / f"{group}.npz", key) for group in wanted]
+    found = [_load(cached / f"{group}.texts", key) for group in wanted]
     if any(part is None for part in found):
         built = build()
         try:
             for group, texts in built.items():
-                _save(cached / f"{group}.npz", key, texts)
+                _save(cached / f"{group}.texts", key, texts)
         except OSError as error:
             warnings.warn(f"{source.name} will be read again next time: cannot write {cached} ({error})", stacklevel=2)
         found = [built[group] for group in wanted]
@@ -69,17 +74,17 @@ def _key(source: Path) -> str:
 
 
 def _save(path: Path, key: str, groups: TextGroups) -> None:
-    """Write groups of texts atomically: UTF-8 end to end with offsets, in an uncompressed .npz (which has CRCs)."""
-    arrays: dict[str, npt.NDArray[np.generic]] = {"key": _to_bytes(key.encode())}
-    for name, texts in groups.items():
-        encoded = [text.encode() for text in texts]
-        arrays[f"{name}.text"] = _to_bytes(b"".join(encoded))
-        arrays[f"{name}.offsets"] = np.array([0, *accumulate(map(len, encoded))], dtype=np.int64)
+    """Write groups of texts atomically: a CRC-32, a line of JSON with the length of every text, and all texts."""
+    encoded = {name: [text.encode() for text in texts] for name, texts in groups.items()}
+    header = {"key": key, "groups": {name: [len(text) for text in texts] for name, texts in encoded.items()}}
+    texts = chain.from_iterable(encoded.values())
+    body = b"".join([json.dumps(header).encode(), b"\n", *texts])
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            file.write(b"%08x\n" % zlib.crc32(body))
+            file.write(body)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink()
@@ -87,21 +92,20 @@ def _save(path: Path, key: str, groups: TextGroups) -> None:
 
 
 def _load(path: Path, key: str) -> TextGroups | None:
-    """Read what `_save` wrote; None where it is absent, belongs to another source, or is damaged."""
+    """Read what `_save` wrote; None where it is absent, damaged, or belongs to another source."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if arrays["key"].tobytes() != key.encode():
-                return None
-            names = [name.removesuffix(".text") for name in arrays.files if name.endswith(".text")]
-            return {name: _cut(arrays[f"{name}.text"], arrays[f"{name}.offsets"]) for name in names}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, NotImplementedError):
+        content = path.read_bytes()
+    except OSError:
         return None
-
-
-def _cut(text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> list[str]:
-    whole = text.tobytes()
-    return [whole[start:end].decode() for start, end in pairwise(offsets.tolist())]
-
-
-def _to_bytes(data: bytes) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(data, dtype=np.uint8)
+    if content[:_CRC] != b"%08x\n" % zlib.crc32(memoryview(content)[_CRC:]):
+        return None
+    start = content.index(b"\n", _CRC) + 1
+    header = json.loads(content[_CRC:start])
+    if header["key"] != key:
+        return None
+    groups: TextGroups = {}
+    for name, lengths in header["groups"].items():
+        edges = list(accumulate(lengths, initial=start))
+        groups[name] = [content[begin:end].decode() for begin, end in pairwise(edges)]
+        start = edges[-1]
+    return groups

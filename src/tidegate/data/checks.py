@@ -31,8 +31,8 @@ def check_same_length(examples: int, labels: int) -> None:
         raise ShapeError(f"{examples} examples came with {labels} labels. Pass exactly one label for every example.")
 
 
-def check_texts(texts: Sequence[object], *, where: Where | None = None) -> None:
-    """Refuse anything that is not a non-empty text, naming the first offender (DataError).
+def check_texts(texts: Sequence[object], *, where: Where | None = None, allow_empty: bool = False) -> None:
+    """Refuse anything that is not a text, and unless `allow_empty` empty texts, naming the first offender (DataError).
 
     A text of nothing but white space counts as empty. A bare string in place of a list is refused with InputError.
     """
@@ -44,7 +44,7 @@ def check_texts(texts: Sequence[object], *, where: Where | None = None) -> None:
             raise DataError(f"{where(index)} is {_describe(text)}, not a text.")
         if not text.isascii() and _has_surrogate(text):
             raise DataError(f"{where(index)} holds half of a surrogate pair, which is no character. Repair the text.")
-    empty = [index for index, text in enumerate(texts) if not str(text).strip()]
+    empty = [] if allow_empty else [index for index, text in enumerate(texts) if not str(text).strip()]
     if empty:
         raise DataError(f"{where(empty[0])} has an empty text{_more(empty)}. Remove or fill what is empty.")
 

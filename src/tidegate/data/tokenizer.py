@@ -7,9 +7,12 @@ because a Ragged needs none. Id 0 is `<unk>`, which stands for whatever the voca
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -22,16 +25,21 @@ if TYPE_CHECKING:
     import tokenizers
 
 Keep = Literal["first", "last"]
+Splitter = Callable[[str], list[str]]
 
 UNKNOWN = "<unk>"
 UNKNOWN_ID = 0
 
-_CHUNK = 2000  # texts encoded at a time: enough for all cores, little enough for memory
-_LINE_BREAK = r"<br\s*/?>"
+# 25,000 film reviews hold 5.8 million pieces between spaces, of which 265,000 are distinct. Encoding only those, once
+# each, takes half the processor time of encoding the reviews (6 s and 13 s, measured 2026-11-21).
+_BLOCK = 16_384  # texts encoded at a time, which bounds memory
+_GROUP = 1024  # pieces in one call's item, which spreads them over the cores
+_LINE_BREAK = r"<br[ \t\r\n]*/?>"  # as <br /> stands between the paragraphs of web reviews
 # Scripts without spaces between words are read by characters. An apostrophe within a word belongs to it (don't);
 # every other mark is a token of its own.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORD = rf"[^\W_{_UNSPACED}]+(?:['’][^\W_{_UNSPACED}]+)*|\S"
+_PARAGRAPH = re.compile(_LINE_BREAK, re.IGNORECASE)
 _CHARACTER = r"[\s\S]"
 
 
@@ -39,8 +47,10 @@ _CHARACTER = r"[\s\S]"
 class Tokenizer:
     """Map texts to ids of a vocabulary. Made by `train_words`, `train_characters` or `from_json`; never changes.
 
-    json: the `tokenizer.json` of the package `tokenizers`, from which everything else follows; two tokenizers with
-    the same json are equal. Pickles and copies.
+    Two tokenizers with the same JSON are equal. Pickles and copies.
+
+    Args:
+        json: the ``tokenizer.json`` of the package ``tokenizers``, from which everything else follows.
     """
 
     json: str
@@ -57,26 +67,28 @@ class Tokenizer:
         return len(self.vocabulary)
 
     def encode(self, texts: Sequence[str], *, max_tokens: int | None = None, keep: Keep = "last") -> Ragged:
-        """Encode texts to a Ragged of int32 ids `[N]`.
+        """Encode texts to a Ragged of int32 ids [N].
 
-        max_tokens: longer texts are cut to so many tokens; keep says whether their first or their last tokens stay.
-        A text without any token, such as an empty one, gives a sequence of length zero. Anything that is not a list
-        of texts raises InputError, an unknown keep OptionError.
+        A text without any token, such as an empty one, gives a sequence of length zero.
+
+        Args:
+            texts: a list of B texts.
+            max_tokens: longer texts are cut to so many tokens; None for no limit.
+            keep: whether the "first" or the "last" tokens of a text that is cut stay.
+
+        Raises:
+            InputError: texts are a single string, or max_tokens is below 1.
+            OptionError: keep is neither "first" nor "last".
+            DataError: one of the texts is no text.
 
         >>> tokenizer = train_words(["the film is good", "the end"])
         >>> tokenizer.encode(["the end of the film", ""], max_tokens=4).to_list()[0].tolist()
         [2, 0, 1, 3]
         """
         window = _window(max_tokens, keep)
-        _check_all_texts(texts)
-        rows = [
-            np.array(encoding.ids[window], dtype=np.int32)
-            for start in range(0, len(texts), _CHUNK)
-            for encoding in self._engine.encode_batch_fast(texts[start : start + _CHUNK], add_special_tokens=False)
-        ]
-        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum([len(row) for row in rows], out=offsets[1:])
-        return Ragged(np.concatenate([np.empty(0, dtype=np.int32), *rows]), offsets)  # [N], [B + 1]
+        check_texts(texts, allow_empty=True)
+        rows = [row[window] for block in _blocks(texts) for row in self._encode_block(block)]
+        return Ragged.from_list(rows, dtype=np.int32)  # [N]
 
     def tokenize(self, text: str, *, max_tokens: int | None = None, keep: Keep = "last") -> list[str]:
         """List the tokens of a text as they are read, one for each id of `encode`, unknown ones spelled out.
@@ -94,6 +106,17 @@ class Tokenizer:
         """Return the `tokenizer.json`, to be stored with a model."""
         return self.json
 
+    def _encode_block(self, texts: list[str]) -> Ragged:
+        numbers: defaultdict[str, int] = defaultdict(count().__next__)  # of each distinct piece, by first occurrence
+        codes = Ragged.from_list([[numbers[piece] for piece in self._split(text)] for text in texts], dtype=np.int64)
+        tokens = _encode_pieces(self._engine, list(numbers)).select(codes.values)
+        return Ragged(tokens.values, tokens.offsets[codes.offsets])
+
+    @cached_property
+    def _split(self) -> Splitter:
+        """Cut texts at spaces if a space never is part of a token, else not at all."""
+        return _whole if self._engine.encode(" ").ids else _at_spaces
+
     @cached_property
     def _engine(self) -> tokenizers.Tokenizer:
         import tokenizers
@@ -104,15 +127,23 @@ class Tokenizer:
 def train_words(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
     """Train a tokenizer of lower-cased words on texts, keeping the most frequent ones.
 
-    vocabulary_size: the most tokens to keep, `<unk>` included. min_count: how often a word must occur. Punctuation
-    marks are tokens, an apostrophe within a word belongs to it, `<br />` counts as white space, and scripts that put
-    no spaces between words, such as Chinese, are read by characters. Deterministic: ties go by spelling. An empty
-    text, or no texts, raises DataError.
+    Punctuation marks are tokens, an apostrophe within a word belongs to it, ``<br />`` counts as white space, and
+    scripts that put no spaces between words, such as Chinese, are read by characters. Ties go by spelling, so that the
+    same texts always give the same vocabulary.
+
+    Args:
+        texts: at least one, none of them empty.
+        vocabulary_size: the most tokens to keep, ``<unk>`` included.
+        min_count: how often a word must occur to be kept.
+
+    Raises:
+        DataError: there are no texts, or one is empty or no text.
+        InputError: texts are a single string, or a number is too small.
 
     >>> train_words(["Good, good film!", "good plot"], 4).vocabulary
     ['<unk>', 'good', '!', ',']
     """
-    return _train(texts, vocabulary_size, min_count, _WORD)
+    return _train(texts, vocabulary_size, min_count, by_character=False)
 
 
 def train_characters(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
@@ -123,7 +154,7 @@ def train_characters(texts: Sequence[str], vocabulary_size: int = 20_000, *, min
     >>> train_characters(["好 好"]).vocabulary
     ['<unk>', '好', ' ']
     """
-    return _train(texts, vocabulary_size, min_count, _CHARACTER)
+    return _train(texts, vocabulary_size, min_count, by_character=True)
 
 
 def from_json(text: str) -> Tokenizer:
@@ -133,7 +164,8 @@ def from_json(text: str) -> Tokenizer:
         model = content["model"]
         ids = sorted(model["vocab"].values())
         sound = model["type"] == "WordLevel" and model["vocab"][UNKNOWN] == UNKNOWN_ID == ids[0]
-        if not sound or ids != list(range(len(ids))) or content["added_tokens"]:
+        extras = [content[part] for part in ("added_tokens", "truncation", "padding", "post_processor", "decoder")]
+        if not sound or ids != list(range(len(ids))) or any(extras):
             raise DataError("it is no word-level vocabulary with ids from 0 and '<unk>' as id 0")
         tokenizer = Tokenizer(text)
         _ = tokenizer._engine
@@ -142,7 +174,7 @@ def from_json(text: str) -> Tokenizer:
     return tokenizer
 
 
-def _train(texts: Sequence[str], vocabulary_size: int, min_count: int, pattern: str) -> Tokenizer:
+def _train(texts: Sequence[str], vocabulary_size: int, min_count: int, *, by_character: bool) -> Tokenizer:
     from tokenizers import models, trainers
 
     if vocabulary_size < 2 or min_count < 1:
@@ -152,35 +184,53 @@ def _train(texts: Sequence[str], vocabulary_size: int, min_count: int, pattern: 
     check_texts(texts)
     if not len(texts):
         raise DataError("there are no texts to train a tokenizer on.")
-    engine = _assemble(models.WordLevel(unk_token=UNKNOWN), pattern)
+    engine = _assemble(models.WordLevel(unk_token=UNKNOWN), by_character)
     trainer = trainers.WordLevelTrainer(
         vocab_size=vocabulary_size, min_frequency=min_count, special_tokens=[UNKNOWN], show_progress=False
     )
-    engine.train_from_iterator(_chunks(texts), trainer, length=len(texts))
-    # Built anew, for training also enters `<unk>` as a special token, which a text could then spell out.
+    engine.train_from_iterator(_blocks(texts), trainer, length=len(texts))
+    # Assembled anew, because training also enters `<unk>` as a special token, which a text could then spell out.
     vocabulary = engine.get_vocab(with_added_tokens=False)
-    return Tokenizer(_assemble(models.WordLevel(vocabulary, unk_token=UNKNOWN), pattern).to_str())
+    return Tokenizer(_assemble(models.WordLevel(vocabulary, unk_token=UNKNOWN), by_character).to_str())
 
 
-def _assemble(model: tokenizers.models.Model, pattern: str) -> tokenizers.Tokenizer:
+def _encode_pieces(engine: tokenizers.Tokenizer, pieces: list[str]) -> Ragged:
+    """Encode pieces of text, each on its own, to a Ragged of int32 ids."""
+    groups = [pieces[start : start + _GROUP] for start in range(0, len(pieces), _GROUP)]
+    encodings = engine.encode_batch(groups, is_pretokenized=True, add_special_tokens=False)
+    ids = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+    lengths = [
+        np.bincount(np.array(encoding.word_ids, dtype=np.int64), minlength=len(group))
+        for encoding, group in zip(encodings, groups, strict=True)
+    ]
+    offsets = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64)
+    return Ragged(np.concatenate([np.empty(0, dtype=np.int32), *ids]), offsets)
+
+
+def _assemble(model: tokenizers.models.Model, by_character: bool) -> tokenizers.Tokenizer:
     import tokenizers
     from tokenizers import Regex, normalizers, pre_tokenizers
 
+    steps = [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(_LINE_BREAK), " ")]
+    if by_character:
+        steps.append(normalizers.Replace(Regex(r"\s+"), " "))
     engine = tokenizers.Tokenizer(model)
-    engine.normalizer = normalizers.Sequence(
-        [
-            normalizers.NFC(),
-            normalizers.Lowercase(),
-            normalizers.Replace(Regex(_LINE_BREAK), " "),
-            normalizers.Replace(Regex(r"\s+"), " "),
-        ]
-    )
-    engine.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
+    engine.normalizer = normalizers.Sequence(steps)
+    pattern = Regex(_CHARACTER if by_character else _WORD)
+    engine.pre_tokenizer = pre_tokenizers.Split(pattern, behavior="removed", invert=True)
     return engine
 
 
-def _chunks(texts: Sequence[str]) -> Iterator[list[str]]:
-    return (list(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK))
+def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
+    return (list(texts[start : start + _BLOCK]) for start in range(0, len(texts), _BLOCK))
+
+
+def _at_spaces(text: str) -> list[str]:
+    return _PARAGRAPH.sub(" ", text).split(" ")
+
+
+def _whole(text: str) -> list[str]:
+    return [text]
 
 
 def _window(max_tokens: int | None, keep: str) -> slice:
@@ -191,11 +241,3 @@ def _window(max_tokens: int | None, keep: str) -> slice:
     if max_tokens is None:
         return slice(None)
     return slice(None, max_tokens) if keep == "first" else slice(-max_tokens, None)
-
-
-def _check_all_texts(texts: Sequence[object]) -> None:
-    if isinstance(texts, str):
-        raise InputError("a single string came where a list of texts is wanted. Put it into a list: [text].")
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputError(f"text {index} is {type(text).__name__}; encode wants a list of strings.")

@@ -119,14 +119,12 @@ def _backward(cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tenso
         need_dx=need_dx,
         num_threads=num_threads(),
     )
-    each = result.per_direction
-    arrays = [result.dx]
-    for direction in each:
-        arrays += [direction.w_ih, direction.w_hh, direction.b_ih, direction.b_hh]
-    arrays += [None] * (9 - len(arrays))
-    arrays.append(None if inputs[8] is None else np.stack([direction.h0 for direction in each]))
-    arrays.append(None if inputs[9] is None else np.stack([direction.c0 for direction in each]))
-    return [_tensor(array, h) for array in arrays]
+    each = result.directions
+    weights = [array for d in each for array in (d.w_ih, d.w_hh, d.b_ih, d.b_hh)]
+    found: list[Any] = [*weights, *[None] * (8 - len(weights)), [d.h0 for d in each], [d.c0 for d in each]]
+    arrays = [None if tensor is None else array for tensor, array in zip(inputs[:10], found, strict=True)]
+    arrays[8:] = [None if state is None else np.stack(state) for state in arrays[8:]]
+    return [_tensor(array, h) for array in (result.dx, *arrays)]
 
 
 @torch.library.register_fake("tidegate::recurrent_backward")  # type: ignore[untyped-decorator]
@@ -178,7 +176,7 @@ def _forward_with_gradient(*inputs: Any) -> Any:
 
 @torch.library.impl("tidegate::pool", "CPU")
 def _pool(h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
-    return torch.from_numpy(kernels.pool(h.detach().numpy(), offsets.numpy(), modes))
+    return torch.from_numpy(kernels.pool(h.detach().numpy(), offsets.numpy(), modes, num_threads=num_threads()))
 
 
 @torch.library.register_fake("tidegate::pool")  # type: ignore[untyped-decorator]
@@ -188,8 +186,8 @@ def _pool_shape(h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
 
 @torch.library.impl("tidegate::pool_backward", "CPU")
 def _pool_backward(dpooled: Tensor, h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
-    dh = kernels.pool_backward(dpooled.detach().numpy(), h.detach().numpy(), offsets.numpy(), modes)
-    return torch.from_numpy(dh)
+    arrays = (dpooled.detach().numpy(), h.detach().numpy(), offsets.numpy())
+    return torch.from_numpy(kernels.pool_backward(*arrays, modes, num_threads=num_threads()))
 
 
 @torch.library.register_fake("tidegate::pool_backward")  # type: ignore[untyped-decorator]
@@ -221,14 +219,12 @@ torch.library.register_autograd("tidegate::recurrent_backward", _refuse)
 def _directions(reverse: bool, inputs: Sequence[Any]) -> list[kernels.Direction]:
     """Cut weights and states [D, B, H], as the operators take them, into one Direction each."""
     arrays = [_array(tensor) for tensor in inputs]
-    states = arrays[8:]
-    count = 1 if arrays[4] is None else 2
-    return [
-        kernels.Direction(
-            *arrays[4 * d : 4 * d + 4], reverse or d == 1, *(None if state is None else state[d] for state in states)
-        )
-        for d in range(count)
-    ]
+    directions = []
+    for d in range(1 if arrays[4] is None else 2):
+        w_ih, w_hh, b_ih, b_hh = arrays[4 * d : 4 * d + 4]
+        h0, c0, mask = (None if state is None else state[d] for state in arrays[8:])
+        directions.append(kernels.Direction(w_ih, w_hh, b_ih, b_hh, reverse or d == 1, h0, c0, mask))
+    return directions
 
 
 def _array(tensor: Tensor | None) -> Any:

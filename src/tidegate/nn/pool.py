@@ -7,25 +7,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tidegate import kernels
 from tidegate.errors import InputError, OptionError, ShapeError
 from tidegate.nn import operators
 from tidegate.ragged import Ragged
-
-MODES = ("last", "first", "max", "mean")
 
 
 class Pool(torch.nn.Module):
     """Pool a Ragged batch [N, H] to [B, H * len(modes)], mode after mode.
 
     Args:
-        modes: one or more of "last", "first", "max", "mean". "last" is the last token as it stands; where the
-            final state of a bidirectional layer is meant, take it from the layer.
+        modes: one or more of "last", "first", "max", "mean", each once. "last" is the last token as it stands; where
+            the final state of a bidirectional layer is meant, take it from the layer.
 
     An empty sequence gives zeros.
 
     Raises:
         OptionError: an unknown mode.
-        InputError: no mode.
+        InputError: no mode, or one named twice.
 
     >>> Pool(["max", "mean"])(Ragged(torch.tensor([[1.0], [3.0]]), torch.tensor([0, 2, 2])))
     tensor([[3., 2.],
@@ -35,11 +34,11 @@ class Pool(torch.nn.Module):
     def __init__(self, modes: str | Sequence[str]) -> None:
         super().__init__()
         self.modes = (modes,) if isinstance(modes, str) else tuple(modes)
-        if not self.modes:
-            raise InputError("modes is empty. Pass at least one of: " + ", ".join(MODES) + ".")
+        if not self.modes or len(set(self.modes)) < len(self.modes):
+            raise InputError(f"modes are {list(self.modes)}, but one or more were wanted, each once.")
         for mode in self.modes:
-            if mode not in MODES:
-                raise OptionError.unknown("mode", str(mode), MODES)
+            if mode not in kernels.POOL_MODES:
+                raise OptionError.unknown("mode", str(mode), kernels.POOL_MODES)
 
     def forward(self, batch: Ragged) -> Tensor:
         """Pool ``batch``; gradients flow to its values. On other devices than the CPU torch's own operators run.

@@ -22,7 +22,7 @@ from tidegate import kernels
 from tidegate.checkpoint import Model, library_version, load_training, save_model
 from tidegate.data.checks import check_same_length
 from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
-from tidegate.network import Cell, Dense, Dropout, Merge, Network, Node, Pool, PoolMode, Recurrent, Size
+from tidegate.network import Cell, Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
 from tidegate.tasks import presets
@@ -110,7 +110,7 @@ class Classifier(ABC):
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     bidirectional: bool = True
     merge: Merge = "concat"
-    pooling: tuple[PoolMode, ...] = ("max", "mean")
+    pooling: PoolModes = ("max", "mean")
     dense_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
@@ -233,7 +233,8 @@ class Classifier(ABC):
 
     def predict(self, X: Any) -> Array:
         """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on."""
-        return np.asarray(self.classes_[self._logits(X).argmax(axis=1)])
+        best = self._logits(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
 
     def predict_proba(self, X: Any) -> Array:
         """Compute the probability of each class, `[B, K]` float32, in the order of `classes_`.

@@ -75,5 +75,8 @@ def hold_out(examples: Labelled, fraction: float, *, seed: int) -> tuple[Labelle
     """
     if not fraction:
         return examples, None
-    kept, held = stratified_split(examples.y, fraction, seed=seed)
+    try:
+        kept, held = stratified_split(examples.y, fraction, seed=seed)
+    except DataError as error:
+        raise DataError(f"{error} Pass more, or validation_fraction=0 to measure on nothing.") from None
     return examples.select(kept), examples.select(held)
