@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tidegate.ragged import Ragged
 
 from tidegate import nn
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
-from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
 
 TORCH = {"rnn_tanh": torch.nn.RNN, "rnn_relu": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
@@ -27,7 +27,7 @@ MERGES = {
 LENGTHS = st.lists(st.integers(0, 9), max_size=8)
 
 
-def classifier(cell: Any = "lstm", *, modes: Any = ("last", "max", "mean"), **layer: Any) -> Network:
+def classifier(cell: Any = "lstm", *, modes: Any = ("mean", "last", "max"), **layer: Any) -> Network:
     recurrent = Recurrent(cell=cell, input_size=4, hidden_size=5, **layer)
     return Network.of(
         Embed(vocabulary_size=11, size=4),
@@ -67,7 +67,7 @@ def by_torch(network: Network, weights: dict[str, npt.NDArray[Any]], ids: npt.ND
             h, last = MERGES[layer.merge](h[:, :5], h[:, 5:]), MERGES[layer.merge](last[0], last[1])
         else:
             last = last[0]
-        pooled = torch.cat([last, h.max(dim=0).values, h.mean(dim=0)])
+        pooled = torch.cat([h.mean(dim=0), last, h.max(dim=0).values])
         hidden = torch.relu(pooled @ state["3.weight"].T + state["3.bias"])
         return (hidden @ state["5.weight"].T + state["5.bias"]).numpy()
 
