@@ -1,0 +1,218 @@
+// The only file that knows Python: arrays in, arrays filled. Every array is C-contiguous and of the right shape and
+// type, which kernels.py sees to; the interpreter lock is free while a kernel runs.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <cstring>
+#include <new>
+#include <optional>
+#include <string>
+
+#include "dispatch.h"
+#include "layer.h"
+#include "threads.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using namespace tidegate;
+
+template <class T>
+using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+template <class T>
+using In = Array<const T>;
+
+template <class T>
+T* pointer(nb::handle object) {
+  return object.is_none() ? nullptr : nb::cast<Array<T>>(object, false).data();
+}
+
+template <class T>
+const T* input(nb::handle object) {
+  return object.is_none() ? nullptr : nb::cast<In<T>>(object, false).data();
+}
+
+// A direction is a tuple (w_ih, w_hh, b_ih, b_hh, reverse, h0, c0, mask).
+template <class T>
+Direction<T> direction(nb::handle object) {
+  const nb::tuple t = nb::cast<nb::tuple>(object);
+  return {input<T>(t[0]),       input<T>(t[1]), input<T>(t[2]), input<T>(t[3]),
+          nb::cast<bool>(t[4]), input<T>(t[5]), input<T>(t[6]), input<T>(t[7])};
+}
+
+template <class T>
+LayerInput<T> layer_input(int cell, In<T> x, nb::handle ids, In<Index> offsets, nb::sequence directions, int threads) {
+  LayerInput<T> in{};
+  in.cell = static_cast<Cell>(cell);
+  in.B = static_cast<Index>(offsets.shape(0)) - 1;
+  in.N = in.B >= 0 ? offsets.data()[in.B] : 0;
+  in.C = static_cast<Index>(x.shape(1));
+  in.offsets = offsets.data();
+  in.x = x.data();
+  if (!ids.is_none()) {
+    in.V = static_cast<Index>(x.shape(0));
+    nb::ndarray<nb::c_contig, nb::device::cpu, nb::ro> array =
+        nb::cast<nb::ndarray<nb::c_contig, nb::device::cpu, nb::ro>>(ids, false);
+    if (array.dtype() == nb::dtype<std::int32_t>()) {
+      in.ids32 = static_cast<const std::int32_t*>(array.data());
+    } else {
+      in.ids64 = static_cast<const std::int64_t*>(array.data());
+    }
+  }
+  in.directions = static_cast<int>(nb::len(directions));
+  for (int d = 0; d < in.directions; ++d) in.direction[d] = direction<T>(directions[d]);
+  const nb::tuple first = nb::cast<nb::tuple>(directions[0]);
+  in.H = static_cast<Index>(nb::cast<In<T>>(first[1], false).shape(1));
+  in.threads = threads;
+  return in;
+}
+
+void check(Status status, Index bad_token) {
+  if (status == Status::kOutOfMemory) throw std::bad_alloc();
+  if (status == Status::kBadToken) {
+    throw nb::index_error(std::to_string(bad_token).c_str());
+  }
+}
+
+// kept[d] = (gates, memo); state[d] = (hn, cn)
+template <class T>
+void forward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence directions, Array<T> h,
+             nb::sequence state, nb::sequence kept, int threads) {
+  LayerForward<T> p{};
+  p.in = layer_input<T>(cell, x, ids, offsets, directions, threads);
+  p.h = h.data();
+  for (int d = 0; d < p.in.directions; ++d) {
+    p.hn[d] = pointer<T>(state[d][0]);
+    p.cn[d] = pointer<T>(state[d][1]);
+    p.kept[d] = {pointer<T>(kept[d][0]), pointer<T>(kept[d][1])};
+  }
+  Status status;
+  {
+    const nb::gil_scoped_release release;
+    status = layer_forward(p);
+  }
+  check(status, p.bad_token);
+}
+
+// gradients[d] = (w_ih, w_hh, b_ih, b_hh, h0, c0); dstate[d] = (dhn, dcn)
+template <class T>
+void backward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence directions, In<T> h, nb::sequence kept,
+              In<T> dh, nb::sequence dstate, nb::object dx, nb::sequence gradients, int threads) {
+  LayerBackward<T> p{};
+  p.in = layer_input<T>(cell, x, ids, offsets, directions, threads);
+  p.h = h.data();
+  p.dh = dh.data();
+  p.dx = pointer<T>(dx);
+  for (int d = 0; d < p.in.directions; ++d) {
+    p.kept[d] = {pointer<T>(kept[d][0]), pointer<T>(kept[d][1])};
+    p.dhn[d] = input<T>(dstate[d][0]);
+    p.dcn[d] = input<T>(dstate[d][1]);
+    const nb::object g = gradients[d];
+    p.gradients[d] = {pointer<T>(g[0]), pointer<T>(g[1]), pointer<T>(g[2]),
+                      pointer<T>(g[3]), pointer<T>(g[4]), pointer<T>(g[5])};
+  }
+  Status status;
+  {
+    const nb::gil_scoped_release release;
+    status = layer_backward(p);
+  }
+  check(status, 0);
+}
+
+template <class T>
+void linear(In<T> x, In<T> w, nb::object bias, Array<T> y, int activation, int threads) {
+  const T* const b = input<T>(bias);
+  const Index rows = static_cast<Index>(x.shape(0)), K = static_cast<Index>(w.shape(1));
+  Status status;
+  {
+    const nb::gil_scoped_release release;
+    status = dense<T>(x.data(), w.data(), b, y.data(), rows, K, static_cast<Index>(w.shape(0)),
+                      static_cast<Activation>(activation), threads);
+  }
+  check(status, 0);
+}
+
+// Runs f(first, last) over 0 .. count in pieces of `piece`.
+template <class F>
+void in_pieces(Index count, Index piece, int threads, const F& f) {
+  const nb::gil_scoped_release release;
+  parallel((count + piece - 1) / piece, threads,
+           [&](Index task) { f(task * piece, std::min(count, (task + 1) * piece)); });
+}
+
+// pooled [B, modes * H] is written one mode after the other, or its gradient read and added to dh.
+template <class T>
+void pool(In<T> h, In<Index> offsets, nb::sequence modes, Array<T> pooled, nb::object dh, int threads) {
+  const Index H = static_cast<Index>(h.shape(1)), B = static_cast<Index>(offsets.shape(0)) - 1;
+  const Index count = static_cast<Index>(nb::len(modes));
+  Pool<T> p[kPoolModes]{};
+  for (Index m = 0; m < count; ++m) {
+    p[m] = {h.data(),  offsets.data(), H, static_cast<PoolMode>(nb::cast<int>(modes[m])), pooled.data() + m * H,
+            count * H, pointer<T>(dh)};
+  }
+  const auto run = p[0].dh ? kernels<T>().pool_backward : kernels<T>().pool;
+  in_pieces(B, 8, threads, [&](Index first, Index last) {
+    for (Index m = 0; m < count; ++m) run(p[m], first, last);
+  });
+}
+
+template <class T>
+void softmax(In<T> x, Array<T> y, int threads) {
+  const Index columns = static_cast<Index>(x.shape(1));
+  in_pieces(static_cast<Index>(x.shape(0)), 64, threads,
+            [&](Index first, Index last) { kernels<T>().softmax(x.data(), columns, y.data(), first, last); });
+}
+
+template <class T>
+void activate(int activation, In<T> x, Array<T> y, int threads) {
+  in_pieces(static_cast<Index>(x.size()), 1 << 14, threads, [&](Index first, Index last) {
+    kernels<T>().activate(static_cast<Activation>(activation), x.data(), y.data(), first, last);
+  });
+}
+
+nb::tuple isa_names() {
+  const Isa* list[kMostIsas];
+  const int count = available_isas(list);
+  nb::list names;
+  for (int i = 0; i < count; ++i) names.append(list[i]->name);
+  return nb::tuple(names);
+}
+
+bool choose_isa(const std::string& name) {
+  const Isa* list[kMostIsas];
+  const int count = available_isas(list);
+  for (int i = 0; i < count; ++i) {
+    if (name != list[i]->name) continue;
+    use_isa(*list[i]);
+    return true;
+  }
+  return false;
+}
+
+template <class T>
+void define(nb::module_& m) {
+  m.def("forward", &forward<T>, "cell"_a, "x"_a.noconvert(), "ids"_a.none(), "offsets"_a.noconvert(), "directions"_a,
+        "h"_a.noconvert(), "state"_a, "kept"_a, "threads"_a);
+  m.def("backward", &backward<T>, "cell"_a, "x"_a.noconvert(), "ids"_a.none(), "offsets"_a.noconvert(), "directions"_a,
+        "h"_a.noconvert(), "kept"_a, "dh"_a.noconvert(), "dstate"_a, "dx"_a.none(), "gradients"_a, "threads"_a);
+  m.def("linear", &linear<T>, "x"_a.noconvert(), "w"_a.noconvert(), "bias"_a.none(), "y"_a.noconvert(), "activation"_a,
+        "threads"_a);
+  m.def("pool", &pool<T>, "h"_a.noconvert(), "offsets"_a.noconvert(), "modes"_a, "pooled"_a.noconvert(), "dh"_a.none(),
+        "threads"_a);
+  m.def("softmax", &softmax<T>, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
+  m.def("activate", &activate<T>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+  m.def("available_isas", &isa_names);
+  m.def("active_isa", [] { return active_isa().name; });
+  m.def("use_isa", &choose_isa, "name"_a);
+  define<float>(m);
+  define<double>(m);
+}

@@ -1,0 +1,47 @@
+// All kernels, compiled once per ISA. The table at the end is the one symbol that leaves this object.
+#include "gru.h"
+#include "lstm.h"
+#include "pool.h"
+#include "rnn.h"
+
+namespace tidegate {
+namespace {
+
+template <class T>
+constexpr Kernels<T> kTable = {
+    {cell_forward<T, RnnTanhForward>, cell_forward<T, RnnReluForward>, cell_forward<T, LstmForward>,
+     cell_forward<T, GruForward>},
+    {cell_backward<T, RnnTanhBackward>, cell_backward<T, RnnReluBackward>, cell_backward<T, LstmBackward>,
+     cell_backward<T, GruBackward>},
+    linear<T>,
+    outer<T>,
+    gather_sum<T>,
+    pool<T>,
+    pool_backward<T>,
+    softmax<T>,
+    activate<T>,
+};
+
+constexpr Kernels<float> kFloat = kTable<float>;
+constexpr Kernels<double> kDouble = kTable<double>;
+
+#if defined(TIDEGATE_SCALAR)
+bool supported() { return true; }
+constexpr const char* kName = "scalar";
+#elif defined(TIDEGATE_AVX2)
+bool supported() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+constexpr const char* kName = "avx2";
+#elif defined(TIDEGATE_AVX512)
+bool supported() { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"); }
+constexpr const char* kName = "avx512";
+#elif defined(TIDEGATE_NEON)
+bool supported() { return true; }
+constexpr const char* kName = "neon";
+#endif
+
+}  // namespace
+
+extern const Isa TIDEGATE_ISA_SYMBOL;
+const Isa TIDEGATE_ISA_SYMBOL = {kName, supported, &kFloat, &kDouble};
+
+}  // namespace tidegate

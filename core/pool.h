@@ -1,0 +1,81 @@
+// Pooling over the tokens of each sequence, and softmax over the columns of each row.
+#pragma once
+
+#include "math.h"
+
+namespace tidegate {
+namespace {
+
+template <class T>
+void pool(const Pool<T>& p, Index first, Index last) {
+  for (Index b = first; b < last; ++b) {
+    const Index begin = p.offsets[b], end = p.offsets[b + 1];
+    T* const out = p.pooled + b * p.stride;
+    const Index start = p.mode == kLast ? end - 1 : begin;
+    for (Index k = 0; k < p.H; ++k) out[k] = begin < end ? p.h[start * p.H + k] : T(0);
+    if (p.mode == kLast || p.mode == kFirst) continue;
+    for (Index n = begin + 1; n < end; ++n) {
+      const T* const h = p.h + n * p.H;
+      for (Index k = 0; k < p.H; ++k) {
+        if (p.mode == kMean) {
+          out[k] += h[k];
+        } else {
+          out[k] = h[k] > out[k] || h[k] != h[k] ? h[k] : out[k];
+        }
+      }
+    }
+    if (p.mode != kMean || begin == end) continue;
+    for (Index k = 0; k < p.H; ++k) out[k] = out[k] / static_cast<T>(end - begin);
+  }
+}
+
+// The first token that holds the maximum takes its gradient.
+template <class T>
+TIDEGATE_INLINE void max_backward(const Pool<T>& p, Index begin, Index end, const T* d) {
+  for (Index k = 0; k < p.H; ++k) {
+    Index best = begin;
+    for (Index n = begin + 1; n < end; ++n) {
+      if (p.h[n * p.H + k] > p.h[best * p.H + k]) best = n;
+    }
+    p.dh[best * p.H + k] += d[k];
+  }
+}
+
+template <class T>
+void pool_backward(const Pool<T>& p, Index first, Index last) {
+  for (Index b = first; b < last; ++b) {
+    const Index begin = p.offsets[b], end = p.offsets[b + 1];
+    const T* const d = p.pooled + b * p.stride;
+    if (begin == end) continue;
+    if (p.mode == kMax) {
+      max_backward(p, begin, end, d);
+      continue;
+    }
+    const Index from = p.mode == kLast ? end - 1 : begin;
+    const Index to = p.mode == kFirst ? begin + 1 : end;
+    const T share = p.mode == kMean ? static_cast<T>(end - begin) : T(1);
+    for (Index n = from; n < to; ++n) {
+      for (Index k = 0; k < p.H; ++k) p.dh[n * p.H + k] += d[k] / share;
+    }
+  }
+}
+
+// Rows first .. last - 1 of x [*, columns]; the largest entry is taken off first.
+template <class T>
+void softmax(const T* x, Index columns, T* y, Index first, Index last) {
+  for (Index i = first; i < last; ++i) {
+    const T* const row = x + i * columns;
+    T* const out = y + i * columns;
+    T largest = row[0];
+    for (Index k = 1; k < columns; ++k) largest = row[k] > largest ? row[k] : largest;
+    T sum = T(0);
+    for (Index k = 0; k < columns; ++k) {
+      exp_of_negative(Vec<T>::set(row[k] - largest)).store(out + k, 1);
+      sum += out[k];
+    }
+    for (Index k = 0; k < columns; ++k) out[k] = out[k] / sum;
+  }
+}
+
+}  // namespace
+}  // namespace tidegate

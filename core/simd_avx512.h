@@ -1,0 +1,91 @@
+// The vector vocabulary in AVX-512 (F and DQ).
+#pragma once
+
+#include <immintrin.h>
+
+namespace tidegate {
+namespace {
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  static constexpr int kLanes = 16;
+  static constexpr int kRows = 6;
+  __m512 v;
+
+  static TIDEGATE_INLINE __mmask16 first(Index n) { return static_cast<__mmask16>((1u << n) - 1u); }
+  static TIDEGATE_INLINE Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static TIDEGATE_INLINE Vec load(const float* p, Index n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
+  static TIDEGATE_INLINE Vec set(float x) { return {_mm512_set1_ps(x)}; }
+  TIDEGATE_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
+  TIDEGATE_INLINE void store(float* p, Index n) const { _mm512_mask_storeu_ps(p, first(n), v); }
+};
+
+TIDEGATE_INLINE Vec<float> operator+(Vec<float> a, Vec<float> b) { return {_mm512_add_ps(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<float> operator-(Vec<float> a, Vec<float> b) { return {_mm512_sub_ps(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<float> operator*(Vec<float> a, Vec<float> b) { return {_mm512_mul_ps(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<float> operator/(Vec<float> a, Vec<float> b) { return {_mm512_div_ps(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+TIDEGATE_INLINE Vec<float> fnma(Vec<float> a, Vec<float> b, Vec<float> c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+TIDEGATE_INLINE Vec<float> min(Vec<float> a, Vec<float> b) { return {_mm512_min_ps(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) { return {_mm512_max_ps(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<float> round(Vec<float> a) {
+  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+TIDEGATE_INLINE Vec<float> pow2(Vec<float> n) {
+  const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(biased, 23))};
+}
+TIDEGATE_INLINE Vec<float> where_greater(Vec<float> a, Vec<float> b, Vec<float> x, Vec<float> y) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ), y.v, x.v)};
+}
+TIDEGATE_INLINE Vec<float> with_sign(Vec<float> magnitude, Vec<float> sign) {
+  const __m512 bit = _mm512_set1_ps(-0.0f);
+  return {_mm512_or_ps(_mm512_andnot_ps(bit, magnitude.v), _mm512_and_ps(bit, sign.v))};
+}
+
+template <>
+struct Vec<double> {
+  static constexpr int kLanes = 8;
+  static constexpr int kRows = 6;
+  __m512d v;
+
+  static TIDEGATE_INLINE __mmask8 first(Index n) { return static_cast<__mmask8>((1u << n) - 1u); }
+  static TIDEGATE_INLINE Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
+  static TIDEGATE_INLINE Vec load(const double* p, Index n) { return {_mm512_maskz_loadu_pd(first(n), p)}; }
+  static TIDEGATE_INLINE Vec set(double x) { return {_mm512_set1_pd(x)}; }
+  TIDEGATE_INLINE void store(double* p) const { _mm512_storeu_pd(p, v); }
+  TIDEGATE_INLINE void store(double* p, Index n) const { _mm512_mask_storeu_pd(p, first(n), v); }
+};
+
+TIDEGATE_INLINE Vec<double> operator+(Vec<double> a, Vec<double> b) { return {_mm512_add_pd(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<double> operator-(Vec<double> a, Vec<double> b) { return {_mm512_sub_pd(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<double> operator*(Vec<double> a, Vec<double> b) { return {_mm512_mul_pd(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<double> operator/(Vec<double> a, Vec<double> b) { return {_mm512_div_pd(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+  return {_mm512_fmadd_pd(a.v, b.v, c.v)};
+}
+TIDEGATE_INLINE Vec<double> fnma(Vec<double> a, Vec<double> b, Vec<double> c) {
+  return {_mm512_fnmadd_pd(a.v, b.v, c.v)};
+}
+TIDEGATE_INLINE Vec<double> min(Vec<double> a, Vec<double> b) { return {_mm512_min_pd(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return {_mm512_max_pd(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<double> round(Vec<double> a) {
+  return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+TIDEGATE_INLINE Vec<double> pow2(Vec<double> n) {
+  const __m512i biased = _mm512_add_epi64(_mm512_cvtpd_epi64(n.v), _mm512_set1_epi64(1023));
+  return {_mm512_castsi512_pd(_mm512_slli_epi64(biased, 52))};
+}
+TIDEGATE_INLINE Vec<double> where_greater(Vec<double> a, Vec<double> b, Vec<double> x, Vec<double> y) {
+  return {_mm512_mask_blend_pd(_mm512_cmp_pd_mask(a.v, b.v, _CMP_GT_OQ), y.v, x.v)};
+}
+TIDEGATE_INLINE Vec<double> with_sign(Vec<double> magnitude, Vec<double> sign) {
+  const __m512d bit = _mm512_set1_pd(-0.0);
+  return {_mm512_or_pd(_mm512_andnot_pd(bit, magnitude.v), _mm512_and_pd(bit, sign.v))};
+}
+
+}  // namespace
+}  // namespace tidegate

@@ -1,0 +1,20 @@
+// One small pool of threads for all kernels. Work is cut into tasks whose results do not depend on who runs them.
+#pragma once
+
+#include "tidegate.h"
+
+namespace tidegate {
+
+// Calls run(context, task) for task 0 .. tasks - 1 on at most `threads` threads, the caller among them, and returns
+// when all are done. Denormal results are flushed to zero meanwhile. When the pool is taken, or from inside a task, the
+// caller does all the work alone.
+void run_tasks(Index tasks, int threads, void (*run)(void* context, Index task), void* context);
+
+template <class F>
+void parallel(Index tasks, int threads, const F& f) {
+  run_tasks(
+      tasks, threads, [](void* context, Index task) { (*static_cast<const F*>(context))(task); },
+      const_cast<void*>(static_cast<const void*>(&f)));
+}
+
+}  // namespace tidegate

@@ -1,0 +1,183 @@
+// The contract between the kernels and everything above them: shape letters, one argument struct per kernel,
+// one table of kernels per ISA and number type. Knows arrays only; no Python, no threads, no allocation.
+//
+// Shape letters, used everywhere:
+//   N tokens of all sequences, end to end     B sequences          C inputs of one step
+//   H hidden units                            G gates of the cell  K length of a sum
+//
+// Order of arithmetic: every number is one chain of fused multiply-adds with K ascending, so that results are equal
+// to the bit over ISAs, threads and batch neighbours. See docs/architecture.md.
+#pragma once
+
+#include <cstdint>
+
+namespace tidegate {
+
+using Index = std::int64_t;
+
+// Cells, and the number of gate values that each has per hidden unit.
+enum Cell : int { kRnnTanh, kRnnRelu, kLstm, kGru, kCells };
+constexpr int kGates[kCells] = {1, 1, 4, 3};
+
+enum Activation : int { kIdentity, kRelu, kTanh, kSigmoid, kActivations };
+
+// Packed weights are cut into panels of kPanelBytes of columns, so that one layout serves every ISA. Groups of 4, 2 or
+// 1 panels stand side by side, `[group][K][panels][lanes]`; a panel that is not full is zero-filled and stands alone.
+constexpr int kPanelBytes = 64;
+template <class T>
+constexpr Index kPanel = kPanelBytes / sizeof(T);
+// Panels in the group that begins at column `column`.
+template <class T>
+constexpr Index group_width(Index column, Index columns) {
+  const Index full = (columns - column) / kPanel<T>;
+  return full >= 4 ? 4 : full >= 2 ? 2 : 1;
+}
+
+// The most sequences that one call of a cell kernel takes.
+constexpr Index kTileRows = 24;
+
+// Sequences of one batch. Row r of a tile is sequence order[r]; its tokens are start .. start + length - 1,
+// visited from the last one when `reverse` is set.
+struct Sequences {
+  const Index* start;         // [B]
+  const Index* length;        // [B]
+  const std::int32_t* order;  // [B] longest first
+  bool reverse;
+};
+
+// A cell run forward over some sequences. `G * H` columns are gate-major: all units of gate 0, then of gate 1, ...
+template <class T>
+struct CellForward {
+  Sequences sequences;
+  Index H;
+  const T* input;  // [*, input_stride] projected input with its bias
+  Index input_stride;
+  const std::int32_t* input_row;  // [N] row of `input` for each token; null: row n for token n
+  const T* w_hh;                  // packed by unit, all gates of a panel of units together (rnn: by column)
+  const T* bias_n;                // [H] gru: recurrent bias of the candidate; null: zero
+  const T* h0;                    // [B, H] or null: zero
+  const T* c0;                    // [B, H] or null: zero (lstm)
+  const T* mask;                  // [B, H] or null: scales h where it enters w_hh
+  T* h;                           // [N, h_stride] output of every step
+  Index h_stride;
+  T* gates;  // [N, G*H] or null; may be `input` itself
+  T* memo;   // [N, H] or null; lstm: cell state, gru: recurrent part of the candidate
+  T* hn;     // [B, H] state after the last step visited
+  T* cn;     // [B, H] (lstm)
+};
+
+// The same run backward. `gates`, `memo` and `h` are what the forward run left.
+template <class T>
+struct CellBackward {
+  Sequences sequences;
+  Index H;
+  const T* w_hh;   // packed by column of the plain matrix [G*H, H]
+  const T* h0;     // [B, H] or null
+  const T* c0;     // [B, H] or null
+  const T* mask;   // [B, H] or null
+  const T* h;      // [N, h_stride]
+  const T* gates;  // [N, G*H]
+  const T* memo;   // [N, H]
+  const T* dh;     // [N, h_stride] gradient of every output
+  Index h_stride;
+  const T* dhn;  // [B, H] or null
+  const T* dcn;  // [B, H] or null
+  T* dgates;     // [N, G*H] gradient of the projected input
+  T* dmemo;      // [N, H] gru: gradient of the recurrent part of the candidate
+  T* dh0;        // [B, H]
+  T* dc0;        // [B, H] (lstm)
+};
+
+// y[row_out(i)] = activation(chain(start, x[row_in(i)] @ w)); start is y itself, the bias, or zero.
+template <class T>
+struct Linear {
+  const T* x;  // [*, x_stride]
+  Index x_stride;
+  const std::int32_t* row_in;  // [rows] or null: row i
+  const T* w;                  // packed [K, columns]
+  Index K, columns;
+  const T* bias;  // [columns] or null
+  T* y;           // [*, y_stride]
+  Index y_stride;
+  const std::int32_t* row_out;  // [rows] or null: row i
+  bool accumulate;
+  Activation activation;
+};
+
+// out[m, k] += sum over n of a[n, m] * b(n)[k]; column_sum[m] += sum over n of a[n, m]. Blocks of kOuterBlock tokens
+// are summed with n ascending, then added in their order.
+template <class T>
+struct Outer {
+  const T* a;  // [*, a_stride]
+  Index a_stride;
+  Index rows_m;  // columns of a, rows of out
+  const T* b;    // [*, b_stride]
+  Index b_stride;
+  const T* const* b_row;          // [N] where row n of b begins; null: b + n * b_stride
+  const T* scale;                 // [*, columns] or null: b(n) is multiplied by scale[scale_row[n]]
+  const std::int32_t* scale_row;  // [N]
+  Index columns;
+  T* out;         // [rows_m, columns]
+  T* column_sum;  // [rows_m] or null
+};
+
+// out[u] = sum of a[position[j]] over j in begin[u] .. begin[u+1], ascending.
+template <class T>
+struct GatherSum {
+  const T* a;  // [*, width]
+  Index width;
+  const std::int32_t* position;  // [N]
+  const Index* begin;            // [U + 1]
+  T* out;                        // [U, width]
+};
+
+enum PoolMode : int { kLast, kFirst, kMax, kMean, kPoolModes };
+
+// One way of pooling over the tokens of each sequence; a sequence of length zero gives zeros.
+template <class T>
+struct Pool {
+  const T* h;            // [N, H]
+  const Index* offsets;  // [B + 1]
+  Index H;
+  PoolMode mode;
+  T* pooled;  // [B, stride] (backward: the gradient of it, read)
+  Index stride;
+  T* dh;  // [N, H] backward: added to
+};
+
+template <class T>
+struct Kernels {
+  void (*cell_forward[kCells])(const CellForward<T>&, Index first, Index last, T* scratch);
+  void (*cell_backward[kCells])(const CellBackward<T>&, Index first, Index last, T* scratch);
+  void (*linear)(const Linear<T>&, Index first, Index last);
+  void (*outer)(const Outer<T>&, Index first, Index last, T* scratch);
+  void (*gather_sum)(const GatherSum<T>&, Index first, Index last);
+  void (*pool)(const Pool<T>&, Index first, Index last);
+  void (*pool_backward)(const Pool<T>&, Index first, Index last);
+  void (*softmax)(const T* x, Index columns, T* y, Index first, Index last);
+  void (*activate)(Activation, const T* x, T* y, Index first, Index last);
+};
+
+// Numbers of scratch that one call of a cell kernel, or of `outer`, needs.
+template <class T>
+constexpr Index padded(Index columns) {
+  return (columns + kPanel<T> - 1) / kPanel<T> * kPanel<T>;
+}
+template <class T>
+constexpr Index cell_scratch(Index H) {
+  return (2 * kTileRows + 1) * padded<T>(H);
+}
+constexpr Index kOuterBlock = 64;  // tokens that `outer` sums before it adds them
+template <class T>
+constexpr Index outer_scratch(Index rows_m, Index columns) {
+  return kOuterBlock * padded<T>(columns) + rows_m;
+}
+
+struct Isa {
+  const char* name;
+  bool (*supported)();
+  const Kernels<float>* f32;
+  const Kernels<double>* f64;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,42 @@
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+_Array = NDArray[Any]
+_Pairs = Sequence[tuple[_Array | None, _Array | None]]
+
+def available_isas() -> tuple[str, ...]: ...
+def active_isa() -> str: ...
+def use_isa(name: str) -> bool: ...
+def forward(
+    cell: int,
+    x: _Array,
+    ids: _Array | None,
+    offsets: _Array,
+    directions: Sequence[tuple[object, ...]],
+    h: _Array,
+    state: _Pairs,
+    kept: _Pairs,
+    threads: int,
+) -> None: ...
+def backward(
+    cell: int,
+    x: _Array,
+    ids: _Array | None,
+    offsets: _Array,
+    directions: Sequence[tuple[object, ...]],
+    h: _Array,
+    kept: _Pairs,
+    dh: _Array,
+    dstate: _Pairs,
+    dx: _Array | None,
+    gradients: Sequence[tuple[_Array | None, ...]],
+    threads: int,
+) -> None: ...
+def linear(x: _Array, w: _Array, bias: _Array | None, y: _Array, activation: int, threads: int) -> None: ...
+def activate(activation: int, x: _Array, y: _Array, threads: int) -> None: ...
+def pool(
+    h: _Array, offsets: _Array, modes: Sequence[int], pooled: _Array, dh: _Array | None, threads: int
+) -> None: ...
+def softmax(x: _Array, y: _Array, threads: int) -> None: ...

@@ -1,0 +1,231 @@
+"""Durable files: a model, or the state of a training run, in one `.safetensors`, checked before anything is believed.
+
+Knows how bytes reach the disk and what a file must hold. Knows nothing of tasks: what they want to keep is JSON here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_safetensors
+
+from tidegate.errors import InputError, ModelFileError
+from tidegate.network import Network, check_shapes
+
+SCHEMA: Final = 1
+MAX_HEADER_BYTES: Final = 64 * 2**20
+DTYPES: Final = ("F32", "F64", "I64")
+
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+Json: TypeAlias = dict[str, Any]
+Kind = Literal["model", "training"]
+_NAMES: Final = {"model": "a model", "training": "the state of a training run"}
+
+
+@dataclass(frozen=True)
+class Model:
+    """Hold what a model file says: the network, its weights by name, and what its task wrote beside them."""
+
+    network: Network
+    weights: dict[str, npt.NDArray[Any]]
+    task: Json
+    library: str
+
+
+def save_model(path: str | os.PathLike[str], network: Network, *, weights: Arrays, task: Json) -> None:
+    """Write a model file; the same content gives the same bytes.
+
+    Args:
+        path: where to; a file that is there already is replaced in one move, or stays as it was when writing fails.
+        network: the description of the model.
+        weights: every array of `network.parameter_shapes`, float32 or float64.
+        task: what the task needs to predict again (its name, labels, tokenizer), as JSON.
+
+    Raises:
+        InputError: the weights do not fit the network, or are not finite.
+        OSError: the file could not be written.
+    """
+    _check_weights(network, weights)
+    _write(path, "model", weights, {"network": json.loads(network.to_json()), "task": task})
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model file and check all of it: content hash, schema, network, names, shapes and values of the weights.
+
+    Memory is bounded by the size of the file. Raises ModelFileError that says what is wrong with the file.
+    """
+    weights, body, library = _read(path, "model")
+    try:
+        network = Network.from_json(json.dumps(body.get("network")))
+        _check_weights(network, weights)
+    except InputError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+    task = body.get("task")
+    if not isinstance(task, dict):
+        raise ModelFileError(f"{path}: the model file does not say which task it is for")
+    return Model(network, weights, task, library)
+
+
+def save_training(path: str | os.PathLike[str], arrays: Arrays, info: Json) -> None:
+    """Write the state of a training run: arrays by name, and everything else as JSON. Never pickle."""
+    _write(path, "training", arrays, info)
+
+
+def load_training(path: str | os.PathLike[str]) -> tuple[dict[str, npt.NDArray[Any]], Json]:
+    """Read what `save_training` wrote; raises ModelFileError when the file is not that, to the last byte."""
+    arrays, info, _ = _read(path, "training")
+    return arrays, info
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file so that a reader, a crash or a full disk finds either the old content or the new, never a part.
+
+    The bytes go to a temporary name in the same folder, are flushed to the disk, renamed, and the folder is flushed.
+
+    Raises:
+        OSError: with the path and the reason; the temporary file is gone and the old content untouched.
+    """
+    target = Path(path)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with draft.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+    except OSError as error:
+        kept = "; the previous file is untouched" if target.exists() else ""
+        raise OSError(error.errno, f"could not write: {error.strerror}{kept}", str(target)) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+    _flush_folder(target.parent)
+
+
+def library_version() -> str:
+    """Name the installed version of Tidegate, `0` where it runs from a source tree that was never installed."""
+    try:
+        return version("tidegate")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _write(path: str | os.PathLike[str], kind: Kind, arrays: Arrays, body: Json) -> None:
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    about = {
+        "kind": kind,
+        "schema": SCHEMA,
+        "library": library_version(),
+        "sha256": _content_hash(plain, body),
+        "body": body,
+    }
+    # One metadata entry: with several, their order in the file, and so its bytes, would be left to chance.
+    atomic_write(path, to_safetensors(plain, metadata={"tidegate": _canonical(about)}))
+
+
+def _read(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, npt.NDArray[Any]], Json, str]:
+    _check_header(Path(path))
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = _parse_about(path, file.metadata(), kind)
+            for name in file.keys():  # noqa: SIM118  (safe_open is no mapping)
+                if (dtype := file.get_slice(name).get_dtype()) not in DTYPES:
+                    raise ModelFileError(f"{path}: tensor {name!r} is {dtype}; wanted {' or '.join(DTYPES)}")
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path}: not a readable safetensors file, or a damaged one ({error})") from None
+    if about["sha256"] != _content_hash(arrays, about["body"]):
+        raise ModelFileError(f"{path}: the content does not match its hash; the file was altered or damaged")
+    return arrays, about["body"], str(about["library"])
+
+
+def _check_header(path: Path) -> None:
+    """Look at the first eight bytes and the size alone, so that nothing large is read on a liar's word."""
+    if not path.is_file():
+        raise ModelFileError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+    if size < 8:
+        raise ModelFileError(f"{path}: {size} bytes are no model file; it is empty or truncated")
+    if header > min(MAX_HEADER_BYTES, size - 8):
+        raise ModelFileError(
+            f"{path}: not a model file, or a truncated one: its header claims {header:,} bytes, "
+            f"the file holds {size:,} and at most {MAX_HEADER_BYTES:,} are accepted"
+        )
+
+
+def _parse_about(path: str | os.PathLike[str], metadata: dict[str, str] | None, kind: Kind) -> Json:
+    text = (metadata or {}).get("tidegate")
+    if text is None:
+        raise ModelFileError(f"{path}: a safetensors file, but not one that Tidegate wrote")
+    try:
+        about = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError):
+        raise ModelFileError(f"{path}: its description is not readable JSON; the file was altered") from None
+    if not isinstance(about, dict) or not isinstance(schema := about.get("schema"), int) or schema < 1:
+        raise ModelFileError(f"{path}: its description names no schema; the file was altered")
+    if schema > SCHEMA:
+        raise ModelFileError(
+            f"{path}: written by Tidegate {about.get('library')} with schema {schema}; this one reads up to {SCHEMA}. "
+            "Upgrade Tidegate to read it."
+        )
+    if (found := about.get("kind")) != kind:
+        raise ModelFileError(f"{path}: holds {_NAMES.get(str(found), 'something unknown')}, wanted {_NAMES[kind]}")
+    if not isinstance(about.get("body"), dict) or not {"sha256", "library"} <= about.keys():
+        raise ModelFileError(f"{path}: its description is incomplete; the file was altered")
+    return about
+
+
+def _check_weights(network: Network, weights: Arrays) -> None:
+    check_shapes(network, {name: array.shape for name, array in weights.items()})
+    dtypes = {array.dtype for array in weights.values()}
+    if len(dtypes) > 1 or not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
+        raise InputError(f"weights of type {sorted(map(str, dtypes))}; wanted all float32 or all float64")
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise InputError(f"weight {name!r} holds values that are not finite")
+
+
+def _content_hash(arrays: Arrays, body: Json) -> str:
+    digest = hashlib.sha256(_canonical(body).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(_canonical([name, str(array.dtype), list(array.shape)]).encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(text: str) -> float:
+    """Read a number of the JSON; what is not finite could not have been written by us."""
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is not a finite number")
+    return value
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename durable; where folders cannot be opened (Windows) there is nothing to flush."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

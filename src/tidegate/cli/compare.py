@@ -1,0 +1,54 @@
+"""`tidegate compare`: several presets on the same data, side by side."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.options import Data, Epochs, Json, Label, Overwrite, Seed, Settings, Split, Text, collect_params
+from tidegate.cli.output import emit_json, emit_table, say
+from tidegate.cli.training import carry_out
+
+Presets = Annotated[str, typer.Option("--presets", metavar="A,B,C", help="The set-ups to train, by name.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; by default a new folder under runs/.")
+]
+
+
+def compare(
+    data: Data,
+    presets: Presets,
+    text: Text = None,
+    label: Label = None,
+    split: Split = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    settings: Settings = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Train several presets side by side.
+
+    Prints one table, and draws the learning curves into a picture and a page.
+
+    Example:
+      tidegate compare imdb --presets tutorial-simplernn,tutorial-lstm,tutorial-bilstm
+    """
+    from tidegate import runs
+
+    names = [name.strip() for name in presets.split(",") if name.strip()]
+    comparison = runs.compare(
+        runs.Source(data, text, label, split),
+        names,
+        params=collect_params(settings, epochs=epochs, seed=seed),
+        out=out,
+        overwrite=overwrite,
+    )
+    results = {name: carry_out(training) for name, training in comparison.trainings()}
+    comparison.write(results)
+    if json:
+        emit_json({name: result.to_json() for name, result in results.items()})
+    else:
+        emit_table([{"preset": name, **result.headline()} for name, result in results.items()])
+    say(f"Learning curves: {comparison.curves}\nPage: {comparison.report}")

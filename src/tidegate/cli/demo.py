@@ -1,0 +1,43 @@
+"""`tidegate demo`: the main job from end to end, on real data, next to two baselines."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.output import emit_table, say
+from tidegate.cli.training import carry_out
+
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="The run folder; by default a new one under runs/.")
+]
+
+
+def demo(out: Out = None) -> None:
+    """Train on real data, next to two baselines.
+
+    Film reviews are taken, or handwritten digits where those cannot be had.
+
+    Example:
+      tidegate demo
+    """
+    from tidegate import runs
+
+    chosen = runs.choose_demo()
+    dataset = chosen.source.load()
+    say(f"Training a BiLSTM on {dataset.name}: {chosen.reason}.")
+    training = runs.start(chosen.source, dataset=dataset, params=chosen.params, out=out)
+    result = carry_out(training)
+    rows = [{"model": "BiLSTM", "test accuracy": result.headline()["test accuracy"], "seconds": result.train_seconds}]
+    say("Training two baselines on the same examples.")
+    rows += [
+        {"model": found.name, "test accuracy": f"{found.accuracy:.2%}", "seconds": found.seconds}
+        for found in runs.baselines(dataset)
+    ]
+    emit_table(rows)
+    questions, pictures = runs.demo_questions(dataset)
+    for picture, label, row in zip(
+        pictures, training.model.predict(questions), training.model.predict_proba(questions), strict=True
+    ):
+        print(f"\n{picture}\n-> {label}, {row.max():.1%} sure")
+    say(f"\nReport: {training.folder.report}\nNext: {chosen.next_command.replace('RUN', result.run)}")

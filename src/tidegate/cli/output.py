@@ -1,0 +1,75 @@
+"""How commands speak: results go to stdout as a table or as JSON, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+
+def say(message: str) -> None:
+    """Tell the person at the terminal something that is not a result."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def emit_json(result: object) -> None:
+    """Print one JSON object on one line; a number that is not finite is refused, because JSON has none.
+
+    >>> emit_json({"accuracy": 0.5, "label": "好"})
+    {"accuracy": 0.5, "label": "好"}
+    """
+    print(json.dumps(result, ensure_ascii=False, allow_nan=False))
+
+
+def emit_table(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print rows under the keys of the first one; a column of figures stands to the right.
+
+    >>> emit_table([{"preset": "lstm", "epochs": 5}, {"preset": "rnn", "epochs": 12}])
+    preset  epochs
+    lstm         5
+    rnn         12
+    """
+    if not rows:
+        return
+    header = list(rows[0])
+    cells = [header, *([show(row[key]) for key in header] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+    right = [all(line[column][:1] in "-0123456789" for line in cells[1:]) for column in range(len(header))]
+    for line in cells:
+        padded = (
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(line, widths, right, strict=True)
+        )
+        print("  ".join(padded).rstrip())
+
+
+def show(value: object) -> str:
+    """Write one value for a reader: four significant digits, and a dash for what is not there.
+
+    >>> show(0.87231), show(None), show(25000), show(1234567.8)
+    ('0.8723', '-', '25000', '1234568')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
+
+
+def emit_tree(content: Mapping[str, object], *, indent: str = "") -> None:
+    """Print a nested structure, one line per value, names to the left.
+
+    >>> emit_tree({"python": "3.12", "kernels": {"isa": "avx2", "available": ["scalar", "avx2"]}})
+    python     3.12
+    kernels
+      isa        avx2
+      available  scalar, avx2
+    """
+    width = max(map(len, content), default=0)
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            print(f"{indent}{name}")
+            emit_tree(value, indent=indent + "  ")
+        else:
+            text = ", ".join(map(show, value)) if isinstance(value, list) else show(value)
+            print(f"{indent}{name.ljust(width)}  {text}")

@@ -1,0 +1,83 @@
+"""Shows training as it goes: a bar where stderr is a terminal, one plain line per epoch everywhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tidegate.cli.output import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.progress import Progress
+
+    from tidegate.train import Step
+
+
+@contextmanager
+def show_training(title: str) -> Iterator[Callable[[Step], None]]:
+    """Give a function that takes every step and shows it; a bar goes when the block ends, the lines of epochs stay."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        with _bar() as progress:
+            yield _BarDisplay(progress, title)
+    else:
+        say(title)
+        yield _show_line
+
+
+def _show_line(step: Step) -> None:
+    if step.end_of_epoch:
+        say(epoch_line(step))
+
+
+def epoch_line(step: Step) -> str:
+    """Say in one line what an epoch brought.
+
+    >>> from types import SimpleNamespace as Step
+    >>> epoch_line(Step(epoch=2, epochs=5, mean_loss=0.3, valid={"loss": 0.31, "accuracy": 0.87}, seconds=3.21))
+    'epoch 2/5  train loss 0.3000  valid loss 0.3100  valid accuracy 0.8700  3.2 s'
+    """
+    measured = (f"valid {name} {value:.4f}" for name, value in (step.valid or {}).items())
+    epoch, loss = f"epoch {step.epoch}/{step.epochs}", f"train loss {step.mean_loss:.4f}"
+    return "  ".join([epoch, loss, *measured, f"{step.seconds:.1f} s"])
+
+
+class _BarDisplay:
+    """Move the bar with every step and leave a line above it for every epoch."""
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        self.progress, self.tokens, self.since = progress, 0, 0.0
+        self.task = progress.add_task(title, total=None, epoch="", loss="", speed="")
+
+    def __call__(self, step: Step) -> None:
+        self.tokens += step.tokens
+        if self.since == 0.0:
+            self.since, self.tokens = step.seconds, 0  # a resumed run brings its seconds along, but not its tokens
+        speed = self.tokens / (step.seconds - self.since) if step.seconds > self.since else 0.0
+        self.progress.update(
+            self.task,
+            total=step.steps,
+            completed=step.step,
+            epoch=f"epoch {step.epoch}/{step.epochs}",
+            loss=f"loss {step.mean_loss:.4f}",
+            speed=f"{speed:,.0f} tokens/s",
+        )
+        if step.end_of_epoch:
+            self.progress.console.print(epoch_line(step), highlight=False)
+
+
+def _bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description} {task.fields[epoch]}"),
+        BarColumn(),
+        TextColumn("{task.fields[loss]}  {task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

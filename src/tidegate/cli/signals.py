@@ -1,0 +1,39 @@
+"""Turns SIGINT and SIGTERM into a flag, so that training stops between two updates and nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Remember the signal that asked to stop, if one did."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Note the first signal; a second one of any kind interrupts at once."""
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = signal.Signals(number)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Catch SIGINT and SIGTERM for the length of a block and put the old handlers back after it.
+
+    >>> with stop_on_signals() as stop:
+    ...     signal.raise_signal(signal.SIGTERM)
+    >>> stop.signal.name
+    'SIGTERM'
+    """
+    request = StopRequest()
+    old = {number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,99 @@
+"""`tidegate train`: from a data set to a run folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.options import Epochs, Json, Label, Overwrite, Seed, Settings, Split, Text, collect_params
+from tidegate.cli.output import emit_json, emit_tree, say
+from tidegate.cli.training import carry_out
+from tidegate.errors import InputError
+
+Data = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATA", help="A data set by name, a CSV, TSV, JSONL or Parquet file, or a folder per class."
+    ),
+]
+Preset = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A set-up by name to start from.")]
+Cell = Annotated[str | None, typer.Option("--cell", metavar="rnn|lstm|gru", help="The recurrent cell.")]
+Bidirectional = Annotated[
+    bool | None, typer.Option("--bidirectional/--no-bidirectional", help="Read from both ends, or from the start only.")
+]
+HiddenSize = Annotated[int | None, typer.Option("--hidden-size", metavar="N", help="Units of each direction.")]
+Layers = Annotated[int | None, typer.Option("--layers", metavar="N", help="Recurrent layers on top of each other.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="The run folder; by default a new one under runs/.")
+]
+Resume = Annotated[
+    Path | None, typer.Option("--resume", metavar="DIR", help="Go on with the interrupted run in this folder.")
+]
+Recipe = Annotated[
+    Path | None,
+    typer.Option("--recipe", metavar="DIR", help="Train again, from the beginning, what the run in this folder did."),
+]
+
+
+def train(
+    data: Data = None,
+    text: Text = None,
+    label: Label = None,
+    split: Split = None,
+    preset: Preset = None,
+    cell: Cell = None,
+    bidirectional: Bidirectional = None,
+    hidden_size: HiddenSize = None,
+    layers: Layers = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    settings: Settings = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    resume: Resume = None,
+    recipe: Recipe = None,
+    json: Json = False,
+) -> None:
+    """Train a classifier into a run folder.
+
+    The folder holds the model, the metrics of every step, the recipe to train it again, and a report for a browser.
+
+    Ctrl-C or SIGTERM saves the state and stops; --resume goes on from there, to the same weights.
+
+    Examples:
+      tidegate train imdb --preset tutorial-bilstm
+      tidegate train reviews.csv --text review --label stars --cell gru --set dropout=0.3
+      tidegate train --resume runs/imdb-tutorial-bilstm
+    """
+    from tidegate import runs
+
+    params = collect_params(
+        settings,
+        cell=cell,
+        bidirectional=bidirectional,
+        hidden_size=hidden_size,
+        num_layers=layers,
+        epochs=epochs,
+        seed=seed,
+    )
+    if [data, resume, recipe].count(None) != 2:
+        raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")
+    if data is None and (params or preset or text or label or split):
+        raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
+    if resume and (out or overwrite):
+        raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
+    if resume:
+        training = runs.resume(resume)
+        if training.folder.finished:
+            say(f"The run in {resume} has ended already; its model is measured once more.")
+    elif recipe:
+        training = runs.repeat(recipe, out=out, overwrite=overwrite)
+    else:
+        source = runs.Source(str(data), text, label, split)
+        training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite)
+    result = carry_out(training)
+    if json:
+        emit_json(result.to_json())
+    else:
+        emit_tree({**result.headline(), "run": result.run})
+        say(f"Next: tidegate predict {result.run} {'TEXT' if result.task.startswith('text') else '< sequences.jsonl'}")

@@ -1,0 +1,30 @@
+"""Carries a training out at the terminal: shows its steps, and stops between two of them when a signal asks for it."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from tidegate.cli.output import say
+from tidegate.cli.progress import show_training
+from tidegate.cli.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from tidegate.runs import Result, Training
+
+
+def carry_out(training: "Training") -> "Result":
+    """Train to the end and sum the run up.
+
+    SIGINT and SIGTERM save the state, say how to go on, and leave with 130 and 143.
+    """
+    folder = training.folder.path
+    with stop_on_signals() as stop, show_training(f"{folder.name} on {training.dataset.name}") as show:
+        for step in training.steps:
+            show(step)
+            if stop.signal:
+                training.stop()
+                break
+    if stop.signal:
+        say(f"stopped by {stop.signal.name}; the state is saved. To go on: tidegate train --resume {folder}")
+        raise typer.Exit(128 + stop.signal)
+    return training.finish()

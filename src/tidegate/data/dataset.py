@@ -1,0 +1,65 @@
+"""What every loader returns: `Examples` with labels, gathered into a `Dataset`. Knows no file and no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.data.checks import check_same_length
+from tidegate.ragged import Ragged
+
+Kind = Literal["text", "sequence"]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Hold examples and their labels, one label for each.
+
+    x: texts, or a Ragged of float32 features `[N, C]`.
+    y: labels, strings for texts and integers `[B]` for sequences.
+    Lengths that disagree raise ShapeError.
+
+    >>> Examples(["good", "bad", "fine"], ["pos", "neg", "pos"]).select([2, 0]).x
+    ['fine', 'good']
+    """
+
+    x: list[str] | Ragged
+    y: list[str] | Indices
+
+    def __post_init__(self) -> None:
+        check_same_length(len(self.x), len(self.y))
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def select(self, indices: Sequence[int] | Indices) -> Examples:
+        """Take the examples at `indices`, in that order."""
+        rows = np.asarray(indices, dtype=np.int64)
+        x = self.x.select(rows) if isinstance(self.x, Ragged) else [self.x[i] for i in rows]
+        y = [self.y[i] for i in rows] if isinstance(self.y, list) else self.y[rows]
+        return Examples(x, y)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Hold a data set: its parts, its classes, and what its makers ask of those who use it.
+
+    classes: the distinct labels of `train`, sorted.
+    valid, test: None where the source has no such part.
+    unlabelled: texts without labels, None unless they were asked for.
+    """
+
+    name: str
+    kind: Kind
+    classes: tuple[str, ...] | tuple[int, ...]
+    train: Examples
+    valid: Examples | None = None
+    test: Examples | None = None
+    unlabelled: list[str] | None = None
+    licence: str = "unknown"
+    citation: str = ""

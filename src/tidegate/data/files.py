@@ -1,0 +1,110 @@
+"""Labelled texts from a file or a folder of the user, as a Dataset. Knows the layouts; `tables` knows the formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tidegate.data.checks import Where, check_known_classes, check_labels, check_texts
+from tidegate.data.dataset import Dataset, Examples
+from tidegate.data.tables import READERS, Columns, decode, read_table
+from tidegate.errors import DataError, InputError
+
+_PARTS = {"train": ("train",), "valid": ("valid", "validation", "dev", "val"), "test": ("test",)}
+_UNLABELLED = "unsup"
+
+
+def load_path(path: Path, *, text: str | None, label: str | None, unlabelled: bool) -> Dataset:
+    """Load labelled texts from a file, a folder with one subfolder per class, or a folder of train, valid and test.
+
+    A class folder holds its texts as .txt files; one called `unsup` holds texts without labels, as in the folder that
+    IMDB's archive unpacks to. Labels become strings, white space around them dropped. Raises DataError, naming the
+    row or file, for anything that cannot be used, and for a label of valid or test that train does not have.
+    """
+    columns = Columns(text, label)
+    parts = _find_parts(path) if path.is_dir() else {"train": path}
+    if unlabelled and not (parts["train"] / _UNLABELLED).is_dir():
+        raise InputError(f"{path} has no unlabelled part: there is no folder {parts['train'] / _UNLABELLED}.")
+    loaded = {part: _load_part(place, columns) for part, place in parts.items()}
+    train, _ = loaded["train"]
+    classes = tuple(sorted({str(label) for label in train.y}))
+    for examples, where in loaded.values():
+        check_known_classes(examples.y, classes, where=where)
+    return Dataset(
+        name=path.resolve().name,
+        kind="text",
+        classes=classes,
+        train=train,
+        valid=loaded["valid"][0] if "valid" in loaded else None,
+        test=loaded["test"][0] if "test" in loaded else None,
+        unlabelled=[_read(file) for file in _texts_in(parts["train"] / _UNLABELLED)] if unlabelled else None,
+    )
+
+
+def _find_parts(folder: Path) -> dict[str, Path]:
+    """Find train, valid and test below a folder; without a train, the folder itself is train."""
+    found: dict[str, Path] = {}
+    for part, names in _PARTS.items():
+        places = [folder / f"{name}{suffix}" for name in names for suffix in ("", *READERS)]
+        present = [place for place in places if place.exists()]
+        if len(present) > 1:
+            raise DataError(f"{folder} has more than one {part} part: {', '.join(place.name for place in present)}.")
+        if present:
+            found[part] = present[0]
+    if "train" in found:
+        return found
+    if found:
+        raise DataError(f"{folder} has {', '.join(place.name for place in found.values())} but no train part.")
+    return {"train": folder}
+
+
+def _load_part(place: Path, columns: Columns) -> tuple[Examples, Where]:
+    if place.is_dir():
+        return _load_classes(place, columns)
+    table = read_table(place, columns)
+    check_texts(table.texts, where=table.where)
+    check_labels(table.labels, where=table.where)
+    labels = [_as_label(label, table.where(index)) for index, label in enumerate(table.labels)]
+    return Examples([text for text in table.texts if isinstance(text, str)], labels), table.where
+
+
+def _load_classes(folder: Path, columns: Columns) -> tuple[Examples, Where]:
+    if columns != Columns():
+        raise InputError(f"{folder} is a folder with one subfolder per class; text and label name columns of a file.")
+    named = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
+    classes = [place for place in named if place.name != _UNLABELLED]
+    if not classes:
+        raise DataError(
+            f"{folder} holds no subfolder per class and no train part. Wanted: {folder}/<class>/*.txt, "
+            f"or {folder}/train with one of {', '.join(READERS)}."
+        )
+    files = [(file, place.name) for place in classes for file in _texts_in(place)]
+    texts = [_read(file) for file, _ in files]
+
+    def where(index: int) -> str:
+        return str(files[index][0])
+
+    check_texts(texts, where=where)
+    return Examples(texts, [name for _, name in files]), where
+
+
+def _texts_in(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("*.txt"))
+    if not files:
+        raise DataError(f"{folder} holds no .txt file; every class folder must hold at least one.")
+    return files
+
+
+def _read(file: Path) -> str:
+    try:
+        return decode(file.read_bytes(), str(file))
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+
+def _as_label(label: object, where: str) -> str:
+    """Spell a label as a string: strings stripped, integers and truth values as JSON writes them."""
+    if isinstance(label, bool):
+        return "true" if label else "false"
+    if isinstance(label, str | int):
+        return str(label).strip()
+    raise DataError(f"{where} has the label {label!r:.40}, a {type(label).__name__}; labels are strings or integers.")

@@ -1,0 +1,235 @@
+"""Read two columns, text and label, of a CSV, TSV, JSONL or Parquet file. Knows formats, not what is read with them.
+
+Rows are counted from 1; the header of a CSV or TSV file is not a row.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tidegate.errors import DataError, InputError, MissingPackageError, OptionError
+
+_TEXT_NAMES = ("text", "review", "sentence", "document", "content", "comment", "message", "body", "tweet")
+_LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "polarity", "rating", "stars")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Say which columns to read; None stands for whichever has a usual name."""
+
+    text: str | None = None
+    label: str | None = None
+
+    def pick(self, found: Sequence[str], path: Path) -> tuple[str, str]:
+        """Choose the text and the label column among those found.
+
+        Columns with a usual name, such as `text` and `label`, are chosen by it; of two columns, the one that is left
+        over is the other. Where that does not decide, or a name that was asked for is missing, raise DataError with
+        the columns of the file.
+
+        >>> Columns().pick(["id", "Review", "Sentiment"], Path("films.csv"))
+        ('Review', 'Sentiment')
+        """
+        text = self._named(self.text, found, path) or _usual(_TEXT_NAMES, found, self.label)
+        label = self._named(self.label, found, path) or _usual(_LABEL_NAMES, found, text)
+        if len(found) == 2:
+            text = text or next((name for name in found if label and name != label), None)
+            label = label or next((name for name in found if text and name != text), None)
+        if text is None or label is None:
+            missing = "text" if text is None else "label"
+            raise DataError(
+                f"{path} has no column that is clearly the {missing}. {_listing(found)} Name it: {missing}=..."
+            )
+        if text == label:
+            raise InputError(f"text and label are both {text!r}; they must be two columns. {_listing(found)}")
+        return text, label
+
+    @staticmethod
+    def _named(name: str | None, found: Sequence[str], path: Path) -> str | None:
+        if name is not None and name not in found:
+            raise DataError(f"{path} has no column {name!r}. {_listing(found)}")
+        if name is not None and found.count(name) > 1:
+            raise DataError(f"{path} has {found.count(name)} columns named {name!r}. Rename all but one.")
+        return name
+
+
+@dataclass
+class Table:
+    """Gather the rows of a file as they were found, with the words that name each row."""
+
+    path: Path
+    texts: list[object] = field(default_factory=list)
+    labels: list[object] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    def where(self, index: int) -> str:
+        """Name a row: file, row from 1, and the line where a format has lines."""
+        return f"{self.path}, row {index + 1}" + (f" (line {self.lines[index]})" if self.lines else "")
+
+    def add(self, text: object, label: object, line: int) -> None:
+        """Append a row that ends on `line`."""
+        self.texts.append(text)
+        self.labels.append(label)
+        self.lines.append(line)
+
+
+def read_table(path: Path, columns: Columns) -> Table:
+    """Read the two columns of a file whose suffix says what it is.
+
+    Raises OptionError for a suffix that is not known, DataError for a file that is empty, no UTF-8 (row and byte are
+    named), or does not keep to its format (the row is named), MissingPackageError for Parquet without pyarrow.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        raise OptionError(f"{path}: {OptionError.unknown('kind of file', suffix, READERS)}")
+    try:
+        table = READERS[suffix](path, columns)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not table.texts:
+        raise DataError(f"{path} is empty: it has no rows.")
+    return table
+
+
+def _read_csv(path: Path, columns: Columns) -> Table:
+    text = _decode(path, header=True)
+    header = text.partition("\n")[0]
+    return _from_rows(_csv_rows(text, ";" if ";" in header and "," not in header else ",", path), columns, path)
+
+
+def _read_tsv(path: Path, columns: Columns) -> Table:
+    """Read fields quoted as in CSV where the whole file keeps to that, else fields as they stand, as IANA has it."""
+    text = _decode(path, header=True)
+    try:
+        return _from_rows(_csv_rows(text, "\t", path), columns, path)
+    except DataError:
+        plain = (
+            (number, line.rstrip("\r").split("\t"))
+            for number, line in enumerate(text.split("\n"), 1)
+            if line.strip("\r")
+        )
+        return _from_rows(plain, columns, path)
+
+
+def _csv_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (last line, fields) of every row that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    with _long_fields():
+        try:
+            for row in reader:
+                if row:
+                    yield reader.line_num, row
+        except csv.Error as error:
+            raise DataError(f"{path}, line {reader.line_num}: {error}. Check the quotes there.") from error
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Let fields be of any length; the module's own bound, 131,072 characters, is one for the whole process."""
+    bound = csv.field_size_limit((1 << 31) - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(bound)
+
+
+def _from_rows(rows: Iterator[tuple[int, list[str]]], columns: Columns, path: Path) -> Table:
+    table = Table(path)
+    _, header = next(rows, (0, None))
+    if header is None:
+        raise DataError(f"{path} is empty.")
+    text, label = (header.index(name) for name in columns.pick(header, path))
+    for line, row in rows:
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}, row {len(table.texts) + 1} (line {line}) has {len(row)} fields, the header {len(header)}. "
+                "Quote fields that contain the delimiter."
+            )
+        table.add(row[text], row[label], line)
+    return table
+
+
+def _read_jsonl(path: Path, columns: Columns) -> Table:
+    table = Table(path)
+    names: tuple[str, str] | None = None
+    content = _decode(path, header=False)
+    for line, row in enumerate(content.split("\n"), 1):
+        if row.isspace() or not row:
+            continue
+        where = f"{path}, row {len(table.texts) + 1} (line {line})"
+        try:
+            found = json.loads(row)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where} is not JSON: {error}.") from error
+        if not isinstance(found, dict):
+            raise DataError(f"{where} is no JSON object but a {type(found).__name__}.")
+        names = names or columns.pick(list(found), path)
+        if absent := [name for name in names if name not in found]:
+            raise DataError(f"{where} has no field {absent[0]!r}. {_listing(list(found))}")
+        table.add(found[names[0]], found[names[1]], line)
+    return table
+
+
+def _read_parquet(path: Path, columns: Columns) -> Table:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise MissingPackageError.of("pyarrow", "data", "reading Parquet") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = columns.pick(file.schema_arrow.names, path)
+            texts, labels = (file.read(columns=[name]).column(0).to_pylist() for name in names)
+    except (ArrowException, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged or no Parquet file: {error}.") from error
+    return Table(path, texts, labels)
+
+
+READERS: dict[str, Callable[[Path, Columns], Table]] = {
+    ".csv": _read_csv,
+    ".jsonl": _read_jsonl,
+    ".ndjson": _read_jsonl,
+    ".parquet": _read_parquet,
+    ".tsv": _read_tsv,
+}
+
+
+def decode(content: bytes, where: str) -> str:
+    """Decode UTF-8, with or without a byte order mark; refuse anything else, naming the byte (DataError)."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where}, byte {error.start} (0x{content[error.start]:02x}) is not UTF-8. Save the file as UTF-8."
+        ) from error
+
+
+def _decode(path: Path, *, header: bool) -> str:
+    """Decode a whole file; where that fails, name the row by reading what stands before the bad byte."""
+    content = path.read_bytes()
+    if not content.strip():
+        raise DataError(f"{path} is empty.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8-sig") + "?"
+    rows = sum(1 for row in csv.reader(io.StringIO(before, newline="")) if row) if header else _lines(before)
+    return decode(content, f"{path}, row {rows - header}" if rows > header else f"{path}, header")
+
+
+def _lines(text: str) -> int:
+    return sum(1 for line in text.split("\n") if line.strip())
+
+
+def _usual(usual: Sequence[str], found: Sequence[str], taken: str | None) -> str | None:
+    lowered = {name.strip().lower(): name for name in reversed(found) if name != taken}
+    return next((lowered[name] for name in usual if name in lowered), None)
+
+
+def _listing(found: Sequence[str]) -> str:
+    return f"Its columns are: {', '.join(map(repr, found))}."

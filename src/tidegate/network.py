@@ -1,0 +1,273 @@
+"""A network as data: a short list of nodes that is trained by `nn`, run by `runtime` and written by `export`.
+
+Knows sizes and names of parameters, and refuses what does not fit together. Knows no arithmetic and no weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tidegate.errors import InputError, ShapeError
+
+Cell = Literal["rnn_tanh", "rnn_relu", "lstm", "gru"]
+Merge = Literal["concat", "sum", "mul", "ave"]
+PoolMode = Literal["last", "first", "max", "mean"]
+Activation = Literal["relu", "tanh", "sigmoid"]
+
+GATES: dict[str, int] = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+MAX_PARAMETERS = 2**31
+
+Size = Annotated[int, Field(ge=1, le=2**16)]
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+def _distinct(modes: tuple[PoolMode, ...]) -> tuple[PoolMode, ...]:
+    if len(set(modes)) != len(modes):
+        raise ValueError(f"{', '.join(modes)} name one mode twice")
+    return modes
+
+
+PoolModes = Annotated[tuple[PoolMode, ...], Field(min_length=1, strict=False), AfterValidator(_distinct)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Embed(_Part):
+    """Replace each token id by its row of a table: `[N]` -> `[N, size]`."""
+
+    kind: Literal["embed"] = "embed"
+    vocabulary_size: Annotated[int, Field(ge=1, le=2**24)]
+    size: Size
+
+
+class Recurrent(_Part):
+    """Run a cell over each sequence: `[N, input_size]` -> `[N, output_size]`.
+
+    Between stacked layers both directions are always concatenated, as torch does; `merge` says how the last layer
+    hands them out. `dropout` (between layers) and `recurrent_dropout` (one mask per sequence) act in training alone.
+    """
+
+    kind: Literal["recurrent"] = "recurrent"
+    cell: Cell
+    input_size: Size
+    hidden_size: Size
+    num_layers: Annotated[int, Field(ge=1, le=64)] = 1
+    bidirectional: bool = False
+    merge: Merge = "concat"
+    reverse: bool = False
+    bias: bool = True
+    dropout: Probability = 0.0
+    recurrent_dropout: Probability = 0.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.reverse and self.bidirectional:
+            raise ValueError("reverse=True and bidirectional=True exclude each other")
+        return self
+
+    @property
+    def num_directions(self) -> int:
+        """Count the directions of each layer: 2 when bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Count the features of each token after the last layer."""
+        return self.hidden_size * (self.num_directions if self.merge == "concat" else 1)
+
+
+class Pool(_Part):
+    """Make one row of each sequence: `[N, F]` -> `[B, F * len(modes)]`, mode after mode.
+
+    `last` is the final state of the `Recurrent` node that stands right before (of both directions, merged as its
+    tokens are); a sequence of length zero gives zeros.
+    """
+
+    kind: Literal["pool"] = "pool"
+    modes: PoolModes
+
+
+class Dense(_Part):
+    """Multiply each row by a matrix, add a bias, apply an activation: `[., in_features]` -> `[., out_features]`."""
+
+    kind: Literal["dense"] = "dense"
+    in_features: Annotated[int, Field(ge=1, le=2**19)]
+    out_features: Size
+    activation: Activation | None = None
+
+
+class Dropout(_Part):
+    """Zero features at random in training; do nothing otherwise."""
+
+    kind: Literal["dropout"] = "dropout"
+    p: Probability
+
+
+Node = Annotated[Embed | Recurrent | Pool | Dense | Dropout, Field(discriminator="kind")]
+
+
+class Network(_Part):
+    """Hold the nodes of a model in the order in which data passes them, checked to fit together.
+
+    >>> layer = Recurrent(cell="gru", input_size=3, hidden_size=8)
+    >>> network = Network.of(layer, Pool(modes=("last",)), Dense(in_features=8, out_features=2))
+    >>> network.output_size
+    2
+    >>> Network.from_json(network.to_json()) == network
+    True
+    """
+
+    version: Literal[1] = 1
+    nodes: Annotated[tuple[Node, ...], Field(min_length=1, max_length=64, strict=False)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _output_size(self.nodes)
+        count = sum(prod(shape) for shape in parameter_shapes(self).values())
+        if count > MAX_PARAMETERS:
+            raise ValueError(f"the network has {count:,} parameters; at most {MAX_PARAMETERS:,} are allowed")
+        return self
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Tell whether the input is token ids `[N]` rather than features `[N, input_size]`."""
+        return isinstance(self.nodes[0], Embed)
+
+    @property
+    def input_size(self) -> int:
+        """Count what one step of input may be: features of a dense step, or ids of the vocabulary."""
+        match self.nodes[0]:
+            case Embed(vocabulary_size=size) | Recurrent(input_size=size) | Dense(in_features=size):
+                return size
+        raise AssertionError("the first node was checked")
+
+    @property
+    def output_size(self) -> int:
+        """Count the features of one row of output."""
+        return _output_size(self.nodes)
+
+    def to_json(self) -> str:
+        """Write the network as JSON; equal networks give equal text."""
+        return self.model_dump_json()
+
+    @classmethod
+    def of(cls, *nodes: Node) -> Network:
+        """Make a network of nodes; raises InputError that says which two do not fit, or that it grows too large."""
+        try:
+            return cls(nodes=nodes)
+        except ValidationError as error:
+            raise InputError(f"these nodes make no network: {_first(error)}") from None
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Network:
+        """Read a network from JSON.
+
+        Raises InputError that names the first wrong field when the text is not JSON or not a network.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise InputError(f"not a network that Tidegate knows: {_first(error)}") from None
+
+
+def parameter_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """List the name and shape of every parameter, in order: index of the node, a dot, torch's name.
+
+    >>> network = Network.of(Embed(vocabulary_size=9, size=4), Recurrent(cell="lstm", input_size=4, hidden_size=2))
+    >>> parameter_shapes(network)["1.weight_ih_l0"]
+    (8, 4)
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for index, node in enumerate(network.nodes):
+        match node:
+            case Embed():
+                shapes[f"{index}.weight"] = (node.vocabulary_size, node.size)
+            case Recurrent():
+                shapes |= {f"{index}.{name}": shape for name, shape in _recurrent_shapes(node).items()}
+            case Dense():
+                shapes[f"{index}.weight"] = (node.out_features, node.in_features)
+                shapes[f"{index}.bias"] = (node.out_features,)
+    return shapes
+
+
+def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ShapeError unless `shapes` names exactly the parameters of the network, each with its own shape."""
+    wanted = parameter_shapes(network)
+    if missing := sorted(wanted.keys() - shapes.keys()):
+        raise ShapeError(f"weights are missing: {', '.join(missing)}")
+    if extra := sorted(shapes.keys() - wanted.keys()):
+        raise ShapeError(f"weights that the network does not have: {', '.join(extra)}")
+    for name, shape in wanted.items():
+        if tuple(shapes[name]) != shape:
+            raise ShapeError(f"weight {name!r} is {list(shapes[name])}; the network wants {list(shape)}")
+
+
+def direction_suffixes(node: Recurrent, layer: int) -> tuple[str, ...]:
+    """Name the directions of one layer as torch's parameters do: `_l0`, and `_l0_reverse` when bidirectional."""
+    return (f"_l{layer}", f"_l{layer}_reverse")[: node.num_directions]
+
+
+def _recurrent_shapes(node: Recurrent) -> dict[str, tuple[int, ...]]:
+    rows = GATES[node.cell] * node.hidden_size
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(node.num_layers):
+        columns = node.input_size if layer == 0 else node.hidden_size * node.num_directions
+        for suffix in direction_suffixes(node, layer):
+            shapes[f"weight_ih{suffix}"] = (rows, columns)
+            shapes[f"weight_hh{suffix}"] = (rows, node.hidden_size)
+            if node.bias:
+                shapes[f"bias_ih{suffix}"] = (rows,)
+                shapes[f"bias_hh{suffix}"] = (rows,)
+    return shapes
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ": ".join([".".join(map(str, first["loc"])), first["msg"]] if first["loc"] else [first["msg"]])
+
+
+def _output_size(nodes: tuple[Node, ...]) -> int:
+    """Walk the nodes, check that each fits what stands before it, and return the features that leave the last."""
+    width: int | None = None  # features per row; unknown before the first node that states it
+    pooled = False
+    for index, node in enumerate(nodes):
+        where = f"node {index} ({node.kind})"
+        match node:
+            case Embed():
+                if index > 0:
+                    raise ValueError(f"{where} must come first: it reads token ids")
+                width = node.size
+            case Recurrent():
+                if pooled:
+                    raise ValueError(f"{where} cannot follow a pool: no steps are left")
+                width = _follow(where, width, node.input_size, node.output_size)
+            case Dense():
+                width = _follow(where, width, node.in_features, node.out_features)
+            case Pool():
+                if pooled:
+                    raise ValueError(f"{where} cannot follow another pool: no steps are left")
+                if "last" in node.modes and not (index > 0 and isinstance(nodes[index - 1], Recurrent)):
+                    raise ValueError(f"{where} with mode 'last' must stand right after a recurrent node")
+                pooled = True
+                width = _known(where, width) * len(node.modes)
+            case Dropout():
+                width = _known(where, width)
+    return _known("network", width)
+
+
+def _follow(where: str, width: int | None, wanted: int, out: int) -> int:
+    if width is not None and width != wanted:
+        raise ValueError(f"{where} wants {wanted} features but gets {width} from the node before it")
+    return out
+
+
+def _known(where: str, width: int | None) -> int:
+    if width is None:
+        raise ValueError(f"{where} cannot come first: start with embed, recurrent or dense")
+    return width

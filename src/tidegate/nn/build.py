@@ -1,0 +1,138 @@
+"""A network as data becomes a torch module that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tidegate import network as nodes
+from tidegate.errors import ShapeError
+from tidegate.nn.layers import GRU, LSTM, SimpleRNN
+from tidegate.nn.pool import Pool
+from tidegate.nn.recurrent import Recurrent
+from tidegate.ragged import Ragged
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
+
+
+def build(network: nodes.Network) -> Built:
+    """Make a trainable module from a network, with parameters as torch draws them.
+
+    >>> network = nodes.Network(nodes=(
+    ...     nodes.Embed(vocabulary_size=9, size=4), nodes.Recurrent(cell="gru", input_size=4, hidden_size=8),
+    ...     nodes.Pool(modes=("max", "last")), nodes.Dense(in_features=16, out_features=2)))
+    >>> module = build(network)
+    >>> list(module.state_dict())[:2]
+    ['0.weight', '1.weight_ih_l0']
+    >>> batch = Ragged(torch.tensor([1, 2, 8]), torch.tensor([0, 2, 2, 3]))
+    >>> list(module(batch).shape)
+    [3, 2]
+    """
+    return Built(network)
+
+
+class Built(torch.nn.Module):
+    """Run the nodes of a network one after the other. Made by `build`.
+
+    The child modules are named by the index of their node, so parameter names are those of the model file.
+    """
+
+    def __init__(self, network: nodes.Network) -> None:
+        super().__init__()
+        self.network = network
+        for index, node in enumerate(network.nodes):
+            self.add_module(str(index), _module(node))
+
+    def forward(self, batch: Ragged) -> Any:
+        """Return [B, K] where the network pools, else a Ragged batch [N, K].
+
+        Args:
+            batch: int32 or int64 token ids [N] where the network starts with an embedding, else features [N, C].
+
+        Raises:
+            ShapeError, InputError: input that does not fit the network.
+        """
+        if not isinstance(batch, Ragged):
+            raise ShapeError(f"a {type(batch).__name__} came where a Ragged batch was wanted. Use Ragged.from_list.")
+        state: Any = batch  # Ragged [N, F] until it is pooled, then [B, F]
+        table: Tensor | None = None
+        final: Tensor | None = None
+        following = (*self.network.nodes[1:], None)
+        for node, after, module in zip(self.network.nodes, following, self.children(), strict=True):
+            match module:
+                case torch.nn.Embedding():
+                    if isinstance(after, nodes.Recurrent):
+                        table = module.weight  # read inside the kernel, once per distinct token
+                    else:
+                        state = state.with_values(module(state.values))
+                case Recurrent():
+                    state, states = module(state, table=table)
+                    final, table = _final(module, states), None
+                case Pool():
+                    state = _pooled(module, state, final)
+                case _:
+                    state = _each(state, module)
+                    if isinstance(node, nodes.Dense) and node.activation:
+                        state = _each(state, _ACTIVATIONS[node.activation])
+        return state
+
+
+def _module(node: nodes.Node) -> torch.nn.Module:
+    match node:
+        case nodes.Embed():
+            return torch.nn.Embedding(node.vocabulary_size, node.size)
+        case nodes.Recurrent():
+            return _layer(node)
+        case nodes.Pool():
+            return Pool(node.modes)
+        case nodes.Dense():
+            return torch.nn.Linear(node.in_features, node.out_features)
+        case nodes.Dropout():
+            return torch.nn.Dropout(node.p)
+
+
+def _layer(node: nodes.Recurrent) -> Recurrent:
+    options: dict[str, Any] = {
+        "num_layers": node.num_layers,
+        "bias": node.bias,
+        "dropout": node.dropout if node.num_layers > 1 else 0.0,
+        "bidirectional": node.bidirectional,
+        "merge": node.merge if node.bidirectional else "concat",
+        "recurrent_dropout": node.recurrent_dropout,
+        "reverse": node.reverse,
+    }
+    match node.cell:
+        case "lstm":
+            return LSTM(node.input_size, node.hidden_size, **options)
+        case "gru":
+            return GRU(node.input_size, node.hidden_size, **options)
+        case "rnn_tanh":
+            return SimpleRNN(node.input_size, node.hidden_size, **options)
+    return SimpleRNN(node.input_size, node.hidden_size, nonlinearity="relu", **options)
+
+
+def _final(layer: Recurrent, states: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    """Return the final state of the last layer, its directions merged as those of the tokens are."""
+    hn = states[0] if isinstance(states, tuple) else states  # [L * D, B, H]
+    final: Tensor = layer.merged(torch.cat(hn[-layer.num_directions :].unbind(), dim=1))
+    return final
+
+
+def _pooled(pool: Pool, batch: Ragged, final: Tensor | None) -> Tensor:
+    """Pool a batch; "last" is the final state, as a second direction ends at the first token."""
+    rest = tuple(mode for mode in pool.modes if mode != "last")
+    found = dict(zip(rest, Pool(rest)(batch).chunk(len(rest), dim=1), strict=True)) if rest else {}
+    if final is not None:
+        found["last"] = final
+    return torch.cat([found[mode] for mode in pool.modes], dim=1)
+
+
+def _each(state: Ragged | Tensor, function: Callable[[Tensor], Tensor]) -> Ragged | Tensor:
+    return state.with_values(function(state.values)) if isinstance(state, Ragged) else function(state)

@@ -1,0 +1,237 @@
+"""The layers that train: SimpleRNN, LSTM and GRU, with the arguments and parameters of `torch.nn`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor
+
+from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.nn.layout import Batch
+from tidegate.nn.recurrent import Kernel, Merge, Recurrent
+
+_CELLS = {"tanh": "rnn_tanh", "relu": "rnn_relu"}
+
+
+@final
+class SimpleRNN(Recurrent):
+    """Run ``h = tanh(W_ih x + b_ih + W_hh h + b_hh)`` over each sequence, as `torch.nn.RNN` does.
+
+    Args and input are those of `LSTM`, but for ``nonlinearity``: "tanh" or "relu"; the state is ``h`` alone.
+
+    >>> output, hn = SimpleRNN(3, 5)(torch.zeros(7, 2, 3))
+    >>> list(output.shape), list(hn.shape)
+    ([7, 2, 5], [1, 2, 5])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        merge: Merge = "concat",
+        recurrent_dropout: float = 0.0,
+        reverse: bool = False,
+        kernel: Kernel = "auto",
+    ) -> None:
+        if nonlinearity not in _CELLS:
+            raise OptionError.unknown("nonlinearity", str(nonlinearity), _CELLS)
+        super().__init__(
+            _CELLS[nonlinearity],
+            input_size,
+            hidden_size,
+            num_layers=num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            device=device,
+            dtype=dtype,
+            merge=merge,
+            recurrent_dropout=recurrent_dropout,
+            reverse=reverse,
+            kernel=kernel,
+        )
+        self.nonlinearity = nonlinearity
+        self.reset_parameters()
+
+    def forward(self, x: Batch, hx: Tensor | None = None, *, table: Tensor | None = None) -> tuple[Any, Tensor]:
+        """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""
+        output, (hn,) = self._run(x, None if hx is None else _single(hx, "SimpleRNN"), None, table)
+        return output, hn
+
+
+@final
+class LSTM(Recurrent):
+    """Run a long short-term memory over each sequence, as `torch.nn.LSTM` does (Hochreiter, Schmidhuber 1997).
+
+    Args:
+        input_size: features C of a token.
+        hidden_size: hidden units H.
+        num_layers: layers L, each over the concatenated directions of the one before.
+        bias: add ``bias_ih`` and ``bias_hh``.
+        batch_first: padded input and output are [B, T, ...] rather than [T, B, ...].
+        dropout: probability of zeroing an output between layers, in training.
+        bidirectional: run a second direction from the end of each sequence.
+        merge: how the last layer hands out its two directions: "concat", "sum", "mul", "ave", or None for both apart.
+        recurrent_dropout: probability of hiding a hidden unit from the recurrent product, for a whole sequence, in
+            training (Gal, Ghahramani 2016).
+        forget_bias: total bias of the forget gate at the start; None keeps torch's random one.
+        reverse: run the only direction from the end.
+        kernel: "auto" runs Tidegate's kernels on the CPU and torch's own implementation on other devices;
+            "tidegate" or "torch" holds, or raises.
+
+    Raises:
+        InputError, OptionError: a size, probability or name that cannot be used, or options that exclude each other.
+
+    >>> layer = LSTM(4, 8, num_layers=2, bidirectional=True, merge="sum", forget_bias=1.0)
+    >>> output, (hn, cn) = layer(torch.zeros(5, 3, 4))
+    >>> list(output.shape), list(hn.shape)
+    ([5, 3, 8], [4, 3, 8])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        merge: Merge = "concat",
+        recurrent_dropout: float = 0.0,
+        forget_bias: float | None = None,
+        reverse: bool = False,
+        kernel: Kernel = "auto",
+    ) -> None:
+        if forget_bias is not None and not bias:
+            raise InputError("forget_bias needs a bias to start. Pass bias=True, or leave forget_bias out.")
+        super().__init__(
+            "lstm",
+            input_size,
+            hidden_size,
+            num_layers=num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            device=device,
+            dtype=dtype,
+            merge=merge,
+            recurrent_dropout=recurrent_dropout,
+            reverse=reverse,
+            kernel=kernel,
+        )
+        self.forget_bias = forget_bias
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters as torch does, then set the bias of the forget gate if it was given."""
+        super().reset_parameters()
+        if self.forget_bias is None:
+            return
+        forget = slice(self.hidden_size, 2 * self.hidden_size)
+        for name, parameter in self.named_parameters():
+            if name.startswith("bias"):
+                parameter.data[forget] = self.forget_bias if name.startswith("bias_ih") else 0.0
+
+    def forward(
+        self, x: Batch, hx: tuple[Tensor, Tensor] | None = None, *, table: Tensor | None = None
+    ) -> tuple[Any, tuple[Tensor, Tensor]]:
+        """Run over a batch.
+
+        Args:
+            x: a Ragged batch or PackedSequence [N, C], a padded tensor [T, B, C] ([B, T, C] with ``batch_first``), or
+                one sequence [T, C]. Every row of a padded tensor runs over its full length. Sequences may be empty.
+            hx: (h0, c0), each [L * D, B, H], or [L * D, H] for one sequence; zeros when left out.
+            table: [V, C]. With it ``x`` holds token ids, without the axis C, and the rows are read in the kernel.
+
+        Returns:
+            The output in the form of ``x`` with D * H features (a pair of them with ``merge=None``), and (hn, cn)
+            shaped as ``hx``. The final state of an empty sequence is its initial state.
+
+        Raises:
+            ShapeError: a shape, type or device that does not fit.
+            InputError: a token id outside of the table.
+        """
+        h0, c0 = (None, None) if hx is None else _pair(hx)
+        output, (hn, cn) = self._run(x, h0, c0, table)
+        return output, (hn, cn)
+
+
+@final
+class GRU(Recurrent):
+    """Run a gated recurrent unit over each sequence, as `torch.nn.GRU` does: reset after the product.
+
+    Args and input are those of `LSTM`, without ``forget_bias``; the state is ``h`` alone (Cho et al. 2014).
+
+    >>> output, hn = GRU(3, 5, reverse=True)(torch.zeros(7, 3))
+    >>> list(output.shape), list(hn.shape)
+    ([7, 5], [1, 5])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        merge: Merge = "concat",
+        recurrent_dropout: float = 0.0,
+        reverse: bool = False,
+        kernel: Kernel = "auto",
+    ) -> None:
+        super().__init__(
+            "gru",
+            input_size,
+            hidden_size,
+            num_layers=num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            device=device,
+            dtype=dtype,
+            merge=merge,
+            recurrent_dropout=recurrent_dropout,
+            reverse=reverse,
+            kernel=kernel,
+        )
+        self.reset_parameters()
+
+    def forward(self, x: Batch, hx: Tensor | None = None, *, table: Tensor | None = None) -> tuple[Any, Tensor]:
+        """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""
+        output, (hn,) = self._run(x, None if hx is None else _single(hx, "GRU"), None, table)
+        return output, hn
+
+
+def _pair(hx: object) -> tuple[Tensor, Tensor]:
+    match hx:
+        case (Tensor() as h0, Tensor() as c0):
+            return h0, c0
+    raise ShapeError(f"hx is a {type(hx).__name__}, but LSTM wants a pair of tensors (h0, c0).")
+
+
+def _single(hx: object, layer: str) -> Tensor:
+    if not isinstance(hx, Tensor):
+        raise ShapeError(f"hx is a {type(hx).__name__}, but {layer} wants one tensor h0.")
+    return hx

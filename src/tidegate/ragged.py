@@ -1,0 +1,230 @@
+"""The one batch type: sequences end to end, and where each begins.
+
+Knows NumPy and torch arrays by their manners alone; torch need not be installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.errors import ShapeError
+
+Array: TypeAlias = Any
+"""A NumPy array or a torch tensor: no type can name both where torch may be missing."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ragged:
+    """Hold sequences of different lengths end to end, without padding.
+
+    Sequence ``i`` is ``values[offsets[i]:offsets[i + 1]]``. It may be empty, and so may the batch.
+
+    Args:
+        values: [N, ...], all tokens of all sequences; a NumPy array or a torch tensor.
+        offsets: [B + 1] int64, ascending from 0 to N, of the same library as ``values``. A torch
+            ``offsets`` stays on the CPU wherever ``values`` live.
+
+    Raises:
+        ShapeError: ``offsets`` do not describe ``values``.
+
+    >>> batch = Ragged(np.array([7, 8, 9]), np.array([0, 2, 2, 3]))
+    >>> batch.to_list()
+    [array([7, 8]), array([], dtype=int64), array([9])]
+    """
+
+    values: Array
+    offsets: Array
+
+    def __post_init__(self) -> None:
+        values, offsets = self.values, self.offsets
+        if _library(values) is not _library(offsets):
+            raise ShapeError(
+                f"values are a {type(values).__name__} but offsets are a {type(offsets).__name__}. "
+                "Pass both as NumPy arrays or both as torch tensors."
+            )
+        if values.ndim < 1:
+            raise ShapeError("values are a single number, but Ragged wants [N, ...]. Pass at least one axis.")
+        _check_offsets(np.asarray(offsets), len(values))
+
+    @classmethod
+    def from_list(cls, sequences: Sequence[Any], *, dtype: npt.DTypeLike | None = None) -> Ragged:
+        """Join a list of sequences.
+
+        Args:
+            sequences: B arrays [T, ...], torch tensors [T, ...] or lists of numbers; any may be empty.
+            dtype: type of the values of lists and NumPy arrays; by default NumPy chooses it from the sequences
+                that are not empty. Tensors keep theirs.
+
+        Raises:
+            ShapeError: one sequence is a single number, or its tokens have another shape than the rest.
+
+        >>> Ragged.from_list([[1, 2, 3], [], [4]]).lengths
+        array([3, 0, 1])
+        """
+        arrays = [s if hasattr(s, "ndim") else _as_array(s, index, dtype) for index, s in enumerate(sequences)]
+        _check_tokens(arrays)
+        lengths = [len(array) for array in arrays]
+        offsets = np.zeros(len(arrays) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        if not arrays:
+            return cls(np.zeros(0, dtype or np.float64), offsets)
+        parts = [array for array in arrays if len(array)] or arrays[:1]
+        library = _library(parts[0])
+        values = library.concatenate(parts)
+        if library is np:
+            values = values.astype(dtype or values.dtype, copy=False)
+        return cls(values, library.asarray(offsets))
+
+    @classmethod
+    def from_padded(cls, padded: Array, lengths: Array, *, batch_first: bool = True) -> Ragged:
+        """Drop the padding of a rectangle.
+
+        Args:
+            padded: [B, T, ...], or [T, B, ...] with ``batch_first=False``. What lies past a length is not read.
+            lengths: [B], each between 0 and T.
+            batch_first: which of the two forms ``padded`` has.
+
+        Raises:
+            ShapeError: there is not one length per row, or a length is negative or above T.
+
+        >>> Ragged.from_padded(np.array([[1, 2, 0], [3, 0, 0]]), [2, 1]).values
+        array([1, 2, 3])
+        """
+        if padded.ndim < 2:
+            raise ShapeError(f"padded is {list(padded.shape)}, but a rectangle of sequences has at least 2 axes.")
+        rows = padded if batch_first else padded.swapaxes(0, 1)
+        batch_size, steps = rows.shape[:2]
+        counts = np.asarray(lengths)
+        if counts.shape != (batch_size,):
+            raise ShapeError(
+                f"lengths are {list(counts.shape)} but padded holds {batch_size} sequences. Pass one each."
+            )
+        wrong = np.flatnonzero((counts < 0) | (counts > steps))
+        if wrong.size:
+            raise ShapeError(f"length {counts[wrong[0]]} of sequence {wrong[0]} is not between 0 and {steps} steps.")
+        library = _library(padded)
+        valid = np.arange(steps) < counts[:, None]  # [B, T]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return cls(rows[library.asarray(valid)], library.asarray(offsets))
+
+    def to_padded(self, fill: float = 0) -> tuple[Array, Array]:
+        """Return a rectangle [B, T, ...] with ``fill`` past each end, and the lengths [B]; T is the longest length.
+
+        >>> padded, lengths = Ragged.from_list([[1, 2], [3]]).to_padded(fill=-1)
+        >>> padded
+        array([[ 1,  2],
+               [ 3, -1]])
+        """
+        offsets = np.asarray(self.offsets)
+        lengths = np.diff(offsets)
+        row = np.repeat(np.arange(len(self)), lengths)  # [N]
+        column = np.arange(len(self.values)) - np.repeat(offsets[:-1], lengths)  # [N]
+        shape = (len(self), int(lengths.max(initial=0)), *self.values.shape[1:])
+        library = _library(self.values)
+        padded = np.full(shape, fill, self.values.dtype) if library is np else self.values.new_full(shape, fill)
+        padded[library.asarray(row), library.asarray(column)] = self.values
+        return padded, self.lengths
+
+    def to_list(self) -> list[Array]:
+        """Return the B sequences, each a view of ``values``."""
+        return list(self)
+
+    def select(self, indices: Array) -> Ragged:
+        """Return the sequences at ``indices`` [K], in that order, copied; an index may repeat or be negative.
+
+        >>> Ragged.from_list([[1], [2, 3], []]).select([1, 0, 1]).values
+        array([2, 3, 1, 2, 3])
+        """
+        offsets = np.asarray(self.offsets)
+        chosen = np.asarray(indices, dtype=None if len(indices) else np.int64)
+        lengths = np.diff(offsets)[chosen]
+        joined = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        tokens = np.arange(joined[-1]) + np.repeat(offsets[:-1][chosen] - joined[:-1], lengths)  # [N]
+        library = _library(self.values)
+        return Ragged(self.values[library.asarray(tokens)], library.asarray(joined))
+
+    def with_values(self, values: Array) -> Ragged:
+        """Return ``values`` [N, ...] cut where these are cut; the offsets are shared and not checked again.
+
+        Raises:
+            ShapeError: ``values`` have another number of tokens.
+        """
+        if values.shape[0] != self.values.shape[0]:
+            raise ShapeError(f"values hold {values.shape[0]} tokens, but this batch has {self.values.shape[0]}.")
+        same = object.__new__(Ragged)
+        object.__setattr__(same, "values", values)
+        object.__setattr__(same, "offsets", self.offsets)
+        return same
+
+    @property
+    def lengths(self) -> Array:
+        """The number of tokens of each sequence, [B] int64."""
+        return self.offsets[1:] - self.offsets[:-1]
+
+    def __len__(self) -> int:
+        """Return the number of sequences B."""
+        return int(self.offsets.shape[0]) - 1
+
+    def __getitem__(self, index: int) -> Array:
+        """Return one sequence [T, ...], a view; a negative index counts from the end."""
+        size = len(self)
+        if not -size <= index < size:
+            raise IndexError(f"sequence {index} of a batch of {size}")
+        start = index % size
+        return self.values[int(self.offsets[start]) : int(self.offsets[start + 1])]
+
+    def __iter__(self) -> Iterator[Array]:
+        ends = self.offsets.tolist()
+        return (self.values[start:end] for start, end in pairwise(ends))
+
+    def __repr__(self) -> str:
+        return f"Ragged({len(self)} sequences, values {list(self.values.shape)} {self.values.dtype})"
+
+
+def _library(array: Array) -> ModuleType:
+    """Find the array library, numpy or torch, that made an array; torch is then loaded already."""
+    for kind in type(array).__mro__:
+        name = kind.__module__.partition(".")[0]
+        if name == "numpy":
+            return np
+        if name == "torch":
+            return importlib.import_module(name)
+    raise ShapeError(f"a {type(array).__name__} came where a NumPy array or a torch tensor was wanted.")
+
+
+def _check_offsets(offsets: npt.NDArray[np.int64], tokens: int) -> None:
+    if offsets.ndim != 1 or offsets.size == 0 or offsets.dtype != np.int64:
+        raise ShapeError(f"offsets are {list(offsets.shape)} {offsets.dtype}, but Ragged wants [B + 1] int64.")
+    if offsets[0] != 0 or offsets[-1] != tokens:
+        raise ShapeError(f"offsets run from {offsets[0]} to {offsets[-1]}, but values hold tokens 0 to {tokens}.")
+    if offsets.size > 1 and (offsets[1:] < offsets[:-1]).any():
+        falls = int(np.flatnonzero(offsets[1:] < offsets[:-1])[0])
+        raise ShapeError(f"offsets fall from {offsets[falls]} to {offsets[falls + 1]} at sequence {falls}.")
+
+
+def _as_array(sequence: Any, index: int, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(sequence, dtype)
+    except (ValueError, TypeError) as error:
+        raise ShapeError(f"sequence {index} is not an array of numbers: {error}") from error
+
+
+def _check_tokens(arrays: list[Array]) -> None:
+    """Refuse single numbers and tokens of different shapes; an empty list has no token to differ."""
+    shape: tuple[int, ...] | None = None
+    for index, array in enumerate(arrays):
+        if array.ndim < 1:
+            raise ShapeError(f"sequence {index} is a single number, but a sequence has at least one axis.")
+        token = tuple(array.shape[1:])
+        if len(array) and shape is None:
+            shape = token
+        if len(array) and token != shape:
+            raise ShapeError(f"tokens of sequence {index} are {list(token)} but those before are {list(shape or ())}.")

@@ -1,0 +1,300 @@
+"""Trains a task on a data set into a run folder, from the first step to the report. Prints nothing, minds no signal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tidegate import data, tasks
+from tidegate.checkpoint import atomic_write
+from tidegate.errors import InputError, RunFolderError, TidegateError
+from tidegate.inspect.report import run_report
+from tidegate.ragged import Ragged
+from tidegate.runs.evaluation import evaluate
+from tidegate.tasks import presets
+from tidegate.tasks.run import RunFolder
+
+if TYPE_CHECKING:
+    from tidegate.data import Dataset, Examples
+    from tidegate.tasks import Task
+    from tidegate.train import Step
+
+Params = Mapping[str, Any]
+Record = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Say where examples come from.
+
+    name: a data set by name, or a file or folder.
+    text, label: the columns of a file.
+    split: the share of every class to hold out as the test part, where the source has none.
+    """
+
+    name: str
+    text: str | None = None
+    label: str | None = None
+    split: float | None = None
+
+    def load(self) -> Dataset:
+        """Load the data set; one that is known by name is downloaded if need be."""
+        return data.load(self.name, text=self.text, label=self.label, split=self.split)
+
+    def describe(self, dataset: Dataset) -> dict[str, str | float]:
+        """Write down for a recipe where the examples came from, and by a hash which ones they were."""
+        name = self.name if self.name in data.names() else str(Path(self.name).resolve())
+        given = {"text": self.text, "label": self.label, "split": self.split}
+        return {"name": name, **{k: v for k, v in given.items() if v is not None}, "sha256": fingerprint(dataset)}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Hold what a run came to; `valid` and `test` hold accuracy, loss and number of examples, or are None."""
+
+    task: str
+    data: str
+    run: str
+    model: str
+    params: dict[str, Any]
+    parameters: int
+    epochs: int
+    train_seconds: float
+    tokens_per_second: float
+    valid: dict[str, float] | None
+    test: dict[str, float] | None
+    history: list[Record]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything but the history, ready for `json.dumps`."""
+        return {name: value for name, value in asdict(self).items() if name != "history"}
+
+    def headline(self) -> dict[str, str]:
+        """Give the figures that a reader looks for first, as text under their names."""
+        accuracies = {
+            f"{part} accuracy": f"{found['accuracy']:.2%}"
+            for part, found in (("test", self.test), ("validation", self.valid))
+            if found is not None
+        }
+        return accuracies | {
+            "epochs": str(self.epochs),
+            "training": f"{self.train_seconds:.1f} s",
+            "tokens per second": f"{self.tokens_per_second:,.0f}",
+            "parameters": f"{self.parameters:,}",
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """Hold a run under way: read `steps` to the end and `finish`, or `stop` and resume another time.
+
+    >>> training = start(Source("digits"), out="runs/digits", params={"epochs": 1})  # doctest: +SKIP
+    >>> for step in training.steps:  # doctest: +SKIP
+    ...     print(step.loss)
+    >>> training.finish().test["accuracy"]  # doctest: +SKIP
+    0.93
+    """
+
+    dataset: Dataset
+    folder: RunFolder
+    model: Task
+    steps: Iterator[Step]
+
+    def run(self) -> Result:
+        """Train to the end and finish, for those who do not want to see the steps."""
+        for _ in self.steps:
+            pass
+        return self.finish()
+
+    def stop(self) -> None:
+        """Save the state of the last step that was read; there are no more steps then."""
+        if isinstance(self.steps, Generator):
+            self.steps.close()
+
+    def finish(self) -> Result:
+        """Measure the model on the test part, where there is one; write the report; sum the run up."""
+        history, tokens = _read_metrics(self.folder)
+        params = self.model.get_params()
+        chosen = min(history, key=lambda record: record.get("valid_loss", 0.0)) if params["patience"] else history[-1]
+        seconds = history[-1]["seconds"]
+        result = Result(
+            task=str(self.folder.recipe["task"]),
+            data=self.dataset.name,
+            run=str(self.folder.path),
+            model=str(self.folder.model),
+            params=params,
+            parameters=sum(array.size for array in self.model.weights_.values()),
+            epochs=len(history),
+            train_seconds=seconds,
+            tokens_per_second=tokens / seconds,
+            valid=_part(chosen, "valid_"),
+            test=None if self.dataset.test is None else _measure(self.model, self.dataset.test),
+            history=history,
+        )
+        recipe = self.folder.recipe_file.read_text(encoding="utf-8")
+        title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
+        atomic_write(self.folder.report, run_report(title, result.headline(), history, recipe).encode())
+        return result
+
+
+def start(
+    source: Source,
+    *,
+    dataset: Dataset | None = None,
+    preset: str | None = None,
+    params: Params | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+) -> Training:
+    """Begin a run.
+
+    Args:
+        source: where the examples come from.
+        dataset: what `source.load()` gave, where it has been loaded already.
+        preset: the name of a set-up to start from.
+        params: parameters of the task, over those of the preset.
+        out: the run folder; by default a new one under `runs/`, named after the data and the preset or cell.
+        overwrite: replace the run that `out` already holds.
+
+    Raises:
+        OptionError: an unknown data set, preset or parameter.
+        DataError: the data cannot be read or learned from.
+        RunFolderError: `out` holds a run already.
+    """
+    wanted = {**(presets.get(preset) if preset else {}), **(params or {})}
+    dataset = dataset or source.load()
+    model = build_task(dataset, wanted, preset=preset)
+    folder = RunFolder(
+        out or default_folder(dataset.name, preset or str(model.get_params()["cell"])), data=source.describe(dataset)
+    )
+    if not (overwrite and folder.path.is_dir()):
+        folder = RunFolder.create(folder.path, data=source.describe(dataset))
+    try:
+        steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+    except TidegateError:
+        with suppress(OSError):
+            folder.path.rmdir()  # which it does only where nothing is in it
+        raise
+    for stale in (folder.model, folder.report):  # only now is it certain that a new run takes the place of the old one
+        stale.unlink(missing_ok=True)
+    return Training(dataset, folder, model, steps)
+
+
+def build_task(dataset: Dataset, params: Params, *, preset: str | None = None) -> Task:
+    """Build the task that fits a data set.
+
+    Raises OptionError for a parameter that it does not have, InputError for a preset, which are all for texts, on a
+    data set of sequences.
+    """
+    if dataset.kind == "text":
+        return tasks.TextClassifier().set_params(**params)
+    if preset:
+        raise InputError(f"the preset {preset!r} is for texts, but {dataset.name} holds sequences. Set the parameters.")
+    return tasks.SequenceClassifier().set_params(**params)
+
+
+def resume(path: str | Path) -> Training:
+    """Go on with an interrupted run; one that has ended already has no more steps, and can be finished once more.
+
+    Raises:
+        RunFolderError: the folder holds no run, or the data or the parameters are no longer those of the run.
+        ModelFileError: its state cannot be read.
+    """
+    folder = RunFolder.open(path)
+    recipe = folder.recipe
+    dataset = source_of(recipe).load()
+    if folder.finished:
+        return Training(dataset, folder, tasks.load(folder.path), iter(()))
+    model = tasks.from_recipe(recipe)
+    return Training(dataset, folder, model, model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), resume=folder))
+
+
+def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool = False) -> Training:
+    """Train again what a run's recipe says, from the beginning, into another folder.
+
+    Raises:
+        RunFolderError: `path` holds no recipe, or the examples are no longer those that it was made with.
+    """
+    folder = RunFolder.open(path)
+    source = source_of(folder.recipe)
+    dataset = source.load()
+    if fingerprint(dataset) != folder.recipe["data"].get("sha256"):
+        raise RunFolderError(f"the examples of {source.name} are not those of the run in {path}: train on them afresh.")
+    return start(source, dataset=dataset, params=folder.recipe["params"], out=out, overwrite=overwrite)
+
+
+def source_of(recipe: Mapping[str, Any]) -> Source:
+    """Read where the examples of a recipe come from; raises RunFolderError where it does not say."""
+    described: dict[str, Any] = recipe.get("data", {})
+    if "name" not in described:
+        raise RunFolderError("the recipe does not name its data: it was not written by `tidegate train`.")
+    return Source(described["name"], described.get("text"), described.get("label"), described.get("split"))
+
+
+def default_folder(data_name: str, what: str) -> Path:
+    """Name a folder under `runs/` that does not exist yet.
+
+    >>> default_folder("no-such-data", "lstm").as_posix()
+    'runs/no-such-data-lstm'
+    """
+    base = Path("runs") / f"{data_name}-{what}"
+    numbered = (base.with_name(f"{base.name}-{number}") for number in count(2))
+    return next(folder for folder in chain([base], numbered) if not folder.exists())
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Hash every example and label of a data set, in their order."""
+    digest = hashlib.sha256()
+    for part in (dataset.train, dataset.valid, dataset.test):
+        for piece in _pieces(part):
+            digest.update(len(piece).to_bytes(8, "little"))
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _pieces(part: Examples | None) -> Iterable[bytes]:
+    if part is None:
+        return
+    if isinstance(part.x, Ragged):
+        yield np.ascontiguousarray(part.x.values).tobytes()
+        yield np.ascontiguousarray(part.x.offsets).tobytes()
+    else:
+        yield from (text.encode() for text in part.x)
+    yield json.dumps(np.asarray(part.y).tolist()).encode()
+
+
+def _xy(examples: Examples) -> tuple[Any, Any]:
+    return examples.x, examples.y
+
+
+def _valid(dataset: Dataset) -> tuple[Any, Any] | None:
+    return None if dataset.valid is None else _xy(dataset.valid)
+
+
+def _measure(model: Task, examples: Examples) -> dict[str, float]:
+    found = evaluate(model, examples)
+    return {"accuracy": found.accuracy, "loss": found.loss, "examples": found.examples}
+
+
+def _read_metrics(folder: RunFolder) -> tuple[list[Record], int]:
+    """Read one record per epoch, and the number of tokens of all steps together, from the metrics of a run."""
+    steps = [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
+    history = [
+        {"epoch": step["epoch"], "train_loss": step["mean_loss"], "seconds": step["seconds"]}
+        | {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
+        for step in steps
+        if step["end_of_epoch"]
+    ]
+    return history, sum(step["tokens"] for step in steps)
+
+
+def _part(record: Record, prefix: str) -> Record | None:
+    return {name.removeprefix(prefix): value for name, value in record.items() if name.startswith(prefix)} or None

@@ -1,0 +1,5 @@
+"""Runs a network without torch."""
+
+from tidegate.runtime.executor import Executor, run_sorted
+
+__all__ = ["Executor", "run_sorted"]

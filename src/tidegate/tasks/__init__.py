@@ -1,0 +1,45 @@
+"""What users come for: one file per task, and `load`, which reads the model file of any of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tidegate.checkpoint import load_model
+from tidegate.errors import ModelFileError, OptionError
+from tidegate.tasks.run import MODEL
+from tidegate.tasks.sequence_classifier import SequenceClassifier
+from tidegate.tasks.text_classifier import TextClassifier
+
+__all__ = ["SequenceClassifier", "TextClassifier", "from_recipe", "load"]
+
+Task: TypeAlias = TextClassifier | SequenceClassifier
+
+_TASKS: dict[str, type[Task]] = {task.name: task for task in (TextClassifier, SequenceClassifier)}
+
+
+def load(path: str | os.PathLike[str]) -> Task:
+    """Read a model file, or the model of a run folder, ready to predict; torch is not needed.
+
+    Raises ModelFileError when the file is truncated, altered or of another kind.
+    """
+    file = Path(path) / MODEL if Path(path).is_dir() else Path(path)
+    model = load_model(file)
+    task = _TASKS.get(str(model.task.get("name")))
+    if task is None:
+        raise ModelFileError(f"{file}: for the task {model.task.get('name')!r}, which this Tidegate does not know")
+    try:
+        return task.from_model(model)
+    except ModelFileError as error:
+        raise ModelFileError(f"{file}: {error}") from None
+
+
+def from_recipe(recipe: dict[str, Any]) -> Task:
+    """Make an untrained task with the name and parameters of `RunFolder.recipe`.
+
+    Raises OptionError, with the nearest known name, for a task or parameter that does not exist.
+    """
+    if recipe["task"] not in _TASKS:
+        raise OptionError.unknown("task", recipe["task"], _TASKS)
+    return _TASKS[recipe["task"]]().set_params(**recipe["params"])

@@ -1,0 +1,82 @@
+"""Turns inputs and labels into the parts that a classifier learns from and is measured on. Knows no networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.data.checks import check_classes, check_known_classes, check_labels, check_same_length, in_argument
+from tidegate.data.split import stratified_split
+from tidegate.errors import DataError
+from tidegate.ragged import Ragged
+
+Array: TypeAlias = npt.NDArray[Any]
+Inputs: TypeAlias = list[str] | Ragged
+"""What a task makes of the X it was given, once checked: texts, or features `[N, C]`."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Hold inputs, and for each the number of its class."""
+
+    x: Inputs
+    y: npt.NDArray[np.int64]  # [B]
+
+    def select(self, indices: npt.NDArray[np.int64]) -> Labelled:
+        """Take the examples at `indices`, in that order."""
+        x = self.x.select(indices) if isinstance(self.x, Ragged) else [self.x[i] for i in indices]
+        return Labelled(x, self.y[indices])
+
+
+def as_labels(y: Any, *, name: str = "y") -> Array:
+    """Read labels as an array `[B]` of strings, whole numbers or booleans.
+
+    Raises DataError, naming the row, for a missing label or one of another kind; and where kinds are mixed.
+    """
+    items = y.tolist() if hasattr(y, "tolist") else list(y)
+    items = [item.item() if isinstance(item, np.generic) else item for item in items]
+    where = in_argument(name)
+    check_labels(items, where=where)
+    for index, item in enumerate(items):
+        if not isinstance(item, str | int):
+            raise DataError(f"{where(index)} is {item!r:.40}; a label must be a string or a whole number.")
+    if len(kinds := {type(item).__name__ for item in items}) > 1:
+        raise DataError(f"labels mix {' and '.join(sorted(kinds))}; pass one kind.")
+    return np.asarray(items) if items else np.zeros(0, np.int64)
+
+
+def learn_classes(x: Inputs, y: Any) -> tuple[Labelled, Array]:
+    """Pair inputs with labels; return them with the classes `[K]`, sorted, that the labels are numbered by.
+
+    Raises ShapeError for lengths that disagree, DataError for labels that are missing or all the same.
+    """
+    labels = as_labels(y)
+    check_same_length(len(x), len(labels))
+    check_classes(labels)
+    classes, codes = np.unique(labels, return_inverse=True)
+    return Labelled(x, codes.astype(np.int64)), classes
+
+
+def number_labels(x: Inputs, y: Any, classes: Array) -> Labelled:
+    """Pair inputs to be measured on with labels, numbered by known classes; raises as `learn_classes` does."""
+    labels = as_labels(y, name="valid y")
+    check_same_length(len(x), len(labels))
+    check_known_classes(labels.tolist(), classes.tolist(), where=in_argument("valid y"))
+    return Labelled(x, np.searchsorted(classes, labels).astype(np.int64))
+
+
+def hold_out(examples: Labelled, fraction: float, *, seed: int) -> tuple[Labelled, Labelled | None]:
+    """Split off a share of each class to measure on; None where the share is zero.
+
+    Raises DataError when there are too few examples to hold out any.
+    """
+    if not fraction:
+        return examples, None
+    try:
+        kept, held = stratified_split(examples.y, fraction, seed=seed)
+    except DataError as error:
+        raise DataError(f"{error} Pass more, or validation_fraction=0 to measure on nothing.") from None
+    return examples.select(kept), examples.select(held)

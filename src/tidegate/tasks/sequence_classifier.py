@@ -1,0 +1,103 @@
+"""Classifies sequences of features, such as readings of sensors or rows of pixels. Knows no files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.data.checks import check_features, in_argument
+from tidegate.errors import ShapeError
+from tidegate.network import Node
+from tidegate.ragged import Ragged
+from tidegate.tasks._classifier import Classifier, Json, Preparation
+from tidegate.tasks._labelled import Inputs
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Shift and scale each feature, to mean 0 and deviation 1 over the steps it was learned from."""
+
+    mean: npt.NDArray[np.float64]  # [C]
+    deviation: npt.NDArray[np.float64]  # [C], 1 for a feature that never changed
+
+    @property
+    def input_size(self) -> int:
+        """Count the features."""
+        return len(self.mean)
+
+    def encode(self, inputs: Inputs) -> Ragged:
+        """Scale B sequences to float32.
+
+        Raises ShapeError when they have another number of features, DataError where float32 cannot hold one.
+        """
+        assert isinstance(inputs, Ragged)
+        if inputs.values.shape[1] != len(self.mean) and len(inputs.values):
+            raise ShapeError(f"X has {inputs.values.shape[1]} features per step; {len(self.mean)} were trained on")
+        rows = inputs.values.reshape(-1, len(self.mean))  # [N, C]; without steps, C may be anything
+        with np.errstate(over="ignore"):
+            scaled = inputs.with_values(((rows - self.mean) / self.deviation).astype(np.float32))
+        check_features(scaled, where=in_argument("scaled X"))
+        return scaled
+
+    def to_json(self) -> Json:
+        """Write both as lists."""
+        return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceClassifier(Classifier):
+    """Classify sequences of features in the manner of scikit-learn.
+
+    `X` is a list of B arrays `[T, C]`, one array `[B, T, C]`, or a `Ragged` with values `[N, C]`; T may differ from
+    sequence to sequence and be zero. `y` are their B labels.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.standard_normal((length, 2)) + length % 2 * 3 for length in range(4, 36)]
+    >>> y = [len(x) % 2 for x in X]
+    >>> classifier = SequenceClassifier(hidden_size=4, epochs=8, batch_size=4, learning_rate=0.05)
+    >>> classifier.fit(X, y).score(X, y)
+    1.0
+
+    Args:
+        scale: bring each feature to mean 0 and deviation 1 over the training part.
+        others: see `Classifier`.
+    """
+
+    name: ClassVar[str] = "sequence-classifier"
+
+    scale: bool = True
+
+    @staticmethod
+    def _check_inputs(X: Any, *, name: str = "X") -> Inputs:
+        sequences = X if isinstance(X, Ragged) else Ragged.from_list(list(X))
+        values = np.asarray(sequences.values)
+        if not len(values):
+            values = values.reshape(0, values.shape[1] if values.ndim == 2 else 1)
+        if values.ndim != 2 or values.dtype.kind not in "fiub":
+            raise ShapeError(
+                f"{name} has steps of shape {list(values.shape[1:])}, type {values.dtype}; wanted sequences [T, C] of "
+                "numbers. For one feature per step, pass [T, 1]."
+            )
+        checked = Ragged(values, np.asarray(sequences.offsets))
+        check_features(checked, where=in_argument(name))
+        return checked
+
+    def _learn_preparation(self, inputs: Inputs) -> Scaling:
+        assert isinstance(inputs, Ragged)
+        values = inputs.values.astype(np.float64)
+        if not self.scale or not len(values):
+            return Scaling(np.zeros(values.shape[1]), np.ones(values.shape[1]))
+        deviation = values.std(axis=0)
+        return Scaling(values.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+
+    def _read_preparation(self, stored: Json) -> Scaling:
+        mean, deviation = np.asarray(stored["mean"], np.float64), np.asarray(stored["deviation"], np.float64)
+        if mean.ndim != 1 or mean.shape != deviation.shape or not (deviation > 0).all():
+            raise ValueError("its scaling is not one mean and one deviation above zero per feature")
+        return Scaling(mean, deviation)
+
+    def _first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
+        return (), preparation.input_size

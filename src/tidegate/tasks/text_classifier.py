@@ -1,0 +1,87 @@
+"""Classifies texts: tokens through an embedding, a recurrent layer, a pool and a dense layer. Knows no files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tidegate.data.checks import check_texts, in_argument
+from tidegate.data.tokenizer import UNKNOWN_ID, Keep, Tokenizer, from_json, train_words
+from tidegate.network import Embed, Node, Size
+from tidegate.ragged import Ragged
+from tidegate.tasks._classifier import Classifier, Count, Json, Preparation, Share
+from tidegate.tasks._labelled import Inputs
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Turn texts into token ids, at most `max_tokens` of each."""
+
+    tokenizer: Tokenizer
+    max_tokens: int
+    keep: Keep
+
+    @property
+    def input_size(self) -> int:
+        """Count the ids."""
+        return self.tokenizer.size
+
+    def encode(self, inputs: Inputs) -> Ragged:
+        """Turn B texts into B sequences of ids, int32."""
+        assert isinstance(inputs, list)
+        return self.tokenizer.encode(inputs, max_tokens=self.max_tokens, keep=self.keep)
+
+    def to_json(self) -> Json:
+        """Write the tokenizer; the limit is a parameter of the task."""
+        return {"tokenizer": self.tokenizer.to_json()}
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TextClassifier(Classifier):
+    """Classify texts in the manner of scikit-learn: `X` is a list of B texts, `y` their labels.
+
+    >>> texts = ["good fun", "really good", "good", "bad", "so bad", "bad film"] * 4
+    >>> labels = ["pos", "pos", "pos", "neg", "neg", "neg"] * 4
+    >>> classifier = TextClassifier(hidden_size=4, epochs=8, batch_size=4, learning_rate=0.05, validation_fraction=0)
+    >>> classifier.fit(texts, labels).predict(["good good", "bad bad"]).tolist()
+    ['pos', 'neg']
+
+    Args:
+        vocabulary_size: distinct words, at most, the most frequent ones of the training part.
+        max_tokens: longer texts are cut.
+        keep: which end of a text that is too long is kept, `first` or `last`.
+        embedding_size: features of a word.
+        word_dropout: share of words hidden, as if they were unknown, in each training batch.
+        others: see `Classifier`.
+    """
+
+    name: ClassVar[str] = "text-classifier"
+
+    vocabulary_size: Count = 20_000
+    max_tokens: Count = 500
+    keep: Keep = "last"
+    embedding_size: Size = 64
+    word_dropout: Share = 0.2
+
+    @staticmethod
+    def _check_inputs(X: Any, *, name: str = "X") -> Inputs:
+        check_texts(X, where=in_argument(name))
+        return list(X)
+
+    def _learn_preparation(self, inputs: Inputs) -> Tokens:
+        assert isinstance(inputs, list)
+        return Tokens(train_words(inputs, self.vocabulary_size), self.max_tokens, self.keep)
+
+    def _read_preparation(self, stored: Json) -> Tokens:
+        return Tokens(from_json(stored["tokenizer"]), self.max_tokens, self.keep)
+
+    def _first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
+        return (Embed(vocabulary_size=preparation.input_size, size=self.embedding_size),), self.embedding_size
+
+    def _augment(self, x: Ragged, rng: np.random.Generator) -> Ragged:
+        if not self.word_dropout:
+            return x
+        hidden = rng.random(len(x.values), np.float32) < self.word_dropout  # [N]
+        return x.with_values(np.where(hidden, x.values.dtype.type(UNKNOWN_ID), x.values))

@@ -1,0 +1,122 @@
+"""The cells in float64 NumPy, written from their equations, one sequence and one step at a time.
+
+The yardstick of every kernel test: imports nothing of Tidegate, prefers plainness to speed. Weights are in torch's layout,
+gates in torch's order. Notation: ``x [T, C]``, ``h [T, H]``; a mask scales ``h`` of the step before where it enters w_hh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class Weights:
+    w_ih: Array  # [G*H, C]
+    w_hh: Array  # [G*H, H]
+    b_ih: Array  # [G*H]
+    b_hh: Array  # [G*H]
+
+
+@dataclass
+class Run:
+    """One sequence run forward: everything that the steps computed, in the order of the tokens."""
+
+    h: Array  # [T, H]
+    memo: Array  # [T, H] lstm: c; gru: the recurrent part of the candidate
+    gates: Array  # [T, G*H]
+    hn: Array  # [H]
+    cn: Array  # [H]
+    steps: list[dict[str, Any]] = field(default_factory=list)  # in the order visited
+
+
+@dataclass
+class Gradients:
+    x: Array
+    h0: Array
+    c0: Array
+    weights: Weights
+
+
+def sigmoid(x: Array) -> Array:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def forward(
+    cell: str, x: Array, w: Weights, h0: Array, c0: Array, mask: Array | None = None, reverse: bool = False
+) -> Run:
+    T, H = len(x), len(h0)
+    G = len(w.b_ih) // H
+    mask = np.ones(H) if mask is None else mask
+    run = Run(np.zeros((T, H)), np.zeros((T, H)), np.zeros((T, G * H)), h0.copy(), c0.copy())
+    for t in reversed(range(T)) if reverse else range(T):
+        before, c_before = run.hn, run.cn
+        entering = before * mask
+        a = w.w_ih @ x[t] + w.b_ih
+        r = w.w_hh @ entering + w.b_hh
+        if cell == "lstm":
+            i, f, g, o = np.split(a + r, 4)
+            i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+            run.cn = f * c_before + i * g
+            run.hn = o * np.tanh(run.cn)
+            run.gates[t], run.memo[t] = np.concatenate([i, f, g, o]), run.cn
+        elif cell == "gru":
+            reset, z = (sigmoid(v) for v in np.split((a + r)[: 2 * H], 2))
+            q = r[2 * H :]
+            n = np.tanh(a[2 * H :] + reset * q)
+            run.hn = (1 - z) * n + z * before
+            run.gates[t], run.memo[t] = np.concatenate([reset, z, n]), q
+        else:
+            run.hn = np.tanh(a + r) if cell == "rnn_tanh" else np.maximum(a + r, 0)
+        run.h[t] = run.hn
+        run.steps.append({"t": t, "before": before, "c_before": c_before, "entering": entering, "mask": mask})
+    return run
+
+
+def backward(cell: str, x: Array, w: Weights, run: Run, dh: Array, dhn: Array, dcn: Array) -> Gradients:
+    """Back-propagate through time: ``dh [T, H]`` of every output, ``dhn`` and ``dcn [H]`` of the final state."""
+    H = len(dhn)
+    d = Weights(*(np.zeros_like(v) for v in (w.w_ih, w.w_hh, w.b_ih, w.b_hh)))
+    dx = np.zeros_like(x)
+    carried, dc = dhn.copy(), dcn.copy()
+    for step in reversed(run.steps):
+        t, before = step["t"], step["before"]
+        total = carried + dh[t]
+        passed = np.zeros(H)  # the part of the state's gradient that goes around the product
+        if cell == "lstm":
+            i, f, g, o = np.split(run.gates[t], 4)
+            tanh_c = np.tanh(run.memo[t])
+            dc = dc + total * o * (1 - tanh_c**2)
+            da = np.concatenate(
+                [
+                    dc * g * i * (1 - i),
+                    dc * step["c_before"] * f * (1 - f),
+                    dc * i * (1 - g**2),
+                    total * tanh_c * o * (1 - o),
+                ]
+            )
+            dr = da
+            dc = dc * f
+        elif cell == "gru":
+            reset, z, n = np.split(run.gates[t], 3)
+            dn = total * (1 - z) * (1 - n**2)
+            d_reset = dn * run.memo[t] * reset * (1 - reset)
+            dz = total * (before - n) * z * (1 - z)
+            da = np.concatenate([d_reset, dz, dn])
+            dr = np.concatenate([d_reset, dz, dn * reset])
+            passed = total * z
+        else:
+            da = total * (1 - run.h[t] ** 2) if cell == "rnn_tanh" else total * (run.h[t] > 0)
+            dr = da
+        dx[t] = w.w_ih.T @ da
+        carried = passed + (w.w_hh.T @ dr) * step["mask"]
+        d.w_ih += np.outer(da, x[t])
+        d.w_hh += np.outer(dr, step["entering"])
+        d.b_ih += da
+        d.b_hh += dr
+    return Gradients(dx, carried, dc, d)

@@ -1,0 +1,173 @@
+"""A network is data: what fits together round-trips, what does not is refused with its reason."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.errors import InputError, ShapeError
+from tidegate.network import (
+    GATES,
+    Dense,
+    Dropout,
+    Embed,
+    Network,
+    Node,
+    Pool,
+    Recurrent,
+    check_shapes,
+    parameter_shapes,
+)
+
+SIZES = st.integers(1, 40)
+OTHER_JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(), lambda part: st.lists(part) | st.dictionaries(st.text(), part)
+)
+MODES = st.lists(st.sampled_from(["last", "first", "max", "mean"]), min_size=1, max_size=4, unique=True)
+TORCH = {"rnn_tanh": torch.nn.RNN, "rnn_relu": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> Network:
+    """Draw a network of the usual form, every option of its nodes included."""
+    bidirectional = draw(st.booleans())
+    layer = Recurrent(
+        cell=draw(st.sampled_from(sorted(GATES))),  # type: ignore[arg-type]
+        input_size=draw(SIZES),
+        hidden_size=draw(SIZES),
+        num_layers=draw(st.integers(1, 3)),
+        bidirectional=bidirectional,
+        merge=draw(st.sampled_from(["concat", "sum", "mul", "ave"])),
+        reverse=not bidirectional and draw(st.booleans()),
+        bias=draw(st.booleans()),
+        dropout=draw(st.floats(0, 0.9)),
+    )
+    modes = draw(MODES)
+    nodes: list[Node] = [layer, Pool(modes=tuple(modes)), Dropout(p=0.5)]
+    if draw(st.booleans()):
+        nodes.insert(0, Embed(vocabulary_size=draw(SIZES), size=layer.input_size))
+    return Network.of(*nodes, Dense(in_features=layer.output_size * len(modes), out_features=draw(SIZES)))
+
+
+@given(networks())
+def test_json_gives_the_network_back(network: Network) -> None:
+    assert Network.from_json(network.to_json()) == network
+    assert Network.from_json(json.dumps(json.loads(network.to_json()), indent=1)).to_json() == network.to_json()
+
+
+@given(networks(), st.data())
+def test_a_network_with_one_changed_field_is_read_or_refused_by_name(network: Network, data: st.DataObject) -> None:
+    content = json.loads(network.to_json())
+    node = data.draw(st.sampled_from(content["nodes"]))
+    field = data.draw(st.sampled_from(sorted(node)))
+    node[field] = data.draw(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()))
+    _read_or_refuse(json.dumps(content))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
+def test_any_other_json_is_refused(content: Any) -> None:
+    with pytest.raises(InputError, match="not a network"):
+        Network.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("text", ["", "{", b"\xff\xfe", "[" * 100_000, '{"nodes": [], "version": 1}'])
+def test_text_that_is_no_network_is_refused(text: str | bytes) -> None:
+    with pytest.raises(InputError, match="not a network"):
+        Network.from_json(text)
+
+
+@pytest.mark.parametrize("cell", sorted(GATES))
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_parameters_are_those_of_torch(cell: Any, bias: bool, bidirectional: bool) -> None:
+    network = Network.of(
+        Embed(vocabulary_size=7, size=5),
+        Recurrent(cell=cell, input_size=5, hidden_size=3, num_layers=3, bias=bias, bidirectional=bidirectional),
+    )
+    rival = TORCH[cell](5, 3, num_layers=3, bias=bias, bidirectional=bidirectional)
+    wanted = {f"1.{name}": tuple(tensor.shape) for name, tensor in rival.state_dict().items()}
+    assert parameter_shapes(network) == {"0.weight": (7, 5)} | wanted
+
+
+def test_merged_directions_are_as_wide_as_one() -> None:
+    sizes = {"input_size": 4, "hidden_size": 6, "bidirectional": True}
+    assert Recurrent(cell="gru", merge="concat", **sizes).output_size == 12
+    assert Recurrent(cell="gru", merge="ave", **sizes).output_size == 6
+
+
+BOTH_WAYS = {"bidirectional": True, "reverse": True}
+LAYER = Recurrent(cell="lstm", input_size=4, hidden_size=6)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "reason"),
+    [
+        ((LAYER, Dense(in_features=7, out_features=1)), r"node 1 \(dense\) wants 7 features but gets 6"),
+        ((Embed(vocabulary_size=9, size=5), LAYER), r"node 1 \(recurrent\) wants 4 features but gets 5"),
+        ((LAYER, Embed(vocabulary_size=9, size=5)), r"node 1 \(embed\) must come first"),
+        ((LAYER, Pool(modes=("max",)), Recurrent(cell="gru", input_size=6, hidden_size=2)), "no steps are left"),
+        ((LAYER, Pool(modes=("max",)), Pool(modes=("max",))), "no steps are left"),
+        ((LAYER, Dropout(p=0.1), Pool(modes=("last",))), "must stand right after a recurrent node"),
+        ((Dropout(p=0.1), LAYER), "cannot come first"),
+        ((Pool(modes=("max",)),), "cannot come first"),
+        ((Embed(vocabulary_size=2**24, size=2**16),), "parameters; at most"),
+        ((), "at least 1 item"),
+    ],
+)
+def test_nodes_that_do_not_fit_are_refused(nodes: tuple[Node, ...], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        Network.of(*nodes)
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ('{"kind": "dense", "in_features": 1, "out_features": 1000000000}', "nodes.0.dense.out_features"),
+        ('{"kind": "dense", "in_features": 1, "out_features": 2.5}', "nodes.0.dense.out_features"),
+        ('{"kind": "dense", "in_features": 1, "out_features": "2"}', "nodes.0.dense.out_features"),
+        ('{"kind": "dense", "in_features": 1, "out_features": 2, "run": "rm"}', "nodes.0.dense.run"),
+        ('{"kind": "dropout", "p": 1.0}', "nodes.0.dropout.p"),
+        ('{"kind": "dropout", "p": NaN}', "nodes.0.dropout.p"),
+        ('{"kind": "pool", "modes": ["max", "max"]}', "name one mode twice"),
+        ('{"kind": "transformer"}', "nodes.0"),
+        (
+            json.dumps({"kind": "recurrent", "cell": "gru", "input_size": 1, "hidden_size": 1, **BOTH_WAYS}),
+            "exclude each other",
+        ),
+    ],
+)
+def test_a_field_out_of_range_is_named(part: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        Network.from_json(f'{{"version": 1, "nodes": [{part}]}}')
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"1.bias": None}, "weights are missing: 1.bias"),
+        ({"2.bias": (1,)}, "weights that the network does not have: 2.bias"),
+        ({"1.weight": (6, 1)}, r"weight '1.weight' is \[6, 1\]; the network wants \[1, 6\]"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(change: dict[str, tuple[int, ...] | None], reason: str) -> None:
+    network = Network.of(LAYER, Dense(in_features=6, out_features=1))
+    shapes = {name: shape for name, shape in (parameter_shapes(network) | change).items() if shape is not None}
+    with pytest.raises(ShapeError, match=reason):
+        check_shapes(network, shapes)
+
+
+def _read_or_refuse(text: str) -> None:
+    try:
+        network = Network.from_json(text)
+    except InputError:
+        return
+    assert Network.from_json(network.to_json()) == network

@@ -1,0 +1,118 @@
+"""A network as data becomes a module: names, numbers and gradients of the same network written with torch.nn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tidegate import nn
+from tidegate.errors import InputError, ShapeError
+from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
+from tidegate.ragged import Ragged
+
+TOKENS = Ragged.from_list([torch.tensor([1, 2, 3]), torch.tensor([8]), torch.tensor([4, 4])])
+
+
+def network(**options: Any) -> Network:
+    """Describe embed, recurrent, pool and two dense nodes."""
+    layer = Recurrent(**{"cell": "lstm", "input_size": 3, "hidden_size": 4, "bidirectional": True, **options})
+    return Network(
+        nodes=(
+            Embed(vocabulary_size=9, size=3),
+            layer,
+            Pool(modes=("max", "last", "mean")),
+            Dense(in_features=3 * layer.output_size, out_features=5, activation="relu"),
+            Dropout(p=0.5),
+            Dense(in_features=5, out_features=2),
+        )
+    )
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "lstm", "gru"])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bias": False, "bidirectional": False}])
+def test_parameters_have_the_names_and_shapes_of_the_model_file(cell: str, options: dict[str, Any]) -> None:
+    description = network(cell=cell, **options)
+    weights = nn.build(description).state_dict()
+    assert {name: tuple(weight.shape) for name, weight in weights.items()} == parameter_shapes(description)
+
+
+JOIN: dict[Any, Callable[[Tensor, Tensor], Tensor]] = {
+    "concat": lambda a, b: torch.cat([a, b], dim=-1),
+    "sum": torch.add,
+    "mul": torch.mul,
+    "ave": lambda a, b: (a + b) / 2,
+}
+
+
+@pytest.mark.parametrize("merge", JOIN)
+def test_last_is_the_final_state_of_both_directions(merge: Any) -> None:
+    module = nn.build(network(merge=merge)).eval()
+    weights = module.state_dict()
+    layer = torch.nn.LSTM(3, 4, bidirectional=True)
+    layer.load_state_dict({name: weights[f"1.{name}"] for name in layer.state_dict()})
+    scores = module(TOKENS)
+    for row, tokens in zip(scores, TOKENS, strict=True):
+        h, (hn, _) = layer(weights["0.weight"][tokens])
+        h = JOIN[merge](h[:, :4], h[:, 4:])
+        pooled = torch.cat([h.max(0).values, JOIN[merge](hn[0], hn[1]), h.mean(0)])
+        expected = torch.relu(pooled @ weights["3.weight"].T + weights["3.bias"])
+        torch.testing.assert_close(row, expected @ weights["5.weight"].T + weights["5.bias"], rtol=1e-4, atol=1e-6)
+
+
+def test_last_of_a_reversed_layer_is_its_first_token() -> None:
+    description = Network(
+        nodes=(Recurrent(cell="gru", input_size=3, hidden_size=4, reverse=True), Pool(modes=("last",)))
+    )
+    module = nn.build(description)
+    batch = Ragged.from_list([torch.randn(3, 3), torch.randn(0, 3), torch.randn(2, 3)])
+    output, _ = module.get_submodule("0")(batch)
+    expected = torch.stack([output[0][0], torch.zeros(4), output[2][0]])
+    assert torch.equal(module(batch), expected)
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    module = nn.build(network(num_layers=2, dropout=0.1, recurrent_dropout=0.1))
+    module(TOKENS).square().sum().backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_dropout_acts_in_training_alone() -> None:
+    module = nn.build(network())
+    assert not torch.equal(module(TOKENS), module(TOKENS))
+    module.eval()
+    assert torch.equal(module(TOKENS), module(TOKENS))
+
+
+def test_without_a_pool_each_token_gets_a_row() -> None:
+    description = Network(
+        nodes=(
+            Embed(vocabulary_size=9, size=3),
+            Dropout(p=0.0),
+            Recurrent(cell="gru", input_size=3, hidden_size=4),
+            Dense(in_features=4, out_features=2, activation="sigmoid"),
+        )
+    )
+    module = nn.build(description)
+    weights = module.state_dict()
+    output = module(TOKENS)
+    layer = torch.nn.GRU(3, 4)
+    layer.load_state_dict({name: weights[f"2.{name}"] for name in layer.state_dict()})
+    for rows, tokens in zip(output, TOKENS, strict=True):
+        h = layer(weights["0.weight"][tokens])[0]
+        torch.testing.assert_close(rows, torch.sigmoid(h @ weights["3.weight"].T + weights["3.bias"]))
+
+
+def test_input_that_does_not_fit_is_refused() -> None:
+    module = nn.build(network())
+    with pytest.raises(ShapeError, match="a Tensor came where a Ragged batch was wanted"):
+        module(torch.zeros(3))
+    with pytest.raises(InputError, match="9"):
+        module(Ragged.from_list([torch.tensor([9])]))
+    with pytest.raises(ShapeError, match="token ids"):
+        module(Ragged.from_list([torch.zeros(2, 3)]))

@@ -1,0 +1,169 @@
+"""The operators: exact gradients, no graph break, and no second gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tidegate import nn
+from tidegate.errors import InputError
+from tidegate.nn import operators
+from tidegate.ragged import Ragged
+
+CELLS = ["rnn_tanh", "rnn_relu", "lstm", "gru"]
+ROWS = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+
+
+def arguments(cell: str, *, directions: int = 1, table: bool = False, states: bool = True, mask: bool = False) -> Any:
+    """Draw the arguments of `recurrent` over the lengths 2, 0, 3, all wanting gradients in float64."""
+    C, H, B, N = 2, 3, 3, 5
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+
+    rows = ROWS[cell] * H
+    weights = [draw(*shape) for _ in range(directions) for shape in ((rows, C), (rows, H), (rows,), (rows,))]
+    h0, c0 = (draw(directions, B, H) if states and (cell == "lstm" or name == "h0") else None for name in ("h0", "c0"))
+    return [
+        cell,
+        False,
+        torch.tensor([0, 3, 3, 1, 0]) if table else draw(N, C),
+        torch.tensor([0, 2, 2, 5]),
+        draw(4, C) if table else None,
+        *weights,
+        *[None] * (8 - len(weights)),
+        h0,
+        c0,
+        (torch.rand(directions, B, H) > 0.3).double() * 1.4 if mask else None,
+    ]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"directions": 2}, {"table": True, "directions": 2}, {"mask": True, "directions": 2}, {"states": False}],
+)
+def test_gradients_are_exact(cell: str, options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    inputs = arguments(cell, **options)
+    places = [place for place, value in enumerate(inputs) if isinstance(value, Tensor) and value.requires_grad]
+
+    def run(*tensors: Tensor) -> Any:
+        full = list(inputs)
+        for place, tensor in zip(places, tensors, strict=True):
+            full[place] = tensor
+        outputs = operators.recurrent(*full, False)
+        return outputs[: 3 if cell == "lstm" else 2]
+
+    assert torch.autograd.gradcheck(run, [inputs[place] for place in places])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("options", [{"directions": 2, "mask": True}, {"table": True, "states": False}])
+def test_the_operator_keeps_torch_contract(cell: str, options: dict[str, Any]) -> None:
+    inputs = arguments(cell, **options)
+    torch.library.opcheck(operators.recurrent, (*inputs, False))
+    frozen = [value.detach() if isinstance(value, Tensor) else value for value in inputs]
+    for keep in (False, True):
+        torch.library.opcheck(operators.recurrent, (*frozen, keep))
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
+def test_the_backward_operator_keeps_torch_contract(cell: str) -> None:
+    inputs = [v.detach() if isinstance(v, Tensor) else v for v in arguments(cell, directions=2)]
+    outputs = operators.recurrent(*inputs, True)
+    dh, dhn = torch.randn_like(outputs[0]), torch.randn_like(outputs[1])
+    for need_dx in (False, True):
+        torch.library.opcheck(operators.recurrent_backward, (*inputs, *outputs, dh, dhn, None, need_dx))
+
+
+def test_the_pool_operator_keeps_torch_contract() -> None:
+    h = torch.randn(5, 3, requires_grad=True)
+    torch.library.opcheck(operators.pool, (h, torch.tensor([0, 2, 2, 5]), ["max", "mean"]))
+
+
+def test_keep_returns_gates_and_memo() -> None:
+    inputs = [v.detach() if isinstance(v, Tensor) else v for v in arguments("lstm", directions=2)]
+    *_, gates, memo = operators.recurrent(*inputs, True)
+    assert (gates.shape, memo.shape) == ((2, 5, 12), (2, 5, 3))
+    *_, gates, memo = operators.recurrent(*inputs, False)
+    assert gates.numel() == memo.numel() == 0
+
+
+@pytest.mark.parametrize("layer_type", [nn.SimpleRNN, nn.LSTM, nn.GRU])
+def test_a_second_gradient_is_refused(layer_type: Any) -> None:
+    layer = layer_type(2, 3, dtype=torch.float64)
+    x = torch.randn(4, 1, 2, dtype=torch.float64, requires_grad=True)
+    output = layer(x)[0]
+    (gradient,) = torch.autograd.grad(output.square().sum(), x, create_graph=True)
+    with pytest.raises(InputError, match=r"first gradients only\. Drop create_graph=True"):
+        torch.autograd.grad(gradient.sum(), x)
+
+
+def test_the_remedy_named_for_second_gradients_works() -> None:
+    layer = nn.LSTM(2, 3, dtype=torch.float64, kernel="torch")
+    x = torch.randn(4, 1, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: layer(x)[0], [x])
+
+
+class Model(torch.nn.Module):
+    """Read tokens, run two layers, pool and score."""
+
+    def __init__(self, layer_type: Any) -> None:
+        super().__init__()
+        self.table = torch.nn.Parameter(torch.randn(9, 3))
+        self.layer = layer_type(3, 4, 2, bidirectional=True, merge="sum")
+        self.pool = nn.Pool(["max", "last"])
+        self.score = torch.nn.Linear(8, 2)
+
+    def forward(self, batch: Ragged) -> Tensor:
+        scores: Tensor = self.score(self.pool(self.layer(batch, table=self.table)[0]))
+        return scores
+
+
+def compiled(module: torch.nn.Module) -> Any:
+    torch._dynamo.reset()
+    return torch.compile(module, fullgraph=True, backend="aot_eager")
+
+
+def assert_compiles(module: torch.nn.Module, *inputs: Any) -> None:
+    """Compare output and gradients with and without the compiler, which fails at a graph break."""
+    found = []
+    for run in (module, compiled(module)):
+        module.zero_grad()
+        output = run(*inputs)
+        output = output[0] if isinstance(output, tuple) else output
+        values = output.values if isinstance(output, Ragged) else output
+        values.square().sum().backward()
+        found.append([values, *(p.grad for p in module.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_model_over_ragged_tokens_compiles_without_a_graph_break() -> None:
+    model = Model(nn.LSTM)
+    assert_compiles(model, Ragged.from_list([torch.tensor([1, 2, 3]), torch.tensor([8])]))
+
+
+@pytest.mark.parametrize("layer_type", [nn.SimpleRNN, nn.LSTM, nn.GRU])
+def test_a_layer_over_padded_input_compiles_without_a_graph_break(layer_type: Any) -> None:
+    layer = layer_type(3, 4, batch_first=True)
+    state = torch.randn(1, 2, 4)
+    hx = (state, state) if layer_type is nn.LSTM else state
+    assert_compiles(layer, torch.randn(2, 5, 3), hx)
+
+
+def test_a_compiled_layer_returns_a_ragged_batch_and_takes_new_lengths() -> None:
+    layer = nn.GRU(3, 4)
+    run = compiled(layer)
+    with torch.no_grad():
+        for lengths in ([2, 1], [4, 0, 3], [1, 7, 2, 2]):
+            batch = Ragged.from_list([torch.randn(length, 3) for length in lengths])
+            output, hn = run(batch)
+            assert isinstance(output, Ragged)
+            assert output.lengths.tolist() == lengths
+            assert torch.equal(output.values, layer(batch)[0].values)
+            assert torch.equal(hn, layer(batch)[1])

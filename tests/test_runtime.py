@@ -1,0 +1,197 @@
+"""The executor gives torch's numbers, and the same bits for a sequence whatever stands beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidegate import nn
+from tidegate.errors import InputError, ShapeError
+from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
+from tidegate.ragged import Ragged
+from tidegate.runtime import Executor, run_sorted
+
+TORCH = {"rnn_tanh": torch.nn.RNN, "rnn_relu": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
+MERGES = {
+    "concat": lambda a, b: torch.cat([a, b], dim=-1),
+    "sum": lambda a, b: a + b,
+    "mul": lambda a, b: a * b,
+    "ave": lambda a, b: (a + b) / 2,
+}
+LENGTHS = st.lists(st.integers(0, 9), max_size=8)
+
+
+def classifier(cell: Any = "lstm", *, modes: Any = ("last", "max", "mean"), **layer: Any) -> Network:
+    recurrent = Recurrent(cell=cell, input_size=4, hidden_size=5, **layer)
+    return Network.of(
+        Embed(vocabulary_size=11, size=4),
+        recurrent,
+        Pool(modes=modes),
+        Dense(in_features=recurrent.output_size * len(modes), out_features=6, activation="relu"),
+        Dropout(p=0.5),
+        Dense(in_features=6, out_features=3),
+    )
+
+
+def weights_of(network: Network, dtype: Any = np.float32) -> dict[str, npt.NDArray[Any]]:
+    rng = np.random.default_rng(3)
+    return {name: rng.uniform(-0.6, 0.6, shape).astype(dtype) for name, shape in parameter_shapes(network).items()}
+
+
+def tokens(lengths: list[int], seed: int = 0) -> Ragged:
+    rng = np.random.default_rng(seed)
+    return Ragged.from_list([rng.integers(0, 11, length) for length in lengths], dtype=np.int32)
+
+
+def by_torch(network: Network, weights: dict[str, npt.NDArray[Any]], ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Compute one sequence with torch's own layers, node by node."""
+    layer = network.nodes[1]
+    assert isinstance(layer, Recurrent)
+    options = {"nonlinearity": layer.cell.removeprefix("rnn_")} if layer.cell.startswith("rnn") else {}
+    rival = TORCH[layer.cell](
+        4, 5, num_layers=layer.num_layers, bidirectional=layer.bidirectional, bias=layer.bias, **options
+    ).double()
+    state = {name: torch.from_numpy(array.astype(np.float64)) for name, array in weights.items()}
+    rival.load_state_dict({name[2:]: tensor for name, tensor in state.items() if name.startswith("1.")})
+    with torch.no_grad():
+        x = state["0.weight"][torch.from_numpy(ids).long()]  # [T, C]
+        h, final = rival(x.flip(0) if layer.reverse else x)  # [T, D*H]
+        last = (final[0] if layer.cell == "lstm" else final)[-1 - layer.bidirectional :]  # [D, H] of the last layer
+        if layer.bidirectional:
+            h, last = MERGES[layer.merge](h[:, :5], h[:, 5:]), MERGES[layer.merge](last[0], last[1])
+        else:
+            last = last[0]
+        pooled = torch.cat([last, h.max(dim=0).values, h.mean(dim=0)])
+        hidden = torch.relu(pooled @ state["3.weight"].T + state["3.bias"])
+        return (hidden @ state["5.weight"].T + state["5.bias"]).numpy()
+
+
+@pytest.mark.parametrize("cell", sorted(TORCH))
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {},
+        {"reverse": True},
+        {"bias": False, "num_layers": 2},
+        {"bidirectional": True, "num_layers": 2},
+        *({"bidirectional": True, "merge": merge} for merge in MERGES),
+    ],
+    ids=str,
+)
+def test_numbers_are_those_of_torch(cell: str, layer: dict[str, Any]) -> None:
+    network = classifier(cell, **layer)
+    weights = weights_of(network)
+    x = tokens([3, 1, 7])
+    wanted = np.stack([by_torch(network, weights, ids) for ids in x.to_list()])
+    np.testing.assert_allclose(Executor(network, weights)(x), wanted, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("cell", sorted(TORCH))
+@pytest.mark.parametrize("merge", sorted(MERGES))
+def test_layers_that_train_agree_with_it(cell: str, merge: str) -> None:
+    network = classifier(cell, bidirectional=True, merge=merge, num_layers=2, dropout=0.5, recurrent_dropout=0.5)
+    weights = weights_of(network)
+    module = nn.build(network).eval()
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    x = tokens([4, 0, 1, 9])
+    with torch.no_grad():
+        trained = module(nn.to_torch(x)).numpy()
+    np.testing.assert_allclose(Executor(network, weights)(x), trained, rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=25)
+@given(LENGTHS, st.sampled_from(sorted(TORCH)), st.randoms(use_true_random=False))
+def test_a_sequence_alone_equals_it_in_any_batch_and_order_to_the_bit(
+    lengths: list[int], cell: str, random: Any
+) -> None:
+    network = classifier(cell, bidirectional=True)
+    executor = Executor(network, weights_of(network))
+    x = tokens(lengths)
+    whole = executor(x)  # [B, 3]
+    alone = [executor(x.select([index])) for index in range(len(x))]
+    assert np.concatenate([*alone, whole[:0]]).tobytes() == whole.tobytes()
+    order = list(range(len(x)))
+    random.shuffle(order)
+    assert executor(x.select(order)).tobytes() == whole[order].tobytes()
+
+
+@settings(max_examples=15)
+@given(LENGTHS, st.integers(1, 40))
+def test_run_sorted_gives_the_rows_in_the_order_they_came(lengths: list[int], batch_tokens: int) -> None:
+    network = classifier("gru")
+    executor = Executor(network, weights_of(network))
+    x = tokens(lengths)
+    assert run_sorted(executor, x, tokens=batch_tokens).tobytes() == executor(x).tobytes()
+
+
+def test_dropout_does_nothing() -> None:
+    network = classifier(num_layers=2, dropout=0.9, recurrent_dropout=0.9)
+    plain = classifier(num_layers=2)
+    weights = weights_of(network)
+    assert Executor(network, weights)(tokens([5])).tobytes() == Executor(plain, weights)(tokens([5])).tobytes()
+
+
+def test_a_network_without_a_pool_gives_one_row_per_token() -> None:
+    network = Network.of(Recurrent(cell="gru", input_size=2, hidden_size=3), Dense(in_features=3, out_features=4))
+    x = Ragged.from_list([np.zeros((2, 2), np.float32), np.zeros((0, 2), np.float32), np.ones((3, 2), np.float32)])
+    out = Executor(network, weights_of(network))(x)
+    assert out.shape == (5, 4)
+    assert out[:2].tobytes() == Executor(network, weights_of(network))(x.select([0])).tobytes()
+
+
+def test_embedded_tokens_are_averaged_as_by_hand() -> None:
+    network = Network.of(Embed(vocabulary_size=3, size=2), Pool(modes=("mean", "first")))
+    table = np.float32([[1, 2], [3, 4], [5, 9]])
+    x = Ragged(np.int64([0, 1, 2]), np.array([0, 2, 2, 3]))
+    wanted = [[2, 3, 1, 2], [0, 0, 0, 0], [5, 9, 5, 9]]
+    np.testing.assert_array_equal(Executor(network, {"0.weight": table})(x), wanted)
+
+
+def test_float64_weights_compute_in_float64() -> None:
+    network = classifier("lstm", bidirectional=True)
+    weights = weights_of(network, np.float64)
+    out = Executor(network, weights)(tokens([6]))
+    assert out.dtype == np.float64
+    np.testing.assert_allclose(out[0], by_torch(network, weights, tokens([6])[0]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_empty_batches_and_sequences_are_no_special_case(length: int) -> None:
+    network = classifier("lstm")
+    executor = Executor(network, weights_of(network))
+    assert executor(tokens([])).shape == (0, 3)
+    assert np.isfinite(executor(tokens([length]))).all()
+
+
+EMBEDDED = Network.of(Embed(vocabulary_size=4, size=2), Pool(modes=("max",)))
+DENSE = Network.of(Recurrent(cell="gru", input_size=2, hidden_size=1), Pool(modes=("max",)))
+
+
+@pytest.mark.parametrize(
+    ("network", "values", "error", "reason"),
+    [
+        (EMBEDDED, np.int64([1, 4]), InputError, "token id 4 at position 1 is out of range; the vocabulary has 4 ids"),
+        (EMBEDDED, np.int64([-1, 2]), InputError, "token id -1 at position 0"),
+        (EMBEDDED, np.float32([1, 2]), ShapeError, r"token ids \[N\], int32 or int64; got float32 \[2\]"),
+        (EMBEDDED, np.int64([[1, 2]] * 2), ShapeError, r"got int64 \[2, 2\]"),
+        (DENSE, np.zeros((2, 3), np.float32), ShapeError, r"features \[N, 2\] of type float32; got float32 \[2, 3\]"),
+        (DENSE, np.zeros((2, 2)), ShapeError, "got float64"),
+        (DENSE, np.zeros(2, np.float32), ShapeError, r"got float32 \[2\]"),
+    ],
+)
+def test_input_that_does_not_fit_is_refused(
+    network: Network, values: npt.NDArray[Any], error: type[Exception], reason: str
+) -> None:
+    with pytest.raises(error, match=reason):
+        Executor(network, weights_of(network))(Ragged(values, np.array([0, 2])))
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ShapeError, match="missing"):
+        Executor(DENSE, {})
