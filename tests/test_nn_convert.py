@@ -14,6 +14,11 @@ from tidegate.ragged import Ragged
 LENGTHS = [2, 5, 1, 5, 3]
 
 
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def sequences() -> list[torch.Tensor]:
     return [torch.randn(length, 3) for length in LENGTHS]

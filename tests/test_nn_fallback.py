@@ -15,6 +15,11 @@ from tidegate.ragged import Ragged
 LAYERS = [nn.SimpleRNN, nn.LSTM, nn.GRU]
 
 
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 def tensors(result: Any) -> list[torch.Tensor]:
     """List the tensors of a layer's result."""
     match result:

@@ -18,6 +18,11 @@ from tidegate.ragged import Ragged
 LAYERS = [nn.SimpleRNN, nn.LSTM, nn.GRU]
 
 
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 def batch_of(*lengths: int, features: int = 3) -> Ragged:
     return Ragged.from_list([torch.randn(length, features) for length in lengths])
 

@@ -8,13 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from tidegate import nn
+from tidegate import kernels, nn
 from tidegate.errors import InputError
 from tidegate.nn import operators
 from tidegate.ragged import Ragged
 
 CELLS = ["rnn_tanh", "rnn_relu", "lstm", "gru"]
 ROWS = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
 
 
 def arguments(cell: str, *, directions: int = 1, table: bool = False, states: bool = True, mask: bool = False) -> Any:
@@ -47,7 +52,6 @@ def arguments(cell: str, *, directions: int = 1, table: bool = False, states: bo
     [{}, {"directions": 2}, {"table": True, "directions": 2}, {"mask": True, "directions": 2}, {"states": False}],
 )
 def test_gradients_are_exact(cell: str, options: dict[str, Any]) -> None:
-    torch.manual_seed(0)
     inputs = arguments(cell, **options)
     places = [place for place, value in enumerate(inputs) if isinstance(value, Tensor) and value.requires_grad]
 
@@ -91,6 +95,28 @@ def test_keep_returns_gates_and_memo() -> None:
     assert (gates.shape, memo.shape) == ((2, 5, 12), (2, 5, 3))
     *_, gates, memo = operators.recurrent(*inputs, False)
     assert gates.numel() == memo.numel() == 0
+
+
+@pytest.mark.parametrize("asked", [None, 3])
+def test_threads_are_those_asked_of_tidegate_else_those_of_torch(
+    asked: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+    real = {name: getattr(kernels, name) for name in ("forward", "backward", "pool", "pool_backward")}
+
+    def spy(name: str) -> Any:
+        def run(*args: Any, num_threads: int, **options: Any) -> Any:
+            used.append(num_threads)
+            return real[name](*args, num_threads=num_threads, **options)
+
+        return run
+
+    for name in real:
+        monkeypatch.setattr(kernels, name, spy(name))
+    monkeypatch.setattr(kernels, "explicit_num_threads", lambda: asked)
+    batch = Ragged.from_list([torch.randn(3, 2), torch.randn(1, 2)])
+    nn.Pool("max")(nn.GRU(2, 3)(batch)[0]).sum().backward()
+    assert used == [asked or torch.get_num_threads()] * 4
 
 
 @pytest.mark.parametrize("layer_type", [nn.SimpleRNN, nn.LSTM, nn.GRU])

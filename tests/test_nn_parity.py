@@ -22,6 +22,11 @@ CELLS: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 def pair(cell: str, **options: Any) -> tuple[Any, Any]:
     """Build our layer and torch's with the same weights."""
     ours, theirs, own = CELLS[cell]

@@ -1,6 +1,7 @@
 """Layers for training: torch modules over the kernels, with the parameters of `torch.nn`. Needs torch.
 
 >>> import torch
+>>> from tidegate import Ragged
 >>> layer = LSTM(4, 8, bidirectional=True)
 >>> output, (hn, cn) = layer(Ragged.from_list([torch.zeros(3, 4), torch.zeros(1, 4)]))
 >>> output, list(hn.shape)
@@ -13,13 +14,11 @@ from tidegate.nn.build import build
 from tidegate.nn.convert import from_nested, from_packed, to_nested, to_packed, to_torch
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
 from tidegate.nn.pool import Pool
-from tidegate.ragged import Ragged
 
 __all__ = [
     "GRU",
     "LSTM",
     "Pool",
-    "Ragged",
     "SimpleRNN",
     "build",
     "from_nested",
