@@ -135,6 +135,13 @@ def test_a_damaged_header_in_the_middle_does_not_pass_for_the_end(tmp_path: Path
         read_all(path)
 
 
+def test_a_member_shorter_than_its_header_says_is_refused(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.tar.gz", [plain("1.txt", b"x" * 2000)])
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:1024]))
+    with pytest.raises(DataError, match="cut off"):
+        read_all(path)
+
+
 def test_plain_text_under_the_name_of_an_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tar.gz"
     path.write_text("<html>404</html>", encoding="utf-8")

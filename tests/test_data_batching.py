@@ -72,6 +72,11 @@ def test_neighbours_change_between_epochs_even_when_all_lengths_are_equal() -> N
     assert len(pairs[0] & pairs[1]) < 8
 
 
+def test_any_two_examples_of_one_length_meet_in_some_epoch() -> None:
+    met = {frozenset(batch) for epoch in range(200) for batch in plan([7] * 6, 2, seed=0, epoch=epoch)}
+    assert len(met) == 15  # all pairs of six
+
+
 def test_the_order_of_batches_is_not_the_order_of_the_file() -> None:
     firsts = [batch[0] for batch in plan([5] * 50, 1, seed=0)]
     assert firsts != sorted(firsts)

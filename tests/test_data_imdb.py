@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from tidegate import data
-from tidegate.data import imdb
 from tidegate.data.progress import silent
 from tidegate.errors import DataError, InputError
 
@@ -66,7 +65,7 @@ def test_unlabelled_reviews_come_when_asked_for(archive: Path) -> None:
 
 def test_the_second_load_does_not_read_the_archive(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load(unlabelled=True)
-    monkeypatch.setattr(imdb, "read_members", None)
+    monkeypatch.setattr("tidegate.data.archive.read_members", None)
     again = load(unlabelled=True)
     assert (again.train.x, again.train.y, again.unlabelled) == (first.train.x, first.train.y, first.unlabelled)
 

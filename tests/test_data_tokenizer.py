@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -152,6 +153,12 @@ def altered(**changes: object) -> str:
     return json.dumps(json.loads(train_words(["a b"]).to_json()) | changes)
 
 
+def with_extras(change: Callable[[tokenizers.Tokenizer], object]) -> str:
+    engine = tokenizers.Tokenizer.from_str(train_words(["a b"]).to_json())
+    change(engine)
+    return engine.to_str()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -165,8 +172,9 @@ def altered(**changes: object) -> str:
         altered(model={"type": "WordLevel", "vocab": {"<unk>": 1, "a": 0}, "unk_token": "<unk>"}),
         altered(model={"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "<unk>"}),
         altered(pre_tokenizer={"type": "NoSuchThing"}),
-        altered(padding={"strategy": {"Fixed": 9}, "direction": "Right", "pad_id": 99, "pad_token": "p"}),
-        altered(added_tokens=[{"id": 9, "content": "x"}]),
+        with_extras(lambda engine: engine.enable_padding(pad_id=99, length=4)),
+        with_extras(lambda engine: engine.enable_truncation(1)),
+        with_extras(lambda engine: engine.add_tokens(["x"])),
     ],
 )
 def test_json_that_is_no_tokenizer_of_ours_is_refused(text: str) -> None:

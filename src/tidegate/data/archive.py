@@ -28,12 +28,21 @@ class Limits:
 def read_members(
     path: Path, wanted: Callable[[str], bool], *, limits: Limits | None = None, progress: Progress = silent
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, content) of the members whose name is `wanted`, in the order of the archive.
+    """Yield name and content of some members, in the order of the archive.
 
-    Every member is checked, wanted or not. Refused with DataError, naming the member: absolute paths, `..`, drive
-    letters, backslashes, links, devices, anything else that is neither a plain file nor a folder, a name that occurs
-    twice, more members or bytes than `limits` allows. Memory stays bounded by `limits.member_bytes` even for an
-    archive that unpacks without end. An archive that is cut off or damaged raises DataError, as late as at its end.
+    Every member is checked, wanted or not. Memory stays bounded by ``limits.member_bytes`` even for an archive that
+    unpacks without end.
+
+    Args:
+        path: a .tar.gz file.
+        wanted: says of a name whether to read that member.
+        limits: what the archive may hold.
+        progress: told how much of the file is read.
+
+    Raises:
+        DataError: a member has an absolute path, ``..``, a drive letter or a backslash in its name, is a link, a
+            device or anything else that is neither plain file nor folder, occurs twice, or goes past the limits; or
+            the archive is cut off or damaged, which may show only at its end.
     """
     limits = limits or Limits()
     seen: set[str] = set()
@@ -45,7 +54,7 @@ def read_members(
                 for member in tar:
                     _check(member, seen, limits, path)
                     if member.isfile() and wanted(member.name):
-                        yield member.name, _content(tar, member, path)
+                        yield member.name, _content(tar, member)
                     if len(seen) % 1000 == 1 and file.tell() < size:
                         progress(f"reading {path.name}", file.tell(), size)
             while rest := stream.read(_CHUNK):  # to the very end, where the checksum of gzip is compared
@@ -72,13 +81,10 @@ def _check(member: tarfile.TarInfo, seen: set[str], limits: Limits, path: Path) 
         raise _refusal(path, name, f"is one more than the {limits.members:,} members allowed")
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(member)
     assert file is not None, "a plain file has content"
-    content = file.read()
-    if len(content) != member.size:
-        raise DataError(f"{path} is cut off within {member.name}. Delete it and fetch it again.")
-    return content
+    return file.read()
 
 
 def _refusal(path: Path, name: str, reason: str) -> DataError:

@@ -19,7 +19,7 @@ Indices = npt.NDArray[np.int64]
 
 
 def batch_count(examples: int, batch_size: int) -> int:
-    """Say how many batches an epoch has: `ceil(examples / batch_size)`.
+    """Say how many batches an epoch has: ``ceil(examples / batch_size)``.
 
     >>> batch_count(25_000, 128)
     196
@@ -30,13 +30,23 @@ def batch_count(examples: int, batch_size: int) -> int:
 def batches(
     lengths: Sequence[int] | npt.NDArray[np.integer], batch_size: int, *, seed: int, epoch: int, start: int = 0
 ) -> Iterator[Indices]:
-    """Yield the batches of one epoch as arrays of indices, from batch number `start` on.
+    """Yield the batches of one epoch as arrays of indices.
 
-    lengths: `[B]`, the number of steps of every example. A pure function of its arguments: the same call gives the
-    same batches, and `start=k` gives what is left after the first k of them, so that a run resumes with no state of a
+    A pure function of its arguments: the same call gives the same batches, so that a run resumes with no state of a
     random generator. Every example occurs exactly once in an epoch. Sizes differ by at most one and never exceed
-    `batch_size`: there is no small rest at the end. The longest examples of a batch come first. No examples, no
-    batches. A batch size below 1, a negative number anywhere or a start past the end raises InputError.
+    ``batch_size``: there is no small rest at the end. The longest examples of a batch come first. No examples, no
+    batches.
+
+    Args:
+        lengths: [B], the number of steps of every example.
+        batch_size: the most examples of a batch.
+        seed: another seed gives other batches.
+        epoch: from 0; another epoch gives other batches.
+        start: how many batches of the epoch to leave out at its beginning.
+
+    Raises:
+        ShapeError: lengths have more or less than one axis.
+        InputError: the batch size is below 1, a number is negative, or start lies past the end.
 
     >>> [batch.tolist() for batch in batches([5, 1, 4, 2, 3], 2, seed=0, epoch=0, start=1)]
     [[2], [4, 1]]

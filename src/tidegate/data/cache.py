@@ -20,8 +20,8 @@ _CRC = 9  # bytes: eight hexadecimal digits and the end of their line
 def cache_folder() -> Path:
     """Say where downloads and parsed data are kept.
 
-    `TIDEGATE_CACHE` where it is set, else the platform's own place: `$XDG_CACHE_HOME/tidegate` or
-    `~/.cache/tidegate`, `~/Library/Caches/tidegate` on macOS, `%LOCALAPPDATA%/tidegate/cache` on Windows.
+    ``TIDEGATE_CACHE`` where it is set, else the platform's own place: ``$XDG_CACHE_HOME/tidegate`` or
+    ``~/.cache/tidegate``, ``~/Library/Caches/tidegate`` on macOS, ``%LOCALAPPDATA%/tidegate/cache`` on Windows.
     """
     if chosen := os.environ.get("TIDEGATE_CACHE"):
         return Path(chosen)
@@ -33,7 +33,7 @@ def cache_folder() -> Path:
 
 
 def find_file(name: str, file: str) -> Path | None:
-    """Find a file of the data set `name`: in `$TIDEGATE_DATA/<name>/` first, then in the cache; None if nowhere."""
+    """Find a file of a data set: in ``$TIDEGATE_DATA/<name>/`` first, then in the cache; None if nowhere."""
     folders = [cache_folder()]
     if chosen := os.environ.get("TIDEGATE_DATA"):
         folders.insert(0, Path(chosen))
@@ -43,11 +43,16 @@ def find_file(name: str, file: str) -> Path | None:
 def cached_texts(
     cached: Path, source: Path, groups: Iterable[str], build: Callable[[], Mapping[str, TextGroups]]
 ) -> TextGroups:
-    """Return groups of texts from the cached form of `source`, building that form where it is absent.
+    """Return groups of texts from the cached form of a source, building that form where it is absent.
 
-    cached: a folder. `build()` reads the source and returns, per cache file, its groups of texts; all of these are
-    written. The cached form belongs to one state of the source (path, size, time of change); one that belongs to
-    another, is cut off or altered is built again. A cache that cannot be written costs a warning, not the data.
+    The cached form belongs to one state of the source (path, size, time of change); one that belongs to another, is
+    cut off or altered is built again. A cache that cannot be written costs a warning, not the data.
+
+    Args:
+        cached: the folder of the cached form.
+        source: the file that was parsed.
+        groups: which files of the cached form to read.
+        build: parses the source and returns the content of every file of the cached form.
     """
     wanted = list(groups)
     key = _key(source)

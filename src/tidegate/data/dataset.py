@@ -20,9 +20,12 @@ Indices = npt.NDArray[np.int64]
 class Examples:
     """Hold examples and their labels, one label for each.
 
-    x: texts, or a Ragged of float32 features `[N, C]`.
-    y: labels, strings for texts and integers `[B]` for sequences.
-    Lengths that disagree raise ShapeError.
+    Args:
+        x: texts, or a Ragged of float32 features [N, C].
+        y: labels, strings for texts and integers [B] for sequences.
+
+    Raises:
+        ShapeError: there is not one label for each example.
 
     >>> Examples(["good", "bad", "fine"], ["pos", "neg", "pos"]).select([2, 0]).x
     ['fine', 'good']
@@ -38,7 +41,7 @@ class Examples:
         return len(self.y)
 
     def select(self, indices: Sequence[int] | Indices) -> Examples:
-        """Take the examples at `indices`, in that order."""
+        """Take the examples at ``indices``, in that order."""
         rows = np.asarray(indices, dtype=np.int64)
         x = self.x.select(rows) if isinstance(self.x, Ragged) else [self.x[i] for i in rows]
         y = [self.y[i] for i in rows] if isinstance(self.y, list) else self.y[rows]
@@ -49,9 +52,16 @@ class Examples:
 class Dataset:
     """Hold a data set: its parts, its classes, and what its makers ask of those who use it.
 
-    classes: the distinct labels of `train`, sorted.
-    valid, test: None where the source has no such part.
-    unlabelled: texts without labels, None unless they were asked for.
+    Args:
+        name: of the data set, the file or the folder.
+        kind: "text" or "sequence".
+        classes: the distinct labels of ``train``, sorted.
+        train: what to learn from.
+        valid: what to tune on; None where the source has no such part.
+        test: what to measure on; None where the source has no such part.
+        unlabelled: texts without labels; None unless they were asked for.
+        licence: what the makers allow, in a few words.
+        citation: the publication to cite.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Fetch one file over HTTP: bounded, resumed where it was cut off, checked, and put in place in one step.
 
-What has arrived lies in `<target>.part` until size and SHA-256 are right; only then does `<target>` exist.
+What has arrived lies in ``<target>.part`` until size and SHA-256 are right; only then does ``<target>`` exist.
 """
 
 from __future__ import annotations
@@ -15,19 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.data.progress import Progress, silent
+from tidegate.data.source import Remote
 from tidegate.errors import DownloadError
 
 _CHUNK = 1 << 18
 _LASTING = {408, 416, 425, 429, 500, 502, 503, 504}  # answers that may be different next time
-
-
-@dataclass(frozen=True)
-class Remote:
-    """Say where a file is and how to know it: size in bytes and SHA-256 in hexadecimal."""
-
-    url: str
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -42,24 +34,34 @@ class Patience:
 def download(
     name: str, remote: Remote, target: Path, *, progress: Progress = silent, patience: Patience | None = None
 ) -> Path:
-    """Fetch `remote` to `target` and return `target`.
+    """Fetch a file and return where it lies now.
 
-    name: of the data set, for messages. A connection that breaks is taken up again where it broke, in this call or,
-    when this one gives up, in the next. Raises DownloadError when the server cannot be reached or refuses, when more
-    bytes come than announced, when the checksum is wrong (what came is deleted then), or when the disk is full.
+    A connection that breaks is taken up again where it broke, in this call or, when this one gives up, in the next.
+
+    Args:
+        name: of the data set, for messages.
+        remote: where the file is, and how to know it.
+        target: where to put it.
+        progress: told how much has arrived.
+        patience: how often to try.
+
+    Raises:
+        DownloadError: the server cannot be reached or refuses, more bytes come than should, the checksum is wrong
+            (what came is deleted then), or the disk cannot be written.
     """
     patience = patience or Patience()
     part = _part(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        failures = 0
-        while (have := _size(part)) != remote.size:
+        failures, most = 0, _size(part)
+        while _size(part) != remote.size:
             try:
                 _fetch(name, remote, part, progress, patience.timeout)
                 reason: Exception | str = "the connection was cut off"
             except _InterruptedError as error:
                 reason = error
-            failures = 0 if _size(part) > have else failures + 1
+            failures = 0 if _size(part) > most else failures + 1
+            most = max(most, _size(part))
             if failures >= patience.attempts:
                 raise DownloadError(_advice(name, remote, target, reason))
             if failures:
@@ -77,10 +79,7 @@ class _InterruptedError(Exception):
 
 def _fetch(name: str, remote: Remote, part: Path, progress: Progress, timeout: float) -> None:
     """Append what the server still has to send to `part`; start over where the server cannot resume."""
-    have = _size(part)
-    if have > remote.size:
-        part.unlink()
-        have = 0
+    have = _size(part) if _size(part) <= remote.size else 0
     request = urllib.request.Request(remote.url, headers={"User-Agent": "tidegate", "Accept-Encoding": "identity"})
     if have:
         request.add_header("Range", f"bytes={have}-")
@@ -88,7 +87,7 @@ def _fetch(name: str, remote: Remote, part: Path, progress: Progress, timeout: f
         answer = urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.unlink(missing_ok=True)
         if error.code in _LASTING:
             raise _InterruptedError(f"HTTP {error.code} {error.reason}") from error
@@ -96,7 +95,10 @@ def _fetch(name: str, remote: Remote, part: Path, progress: Progress, timeout: f
     except (OSError, http.client.HTTPException) as error:
         raise _InterruptedError(str(getattr(error, "reason", error))) from error
     with answer:
-        resumed = answer.status == 206 and str(answer.headers["Content-Range"]).startswith(f"bytes {have}-")
+        resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
+        if resumed and not str(answer.headers["Content-Range"]).startswith(f"bytes {have}-"):
+            part.unlink(missing_ok=True)
+            raise _InterruptedError("the server resumed at another place than asked")
         _store(name, remote, answer, part, have if resumed else 0, progress)
 
 

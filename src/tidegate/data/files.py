@@ -17,8 +17,11 @@ def load_path(path: Path, *, text: str | None, label: str | None, unlabelled: bo
     """Load labelled texts from a file, a folder with one subfolder per class, or a folder of train, valid and test.
 
     A class folder holds its texts as .txt files; one called `unsup` holds texts without labels, as in the folder that
-    IMDB's archive unpacks to. Labels become strings, white space around them dropped. Raises DataError, naming the
-    row or file, for anything that cannot be used, and for a label of valid or test that train does not have.
+    IMDB's archive unpacks to. Labels become strings, white space around them dropped.
+
+    Raises:
+        DataError: something cannot be used, or a label of valid or test is none of train; row or file is named.
+        InputError: text or label came with folders, or unlabelled texts are wanted and there are none.
     """
     columns = Columns(text, label)
     parts = _find_parts(path) if path.is_dir() else {"train": path}

@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tidegate.data.archive import read_members
 from tidegate.data.cache import TextGroups, cache_folder, cached_texts, find_file
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.download import Remote, download
 from tidegate.data.progress import Progress
-from tidegate.data.source import Source
+from tidegate.data.source import Remote, Source
 from tidegate.errors import DataError
 
 _NAME = "imdb"
@@ -38,6 +36,8 @@ def find() -> Path | None:
 
 def fetch(progress: Progress) -> Path:
     """Return the archive, downloaded into the cache if it is not on this machine; its reviews are parsed and cached."""
+    from tidegate.data.download import download  # brings ssl, which is slow to import
+
     archive = find() or download(_NAME, REMOTE, cache_folder() / _NAME / _FILE, progress=progress)
     _texts(archive, ["labelled"], progress)
     return archive
@@ -69,6 +69,8 @@ def _texts(archive: Path, groups: list[str], progress: Progress) -> TextGroups:
 
 
 def _parse(archive: Path, progress: Progress) -> dict[str, TextGroups]:
+    from tidegate.data.archive import read_members  # brings tarfile
+
     numbered: dict[str, list[tuple[int, str]]] = {group: [] for group in (*_LABELLED, _UNLABELLED)}
     for name, content in read_members(archive, lambda name: bool(_REVIEW.fullmatch(name)), progress=progress):
         match = _REVIEW.fullmatch(name)

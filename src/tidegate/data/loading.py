@@ -41,8 +41,16 @@ def path(name: str) -> Path | None:
 def get(name: str, *, progress: Progress = show) -> Path:
     """Make a data set ready to load and return its file.
 
-    Looked for in `$TIDEGATE_DATA/<name>/`, then in the user's cache; only then downloaded. A download that fails
-    raises DownloadError, a damaged file DataError.
+    It is looked for in ``$TIDEGATE_DATA/<name>/``, then in the user's cache, and only then downloaded.
+
+    Args:
+        name: one of `names()`.
+        progress: told how far it is; by default shown on stderr.
+
+    Raises:
+        OptionError: the name is not known.
+        DownloadError: the download failed.
+        DataError: the file is damaged.
     """
     return describe(name).fetch(progress)
 
@@ -58,15 +66,21 @@ def load(
 ) -> Dataset:
     """Load a data set by name, or labelled texts from a file or folder.
 
-    source: a name from `names()`; or a .csv, .tsv, .jsonl or .parquet file; or a folder with one subfolder of .txt
-    files per class; or a folder with `train` and, if there are any, `valid` and `test`, each such a folder or file.
-    A word that is a name means the data set; write ./imdb for a folder of that name.
-    text, label: the columns of a file; found by their usual names when not given.
-    split: hold out this fraction of every class as `test`, the same examples every time.
-    unlabelled: also load the part without labels.
+    Args:
+        source: a name from `names()`; or a .csv, .tsv, .jsonl or .parquet file; or a folder with one subfolder of
+            .txt files per class; or a folder with ``train`` and, if there are any, ``valid`` and ``test``, each such
+            a folder or file. A word that is a name means the data set: write ./imdb for a folder of that name.
+        text: the column of a file that holds the texts; found by its usual names when not given.
+        label: the column of a file that holds the labels; found by its usual names when not given.
+        split: hold out this fraction of every class as ``test``, the same examples every time.
+        unlabelled: also load the part without labels.
+        progress: told how far it is; by default shown on stderr.
 
-    Raises OptionError for an unknown name, DataError for content that cannot be used (naming the row), InputError for
-    arguments that do not fit the source.
+    Raises:
+        OptionError: there is no such data set, file or folder.
+        DataError: the content cannot be used; the row is named.
+        InputError: the arguments do not fit the source.
+        DownloadError: the download failed.
     """
     named = isinstance(source, str) and source in _SOURCES
     if named:

@@ -19,11 +19,28 @@ class Loader(Protocol):
 
 
 @dataclass(frozen=True)
+class Remote:
+    """Say where a file is and how to know it: size in bytes and SHA-256 in hexadecimal."""
+
+    url: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Source:
     """Describe a data set and how to come by it.
 
-    find: its file on this machine, None where it has to be downloaded. fetch: the same file, downloaded and prepared
-    if need be. load: its examples.
+    Args:
+        name: what a user types.
+        title: the data set and the question that it asks, in a line.
+        kind: "text" or "sequence".
+        licence: what the makers allow, in a few words.
+        citation: the publication to cite.
+        homepage: where upstream describes it.
+        find: returns its file on this machine, or None where it has to be downloaded.
+        fetch: returns the same file, downloaded and prepared if need be.
+        load: returns its examples.
     """
 
     name: str

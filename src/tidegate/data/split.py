@@ -15,11 +15,19 @@ Indices = npt.NDArray[np.int64]
 def stratified_split(
     labels: Sequence[object] | npt.NDArray[np.generic], fraction: float, *, seed: int = 0
 ) -> tuple[Indices, Indices]:
-    """Hold out `fraction` of every class: return (kept, held), two ascending arrays of indices.
+    """Hold out a part of every class: return (kept, held), two ascending arrays of indices.
 
-    A pure function of its arguments. Each class gives `round(count * fraction)` examples, never all of them, so a
-    class of one example stays in the kept part. A fraction outside (0, 1) raises InputError; labels too few to hold
-    anything out raise DataError.
+    A pure function of its arguments. Each class gives ``round(count * fraction)`` examples, never all of them, so a
+    class of one example stays in the kept part.
+
+    Args:
+        labels: [B], of any type that sorts.
+        fraction: how much of every class to hold out, between 0 and 1.
+        seed: another seed holds out other examples.
+
+    Raises:
+        InputError: the fraction is not between 0 and 1.
+        DataError: there are too few examples to hold any out.
 
     >>> kept, held = stratified_split(["a"] * 4 + ["b"] * 8, 0.25)
     >>> len(kept), [int(sum(held < 4)), int(sum(held >= 4))]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tidegate.errors import DataError, InputError, MissingPackageError, OptionError
 
+_BYTE_ORDER_MARK = "\ufeff"
 _TEXT_NAMES = ("text", "review", "sentence", "document", "content", "comment", "message", "body", "tweet")
 _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "polarity", "rating", "stars")
 
@@ -30,14 +31,20 @@ class Columns:
         """Choose the text and the label column among those found.
 
         Columns with a usual name, such as `text` and `label`, are chosen by it; of two columns, the one that is left
-        over is the other. Where that does not decide, or a name that was asked for is missing, raise DataError with
-        the columns of the file.
+        over is the other.
+
+        Raises:
+            DataError: that does not decide, or a name that was asked for is missing; the columns are listed.
+            InputError: text and label are one column.
 
         >>> Columns().pick(["id", "Review", "Sentiment"], Path("films.csv"))
         ('Review', 'Sentiment')
         """
-        text = self._named(self.text, found, path) or _usual(_TEXT_NAMES, found, self.label)
-        label = self._named(self.label, found, path) or _usual(_LABEL_NAMES, found, text)
+        for name in (self.text, self.label):
+            if name is not None and name not in found:
+                raise DataError(f"{path} has no column {name!r}. {_listing(found)}")
+        text = self.text or _usual(_TEXT_NAMES, found, self.label)
+        label = self.label or _usual(_LABEL_NAMES, found, text)
         if len(found) == 2:
             text = text or next((name for name in found if label and name != label), None)
             label = label or next((name for name in found if text and name != text), None)
@@ -48,15 +55,9 @@ class Columns:
             )
         if text == label:
             raise InputError(f"text and label are both {text!r}; they must be two columns. {_listing(found)}")
+        if twice := [name for name in (text, label) if found.count(name) > 1]:
+            raise DataError(f"{path} has {found.count(twice[0])} columns named {twice[0]!r}. Rename all but one.")
         return text, label
-
-    @staticmethod
-    def _named(name: str | None, found: Sequence[str], path: Path) -> str | None:
-        if name is not None and name not in found:
-            raise DataError(f"{path} has no column {name!r}. {_listing(found)}")
-        if name is not None and found.count(name) > 1:
-            raise DataError(f"{path} has {found.count(name)} columns named {name!r}. Rename all but one.")
-        return name
 
 
 @dataclass
@@ -82,8 +83,10 @@ class Table:
 def read_table(path: Path, columns: Columns) -> Table:
     """Read the two columns of a file whose suffix says what it is.
 
-    Raises OptionError for a suffix that is not known, DataError for a file that is empty, no UTF-8 (row and byte are
-    named), or does not keep to its format (the row is named), MissingPackageError for Parquet without pyarrow.
+    Raises:
+        OptionError: the suffix is not known.
+        DataError: the file is empty, no UTF-8 (row and byte are named) or does not keep to its format (the row is).
+        MissingPackageError: a Parquet file came, and pyarrow is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in READERS:
@@ -202,7 +205,7 @@ READERS: dict[str, Callable[[Path, Columns], Table]] = {
 def decode(content: bytes, where: str) -> str:
     """Decode UTF-8, with or without a byte order mark; refuse anything else, naming the byte (DataError)."""
     try:
-        return content.decode("utf-8-sig")
+        return content.decode().removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{where}, byte {error.start} (0x{content[error.start]:02x}) is not UTF-8. Save the file as UTF-8."
@@ -215,9 +218,9 @@ def _decode(path: Path, *, header: bool) -> str:
     if not content.strip():
         raise DataError(f"{path} is empty.")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode().removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
-        before = content[: error.start].decode("utf-8-sig") + "?"
+        before = content[: error.start].decode() + "?"
     rows = sum(1 for row in csv.reader(io.StringIO(before, newline="")) if row) if header else _lines(before)
     return decode(content, f"{path}, row {rows - header}" if rows > header else f"{path}, header")
 

@@ -47,8 +47,10 @@ _CHARACTER = r"[\s\S]"
 class Tokenizer:
     """Map texts to ids of a vocabulary. Made by `train_words`, `train_characters` or `from_json`; never changes.
 
-    json: the `tokenizer.json` of the package `tokenizers`, from which everything else follows; two tokenizers with
-    the same json are equal. Pickles and copies.
+    Two tokenizers with the same JSON are equal. Pickles and copies.
+
+    Args:
+        json: the ``tokenizer.json`` of the package ``tokenizers``, from which everything else follows.
     """
 
     json: str
@@ -65,11 +67,19 @@ class Tokenizer:
         return len(self.vocabulary)
 
     def encode(self, texts: Sequence[str], *, max_tokens: int | None = None, keep: Keep = "last") -> Ragged:
-        """Encode texts to a Ragged of int32 ids `[N]`.
+        """Encode texts to a Ragged of int32 ids [N].
 
-        max_tokens: longer texts are cut to so many tokens; keep says whether their first or their last tokens stay.
-        A text without any token, such as an empty one, gives a sequence of length zero. Anything that is not a list
-        of texts raises DataError or InputError, an unknown keep OptionError.
+        A text without any token, such as an empty one, gives a sequence of length zero.
+
+        Args:
+            texts: a list of B texts.
+            max_tokens: longer texts are cut to so many tokens; None for no limit.
+            keep: whether the "first" or the "last" tokens of a text that is cut stay.
+
+        Raises:
+            InputError: texts are a single string, or max_tokens is below 1.
+            OptionError: keep is neither "first" nor "last".
+            DataError: one of the texts is no text.
 
         >>> tokenizer = train_words(["the film is good", "the end"])
         >>> tokenizer.encode(["the end of the film", ""], max_tokens=4).to_list()[0].tolist()
@@ -117,10 +127,18 @@ class Tokenizer:
 def train_words(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
     """Train a tokenizer of lower-cased words on texts, keeping the most frequent ones.
 
-    vocabulary_size: the most tokens to keep, `<unk>` included. min_count: how often a word must occur. Punctuation
-    marks are tokens, an apostrophe within a word belongs to it, `<br />` counts as white space, and scripts that put
-    no spaces between words, such as Chinese, are read by characters. Deterministic: ties go by spelling. An empty
-    text, or no texts, raises DataError.
+    Punctuation marks are tokens, an apostrophe within a word belongs to it, ``<br />`` counts as white space, and
+    scripts that put no spaces between words, such as Chinese, are read by characters. Ties go by spelling, so that the
+    same texts always give the same vocabulary.
+
+    Args:
+        texts: at least one, none of them empty.
+        vocabulary_size: the most tokens to keep, ``<unk>`` included.
+        min_count: how often a word must occur to be kept.
+
+    Raises:
+        DataError: there are no texts, or one is empty or no text.
+        InputError: texts are a single string, or a number is too small.
 
     >>> train_words(["Good, good film!", "good plot"], 4).vocabulary
     ['<unk>', 'good', '!', ',']
