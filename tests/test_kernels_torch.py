@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import cases
 import numpy as np
 import pytest
+import torch
 
+import cases
 from tidegate import kernels
-
-torch = pytest.importorskip("torch")
 
 
 def module_of(cell: str, C: int, H: int) -> torch.nn.RNNBase:
     if cell in ("lstm", "gru"):
-        return getattr(torch.nn, cell.upper())(C, H, batch_first=True)
+        return {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](C, H, batch_first=True)
     return torch.nn.RNN(C, H, batch_first=True, nonlinearity=cell.removeprefix("rnn_"))
 
 
