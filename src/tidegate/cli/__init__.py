@@ -6,7 +6,6 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import typer
 
@@ -81,7 +80,7 @@ def _open_closed_streams() -> None:
     """Send to nowhere what would be written to a stream that was closed before we began."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 def _show_warning(message: Warning | str, *details: object) -> None:

@@ -174,10 +174,8 @@ def start(
     model = build_task(dataset, wanted, preset=preset)
     path = Path(out) if out else default_folder(dataset.name, preset or str(model.get_params()["cell"]))
     about = source.describe(dataset)
-    if overwrite and path.is_dir():
-        folder = RunFolder(path, data=about)
-    else:
-        folder = RunFolder.create(path, data=about)
+    replaces = overwrite and path.is_dir()
+    folder = RunFolder(path, data=about) if replaces else RunFolder.create(path, data=about)
     try:
         steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
     except TidegateError:
