@@ -45,7 +45,7 @@ struct Workspace {
   Buffer projected[2];  // forward: projected input; backward: sums of gate gradients by token
   Buffer dgates[2], dmemo[2], partial, zero;
   Buffer length, order, before, sequence;
-  Buffer row_of_token, row_of_id, id_of_row, begin, position, table_row;
+  Buffer row_of_token, row_of_id, id_of_row, table_row;
 };
 
 Workspace& workspace() {
@@ -160,6 +160,7 @@ Status find_rows(const LayerInput<T>& in, Rows& rows, Index& bad) {
 }
 
 constexpr Index kLinearRows = 96;  // rows per task of a linear kernel
+constexpr Index kSumColumns = 32;  // columns per task of the sums by token
 
 template <class T>
 const T* add_biases(const LayerInput<T>& in, int d) {
@@ -250,23 +251,6 @@ void find_states_before(const LayerBackward<T>& p, int d, const T* zero, const T
       sequence[n] = static_cast<std::int32_t>(b);
     }
   }
-}
-
-// The positions of every distinct token, ascending.
-struct Positions {
-  const Index* begin;            // [count + 1]
-  const std::int32_t* position;  // [N]
-};
-
-Positions group_positions(Index N, const Rows& rows) {
-  Workspace& w = workspace();
-  Index* const begin = w.begin.get<Index>(rows.count + 2);
-  std::int32_t* const position = w.position.get<std::int32_t>(N);
-  std::fill(begin, begin + rows.count + 2, Index(0));
-  for (Index n = 0; n < N; ++n) ++begin[rows.row_of_token[n] + 2];
-  for (Index u = 2; u < rows.count + 2; ++u) begin[u] += begin[u - 1];
-  for (Index n = 0; n < N; ++n) position[begin[rows.row_of_token[n] + 1]++] = static_cast<std::int32_t>(n);
-  return {begin, position};
 }
 
 }  // namespace
@@ -375,23 +359,15 @@ Status layer_backward(LayerBackward<T>& p) try {
   // Gradient of the projected input: by token as it is, or summed over the places of each distinct token.
   const T* dprojected[2] = {run[0].dgates, run[1].dgates};
   if (rows.row_of_token) {
-    const Positions groups = group_positions(in.N, rows);
-    GatherSum<T> sum[2];
+    SumByRow<T> sum[2];
     for (int d = 0; d < in.directions; ++d) {
       T* const out = w.projected[d].template get<T>(rows.count * GH);
-      sum[d] = {run[d].dgates, GH, groups.position, groups.begin, out};
+      sum[d] = {run[d].dgates, in.N, GH, rows.row_of_token, rows.count, out};
       dprojected[d] = out;
     }
-    // Cut so that each task has about as many positions: the most frequent words come first.
-    const Index pieces = std::min<Index>(rows.count, 32);
-    const auto boundary = [&](Index piece) {
-      return std::lower_bound(groups.begin, groups.begin + rows.count, in.N * piece / std::max<Index>(pieces, 1)) -
-             groups.begin;
-    };
-    parallel(in.directions * pieces, in.threads, [&](Index task) {
-      const Index piece = task / in.directions;
-      const Index last = piece + 1 == pieces ? rows.count : boundary(piece + 1);
-      k.gather_sum(sum[task % in.directions], boundary(piece), last);
+    parallel(in.directions * blocks(GH, kSumColumns), in.threads, [&](Index task) {
+      const Index first = task / in.directions * kSumColumns;
+      k.sum_by_row(sum[task % in.directions], first, std::min(GH, first + kSumColumns));
     });
   }
 
