@@ -1,7 +1,8 @@
 """The cells in float64 NumPy, written from their equations, one sequence and one step at a time.
 
-The yardstick of every kernel test: imports nothing of Tidegate, prefers plainness to speed. Weights are in torch's layout,
-gates in torch's order. Notation: ``x [T, C]``, ``h [T, H]``; a mask scales ``h`` of the step before where it enters w_hh.
+The yardstick of every kernel test: imports nothing of Tidegate, prefers plainness to speed. Weights are in torch's
+layout, gates in torch's order. Notation: ``x [T, C]``, ``h [T, H]``; a mask scales ``h`` of the step before where it
+enters w_hh.
 """
 
 from __future__ import annotations

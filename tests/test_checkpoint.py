@@ -96,8 +96,8 @@ def test_strided_weights_are_written_as_they_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"3.bias": np.float32([1, np.nan])}, "not finite"),
-        ({"3.bias": np.float32([1, 2, 3])}, "network wants"),
+        ({"3.bias": np.array([1, np.nan], np.float32)}, "not finite"),
+        ({"3.bias": np.array([1, 2, 3], np.float32)}, "network wants"),
         ({"3.bias": np.array([1, 2])}, "wanted all float32 or all float64"),
     ],
 )
@@ -110,7 +110,7 @@ def test_weights_that_could_not_be_read_again_are_not_written(
 
 
 def test_training_state_comes_back_to_the_bit(tmp_path: Path) -> None:
-    arrays = {"weight.0": np.float32([1.5, -0.0]), "step": np.array(3.0), "count": np.array([7])}
+    arrays = {"weight.0": np.array([1.5, -0.0], np.float32), "step": np.array(3.0), "count": np.array([7])}
     info = {"best": None, "history": [{"loss": 0.1 + 0.2}]}
     save_training(tmp_path / "s", arrays, info)
     back, about = load_training(tmp_path / "s")

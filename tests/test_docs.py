@@ -80,6 +80,18 @@ def test_docstrings(module: str) -> None:
     assert doctest.testmod(importlib.import_module(module), optionflags=FLAGS).failed == 0
 
 
+def test_the_tree_in_the_readme_is_the_tree_on_disk() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- tree -->")[2].partition("<!-- /tree -->")[0]
+    drawn = list(drawn_paths(text))
+    assert [pattern for pattern in drawn if not list(ROOT.glob(pattern))] == []
+    shown = {path for pattern in drawn for path in ROOT.glob(pattern)}
+    package = {
+        path for path in (ROOT / "src/tidegate").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    files = package - {ROOT / "src/tidegate/__main__.py"} | set((ROOT / "core").iterdir())
+    assert {path.name for path in files - shown} == set()
+
+
 def test_a_note_belongs_to_the_block_below_it_alone() -> None:
     text = "<!-- slow: why -->\n```python\n1\n```\n\n```console\n$ 2\n```\n<!-- not run: why -->\n```python\n3\n```\n"
     assert [(block.note, block.text, block.line) for block in blocks(text)] == [
@@ -107,6 +119,16 @@ def test_a_wrong_block_is_seen(
     (tmp_path / "page.md").write_text(f"# Title\n\n{text}\n")
     with pytest.raises((AssertionError, ZeroDivisionError)):
         test_page(tmp_path / "page.md", pytestconfig)
+
+
+def drawn_paths(text: str) -> Iterator[str]:
+    """Read a drawn tree: a name per word up to the description, folders by their indentation."""
+    folder = ""
+    for line in text.splitlines():
+        names = re.match(r"( *)(\S+(?: \S+)*)  ", line + "  ")
+        if names and not line.startswith("```"):
+            folder = folder if names[1] else names[2]
+            yield from (f"{folder if names[1] else ''}{name}".rstrip("/") for name in names[2].split())
 
 
 def blocks(text: str) -> Iterator[Block]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import cases
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cases
 from tidegate import kernels
 
 LENGTHS = [7, 0, 19, 1, 19, 4, 12, 3, 8, 2, 30, 5, 5, 11, 1, 6, 9, 10]
@@ -79,9 +79,7 @@ def test_the_order_and_size_of_a_batch_do_not_matter(cell: str, order: list[int]
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    cell=st.sampled_from(kernels.CELLS), cuts=st.lists(st.integers(0, 23), max_size=5), kind=st.sampled_from("fd")
-)
+@given(cell=st.sampled_from(kernels.CELLS), cuts=st.lists(st.integers(0, 23), max_size=5), kind=st.sampled_from("fd"))
 def test_a_sequence_in_chunks_is_the_whole_sequence(cell: str, cuts: list[int], kind: str) -> None:
     case = cases.make(cell, [23], 6, 19, kind=np.dtype(kind).type, directions=1)
     whole = case.forward()
@@ -119,9 +117,7 @@ def test_linear_pool_and_softmax_give_the_same_bits_everywhere() -> None:
         x = rng.normal(size=(int(offsets[-1]), 37)).astype(kind)
         w, b = rng.normal(size=(21, 37)).astype(kind), rng.normal(size=21).astype(kind)
 
-        def results(
-            threads: int, x: cases.Array = x, w: cases.Array = w, b: cases.Array = b
-        ) -> tuple[bytes, ...]:
+        def results(threads: int, x: cases.Array = x, w: cases.Array = w, b: cases.Array = b) -> tuple[bytes, ...]:
             y = kernels.linear(x, w, b, activation="tanh", num_threads=threads)
             pooled = kernels.pool(y, offsets, ["max", "mean"], num_threads=threads)
             return y.tobytes(), pooled.tobytes(), kernels.softmax(pooled, num_threads=threads).tobytes()

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import cases
 import numpy as np
 import pytest
 
+import cases
 from tidegate import kernels
 from tidegate.errors import InputError, OptionError, ShapeError
 
@@ -143,9 +143,7 @@ def test_many_callers_at_once_get_the_bits_of_one() -> None:
     wrong: list[int] = []
 
     def work(caller: int) -> None:
-        for _ in range(20):
-            if case.forward(num_threads=3).h.tobytes() != want:
-                wrong.append(caller)
+        wrong.extend(caller for _ in range(20) if case.forward(num_threads=3).h.tobytes() != want)
 
     callers = [threading.Thread(target=work, args=(i,)) for i in range(6)]
     for caller in callers:

@@ -37,7 +37,7 @@ def networks(draw: st.DrawFn) -> Network:
     """Draw a network of the usual form, every option of its nodes included."""
     bidirectional = draw(st.booleans())
     layer = Recurrent(
-        cell=draw(st.sampled_from(sorted(GATES))),  # type: ignore[arg-type]
+        cell=draw(st.sampled_from(sorted(GATES))),
         input_size=draw(SIZES),
         hidden_size=draw(SIZES),
         num_layers=draw(st.integers(1, 3)),
@@ -47,7 +47,7 @@ def networks(draw: st.DrawFn) -> Network:
         bias=draw(st.booleans()),
         dropout=draw(st.floats(0, 0.9)),
     )
-    modes = draw(MODES)
+    modes: Any = draw(MODES)
     nodes: list[Node] = [layer, Pool(modes=tuple(modes)), Dropout(p=0.5)]
     if draw(st.booleans()):
         nodes.insert(0, Embed(vocabulary_size=draw(SIZES), size=layer.input_size))
@@ -99,7 +99,7 @@ def test_parameters_are_those_of_torch(cell: Any, bias: bool, bidirectional: boo
 
 
 def test_merged_directions_are_as_wide_as_one() -> None:
-    sizes = {"input_size": 4, "hidden_size": 6, "bidirectional": True}
+    sizes: Any = {"input_size": 4, "hidden_size": 6, "bidirectional": True}
     assert Recurrent(cell="gru", merge="concat", **sizes).output_size == 12
     assert Recurrent(cell="gru", merge="ave", **sizes).output_size == 6
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
 
 TORCH = {"rnn_tanh": torch.nn.RNN, "rnn_relu": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
-MERGES = {
+MERGES: dict[str, Callable[[Any, Any], Any]] = {
     "concat": lambda a, b: torch.cat([a, b], dim=-1),
     "sum": lambda a, b: a + b,
     "mul": lambda a, b: a * b,
@@ -27,7 +28,7 @@ MERGES = {
 LENGTHS = st.lists(st.integers(0, 9), max_size=8)
 
 
-def classifier(cell: Any = "lstm", *, modes: Any = ("last", "max", "mean"), **layer: Any) -> Network:
+def classifier(cell: Any = "lstm", *, modes: Any = ("mean", "last", "max"), **layer: Any) -> Network:
     recurrent = Recurrent(cell=cell, input_size=4, hidden_size=5, **layer)
     return Network.of(
         Embed(vocabulary_size=11, size=4),
@@ -67,7 +68,7 @@ def by_torch(network: Network, weights: dict[str, npt.NDArray[Any]], ids: npt.ND
             h, last = MERGES[layer.merge](h[:, :5], h[:, 5:]), MERGES[layer.merge](last[0], last[1])
         else:
             last = last[0]
-        pooled = torch.cat([last, h.max(dim=0).values, h.mean(dim=0)])
+        pooled = torch.cat([h.mean(dim=0), last, h.max(dim=0).values])
         hidden = torch.relu(pooled @ state["3.weight"].T + state["3.bias"])
         return (hidden @ state["5.weight"].T + state["5.bias"]).numpy()
 
@@ -147,8 +148,8 @@ def test_a_network_without_a_pool_gives_one_row_per_token() -> None:
 
 def test_embedded_tokens_are_averaged_as_by_hand() -> None:
     network = Network.of(Embed(vocabulary_size=3, size=2), Pool(modes=("mean", "first")))
-    table = np.float32([[1, 2], [3, 4], [5, 9]])
-    x = Ragged(np.int64([0, 1, 2]), np.array([0, 2, 2, 3]))
+    table = np.array([[1, 2], [3, 4], [5, 9]], np.float32)
+    x = Ragged(np.array([0, 1, 2], np.int64), np.array([0, 2, 2, 3]))
     wanted = [[2, 3, 1, 2], [0, 0, 0, 0], [5, 9, 5, 9]]
     np.testing.assert_array_equal(Executor(network, {"0.weight": table})(x), wanted)
 
@@ -176,10 +177,15 @@ DENSE = Network.of(Recurrent(cell="gru", input_size=2, hidden_size=1), Pool(mode
 @pytest.mark.parametrize(
     ("network", "values", "error", "reason"),
     [
-        (EMBEDDED, np.int64([1, 4]), InputError, "token id 4 at position 1 is out of range; the vocabulary has 4 ids"),
-        (EMBEDDED, np.int64([-1, 2]), InputError, "token id -1 at position 0"),
-        (EMBEDDED, np.float32([1, 2]), ShapeError, r"token ids \[N\], int32 or int64; got float32 \[2\]"),
-        (EMBEDDED, np.int64([[1, 2]] * 2), ShapeError, r"got int64 \[2, 2\]"),
+        (
+            EMBEDDED,
+            np.array([1, 4], np.int64),
+            InputError,
+            "token id 4 at position 1 is out of range; the vocabulary has 4 ids",
+        ),
+        (EMBEDDED, np.array([-1, 2], np.int64), InputError, "token id -1 at position 0"),
+        (EMBEDDED, np.array([1, 2], np.float32), ShapeError, r"token ids \[N\], int32 or int64; got float32 \[2\]"),
+        (EMBEDDED, np.array([[1, 2]] * 2, np.int64), ShapeError, r"got int64 \[2, 2\]"),
         (DENSE, np.zeros((2, 3), np.float32), ShapeError, r"features \[N, 2\] of type float32; got float32 \[2, 3\]"),
         (DENSE, np.zeros((2, 2)), ShapeError, "got float64"),
         (DENSE, np.zeros(2, np.float32), ShapeError, r"got float32 \[2\]"),

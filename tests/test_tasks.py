@@ -22,8 +22,9 @@ from sklearn.utils.validation import check_is_fitted
 import tidegate as tg
 from tidegate.errors import DataError, InputError, ModelFileError, OptionError, ShapeError, TidegateError
 from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent
+from tidegate.tasks.sequence_classifier import Scaling
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "hidden_size": 4,
     "epochs": 12,
     "batch_size": 8,
@@ -191,7 +192,7 @@ def test_parameters_are_stored_untouched_and_shown_when_changed(kind: Kind) -> N
     task = kind.task(pooling=pooling, hidden_size=np.int64(3))
     assert task.get_params()["pooling"] is pooling
     assert task.set_params(seed=4) is task
-    assert repr(task).startswith(f"{kind.task.__name__}(hidden_size=")  # type: ignore[attr-defined]
+    assert repr(task).startswith(f"{kind.task.__name__}(hidden_size=")
     assert "pooling=['max', 'last']" in repr(task)
     assert "epochs" not in repr(task)
 
@@ -312,7 +313,12 @@ def test_validation_data_are_checked_like_the_rest(kind: Kind) -> None:
 def test_what_is_not_fitted_says_so(kind: Kind, tmp_path: Path) -> None:
     X, y = kind.data(4)
     task = kind.task()
-    for call in (lambda: task.predict(X), lambda: task.score(X, y), lambda: task.save(tmp_path / "model")):
+    calls: list[Callable[[], Any]] = [
+        lambda: task.predict(X),
+        lambda: task.score(X, y),
+        lambda: task.save(tmp_path / "model"),
+    ]
+    for call in calls:
         with pytest.raises(InputError, match="not fitted; call fit first"):
             call()
     with pytest.raises(AttributeError, match="call fit first"):
@@ -404,7 +410,7 @@ def test_parameters_become_the_network_they_name() -> None:
     )
 
 
-SMALL_TUTORIAL = {
+SMALL_TUTORIAL: dict[str, Any] = {
     "vocabulary_size": 10_000,
     "max_tokens": 500,
     "keep": "last",
@@ -458,6 +464,7 @@ def test_features_are_scaled_by_the_training_part_alone() -> None:
     X, y = waves(20)
     task = tg.SequenceClassifier(**SMALL | {"epochs": 1, "validation_fraction": 0}).fit(X, y)
     rows = np.concatenate(X)
+    assert isinstance(task.preparation_, Scaling)
     np.testing.assert_allclose(task.preparation_.mean, rows.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(task.preparation_.deviation, rows.std(axis=0), rtol=1e-12)
     scaled = task.preparation_.encode(task._check_inputs(X)).values

@@ -20,7 +20,7 @@ from tidegate.tasks.run import RunFolder
 
 TEXTS = [f"{'salt wave' if index % 2 else 'oak fern'} {'tide ' * (index % 7)}word{index % 5}" for index in range(40)]
 LABELS = ["sea" if index % 3 else "wood" for index in range(40)]  # not quite what the words say: there is room to learn
-PARAMS = {
+PARAMS: dict[str, Any] = {
     "hidden_size": 4,
     "embedding_size": 3,
     "epochs": 4,

@@ -47,7 +47,7 @@ class Problem:
 
 
 def recipe(**changes: Any) -> Recipe:
-    usual = {"epochs": 3, "batch_size": 4, "learning_rate": 0.01, "schedule": "cosine", "warmup": 0.2}
+    usual: dict[str, Any] = {"epochs": 3, "batch_size": 4, "learning_rate": 0.01, "schedule": "cosine", "warmup": 0.2}
     return Recipe(**usual | changes)
 
 
@@ -103,6 +103,18 @@ def test_the_callers_generators_are_left_alone() -> None:
     assert np.random.random() == drawn  # noqa: NPY002
 
 
+def test_every_step_draws_numbers_of_its_own() -> None:
+    problem = Problem(recipe())
+    drawn = []
+
+    def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
+        drawn.append((rng.random(), torch.rand(1).item()))
+        return problem.loss(indices, rng)
+
+    list(train.fit(problem.state, problem.recipe, lengths=LENGTHS, loss=loss))
+    assert len({first for first, _ in drawn}) == len({second for _, second in drawn}) == 18
+
+
 def test_what_the_caller_draws_between_steps_changes_nothing() -> None:
     quiet, noisy = Problem(recipe()), Problem(recipe())
     list(quiet.steps())
@@ -137,12 +149,21 @@ def test_the_first_adamw_update_is_as_by_hand() -> None:
     np.testing.assert_allclose(line.bias.detach(), [4 - 0.1], rtol=1e-6)
 
 
+def test_the_first_update_of_a_warm_up_is_small() -> None:
+    line = _Line()
+    step = line.step(Recipe(epochs=4, batch_size=1, learning_rate=0.1, warmup=1.0, optimizer="adam"))
+    assert step.learning_rate == 0.1 / 4
+    np.testing.assert_allclose(line.bias.detach(), [4 - 0.1 / 4], rtol=1e-6)
+
+
 def test_a_long_gradient_is_clipped_and_reported_as_it_was() -> None:
     line = _Line()
     step = line.step(Recipe(epochs=1, batch_size=1, learning_rate=0.1, max_grad_norm=1.0))
     assert step.grad_norm == pytest.approx(5.0)
-    np.testing.assert_allclose(line.weight.grad, [[0.6, 0.0]], rtol=1e-5)
-    np.testing.assert_allclose(line.bias.grad, [0.8], rtol=1e-5)
+    assert line.weight.grad is not None
+    assert line.bias.grad is not None
+    np.testing.assert_allclose(line.weight.grad.numpy(), [[0.6, 0.0]], rtol=1e-5)
+    np.testing.assert_allclose(line.bias.grad.numpy(), [0.8], rtol=1e-5)
 
 
 @pytest.mark.parametrize("break_at", [1, 4])

@@ -1,10 +1,10 @@
 """The compiled kernels, NumPy in and NumPy out; which instruction set and how many threads run them.
 
-The only importer of the compiled core. Knows arrays in torch's layout and nothing of models. Results are equal to the bit
-over instruction sets, threads, batch neighbours and order of the batch.
+The only importer of the compiled core. Knows arrays in torch's layout and nothing of models. Results are equal to the
+bit over instruction sets, threads, batch neighbours and order of the batch.
 
-Shape letters: ``N B T C H V`` = tokens, sequences, steps, inputs, hidden units, vocabulary; ``D`` = directions (1 or 2);
-``G`` = gates of the cell. Gates stand in torch's order, ``i f g o`` and ``r z n``.
+Shape letters: ``N B T C H V`` = tokens, sequences, steps, inputs, hidden units, vocabulary; ``D`` = directions (1 or
+2); ``G`` = gates of the cell. Gates stand in torch's order, ``i f g o`` and ``r z n``.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def forward(
 ) -> Forward:
     """Run a recurrent layer of one or two directions over a ragged batch.
 
-    ``x`` is ``[N, C]``, or ``[N]`` token ids (int32 or int64) into ``table`` ``[V, C]``; ``offsets`` is ``[B+1]`` int64.
+    ``x`` is ``[N, C]``, or ``[N]`` token ids (int32, int64) into ``table`` ``[V, C]``; ``offsets`` is ``[B+1]`` int64.
     ``keep`` stores gates and memo, for `backward` or to look at. A sequence of length zero leaves its initial state.
     float32 and float64; all arrays of one call have one type. Raises ShapeError, OptionError for an unknown cell, and
     InputError for a token id outside the table.
@@ -272,13 +272,17 @@ def linear(
     y = np.empty((len(x), M), kind)
     bias = None if b is None else _expect("b", b, (M,), kind)
     which = _choose("activation", activation, ACTIVATIONS)
-    _core.linear(_expect("x", x, (len(x), K), kind), _expect("w", w, (M, K), kind), bias, y, which, _threads(num_threads))
+    _core.linear(
+        _expect("x", x, (len(x), K), kind), _expect("w", w, (M, K), kind), bias, y, which, _threads(num_threads)
+    )
     return y
 
 
 def activate(x: Array, activation: str, *, num_threads: int | None = None) -> Array:
-    """Return ``relu``, ``tanh`` or ``sigmoid`` of every entry of ``x``, within 2 ULP; results below the smallest normal
-    number are zero."""
+    """Return ``relu``, ``tanh`` or ``sigmoid`` of every entry of ``x``, within 2 ULP.
+
+    Results below the smallest normal number are zero.
+    """
     kind = _float_kind("x", x)
     x = np.ascontiguousarray(x)
     y = np.empty_like(x)

@@ -43,8 +43,8 @@ class Executor:
 
     >>> from tidegate.network import Dense, Network, Pool
     >>> network = Network.of(Dense(in_features=1, out_features=1), Pool(modes=("max",)))
-    >>> double = Executor(network, {"0.weight": np.float32([[2.0]]), "0.bias": np.float32([0.0])})
-    >>> double(Ragged(np.float32([[1.0], [3.0], [5.0]]), np.array([0, 2, 3])))
+    >>> double = Executor(network, {"0.weight": np.array([[2.0]], np.float32), "0.bias": np.array([0.0], np.float32)})
+    >>> double(Ragged(np.array([[1.0], [3.0], [5.0]], np.float32), np.array([0, 2, 3])))
     array([[ 6.],
            [10.]], dtype=float32)
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -191,7 +191,7 @@ class Classifier(ABC):
         valid: tuple[Any, Any] | None = None,
         run_dir: Folder | None = None,
         resume: Folder | None = None,
-    ) -> Iterator[Step]:
+    ) -> Generator[Step, None, None]:
         """Train as `fit` does, yielding a `train.Step` after each update: the loop over them is the caller's.
 
         Everything is checked at the call; training goes on as the iterator is read. Stop by closing it: the classifier

@@ -6,7 +6,7 @@ Knows a plan and where to write. Knows no texts and no labels: a plan holds sequ
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -83,7 +83,7 @@ class Best:
 
 def follow(
     plan: Plan, *, folder: RunFolder | None, resumed: Resumed | None, keep: Callable[[Weights, list[Json]], None]
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Train as planned, yielding each step.
 
     Args:
