@@ -5,7 +5,7 @@ words, the last 500 tokens. PyTorch runs padded to 500, padded to the longest of
 length (buckets), and packed. All see the same reviews; the time is per valid token. Padded, PyTorch's second direction
 begins inside the padding and so computes something else; where no sequence is padded all must agree, and do.
 
-    python benchmarks/training_step.py [--cell lstm] [--hidden 32] [--rounds 10]
+    python -m benchmarks.training_step [--cell lstm] [--hidden 32] [--rounds 10]
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from race import answer, machine, race, ratios, save
 from torch import Tensor
 
+from benchmarks.race import answer, machine, race, ratios, save
 from tidegate import data, kernels, nn
 from tidegate.data import tokenizer
+from tidegate.ragged import Ragged
 
 WORDS, LAST, BATCH, BATCHES = 10_000, 500, 128, 12
 ENGINES = ("tidegate", "torch padded to 500", "torch padded to longest", "torch in buckets", "torch packed")
@@ -63,9 +63,9 @@ class Model(torch.nn.Module):
         self.pool = nn.Pool(["max"])
 
     def forward(self, batch: Any) -> Tensor:
-        if isinstance(batch, nn.Ragged):
+        if isinstance(batch, Ragged):
             output, _ = self.layer(batch, table=self.table.weight)
-            return self.head(self.pool(output))
+            return cast(Tensor, self.head(self.pool(output)))
         ids, lengths, packed = batch
         x = self.table(ids)
         if packed:
@@ -74,14 +74,14 @@ class Model(torch.nn.Module):
         if packed:
             output, _ = torch.nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
         over = torch.arange(output.shape[1])[None, :, None] >= lengths[:, None, None]
-        return self.head(output.masked_fill(over, -torch.inf).amax(1))
+        return cast(Tensor, self.head(output.masked_fill(over, -torch.inf).amax(1)))
 
 
 def make_batches(engine: str, values: Tensor, offsets: Tensor) -> list[Any]:
     """Cut the reviews into batches in the form that an engine takes; padding is done here, outside the time."""
     lengths = offsets.diff()
     order = lengths.argsort() if engine == "torch in buckets" else torch.arange(len(lengths))
-    ragged = nn.Ragged(values, offsets)
+    ragged = Ragged(values, offsets)
     parts = [ragged.select(order[i : i + BATCH]) for i in range(0, len(order), BATCH)]
     if engine == "tidegate":
         return parts
@@ -110,7 +110,7 @@ def work(engine: str, cell: str, hidden: int, path: Path, threads: int) -> None:
     def step(batch: Any) -> Tensor:
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(batch), labels)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         return loss.detach()
@@ -119,10 +119,10 @@ def work(engine: str, cell: str, hidden: int, path: Path, threads: int) -> None:
         """Give the loss and gradient norms on one batch of equal lengths, where padding cannot make a difference."""
         ids = torch.stack([values[end - 40 : end] for end in offsets[1:].tolist() if end >= 40][:BATCH])
         whole = torch.arange(0, ids.numel() + 1, 40)
-        batch = (ids, whole.diff(), engine == "torch packed") if "torch" in engine else nn.Ragged(ids.flatten(), whole)
+        batch = (ids, whole.diff(), engine == "torch packed") if "torch" in engine else Ragged(ids.flatten(), whole)
         model.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(batch), labels)
-        loss.backward()
+        torch.autograd.backward(loss)
         norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
         return [loss.item(), *(norm.item() for norm in norms)]
 
@@ -136,35 +136,43 @@ def work(engine: str, cell: str, hidden: int, path: Path, threads: int) -> None:
 
 
 def main() -> None:
-    """Race the engines, print a Markdown table and keep the samples."""
+    """Read the arguments; race the engines, or be one of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cell", default="lstm", choices=("rnn", "lstm", "gru"))
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=kernels.get_num_threads())
+    # What follows is for the processes that the race starts.
     parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)
     parser.add_argument("--tokens", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.engine:
-        return work(args.engine, args.cell, args.hidden, args.tokens, args.threads)
+        work(args.engine, args.cell, args.hidden, args.tokens, args.threads)
+    else:
+        compare(args.cell, args.hidden, args.rounds, args.threads)
+
+
+def compare(cell: str, hidden: int, rounds: int, threads: int) -> None:
+    """Race the engines, print a Markdown table and keep the samples."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokens.npz"
         tokens = prepare(path)
-        common = ["--cell", args.cell, "--hidden", str(args.hidden), "--threads", str(args.threads), "--tokens", str(path)]
-        commands = {engine: [__file__, "--engine", engine, *common] for engine in ENGINES}
-        where = machine(args.threads)
-        seconds = race(commands, threads=args.threads, rounds=args.rounds, tolerance=1e-3)
+        common = ["--cell", cell, "--hidden", str(hidden), "--threads", str(threads), "--tokens", str(path)]
+        commands = {engine: ["-m", "benchmarks.training_step", "--engine", engine, *common] for engine in ENGINES}
+        where = machine(threads)
+        seconds = race(commands, threads=threads, rounds=rounds, tolerance=1e-3)
     best = min(ENGINES[1:], key=lambda engine: statistics.median(seconds[engine]))
-    print(f"BiRNN {args.cell} {args.hidden}: {tokens:,} tokens in {BATCHES} batches of {BATCH}; {where['processor']}, "
-          f"{args.threads} threads\n")  # fmt: skip
+    print(f"bidirectional {cell}, {hidden} units: {tokens:,} tokens in {BATCHES} batches of {BATCH}")
+    print(f"{where['processor']}, {threads} threads\n")
     print("| engine | ms per step | valid tokens per second | time / Tidegate's (least - most) |\n|---|---|---|---|")
     for engine in ENGINES:
         middle = statistics.median(seconds[engine])
         ratio, least, most = ratios(seconds[engine], seconds["tidegate"])
-        print(f"| {engine} | {middle / BATCHES * 1e3:.1f} | {tokens / middle:,.0f} | {ratio:.1f} ({least:.1f} - {most:.1f}) |")
+        per_step, speed = middle / BATCHES * 1e3, tokens / middle
+        print(f"| {engine} | {per_step:.1f} | {speed:,.0f} | {ratio:.1f} ({least:.1f} - {most:.1f}) |")
     record = {
         "question": (__doc__ or "").split("\n")[0],
-        "setting": {"cell": args.cell, "hidden": args.hidden, "words": WORDS, "last_tokens": LAST, "batch": BATCH},
+        "setting": {"cell": cell, "hidden": hidden, "words": WORDS, "last_tokens": LAST, "batch": BATCH},
         "machine": where,
         "isa": kernels.active_isa(),
         "tokens": tokens,
@@ -173,7 +181,7 @@ def main() -> None:
         "ratio_to_best": ratios(seconds[best], seconds["tidegate"]),
         "seconds": seconds,
     }
-    print(f"\nsamples: {save(f'training-step-{args.cell}-{args.hidden}', record)}", file=sys.stderr)
+    print(f"\nsamples: {save(f'training-step-{cell}-{hidden}', record)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -176,7 +176,7 @@ def test_pool_by_hand_and_its_gradient(modes: list[str]) -> None:
         "mean": [[1 / 3, 2 / 3]] * 3 + [[5, 6]],
     }
     dpooled = np.tile(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), len(modes))
-    want = np.sum([slope[m] for m in modes], axis=0)
+    want = np.sum([np.array(slope[m]) for m in modes], axis=0)
     np.testing.assert_allclose(kernels.pool_backward(dpooled, h, offsets, modes), want)
 
 

@@ -11,8 +11,10 @@ from tidegate import kernels
 
 
 def module_of(cell: str, C: int, H: int) -> torch.nn.RNNBase:
-    if cell in ("lstm", "gru"):
-        return {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](C, H, batch_first=True)
+    if cell == "lstm":
+        return torch.nn.LSTM(C, H, batch_first=True)
+    if cell == "gru":
+        return torch.nn.GRU(C, H, batch_first=True)
     return torch.nn.RNN(C, H, batch_first=True, nonlinearity=cell.removeprefix("rnn_"))
 
 
@@ -31,6 +33,7 @@ def test_rounding_is_at_most_twice_torchs(cell: str, T: int, B: int, C: int, H: 
     direction = case.directions[0]
     arrays = (direction.w_ih, direction.w_hh, direction.b_ih, direction.b_hh)
     for parameter, array in zip(module.parameters(), arrays, strict=True):
+        assert array is not None
         parameter.data = torch.from_numpy(array.copy())
     x = torch.from_numpy(case.x.reshape(B, T, C)).requires_grad_()
     h, state = module(x)
@@ -38,6 +41,7 @@ def test_rounding_is_at_most_twice_torchs(cell: str, T: int, B: int, C: int, H: 
     for part, gradient in zip(state if cell == "lstm" else [state], (case.dhn, case.dcn), strict=False):
         loss = loss + (part * torch.from_numpy(gradient)).sum()
     loss.backward()
+    assert x.grad is not None
     rival = {"h": h.reshape(B * T, H), "dx": x.grad.reshape(B * T, C)}
     rival |= {f"{n}.0": p.grad for n, p in zip(("w_ih", "w_hh", "b_ih", "b_hh"), module.parameters(), strict=True)}
     for name, tensor in rival.items():
