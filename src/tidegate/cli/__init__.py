@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import TextIO
 
 import typer
 
@@ -43,7 +44,7 @@ def root(
 
     Examples:
       tidegate train imdb --preset tutorial-bilstm
-      tidegate predict runs/imdb-tutorial-bilstm "Not a bad film at all."
+      tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
     """
 
 
@@ -83,7 +84,14 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
-def _show_warning(message: Warning | str, *details: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Print a warning as one line, without the place in our code that it came from."""
     print(f"warning: {message}", file=sys.stderr)
 
