@@ -21,7 +21,7 @@ from tidegate.cli import main, training
 if TYPE_CHECKING:
     from tidegate.train import Step
 
-ARGUMENTS = ["train", "digits", "--hidden-size", "4", "--epochs", "4"]
+ARGUMENTS = ["train", "digits", "--hidden-size", "4", "--set", "batch_size=64", "--epochs", "4"]
 STEPS_PER_EPOCH = 21  # 1,442 training digits less a tenth for validation, in batches of 64
 
 

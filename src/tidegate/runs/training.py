@@ -287,8 +287,9 @@ def _read_metrics(folder: RunFolder) -> tuple[list[Record], int]:
     """Read one record per epoch, and the number of tokens of all steps together, from the metrics of a run."""
     steps = [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
     history = [
-        {"epoch": step["epoch"], "train_loss": step["mean_loss"], "seconds": step["seconds"]}
+        {"epoch": step["epoch"], "train_loss": step["mean_loss"]}
         | {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
+        | {"seconds": step["seconds"]}
         for step in steps
         if step["end_of_epoch"]
     ]
