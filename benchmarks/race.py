@@ -1,7 +1,7 @@
 """Time rivals fairly: each in its own process on the same cores, equal numbers first, then interleaved rounds.
 
-Knows no engine. A benchmark hands over one command per rival; the process answers ``check`` with the numbers that must be
-equal and ``run`` with the seconds of one round, as JSON lines.
+Knows no engine. A benchmark hands over one command per rival; the process answers ``check`` with the numbers that must
+be equal and ``run`` with the seconds of one round, as JSON lines.
 """
 
 from __future__ import annotations
@@ -57,8 +57,10 @@ def answer(check: Any, run: Any) -> None:
         print(json.dumps({"check": check, "run": run}[line.strip()]()), flush=True)
 
 
-def race(commands: Mapping[str, Sequence[str]], *, threads: int, rounds: int, tolerance: float) -> dict[str, list[float]]:
-    """Check that all rivals give the numbers of the first within ``tolerance``, then time them A B B A, ``rounds`` times.
+def race(
+    commands: Mapping[str, Sequence[str]], *, threads: int, rounds: int, tolerance: float
+) -> dict[str, list[float]]:
+    """Check that all rivals give the numbers of the first within ``tolerance``, then time them A B B A.
 
     Return the seconds of every round per rival. Raises RuntimeError where numbers differ.
     """
@@ -91,7 +93,9 @@ def machine(threads: int) -> dict[str, Any]:
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        model = next((l.split(":")[1].strip() for l in info.read_text().splitlines() if "model name" in l), model)
+        model = next(
+            (line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), model
+        )
     versions = {"python": platform.python_version()}
     for package in ("tidegate", "torch", "numpy"):
         try:

@@ -15,16 +15,15 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from race import answer, machine, race, ratios, save
 from torch import Tensor
 
-from tidegate import data, kernels, nn
+from race import answer, machine, race, ratios, save
+from tidegate import Ragged, data, kernels, nn
 from tidegate.data import tokenizer
 
 WORDS, LAST, BATCH, BATCHES = 10_000, 500, 128, 12
@@ -63,9 +62,10 @@ class Model(torch.nn.Module):
         self.pool = nn.Pool(["max"])
 
     def forward(self, batch: Any) -> Tensor:
-        if isinstance(batch, nn.Ragged):
+        if isinstance(batch, Ragged):
             output, _ = self.layer(batch, table=self.table.weight)
-            return self.head(self.pool(output))
+            pooled: Tensor = self.head(self.pool(output))
+            return pooled
         ids, lengths, packed = batch
         x = self.table(ids)
         if packed:
@@ -74,14 +74,15 @@ class Model(torch.nn.Module):
         if packed:
             output, _ = torch.nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
         over = torch.arange(output.shape[1])[None, :, None] >= lengths[:, None, None]
-        return self.head(output.masked_fill(over, -torch.inf).amax(1))
+        scores: Tensor = self.head(output.masked_fill(over, -torch.inf).amax(1))
+        return scores
 
 
 def make_batches(engine: str, values: Tensor, offsets: Tensor) -> list[Any]:
     """Cut the reviews into batches in the form that an engine takes; padding is done here, outside the time."""
     lengths = offsets.diff()
     order = lengths.argsort() if engine == "torch in buckets" else torch.arange(len(lengths))
-    ragged = nn.Ragged(values, offsets)
+    ragged = Ragged(values, offsets)
     parts = [ragged.select(order[i : i + BATCH]) for i in range(0, len(order), BATCH)]
     if engine == "tidegate":
         return parts
@@ -110,7 +111,7 @@ def work(engine: str, cell: str, hidden: int, path: Path, threads: int) -> None:
     def step(batch: Any) -> Tensor:
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(batch), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         return loss.detach()
@@ -119,10 +120,10 @@ def work(engine: str, cell: str, hidden: int, path: Path, threads: int) -> None:
         """Give the loss and gradient norms on one batch of equal lengths, where padding cannot make a difference."""
         ids = torch.stack([values[end - 40 : end] for end in offsets[1:].tolist() if end >= 40][:BATCH])
         whole = torch.arange(0, ids.numel() + 1, 40)
-        batch = (ids, whole.diff(), engine == "torch packed") if "torch" in engine else nn.Ragged(ids.flatten(), whole)
+        batch = (ids, whole.diff(), engine == "torch packed") if "torch" in engine else Ragged(ids.flatten(), whole)
         model.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(batch), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
         return [loss.item(), *(norm.item() for norm in norms)]
 
@@ -146,22 +147,25 @@ def main() -> None:
     parser.add_argument("--tokens", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.engine:
-        return work(args.engine, args.cell, args.hidden, args.tokens, args.threads)
+        work(args.engine, args.cell, args.hidden, args.tokens, args.threads)
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokens.npz"
         tokens = prepare(path)
-        common = ["--cell", args.cell, "--hidden", str(args.hidden), "--threads", str(args.threads), "--tokens", str(path)]
+        common = ["--tokens", str(path)]
+        common += f"--cell {args.cell} --hidden {args.hidden} --threads {args.threads}".split()
         commands = {engine: [__file__, "--engine", engine, *common] for engine in ENGINES}
         where = machine(args.threads)
         seconds = race(commands, threads=args.threads, rounds=args.rounds, tolerance=1e-3)
     best = min(ENGINES[1:], key=lambda engine: statistics.median(seconds[engine]))
-    print(f"BiRNN {args.cell} {args.hidden}: {tokens:,} tokens in {BATCHES} batches of {BATCH}; {where['processor']}, "
-          f"{args.threads} threads\n")  # fmt: skip
+    print(f"BiRNN {args.cell} {args.hidden}: {tokens:,} tokens in {BATCHES} batches of {BATCH};", end=" ")
+    print(f"{where['processor']}, {args.threads} threads\n")
     print("| engine | ms per step | valid tokens per second | time / Tidegate's (least - most) |\n|---|---|---|---|")
     for engine in ENGINES:
         middle = statistics.median(seconds[engine])
         ratio, least, most = ratios(seconds[engine], seconds["tidegate"])
-        print(f"| {engine} | {middle / BATCHES * 1e3:.1f} | {tokens / middle:,.0f} | {ratio:.1f} ({least:.1f} - {most:.1f}) |")
+        speeds = f"{middle / BATCHES * 1e3:.1f} | {tokens / middle:,.0f}"
+        print(f"| {engine} | {speeds} | {ratio:.1f} ({least:.1f} - {most:.1f}) |")
     record = {
         "question": (__doc__ or "").split("\n")[0],
         "setting": {"cell": args.cell, "hidden": args.hidden, "words": WORDS, "last_tokens": LAST, "batch": BATCH},
