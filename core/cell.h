@@ -197,17 +197,20 @@ TIDEGATE_INLINE void for_units(Index active, Index H, F&& f) {
   }
 }
 
-// Calls start(sums, lanes, row, unit) and finish(sums, lanes, row, unit) for every register tile of a step, with the
-// recurrent product between them. A tile is `Width` gates of one vector of hidden units; `start` and `finish` are
-// called once per row with `sums` at the index of its first gate.
-template <class T, int Width, class Start, class Finish>
-TIDEGATE_INLINE void gated_step(ForwardTile<T>& tile, Start&& start, Finish&& finish) {
+// Runs one step of a cell with gates, register tile by register tile; a tile is `Width` gates of one vector of hidden
+// units. Each of the three is called once per row, with `sums` at the index of its first gate: `start` sets the sums,
+// then comes the recurrent product, `activate` turns sums into gates, `update` makes the state. All rows are activated
+// before any is updated: a row's chain of operations is long, and the processor overlaps the rows only if they are
+// near.
+template <class T, int Width, class Start, class Activate, class Update>
+TIDEGATE_INLINE void gated_step(ForwardTile<T>& tile, Start&& start, Activate&& activate, Update&& update) {
   const Index H = tile.p.H;
   Sums<T> sums;
   const auto block = [&](Index row, Index rows, const T* weights, auto lanes, Index unit) {
     for (Index r = 0; r < rows; ++r) start(sums, r * Width, lanes, row + r, unit);
     add_product(rows, Width, tile.h_in + row, weights, H, sums);
-    for (Index r = 0; r < rows; ++r) finish(sums, r * Width, lanes, row + r, unit);
+    for (Index r = 0; r < rows; ++r) activate(sums, r * Width, lanes, row + r, unit);
+    for (Index r = 0; r < rows; ++r) update(sums, r * Width, lanes, row + r, unit);
   };
   for (Index panel = 0; panel < H; panel += kPanel<T>) {
     for_panel<T>(panel, H, [&](auto lanes, Index lane) {

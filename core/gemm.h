@@ -284,14 +284,15 @@ void outer(const Outer<T>& p, Index first, Index last, T* scratch) {
 // --- sums by distinct token ----------------------------------------------------------------------------------------
 
 template <class T>
-void gather_sum(const GatherSum<T>& p, Index first, Index last) {
-  for (Index u = first; u < last; ++u) {
-    T* const out = p.out + u * p.width;
-    for (Index i = 0; i < p.width; ++i) out[i] = T(0);
-    for (Index j = p.begin[u]; j < p.begin[u + 1]; ++j) {
-      const T* const row = p.a + p.position[j] * p.width;
-      for (Index i = 0; i < p.width; ++i) out[i] += row[i];
-    }
+void sum_by_row(const SumByRow<T>& p, Index first, Index last) {
+  for (Index u = 0; u < p.rows; ++u) {
+    for (Index i = first; i < last; ++i) p.out[u * p.width + i] = T(0);
+  }
+  for (Index n = 0; n < p.N; ++n) {
+    const T* const from = p.a + n * p.width;
+    T* const to = p.out + p.row[n] * p.width;
+    for_lanes<T>(first, last,
+                 [&](auto lanes, Index i) { lanes.store(to + i, lanes.load(to + i) + lanes.load(from + i)); });
   }
 }
 

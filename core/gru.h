@@ -17,20 +17,24 @@ struct GruForward {
       sums.set(at + 1, lanes.load(tile.x[row] + p.H + unit));
       sums.set(at + 2, p.bias_n ? lanes.load(p.bias_n + unit) : V::set(T(0)));
     };
-    const auto finish = [&](const Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
+    const auto activate = [&](Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
       const V r = sigmoid(sums.get(at)), z = sigmoid(sums.get(at + 1)), q = sums.get(at + 2);
-      const V n = tanh(fma(r, q, lanes.load(tile.x[row] + 2 * p.H + unit)));
-      const V h = lanes.load(tile.h[row] + unit);
-      const Index token = tile.token[row];
-      lanes.store(p.h + token * p.h_stride + unit, fma(z, h - n, n));
-      if (p.memo) lanes.store(p.memo + token * p.H + unit, q);
+      const V n = fma(r, q, lanes.load(tile.x[row] + 2 * p.H + unit));
+      sums.set(at + 1, z);
+      sums.set(at + 2, n);
+      if (p.memo) lanes.store(p.memo + tile.token[row] * p.H + unit, q);
       if (!p.gates) return;
-      T* const gates = p.gates + token * 3 * p.H + unit;
+      T* const gates = p.gates + tile.token[row] * 3 * p.H + unit;
       lanes.store(gates, r);
       lanes.store(gates + p.H, z);
-      lanes.store(gates + 2 * p.H, n);
     };
-    gated_step<T, 3>(tile, start, finish);
+    const auto update = [&](const Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
+      const V z = sums.get(at + 1), n = tanh(sums.get(at + 2));
+      const Index token = tile.token[row];
+      lanes.store(p.h + token * p.h_stride + unit, fma(z, lanes.load(tile.h[row] + unit) - n, n));
+      if (p.gates) lanes.store(p.gates + token * 3 * p.H + 2 * p.H + unit, n);
+    };
+    gated_step<T, 3>(tile, start, activate, update);
   }
 };
 

@@ -15,7 +15,7 @@ constexpr Kernels<T> kTable = {
      cell_backward<T, GruBackward>},
     linear<T>,
     outer<T>,
-    gather_sum<T>,
+    sum_by_row<T>,
     pool<T>,
     pool_backward<T>,
     softmax<T>,

@@ -15,23 +15,26 @@ struct LstmForward {
     const auto start = [&](Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
       for (Index gate = 0; gate < 4; ++gate) sums.set(at + gate, lanes.load(tile.x[row] + gate * p.H + unit));
     };
-    const auto finish = [&](const Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
+    const auto activate = [&](Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
       const V i = sigmoid(sums.get(at)), f = sigmoid(sums.get(at + 1));
       const V g = tanh(sums.get(at + 2)), o = sigmoid(sums.get(at + 3));
-      const Index token = tile.token[row];
       T* const state = tile.c + row * tile.stride + unit;
-      const V c = fma(f, V::load(state), i * g);
-      c.store(state);
-      lanes.store(p.h + token * p.h_stride + unit, o * tanh(c));
-      if (p.memo) lanes.store(p.memo + token * p.H + unit, c);
+      fma(f, V::load(state), i * g).store(state);
+      sums.set(at, o);
       if (!p.gates) return;
-      T* const gates = p.gates + token * 4 * p.H + unit;
+      T* const gates = p.gates + tile.token[row] * 4 * p.H + unit;
       lanes.store(gates, i);
       lanes.store(gates + p.H, f);
       lanes.store(gates + 2 * p.H, g);
       lanes.store(gates + 3 * p.H, o);
     };
-    gated_step<T, 4>(tile, start, finish);
+    const auto update = [&](const Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
+      const V c = V::load(tile.c + row * tile.stride + unit);
+      const Index token = tile.token[row];
+      lanes.store(p.h + token * p.h_stride + unit, sums.get(at) * tanh(c));
+      if (p.memo) lanes.store(p.memo + token * p.H + unit, c);
+    };
+    gated_step<T, 4>(tile, start, activate, update);
   }
 };
 

@@ -121,14 +121,14 @@ struct Outer {
   T* column_sum;  // [rows_m] or null
 };
 
-// out[u] = sum of a[position[j]] over j in begin[u] .. begin[u+1], ascending.
+// out[u] = sum of a[n] over the tokens n of row u, n ascending; for columns first .. last - 1.
 template <class T>
-struct GatherSum {
-  const T* a;  // [*, width]
-  Index width;
-  const std::int32_t* position;  // [N]
-  const Index* begin;            // [U + 1]
-  T* out;                        // [U, width]
+struct SumByRow {
+  const T* a;  // [N, width]
+  Index N, width;
+  const std::int32_t* row;  // [N]
+  Index rows;               // of out
+  T* out;                   // [rows, width]
 };
 
 enum PoolMode : int { kLast, kFirst, kMax, kMean, kPoolModes };
@@ -151,7 +151,7 @@ struct Kernels {
   void (*cell_backward[kCells])(const CellBackward<T>&, Index first, Index last, T* scratch);
   void (*linear)(const Linear<T>&, Index first, Index last);
   void (*outer)(const Outer<T>&, Index first, Index last, T* scratch);
-  void (*gather_sum)(const GatherSum<T>&, Index first, Index last);
+  void (*sum_by_row)(const SumByRow<T>&, Index first, Index last);
   void (*pool)(const Pool<T>&, Index first, Index last);
   void (*pool_backward)(const Pool<T>&, Index first, Index last);
   void (*softmax)(const T* x, Index columns, T* y, Index first, Index last);

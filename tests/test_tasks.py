@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 import tidegate as tg
 from tidegate.errors import DataError, InputError, ModelFileError, OptionError, ShapeError, TidegateError
 from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent
+from tidegate.tasks import presets
 from tidegate.tasks.sequence_classifier import Scaling
 
 SMALL: dict[str, Any] = {
@@ -417,6 +418,7 @@ SMALL_TUTORIAL: dict[str, Any] = {
     "embedding_size": 32,
     "hidden_size": 32,
     "dense_size": 256,
+    "embedding_dropout": 0.2,
     "dropout": 0.2,
     "optimizer": "adam",
     "batch_size": 128,
@@ -438,12 +440,13 @@ SMALL_TUTORIAL: dict[str, Any] = {
             "tutorial-bilstm64",
             SMALL_TUTORIAL
             | {"cell": "lstm", "bidirectional": True, "max_tokens": 200, "embedding_size": 128, "hidden_size": 64}
-            | {"dense_size": 0, "dropout": 0.5, "epochs": 4},
+            | {"dense_size": 0, "embedding_dropout": 0.0, "dropout": 0.5, "epochs": 4},
         ),
     ],
 )
 def test_presets_are_the_set_ups_that_tutorials_teach(preset: str, wanted: dict[str, Any]) -> None:
     params = tg.TextClassifier.from_preset(preset).get_params()
+    assert params.keys() - presets.get(preset).keys() == {"seed"}
     assert {name: params[name] for name in wanted} == wanted
     assert tg.TextClassifier.from_preset(preset, seed=3).seed == 3
 
@@ -458,6 +461,13 @@ def test_word_dropout_hides_words_in_training_only() -> None:
     changed = hidden.values != x.values
     assert (hidden.values[changed] == 0).all()
     assert 0.8 < changed.mean() < 1
+
+
+def test_embedding_dropout_stands_right_after_the_table() -> None:
+    X, y = texts(12)
+    task = tg.TextClassifier(**SMALL | {"epochs": 1, "embedding_dropout": 0.4}).fit(X, y)
+    assert task.network_.nodes[1] == Dropout(p=0.4)
+    assert task.predict_proba(X).tobytes() == task.predict_proba(X).tobytes()
 
 
 def test_features_are_scaled_by_the_training_part_alone() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -59,17 +61,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     tidegate 0.1.0
     0
     """
+    _open_closed_streams()
     try:
-        app(args=None if argv is None else list(argv), prog_name="tidegate")
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            app(args=None if argv is None else list(argv), prog_name="tidegate")
     except SystemExit as stop:
         return _flushed(stop.code if isinstance(stop.code, int) else 0)
     except TidegateError as error:
         return _failed(str(error), error.exit_code)
     except OSError as error:
-        return _failed(str(error), 1)
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except KeyboardInterrupt:
         return _failed("interrupted", 130)
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Send to nowhere what would be written to a stream that was closed before we began."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+
+
+def _show_warning(message: Warning | str, *details: object) -> None:
+    """Print a warning as one line, without the place in our code that it came from."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _failed(message: str, code: int) -> int:

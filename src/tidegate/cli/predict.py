@@ -53,7 +53,7 @@ def _sequence(line: str) -> list[list[float]]:
     try:
         steps: list[list[float]] = jsonlib.loads(line)
         return steps
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DataError(f"{_short(line)!r} is not a sequence. Write JSON such as [[0.1, 0.2], [0.3, 0.4]].") from None
 
 
@@ -73,7 +73,7 @@ def _short(text: str, width: int = 80) -> str:
 
 def _stdin_batches() -> Iterator[list[str]]:
     """Give the complete lines of stdin as soon as they are there, as many together as there are."""
-    if sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty():
         raise InputError("there is nothing to classify. Give texts, or pipe lines into stdin.")
     rest, number = b"", 1
     while chunk := os.read(sys.stdin.fileno(), 2**16):

@@ -172,11 +172,12 @@ def start(
     wanted = {**(presets.get(preset) if preset else {}), **(params or {})}
     dataset = dataset or source.load()
     model = build_task(dataset, wanted, preset=preset)
-    folder = RunFolder(
-        out or default_folder(dataset.name, preset or str(model.get_params()["cell"])), data=source.describe(dataset)
-    )
-    if not (overwrite and folder.path.is_dir()):
-        folder = RunFolder.create(folder.path, data=source.describe(dataset))
+    path = Path(out) if out else default_folder(dataset.name, preset or str(model.get_params()["cell"]))
+    about = source.describe(dataset)
+    if overwrite and path.is_dir():
+        folder = RunFolder(path, data=about)
+    else:
+        folder = RunFolder.create(path, data=about)
     try:
         steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
     except TidegateError:

@@ -1,7 +1,8 @@
 """Set-ups by name: parameters of `TextClassifier` that tutorials teach, so that their results can be reproduced.
 
 The tutorials train an embedding, one recurrent layer and a dense layer with Adam for a few epochs, and keep the last
-weights. What they leave out is switched off here: word dropout, clipping, schedule, early stopping.
+weights. What they leave out is switched off here: word dropout, clipping, schedule, early stopping. Every parameter but
+the seed is written out, so that a better default leaves a preset as it was.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from typing import Any
 from tidegate.errors import OptionError
 
 _TUTORIAL: dict[str, Any] = {
+    "num_layers": 1,
+    "merge": "concat",
     "pooling": ("last",),
+    "recurrent_dropout": 0.0,
     "vocabulary_size": 10_000,
     "keep": "last",
+    "embedding_dropout": 0.0,
     "word_dropout": 0.0,
     "optimizer": "adam",
     "learning_rate": 1e-3,
@@ -30,6 +35,7 @@ _SMALL = _TUTORIAL | {
     "max_tokens": 500,
     "embedding_size": 32,
     "dense_size": 256,
+    "embedding_dropout": 0.2,
     "dropout": 0.2,
     "epochs": 5,
 }

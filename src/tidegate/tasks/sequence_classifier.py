@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from tidegate.data.checks import check_features, in_argument
 from tidegate.errors import ShapeError
 from tidegate.network import Node
 from tidegate.ragged import Ragged
-from tidegate.tasks._classifier import Classifier, Json, Preparation
+from tidegate.tasks._classifier import Classifier, Count, Json, Positive, Preparation, Share
 from tidegate.tasks._labelled import Inputs
 
 
@@ -69,6 +70,14 @@ class SequenceClassifier(Classifier):
     name: ClassVar[str] = "sequence-classifier"
 
     scale: bool = True
+
+    # Sets of sequences are mostly smaller than sets of texts, and steps of features lend themselves less to being
+    # learned by heart than rare words do: more and larger steps, less dropout.
+    dropout: Share = 0.2
+    epochs: Count = 30
+    batch_size: Count = 32
+    learning_rate: Positive = 5e-3
+    patience: Annotated[int, Field(ge=0)] = 5
 
     @staticmethod
     def _check_inputs(X: Any, *, name: str = "X") -> Inputs:

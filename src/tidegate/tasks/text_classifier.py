@@ -9,7 +9,7 @@ import numpy as np
 
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.tokenizer import UNKNOWN_ID, Keep, Tokenizer, from_json, train_words
-from tidegate.network import Embed, Node, Size
+from tidegate.network import Dropout, Embed, Node, Size
 from tidegate.ragged import Ragged
 from tidegate.tasks._classifier import Classifier, Count, Json, Preparation, Share
 from tidegate.tasks._labelled import Inputs
@@ -53,6 +53,8 @@ class TextClassifier(Classifier):
         max_tokens: longer texts are cut.
         keep: which end of a text that is too long is kept, `first` or `last`.
         embedding_size: features of a word.
+        embedding_dropout: share of the features of embedded words dropped. Training is slower with it, as equal words
+            are then no longer equal to the layer; `word_dropout` costs nothing.
         word_dropout: share of words hidden, as if they were unknown, in each training batch.
         others: see `Classifier`.
     """
@@ -63,6 +65,7 @@ class TextClassifier(Classifier):
     max_tokens: Count = 500
     keep: Keep = "last"
     embedding_size: Size = 64
+    embedding_dropout: Share = 0.0
     word_dropout: Share = 0.2
 
     @staticmethod
@@ -78,7 +81,9 @@ class TextClassifier(Classifier):
         return Tokens(from_json(stored["tokenizer"]), self.max_tokens, self.keep)
 
     def _first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
-        return (Embed(vocabulary_size=preparation.input_size, size=self.embedding_size),), self.embedding_size
+        table = Embed(vocabulary_size=preparation.input_size, size=self.embedding_size)
+        first = (table, Dropout(p=self.embedding_dropout)) if self.embedding_dropout else (table,)
+        return first, self.embedding_size
 
     def _augment(self, x: Ragged, rng: np.random.Generator) -> Ragged:
         if not self.word_dropout:

@@ -1,0 +1,104 @@
+// A layer run forward: pack, project the input, walk the tiles through time.
+#include "batch.h"
+#include "dispatch.h"
+#include "pack.h"
+#include "threads.h"
+
+namespace tidegate {
+namespace {
+
+template <class T>
+const T* add_biases(const LayerInput<T>& in, int d) {
+  const Direction<T>& direction = in.direction[d];
+  if (!direction.b_ih && !direction.b_hh) return nullptr;
+  const Index columns = kGates[in.cell] * in.H;
+  const Index shared = in.cell == kGru ? 2 * in.H : columns;  // the gru's candidate keeps its recurrent bias apart
+  T* const bias = workspace().bias[d].template get<T>(columns);
+  for (Index j = 0; j < columns; ++j) {
+    const T recurrent = direction.b_hh && j < shared ? direction.b_hh[j] : T(0);
+    bias[j] = (direction.b_ih ? direction.b_ih[j] : T(0)) + recurrent;
+  }
+  return bias;
+}
+
+}  // namespace
+
+template <class T>
+Status layer_forward(LayerForward<T>& p) try {
+  const LayerInput<T>& in = p.in;
+  const Kernels<T>& k = kernels<T>();
+  Workspace& w = workspace();
+  const Index GH = kGates[in.cell] * in.H;
+  Rows rows;
+  const Status status = find_rows(in, rows, p.bad_token);
+  if (status != Status::kOk) return status;
+  const Batch batch = arrange(in);
+  Linear<T> project[2];
+  CellForward<T> run[2];
+  for (int d = 0; d < in.directions; ++d) {
+    const Direction<T>& direction = in.direction[d];
+    T* const w_ih = w.w_ih[d].template get<T>(in.C * padded<T>(GH));
+    T* const w_hh = w.w_hh[d].template get<T>(in.H * kGates[in.cell] * padded<T>(in.H));
+    pack_columns(direction.w_ih, in.C, GH, Index(1), in.C, w_ih);
+    if (kGates[in.cell] == 1) {
+      pack_columns(direction.w_hh, in.H, in.H, Index(1), in.H, w_hh);
+    } else {
+      pack_units(direction.w_hh, kGates[in.cell], in.H, w_hh);
+    }
+    const bool in_place = p.kept[d].gates && !rows.row_of_token;
+    T* const projected = in_place ? p.kept[d].gates : w.projected[d].template get<T>(rows.count * GH);
+    project[d] = {in.x,      in.C, rows.id_of_row, w_ih,  in.C,     GH, add_biases(in, d),
+                  projected, GH,   nullptr,        false, kIdentity};
+    const T* const bias_n = in.cell == kGru && direction.b_hh ? direction.b_hh + 2 * in.H : nullptr;
+    run[d] = {{batch.start, batch.length, batch.order, direction.reverse},
+              in.H,
+              projected,
+              GH,
+              rows.row_of_token,
+              w_hh,
+              bias_n,
+              direction.h0,
+              direction.c0,
+              direction.mask,
+              p.h + d * in.H,
+              in.directions * in.H,
+              p.kept[d].gates,
+              p.kept[d].memo,
+              p.hn[d],
+              p.cn[d]};
+  }
+  const Index row_blocks = blocks(rows.count, kLinearRows);
+  parallel(in.directions * row_blocks, in.threads, [&](Index task) {
+    const Index first = task / in.directions * kLinearRows;
+    k.linear(project[task % in.directions], first, std::min(rows.count, first + kLinearRows));
+  });
+  parallel(in.directions * batch.tiles, in.threads, [&](Index task) {
+    const Index first = task / in.directions * batch.tile_rows;
+    k.cell_forward[in.cell](run[task % in.directions], first, std::min(in.B, first + batch.tile_rows),
+                            scratch<T>(cell_scratch<T>(in.H)));
+  });
+  return Status::kOk;
+} catch (const std::bad_alloc&) {
+  return Status::kOutOfMemory;
+}
+
+template <class T>
+Status dense(const T* x, const T* w, const T* bias, T* y, Index rows, Index K, Index columns, Activation activation,
+             int threads) try {
+  const Kernels<T>& k = kernels<T>();
+  T* const packed = workspace().w_ih[0].get<T>(K * padded<T>(columns));
+  pack_columns(w, K, columns, Index(1), K, packed);
+  const Linear<T> run{x, K, nullptr, packed, K, columns, bias, y, columns, nullptr, false, activation};
+  parallel(blocks(rows, kLinearRows), threads,
+           [&](Index task) { k.linear(run, task * kLinearRows, std::min(rows, (task + 1) * kLinearRows)); });
+  return Status::kOk;
+} catch (const std::bad_alloc&) {
+  return Status::kOutOfMemory;
+}
+
+template Status layer_forward(LayerForward<float>&);
+template Status layer_forward(LayerForward<double>&);
+template Status dense(const float*, const float*, const float*, float*, Index, Index, Index, Activation, int);
+template Status dense(const double*, const double*, const double*, double*, Index, Index, Index, Activation, int);
+
+}  // namespace tidegate
