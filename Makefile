@@ -9,7 +9,6 @@ GET    := $(PIP) install --no-compile
 JOBS   ?= auto
 
 CORE   := CMakeLists.txt $(wildcard core/*)
-BENCHES := $(filter-out benchmarks/race.py,$(wildcard benchmarks/*.py))
 TORCH  := requirements/torch-cpu.txt
 
 export PIP_NO_INPUT = 1
@@ -39,7 +38,7 @@ fix: $(VENV)/.tested  ## mend what the linters can mend
 	$(BIN)/clang-format -i $(filter %.h %.cc,$(CORE))
 
 bench: $(VENV)/.benched  ## measure the speed and write it to benchmarks/results
-	for file in $(BENCHES); do $(BIN)/python $$file || exit 1; done
+	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.documented  ## build the pages into docs/_build/html
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html

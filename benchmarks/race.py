@@ -1,6 +1,6 @@
 """Time rivals fairly: each in its own process on the same cores, equal numbers first, then interleaved rounds.
 
-Knows no engine. A benchmark hands over one command per rival; the process answers ``check`` with the numbers that must
+Knows no engine. A benchmark hands over one command per rival; its process answers ``check`` with the numbers that must
 be equal and ``run`` with the seconds of one round, as JSON lines.
 """
 
@@ -62,7 +62,7 @@ def race(
 ) -> dict[str, list[float]]:
     """Check that all rivals give the numbers of the first within ``tolerance``, then time them A B B A.
 
-    Return the seconds of every round per rival. Raises RuntimeError where numbers differ.
+    Return the seconds of each of the ``rounds`` per rival. Raises RuntimeError where numbers differ.
     """
     rivals = [Rival(name, command, threads) for name, command in commands.items()]
     want = rivals[0].ask("check")

@@ -5,7 +5,7 @@ words, the last 500 tokens. PyTorch runs padded to 500, padded to the longest of
 length (buckets), and packed. All see the same reviews; the time is per valid token. Padded, PyTorch's second direction
 begins inside the padding and so computes something else; where no sequence is padded all must agree, and do.
 
-    python benchmarks/training_step.py [--cell lstm] [--hidden 32] [--rounds 10]
+    python -m benchmarks.training_step [--cell lstm] [--hidden 32] [--rounds 10]
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from race import answer, machine, race, ratios, save
-from tidegate import Ragged, data, kernels, nn
+from benchmarks.race import answer, machine, race, ratios, save
+from tidegate import data, kernels, nn
 from tidegate.data import tokenizer
+from tidegate.ragged import Ragged
 
 WORDS, LAST, BATCH, BATCHES = 10_000, 500, 128, 12
 ENGINES = ("tidegate", "torch padded to 500", "torch padded to longest", "torch in buckets", "torch packed")
@@ -64,8 +65,7 @@ class Model(torch.nn.Module):
     def forward(self, batch: Any) -> Tensor:
         if isinstance(batch, Ragged):
             output, _ = self.layer(batch, table=self.table.weight)
-            pooled: Tensor = self.head(self.pool(output))
-            return pooled
+            return cast(Tensor, self.head(self.pool(output)))
         ids, lengths, packed = batch
         x = self.table(ids)
         if packed:
@@ -74,8 +74,7 @@ class Model(torch.nn.Module):
         if packed:
             output, _ = torch.nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
         over = torch.arange(output.shape[1])[None, :, None] >= lengths[:, None, None]
-        scores: Tensor = self.head(output.masked_fill(over, -torch.inf).amax(1))
-        return scores
+        return cast(Tensor, self.head(output.masked_fill(over, -torch.inf).amax(1)))
 
 
 def make_batches(engine: str, values: Tensor, offsets: Tensor) -> list[Any]:
@@ -111,7 +110,7 @@ def work(engine: str, cell: str, hidden: int, path: Path, threads: int) -> None:
     def step(batch: Any) -> Tensor:
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(batch), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         return loss.detach()
@@ -123,7 +122,7 @@ def work(engine: str, cell: str, hidden: int, path: Path, threads: int) -> None:
         batch = (ids, whole.diff(), engine == "torch packed") if "torch" in engine else Ragged(ids.flatten(), whole)
         model.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(batch), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
         return [loss.item(), *(norm.item() for norm in norms)]
 
@@ -137,38 +136,43 @@ def work(engine: str, cell: str, hidden: int, path: Path, threads: int) -> None:
 
 
 def main() -> None:
-    """Race the engines, print a Markdown table and keep the samples."""
+    """Read the arguments; race the engines, or be one of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cell", default="lstm", choices=("rnn", "lstm", "gru"))
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=kernels.get_num_threads())
+    # What follows is for the processes that the race starts.
     parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)
     parser.add_argument("--tokens", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.engine:
         work(args.engine, args.cell, args.hidden, args.tokens, args.threads)
-        return
+    else:
+        compare(args.cell, args.hidden, args.rounds, args.threads)
+
+
+def compare(cell: str, hidden: int, rounds: int, threads: int) -> None:
+    """Race the engines, print a Markdown table and keep the samples."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokens.npz"
         tokens = prepare(path)
-        common = ["--tokens", str(path)]
-        common += f"--cell {args.cell} --hidden {args.hidden} --threads {args.threads}".split()
-        commands = {engine: [__file__, "--engine", engine, *common] for engine in ENGINES}
-        where = machine(args.threads)
-        seconds = race(commands, threads=args.threads, rounds=args.rounds, tolerance=1e-3)
+        common = ["--cell", cell, "--hidden", str(hidden), "--threads", str(threads), "--tokens", str(path)]
+        commands = {engine: ["-m", "benchmarks.training_step", "--engine", engine, *common] for engine in ENGINES}
+        where = machine(threads)
+        seconds = race(commands, threads=threads, rounds=rounds, tolerance=1e-3)
     best = min(ENGINES[1:], key=lambda engine: statistics.median(seconds[engine]))
-    print(f"BiRNN {args.cell} {args.hidden}: {tokens:,} tokens in {BATCHES} batches of {BATCH};", end=" ")
-    print(f"{where['processor']}, {args.threads} threads\n")
+    print(f"bidirectional {cell}, {hidden} units: {tokens:,} tokens in {BATCHES} batches of {BATCH}")
+    print(f"{where['processor']}, {threads} threads\n")
     print("| engine | ms per step | valid tokens per second | time / Tidegate's (least - most) |\n|---|---|---|---|")
     for engine in ENGINES:
         middle = statistics.median(seconds[engine])
         ratio, least, most = ratios(seconds[engine], seconds["tidegate"])
-        speeds = f"{middle / BATCHES * 1e3:.1f} | {tokens / middle:,.0f}"
-        print(f"| {engine} | {speeds} | {ratio:.1f} ({least:.1f} - {most:.1f}) |")
+        per_step, speed = middle / BATCHES * 1e3, tokens / middle
+        print(f"| {engine} | {per_step:.1f} | {speed:,.0f} | {ratio:.1f} ({least:.1f} - {most:.1f}) |")
     record = {
         "question": (__doc__ or "").split("\n")[0],
-        "setting": {"cell": args.cell, "hidden": args.hidden, "words": WORDS, "last_tokens": LAST, "batch": BATCH},
+        "setting": {"cell": cell, "hidden": hidden, "words": WORDS, "last_tokens": LAST, "batch": BATCH},
         "machine": where,
         "isa": kernels.active_isa(),
         "tokens": tokens,
@@ -177,7 +181,7 @@ def main() -> None:
         "ratio_to_best": ratios(seconds[best], seconds["tidegate"]),
         "seconds": seconds,
     }
-    print(f"\nsamples: {save(f'training-step-{args.cell}-{args.hidden}', record)}", file=sys.stderr)
+    print(f"\nsamples: {save(f'training-step-{cell}-{hidden}', record)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ LayerInput<T> layer_input(int cell, In<T> x, nb::handle ids, In<Index> offsets, 
   for (int d = 0; d < in.directions; ++d) in.direction[d] = direction<T>(directions[d]);
   const nb::tuple first = nb::cast<nb::tuple>(directions[0]);
   in.H = static_cast<Index>(nb::cast<In<T>>(first[1], false).shape(1));
-  in.threads = threads;
+  in.threads = worthwhile(in.N * kGates[in.cell] * in.H * (in.H + in.C), threads);
   return in;
 }
 
@@ -130,17 +130,18 @@ void linear(In<T> x, In<T> w, nb::object bias, Array<T> y, int activation, int t
   Status status;
   {
     const nb::gil_scoped_release release;
-    status = dense<T>(x.data(), w.data(), b, y.data(), rows, K, static_cast<Index>(w.shape(0)),
-                      static_cast<Activation>(activation), threads);
+    status =
+        dense<T>(x.data(), w.data(), b, y.data(), rows, K, static_cast<Index>(w.shape(0)),
+                 static_cast<Activation>(activation), worthwhile(rows * K * static_cast<Index>(w.shape(0)), threads));
   }
   check(status, 0);
 }
 
-// Runs f(first, last) over 0 .. count in pieces of `piece`.
+// Runs f(first, last) over 0 .. count in pieces of `piece`; `operations` is the work of it all.
 template <class F>
-void in_pieces(Index count, Index piece, int threads, const F& f) {
+void in_pieces(Index count, Index piece, Index operations, int threads, const F& f) {
   const nb::gil_scoped_release release;
-  parallel((count + piece - 1) / piece, threads,
+  parallel((count + piece - 1) / piece, worthwhile(operations, threads),
            [&](Index task) { f(task * piece, std::min(count, (task + 1) * piece)); });
 }
 
@@ -155,23 +156,26 @@ void pool(In<T> h, In<Index> offsets, nb::sequence modes, Array<T> pooled, nb::o
             count * H, pointer<T>(dh)};
   }
   const auto run = p[0].dh ? kernels<T>().pool_backward : kernels<T>().pool;
-  in_pieces(B, 8, threads, [&](Index first, Index last) {
+  in_pieces(B, 8, static_cast<Index>(h.size()) * count, threads, [&](Index first, Index last) {
     for (Index m = 0; m < count; ++m) run(p[m], first, last);
   });
 }
 
+constexpr Index kActivationCost = 32;  // of one exp, in fused multiply-adds
+
 template <class T>
 void softmax(In<T> x, Array<T> y, int threads) {
   const Index columns = static_cast<Index>(x.shape(1));
-  in_pieces(static_cast<Index>(x.shape(0)), 64, threads,
+  in_pieces(static_cast<Index>(x.shape(0)), 64, static_cast<Index>(x.size()) * kActivationCost, threads,
             [&](Index first, Index last) { kernels<T>().softmax(x.data(), columns, y.data(), first, last); });
 }
 
 template <class T>
 void activate(int activation, In<T> x, Array<T> y, int threads) {
-  in_pieces(static_cast<Index>(x.size()), 1 << 14, threads, [&](Index first, Index last) {
-    kernels<T>().activate(static_cast<Activation>(activation), x.data(), y.data(), first, last);
-  });
+  in_pieces(static_cast<Index>(x.size()), 1 << 14, static_cast<Index>(x.size()) * kActivationCost, threads,
+            [&](Index first, Index last) {
+              kernels<T>().activate(static_cast<Activation>(activation), x.data(), y.data(), first, last);
+            });
 }
 
 nb::tuple isa_names() {

@@ -10,6 +10,13 @@ namespace tidegate {
 // caller does all the work alone.
 void run_tasks(Index tasks, int threads, void (*run)(void* context, Index task), void* context);
 
+// How many of `threads` are worth waking for so many fused multiply-adds: each is to have some 10 microseconds of work.
+inline int worthwhile(Index operations, int threads) {
+  constexpr Index kWorthWaking = Index(1) << 18;
+  const Index useful = 1 + operations / kWorthWaking;
+  return static_cast<int>(useful < threads ? useful : threads);
+}
+
 template <class F>
 void parallel(Index tasks, int threads, const F& f) {
   run_tasks(

@@ -1,0 +1,1 @@
+"""Benchmarks: one file per question. `make bench` runs them all."""
