@@ -13,6 +13,8 @@ import pytest
 
 import tidegate as tg
 
+pytestmark = pytest.mark.xdist_group("base install")  # one environment serves them all
+
 ROOT = Path(__file__).parents[1]
 TEXTS = ["a good film", "good, and well made", "what a good story", "bad", "a bad film", "so bad it hurts"]
 LABELS = ["pos", "pos", "pos", "neg", "neg", "neg"]

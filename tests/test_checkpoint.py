@@ -190,7 +190,12 @@ class _FullDisk:
 
 def _full_while_writing(patch: pytest.MonkeyPatch) -> None:
     real = Path.open
-    patch.setattr(Path, "open", lambda self, mode: _FullDisk(real(self, mode)) if "x" in mode else real(self, mode))
+
+    def opened(self: Path, mode: str = "r", **options: Any) -> Any:
+        file = real(self, mode, **options)
+        return _FullDisk(file) if "x" in mode else file
+
+    patch.setattr(Path, "open", opened)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import pytest
 import tidegate
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 MODULES = [
     module.name for module in pkgutil.walk_packages(tidegate.__path__, "tidegate.")
     if module.name not in ("tidegate._core", "tidegate.__main__")
@@ -90,6 +90,13 @@ def test_the_tree_in_the_readme_is_the_tree_on_disk() -> None:
     }
     files = package - {ROOT / "src/tidegate/__main__.py"} | set((ROOT / "core").iterdir())
     assert {path.name for path in files - shown} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", re.sub(FENCE, "", page.read_text(encoding="utf-8")))
+    local = [target for target in targets if not target.startswith("https://")]
+    assert [target for target in local if not (page.parent / target).exists()] == []
 
 
 def test_a_note_belongs_to_the_block_below_it_alone() -> None:

@@ -6,6 +6,7 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from tidegate.checkpoint import library_version
 from tidegate.errors import TidegateError
@@ -15,7 +16,7 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def environment() -> dict[str, object]:
+def environment() -> dict[str, Any]:
     """Collect what decides how a run behaves on this machine.
 
     Returns:

@@ -2,8 +2,8 @@
 
 The tutorials train an embedding, one recurrent layer and a dense layer with Adam for a few epochs. What they leave out
 is switched off here: word dropout, clipping, a schedule. All epochs are run, as overfitting begins in the second or
-third and that is worth seeing; the weights of the best epoch are kept. Every parameter but the seed is written out, so that a
-better default leaves a preset as it was.
+third and that is worth seeing; the weights of the best epoch are kept. Every parameter but the seed is written out, so
+that a better default leaves a preset as it was.
 """
 
 from __future__ import annotations
