@@ -17,7 +17,7 @@ def doctor(json: Json = False) -> None:
     """
     from tidegate import runs
 
-    found = runs.environment()
+    found = runs.describe_environment()
     if json:
         emit_json(found)
     else:
