@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -342,6 +343,14 @@ def test_lines_before_one_that_cannot_be_read_are_answered(
     assert fragment in answer.err
 
 
+def test_a_line_far_down_is_named_by_its_number(cli: Cli, reviews_run: Path) -> None:
+    answer = cli(
+        "predict", reviews_run, stdin=b"so good, so very good\n" * 5000 + b"\xff\n"
+    )  # more than one read brings
+    assert len(answer.out.splitlines()) == 5000
+    assert "line 5001 of stdin" in answer.err
+
+
 def test_predict_with_no_input_at_all_answers_nothing(cli: Cli, reviews_run: Path) -> None:
     assert cli("predict", reviews_run) == Answer(0, "", "")
 
@@ -378,13 +387,21 @@ def test_a_model_that_cannot_be_read_is_told_and_exits_1(cli: Cli, reviews_run: 
     assert cli("predict", tmp_path / "absent", "good").code == 1
 
 
-def test_a_reader_who_goes_away_is_no_error_to_speak_of(digits_run: Path) -> None:
+@pytest.mark.parametrize("command", [("data", "path", "digits"), ("predict", "RUN", "[[0, 0, 0, 0, 0, 0, 0, 1]]")])
+def test_a_reader_who_goes_away_is_no_error_to_speak_of(digits_run: Path, command: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "tidegate", "predict", str(digits_run), "[[0, 0, 0, 0, 0, 0, 0, 1]]"]
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    arguments = [str(digits_run) if part == "RUN" else part for part in command]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    line = [sys.executable, "-m", "tidegate", *arguments]
+    done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, env=buffered, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_streams_that_were_closed_before_are_no_error(tmp_path: Path) -> None:
+    shell = f'"{sys.executable}" -m tidegate data path digits >&- 2>&- <&-'
+    assert subprocess.run(["sh", "-c", shell], check=False).returncode == 0
 
 
 # --- evaluate, compare --------------------------------------------------------------------------------------------
@@ -442,7 +459,9 @@ def test_compare_trains_each_preset_and_draws(cli: Cli, reviews: Path, tmp_path:
         assert f'href="{name}/report.html"' in page
         assert (tmp_path / "both" / name / "report.html").is_file()
         assert f"{results[name]['test']['accuracy']:.2%}" in page
+    shutil.rmtree(tmp_path / "both" / names[0])
     assert cli(*arguments).code == 2
+    assert not (tmp_path / "both" / names[0]).exists(), "the first preset was trained before the second was looked at"
     again = cli(*arguments, "--overwrite", "--json")
     figures = {name: result["test"] for name, result in json.loads(again.out).items()}
     assert figures == {name: result["test"] for name, result in results.items()}

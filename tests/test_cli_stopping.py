@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tidegate import runs
 from tidegate.checkpoint import load_training
 from tidegate.cli import main, training
 
 if TYPE_CHECKING:
     from tidegate.train import Step
 
-ARGUMENTS = ["train", "digits", "--hidden-size", "4", "--epochs", "4"]
+ARGUMENTS = ["train", "digits", "--hidden-size", "4", "--set", "batch_size=64", "--epochs", "4"]
 STEPS_PER_EPOCH = 21  # 1,442 training digits less a tenth for validation, in batches of 64
 
 
@@ -78,7 +79,18 @@ def test_a_stopped_run_resumes_to_the_same_weights(
     assert not (tmp_path / "run/state.safetensors").exists()
 
 
-def test_a_second_signal_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_saves_the_state_at_once(tmp_path: Path) -> None:
+    begun = runs.start(runs.Source("digits"), params={"hidden_size": 4}, out=tmp_path / "run")
+    for _ in range(3):
+        next(begun.steps)
+    begun.stop()
+    assert load_training(tmp_path / "run/state.safetensors")[1]["train"]["step"] == 3
+    assert list(begun.steps) == []
+
+
+def test_a_second_signal_does_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     @contextmanager
     def display(title: str) -> Iterator[Callable[[Step], None]]:
         def twice(step: Step) -> None:
@@ -89,11 +101,13 @@ def test_a_second_signal_does_not_wait(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(training, "show_training", display)
     assert main([*ARGUMENTS, "--out", str(tmp_path / "run")]) == 130
+    assert "the state is saved" not in capsys.readouterr().err
 
 
 KILLED = """
 import os, signal, sys
 from contextlib import contextmanager
+from tidegate import runs
 from tidegate.checkpoint import load_training
 from tidegate.cli import main, training
 

@@ -31,13 +31,15 @@ def test_curves_name_their_axes_units_and_runs() -> None:
 def test_curves_stand_where_the_numbers_say() -> None:
     flat = [{"epoch": epoch, "valid_accuracy": 0.5} for epoch in (1, 2, 3)]
     rising = [{"epoch": epoch, "valid_accuracy": 0.1 * epoch} for epoch in (1, 2, 3)]
-    heights = {}
+    heights, ticks = {}, {}
     for name, history in {"flat": flat, "rising": rising}.items():
         svg = draw_learning_curves({name: history}, picture="svg").decode()
         path = next(
             found for found in re.findall(r'<path d="([^"]*)"[^>]*stroke: #0072b2', svg, re.IGNORECASE | re.DOTALL)
         )
+        ticks[name] = [float(text) for text in re.findall(r">([0-9.]+)</text>", svg)]
         heights[name] = [float(y) for _, y in re.findall(r"[ML] (\S+) (\S+)", path)]
+    assert max(ticks["rising"]) == 30, "an accuracy is shown in per cent"
     assert len(heights["flat"]) == 3
     assert len(set(heights["flat"])) == 1
     first, second, third = heights["rising"]
@@ -54,6 +56,8 @@ def test_a_quantity_that_nobody_recorded_gets_no_panel() -> None:
 def test_a_picture_is_light_and_always_the_same() -> None:
     first = draw_learning_curves({"lstm": HISTORY})
     assert first == draw_learning_curves({"lstm": HISTORY})
+    svg = draw_learning_curves({"lstm": HISTORY}, picture="svg")
+    assert svg == draw_learning_curves({"lstm": HISTORY}, picture="svg")
     pixels = image.imread(io.BytesIO(first))
     assert pixels.shape[1] > pixels.shape[0] > 400
     assert np.mean(pixels[..., :3]) > 0.9
@@ -66,7 +70,7 @@ def test_nothing_recorded_cannot_be_drawn() -> None:
 
 def test_a_report_holds_numbers_epochs_recipe_and_curve_and_needs_nothing_else() -> None:
     page = run_report("lstm on imdb", {"test accuracy": "87.65%"}, HISTORY, 'name = "<imdb>"')
-    for text in ("lstm on imdb", "87.65%", "0.83", "valid accuracy", "&lt;imdb&gt;", "<svg"):
+    for text in ("lstm on imdb", "87.65%", "0.8300", "valid accuracy", "&lt;imdb&gt;", "<svg"):
         assert text in page
     assert "<imdb>" not in page
     assert addresses(page) == []
@@ -86,7 +90,7 @@ def test_a_comparison_leads_to_the_reports_of_its_runs() -> None:
         "two", rows, {"a<b": HISTORY, "c": HISTORY}, {"a<b": "a/report.html", "c": "c/report.html"}
     )
     assert addresses(page) == ["a/report.html", "c/report.html"]
-    assert "a&lt;b" in page
+    assert "a<b" not in page
     assert page.index("80%") < page.index("81%")
 
 

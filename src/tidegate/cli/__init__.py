@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TextIO
 
 import typer
 
@@ -44,7 +44,7 @@ def root(
 
     Examples:
       tidegate train imdb --preset tutorial-bilstm
-      tidegate predict runs/imdb-tutorial-bilstm "Not a bad film at all."
+      tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
     """
 
 
@@ -81,10 +81,17 @@ def _open_closed_streams() -> None:
     """Send to nowhere what would be written to a stream that was closed before we began."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
-def _show_warning(message: Warning | str, *details: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Print a warning as one line, without the place in our code that it came from."""
     print(f"warning: {message}", file=sys.stderr)
 

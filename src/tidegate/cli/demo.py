@@ -25,9 +25,9 @@ def demo(out: Out = None) -> None:
 
     chosen = runs.choose_demo()
     dataset = chosen.source.load()
-    say(f"Training a BiLSTM on {dataset.name}: {chosen.reason}.")
+    say(f"Training a BiLSTM on {dataset.name}: {chosen.reason}")
     training = runs.start(chosen.source, dataset=dataset, params=chosen.params, out=out)
-    result = carry_out(training)
+    result, model = carry_out(training), training.model
     rows = [{"model": "BiLSTM", "test accuracy": result.headline()["test accuracy"], "seconds": result.train_seconds}]
     say("Training two baselines on the same examples.")
     rows += [
@@ -35,9 +35,8 @@ def demo(out: Out = None) -> None:
         for found in runs.baselines(dataset)
     ]
     emit_table(rows)
-    questions, pictures = runs.demo_questions(dataset)
-    for picture, label, row in zip(
-        pictures, training.model.predict(questions), training.model.predict_proba(questions), strict=True
-    ):
-        print(f"\n{picture}\n-> {label}, {row.max():.1%} sure")
+    asked, pictures = runs.demo_questions(dataset)
+    answers = zip(pictures, model.predict(asked.x), model.predict_proba(asked.x), asked.y, strict=True)
+    for picture, label, row, truth in answers:
+        print(f"\n{picture}\n-> {label} ({row.max():.1%} sure; in truth {truth})")
     say(f"\nReport: {training.folder.report}\nNext: {chosen.next_command.replace('RUN', result.run)}")

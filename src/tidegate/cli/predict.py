@@ -31,7 +31,7 @@ def predict(model: ModelPath, texts: Texts = None, json: Json = False) -> None:
     steps, every step a list of numbers. Lines from a pipe are answered as they come.
 
     Examples:
-      tidegate predict runs/imdb-tutorial-bilstm "Not a bad film at all."
+      tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
       cut -f 2 reviews.tsv | tidegate predict runs/imdb-tutorial-bilstm --json
     """
     import tidegate

@@ -25,7 +25,7 @@ def run_report(title: str, numbers: Row, history: History, recipe: str) -> str:
     >>> page.startswith("<!doctype html>"), "97.2 %" in page, "<svg" in page
     (True, True, True)
     """
-    epochs = [{key.replace("_", " "): f"{value:.4g}" for key, value in record.items()} for record in history]
+    epochs = [{key.replace("_", " "): _figure(key, value) for key, value in record.items()} for record in history]
     body = [
         _numbers(numbers),
         _section("Learning curve", _curves({"this run": history})),
@@ -69,6 +69,11 @@ def _curves(histories: Mapping[str, History]) -> str:
     except MissingPackageError as error:
         return f"<p>Not drawn: {html.escape(str(error))}</p>"
     return f"<figure>{picture[picture.index('<svg') :]}</figure>"
+
+
+def _figure(key: str, value: float) -> str:
+    decimals = {"epoch": 0, "seconds": 1}.get(key, 4)
+    return f"{value:.{decimals}f}"
 
 
 def _numbers(numbers: Row) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidegate import data
+from tidegate.data import Examples
 from tidegate.errors import DownloadError
 from tidegate.ragged import Ragged
 from tidegate.runs.training import Source
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
     from tidegate.data import Dataset
 
-_REVIEWS = [
-    "What a wonderful film. The cast is superb and the ending moved me to tears.",
-    "Two hours of my life that I will never get back. Dull, badly acted and far too long.",
-    "I expected to hate it, but it is not bad at all; the second half is even rather funny.",
-]
+_QUICK = {"hidden_size": 32, "embedding_size": 32, "epochs": 2}  # a training of seconds, not the best there is
+_REVIEWS = {
+    "What a wonderful film. The cast is superb and the ending moved me to tears.": "pos",
+    "Two hours of my life that I will never get back. Dull, badly acted and far too long.": "neg",
+    "The story is thin, yet the actors are so charming that I enjoyed every minute.": "pos",
+}
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,19 @@ def choose_demo() -> Demo:
     try:
         data.get("imdb")
     except DownloadError as error:
-        reason = f"1,797 real handwritten digits read row by row, because imdb cannot be had: {error}"
-        return Demo(Source("digits"), reason, {"epochs": 40}, "tidegate evaluate RUN digits")
+        reason = f"1,797 real handwritten digits read row by row, because imdb cannot be had ({error})"
+        return Demo(Source("digits"), reason, {}, "tidegate evaluate RUN digits")
     reason = "25,000 real film reviews to learn from, 25,000 others to test on"
-    return Demo(Source("imdb"), reason, {"epochs": 3}, 'tidegate predict RUN "Write your own review here."')
+    return Demo(Source("imdb"), reason, _QUICK, 'tidegate predict RUN "Write your own review here."')
 
 
-def demo_questions(dataset: Dataset) -> tuple[list[str] | Ragged, list[str]]:
-    """Give three inputs to classify, and each of them as a reader should see it: a review as text, a digit drawn."""
+def demo_questions(dataset: Dataset) -> tuple[Examples, list[str]]:
+    """Give three examples to classify, and each as a reader should see it: reviews of our own as text, digits drawn."""
     if dataset.test is None or not isinstance(dataset.test.x, Ragged):
-        return _REVIEWS, _REVIEWS
-    three = dataset.test.x.select([0, 1, 2])
-    return three, ["\n".join(map(_draw_row, digit)) for digit in three]
+        return Examples(list(_REVIEWS), list(_REVIEWS.values())), list(_REVIEWS)
+    three = dataset.test.select([0, 1, 2])
+    assert isinstance(three.x, Ragged)
+    return three, ["\n".join(map(_draw_row, digit)) for digit in three.x]
 
 
 def _draw_row(row: Iterable[float]) -> str:

@@ -174,10 +174,8 @@ def start(
     model = build_task(dataset, wanted, preset=preset)
     path = Path(out) if out else default_folder(dataset.name, preset or str(model.get_params()["cell"]))
     about = source.describe(dataset)
-    if overwrite and path.is_dir():
-        folder = RunFolder(path, data=about)
-    else:
-        folder = RunFolder.create(path, data=about)
+    replaces = overwrite and path.is_dir()
+    folder = RunFolder(path, data=about) if replaces else RunFolder.create(path, data=about)
     try:
         steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
     except TidegateError:
@@ -289,8 +287,9 @@ def _read_metrics(folder: RunFolder) -> tuple[list[Record], int]:
     """Read one record per epoch, and the number of tokens of all steps together, from the metrics of a run."""
     steps = [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
     history = [
-        {"epoch": step["epoch"], "train_loss": step["mean_loss"], "seconds": step["seconds"]}
+        {"epoch": step["epoch"], "train_loss": step["mean_loss"]}
         | {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
+        | {"seconds": step["seconds"]}
         for step in steps
         if step["end_of_epoch"]
     ]
