@@ -29,15 +29,27 @@ void pool(const Pool<T>& p, Index first, Index last) {
   }
 }
 
-// The first token that holds the maximum takes its gradient.
+// The first token that holds the maximum takes its gradient. A strip of columns at a time, row after row.
 template <class T>
 TIDEGATE_INLINE void max_backward(const Pool<T>& p, Index begin, Index end, const T* d) {
-  for (Index k = 0; k < p.H; ++k) {
-    Index best = begin;
-    for (Index n = begin + 1; n < end; ++n) {
-      if (p.h[n * p.H + k] > p.h[best * p.H + k]) best = n;
+  constexpr Index kStrip = 64;
+  for (Index first = 0; first < p.H; first += kStrip) {
+    const Index columns = p.H - first < kStrip ? p.H - first : kStrip;
+    T most[kStrip];
+    std::int32_t best[kStrip];
+    for (Index k = 0; k < columns; ++k) {
+      most[k] = p.h[begin * p.H + first + k];
+      best[k] = 0;
     }
-    p.dh[best * p.H + k] += d[k];
+    for (Index n = begin + 1; n < end; ++n) {
+      const T* const h = p.h + n * p.H + first;
+      const std::int32_t at = static_cast<std::int32_t>(n - begin);
+      for (Index k = 0; k < columns; ++k) {
+        best[k] = h[k] > most[k] ? at : best[k];
+        most[k] = h[k] > most[k] ? h[k] : most[k];
+      }
+    }
+    for (Index k = 0; k < columns; ++k) p.dh[(begin + best[k]) * p.H + first + k] += d[first + k];
   }
 }
 
