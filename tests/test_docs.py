@@ -8,6 +8,7 @@ that: `<!-- slow: why -->` runs it with `--slow` alone, `<!-- not run: why -->` 
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import os
@@ -21,12 +22,12 @@ from pathlib import Path
 
 import pytest
 
-import tidegate
+import tidegate as tg
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 MODULES = [
-    module.name for module in pkgutil.walk_packages(tidegate.__path__, "tidegate.")
+    module.name for module in pkgutil.walk_packages(tg.__path__, "tidegate.")
     if module.name not in ("tidegate._core", "tidegate.__main__")
 ]  # fmt: skip
 FENCE = re.compile(r"(?:<!-- (slow|not run): \S[^\n]* -->\n)?^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -97,6 +98,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", re.sub(FENCE, "", page.read_text(encoding="utf-8")))
     local = [target for target in targets if not target.startswith("https://")]
     assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def test_the_table_of_parameters_tells_the_defaults() -> None:
+    text = (ROOT / "docs/text-classification.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?:text: |sequences: )?`(\w+)` \| `?([^|`]+)`? \|", text, re.MULTILINE)
+    wanted = tg.SequenceClassifier().get_params() | tg.TextClassifier().get_params()
+    assert {name: ast.literal_eval(default.strip()) for name, default in rows} == wanted
 
 
 def test_a_note_belongs_to_the_block_below_it_alone() -> None:
