@@ -404,6 +404,13 @@ def test_streams_that_were_closed_before_are_no_error(tmp_path: Path) -> None:
     assert subprocess.run(["sh", "-c", shell], check=False).returncode == 0
 
 
+def test_an_argument_that_is_not_utf8_is_told(reviews_run: Path) -> None:
+    line: list[str | bytes] = [sys.executable, "-m", "tidegate", "predict", str(reviews_run), b"so \xff good"]
+    done = subprocess.run(line, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"error: ")
+
+
 # --- evaluate, compare --------------------------------------------------------------------------------------------
 
 
@@ -502,6 +509,14 @@ def test_doctor_says_what_runs(cli: Cli, no_data: Path) -> None:
     assert found["packages"]["numpy"] == np.__version__
     assert found["data"]["cache"] == str(no_data / "cache")
     assert f"isa             {kernels.active_isa()}" in cli("doctor").out
+
+
+def test_doctor_speaks_where_the_kernels_do_not_load(no_data: Path) -> None:
+    environment = {**os.environ, "TIDEGATE_ISA": "abacus"}
+    line = [sys.executable, "-m", "tidegate", "doctor", "--json"]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "abacus" in json.loads(done.stdout)["kernels"]["error"]
 
 
 def test_demo_falls_back_to_digits_and_says_so(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,6 +157,19 @@ def test_a_run_that_has_ended_can_be_measured_once_more(
     assert weights(folder) == weights(whole)
 
 
+@pytest.mark.parametrize("content", [None, "", "not json\n", "{}\n"])
+def test_a_run_that_has_ended_without_its_metrics_is_told(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
+) -> None:
+    folder = shutil.copytree(whole, tmp_path / "run")
+    (folder / "metrics.jsonl").unlink()
+    if content is not None:
+        (folder / "metrics.jsonl").write_text(content, encoding="utf-8")
+    assert main(["train", "--resume", str(folder)]) == 2
+    assert "error: " in capsys.readouterr().err
+    assert weights(folder) == weights(whole)
+
+
 def test_a_run_is_not_resumed_on_other_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "reviews.csv"
     file.write_text("text,label\n" + "so good,pos\nso bad,neg\n" * 20, encoding="utf-8")

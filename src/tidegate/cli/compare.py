@@ -46,9 +46,9 @@ def compare(
         overwrite=overwrite,
     )
     results = {name: carry_out(training) for name, training in comparison.trainings()}
-    comparison.write(results)
     if json:
         emit_json({name: result.to_json() for name, result in results.items()})
     else:
         emit_table([{"preset": name, **result.headline()} for name, result in results.items()])
+    comparison.write(results)
     say(f"Learning curves: {comparison.curves}\nPage: {comparison.report}")

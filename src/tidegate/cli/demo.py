@@ -32,7 +32,7 @@ def demo(out: Out = None) -> None:
     say("Training two baselines on the same examples.")
     rows += [
         {"model": found.name, "test accuracy": f"{found.accuracy:.2%}", "seconds": found.seconds}
-        for found in runs.baselines(dataset)
+        for found in runs.train_baselines(dataset)
     ]
     emit_table(rows)
     asked, pictures = runs.demo_questions(dataset)

@@ -1,5 +1,7 @@
 """`tidegate doctor`: what runs here, and with what."""
 
+import typer
+
 from tidegate.cli.options import Json
 from tidegate.cli.output import emit_json, emit_tree
 
@@ -13,10 +15,12 @@ def doctor(json: Json = False) -> None:
       tidegate doctor
       tidegate doctor --json
     """
-    from tidegate.runs.environment import environment
+    from tidegate import runs
 
-    found = environment()
+    found = runs.describe_environment()
     if json:
         emit_json(found)
     else:
         emit_tree(found)
+    if "error" in found["kernels"]:
+        raise typer.Exit(1)

@@ -1,11 +1,17 @@
 """Runs: a task trained on a data set into a folder that can be resumed, measured, compared and read."""
 
-from tidegate.runs.baselines import Baseline, baselines
-from tidegate.runs.comparison import Comparison, compare
-from tidegate.runs.demo import Demo, choose_demo, demo_questions
-from tidegate.runs.environment import environment
-from tidegate.runs.evaluation import ClassScore, Evaluation, evaluate
-from tidegate.runs.training import Result, Source, Training, repeat, resume, start
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidegate.runs.baselines import Baseline, train_baselines
+    from tidegate.runs.comparison import Comparison, compare
+    from tidegate.runs.demo import Demo, choose_demo, demo_questions
+    from tidegate.runs.environment import describe_environment
+    from tidegate.runs.evaluation import ClassScore, Evaluation, evaluate
+    from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
 __all__ = [
     "Baseline",
@@ -16,13 +22,30 @@ __all__ = [
     "Result",
     "Source",
     "Training",
-    "baselines",
     "choose_demo",
     "compare",
     "demo_questions",
-    "environment",
+    "describe_environment",
     "evaluate",
     "repeat",
     "resume",
     "start",
+    "train_baselines",
 ]
+
+_HOMES = {
+    "baselines": ("Baseline", "train_baselines"),
+    "comparison": ("Comparison", "compare"),
+    "demo": ("Demo", "choose_demo", "demo_questions"),
+    "environment": ("describe_environment",),
+    "evaluation": ("ClassScore", "Evaluation", "evaluate"),
+    "training": ("Result", "Source", "Training", "repeat", "resume", "start"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: `tidegate doctor` must speak where the kernels do not load."""
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"tidegate.runs.{home}"), name)
+    raise AttributeError(f"module 'tidegate.runs' has no attribute {name!r}")

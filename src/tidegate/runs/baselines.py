@@ -28,7 +28,7 @@ class Baseline:
     seconds: float
 
 
-def baselines(dataset: Dataset) -> Iterator[Baseline]:
+def train_baselines(dataset: Dataset) -> Iterator[Baseline]:
     """Train on the training part and measure on the test part: the majority class, then a logistic regression.
 
     Text is described by the TF-IDF weights of its words; a sequence by its values laid side by side, filled with zeros
@@ -39,7 +39,7 @@ def baselines(dataset: Dataset) -> Iterator[Baseline]:
         MissingPackageError: scikit-learn is not installed.
 
     >>> from tidegate import data
-    >>> [baseline.name for baseline in baselines(data.load("digits"))]
+    >>> [baseline.name for baseline in train_baselines(data.load("digits"))]
     ['majority class', 'logistic regression on flattened values']
     """
     if dataset.test is None:

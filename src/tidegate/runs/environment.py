@@ -6,6 +6,7 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from tidegate.checkpoint import library_version
 from tidegate.errors import TidegateError
@@ -15,14 +16,14 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def environment() -> dict[str, object]:
+def describe_environment() -> dict[str, Any]:
     """Collect what decides how a run behaves on this machine.
 
     Returns:
         A plain structure, ready for JSON: `tidegate`, `python`, `platform`, `processor`, `cpus`, `packages` (None where
         one is not installed), `kernels`, `torch` and `data`. A part that does not work holds `error` and the reason.
 
-    >>> sorted(environment())[:4]
+    >>> sorted(describe_environment())[:4]
     ['cpus', 'data', 'kernels', 'packages']
     """
     return {

@@ -284,16 +284,24 @@ def _measure(model: Task, examples: Examples) -> dict[str, float]:
 
 
 def _read_metrics(folder: RunFolder) -> tuple[list[Record], int]:
-    """Read one record per epoch, and the number of tokens of all steps together, from the metrics of a run."""
-    steps = [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
-    history = [
-        {"epoch": step["epoch"], "train_loss": step["mean_loss"]}
-        | {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
-        | {"seconds": step["seconds"]}
-        for step in steps
-        if step["end_of_epoch"]
-    ]
-    return history, sum(step["tokens"] for step in steps)
+    """Read one record per epoch, and the number of tokens of all steps together, from the metrics of a run.
+
+    Raises RunFolderError when they are not there, or not those of a run that came to its end.
+    """
+    try:
+        steps = [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
+        history = [_epoch_record(step) for step in steps if step["end_of_epoch"]]
+        tokens = sum(step["tokens"] for step in steps)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(f"{folder.metrics} cannot be read as the metrics of a run: {error!r}.") from None
+    if not history:
+        raise RunFolderError(f"{folder.metrics} holds no whole epoch.")
+    return history, tokens
+
+
+def _epoch_record(step: dict[str, Any]) -> Record:
+    measured = {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
+    return {"epoch": step["epoch"], "train_loss": step["mean_loss"], **measured, "seconds": step["seconds"]}
 
 
 def _part(record: Record, prefix: str) -> Record | None:
