@@ -125,13 +125,8 @@ def library_version() -> str:
 
 def _write(path: str | os.PathLike[str], kind: Kind, arrays: Arrays, body: Json) -> None:
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    about = {
-        "kind": kind,
-        "schema": SCHEMA,
-        "library": library_version(),
-        "sha256": _content_hash(plain, body),
-        "body": body,
-    }
+    about: Json = {"kind": kind, "schema": SCHEMA, "library": library_version(), "body": body}
+    about["sha256"] = _content_hash(plain, about)
     # One metadata entry: with several, their order in the file, and so its bytes, would be left to chance.
     atomic_write(path, to_safetensors(plain, metadata={"tidegate": _canonical(about)}))
 
@@ -147,7 +142,7 @@ def _read(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, npt.NDArr
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path}: not a readable safetensors file, or a damaged one ({error})") from None
-    if about["sha256"] != _content_hash(arrays, about["body"]):
+    if about["sha256"] != _content_hash(arrays, about):
         raise ModelFileError(f"{path}: the content does not match its hash; the file was altered or damaged")
     return arrays, about["body"], str(about["library"])
 
@@ -200,8 +195,9 @@ def _check_weights(network: Network, weights: Arrays) -> None:
             raise InputError(f"weight {name!r} holds values that are not finite")
 
 
-def _content_hash(arrays: Arrays, body: Json) -> str:
-    digest = hashlib.sha256(_canonical(body).encode())
+def _content_hash(arrays: Arrays, about: Json) -> str:
+    """Hash the arrays and all that is said about them, but for the hash itself."""
+    digest = hashlib.sha256(_canonical({key: about[key] for key in about.keys() - {"sha256"}}).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(_canonical([name, str(array.dtype), list(array.shape)]).encode())

@@ -25,7 +25,7 @@ def canonical(value: object) -> str:
 
 def seal(arrays: Arrays, about: Json) -> Json:
     """Put the right hash into a description, as whoever forges a file would."""
-    digest = hashlib.sha256(canonical(about["body"]).encode())
+    digest = hashlib.sha256(canonical({key: about[key] for key in about.keys() - {"sha256"}}).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(canonical([name, str(array.dtype), list(array.shape)]).encode() + array.tobytes())
