@@ -55,7 +55,7 @@ def test_the_number_of_threads_is_set_and_checked() -> None:
         with pytest.raises(InputError, match="at least 1"):
             kernels.set_num_threads(0)
     finally:
-        kernels._explicit_threads = before
+        kernels.set_num_threads(before)
 
 
 def changed(**fields: Any) -> Callable[[cases.Case], cases.Case]:

@@ -55,15 +55,15 @@ def use_isa(name: str) -> None:
         raise OptionError.unknown("or unsupported ISA", name, available_isas())
 
 
-def set_num_threads(threads: int) -> None:
-    """Use at most this many threads in every kernel, the caller's among them.
+def set_num_threads(threads: int | None) -> None:
+    """Use at most this many threads in every kernel, the caller's among them; None goes back to the default.
 
     Raises InputError unless ``threads`` is at least 1.
     """
     global _explicit_threads
-    if threads < 1:
+    if threads is not None and threads < 1:
         raise InputError(f"set_num_threads({threads}): the number of threads must be at least 1.")
-    _explicit_threads = int(threads)
+    _explicit_threads = threads
 
 
 def get_num_threads() -> int:
