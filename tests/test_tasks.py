@@ -377,6 +377,12 @@ def test_a_failing_run_keeps_the_last_good_weights(kind: Kind) -> None:
     assert np.isfinite(np.concatenate([array.ravel() for array in task.weights_.values()])).all()
 
 
+@pytest.mark.parametrize(("examples", "epochs", "wanted"), [(9, 0, 50), (41, 0, 17), (200, 0, 4), (9, 3, 3)])
+def test_few_examples_get_more_epochs_unless_told(examples: int, epochs: int, wanted: int) -> None:
+    task = tg.TextClassifier(**SMALL | {"epochs": epochs, "validation_fraction": 0})
+    assert next(task.fit_steps(*texts(examples))).epochs == wanted
+
+
 def test_parameters_become_the_network_they_name() -> None:
     X, y = texts(12)
     task = tg.TextClassifier(

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from tidegate import kernels
 from tidegate.checkpoint import Model, library_version, load_training, save_model
+from tidegate.data.batching import batch_count
 from tidegate.data.checks import check_same_length
 from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
 from tidegate.network import Cell, Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
@@ -76,8 +77,7 @@ class Fitted:
 class Classifier(ABC):
     """Train a recurrent classifier with scikit-learn's manners; abstract, see the tasks.
 
-    Arguments are stored untouched and checked by `fit`. For the counts `dense_size`, `patience` and the limit
-    `max_grad_norm`, 0 means none.
+    Arguments are stored untouched and checked by `fit`. For `dense_size`, `max_grad_norm` and `patience`, 0 means none.
 
     Args:
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
@@ -89,7 +89,7 @@ class Classifier(ABC):
         dense_size: units of a hidden dense layer with relu before the output.
         dropout: share of features dropped before the output, and between stacked layers.
         recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sequence.
-        epochs: passes over the data, at most.
+        epochs: passes over the data, at most; 0 takes 4, or more where that would be fewer than 100 updates.
         batch_size: sequences per update.
         optimizer: `adamw` or `adam`.
         learning_rate: its peak.
@@ -114,16 +114,16 @@ class Classifier(ABC):
     dense_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
-    epochs: Count = 10
+    epochs: Annotated[int, Field(ge=0)] = 0
     batch_size: Count = 64
     optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: Positive = 2e-3
+    learning_rate: Positive = 6e-3
     weight_decay: NotNegative = 0.01
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     warmup: Share = 0.1
     max_grad_norm: NotNegative = 1.0
     validation_fraction: Share = 0.1
-    patience: Annotated[int, Field(ge=0)] = 3
+    patience: Annotated[int, Field(ge=0)] = 5
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     _fitted: Fitted | None = field(default=None, init=False)
@@ -350,10 +350,11 @@ class Classifier(ABC):
         }
         if resumed is not None:
             check_same(about, resumed.info["about"])
-        arguments = ("epochs", "batch_size", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
+        arguments = ("batch_size", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
         plan = Plan(
             network=self._network(preparation, len(classes)),
-            recipe={name: getattr(self, name) for name in arguments} | {"max_grad_norm": self.max_grad_norm or np.inf},
+            recipe={name: getattr(self, name) for name in arguments}
+            | {"epochs": self._epochs_for(len(learn.y)), "max_grad_norm": self.max_grad_norm or np.inf},
             patience=self.patience,
             learn=parts[0],
             valid=parts[1],
@@ -361,6 +362,10 @@ class Classifier(ABC):
             about=about,
         )
         return plan, preparation
+
+    def _epochs_for(self, examples: int) -> int:
+        updates = batch_count(examples, self.batch_size)  # of one epoch
+        return self.epochs or max(4, -(-100 // updates))
 
     def _network(self, preparation: Preparation, num_classes: int) -> Network:
         first, features = self._first_nodes(preparation)

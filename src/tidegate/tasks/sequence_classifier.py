@@ -71,13 +71,12 @@ class SequenceClassifier(Classifier):
 
     scale: bool = True
 
-    # Sets of sequences are mostly smaller than sets of texts, and steps of features lend themselves less to being
-    # learned by heart than rare words do: more and larger steps, less dropout.
+    # Features lend themselves less to being learned by heart than rare words do: more epochs of smaller batches, and
+    # less dropout.
     dropout: Share = 0.2
-    epochs: Count = 30
+    epochs: Annotated[int, Field(ge=0)] = 30
     batch_size: Count = 32
     learning_rate: Positive = 5e-3
-    patience: Annotated[int, Field(ge=0)] = 5
 
     @staticmethod
     def _check_inputs(X: Any, *, name: str = "X") -> Inputs:

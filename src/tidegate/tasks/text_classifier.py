@@ -63,7 +63,7 @@ class TextClassifier(Classifier):
     max_tokens: Count = 500
     keep: Keep = "last"
     embedding_size: Size = 64
-    word_dropout: Share = 0.2
+    word_dropout: Share = 0.5
 
     @staticmethod
     def _check_inputs(X: Any, *, name: str = "X") -> Inputs:
