@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from tidegate.data.checks import check_features, in_argument
 from tidegate.errors import ShapeError
@@ -74,7 +73,7 @@ class SequenceClassifier(Classifier):
     # Features lend themselves less to being learned by heart than rare words do: more epochs of smaller batches, and
     # less dropout.
     dropout: Share = 0.2
-    epochs: Annotated[int, Field(ge=0)] = 30
+    epochs: Count | None = 30
     batch_size: Count = 32
     learning_rate: Positive = 5e-3
 
