@@ -377,8 +377,10 @@ def test_a_failing_run_keeps_the_last_good_weights(kind: Kind) -> None:
     assert np.isfinite(np.concatenate([array.ravel() for array in task.weights_.values()])).all()
 
 
-@pytest.mark.parametrize(("examples", "epochs", "wanted"), [(9, None, 50), (41, None, 17), (200, None, 4), (9, 3, 3)])
-def test_few_examples_get_more_epochs_unless_told(examples: int, epochs: int | None, wanted: int) -> None:
+@pytest.mark.parametrize(
+    ("examples", "epochs", "wanted"), [(9, "auto", 50), (41, "auto", 17), (200, "auto", 4), (9, 3, 3)]
+)
+def test_few_examples_get_more_epochs_unless_told(examples: int, epochs: int | str, wanted: int) -> None:
     task = tg.TextClassifier(**SMALL | {"epochs": epochs, "validation_fraction": 0})
     assert next(task.fit_steps(*texts(examples))).epochs == wanted
 

@@ -90,7 +90,7 @@ class Classifier(ABC):
         dense_size: units of a hidden dense layer with relu before the output.
         dropout: share of features dropped before the output, and between stacked layers.
         recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sequence.
-        epochs: passes over the data, at most; None takes 4, or more where that would be fewer than 100 updates.
+        epochs: passes over the data, at most; "auto" takes 4, or more where that would be fewer than 100 updates.
         batch_size: sequences per update.
         optimizer: `adamw` or `adam`.
         learning_rate: its peak.
@@ -115,7 +115,7 @@ class Classifier(ABC):
     dense_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
-    epochs: Count | None = None
+    epochs: Count | Literal["auto"] = "auto"
     batch_size: Count = 64
     optimizer: Literal["adam", "adamw"] = "adamw"
     learning_rate: Positive = 6e-3
@@ -366,7 +366,7 @@ class Classifier(ABC):
 
     def _epochs_for(self, examples: int) -> int:
         updates = batch_count(examples, self.batch_size)  # of one epoch
-        return self.epochs or max(4, ceil(100 / updates))
+        return max(4, ceil(100 / updates)) if self.epochs == "auto" else self.epochs
 
     def _network(self, preparation: Preparation, num_classes: int) -> Network:
         first, features = self._first_nodes(preparation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +73,7 @@ class SequenceClassifier(Classifier):
     # Features lend themselves less to being learned by heart than rare words do: more epochs of smaller batches, and
     # less dropout.
     dropout: Share = 0.2
-    epochs: Count | None = 30
+    epochs: Count | Literal["auto"] = 30
     batch_size: Count = 32
     learning_rate: Positive = 5e-3
 
