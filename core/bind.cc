@@ -5,6 +5,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <optional>
@@ -12,6 +13,7 @@
 
 #include "dispatch.h"
 #include "layer.h"
+#include "memory.h"
 #include "threads.h"
 
 namespace nb = nanobind;
@@ -145,7 +147,7 @@ void in_pieces(Index count, Index piece, Index operations, int threads, const F&
            [&](Index task) { f(task * piece, std::min(count, (task + 1) * piece)); });
 }
 
-// pooled [B, modes * H] is written one mode after the other, or its gradient read and added to dh.
+// pooled [B, modes * H] is written one mode after the other, or its gradient read and dh [N, H] written.
 template <class T>
 void pool(In<T> h, In<Index> offsets, nb::sequence modes, Array<T> pooled, nb::object dh, int threads) {
   const Index H = static_cast<Index>(h.shape(1)), B = static_cast<Index>(offsets.shape(0)) - 1;
@@ -156,7 +158,9 @@ void pool(In<T> h, In<Index> offsets, nb::sequence modes, Array<T> pooled, nb::o
             count * H, pointer<T>(dh)};
   }
   const auto run = p[0].dh ? kernels<T>().pool_backward : kernels<T>().pool;
+  const Index* const begin = offsets.data();
   in_pieces(B, 8, static_cast<Index>(h.size()) * count, threads, [&](Index first, Index last) {
+    if (p[0].dh) std::fill(p[0].dh + begin[first] * H, p[0].dh + begin[last] * H, T(0));
     for (Index m = 0; m < count; ++m) run(p[m], first, last);
   });
 }
@@ -176,6 +180,16 @@ void activate(int activation, In<T> x, Array<T> y, int threads) {
             [&](Index first, Index last) {
               kernels<T>().activate(static_cast<Activation>(activation), x.data(), y.data(), first, last);
             });
+}
+
+// An uninitialised array whose memory is kept for the next one when it dies.
+nb::ndarray<nb::numpy, std::uint8_t> empty(std::size_t bytes) {
+  Piece* const piece = new Piece(take_memory(bytes));
+  const nb::capsule owner(piece, [](void* p) noexcept {
+    give_memory(*static_cast<Piece*>(p));
+    delete static_cast<Piece*>(p);
+  });
+  return nb::ndarray<nb::numpy, std::uint8_t>(piece->data, {bytes}, owner);
 }
 
 nb::tuple isa_names() {
@@ -214,6 +228,7 @@ void define(nb::module_& m) {
 }  // namespace
 
 NB_MODULE(_core, m) {
+  m.def("empty", &empty, "bytes"_a);
   m.def("available_isas", &isa_names);
   m.def("active_isa", [] { return active_isa().name; });
   m.def("use_isa", &choose_isa, "name"_a);

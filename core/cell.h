@@ -16,11 +16,14 @@ TIDEGATE_INLINE void copy_row(const T* from, Index n, T* to) {
 struct TileRows {
   const Sequences& sequences;
   Index first, rows;
+  Index stride;  // of the rows in scratch
+  Index ahead;   // from the token of a step to that of the next one visited
   Index active;
   Index sequence[kTileRows];
   Index token[kTileRows];
 
-  TileRows(const Sequences& s, Index begin, Index end) : sequences(s), first(begin), rows(end - begin) {
+  TileRows(const Sequences& s, Index begin, Index end, Index width, bool forward)
+      : sequences(s), first(begin), rows(end - begin), stride(width), ahead(s.reverse == forward ? -1 : 1) {
     for (Index r = 0; r < rows; ++r) sequence[r] = s.order[first + r];
   }
   TIDEGATE_INLINE Index length(Index r) const { return sequences.length[sequence[r]]; }
@@ -39,7 +42,6 @@ struct TileRows {
 template <class T>
 struct ForwardTile : TileRows {
   const CellForward<T>& p;
-  Index stride;              // of the rows in scratch
   const T* zero;             // [H]
   T* c;                      // [rows, stride] cell state
   T* masked;                 // [rows, stride] state as it enters w_hh
@@ -48,7 +50,7 @@ struct ForwardTile : TileRows {
   const T* h_in[kTileRows];  // the same as it enters w_hh
 
   ForwardTile(const CellForward<T>& run, Index begin, Index end, T* scratch)
-      : TileRows(run.sequences, begin, end), p(run), stride(padded<T>(run.H)) {
+      : TileRows(run.sequences, begin, end, padded<T>(run.H), true), p(run) {
     copy_row<T>(nullptr, (1 + 2 * rows) * stride, scratch);
     zero = scratch;
     c = scratch + stride;
@@ -101,7 +103,6 @@ void cell_forward(const CellForward<T>& p, Index first, Index last, T* scratch) 
 template <class T>
 struct BackwardTile : TileRows {
   const CellBackward<T>& p;
-  Index stride;
   const T* zero;                 // [H]
   T* dh;                         // [rows, stride] gradient of the state that leaves the step; then of what entered it
   T* dc;                         // [rows, stride]
@@ -109,7 +110,7 @@ struct BackwardTile : TileRows {
   const T* c_before[kTileRows];  // [H] cell state before the step (lstm)
 
   BackwardTile(const CellBackward<T>& run, Index begin, Index end, T* scratch)
-      : TileRows(run.sequences, begin, end), p(run), stride(padded<T>(run.H)) {
+      : TileRows(run.sequences, begin, end, padded<T>(run.H), false), p(run) {
     copy_row<T>(nullptr, (1 + 2 * rows) * stride, scratch);
     zero = scratch;
     dh = scratch + stride;
@@ -189,34 +190,83 @@ void cell_backward(const CellBackward<T>& p, Index first, Index last, T* scratch
   tile.finish();
 }
 
-// Calls f(lanes, row, unit) for every active row and every vector of its hidden units.
+// R rows of a tile at one vector of hidden units: where a cell's equations load and store.
+template <class T, int R, class L>
+struct Patch {
+  using Rows = Bundle<T, R>;
+  const TileRows& tile;
+  L lanes;
+  Index row, unit;
+
+  // Of an array with one row per token.
+  TIDEGATE_INLINE Rows load(const T* p, Index stride) const {
+    return Rows::make([&](int r) {
+      const T* const at = p + tile.token[row + r] * stride + unit;
+      __builtin_prefetch(at + tile.ahead * stride, 0);
+      return lanes.load(at);
+    });
+  }
+  TIDEGATE_INLINE void store(T* p, Index stride, const Rows& x) const {
+    x.each([&](int r, Vec<T> v) {
+      T* const at = p + tile.token[row + r] * stride + unit;
+      __builtin_prefetch(at + tile.ahead * stride, 1);
+      lanes.store(at, v);
+    });
+  }
+  // Of arrays that are given row by row.
+  TIDEGATE_INLINE Rows load(const T* const* rows, Index offset = 0) const {
+    return Rows::make([&](int r) { return lanes.load(rows[row + r] + offset + unit); });
+  }
+  // Of scratch, where every row is padded.
+  TIDEGATE_INLINE Rows load_state(const T* p) const {
+    return Rows::make([&](int r) { return Vec<T>::load(p + (row + r) * tile.stride + unit); });
+  }
+  TIDEGATE_INLINE void store_state(T* p, const Rows& x) const {
+    x.each([&](int r, Vec<T> v) { v.store(p + (row + r) * tile.stride + unit); });
+  }
+};
+
+// Calls f(patch) for every active row and every vector of its hidden units.
 template <class T, class F>
-TIDEGATE_INLINE void for_units(Index active, Index H, F&& f) {
-  for (Index r = 0; r < active; ++r) {
-    for_lanes<T>(0, H, [&](auto lanes, Index unit) { f(lanes, r, unit); });
+TIDEGATE_INLINE void for_units(const TileRows& tile, Index H, F&& f) {
+  for (Index row = 0; row < tile.active;) {
+    const Index rows = tile_rows<T>(tile.active - row);
+    with_rows<T>(rows, [&](auto size) {
+      for_lanes<T>(0, H, [&](auto lanes, Index unit) {
+        f(Patch<T, decltype(size)::value, decltype(lanes)>{tile, lanes, row, unit});
+      });
+    });
+    row += rows;
   }
 }
 
-// Runs one step of a cell with gates, register tile by register tile; a tile is `Width` gates of one vector of hidden
-// units. Each of the three is called once per row, with `sums` at the index of its first gate: `start` sets the sums,
-// then comes the recurrent product, `activate` turns sums into gates, `update` makes the state. All rows are activated
-// before any is updated: a row's chain of operations is long, and the processor overlaps the rows only if they are
-// near.
-template <class T, int Width, class Start, class Activate, class Update>
-TIDEGATE_INLINE void gated_step(ForwardTile<T>& tile, Start&& start, Activate&& activate, Update&& update) {
+// The sums of the recurrent product of a patch, from `start` on: gate g of row r stands at r * Width + g.
+template <class T, int Width, int R, class L>
+TIDEGATE_INLINE Bundle<T, R> gate(const Sums<T>& sums, const Patch<T, R, L>&, int g) {
+  return Bundle<T, R>::make([&](int r) { return sums.get(r * Width + g); });
+}
+
+// Runs one step of a cell with gates, patch by patch: `start(row, unit, lanes, g)` gives the first summand of gate g,
+// then comes the recurrent product, and `finish(patch, sums)` turns the sums into gates and state.
+template <class T, int Width, class Start, class Finish>
+TIDEGATE_INLINE void gated_step(ForwardTile<T>& tile, Start&& start, Finish&& finish) {
   const Index H = tile.p.H;
   Sums<T> sums;
-  const auto block = [&](Index row, Index rows, const T* weights, auto lanes, Index unit) {
-    for (Index r = 0; r < rows; ++r) start(sums, r * Width, lanes, row + r, unit);
-    add_product(rows, Width, tile.h_in + row, weights, H, sums);
-    for (Index r = 0; r < rows; ++r) activate(sums, r * Width, lanes, row + r, unit);
-    for (Index r = 0; r < rows; ++r) update(sums, r * Width, lanes, row + r, unit);
+  const auto block = [&](auto size, Index row, const T* weights, auto lanes, Index unit) {
+    constexpr int R = decltype(size)::value;
+    const Patch<T, R, decltype(lanes)> patch{tile, lanes, row, unit};
+    for (int g = 0; g < Width; ++g) {
+      start(patch, g).each([&](int r, Vec<T> v) { sums.set(r * Width + g, v); });
+    }
+    product<T, R, Width>(tile.h_in + row, weights, H, sums);
+    finish(patch, sums);
   };
   for (Index panel = 0; panel < H; panel += kPanel<T>) {
     for_panel<T>(panel, H, [&](auto lanes, Index lane) {
       for (Index row = 0; row < tile.active;) {
         const Index rows = tile_rows<T>(tile.active - row);
-        block(row, rows, tile.p.w_hh + panel * Width * H + lane, lanes, panel + lane);
+        const T* const weights = tile.p.w_hh + panel * Width * H + lane;
+        with_rows<T>(rows, [&](auto size) { block(size, row, weights, lanes, panel + lane); });
         row += rows;
       }
     });

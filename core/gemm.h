@@ -283,16 +283,26 @@ void outer(const Outer<T>& p, Index first, Index last, T* scratch) {
 
 // --- sums by distinct token ----------------------------------------------------------------------------------------
 
+// Eight vectors at a time stay in registers while the tokens of a row go by.
+template <class T, int Width, class L>
+TIDEGATE_INLINE void sum_tokens(const SumByRow<T>& p, Index u, Index column, L lanes) {
+  Bundle<T, Width> sum = Bundle<T, Width>::set(0);
+  for (Index i = p.start[u]; i < p.start[u + 1]; ++i) {
+    const T* const a = p.a + p.token[i] * p.width + column;
+    sum = sum + Bundle<T, Width>::make([&](int w) { return lanes.load(a + w * Vec<T>::kLanes); });
+  }
+  sum.each([&](int w, Vec<T> x) { lanes.store(p.out + u * p.width + column + w * Vec<T>::kLanes, x); });
+}
+
 template <class T>
 void sum_by_row(const SumByRow<T>& p, Index first, Index last) {
-  for (Index u = 0; u < p.rows; ++u) {
-    for (Index i = first; i < last; ++i) p.out[u * p.width + i] = T(0);
-  }
-  for (Index n = 0; n < p.N; ++n) {
-    const T* const from = p.a + n * p.width;
-    T* const to = p.out + p.row[n] * p.width;
-    for_lanes<T>(first, last,
-                 [&](auto lanes, Index i) { lanes.store(to + i, lanes.load(to + i) + lanes.load(from + i)); });
+  constexpr Index kLanes = Vec<T>::kLanes;
+  for (Index u = first; u < last; ++u) {
+    Index column = 0;
+    for (; column + 8 * kLanes <= p.width; column += 8 * kLanes) {
+      sum_tokens<T, 8>(p, u, column, Lanes<T, false>{kLanes});
+    }
+    for_lanes<T>(column, p.width, [&](auto lanes, Index at) { sum_tokens<T, 1>(p, u, at, lanes); });
   }
 }
 

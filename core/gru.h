@@ -10,31 +10,27 @@ namespace {
 template <class T>
 struct GruForward {
   static TIDEGATE_INLINE void run(ForwardTile<T>& tile) {
-    using V = Vec<T>;
     const CellForward<T>& p = tile.p;
-    const auto start = [&](Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
-      sums.set(at, lanes.load(tile.x[row] + unit));
-      sums.set(at + 1, lanes.load(tile.x[row] + p.H + unit));
-      sums.set(at + 2, p.bias_n ? lanes.load(p.bias_n + unit) : V::set(T(0)));
+    const auto start = [&](const auto& patch, int g) {
+      using V = typename std::decay_t<decltype(patch)>::Rows;
+      if (g < 2) return patch.load(tile.x, g * p.H);
+      return V::make([&](int) { return p.bias_n ? patch.lanes.load(p.bias_n + patch.unit) : Vec<T>::set(0); });
     };
-    const auto activate = [&](Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
-      const V r = sigmoid(sums.get(at)), z = sigmoid(sums.get(at + 1)), q = sums.get(at + 2);
-      const V n = fma(r, q, lanes.load(tile.x[row] + 2 * p.H + unit));
-      sums.set(at + 1, z);
-      sums.set(at + 2, n);
-      if (p.memo) lanes.store(p.memo + tile.token[row] * p.H + unit, q);
-      if (!p.gates) return;
-      T* const gates = p.gates + tile.token[row] * 3 * p.H + unit;
-      lanes.store(gates, r);
-      lanes.store(gates + p.H, z);
+    const auto finish = [&](const auto& patch, const Sums<T>& sums) {
+      const auto keep = [&](int g, const auto& value) {
+        if (p.gates) patch.store(p.gates + g * p.H, 3 * p.H, value);
+      };
+      const auto q = gate<T, 3>(sums, patch, 2), x = patch.load(tile.x, 2 * p.H);
+      const auto r = sigmoid(gate<T, 3>(sums, patch, 0));
+      const auto n = tanh(fma(r, q, x));
+      const auto z = sigmoid(gate<T, 3>(sums, patch, 1));
+      keep(0, r);
+      keep(1, z);
+      keep(2, n);
+      if (p.memo) patch.store(p.memo, p.H, q);
+      patch.store(p.h, p.h_stride, fma(z, patch.load(tile.h) - n, n));
     };
-    const auto update = [&](const Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
-      const V z = sums.get(at + 1), n = tanh(sums.get(at + 2));
-      const Index token = tile.token[row];
-      lanes.store(p.h + token * p.h_stride + unit, fma(z, lanes.load(tile.h[row] + unit) - n, n));
-      if (p.gates) lanes.store(p.gates + token * 3 * p.H + 2 * p.H + unit, n);
-    };
-    gated_step<T, 3>(tile, start, activate, update);
+    gated_step<T, 3>(tile, start, finish);
   }
 };
 
@@ -42,31 +38,26 @@ template <class T>
 struct GruBackward {
   static TIDEGATE_INLINE void run(BackwardTile<T>& tile) {
     const CellBackward<T>& p = tile.p;
+    const Index H = p.H, GH = 3 * H;
+    for_units<T>(tile, H, [&](const auto& patch) {
+      using V = typename std::decay_t<decltype(patch)>::Rows;
+      const V one = V::set(1);
+      const V r = patch.load(p.gates, GH), z = patch.load(p.gates + H, GH), n = patch.load(p.gates + 2 * H, GH);
+      const V dh = patch.load(p.dh, p.h_stride) + patch.load_state(tile.dh);
+      const V dn = dh * (one - z) * fnma(n, n, one);
+      patch.store(p.dgates, GH, dn * patch.load(p.memo, H) * (r * (one - r)));
+      patch.store(p.dgates + H, GH, dh * (patch.load(tile.h_before) - n) * (z * (one - z)));
+      patch.store(p.dgates + 2 * H, GH, dn);
+      patch.store(p.dmemo, H, dn * r);
+      patch.store_state(tile.dh, dh * z);
+    });
     const T* dgates[kTileRows];
     const T* dmemo[kTileRows];
-    for_units<T>(tile.active, p.H, [&](auto lanes, Index row, Index unit) {
-      using V = Vec<T>;
-      const V one = V::set(T(1));
-      const Index token = tile.token[row];
-      const T* const gates = p.gates + token * 3 * p.H + unit;
-      const V r = lanes.load(gates), z = lanes.load(gates + p.H), n = lanes.load(gates + 2 * p.H);
-      const V q = lanes.load(p.memo + token * p.H + unit);
-      const V before = lanes.load(tile.h_before[row] + unit);
-      T* const carried = tile.dh + row * tile.stride + unit;
-      const V dh = lanes.load(p.dh + token * p.h_stride + unit) + V::load(carried);
-      const V dn = dh * (one - z) * fnma(n, n, one);
-      T* const out = p.dgates + token * 3 * p.H + unit;
-      lanes.store(out, dn * q * (r * (one - r)));
-      lanes.store(out + p.H, dh * (before - n) * (z * (one - z)));
-      lanes.store(out + 2 * p.H, dn);
-      lanes.store(p.dmemo + token * p.H + unit, dn * r);
-      (dh * z).store(carried);
-    });
     for (Index r = 0; r < tile.active; ++r) {
-      dgates[r] = p.dgates + tile.token[r] * 3 * p.H;
-      dmemo[r] = p.dmemo + tile.token[r] * p.H;
+      dgates[r] = p.dgates + tile.token[r] * GH;
+      dmemo[r] = p.dmemo + tile.token[r] * H;
     }
-    state_gradient<T, true>(tile, dgates, 2 * p.H, dmemo, p.H);
+    state_gradient<T, true>(tile, dgates, 2 * H, dmemo, H);
   }
 };
 

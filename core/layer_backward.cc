@@ -10,7 +10,7 @@
 namespace tidegate {
 namespace {
 
-constexpr Index kSumColumns = 32;  // columns per task of the sums by token
+constexpr Index kSumTasks = 16;  // of the sums by token, per direction
 
 // One weight gradient, cut by shape alone: into blocks of its rows, and into splits of the tokens whose partial sums
 // are added in order. Neither depends on the number of threads.
@@ -136,16 +136,33 @@ struct BackwardCall {
   // Adds up the gate gradients of each distinct token, so that what follows is done once per distinct token.
   void by_token() {
     if (!rows.row_of_token) return;
+    const std::int32_t* const start = sort_tokens();
     SumByRow<T> sum[2];
     for (int d = 0; d < in.directions; ++d) {
       T* const out = w.projected[d].template get<T>(rows.count * GH);
-      sum[d] = {run[d].dgates, in.N, GH, rows.row_of_token, rows.count, out};
+      sum[d] = {run[d].dgates, GH, start, w.token_by_row.template get<std::int32_t>(in.N), out};
       dprojected[d] = out;
     }
-    parallel(in.directions * blocks(GH, kSumColumns), in.threads, [&](Index task) {
-      const Index first = task / in.directions * kSumColumns;
-      k.sum_by_row(sum[task % in.directions], first, std::min(GH, first + kSumColumns));
+    // Each task takes the rows whose tokens begin in its part of the sorted tokens.
+    const auto first_row = [&](Index task) {
+      const auto begin = static_cast<std::int32_t>(task * in.N / kSumTasks);
+      return std::lower_bound(start, start + rows.count, begin) - start;
+    };
+    parallel(in.directions * kSumTasks, in.threads, [&](Index task) {
+      const Index part = task / in.directions;
+      k.sum_by_row(sum[task % in.directions], first_row(part), first_row(part + 1));
     });
+  }
+
+  // Sorts the tokens by their row, keeping their order within a row; returns where each row begins.
+  const std::int32_t* sort_tokens() {
+    std::int32_t* const start = w.row_start.get<std::int32_t>(rows.count + 2);
+    std::int32_t* const token = w.token_by_row.get<std::int32_t>(in.N);
+    std::fill(start, start + rows.count + 2, 0);
+    for (Index n = 0; n < in.N; ++n) ++start[rows.row_of_token[n] + 2];
+    for (Index u = 2; u < rows.count + 2; ++u) start[u] += start[u - 1];
+    for (Index n = 0; n < in.N; ++n) token[start[rows.row_of_token[n] + 1]++] = static_cast<std::int32_t>(n);
+    return start;
   }
 
   // The weight gradients as jobs: of w_hh over all tokens, of w_ih over the projected rows.

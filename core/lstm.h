@@ -10,31 +10,26 @@ namespace {
 template <class T>
 struct LstmForward {
   static TIDEGATE_INLINE void run(ForwardTile<T>& tile) {
-    using V = Vec<T>;
     const CellForward<T>& p = tile.p;
-    const auto start = [&](Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
-      for (Index gate = 0; gate < 4; ++gate) sums.set(at + gate, lanes.load(tile.x[row] + gate * p.H + unit));
+    const auto start = [&](const auto& patch, int g) { return patch.load(tile.x, g * p.H); };
+    const auto finish = [&](const auto& patch, const Sums<T>& sums) {
+      const auto keep = [&](int g, const auto& value) {
+        if (p.gates) patch.store(p.gates + g * p.H, 4 * p.H, value);
+      };
+      const auto i = sigmoid(gate<T, 4>(sums, patch, 0));
+      keep(0, i);
+      const auto g = tanh(gate<T, 4>(sums, patch, 2));
+      keep(2, g);
+      const auto f = sigmoid(gate<T, 4>(sums, patch, 1));
+      keep(1, f);
+      const auto c = fma(f, patch.load_state(tile.c), i * g);
+      patch.store_state(tile.c, c);
+      if (p.memo) patch.store(p.memo, p.H, c);
+      const auto o = sigmoid(gate<T, 4>(sums, patch, 3));
+      keep(3, o);
+      patch.store(p.h, p.h_stride, o * tanh(c));
     };
-    const auto activate = [&](Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
-      const V i = sigmoid(sums.get(at)), f = sigmoid(sums.get(at + 1));
-      const V g = tanh(sums.get(at + 2)), o = sigmoid(sums.get(at + 3));
-      T* const state = tile.c + row * tile.stride + unit;
-      fma(f, V::load(state), i * g).store(state);
-      sums.set(at, o);
-      if (!p.gates) return;
-      T* const gates = p.gates + tile.token[row] * 4 * p.H + unit;
-      lanes.store(gates, i);
-      lanes.store(gates + p.H, f);
-      lanes.store(gates + 2 * p.H, g);
-      lanes.store(gates + 3 * p.H, o);
-    };
-    const auto update = [&](const Sums<T>& sums, Index at, auto lanes, Index row, Index unit) {
-      const V c = V::load(tile.c + row * tile.stride + unit);
-      const Index token = tile.token[row];
-      lanes.store(p.h + token * p.h_stride + unit, sums.get(at) * tanh(c));
-      if (p.memo) lanes.store(p.memo + token * p.H + unit, c);
-    };
-    gated_step<T, 4>(tile, start, activate, update);
+    gated_step<T, 4>(tile, start, finish);
   }
 };
 
@@ -42,28 +37,24 @@ template <class T>
 struct LstmBackward {
   static TIDEGATE_INLINE void run(BackwardTile<T>& tile) {
     const CellBackward<T>& p = tile.p;
-    const T* dgates[kTileRows];
-    for_units<T>(tile.active, p.H, [&](auto lanes, Index r, Index unit) {
-      using V = Vec<T>;
-      const V one = V::set(T(1));
-      const Index token = tile.token[r];
-      const T* const gates = p.gates + token * 4 * p.H + unit;
-      const V i = lanes.load(gates), f = lanes.load(gates + p.H);
-      const V g = lanes.load(gates + 2 * p.H), o = lanes.load(gates + 3 * p.H);
-      const V tanh_c = tanh(lanes.load(p.memo + token * p.H + unit));
-      const V before = lanes.load(tile.c_before[r] + unit);
-      T* const carried = tile.dc + r * tile.stride + unit;
-      const V dh = lanes.load(p.dh + token * p.h_stride + unit) + V::load(tile.dh + r * tile.stride + unit);
-      const V dc = fma(dh * o, fnma(tanh_c, tanh_c, one), V::load(carried));
-      T* const out = p.dgates + token * 4 * p.H + unit;
-      lanes.store(out, dc * g * (i * (one - i)));
-      lanes.store(out + p.H, dc * before * (f * (one - f)));
-      lanes.store(out + 2 * p.H, dc * i * fnma(g, g, one));
-      lanes.store(out + 3 * p.H, dh * tanh_c * (o * (one - o)));
-      (dc * f).store(carried);
+    const Index H = p.H, GH = 4 * H;
+    for_units<T>(tile, H, [&](const auto& patch) {
+      using V = typename std::decay_t<decltype(patch)>::Rows;
+      const V one = V::set(1);
+      const V i = patch.load(p.gates, GH), f = patch.load(p.gates + H, GH);
+      const V g = patch.load(p.gates + 2 * H, GH), o = patch.load(p.gates + 3 * H, GH);
+      const V tanh_c = tanh(patch.load(p.memo, H));
+      const V dh = patch.load(p.dh, p.h_stride) + patch.load_state(tile.dh);
+      const V dc = fma(dh * o, fnma(tanh_c, tanh_c, one), patch.load_state(tile.dc));
+      patch.store(p.dgates, GH, dc * g * (i * (one - i)));
+      patch.store(p.dgates + H, GH, dc * patch.load(tile.c_before) * (f * (one - f)));
+      patch.store(p.dgates + 2 * H, GH, dc * i * fnma(g, g, one));
+      patch.store(p.dgates + 3 * H, GH, dh * tanh_c * (o * (one - o)));
+      patch.store_state(tile.dc, dc * f);
     });
-    for (Index r = 0; r < tile.active; ++r) dgates[r] = p.dgates + tile.token[r] * 4 * p.H;
-    state_gradient<T, false>(tile, dgates, 4 * p.H, nullptr, 0);
+    const T* dgates[kTileRows];
+    for (Index r = 0; r < tile.active; ++r) dgates[r] = p.dgates + tile.token[r] * GH;
+    state_gradient<T, false>(tile, dgates, GH, nullptr, 0);
   }
 };
 

@@ -11,17 +11,19 @@ struct RnnForward {
   static TIDEGATE_INLINE void run(ForwardTile<T>& tile) {
     const CellForward<T>& p = tile.p;
     Sums<T> sums;
-    const auto block = [&](Index row, Index rows, Index unit, Index width, const T* weights, auto lanes) {
-      for (Index r = 0; r < rows; ++r) {
-        const T* const x = tile.x[row + r] + unit;
-        for (Index w = 0; w < width; ++w) sums.set(r * width + w, lanes.load(x + w * kPanel<T>));
+    const auto block = [&](auto size, Index row, Index unit, Index width, const T* weights, auto lanes) {
+      constexpr int R = decltype(size)::value;
+      const Patch<T, R, decltype(lanes)> patch{tile, lanes, row, unit};
+      for (Index w = 0; w < width; ++w) {
+        patch.load(tile.x, w * kPanel<T>).each([&](int r, Vec<T> v) { sums.set(r * width + w, v); });
       }
-      add_product(rows, width, tile.h_in + row, weights, p.H, sums);
-      for (Index r = 0; r < rows; ++r) {
-        T* const h = p.h + tile.token[row + r] * p.h_stride + unit;
-        for (Index w = 0; w < width; ++w) {
-          const Vec<T> x = sums.get(r * width + w);
-          lanes.store(h + w * kPanel<T>, Relu ? relu(x) : tanh(x));
+      add_product(Index(R), width, tile.h_in + row, weights, p.H, sums);
+      for (Index w = 0; w < width; ++w) {
+        const auto x = Bundle<T, R>::make([&](int r) { return sums.get(r * width + w); });
+        if constexpr (Relu) {
+          patch.store(p.h + w * kPanel<T>, p.h_stride, relu(x));
+        } else {
+          patch.store(p.h + w * kPanel<T>, p.h_stride, tanh(x));
         }
       }
     };
@@ -29,7 +31,8 @@ struct RnnForward {
       for_panel<T>(column, p.H, [&](auto lanes, Index lane) {
         for (Index row = 0; row < tile.active;) {
           const Index rows = tile_rows<T>(tile.active - row);
-          block(row, rows, column + lane, width, p.w_hh + column * p.H + lane, lanes);
+          const T* const weights = p.w_hh + column * p.H + lane;
+          with_rows<T>(rows, [&](auto size) { block(size, row, column + lane, width, weights, lanes); });
           row += rows;
         }
       });
@@ -41,16 +44,13 @@ template <class T, bool Relu>
 struct RnnBackward {
   static TIDEGATE_INLINE void run(BackwardTile<T>& tile) {
     const CellBackward<T>& p = tile.p;
-    const T* dgates[kTileRows];
-    for_units<T>(tile.active, p.H, [&](auto lanes, Index r, Index unit) {
-      using V = Vec<T>;
-      const Index token = tile.token[r];
-      const V zero = V::set(T(0));
-      const V h = lanes.load(p.h + token * p.h_stride + unit);
-      const V dh = lanes.load(p.dh + token * p.h_stride + unit) + V::load(tile.dh + r * tile.stride + unit);
-      const V slope = fnma(h, h, V::set(T(1)));
-      lanes.store(p.dgates + token * p.H + unit, Relu ? where_greater(h, zero, dh, zero) : dh * slope);
+    for_units<T>(tile, p.H, [&](const auto& patch) {
+      using V = typename std::decay_t<decltype(patch)>::Rows;
+      const V h = patch.load(p.h, p.h_stride), zero = V::set(0);
+      const V dh = patch.load(p.dh, p.h_stride) + patch.load_state(tile.dh);
+      patch.store(p.dgates, p.H, Relu ? where_greater(h, zero, dh, zero) : dh * fnma(h, h, V::set(1)));
     });
+    const T* dgates[kTileRows];
     for (Index r = 0; r < tile.active; ++r) dgates[r] = p.dgates + tile.token[r] * p.H;
     state_gradient<T, false>(tile, dgates, p.H, nullptr, 0);
   }

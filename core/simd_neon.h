@@ -49,10 +49,8 @@ TIDEGATE_INLINE Vec<float> where_greater(Vec<float> a, Vec<float> b, Vec<float> 
 }
 TIDEGATE_INLINE Vec<float> min(Vec<float> a, Vec<float> b) { return where_greater(b, a, a, b); }
 TIDEGATE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) { return where_greater(a, b, a, b); }
-TIDEGATE_INLINE Vec<float> round(Vec<float> a) { return {vrndnq_f32(a.v)}; }
-TIDEGATE_INLINE Vec<float> pow2(Vec<float> n) {
-  const int32x4_t biased = vaddq_s32(vcvtnq_s32_f32(n.v), vdupq_n_s32(127));
-  return {vreinterpretq_f32_s32(vshlq_n_s32(biased, 23))};
+TIDEGATE_INLINE Vec<float> fraction_as_exponent(Vec<float> x) {
+  return {vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(x.v), 23))};
 }
 TIDEGATE_INLINE Vec<float> with_sign(Vec<float> magnitude, Vec<float> sign) {
   return {vbslq_f32(vdupq_n_u32(0x80000000u), sign.v, magnitude.v)};
@@ -90,10 +88,8 @@ TIDEGATE_INLINE Vec<double> where_greater(Vec<double> a, Vec<double> b, Vec<doub
 }
 TIDEGATE_INLINE Vec<double> min(Vec<double> a, Vec<double> b) { return where_greater(b, a, a, b); }
 TIDEGATE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return where_greater(a, b, a, b); }
-TIDEGATE_INLINE Vec<double> round(Vec<double> a) { return {vrndnq_f64(a.v)}; }
-TIDEGATE_INLINE Vec<double> pow2(Vec<double> n) {
-  const int64x2_t biased = vaddq_s64(vcvtnq_s64_f64(n.v), vdupq_n_s64(1023));
-  return {vreinterpretq_f64_s64(vshlq_n_s64(biased, 52))};
+TIDEGATE_INLINE Vec<double> fraction_as_exponent(Vec<double> x) {
+  return {vreinterpretq_f64_s64(vshlq_n_s64(vreinterpretq_s64_f64(x.v), 52))};
 }
 TIDEGATE_INLINE Vec<double> with_sign(Vec<double> magnitude, Vec<double> sign) {
   return {vbslq_f64(vdupq_n_u64(0x8000000000000000ull), sign.v, magnitude.v)};

@@ -9,17 +9,15 @@ struct Number;
 template <>
 struct Number<float> {
   using Bits = std::uint32_t;
-  static constexpr int kFraction = 23, kBias = 127;
+  static constexpr int kFraction = 23;
   static TIDEGATE_INLINE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-  static TIDEGATE_INLINE float round(float a) { return __builtin_rintf(a); }
   static TIDEGATE_INLINE float with_sign(float a, float b) { return __builtin_copysignf(a, b); }
 };
 template <>
 struct Number<double> {
   using Bits = std::uint64_t;
-  static constexpr int kFraction = 52, kBias = 1023;
+  static constexpr int kFraction = 52;
   static TIDEGATE_INLINE double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
-  static TIDEGATE_INLINE double round(double a) { return __builtin_rint(a); }
   static TIDEGATE_INLINE double with_sign(double a, double b) { return __builtin_copysign(a, b); }
 };
 
@@ -49,17 +47,14 @@ TIDEGATE_VEC fma(Vec<T> a, Vec<T> b, Vec<T> c) { return {Number<T>::fma(a.v, b.v
 TIDEGATE_VEC fnma(Vec<T> a, Vec<T> b, Vec<T> c) { return {Number<T>::fma(-a.v, b.v, c.v)}; }
 TIDEGATE_VEC min(Vec<T> a, Vec<T> b) { return {a.v < b.v ? a.v : b.v}; }
 TIDEGATE_VEC max(Vec<T> a, Vec<T> b) { return {a.v > b.v ? a.v : b.v}; }
-TIDEGATE_VEC round(Vec<T> a) { return {Number<T>::round(a.v)}; }
 TIDEGATE_VEC where_greater(Vec<T> a, Vec<T> b, Vec<T> x, Vec<T> y) { return {a.v > b.v ? x.v : y.v}; }
 TIDEGATE_VEC with_sign(Vec<T> magnitude, Vec<T> sign) { return {Number<T>::with_sign(magnitude.v, sign.v)}; }
-TIDEGATE_VEC pow2(Vec<T> n) {
-  using Bits = typename Number<T>::Bits;
-  // A NaN has no integer; any power will do, as the caller's other factor is NaN.
-  const Bits whole = n.v == n.v ? static_cast<Bits>(static_cast<std::int64_t>(n.v)) : Bits(0);
-  const Bits bits = (whole + Number<T>::kBias) << Number<T>::kFraction;
-  T power;
-  __builtin_memcpy(&power, &bits, sizeof(power));
-  return {power};
+TIDEGATE_VEC fraction_as_exponent(Vec<T> x) {
+  typename Number<T>::Bits bits;
+  __builtin_memcpy(&bits, &x.v, sizeof(bits));
+  bits <<= Number<T>::kFraction;
+  __builtin_memcpy(&x.v, &bits, sizeof(bits));
+  return x;
 }
 #undef TIDEGATE_VEC
 

@@ -121,14 +121,14 @@ struct Outer {
   T* column_sum;  // [rows_m] or null
 };
 
-// out[u] = sum of a[n] over the tokens n of row u, n ascending; for columns first .. last - 1.
+// out[u] = sum of a[n] over the tokens n of row u, which are token[start[u]] .. token[start[u + 1] - 1], ascending.
 template <class T>
 struct SumByRow {
   const T* a;  // [N, width]
-  Index N, width;
-  const std::int32_t* row;  // [N]
-  Index rows;               // of out
-  T* out;                   // [rows, width]
+  Index width;
+  const std::int32_t* start;  // [rows + 1]
+  const std::int32_t* token;  // [N]
+  T* out;                     // [rows, width]
 };
 
 enum PoolMode : int { kLast, kFirst, kMax, kMean, kPoolModes };

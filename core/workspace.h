@@ -1,9 +1,7 @@
 // Memory that threads keep between calls, so that a warm call allocates nothing.
 #pragma once
 
-#include <cstdlib>
-#include <new>
-
+#include "memory.h"
 #include "tidegate.h"
 
 namespace tidegate {
@@ -14,26 +12,21 @@ class Buffer {
   Buffer() = default;
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { std::free(data_); }
+  ~Buffer() { give_memory(piece_); }
 
   template <class T>
   T* get(Index count) {
     const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
-    if (bytes > size_) {
-      std::free(data_);
-      size_ = (bytes + bytes / 8 + 4095) / 4096 * 4096;
-      data_ = std::aligned_alloc(4096, size_);
-      if (!data_) {
-        size_ = 0;
-        throw std::bad_alloc();
-      }
+    if (bytes > piece_.size) {
+      give_memory(piece_);
+      piece_ = {nullptr, 0};
+      piece_ = take_memory(bytes);
     }
-    return static_cast<T*>(data_);
+    return static_cast<T*>(piece_.data);
   }
 
  private:
-  void* data_ = nullptr;
-  std::size_t size_ = 0;
+  Piece piece_{nullptr, 0};
 };
 
 // What one call of a layer needs, by name.
@@ -42,7 +35,7 @@ struct Workspace {
   Buffer projected[2];  // forward: projected input; backward: sums of gate gradients by token
   Buffer dgates[2], dmemo[2], partial, zero;
   Buffer length, order, before, sequence;
-  Buffer row_of_token, row_of_id, id_of_row, table_row;
+  Buffer row_of_token, row_of_id, id_of_row, table_row, row_start, token_by_row;
 };
 
 inline Workspace& workspace() {

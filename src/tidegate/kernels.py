@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ Array = NDArray[Any]
 CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 ACTIVATIONS = (None, "relu", "tanh", "sigmoid")
+_LARGE = 1 << 18  # bytes; about where a new array would come from fresh pages
 POOL_MODES = ("last", "first", "max", "mean")
 
 
@@ -178,12 +180,12 @@ def forward(
     """
     call = _Call(cell, x, offsets, directions, table, num_threads)
     N, B, H, D, kind = call.N, call.B, call.H, len(directions), call.kind
-    h = np.empty((N, D * H), kind)
+    h = _empty((N, D * H), kind)
     hn = np.empty((D, B, H), kind)
     cn = np.empty((D, B, H), kind) if cell == "lstm" else None
     gated = keep and GATES[cell] > 1
-    gates = np.empty((D, N, GATES[cell] * H), kind) if gated else None
-    memo = np.empty((D, N, H), kind) if gated else None
+    gates = _empty((D, N, GATES[cell] * H), kind) if gated else None
+    memo = _empty((D, N, H), kind) if gated else None
     state = [(hn[d], None if cn is None else cn[d]) for d in range(D)]
     try:
         _core.forward(
@@ -315,7 +317,7 @@ def pool_backward(
     offsets = _check_offsets(offsets, len(h))
     h = _expect("h", h, (len(h), h.shape[1]), kind)
     dpooled = _expect("dpooled", dpooled, (len(offsets) - 1, len(modes) * h.shape[1]), kind)
-    dh = np.zeros_like(h)
+    dh = _empty(h.shape, kind)
     _core.pool(h, offsets, _modes(modes), dpooled, dh, _threads(num_threads))
     return dh
 
@@ -385,6 +387,12 @@ class _Call:
             f"{self.ids[position]}, but the table holds ids 0 to {len(self.x) - 1}. "
             "Use the tokenizer that the table was made for."
         )
+
+
+def _empty(shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
+    """Make an uninitialised array; the memory of a large one is used again when it dies."""
+    size = prod(shape) * kind.itemsize
+    return np.empty(shape, kind) if size < _LARGE else _core.empty(size).view(kind).reshape(shape)  # type: ignore[no-any-return]
 
 
 def _kept(gates: Array | None, memo: Array | None, D: int) -> list[tuple[Array | None, Array | None]]:
