@@ -73,8 +73,8 @@ TIDEGATE_INLINE V exp_of_negative(const V& x) {
 
 // part / (whole + part) for 0 <= part <= whole = 1 or for -1 <= part <= 0 and whole = 2, so that the divisor lies
 // between 1 and 2. A division costs as much as twenty products, and products are all it takes: the start is the cubic
-// nearest to 1 / d, its error 1 - d * start a Chebyshev polynomial of at most 1/577, which is then cubed; the quotient is
-// corrected by what remains of `part`, and by what rounding took from the sum.
+// nearest to 1 / d, its error 1 - d * start a Chebyshev polynomial of at most 1/577, which is then cubed; the quotient
+// is corrected by what remains of `part`, and by what rounding took from the sum.
 template <class V>
 TIDEGATE_INLINE V share(const V& part, const V& whole) {
   using T = Element<V>;

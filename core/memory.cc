@@ -1,7 +1,6 @@
 #include "memory.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <mutex>
 #include <new>
 #include <vector>
@@ -35,6 +34,8 @@ std::size_t rounded(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+std::align_val_t alignment(std::size_t size) { return std::align_val_t(size >= kHugePage ? kHugePage : kPage); }
+
 }  // namespace
 
 Piece take_memory(std::size_t bytes) {
@@ -50,8 +51,7 @@ Piece take_memory(std::size_t bytes) {
       return found;
     }
   }
-  void* const data = std::aligned_alloc(size >= kHugePage ? kHugePage : kPage, size);
-  if (!data) throw std::bad_alloc();
+  void* const data = ::operator new(size, alignment(size));
 #if defined(__linux__)
   if (size >= kHugePage) madvise(data, size, MADV_HUGEPAGE);  // advice: where it is not taken nothing is lost
 #endif
@@ -69,7 +69,7 @@ void give_memory(Piece piece) noexcept {
       return;
     }
   }
-  std::free(piece.data);
+  ::operator delete(piece.data, alignment(piece.size));
 }
 
 }  // namespace tidegate

@@ -392,7 +392,7 @@ class _Call:
 def _empty(shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
     """Make an uninitialised array; the memory of a large one is used again when it dies."""
     size = prod(shape) * kind.itemsize
-    return np.empty(shape, kind) if size < _LARGE else _core.empty(size).view(kind).reshape(shape)  # type: ignore[no-any-return]
+    return np.empty(shape, kind) if size < _LARGE else _core.empty(size).view(kind).reshape(shape)
 
 
 def _kept(gates: Array | None, memo: Array | None, D: int) -> list[tuple[Array | None, Array | None]]:
