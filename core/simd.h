@@ -1,8 +1,8 @@
 // The vector vocabulary that every kernel is written in, one small file per ISA. Each defines, for float and double,
 //   Vec<T>::kLanes, kRows (rows of a register tile) and a value type with
 //   load, load(n), store, store(n)   the first n lanes; the rest read as zero and are not written
-//   set, + - * /, fma(a, b, c) = a * b + c, fnma(a, b, c) = c - a * b
-//   min, max          the second argument where either is NaN
+//   set, + - *, fma(a, b, c) = a * b + c, fnma(a, b, c) = c - a * b
+//   max               the second argument where either is NaN
 //   fraction_as_exponent(x)          the bits of x moved left by the width of its fraction
 //   where_greater(a, b, x, y)        a > b ? x : y, lane by lane
 //   with_sign(magnitude, sign)

@@ -41,13 +41,11 @@ struct Vec<float> {
 TIDEGATE_INLINE Vec<float> operator+(Vec<float> a, Vec<float> b) { return {vaddq_f32(a.v, b.v)}; }
 TIDEGATE_INLINE Vec<float> operator-(Vec<float> a, Vec<float> b) { return {vsubq_f32(a.v, b.v)}; }
 TIDEGATE_INLINE Vec<float> operator*(Vec<float> a, Vec<float> b) { return {vmulq_f32(a.v, b.v)}; }
-TIDEGATE_INLINE Vec<float> operator/(Vec<float> a, Vec<float> b) { return {vdivq_f32(a.v, b.v)}; }
 TIDEGATE_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
 TIDEGATE_INLINE Vec<float> fnma(Vec<float> a, Vec<float> b, Vec<float> c) { return {vfmsq_f32(c.v, a.v, b.v)}; }
 TIDEGATE_INLINE Vec<float> where_greater(Vec<float> a, Vec<float> b, Vec<float> x, Vec<float> y) {
   return {vbslq_f32(vcgtq_f32(a.v, b.v), x.v, y.v)};
 }
-TIDEGATE_INLINE Vec<float> min(Vec<float> a, Vec<float> b) { return where_greater(b, a, a, b); }
 TIDEGATE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) { return where_greater(a, b, a, b); }
 TIDEGATE_INLINE Vec<float> fraction_as_exponent(Vec<float> x) {
   return {vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(x.v), 23))};
@@ -80,13 +78,11 @@ struct Vec<double> {
 TIDEGATE_INLINE Vec<double> operator+(Vec<double> a, Vec<double> b) { return {vaddq_f64(a.v, b.v)}; }
 TIDEGATE_INLINE Vec<double> operator-(Vec<double> a, Vec<double> b) { return {vsubq_f64(a.v, b.v)}; }
 TIDEGATE_INLINE Vec<double> operator*(Vec<double> a, Vec<double> b) { return {vmulq_f64(a.v, b.v)}; }
-TIDEGATE_INLINE Vec<double> operator/(Vec<double> a, Vec<double> b) { return {vdivq_f64(a.v, b.v)}; }
 TIDEGATE_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) { return {vfmaq_f64(c.v, a.v, b.v)}; }
 TIDEGATE_INLINE Vec<double> fnma(Vec<double> a, Vec<double> b, Vec<double> c) { return {vfmsq_f64(c.v, a.v, b.v)}; }
 TIDEGATE_INLINE Vec<double> where_greater(Vec<double> a, Vec<double> b, Vec<double> x, Vec<double> y) {
   return {vbslq_f64(vcgtq_f64(a.v, b.v), x.v, y.v)};
 }
-TIDEGATE_INLINE Vec<double> min(Vec<double> a, Vec<double> b) { return where_greater(b, a, a, b); }
 TIDEGATE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return where_greater(a, b, a, b); }
 TIDEGATE_INLINE Vec<double> fraction_as_exponent(Vec<double> x) {
   return {vreinterpretq_f64_s64(vshlq_n_s64(vreinterpretq_s64_f64(x.v), 52))};

@@ -42,10 +42,8 @@ struct Vec {
 TIDEGATE_VEC operator+(Vec<T> a, Vec<T> b) { return {a.v + b.v}; }
 TIDEGATE_VEC operator-(Vec<T> a, Vec<T> b) { return {a.v - b.v}; }
 TIDEGATE_VEC operator*(Vec<T> a, Vec<T> b) { return {a.v * b.v}; }
-TIDEGATE_VEC operator/(Vec<T> a, Vec<T> b) { return {a.v / b.v}; }
 TIDEGATE_VEC fma(Vec<T> a, Vec<T> b, Vec<T> c) { return {Number<T>::fma(a.v, b.v, c.v)}; }
 TIDEGATE_VEC fnma(Vec<T> a, Vec<T> b, Vec<T> c) { return {Number<T>::fma(-a.v, b.v, c.v)}; }
-TIDEGATE_VEC min(Vec<T> a, Vec<T> b) { return {a.v < b.v ? a.v : b.v}; }
 TIDEGATE_VEC max(Vec<T> a, Vec<T> b) { return {a.v > b.v ? a.v : b.v}; }
 TIDEGATE_VEC where_greater(Vec<T> a, Vec<T> b, Vec<T> x, Vec<T> y) { return {a.v > b.v ? x.v : y.v}; }
 TIDEGATE_VEC with_sign(Vec<T> magnitude, Vec<T> sign) { return {Number<T>::with_sign(magnitude.v, sign.v)}; }
