@@ -48,6 +48,7 @@ def main() -> None:
             axes.text(speed, y, f" {speed:,.0f}", va="center", fontsize=8)
     axes.set_yticks(range(len(records)), [title for title, _ in records])
     axes.invert_yaxis()
+    axes.margins(x=0.07)
     axes.set_xlabel("thousand tokens per second, one whole training step on IMDB reviews (more is better)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right", fontsize=8)
