@@ -4,10 +4,11 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <system_error>
 #include <thread>
-#include <vector>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -74,13 +75,23 @@ class Pool {
     work();
     gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
     while (gate_.load(std::memory_order_acquire) != 0) pause();
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
   static constexpr std::uint32_t kOpen = 1u << 31;  // the other bits count the workers inside
 
+  // A task that runs out of memory ends the job: no other begins, and the caller gets the first error.
   void work() {
-    for (Index task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < job_.tasks;) job_.run(job_.context, task);
+    try {
+      for (Index task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < job_.tasks;) {
+        job_.run(job_.context, task);
+      }
+    } catch (...) {
+      next_.store(job_.tasks, std::memory_order_relaxed);
+      const std::lock_guard<std::mutex> lock(sleep_);
+      if (!error_) error_ = std::current_exception();
+    }
   }
 
   bool enter() {
@@ -134,6 +145,7 @@ class Pool {
   std::atomic<std::uint32_t> gate_{0};
   std::atomic<Index> next_{0};
   std::atomic<int> asleep_{0};
+  std::exception_ptr error_;
   std::mutex sleep_;
   std::condition_variable wake_;
 };
@@ -154,6 +166,11 @@ Pool& the_pool() {
 
 thread_local bool inside = false;
 
+struct Inside {
+  Inside() { inside = true; }
+  ~Inside() { inside = false; }
+};
+
 }  // namespace
 
 void run_tasks(Index tasks, int threads, void (*run)(void*, Index), void* context) {
@@ -163,9 +180,8 @@ void run_tasks(Index tasks, int threads, void (*run)(void*, Index), void* contex
     for (Index task = 0; task < tasks; ++task) run(context, task);
     return;
   }
-  inside = true;
+  const Inside guard;
   the_pool().run({run, context, tasks, static_cast<int>(helpers)});
-  inside = false;
 }
 
 }  // namespace tidegate

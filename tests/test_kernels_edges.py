@@ -162,3 +162,44 @@ def test_a_forked_child_has_its_own_threads() -> None:
     if child == 0:
         os._exit(0 if case.forward(num_threads=3).h.tobytes() == want else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+OUT_OF_MEMORY = """
+import resource
+from pathlib import Path
+import numpy as np
+from tidegate import kernels
+
+def run(tokens, hidden):
+    rng = np.random.default_rng(0)
+    normal = lambda *shape: rng.normal(size=shape).astype(np.float32)
+    both = [
+        kernels.Direction(normal(4 * hidden, 8), normal(4 * hidden, hidden), None, None, reverse=reverse)
+        for reverse in (False, True)
+    ]
+    ids, offsets = rng.integers(0, 100, tokens).astype(np.int32), np.linspace(0, tokens, 129).astype(int)
+    table = normal(100, 8)
+    forward = kernels.forward("lstm", ids, offsets, both, table=table, keep=True)
+    kernels.backward("lstm", ids, offsets, both, forward, np.ones_like(forward.h), table=table)
+    return forward.h
+
+kernels.set_num_threads(4)
+before = run(1000, 8)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+refused = 0
+for room in range(20, 300, 40):
+    resource.setrlimit(resource.RLIMIT_AS, (used + (room << 20), resource.RLIM_INFINITY))
+    try:
+        run(40000, 64)
+    except MemoryError:
+        refused += 1
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert refused > 2, refused
+np.testing.assert_array_equal(run(1000, 8), before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
+def test_running_out_of_memory_is_an_error_and_the_next_call_works() -> None:
+    done = run_python(OUT_OF_MEMORY)
+    assert done.returncode == 0, done.stderr
