@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "layer.h"
+#include "threads.h"
 #include "workspace.h"
 
 namespace tidegate {
@@ -20,6 +21,26 @@ struct Batch {
   Index tiles;      // tasks per direction
 };
 
+// Where share `member` of the hidden units begins: between two groups of panels.
+template <class T>
+Index share_begin(Index H, Index member, Index members) {
+  Index groups = 0;
+  for (Index unit = 0; unit < H; ++groups) unit += group_width<T>(unit, H) * kPanel<T>;
+  Index begin = 0;
+  for (Index group = 0; group < groups * member / members; ++group) begin += group_width<T>(begin, H) * kPanel<T>;
+  return std::min(begin, H);
+}
+
+// How many threads share the hidden units of a tile; 1: none do. It takes weights that a core cannot keep, and fewer
+// rows than there are threads to take them: whoever shares waits for the slowest after each step.
+template <class T>
+int sharers(const LayerInput<T>& in) {
+  constexpr Index kCached = Index(1) << 20;
+  const Index weights = kGates[in.cell] * in.H * in.H * Index(sizeof(T));
+  if (weights <= kCached || in.directions * blocks(in.B, 6) >= in.threads) return 1;
+  return static_cast<int>(std::min<Index>(in.threads, in.H / (4 * kPanel<T>)));
+}
+
 template <class T>
 Batch arrange(const LayerInput<T>& in) {
   Workspace& w = workspace();
@@ -32,6 +53,32 @@ Batch arrange(const LayerInput<T>& in) {
   const Index wanted = blocks(in.B * in.directions, std::max(1, in.threads) * Index(3));
   const Index rows = std::clamp(blocks(wanted, 6) * 6, Index(6), kTileRows);
   return {in.offsets, length, order, rows, blocks(in.B, rows)};
+}
+
+// Calls run(d, first, last, units, scratch) until every direction of every tile has been walked through time. Where the
+// recurrent weights do not fit the cache of one core, a tile is shared: each thread keeps the weights of some hidden
+// units, and all meet after each step. Otherwise a thread has a tile to itself.
+template <class T, class F>
+void walk(const LayerInput<T>& in, const Batch& batch, const F& run) {
+  const Index size = cell_scratch<T>(in.H);
+  const auto tile = [&](Index task, Index tile_rows, const Units& units, T* memory) {
+    const Index first = task / in.directions * tile_rows;
+    run(task % in.directions, first, std::min(in.B, first + tile_rows), units, memory);
+  };
+  const int members = sharers<T>(in);
+  if (members > 1) {
+    T* const memory = workspace().team.template get<T>(members * size);
+    const bool done = team(members, [&](Index member, Meeting& meeting) {
+      const auto meet = [](void* m) { static_cast<Meeting*>(m)->wait(); };
+      const Units units{share_begin<T>(in.H, member, members), share_begin<T>(in.H, member + 1, members), meet,
+                        &meeting};
+      const Index tasks = in.directions * blocks(in.B, kTileRows);
+      for (Index task = 0; task < tasks; ++task) tile(task, kTileRows, units, memory + member * size);
+    });
+    if (done) return;
+  }
+  parallel(in.directions * batch.tiles, in.threads,
+           [&](Index task) { tile(task, batch.tile_rows, Units{0, in.H, nullptr, nullptr}, scratch<T>(size)); });
 }
 
 // The rows that are projected: every token, or every distinct token once.

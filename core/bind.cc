@@ -102,11 +102,12 @@ void forward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence 
 // gradients[d] = (w_ih, w_hh, b_ih, b_hh, h0, c0); dstate[d] = (dhn, dcn)
 template <class T>
 void backward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence directions, In<T> h, nb::sequence kept,
-              In<T> dh, nb::sequence dstate, nb::object dx, nb::sequence gradients, int threads) {
+              bool overwrite, In<T> dh, nb::sequence dstate, nb::object dx, nb::sequence gradients, int threads) {
   LayerBackward<T> p{};
   p.in = layer_input<T>(cell, x, ids, offsets, directions, threads);
   p.h = h.data();
   p.dh = dh.data();
+  p.overwrite = overwrite;
   p.dx = pointer<T>(dx);
   for (int d = 0; d < p.in.directions; ++d) {
     p.kept[d] = {pointer<T>(kept[d][0]), pointer<T>(kept[d][1])};
@@ -215,7 +216,8 @@ void define(nb::module_& m) {
   m.def("forward", &forward<T>, "cell"_a, "x"_a.noconvert(), "ids"_a.none(), "offsets"_a.noconvert(), "directions"_a,
         "h"_a.noconvert(), "state"_a, "kept"_a, "threads"_a);
   m.def("backward", &backward<T>, "cell"_a, "x"_a.noconvert(), "ids"_a.none(), "offsets"_a.noconvert(), "directions"_a,
-        "h"_a.noconvert(), "kept"_a, "dh"_a.noconvert(), "dstate"_a, "dx"_a.none(), "gradients"_a, "threads"_a);
+        "h"_a.noconvert(), "kept"_a, "overwrite"_a, "dh"_a.noconvert(), "dstate"_a, "dx"_a.none(), "gradients"_a,
+        "threads"_a);
   m.def("linear", &linear<T>, "x"_a.noconvert(), "w"_a.noconvert(), "bias"_a.none(), "y"_a.noconvert(), "activation"_a,
         "threads"_a);
   m.def("pool", &pool<T>, "h"_a.noconvert(), "offsets"_a.noconvert(), "modes"_a, "pooled"_a.noconvert(), "dh"_a.none(),

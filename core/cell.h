@@ -15,6 +15,7 @@ TIDEGATE_INLINE void copy_row(const T* from, Index n, T* to) {
 // The rows of a tile and the token that each visits in the current step.
 struct TileRows {
   const Sequences& sequences;
+  const Units& units;
   Index first, rows;
   Index stride;  // of the rows in scratch
   Index ahead;   // from the token of a step to that of the next one visited
@@ -22,8 +23,8 @@ struct TileRows {
   Index sequence[kTileRows];
   Index token[kTileRows];
 
-  TileRows(const Sequences& s, Index begin, Index end, Index width, bool forward)
-      : sequences(s), first(begin), rows(end - begin), stride(width), ahead(s.reverse == forward ? -1 : 1) {
+  TileRows(const Sequences& s, const Units& u, Index begin, Index end, Index width, bool forward)
+      : sequences(s), units(u), first(begin), rows(end - begin), stride(width), ahead(s.reverse == forward ? -1 : 1) {
     for (Index r = 0; r < rows; ++r) sequence[r] = s.order[first + r];
   }
   TIDEGATE_INLINE Index length(Index r) const { return sequences.length[sequence[r]]; }
@@ -31,6 +32,14 @@ struct TileRows {
   TIDEGATE_INLINE Index at(Index r, Index step) const {
     const Index start = sequences.start[sequence[r]];
     return sequences.reverse ? start + length(r) - 1 - step : start + step;
+  }
+  TIDEGATE_INLINE void meet() const {
+    if (units.meet) units.meet(units.meeting);
+  }
+  // Copies our units of a state.
+  template <class T>
+  TIDEGATE_INLINE void copy_units(const T* from, T* to) const {
+    copy_row(from + units.first, units.last - units.first, to + units.first);
   }
   TIDEGATE_INLINE void visit(Index step) {
     while (active > 0 && length(active - 1) <= step) --active;
@@ -49,8 +58,8 @@ struct ForwardTile : TileRows {
   const T* h[kTileRows];     // state before the step
   const T* h_in[kTileRows];  // the same as it enters w_hh
 
-  ForwardTile(const CellForward<T>& run, Index begin, Index end, T* scratch)
-      : TileRows(run.sequences, begin, end, padded<T>(run.H), true), p(run) {
+  ForwardTile(const CellForward<T>& run, const Units& units, Index begin, Index end, T* scratch)
+      : TileRows(run.sequences, units, begin, end, padded<T>(run.H), true), p(run) {
     copy_row<T>(nullptr, (1 + 2 * rows) * stride, scratch);
     zero = scratch;
     c = scratch + stride;
@@ -81,21 +90,22 @@ struct ForwardTile : TileRows {
 
   TIDEGATE_INLINE void finish() const {
     for (Index r = 0; r < rows; ++r) {
-      copy_row(h[r], p.H, p.hn + sequence[r] * p.H);
-      if (p.cn) copy_row(c + r * stride, p.H, p.cn + sequence[r] * p.H);
+      copy_units(h[r], p.hn + sequence[r] * p.H);
+      if (p.cn) copy_units(c + r * stride, p.cn + sequence[r] * p.H);
     }
   }
 };
 
 // Step is a struct template with `static void run(ForwardTile<T>&)`: one step of the active rows.
 template <class T, template <class> class Step>
-void cell_forward(const CellForward<T>& p, Index first, Index last, T* scratch) {
-  ForwardTile<T> tile(p, first, last, scratch);
+void cell_forward(const CellForward<T>& p, Index first, Index last, const Units& units, T* scratch) {
+  ForwardTile<T> tile(p, units, first, last, scratch);
   const Index steps = tile.steps();
   for (Index step = 0; step < steps; ++step) {
     tile.enter(step);
     Step<T>::run(tile);
     tile.leave();
+    tile.meet();
   }
   tile.finish();
 }
@@ -109,8 +119,8 @@ struct BackwardTile : TileRows {
   const T* h_before[kTileRows];  // [H] state before the step
   const T* c_before[kTileRows];  // [H] cell state before the step (lstm)
 
-  BackwardTile(const CellBackward<T>& run, Index begin, Index end, T* scratch)
-      : TileRows(run.sequences, begin, end, padded<T>(run.H), false), p(run) {
+  BackwardTile(const CellBackward<T>& run, const Units& units, Index begin, Index end, T* scratch)
+      : TileRows(run.sequences, units, begin, end, padded<T>(run.H), false), p(run) {
     copy_row<T>(nullptr, (1 + 2 * rows) * stride, scratch);
     zero = scratch;
     dh = scratch + stride;
@@ -138,8 +148,8 @@ struct BackwardTile : TileRows {
 
   TIDEGATE_INLINE void finish() const {
     for (Index r = 0; r < rows; ++r) {
-      copy_row(dh + r * stride, p.H, p.dh0 + sequence[r] * p.H);
-      if (p.dc0) copy_row(dc + r * stride, p.H, p.dc0 + sequence[r] * p.H);
+      copy_units(dh + r * stride, p.dh0 + sequence[r] * p.H);
+      if (p.dc0) copy_units(dc + r * stride, p.dc0 + sequence[r] * p.H);
     }
   }
 };
@@ -151,6 +161,7 @@ template <class T, bool Carries>
 TIDEGATE_INLINE void state_gradient(BackwardTile<T>& tile, const T* const* a, Index Ka, const T* const* b, Index Kb) {
   const CellBackward<T>& p = tile.p;
   Sums<T> sums;
+  tile.meet();  // every unit's gate gradients are needed
   const auto block = [&](Index row, Index rows, Index column, Index width, const T* weights, auto lanes) {
     T* const at = tile.dh + row * tile.stride + column;
     for (Index i = 0; i < rows * width; ++i) sums.set(i, Vec<T>::set(T(0)));
@@ -168,7 +179,7 @@ TIDEGATE_INLINE void state_gradient(BackwardTile<T>& tile, const T* const* a, In
       }
     }
   };
-  for_groups<T>(p.H, [&](Index column, Index width) {
+  for_groups<T>(tile.units.first, tile.units.last, [&](Index column, Index width) {
     for_panel<T>(column, p.H, [&](auto lanes, Index lane) {
       for (Index row = 0; row < tile.active;) {
         const Index rows = tile_rows<T>(tile.active - row);
@@ -181,8 +192,8 @@ TIDEGATE_INLINE void state_gradient(BackwardTile<T>& tile, const T* const* a, In
 
 // Step is a struct template with `static void run(BackwardTile<T>&)`.
 template <class T, template <class> class Step>
-void cell_backward(const CellBackward<T>& p, Index first, Index last, T* scratch) {
-  BackwardTile<T> tile(p, first, last, scratch);
+void cell_backward(const CellBackward<T>& p, Index first, Index last, const Units& units, T* scratch) {
+  BackwardTile<T> tile(p, units, first, last, scratch);
   for (Index step = tile.steps() - 1; step >= 0; --step) {
     tile.enter(step);
     Step<T>::run(tile);
@@ -226,13 +237,13 @@ struct Patch {
   }
 };
 
-// Calls f(patch) for every active row and every vector of its hidden units.
+// Calls f(patch) for every active row and every vector of our hidden units.
 template <class T, class F>
-TIDEGATE_INLINE void for_units(const TileRows& tile, Index H, F&& f) {
+TIDEGATE_INLINE void for_units(const TileRows& tile, F&& f) {
   for (Index row = 0; row < tile.active;) {
     const Index rows = tile_rows<T>(tile.active - row);
     with_rows<T>(rows, [&](auto size) {
-      for_lanes<T>(0, H, [&](auto lanes, Index unit) {
+      for_lanes<T>(tile.units.first, tile.units.last, [&](auto lanes, Index unit) {
         f(Patch<T, decltype(size)::value, decltype(lanes)>{tile, lanes, row, unit});
       });
     });
@@ -261,7 +272,7 @@ TIDEGATE_INLINE void gated_step(ForwardTile<T>& tile, Start&& start, Finish&& fi
     product<T, R, Width>(tile.h_in + row, weights, H, sums);
     finish(patch, sums);
   };
-  for (Index panel = 0; panel < H; panel += kPanel<T>) {
+  for (Index panel = tile.units.first; panel < tile.units.last; panel += kPanel<T>) {
     for_panel<T>(panel, H, [&](auto lanes, Index lane) {
       for (Index row = 0; row < tile.active;) {
         const Index rows = tile_rows<T>(tile.active - row);

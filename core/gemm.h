@@ -134,10 +134,11 @@ TIDEGATE_INLINE void add_product(Index rows, Index width, const T* const* x, con
   });
 }
 
-// Calls f(column, width) for every group of panels of a packed matrix; its weights begin at `column * K`.
+// Calls f(column, width) for every group of panels of a packed matrix; its weights begin at `column * K`. Both ends lie
+// between two groups.
 template <class T, class F>
-TIDEGATE_INLINE void for_groups(Index columns, F&& f) {
-  for (Index column = 0; column < columns;) {
+TIDEGATE_INLINE void for_groups(Index first, Index columns, F&& f) {
+  for (Index column = first; column < columns;) {
     const Index width = group_width<T>(column, columns);
     f(column, width);
     column += width * kPanel<T>;
@@ -192,7 +193,7 @@ TIDEGATE_INLINE void linear_tile(const Linear<T>& p, Index row, Index rows, Inde
 
 template <class T>
 void linear(const Linear<T>& p, Index first, Index last) {
-  for_groups<T>(p.columns, [&](Index column, Index width) {
+  for_groups<T>(0, p.columns, [&](Index column, Index width) {
     for_panel<T>(column, p.columns, [&](auto lanes, Index lane) {
       for (Index row = first; row < last;) {
         const Index rows = tile_rows<T>(last - row);
@@ -266,7 +267,7 @@ void outer(const Outer<T>& p, Index first, Index last, T* scratch) {
     const Index tokens = least(last - begin, kOuterBlock);
     const T* const a = p.a + begin * p.a_stride;
     gather_block(p, begin, tokens, scratch);
-    for_groups<T>(p.columns, [&](Index column, Index width) {
+    for_groups<T>(0, p.columns, [&](Index column, Index width) {
       for_panel<T>(column, p.columns, [&](auto lanes, Index lane) {
         for (Index m = 0; m < p.rows_m;) {
           const Index rows = tile_rows<T>(p.rows_m - m);

@@ -39,7 +39,7 @@ struct GruBackward {
   static TIDEGATE_INLINE void run(BackwardTile<T>& tile) {
     const CellBackward<T>& p = tile.p;
     const Index H = p.H, GH = 3 * H;
-    for_units<T>(tile, H, [&](const auto& patch) {
+    for_units<T>(tile, [&](const auto& patch) {
       using V = typename std::decay_t<decltype(patch)>::Rows;
       const V one = V::set(1);
       const V r = patch.load(p.gates, GH), z = patch.load(p.gates + H, GH), n = patch.load(p.gates + 2 * H, GH);

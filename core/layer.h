@@ -69,7 +69,8 @@ struct LayerBackward {
   const T* dhn[2];  // [B, H] or null
   const T* dcn[2];  // [B, H] or null
   Kept<T> kept[2];
-  T* dx;  // [N, C], or the gradient of the table [V, C], zeroed by the caller; null: not wanted
+  bool overwrite;  // the gradients of what is kept may take its place
+  T* dx;           // [N, C], or the gradient of the table [V, C], zeroed by the caller; null: not wanted
   LayerGradients<T> gradients[2];
 };
 

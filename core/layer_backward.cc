@@ -104,8 +104,9 @@ struct BackwardCall {
       const Direction<T>& direction = in.direction[d];
       T* const w_hh = w.w_hh[d].template get<T>(GH * padded<T>(in.H));
       pack_columns(direction.w_hh, GH, in.H, in.H, Index(1), w_hh);
-      T* const dgates = w.dgates[d].template get<T>(in.N * GH);
-      T* const dmemo = gru ? w.dmemo[d].template get<T>(in.N * in.H) : nullptr;
+      const Kept<T>& kept = p.kept[d];
+      T* const dgates = p.overwrite && kept.gates ? kept.gates : w.dgates[d].template get<T>(in.N * GH);
+      T* const dmemo = !gru ? nullptr : p.overwrite ? kept.memo : w.dmemo[d].template get<T>(in.N * in.H);
       const Sequences sequences{batch.start, batch.length, batch.order, direction.reverse};
       run[d] = {sequences,
                 in.H,
@@ -126,10 +127,8 @@ struct BackwardCall {
                 p.gradients[d].c0};
       dprojected[d] = dgates;
     }
-    parallel(in.directions * batch.tiles, in.threads, [&](Index task) {
-      const Index first = task / in.directions * batch.tile_rows;
-      k.cell_backward[in.cell](run[task % in.directions], first, std::min(in.B, first + batch.tile_rows),
-                               scratch<T>(cell_scratch<T>(in.H)));
+    walk(in, batch, [&](Index d, Index first, Index last, const Units& units, T* memory) {
+      k.cell_backward[in.cell](run[d], first, last, units, memory);
     });
   }
 

@@ -72,10 +72,8 @@ Status layer_forward(LayerForward<T>& p) try {
     const Index first = task / in.directions * kLinearRows;
     k.linear(project[task % in.directions], first, std::min(rows.count, first + kLinearRows));
   });
-  parallel(in.directions * batch.tiles, in.threads, [&](Index task) {
-    const Index first = task / in.directions * batch.tile_rows;
-    k.cell_forward[in.cell](run[task % in.directions], first, std::min(in.B, first + batch.tile_rows),
-                            scratch<T>(cell_scratch<T>(in.H)));
+  walk(in, batch, [&](Index d, Index first, Index last, const Units& units, T* memory) {
+    k.cell_forward[in.cell](run[d], first, last, units, memory);
   });
   return Status::kOk;
 } catch (const std::bad_alloc&) {

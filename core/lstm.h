@@ -38,7 +38,7 @@ struct LstmBackward {
   static TIDEGATE_INLINE void run(BackwardTile<T>& tile) {
     const CellBackward<T>& p = tile.p;
     const Index H = p.H, GH = 4 * H;
-    for_units<T>(tile, H, [&](const auto& patch) {
+    for_units<T>(tile, [&](const auto& patch) {
       using V = typename std::decay_t<decltype(patch)>::Rows;
       const V one = V::set(1);
       const V i = patch.load(p.gates, GH), f = patch.load(p.gates + H, GH);

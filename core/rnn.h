@@ -27,7 +27,7 @@ struct RnnForward {
         }
       }
     };
-    for_groups<T>(p.H, [&](Index column, Index width) {
+    for_groups<T>(tile.units.first, tile.units.last, [&](Index column, Index width) {
       for_panel<T>(column, p.H, [&](auto lanes, Index lane) {
         for (Index row = 0; row < tile.active;) {
           const Index rows = tile_rows<T>(tile.active - row);
@@ -44,7 +44,7 @@ template <class T, bool Relu>
 struct RnnBackward {
   static TIDEGATE_INLINE void run(BackwardTile<T>& tile) {
     const CellBackward<T>& p = tile.p;
-    for_units<T>(tile, p.H, [&](const auto& patch) {
+    for_units<T>(tile, [&](const auto& patch) {
       using V = typename std::decay_t<decltype(patch)>::Rows;
       const V h = patch.load(p.h, p.h_stride), zero = V::set(0);
       const V dh = patch.load(p.dh, p.h_stride) + patch.load_state(tile.dh);

@@ -58,12 +58,10 @@ struct Job {
 
 class Pool {
  public:
-  void run(const Job& job) {
+  // Returns false, with nothing done, where not even one thread, or not every one if `all` are needed, can be had.
+  bool run(const Job& job, bool all) {
     std::unique_lock<std::mutex> taken(caller_, std::try_to_lock);
-    if (!taken.owns_lock() || !grow(job.workers)) {
-      for (Index task = 0; task < job.tasks; ++task) job.run(job.context, task);
-      return;
-    }
+    if (!taken.owns_lock() || grow(job.workers) < (all ? job.workers : 1)) return false;
     job_ = job;
     next_.store(0, std::memory_order_relaxed);
     gate_.store(kOpen, std::memory_order_release);
@@ -76,6 +74,7 @@ class Pool {
     gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
     while (gate_.load(std::memory_order_acquire) != 0) pause();
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+    return true;
   }
 
  private:
@@ -126,16 +125,16 @@ class Pool {
     }
   }
 
-  bool grow(int workers) {
+  // Returns how many of `workers` there are.
+  int grow(int workers) {
     try {
-      while (static_cast<int>(workers_) < workers) {
+      while (workers_ < workers) {
         std::thread(&Pool::serve, this, workers_, generation_.load()).detach();
         ++workers_;
       }
     } catch (const std::system_error&) {
-      return workers_ > 0;
     }
-    return true;
+    return workers_ < workers ? workers_ : workers;
   }
 
   std::mutex caller_;
@@ -176,12 +175,43 @@ struct Inside {
 void run_tasks(Index tasks, int threads, void (*run)(void*, Index), void* context) {
   const FlushDenormals flush;
   const Index helpers = (tasks < threads ? tasks : threads) - 1;
-  if (helpers <= 0 || inside) {
-    for (Index task = 0; task < tasks; ++task) run(context, task);
+  if (helpers > 0 && !inside) {
+    const Inside guard;
+    if (the_pool().run({run, context, tasks, static_cast<int>(helpers)}, false)) return;
+  }
+  for (Index task = 0; task < tasks; ++task) run(context, task);
+}
+
+void Meeting::wait() {
+  const std::uint32_t round = round_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    round_.store(round + 1, std::memory_order_release);
     return;
   }
+  for (int spin = 0; round_.load(std::memory_order_acquire) == round; ++spin) {
+    if (spin < kSpins) {
+      pause();
+    } else {
+      std::this_thread::yield();  // somebody has lost the processor
+    }
+  }
+}
+
+bool run_team(int members, void (*run)(void*, Index, Meeting&), void* context) {
+  if (inside) return false;
+  const FlushDenormals flush;
   const Inside guard;
-  the_pool().run({run, context, tasks, static_cast<int>(helpers)});
+  struct Team {
+    void (*run)(void*, Index, Meeting&);
+    void* context;
+    Meeting meeting;
+  } team{run, context, Meeting(members)};
+  const auto member = [](void* t, Index task) {
+    Team& all = *static_cast<Team*>(t);
+    all.run(all.context, task, all.meeting);
+  };
+  return the_pool().run({member, &team, members, members - 1}, true);
 }
 
 }  // namespace tidegate

@@ -1,6 +1,8 @@
 // One small pool of threads for all kernels. Work is cut into tasks whose results do not depend on who runs them.
 #pragma once
 
+#include <atomic>
+
 #include "tidegate.h"
 
 namespace tidegate {
@@ -9,6 +11,30 @@ namespace tidegate {
 // when all are done. Denormal results are flushed to zero meanwhile. When the pool is taken, or from inside a task, the
 // caller does all the work alone.
 void run_tasks(Index tasks, int threads, void (*run)(void* context, Index task), void* context);
+
+// Where the members of a team wait for each other, again and again.
+class Meeting {
+ public:
+  explicit Meeting(int members) : members_(members) {}
+  void wait();
+
+ private:
+  const int members_;
+  std::atomic<int> arrived_{0};
+  std::atomic<std::uint32_t> round_{0};
+};
+
+// Calls run(context, member, meeting) for member 0 .. members - 1, all at the same time, so that they may meet; `run`
+// must not throw. Returns false, with nothing done, where so many threads cannot be had.
+bool run_team(int members, void (*run)(void* context, Index member, Meeting& meeting), void* context);
+
+template <class F>
+bool team(int members, const F& f) {
+  return run_team(
+      members,
+      [](void* context, Index member, Meeting& meeting) { (*static_cast<const F*>(context))(member, meeting); },
+      const_cast<void*>(static_cast<const void*>(&f)));
+}
 
 // How many of `threads` are worth waking for so many fused multiply-adds: each is to have some 10 microseconds of work.
 inline int worthwhile(Index operations, int threads) {

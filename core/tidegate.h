@@ -45,6 +45,14 @@ struct Sequences {
   bool reverse;
 };
 
+// The hidden units that one call of a cell kernel computes: all, or a share that begins and ends between groups of
+// panels. Those who compute the other shares run at the same time, and `meet` returns when all of them have called it.
+struct Units {
+  Index first, last;
+  void (*meet)(void* meeting);  // null: nobody else
+  void* meeting;
+};
+
 // A cell run forward over some sequences. `G * H` columns are gate-major: all units of gate 0, then of gate 1, ...
 template <class T>
 struct CellForward {
@@ -76,8 +84,8 @@ struct CellBackward {
   const T* c0;     // [B, H] or null
   const T* mask;   // [B, H] or null
   const T* h;      // [N, h_stride]
-  const T* gates;  // [N, G*H]
-  const T* memo;   // [N, H]
+  const T* gates;  // [N, G*H]; may be `dgates` itself
+  const T* memo;   // [N, H]; may be `dmemo` itself
   const T* dh;     // [N, h_stride] gradient of every output
   Index h_stride;
   const T* dhn;  // [B, H] or null
@@ -147,8 +155,8 @@ struct Pool {
 
 template <class T>
 struct Kernels {
-  void (*cell_forward[kCells])(const CellForward<T>&, Index first, Index last, T* scratch);
-  void (*cell_backward[kCells])(const CellBackward<T>&, Index first, Index last, T* scratch);
+  void (*cell_forward[kCells])(const CellForward<T>&, Index first, Index last, const Units&, T* scratch);
+  void (*cell_backward[kCells])(const CellBackward<T>&, Index first, Index last, const Units&, T* scratch);
   void (*linear)(const Linear<T>&, Index first, Index last);
   void (*outer)(const Outer<T>&, Index first, Index last, T* scratch);
   void (*sum_by_row)(const SumByRow<T>&, Index first, Index last);

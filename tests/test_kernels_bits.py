@@ -41,6 +41,20 @@ def test_instruction_sets_and_threads_give_the_same_bits(cell: str, C: int, H: i
             assert bits(case, num_threads=threads) == want, (isa, threads)
 
 
+@pytest.mark.parametrize(("cell", "H"), [("rnn_tanh", 400), ("rnn_relu", 400), ("lstm", 203), ("gru", 222)])
+@pytest.mark.parametrize("lengths", [[6], [3, 0, 5, 4]])
+def test_threads_that_share_the_hidden_units_of_a_sequence_give_the_same_bits(
+    cell: str, H: int, lengths: list[int]
+) -> None:
+    """More weights than a core's cache keeps, and fewer rows than there are threads."""
+    case = cases.make(cell, lengths, 5, H, kind=np.float64, mask=True)
+    want = bits(case, num_threads=1)
+    for isa in kernels.available_isas():
+        kernels.use_isa(isa)
+        for threads in (2, 3, 8):
+            assert bits(case, num_threads=threads) == want, (isa, threads)
+
+
 @pytest.mark.parametrize("cell", kernels.CELLS)
 def test_long_sums_over_tokens_give_the_same_bits(cell: str) -> None:
     """Enough tokens that weight gradients are summed in several splits."""

@@ -59,7 +59,7 @@ def test_gradients_are_exact(cell: str, options: dict[str, Any]) -> None:
         full = list(inputs)
         for place, tensor in zip(places, tensors, strict=True):
             full[place] = tensor
-        outputs = operators.recurrent(*full, False)
+        outputs = operators.recurrent(*full, False, False)
         return outputs[: 3 if cell == "lstm" else 2]
 
     assert torch.autograd.gradcheck(run, [inputs[place] for place in places])
@@ -69,19 +69,39 @@ def test_gradients_are_exact(cell: str, options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("options", [{"directions": 2, "mask": True}, {"table": True, "states": False}])
 def test_the_operator_keeps_torch_contract(cell: str, options: dict[str, Any]) -> None:
     inputs = arguments(cell, **options)
-    torch.library.opcheck(operators.recurrent, (*inputs, False))
+    torch.library.opcheck(operators.recurrent, (*inputs, False, False))
     frozen = [value.detach() if isinstance(value, Tensor) else value for value in inputs]
     for keep in (False, True):
-        torch.library.opcheck(operators.recurrent, (*frozen, keep))
+        torch.library.opcheck(operators.recurrent, (*frozen, keep, False))
 
 
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
 def test_the_backward_operator_keeps_torch_contract(cell: str) -> None:
     inputs = [v.detach() if isinstance(v, Tensor) else v for v in arguments(cell, directions=2)]
-    outputs = operators.recurrent(*inputs, True)
+    outputs = operators.recurrent(*inputs, True, False)
     dh, dhn = torch.randn_like(outputs[0]), torch.randn_like(outputs[1])
     for need_dx in (False, True):
-        torch.library.opcheck(operators.recurrent_backward, (*inputs, *outputs, dh, dhn, None, need_dx))
+        torch.library.opcheck(operators.recurrent_backward, (*inputs, *outputs, dh, dhn, None, need_dx, False))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("options", [{"directions": 2, "mask": True}, {"table": True, "states": False}])
+def test_recomputing_keeps_nothing_and_gives_the_same_bits(cell: str, options: dict[str, Any]) -> None:
+    inputs = arguments(cell, **options)
+    wanted = [value for value in inputs if isinstance(value, Tensor) and value.requires_grad]
+    found = {}
+    for recompute in (False, True):
+        h, hn, cn, gates, memo = operators.recurrent(*inputs, False, recompute)
+        if cell in ("lstm", "gru"):
+            assert (gates.numel() == memo.numel() == 0) is recompute
+        loss = (h * h).sum() + hn.sin().sum() + cn.sum()
+        first = torch.autograd.grad(loss, wanted, retain_graph=True)
+        second = torch.autograd.grad(loss, wanted)
+        for a, b in zip(first, second, strict=True):
+            assert torch.equal(a, b)
+        found[recompute] = first
+    for kept, again in zip(found[False], found[True], strict=True):
+        assert torch.equal(kept, again)
 
 
 def test_the_pool_operator_keeps_torch_contract() -> None:
@@ -91,9 +111,9 @@ def test_the_pool_operator_keeps_torch_contract() -> None:
 
 def test_keep_returns_gates_and_memo() -> None:
     inputs = [v.detach() if isinstance(v, Tensor) else v for v in arguments("lstm", directions=2)]
-    *_, gates, memo = operators.recurrent(*inputs, True)
+    *_, gates, memo = operators.recurrent(*inputs, True, False)
     assert (gates.shape, memo.shape) == ((2, 5, 12), (2, 5, 3))
-    *_, gates, memo = operators.recurrent(*inputs, False)
+    *_, gates, memo = operators.recurrent(*inputs, False, False)
     assert gates.numel() == memo.numel() == 0
 
 

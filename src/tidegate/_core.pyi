@@ -28,6 +28,7 @@ def backward(
     directions: Sequence[tuple[object, ...]],
     h: _Array,
     kept: _Pairs,
+    overwrite: bool,
     dh: _Array,
     dstate: _Pairs,
     dx: _Array | None,

@@ -208,12 +208,14 @@ def backward(
     dcn: Array | None = None,
     table: Array | None = None,
     need_dx: bool = True,
+    overwrite: bool = False,
     num_threads: int | None = None,
 ) -> Gradients:
     """Return the gradients of a layer, given those of its outputs ``dh [N, D*H]``, ``dhn`` and ``dcn [D, B, H]``.
 
     The other arguments are those of the forward call, which must have been made with ``keep=True``. The gradient of
-    the input is left out unless ``need_dx``. Raises as `forward` does.
+    the input is left out unless ``need_dx``; ``overwrite`` saves memory by computing in that of the gates and memo,
+    which are lost. Raises as `forward` does.
     """
     call = _Call(cell, x, offsets, directions, table, num_threads)
     N, B, H, D, kind = call.N, call.B, call.H, len(directions), call.kind
@@ -239,8 +241,8 @@ def backward(
     kept = _kept(forward.gates, forward.memo, D)
     try:
         _core.backward(
-            call.cell, call.x, call.ids, call.offsets, call.directions, forward.h, kept, dh, dstate, dx, outputs,
-            call.threads,
+            call.cell, call.x, call.ids, call.offsets, call.directions, forward.h, kept, overwrite, dh, dstate, dx,
+            outputs, call.threads,
         )  # fmt: skip
     except IndexError as error:
         raise call.bad_token(int(str(error))) from None

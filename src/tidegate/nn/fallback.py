@@ -36,7 +36,7 @@ def recurrent(
     Raises:
         InputError: a recurrent dropout mask was passed, which torch cannot apply.
     """
-    *weights, h0, c0, mask, _keep = rest
+    *weights, h0, c0, mask, _keep, _recompute = rest
     if mask is not None:
         raise InputError(
             "recurrent_dropout needs Tidegate's kernels, but torch's own implementation runs here. "

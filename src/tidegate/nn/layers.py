@@ -41,6 +41,7 @@ class SimpleRNN(Recurrent):
         merge: Merge = "concat",
         recurrent_dropout: float = 0.0,
         reverse: bool = False,
+        recompute: bool = False,
         kernel: Kernel = "auto",
     ) -> None:
         if nonlinearity not in _CELLS:
@@ -59,6 +60,7 @@ class SimpleRNN(Recurrent):
             merge=merge,
             recurrent_dropout=recurrent_dropout,
             reverse=reverse,
+            recompute=recompute,
             kernel=kernel,
         )
         self.nonlinearity = nonlinearity
@@ -87,6 +89,8 @@ class LSTM(Recurrent):
             training (Gal, Ghahramani 2016).
         forget_bias: total bias of the forget gate at the start; None keeps torch's random one.
         reverse: run the only direction from the end.
+        recompute: keep no gates for the backward call, which runs the layer again for them: less memory, more time, the
+            same bits.
         kernel: "auto" runs Tidegate's kernels on the CPU and torch's own implementation on other devices;
             "tidegate" or "torch" holds, or raises.
 
@@ -115,6 +119,7 @@ class LSTM(Recurrent):
         recurrent_dropout: float = 0.0,
         forget_bias: float | None = None,
         reverse: bool = False,
+        recompute: bool = False,
         kernel: Kernel = "auto",
     ) -> None:
         if forget_bias is not None and not bias:
@@ -133,6 +138,7 @@ class LSTM(Recurrent):
             merge=merge,
             recurrent_dropout=recurrent_dropout,
             reverse=reverse,
+            recompute=recompute,
             kernel=kernel,
         )
         self.forget_bias = forget_bias
@@ -198,6 +204,7 @@ class GRU(Recurrent):
         merge: Merge = "concat",
         recurrent_dropout: float = 0.0,
         reverse: bool = False,
+        recompute: bool = False,
         kernel: Kernel = "auto",
     ) -> None:
         super().__init__(
@@ -214,6 +221,7 @@ class GRU(Recurrent):
             merge=merge,
             recurrent_dropout=recurrent_dropout,
             reverse=reverse,
+            recompute=recompute,
             kernel=kernel,
         )
         self.reset_parameters()

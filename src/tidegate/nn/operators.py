@@ -22,13 +22,13 @@ _WEIGHTS = (
 )
 torch.library.define(
     "tidegate::recurrent",
-    f"(str cell, bool reverse, Tensor x, Tensor offsets, Tensor? table, {_WEIGHTS}, bool keep) "
+    f"(str cell, bool reverse, Tensor x, Tensor offsets, Tensor? table, {_WEIGHTS}, bool keep, bool recompute) "
     "-> (Tensor h, Tensor hn, Tensor cn, Tensor gates, Tensor memo)",
 )
 torch.library.define(
     "tidegate::recurrent_backward",
     f"(str cell, bool reverse, Tensor x, Tensor offsets, Tensor? table, {_WEIGHTS}, Tensor h, Tensor hn, Tensor cn, "
-    "Tensor gates, Tensor memo, Tensor? dh, Tensor? dhn, Tensor? dcn, bool need_dx) -> Tensor[]",
+    "Tensor gates, Tensor memo, Tensor? dh, Tensor? dhn, Tensor? dcn, bool need_dx, bool recompute) -> Tensor[]",
 )
 torch.library.define("tidegate::pool", "(Tensor h, Tensor offsets, str[] modes) -> Tensor")
 torch.library.define("tidegate::pool_backward", "(Tensor dpooled, Tensor h, Tensor offsets, str[] modes) -> Tensor")
@@ -43,7 +43,8 @@ Args:
     offsets: [B + 1] int64, on the CPU.
     w_ih, w_hh, b_ih, b_hh: torch's layout; ``_reverse`` for the second direction.
     h0, c0, mask: [D, B, H]; ``mask`` multiplies the state where it enters ``w_hh``.
-    keep: return gates and memo. Where a gradient is wanted they are kept anyway.
+    keep: return gates and memo. Where a gradient is wanted they are kept anyway, but for
+    recompute: the backward call runs the layer again for them, to the same bits.
 
 Returns:
     h [N, D * H], hn [D, B, H], cn [D, B, H], gates [D, N, G * H], memo [D, N, H]; an empty tensor for what the
@@ -63,7 +64,7 @@ def num_threads() -> int:
 def _forward(
     cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tensor | None, *rest: Any
 ) -> tuple[Tensor, ...]:
-    *inputs, keep = rest
+    *inputs, keep, _recompute = rest
     result = kernels.forward(
         cell,
         x.detach().numpy(),
@@ -81,7 +82,7 @@ def _forward(
 def _forward_shapes(
     cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tensor | None, *rest: Any
 ) -> tuple[Tensor, ...]:
-    w_hh, second, keep = rest[1], rest[4], rest[-1]
+    w_hh, second, keep = rest[1], rest[4], rest[-2]
     rows, hidden_size = w_hh.shape  # [G * H, H]
     directions, tokens, batch_size = 1 + (second is not None), x.shape[0], offsets.shape[0] - 1
     state = (directions, batch_size, hidden_size)
@@ -97,26 +98,28 @@ def _forward_shapes(
 
 @torch.library.impl("tidegate::recurrent_backward", "CPU")
 def _backward(cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tensor | None, *rest: Any) -> list[Tensor]:
-    inputs, (h, hn, cn, gates, memo, dh, dhn, dcn, need_dx) = rest[:11], rest[11:]
-    lstm, kept = cell == "lstm", cell in ("lstm", "gru")
-    forward = kernels.Forward(
-        h=h.detach().numpy(),
-        hn=hn.detach().numpy(),
-        cn=_array(cn) if lstm else None,
-        gates=_array(gates) if kept else None,
-        memo=_array(memo) if kept else None,
-    )
+    inputs, (h, hn, cn, gates, memo, dh, dhn, dcn, need_dx, recompute) = rest[:11], rest[11:]
+    lstm, gated = cell == "lstm", cell in ("lstm", "gru")
+    layer = (cell, x.detach().numpy(), offsets.numpy(), _directions(reverse, inputs))
+    if recompute and gated:
+        forward = kernels.forward(*layer, table=_array(table), keep=True, num_threads=num_threads())
+    else:
+        forward = kernels.Forward(
+            h=h.detach().numpy(),
+            hn=hn.detach().numpy(),
+            cn=_array(cn) if lstm else None,
+            gates=_array(gates) if gated else None,
+            memo=_array(memo) if gated else None,
+        )
     result = kernels.backward(
-        cell,
-        x.detach().numpy(),
-        offsets.numpy(),
-        _directions(reverse, inputs),
+        *layer,
         forward,
         np.zeros_like(forward.h) if dh is None else dh.detach().numpy(),
         dhn=_array(dhn),
         dcn=_array(dcn),
         table=_array(table),
         need_dx=need_dx,
+        overwrite=recompute,
         num_threads=num_threads(),
     )
     each = result.directions
@@ -131,7 +134,7 @@ def _backward(cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tenso
 def _backward_shapes(
     cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tensor | None, *rest: Any
 ) -> list[Tensor]:
-    source = (x if table is None else table) if rest[-1] else None
+    source = (x if table is None else table) if rest[-2] else None
     wanted = (source, *rest[:10])  # dx, then weights and states as they came
     h = rest[11]
     return [h.new_empty(0 if tensor is None else tensor.shape) for tensor in wanted]
@@ -147,20 +150,20 @@ class _Recurrent(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Any:
         with torch._C._AutoDispatchBelowAutograd():
-            outputs = recurrent(*inputs, True)
+            outputs = recurrent(*inputs[:-1], not inputs[-1], inputs[-1])
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*outputs[3 if inputs[0] == "lstm" else 2 :])
-        ctx.names = inputs[:2]
-        ctx.save_for_backward(*inputs[2:], *outputs)
+        ctx.names, ctx.recompute = inputs[:2], inputs[-1]
+        ctx.save_for_backward(*inputs[2:-1], *outputs)
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         saved = ctx.saved_tensors
         need_dx = ctx.needs_input_grad[2] or ctx.needs_input_grad[4]
-        dx, *rest = recurrent_backward(*ctx.names, *saved, *grads[:3], need_dx)
+        dx, *rest = recurrent_backward(*ctx.names, *saved, *grads[:3], need_dx, ctx.recompute)
         dense = saved[2] is None  # no table
-        found = (dx if dense else None, None, None if dense else dx, *rest, None)  # x, offsets, table, .., mask
+        found = (dx if dense else None, None, None if dense else dx, *rest, None, None)  # x, offsets, table, .., mask
         wanted = ctx.needs_input_grad[2:]
         return (None, None, *(d if want else None for d, want in zip(found, wanted, strict=True)))
 
@@ -169,7 +172,8 @@ class _Recurrent(torch.autograd.Function):
 def _forward_with_gradient(*inputs: Any) -> Any:
     """Keep gates and memo because a gradient is wanted, never because of train or eval mode."""
     if torch.is_grad_enabled() and any(isinstance(value, Tensor) and value.requires_grad for value in inputs):
-        return _Recurrent.apply(*inputs[:-1])  # type: ignore[no-untyped-call]
+        *others, _keep, recompute = inputs
+        return _Recurrent.apply(*others, recompute)  # type: ignore[no-untyped-call]
     with torch._C._AutoDispatchBelowAutograd():
         return recurrent(*inputs)
 

@@ -34,6 +34,7 @@ _DEFAULTS = {
     "recurrent_dropout": 0.0,
     "forget_bias": None,
     "reverse": False,
+    "recompute": False,
     "kernel": "auto",
 }
 
@@ -59,6 +60,7 @@ class Recurrent(torch.nn.Module):
         merge: Merge,
         recurrent_dropout: float,
         reverse: bool,
+        recompute: bool,
         kernel: Kernel,
     ) -> None:
         super().__init__()
@@ -73,6 +75,7 @@ class Recurrent(torch.nn.Module):
         self.merge = merge
         self.recurrent_dropout = float(recurrent_dropout)
         self.reverse = reverse
+        self.recompute = recompute
         self.kernel = kernel
         self.num_directions = 2 if bidirectional else 1
         self._check_options()
@@ -127,6 +130,7 @@ class Recurrent(torch.nn.Module):
                 c0 if c0 is None else c0[place],
                 self._draw_mask(batch_size),
                 False,
+                self.recompute,
             )
             ends.append(states[: 2 if self.cell == "lstm" else 1])
         final = [each[0] if len(each) == 1 else torch.cat(each) for each in zip(*ends, strict=True)]
