@@ -31,14 +31,20 @@ Index share_begin(Index H, Index member, Index members) {
   return std::min(begin, H);
 }
 
-// How many threads share the hidden units of a tile; 1: none do. It takes weights that a core cannot keep, and fewer
-// rows than there are threads to take them: whoever shares waits for the slowest after each step.
+// The units of `member`, and where it meets the others.
 template <class T>
-int sharers(const LayerInput<T>& in) {
-  constexpr Index kCached = Index(1) << 20;
-  const Index weights = kGates[in.cell] * in.H * in.H * Index(sizeof(T));
-  if (weights <= kCached || in.directions * blocks(in.B, 6) >= in.threads) return 1;
-  return static_cast<int>(std::min<Index>(in.threads, in.H / (4 * kPanel<T>)));
+Units share(Index H, Index member, Index members, Meeting& meeting) {
+  return {share_begin<T>(H, member, members), share_begin<T>(H, member + 1, members),
+          [](void* m) { static_cast<Meeting*>(m)->wait(); }, &meeting};
+}
+
+// How many threads share the hidden units of a tile; 1: none do. It takes more `weights` than a core can keep, and
+// fewer tiles of rows than there are threads to take them: whoever shares waits for the slowest after each step.
+template <class T>
+int sharers(Index H, Index weights, Index tiles, int threads) {
+  constexpr Index kCached = (Index(1) << 20) / Index(sizeof(T));
+  if (weights <= kCached || tiles >= threads) return 1;
+  return static_cast<int>(std::clamp<Index>(H / (4 * kPanel<T>), 1, threads));
 }
 
 template <class T>
@@ -65,13 +71,11 @@ void walk(const LayerInput<T>& in, const Batch& batch, const F& run) {
     const Index first = task / in.directions * tile_rows;
     run(task % in.directions, first, std::min(in.B, first + tile_rows), units, memory);
   };
-  const int members = sharers<T>(in);
+  const int members = sharers<T>(in.H, kGates[in.cell] * in.H * in.H, in.directions * blocks(in.B, 6), in.threads);
   if (members > 1) {
     T* const memory = workspace().team.template get<T>(members * size);
     const bool done = team(members, [&](Index member, Meeting& meeting) {
-      const auto meet = [](void* m) { static_cast<Meeting*>(m)->wait(); };
-      const Units units{share_begin<T>(in.H, member, members), share_begin<T>(in.H, member + 1, members), meet,
-                        &meeting};
+      const Units units = share<T>(in.H, member, members, meeting);
       const Index tasks = in.directions * blocks(in.B, kTileRows);
       for (Index task = 0; task < tasks; ++task) tile(task, kTileRows, units, memory + member * size);
     });

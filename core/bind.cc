@@ -9,10 +9,12 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "dispatch.h"
 #include "layer.h"
 #include "memory.h"
+#include "stream.h"
 #include "threads.h"
 
 namespace nb = nanobind;
@@ -226,6 +228,62 @@ void define(nb::module_& m) {
   m.def("activate", &activate<T>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
 }
 
+// The numbers of a contiguous buffer. A step of a stream is so short that nanobind's own arrays would show.
+template <class T>
+class Numbers {
+ public:
+  Numbers(nb::handle object, Index count, int flags = PyBUF_SIMPLE) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, flags | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)) throw nb::python_error();
+    const bool fits = view_.format && std::string_view(view_.format) == (sizeof(T) == 4 ? "f" : "d") &&
+                      view_.len == count * static_cast<Index>(sizeof(T));
+    if (fits) return;
+    PyBuffer_Release(&view_);
+    throw nb::value_error("another type or number of numbers is wanted");
+  }
+  Numbers(const Numbers&) = delete;
+  Numbers& operator=(const Numbers&) = delete;
+  ~Numbers() { PyBuffer_Release(&view_); }
+  T* data() const { return static_cast<T*>(view_.buf); }
+
+ private:
+  Py_buffer view_;
+};
+
+template <class T>
+void define_stream(nb::module_& m, const char* name) {
+  nb::class_<Stream<T>>(m, name)
+      .def(
+          "__init__",
+          [](Stream<T>* self, int cell, Index B, nb::tuple d) {
+            const auto w_ih = nb::cast<In<T>>(d[0], false), w_hh = nb::cast<In<T>>(d[1], false);
+            new (self) Stream<T>(static_cast<Cell>(cell), B, static_cast<Index>(w_ih.shape(1)),
+                                 static_cast<Index>(w_hh.shape(1)), direction<T>(d));
+          },
+          "cell"_a, "B"_a, "direction"_a)
+      .def(
+          "step",
+          [](Stream<T>& self, nb::handle x, nb::handle h, int threads) {
+            const Numbers<T> from(x, self.inputs()), to(h, self.units(), PyBUF_WRITABLE);
+            const nb::gil_scoped_release release;
+            self.step(from.data(), to.data(), threads);
+          },
+          "x"_a, "h"_a, "threads"_a)
+      .def(
+          "read",
+          [](Stream<T>& self, nb::handle h, nb::handle c) {
+            std::copy_n(self.h(), self.units(), Numbers<T>(h, self.units(), PyBUF_WRITABLE).data());
+            if (!c.is_none()) std::copy_n(self.c(), self.units(), Numbers<T>(c, self.units(), PyBUF_WRITABLE).data());
+          },
+          "h"_a, "c"_a.none())
+      .def(
+          "write",
+          [](Stream<T>& self, nb::handle h, nb::handle c) {
+            std::copy_n(Numbers<T>(h, self.units()).data(), self.units(), self.h());
+            if (!c.is_none()) std::copy_n(Numbers<T>(c, self.units()).data(), self.units(), self.c());
+          },
+          "h"_a, "c"_a.none());
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -235,4 +293,6 @@ NB_MODULE(_core, m) {
   m.def("use_isa", &choose_isa, "name"_a);
   define<float>(m);
   define<double>(m);
+  define_stream<float>(m, "Stream32");
+  define_stream<double>(m, "Stream64");
 }

@@ -5,24 +5,6 @@
 #include "threads.h"
 
 namespace tidegate {
-namespace {
-
-template <class T>
-const T* add_biases(const LayerInput<T>& in, int d) {
-  const Direction<T>& direction = in.direction[d];
-  if (!direction.b_ih && !direction.b_hh) return nullptr;
-  const Index columns = kGates[in.cell] * in.H;
-  const Index shared = in.cell == kGru ? 2 * in.H : columns;  // the gru's candidate keeps its recurrent bias apart
-  T* const bias = workspace().bias[d].template get<T>(columns);
-  for (Index j = 0; j < columns; ++j) {
-    const T recurrent = direction.b_hh && j < shared ? direction.b_hh[j] : T(0);
-    bias[j] = (direction.b_ih ? direction.b_ih[j] : T(0)) + recurrent;
-  }
-  return bias;
-}
-
-}  // namespace
-
 template <class T>
 Status layer_forward(LayerForward<T>& p) try {
   const LayerInput<T>& in = p.in;
@@ -40,15 +22,12 @@ Status layer_forward(LayerForward<T>& p) try {
     T* const w_ih = w.w_ih[d].template get<T>(in.C * padded<T>(GH));
     T* const w_hh = w.w_hh[d].template get<T>(in.H * kGates[in.cell] * padded<T>(in.H));
     pack_columns(direction.w_ih, in.C, GH, Index(1), in.C, w_ih);
-    if (kGates[in.cell] == 1) {
-      pack_columns(direction.w_hh, in.H, in.H, Index(1), in.H, w_hh);
-    } else {
-      pack_units(direction.w_hh, kGates[in.cell], in.H, w_hh);
-    }
+    pack_recurrent(in.cell, direction.w_hh, in.H, w_hh);
+    T* const bias = w.bias[d].template get<T>(GH);
+    add_biases(in.cell, direction, in.H, bias);
     const bool in_place = p.kept[d].gates && !rows.row_of_token;
     T* const projected = in_place ? p.kept[d].gates : w.projected[d].template get<T>(rows.count * GH);
-    project[d] = {in.x,      in.C, rows.id_of_row, w_ih,  in.C,     GH, add_biases(in, d),
-                  projected, GH,   nullptr,        false, kIdentity};
+    project[d] = {in.x, in.C, rows.id_of_row, w_ih, in.C, GH, bias, projected, GH, nullptr, false, kIdentity};
     const T* const bias_n = in.cell == kGru && direction.b_hh ? direction.b_hh + 2 * in.H : nullptr;
     run[d] = {{batch.start, batch.length, batch.order, direction.reverse},
               in.H,

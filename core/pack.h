@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "tidegate.h"
+#include "layer.h"
 
 namespace tidegate {
 
@@ -38,6 +38,29 @@ void pack_units(const T* w_hh, Index G, Index H, T* to) {
     for (Index gate = 0; gate < G; ++gate) from[gate] = w_hh + (gate * H + unit) * H;
     pack_group(from, G, std::min(kPanel<T>, H - unit), H, Index(1), H, to + unit * G * H);
   }
+}
+
+// Packs w_hh as the forward kernel of the cell reads it.
+template <class T>
+void pack_recurrent(Cell cell, const T* w_hh, Index H, T* to) {
+  if (kGates[cell] == 1) {
+    pack_columns(w_hh, H, H, Index(1), H, to);
+  } else {
+    pack_units(w_hh, kGates[cell], H, to);
+  }
+}
+
+template <class T>
+void copy_or_zero(const T* from, Index n, T* to) {
+  for (Index i = 0; i < n; ++i) to[i] = from ? from[i] : T(0);
+}
+
+// What every projected row starts from. The candidate of a gru keeps its recurrent bias apart.
+template <class T>
+void add_biases(Cell cell, const Direction<T>& direction, Index H, T* bias) {
+  const Index columns = kGates[cell] * H, shared = cell == kGru ? 2 * H : columns;
+  copy_or_zero(direction.b_ih, columns, bias);
+  for (Index j = 0; direction.b_hh && j < shared; ++j) bias[j] += direction.b_hh[j];
 }
 
 }  // namespace tidegate

@@ -258,6 +258,64 @@ def step(cell: str, x: Array, direction: Direction, *, num_threads: int | None =
     return run.hn[0], None if run.cn is None else run.cn[0]
 
 
+class Stream:
+    """A layer of one direction over live sequences: the weights are packed once, and the state is kept between steps.
+
+    Each step gives the bits that a whole sequence would. One thread may step a stream at a time; several streams may
+    step at once.
+
+    >>> one = np.ones((1, 1), np.float32)
+    >>> stream = Stream("rnn_relu", Direction(one, one))
+    >>> [stream.step(np.ones((1, 1), np.float32)).item() for _ in range(3)]
+    [1.0, 2.0, 3.0]
+    """
+
+    __slots__ = ("_core", "_kind", "_shape", "_threads", "_wanted", "has_c")
+
+    def __init__(self, cell: str, direction: Direction, *, sequences: int = 1, num_threads: int | None = None) -> None:
+        """Begin ``sequences`` streams that step together, at ``direction.h0`` and ``c0`` or zero.
+
+        ``direction`` may neither run from the end nor have a mask. Raises as `forward` does.
+        """
+        if direction.reverse or direction.mask is not None:
+            raise InputError("a stream runs forwards and without dropout. Leave reverse and mask out.")
+        C = direction.w_ih.shape[-1]
+        kind = _float_kind("w_ih", direction.w_ih)
+        call = _Call(cell, np.empty((0, C), kind), np.zeros(sequences + 1, np.int64), [direction], None, num_threads)
+        core = _core.Stream32 if kind == np.float32 else _core.Stream64
+        self._core = core(call.cell, sequences, call.directions[0])
+        self._kind, self._wanted, self._shape = kind, (sequences, C), (sequences, call.H)
+        self._threads = call.threads
+        self.has_c = cell == "lstm"
+
+    def step(self, x: Array) -> Array:
+        """Take ``x [sequences, C]`` one step on and return the new state ``h [sequences, H]``.
+
+        Raises ShapeError for another shape or type; the state is then as before.
+        """
+        if x.shape != self._wanted or x.dtype != self._kind or not x.flags.c_contiguous:
+            x = _expect("x", x, self._wanted, self._kind)
+        h: Array = np.empty(self._shape, self._kind)
+        self._core.step(x, h, self._threads)
+        return h
+
+    @property
+    def state(self) -> tuple[Array, Array | None]:
+        """The state after the last step, a copy: ``h`` and, for the lstm, ``c``, each [sequences, H]."""
+        h: Array = np.empty(self._shape, self._kind)
+        c = np.empty_like(h) if self.has_c else None
+        self._core.read(h, c)
+        return h, c
+
+    @state.setter
+    def state(self, state: tuple[Array, Array | None]) -> None:
+        h, c = state
+        if (c is None) is self.has_c:
+            raise ShapeError("the state of an lstm is h and c, that of the other cells h and None.")
+        h = _expect("h", h, self._shape, self._kind)
+        self._core.write(h, c if c is None else _expect("c", c, self._shape, self._kind))
+
+
 # --- what stands around a recurrent layer ----------------------------------------------------------------------------
 
 

@@ -1,0 +1,34 @@
+// A layer of one direction over live sequences: weights packed once, the state kept between steps.
+#pragma once
+
+#include "layer.h"
+#include "workspace.h"
+
+namespace tidegate {
+
+// B sequences that step together. One caller at a time.
+template <class T>
+class Stream {
+ public:
+  // Packs the weights, which may then die; the state starts at h0 and c0 (null: zero). Throws std::bad_alloc.
+  Stream(Cell cell, Index B, Index C, Index H, const Direction<T>& direction);
+
+  // Takes x [B, C] one step on, writes the new state to h [B, H], and keeps it. Throws std::bad_alloc.
+  void step(const T* x, T* h, int threads);
+
+  Index inputs() const { return B_ * C_; }
+  Index units() const { return B_ * H_; }
+  bool has_c() const { return cell_ == kLstm; }
+  T* h() { return h_; }  // [B, H]
+  T* c() { return c_; }  // [B, H] (lstm)
+
+ private:
+  const Cell cell_;
+  const Index B_, C_, H_;
+  Buffer memory_;
+  T *w_ih_, *w_hh_, *bias_, *bias_n_, *projected_, *h_, *c_;
+  Index *start_, *length_;
+  std::int32_t* order_;
+};
+
+}  // namespace tidegate
