@@ -228,21 +228,22 @@ void define(nb::module_& m) {
   m.def("activate", &activate<T>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
 }
 
-// The numbers of a contiguous buffer. A step of a stream is so short that nanobind's own arrays would show.
+// A contiguous matrix. A step of a stream is so short that nanobind's own arrays would show.
 template <class T>
-class Numbers {
+class Matrix {
  public:
-  Numbers(nb::handle object, Index count, int flags = PyBUF_SIMPLE) {
+  Matrix(nb::handle object, Index rows, Index columns, int flags = 0) {
     if (PyObject_GetBuffer(object.ptr(), &view_, flags | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)) throw nb::python_error();
-    const bool fits = view_.format && std::string_view(view_.format) == (sizeof(T) == 4 ? "f" : "d") &&
-                      view_.len == count * static_cast<Index>(sizeof(T));
-    if (fits) return;
+    if (view_.ndim == 2 && view_.shape[0] == rows && view_.shape[1] == columns &&
+        std::string_view(view_.format) == (sizeof(T) == 4 ? "f" : "d")) {
+      return;
+    }
     PyBuffer_Release(&view_);
-    throw nb::value_error("another type or number of numbers is wanted");
+    throw nb::value_error("another shape or type is wanted");
   }
-  Numbers(const Numbers&) = delete;
-  Numbers& operator=(const Numbers&) = delete;
-  ~Numbers() { PyBuffer_Release(&view_); }
+  Matrix(const Matrix&) = delete;
+  Matrix& operator=(const Matrix&) = delete;
+  ~Matrix() { PyBuffer_Release(&view_); }
   T* data() const { return static_cast<T*>(view_.buf); }
 
  private:
@@ -263,7 +264,7 @@ void define_stream(nb::module_& m, const char* name) {
       .def(
           "step",
           [](Stream<T>& self, nb::handle x, nb::handle h, int threads) {
-            const Numbers<T> from(x, self.inputs()), to(h, self.units(), PyBUF_WRITABLE);
+            const Matrix<T> from(x, self.B(), self.C()), to(h, self.B(), self.H(), PyBUF_WRITABLE);
             const nb::gil_scoped_release release;
             self.step(from.data(), to.data(), threads);
           },
@@ -271,15 +272,17 @@ void define_stream(nb::module_& m, const char* name) {
       .def(
           "read",
           [](Stream<T>& self, nb::handle h, nb::handle c) {
-            std::copy_n(self.h(), self.units(), Numbers<T>(h, self.units(), PyBUF_WRITABLE).data());
-            if (!c.is_none()) std::copy_n(self.c(), self.units(), Numbers<T>(c, self.units(), PyBUF_WRITABLE).data());
+            const Index B = self.B(), H = self.H();
+            std::copy_n(self.h(), B * H, Matrix<T>(h, B, H, PyBUF_WRITABLE).data());
+            if (!c.is_none()) std::copy_n(self.c(), B * H, Matrix<T>(c, B, H, PyBUF_WRITABLE).data());
           },
           "h"_a, "c"_a.none())
       .def(
           "write",
           [](Stream<T>& self, nb::handle h, nb::handle c) {
-            std::copy_n(Numbers<T>(h, self.units()).data(), self.units(), self.h());
-            if (!c.is_none()) std::copy_n(Numbers<T>(c, self.units()).data(), self.units(), self.c());
+            const Index B = self.B(), H = self.H();
+            std::copy_n(Matrix<T>(h, B, H).data(), B * H, self.h());
+            if (!c.is_none()) std::copy_n(Matrix<T>(c, B, H).data(), B * H, self.c());
           },
           "h"_a, "c"_a.none());
 }

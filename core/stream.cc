@@ -43,9 +43,22 @@ template <class T>
 void Stream<T>::step(const T* x, T* h, int threads) {
   const Kernels<T>& k = kernels<T>();
   const Index GH = kGates[cell_] * H_, size = cell_scratch<T>(H_);
-  const CellForward<T> run{
-      {start_, length_, order_, false}, H_,      projected_, GH, nullptr, w_hh_,   bias_n_, h_,
-      has_c() ? c_ : nullptr,           nullptr, h,          H_, nullptr, nullptr, h_,      has_c() ? c_ : nullptr};
+  const CellForward<T> run{{start_, length_, order_, false},
+                           H_,
+                           projected_,
+                           GH,
+                           nullptr,
+                           w_hh_,
+                           bias_n_,
+                           h_,
+                           cell_ == kLstm ? c_ : nullptr,
+                           nullptr,
+                           h,
+                           H_,
+                           nullptr,
+                           nullptr,
+                           h_,
+                           cell_ == kLstm ? c_ : nullptr};
   const auto project = [&](Index column, Index end, Index first, Index last) {
     k.linear({x, C_, nullptr, w_ih_ + column * C_, C_, end - column, bias_ + column, projected_ + column, GH, nullptr,
               false, kIdentity},

@@ -16,9 +16,9 @@ class Stream {
   // Takes x [B, C] one step on, writes the new state to h [B, H], and keeps it. Throws std::bad_alloc.
   void step(const T* x, T* h, int threads);
 
-  Index inputs() const { return B_ * C_; }
-  Index units() const { return B_ * H_; }
-  bool has_c() const { return cell_ == kLstm; }
+  Index B() const { return B_; }
+  Index C() const { return C_; }
+  Index H() const { return H_; }
   T* h() { return h_; }  // [B, H]
   T* c() { return c_; }  // [B, H] (lstm)
 

@@ -293,10 +293,11 @@ class Stream:
 
         Raises ShapeError for another shape or type; the state is then as before.
         """
-        if x.shape != self._wanted or x.dtype != self._kind or not x.flags.c_contiguous:
-            x = _expect("x", x, self._wanted, self._kind)
         h: Array = np.empty(self._shape, self._kind)
-        self._core.step(x, h, self._threads)
+        try:
+            self._core.step(x, h, self._threads)
+        except (BufferError, TypeError, ValueError):  # checked there, since it is quicker, and told here
+            self._core.step(_expect("x", np.asarray(x), self._wanted, self._kind), h, self._threads)
         return h
 
     @property
