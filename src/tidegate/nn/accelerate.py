@@ -5,10 +5,10 @@ A layer stays the object that it is: only its class changes, to one that inherit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from torch.nn.utils import parametrize
 
 from tidegate.errors import InputError
 from tidegate.nn.stack import Stack, hx_pair, hx_single
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,17 @@ def restore(module: torch.nn.Module) -> tuple[str, ...]:
     return tuple(name for name, _ in found)
 
 
+def _uncompiled(function: F) -> F:
+    """Keep `torch.compile` out of a function and all it calls: it breaks its graph at torch's layers, and so at these.
+
+    `torch.compiler.disable` says the same and takes a second of imports (torch 2.13).
+    """
+    frames = torch._C._dynamo.eval_frame
+    skip = frames._FrameExecStrategy(frames._FrameAction.SKIP, frames._FrameAction.SKIP)
+    frames.set_code_exec_strategy(function.__code__, skip)
+    return function
+
+
 class Accelerated(Stack):
     """Walk as our layers do, with the options that torch's layers have. Abstract: a subclass names torch's layer.
 
@@ -104,6 +117,14 @@ class Accelerated(Stack):
     merge = "concat"
     recurrent_dropout = 0.0
     reverse = False
+
+    def _get_name(self) -> str:
+        """Go by the name of torch's class, which programs store and look up again."""
+        return type(self).__name__.removeprefix("Accelerated")
+
+    def extra_repr(self) -> str:
+        """Tell an accelerated layer from torch's own."""
+        return f"{super().extra_repr()}, accelerated=True"  # type: ignore[misc]
 
     def _why_torch(self, weight: Tensor) -> str | None:
         if weight.device.type != "cpu":
@@ -118,7 +139,7 @@ class Accelerated(Stack):
 
 
 @final
-class AcceleratedRNN(torch.nn.RNN, Accelerated):
+class AcceleratedRNN(Accelerated, torch.nn.RNN):
     """Run `torch.nn.RNN` on Tidegate's kernels. Made by `accelerate`."""
 
     @property
@@ -126,6 +147,7 @@ class AcceleratedRNN(torch.nn.RNN, Accelerated):
         """Name the cell as the kernels do."""
         return self.mode.lower()
 
+    @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.RNN` does."""
         if self._why_torch(self.weight_ih_l0):
@@ -135,11 +157,12 @@ class AcceleratedRNN(torch.nn.RNN, Accelerated):
 
 
 @final
-class AcceleratedLSTM(torch.nn.LSTM, Accelerated):
+class AcceleratedLSTM(Accelerated, torch.nn.LSTM):
     """Run `torch.nn.LSTM` on Tidegate's kernels. Made by `accelerate`."""
 
     cell = "lstm"
 
+    @_uncompiled
     def forward(
         self,
         input: Any,  # noqa: A002
@@ -154,11 +177,12 @@ class AcceleratedLSTM(torch.nn.LSTM, Accelerated):
 
 
 @final
-class AcceleratedGRU(torch.nn.GRU, Accelerated):
+class AcceleratedGRU(Accelerated, torch.nn.GRU):
     """Run `torch.nn.GRU` on Tidegate's kernels. Made by `accelerate`."""
 
     cell = "gru"
 
+    @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.GRU` does."""
         if self._why_torch(self.weight_ih_l0):
