@@ -9,7 +9,7 @@ import torch
 
 from tidegate import nn
 from tidegate.errors import InputError
-from tidegate.nn import fallback, recurrent
+from tidegate.nn import fallback, stack
 from tidegate.ragged import Ragged
 
 LAYERS = [nn.SimpleRNN, nn.LSTM, nn.GRU]
@@ -65,7 +65,7 @@ def test_another_device_runs_torch(layer_type: Any, monkeypatch: pytest.MonkeyPa
         calls.append(args[0])
         return fallback.recurrent(*args)
 
-    monkeypatch.setattr(recurrent, "fallback", type("Spy", (), {"recurrent": staticmethod(spy)}))
+    monkeypatch.setattr(stack, "fallback", type("Spy", (), {"recurrent": staticmethod(spy)}))
     layer = layer_type(3, 4, bidirectional=True, device="meta")
     padded, _ = layer(torch.zeros(5, 2, 3, device="meta"))
     assert (padded.shape, padded.device.type) == ((5, 2, 8), "meta")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tidegate.checkpoint import library_version
     from tidegate.errors import TidegateError
     from tidegate.network import Network
+    from tidegate.nn.accelerate import accelerate, restore
     from tidegate.ragged import Ragged
     from tidegate.tasks import SequenceClassifier, TextClassifier, load
 
@@ -22,12 +23,14 @@ __all__ = [
     "TextClassifier",
     "TidegateError",
     "__version__",
+    "accelerate",
     "data",
     "errors",
     "kernels",
     "load",
     "network",
     "nn",
+    "restore",
     "runtime",
     "tasks",
     "train",
@@ -39,7 +42,9 @@ _HOMES = {
     "SequenceClassifier": "tidegate.tasks",
     "TextClassifier": "tidegate.tasks",
     "TidegateError": "tidegate.errors",
+    "accelerate": "tidegate.nn",
     "load": "tidegate.tasks",
+    "restore": "tidegate.nn",
 }
 
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from tidegate.nn.accelerate import Acceleration, accelerate, restore
 from tidegate.nn.build import build
 from tidegate.nn.convert import from_nested, from_packed, to_nested, to_packed, to_torch
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
@@ -18,11 +19,14 @@ from tidegate.nn.pool import Pool
 __all__ = [
     "GRU",
     "LSTM",
+    "Acceleration",
     "Pool",
     "SimpleRNN",
+    "accelerate",
     "build",
     "from_nested",
     "from_packed",
+    "restore",
     "to_nested",
     "to_packed",
     "to_torch",

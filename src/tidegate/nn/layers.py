@@ -7,9 +7,10 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor
 
-from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.errors import InputError, OptionError
 from tidegate.nn.layout import Batch
-from tidegate.nn.recurrent import Kernel, Merge, Recurrent
+from tidegate.nn.recurrent import Kernel, Recurrent
+from tidegate.nn.stack import Merge, hx_pair, hx_single
 
 _CELLS = {"tanh": "rnn_tanh", "relu": "rnn_relu"}
 
@@ -68,7 +69,7 @@ class SimpleRNN(Recurrent):
 
     def forward(self, x: Batch, hx: Tensor | None = None, *, table: Tensor | None = None) -> tuple[Any, Tensor]:
         """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""
-        output, (hn,) = self._run(x, None if hx is None else _single(hx, "SimpleRNN"), None, table)
+        output, (hn,) = self._run(x, hx_single(hx, "SimpleRNN"), None, table)
         return output, hn
 
 
@@ -173,7 +174,7 @@ class LSTM(Recurrent):
             ShapeError: a shape, type or device that does not fit.
             InputError: a token id outside of the table.
         """
-        h0, c0 = (None, None) if hx is None else _pair(hx)
+        h0, c0 = hx_pair(hx)
         output, (hn, cn) = self._run(x, h0, c0, table)
         return output, (hn, cn)
 
@@ -228,18 +229,5 @@ class GRU(Recurrent):
 
     def forward(self, x: Batch, hx: Tensor | None = None, *, table: Tensor | None = None) -> tuple[Any, Tensor]:
         """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""
-        output, (hn,) = self._run(x, None if hx is None else _single(hx, "GRU"), None, table)
+        output, (hn,) = self._run(x, hx_single(hx, "GRU"), None, table)
         return output, hn
-
-
-def _pair(hx: object) -> tuple[Tensor, Tensor]:
-    match hx:
-        case (Tensor() as h0, Tensor() as c0):
-            return h0, c0
-    raise ShapeError(f"hx is a {type(hx).__name__}, but LSTM wants a pair of tensors (h0, c0).")
-
-
-def _single(hx: object, layer: str) -> Tensor:
-    if not isinstance(hx, Tensor):
-        raise ShapeError(f"hx is a {type(hx).__name__}, but {layer} wants one tensor h0.")
-    return hx

@@ -74,7 +74,9 @@ def _padded(batch: Tensor, batch_first: bool, tokens: bool) -> Layout:
 
     def restore(values: Tensor) -> Tensor:
         padded = values.reshape(size, steps, values.shape[1])
-        return padded.squeeze(0) if not batched else padded if batch_first else padded.transpose(0, 1)
+        if not batched:
+            return padded.squeeze(0)
+        return padded if batch_first else padded.transpose(0, 1).contiguous()  # as torch's: callers ask for views
 
     return Layout(rows.reshape(size * steps, *rows.shape[2:]), offsets, batched, restore)
 

@@ -211,7 +211,8 @@ def _pool_gradients(ctx: Any, dpooled: Tensor) -> tuple[Tensor, None, None]:
 def _refuse(ctx: Any, *grads: Any) -> NoReturn:
     raise InputError(
         "a gradient of a gradient was asked for, but Tidegate's kernels compute first gradients only. "
-        "Drop create_graph=True, or build layers with kernel='torch' in float64 for second gradients."
+        "Drop create_graph=True, or build layers with kernel='torch' in float64 for second gradients; "
+        "layers that accelerate() took over get theirs after restore()."
     )
 
 

@@ -1,0 +1,174 @@
+"""The walk of a batch through layers and directions, with its checks, for our layers and accelerated ones of torch.
+
+Knows options and names of parameters, not how either came to be; the arithmetic is in the operators, and in torch's own
+implementation where those cannot run.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from tidegate import kernels
+from tidegate.errors import ShapeError
+from tidegate.nn import fallback, operators
+from tidegate.nn.layout import Batch, enter
+
+Merge: TypeAlias = Literal["concat", "sum", "mul", "ave"] | None
+State: TypeAlias = Tensor | None
+
+
+class Stack:
+    """Walk a batch through layers and directions. Abstract: a torch module adds sizes, options and parameters."""
+
+    cell: str
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    merge: Merge
+    recurrent_dropout: float
+    reverse: bool
+    recompute: bool
+    training: bool
+    weight_ih_l0: torch.nn.Parameter
+
+    @property
+    def num_directions(self) -> int:
+        """Count the directions D."""
+        return 2 if self.bidirectional else 1
+
+    def explain(self) -> str:
+        """Say in one sentence which kernel, ISA and how many threads run this layer, and why."""
+        weight = self.weight_ih_l0
+        what = f"{type(self).__name__}({self.input_size}, {self.hidden_size}) in {str(weight.dtype)[6:]} runs on"
+        if why := self._why_torch(weight):
+            return f"{what} torch's own implementation on {weight.device}, {why}."
+        source = "as asked of Tidegate" if kernels.explicit_num_threads() else "as torch.get_num_threads() says"
+        return (
+            f"{what} Tidegate's kernel {self.cell!r}, ISA {kernels.active_isa()}, "
+            f"at most {operators.num_threads()} threads, {source}."
+        )
+
+    def _run(self, x: Batch, h0: State, c0: State, table: State) -> tuple[Any, list[Tensor]]:
+        """Run all layers and return the output with [hn], or [hn, cn]; states are [L * D, B, H], or [L * D, H]."""
+        values, offsets, batched, restore = enter(x, batch_first=self.batch_first, tokens=table is not None)
+        self._check_input(values, table)
+        batch_size = offsets.shape[0] - 1
+        h0 = self._checked_state("h0", h0, batch_size, batched)
+        c0 = self._checked_state("c0", c0, batch_size, batched)
+        run = fallback.recurrent if self._why_torch(self.weight_ih_l0) else operators.recurrent
+        ends = []
+        for layer in range(self.num_layers):
+            if layer and self.dropout:
+                values = torch.nn.functional.dropout(values, self.dropout, self.training)
+            place = slice(layer * self.num_directions, (layer + 1) * self.num_directions)
+            values, *states = run(
+                self.cell,
+                self.reverse,
+                values,
+                offsets,
+                table if layer == 0 else None,
+                *[name and getattr(self, name) for name in parameter_names(layer, self.bidirectional, self.bias)],
+                h0 if h0 is None else h0[place],
+                c0 if c0 is None else c0[place],
+                self._draw_mask(batch_size),
+                False,
+                self.recompute,
+            )
+            ends.append(states[: 2 if self.cell == "lstm" else 1])
+        final = [each[0] if len(each) == 1 else torch.cat(each) for each in zip(*ends, strict=True)]
+        if not batched:
+            final = [state.squeeze(1) for state in final]
+        if self.merge is None:
+            first, second = values.chunk(2, dim=1)
+            return (restore(first), restore(second)), final
+        return restore(self.merged(values)), final
+
+    def _draw_mask(self, batch_size: int) -> Tensor | None:
+        """Draw which hidden units each sequence keeps over all its steps, [D, B, H], from torch's generator."""
+        if not (self.training and self.recurrent_dropout):
+            return None
+        ones = self.weight_ih_l0.new_ones(self.num_directions, batch_size, self.hidden_size)
+        return torch.nn.functional.dropout(ones, self.recurrent_dropout)
+
+    def merged(self, values: Tensor) -> Tensor:
+        """Merge concatenated directions [.., D * H] as ``merge`` says; None leaves them concatenated."""
+        if not self.bidirectional or self.merge in ("concat", None):
+            return values
+        first, second = values.chunk(2, dim=-1)
+        if self.merge == "mul":
+            return first * second
+        return first + second if self.merge == "sum" else (first + second) / 2
+
+    def _why_torch(self, weight: Tensor) -> str | None:
+        """Say why torch's own implementation runs, or None where our kernels do."""
+        raise NotImplementedError
+
+    def _check_input(self, values: Tensor, table: Tensor | None) -> None:
+        weight = self.weight_ih_l0
+        if table is not None:
+            if values.dtype not in (torch.int32, torch.int64):
+                raise ShapeError(f"token ids are {values.dtype}, but torch.int32 or torch.int64 was wanted.")
+            if table.dim() != 2 or table.shape[1] != self.input_size:
+                raise ShapeError(f"table is {list(table.shape)}, but {self!r} wants [V, {self.input_size}].")
+        elif values.shape[1] != self.input_size:
+            raise ShapeError(
+                f"input has {values.shape[1]} features, but {self!r} wants {self.input_size}. "
+                f"Pass them, or build the layer with input_size={values.shape[1]}."
+            )
+        self._check_kind("input" if table is None else "table", values if table is None else table)
+        if values.device != weight.device:
+            raise ShapeError(f"input lies on {values.device}, but the layer on {weight.device}. Move one to the other.")
+
+    def _checked_state(self, name: str, state: State, batch_size: int, batched: bool) -> State:
+        """Return a state as [L * D, B, H]."""
+        if state is None:
+            return None
+        batch = (batch_size,) if batched else ()
+        shape = (self.num_layers * self.num_directions, *batch, self.hidden_size)
+        if state.shape != shape:
+            raise ShapeError(
+                f"{name} is {list(state.shape)} but {self!r} wants {list(shape)}.\n"
+                f"Pass {name} with that shape, or leave it out to start from zeros."
+            )
+        self._check_kind(name, state)
+        return state if batched else state.unsqueeze(1)
+
+    def _check_kind(self, name: str, tensor: Tensor) -> None:
+        if tensor.dtype != self.weight_ih_l0.dtype:
+            wanted = self.weight_ih_l0.dtype
+            raise ShapeError(f"{name} is {tensor.dtype}, but the layer is {wanted}. Convert one to the other.")
+
+
+def parameter_names(layer: int, bidirectional: bool, bias: bool) -> list[str | None]:
+    """Name the parameters of one layer in the order of the operator, None for what it does not have.
+
+    >>> parameter_names(0, bidirectional=False, bias=False)
+    ['weight_ih_l0', 'weight_hh_l0', None, None, None, None, None, None]
+    """
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if bias else ("weight_ih", "weight_hh", None, None)
+    ends = (f"_l{layer}", f"_l{layer}_reverse" if bidirectional else None)
+    return [kind + end if kind and end else None for end in ends for kind in kinds]
+
+
+def hx_pair(hx: object) -> tuple[State, State]:
+    """Read the start of an LSTM: (h0, c0), or None for zeros."""
+    match hx:
+        case None:
+            return None, None
+        case (Tensor() as h0, Tensor() as c0):
+            return h0, c0
+    raise ShapeError(f"hx is a {type(hx).__name__}, but LSTM wants a pair of tensors (h0, c0).")
+
+
+def hx_single(hx: object, layer: str) -> State:
+    """Read the start of another cell: h0, or None for zeros."""
+    if hx is None or isinstance(hx, Tensor):
+        return hx
+    raise ShapeError(f"hx is a {type(hx).__name__}, but {layer} wants one tensor h0.")
