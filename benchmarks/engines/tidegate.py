@@ -1,0 +1,112 @@
+"""Tidegate as its own training loop and its runtime use it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks import work
+from benchmarks.engines import Contest, clock, torch_training
+from benchmarks.work import Array, Job
+from tidegate import kernels, nn
+from tidegate.network import Dense, Embed, Network, Pool, Recurrent
+from tidegate.ragged import Ragged
+from tidegate.runtime import Executor
+
+LAYERS = {"rnn": nn.SimpleRNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, Any] = {"rnn": "rnn_tanh", "lstm": "lstm", "gru": "gru"}
+
+
+class Model(torch.nn.Module):
+    """Embedding, layer, maximum over time, linear."""
+
+    def __init__(self, job: Job, arrays: dict[str, Array]) -> None:
+        super().__init__()
+        self.table, self.head = torch_training.ends(arrays)
+        self.layer = make_layer(job, arrays)
+        self.pool = nn.Pool(["max"])
+
+    def forward(self, batch: Ragged) -> Tensor:
+        output, _ = self.layer(batch, table=self.table.weight)
+        return cast(Tensor, self.head(self.pool(output)))
+
+
+def make_layer(job: Job, arrays: dict[str, Array]) -> Any:
+    layer: Any = LAYERS[job.cell](job.inputs, job.hidden, bidirectional=job.directions == 2)
+    torch_training.fill(layer, arrays, job)
+    return layer
+
+
+def use_threads(job: Job) -> None:
+    """Give the cores to the kernels, as ``train.fit`` does."""
+    kernels.set_num_threads(job.threads)
+    torch.set_num_threads(1)
+
+
+def training_step(job: Job) -> Contest:
+    use_threads(job)
+    arrays = job.load()
+    tokens = work.sequences(arrays)
+    batches = [tensors(batch) for batch in work.cut(tokens, buckets=False)]
+    return torch_training.train(
+        Model(job, arrays), batches, tensors(work.equal_lengths(tokens)), kernels.active_isa
+    )
+
+
+def tensors(batch: list[Array]) -> Ragged:
+    ragged = Ragged.from_list(batch)
+    return Ragged(torch.from_numpy(ragged.values), torch.from_numpy(ragged.offsets))
+
+
+def layer(job: Job) -> Contest:
+    use_threads(job)
+    arrays = job.load()
+    x = torch.from_numpy(arrays["x"]).requires_grad_()
+    return torch_training.clock_layer(make_layer(job, arrays), x, int(arrays["repeats"]))
+
+
+def executor(job: Job, arrays: dict[str, Array]) -> Executor:
+    network = Network.of(
+        Embed(vocabulary_size=work.WORDS + 1, size=job.inputs),
+        Recurrent(
+            cell=CELLS[job.cell],
+            input_size=job.inputs,
+            hidden_size=job.hidden,
+            bidirectional=job.directions == 2,
+        ),
+        Pool(modes=("max",)),
+        Dense(in_features=job.hidden * job.directions, out_features=2),
+    )
+    weights = {"0.weight": arrays["table"], "3.weight": arrays["head"], "3.bias": arrays["head_bias"]}
+    for suffix in work.suffixes(job):
+        for short, name in (("w_", "weight_"), ("b_", "bias_")):
+            weights |= {f"1.{name}{side}_l0{suffix}": arrays[short + side + suffix] for side in ("ih", "hh")}
+    return Executor(network, weights, num_threads=job.threads)
+
+
+def inference(job: Job) -> Contest:
+    arrays = job.load()
+    model, tokens = executor(job, arrays), work.sequences(arrays)
+    batches = [Ragged.from_list(batch) for batch in work.cut(tokens, buckets=False)]
+    even = Ragged.from_list(work.equal_lengths(tokens))
+    return Contest(
+        lambda: model(even).ravel().tolist(), clock(lambda: [model(batch) for batch in batches]), kernels.active_isa
+    )
+
+
+def stream_step(job: Job) -> Contest:
+    arrays = job.load()
+    steps = arrays["steps"]  # [T, 1, C]
+    weights = [arrays[name] for name in ("w_ih", "w_hh", "b_ih", "b_hh")]
+
+    def walk() -> Array:
+        h = np.zeros((1, job.hidden), np.float32)
+        c: Array | None = h
+        for x in steps:
+            h, c = kernels.step("lstm", x, kernels.Direction(*weights, h0=h, c0=c), num_threads=job.threads)
+        return h
+
+    return Contest(lambda: walk().ravel().tolist(), clock(walk))
