@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-from benchmarks.race import answer
+from benchmarks.race import answer, pin
 from benchmarks.work import Job
 
 PACKAGES = ("tidegate", "torch", "numpy", "keras", "tensorflow-cpu", "tensorflow", "jax", "onnxruntime", "openvino")
@@ -28,8 +27,7 @@ def versions() -> dict[str, str]:
 
 def main() -> None:
     """Pin this process before any engine counts the cores, then build the contest and answer."""
-    if os.environ.get("BENCHMARK_CORES"):
-        os.sched_setaffinity(0, {int(core) for core in os.environ["BENCHMARK_CORES"].split(",")})
+    pin()
     engine, question, job = sys.argv[1:]
     try:
         contest = getattr(import_module(f"benchmarks.engines.{engine}"), question)(Job(**json.loads(job)))

@@ -88,8 +88,9 @@ def training_step(job: Job) -> Contest:
 
 def layer(job: Job) -> Contest:
     arrays = prepare(job)
-    x = torch.from_numpy(arrays["x"]).requires_grad_()
-    return torch_training.clock_layer(make_layer(job, arrays), x, int(arrays["repeats"]))
+    x = torch.from_numpy(arrays["x"]).requires_grad_()  # [T, B, C]
+    model = make_layer(job, arrays)
+    return torch_training.clock_layer(model, x, lambda: model(x)[0], int(arrays["repeats"]))
 
 
 def inference(job: Job) -> Contest:

@@ -64,8 +64,30 @@ def tensors(batch: list[Array]) -> Ragged:
 def layer(job: Job) -> Contest:
     use_threads(job)
     arrays = job.load()
-    x = torch.from_numpy(arrays["x"]).requires_grad_()
-    return torch_training.clock_layer(make_layer(job, arrays), x, int(arrays["repeats"]))
+    return clock_ragged(make_layer(job, arrays), arrays["x"], int(arrays["repeats"]))
+
+
+def clock_ragged(model: Any, x: Array, repeats: int) -> Contest:
+    """Race on a layer over ``x [T, B, C]``, given as the batch without padding that it is."""
+    T, B, C = x.shape
+    values = torch.from_numpy(x.transpose(1, 0, 2).reshape(B * T, C).copy()).requires_grad_()
+    batch = Ragged(values, torch.arange(B + 1) * T)
+    return torch_training.clock_layer(model, values, lambda: cast(Tensor, model(batch)[0].values), repeats)
+
+
+def odd_sizes(job: Job) -> Contest:
+    """Race on layers whose sizes are ``arrays["sizes"]``, one after the other; each is a part."""
+    use_threads(job)
+    arrays = job.load()
+    contests = {}
+    for size in arrays["sizes"].tolist():
+        model = nn.LSTM(size, size)
+        contests[str(size)] = clock_ragged(model, arrays["x"][:, :, :size], int(arrays["repeats"]))
+
+    def run() -> dict[str, float]:
+        return {size: sum(cast(dict[str, float], contest.run()).values()) for size, contest in contests.items()}
+
+    return Contest(lambda: [], run)
 
 
 def executor(job: Job, arrays: dict[str, Array]) -> Executor:

@@ -50,7 +50,7 @@ def train(model: Any, batches: Sequence[Any], even: Any, notes: Callable[[], str
     return Contest(lambda: [step(even).item() for _ in range(3)], clock(lambda: [step(b) for b in batches]), notes)
 
 
-def clock_layer(layer: Any, x: Tensor, repeats: int) -> Contest:
+def clock_layer(layer: Any, x: Tensor, call: Callable[[], Tensor], repeats: int) -> Contest:
     """Race on a layer alone, forward and backward apart; equal must be the sums of the output and of the gradients."""
     downstream = torch.linspace(-1.0, 1.0, layer.hidden_size)
 
@@ -58,9 +58,9 @@ def clock_layer(layer: Any, x: Tensor, repeats: int) -> Contest:
         layer.zero_grad()
         x.grad = None
         begin = time.perf_counter()
-        output = layer(x)[0]
+        output = call()
         middle = time.perf_counter()
-        gradient = downstream.expand_as(output).contiguous()
+        gradient = downstream.expand(output.shape).contiguous()
         resumed = time.perf_counter()
         output.backward(gradient)
         return middle - begin, time.perf_counter() - resumed, output
