@@ -88,9 +88,23 @@ def training_step(job: Job) -> Contest:
 
 def layer(job: Job) -> Contest:
     arrays = prepare(job)
-    x = torch.from_numpy(arrays["x"]).requires_grad_()  # [T, B, C]
+    return clock_padded(make_layer(job, arrays), arrays["x"], int(arrays["repeats"]))
+
+
+def clock_padded(model: Any, x: Array, repeats: int) -> Contest:
+    """Race on a layer over ``x [T, B, C]``."""
+    values = torch.from_numpy(x).requires_grad_()
+    return torch_training.clock_layer(model, values, lambda: cast(Tensor, model(values)[0]), repeats)
+
+
+def memory(job: Job) -> Contest:
+    return torch_training.weigh(lambda: layer(job))
+
+
+def first_call(job: Job) -> Contest:
+    arrays = prepare(job)
     model = make_layer(job, arrays)
-    return torch_training.clock_layer(model, x, lambda: model(x)[0], int(arrays["repeats"]))
+    return torch_training.first_calls(lambda x: clock_padded(model, x, 1), arrays)
 
 
 def inference(job: Job) -> Contest:

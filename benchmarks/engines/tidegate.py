@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, cast
 
 import numpy as np
@@ -88,6 +89,38 @@ def odd_sizes(job: Job) -> Contest:
         return {size: sum(cast(dict[str, float], contest.run()).values()) for size, contest in contests.items()}
 
     return Contest(lambda: [], run)
+
+
+def memory(job: Job) -> Contest:
+    use_threads(job)
+    return torch_training.weigh(lambda: layer(job))
+
+
+def first_call(job: Job) -> Contest:
+    use_threads(job)
+    arrays = job.load()
+    model = make_layer(job, arrays)
+    return torch_training.first_calls(lambda x: clock_ragged(model, x, 1), arrays)
+
+
+def scaling(job: Job) -> Contest:
+    """Train a layer over ``arrays["shapes"]``, rows of steps and sequences; a part is its seconds per token."""
+    arrays = job.load()
+    direction = kernels.Direction(*[arrays[name] for name in ("w_ih", "w_hh", "b_ih", "b_hh")])
+
+    def once(steps: int, count: int) -> float:
+        ids = np.random.default_rng(0).integers(0, work.WORDS, steps * count)
+        offsets, dh = np.arange(count + 1) * steps, np.full((steps * count, job.hidden), 1e-3, np.float32)
+        call: dict[str, Any] = {"table": arrays["table"], "num_threads": job.threads}
+        begin = time.perf_counter()
+        forward = kernels.forward(job.cell, ids, offsets, [direction], keep=True, **call)
+        kernels.backward(job.cell, ids, offsets, [direction], forward, dh, **call)
+        return (time.perf_counter() - begin) / (steps * count)
+
+    def run() -> dict[str, float]:
+        return {f"{steps} x {count}": once(steps, count) for steps, count in arrays["shapes"].tolist()}
+
+    return Contest(lambda: [], run, kernels.active_isa)
 
 
 def executor(job: Job, arrays: dict[str, Array]) -> Executor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -76,3 +78,37 @@ def clock_layer(layer: Any, x: Tensor, call: Callable[[], Tensor], repeats: int)
         return {"forward": sum(t[0] for t in times) / repeats, "backward": sum(t[1] for t in times) / repeats}
 
     return Contest(check, run)
+
+
+def first_calls(contest: Callable[[Array], Contest], arrays: dict[str, Array]) -> Contest:
+    """Train a layer for the first time in this process, then over shapes it has not seen, then over the same again."""
+    batches = [arrays["x"][:steps, :count].copy() for steps, count in arrays["shapes"].tolist()]
+
+    def total(batch: Array) -> float:
+        return sum(cast(dict[str, float], contest(batch).run()).values())
+
+    def run() -> dict[str, float]:
+        first, again = total(batches[0]), min(total(batches[0]) for _ in range(5))
+        new, known = (statistics.fmean(total(batch) for batch in batches[1:]) for _ in range(2))
+        return {"first call": first, "the same again": again, "new shapes": new, "the same shapes again": known}
+
+    return Contest(lambda: [], run)
+
+
+def weigh(make: Callable[[], Contest]) -> Contest:
+    """Tell by how many MiB the process grows at most while it makes a layer and takes two training steps."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+    def kilobytes(what: str) -> int:
+        line = next(line for line in status.read_text().splitlines() if line.startswith(what))
+        return int(line.split()[1])
+
+    def run() -> float:
+        before = kilobytes("VmRSS")
+        reset.write_text("5")  # forget the peak so far
+        contest = make()
+        contest.run()
+        contest.run()
+        return (kilobytes("VmHWM") - before) / 1024
+
+    return Contest(lambda: [], run)
