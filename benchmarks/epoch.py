@@ -1,8 +1,8 @@
 """How long is one whole IMDB epoch of a BiLSTM with 32 units, beside PyTorch in batches of like length?
 
-25,000 reviews, tokenised beforehand: 10,000 words, the last 500 tokens, batches of 128. Ours goes through ``train.fit``;
-PyTorch through a plain loop over buckets in random order. Padding and selecting is inside the time. Both must give the
-same numbers before. An epoch is 196 steps, so a few rounds are enough.
+25,000 reviews, tokenised beforehand: 10,000 words, the last 500 tokens, batches of 128. Tidegate trains through
+``train.fit``, PyTorch in a plain loop over buckets in random order. Padding and selecting is inside the time. Both must
+give the same numbers before. An epoch is 196 steps, so a few rounds are enough.
 
     python -m benchmarks.epoch [--rounds 3]
 """

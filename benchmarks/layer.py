@@ -1,9 +1,9 @@
 """How near to the machine's peak is one layer on sequences of equal length, beside PyTorch's fused oneDNN layer?
 
-An LSTM with as many inputs as units, 100 steps, nothing padded, forward and backward apart, gradients of the input and of
-all weights. The share of the peak counts the matrix products alone: ``2 G H (C + H)`` operations per token forward, of G
-gates, C inputs and H units, and twice as many backward. Sizes that are no multiple of a vector are compared with the
-next one that is.
+An LSTM with as many inputs as units, 100 steps, nothing padded, forward and backward apart, gradients of the input and
+of all weights. The share of the peak counts the matrix products alone: ``2 G H (C + H)`` operations per token forward,
+of G gates, C inputs and H units, and twice as many backward. Sizes that are no multiple of a vector are compared with
+the next one that is.
 
     python -m benchmarks.layer [--hidden 128 --batch 128] [--rounds 10]
 """
@@ -64,7 +64,9 @@ def compare_odd(rounds: int, threads: int) -> None:
     where, largest = machine(threads), max(full for _, full in ODD)
     arrays = {**draw_input(128, largest), "sizes": np.array(ODD).ravel(), "repeats": np.array(3)}
     with command.prepared("lstm", largest, largest, 1, threads, arrays) as job:
-        outcome = race([Rival(OURS, "tidegate", "odd_sizes", job.to_json())], threads=threads, rounds=rounds, tolerance=0)
+        outcome = race(
+            [Rival(OURS, "tidegate", "odd_sizes", job.to_json())], threads=threads, rounds=rounds, tolerance=0
+        )
     parts = outcome.parts[OURS]
     figures = {
         f"time of {odd} units / {full}": statistics.median(

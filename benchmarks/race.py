@@ -1,7 +1,7 @@
 """Time rivals fairly: each in its own process on the same cores, equal numbers first, then interleaved rounds.
 
-Knows no engine. A rival is a process that answers questions, one JSON line each: ``check`` with the numbers that must be
-equal, ``run`` with the seconds of one round, in all or by part.
+Knows no engine. A rival is a process that answers questions, one JSON line each: ``check`` with the numbers that must
+be equal, ``run`` with the seconds of one round, in all or by part.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import cast
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from tidegate.ragged import Ragged
 def training_set() -> tuple[Ragged, Array]:
     """Tokenise the 25,000 reviews to train on; return them and their labels, 0 or 1."""
     train = data.load("imdb").train
-    tokens = tokenizer.train_words(train.x, work.WORDS).encode(train.x, max_tokens=work.LAST, keep="last")
+    texts = cast(list[str], train.x)
+    tokens = tokenizer.train_words(texts, work.WORDS).encode(texts, max_tokens=work.LAST, keep="last")
     return tokens, np.unique(train.y, return_inverse=True)[1].astype(np.int64)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,5 +107,3 @@ def products(cell: str, inputs: int, hidden: int, directions: int) -> int:
     each product has two gradients.
     """
     return 2 * GATES[cell] * hidden * (inputs + hidden) * directions
-
-

@@ -29,7 +29,7 @@ def training_step(job: Job) -> Contest:
     wanted = work.labels()
     batches = [work.pad(batch)[0] for batch in work.cut(tokens, buckets=True)]
     even = work.pad(work.equal_lengths(tokens))[0]
-    losses = []
+    losses: list[float] = []
 
     def step(ids: Array) -> float:
         """Take one step and give its own loss: what Keras returns is the mean since its metrics were last reset."""

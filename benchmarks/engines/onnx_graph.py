@@ -15,7 +15,7 @@ ORDER = (0, 3, 1, 2)  # ONNX wants i o f c of torch's i f g o
 
 
 def classifier(job: Job, arrays: dict[str, Array], *, lengths: bool) -> bytes:
-    """Build embedding, LSTM, maximum over the valid steps, linear; ``ids [T, B]``, with ``lengths [B]`` if asked for."""
+    """Build embedding, LSTM, maximum over the valid steps, linear over ``ids [T, B]``, and ``lengths [B]`` if told."""
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["x"]),  # [T, B, C]
         helper.make_node(

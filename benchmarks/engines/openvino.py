@@ -1,7 +1,7 @@
 """OpenVINO, tuned for latency, over batches of like length.
 
-Mode ``lengths`` tells it the length of each sequence, for which its CPU plug-in leaves the fused layer; ``buckets`` does
-not, and its second direction begins inside the padding.
+Mode ``lengths`` tells it the length of each sequence; ``buckets`` does not, and its second direction begins inside the
+padding.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -52,9 +53,7 @@ def training_step(job: Job) -> Contest:
     arrays = job.load()
     tokens = work.sequences(arrays)
     batches = [tensors(batch) for batch in work.cut(tokens, buckets=False)]
-    return torch_training.train(
-        Model(job, arrays), batches, tensors(work.equal_lengths(tokens)), kernels.active_isa
-    )
+    return torch_training.train(Model(job, arrays), batches, tensors(work.equal_lengths(tokens)), kernels.active_isa)
 
 
 def tensors(batch: list[Array]) -> Ragged:
@@ -88,7 +87,7 @@ def odd_sizes(job: Job) -> Contest:
     def run() -> dict[str, float]:
         return {size: sum(cast(dict[str, float], contest.run()).values()) for size, contest in contests.items()}
 
-    return Contest(lambda: [], run)
+    return Contest(list, run)
 
 
 def memory(job: Job) -> Contest:
@@ -106,7 +105,7 @@ def first_call(job: Job) -> Contest:
 def scaling(job: Job) -> Contest:
     """Train a layer over ``arrays["shapes"]``, rows of steps and sequences; a part is its seconds per token."""
     arrays = job.load()
-    direction = kernels.Direction(*[arrays[name] for name in ("w_ih", "w_hh", "b_ih", "b_hh")])
+    direction = one_direction(arrays)
 
     def once(steps: int, count: int) -> float:
         ids = np.random.default_rng(0).integers(0, work.WORDS, steps * count)
@@ -120,7 +119,7 @@ def scaling(job: Job) -> Contest:
     def run() -> dict[str, float]:
         return {f"{steps} x {count}": once(steps, count) for steps, count in arrays["shapes"].tolist()}
 
-    return Contest(lambda: [], run, kernels.active_isa)
+    return Contest(list, run, kernels.active_isa)
 
 
 def executor(job: Job, arrays: dict[str, Array]) -> Executor:
@@ -152,16 +151,20 @@ def inference(job: Job) -> Contest:
     )
 
 
+def one_direction(arrays: dict[str, Array]) -> kernels.Direction:
+    return kernels.Direction(arrays["w_ih"], arrays["w_hh"], arrays["b_ih"], arrays["b_hh"])
+
+
 def stream_step(job: Job) -> Contest:
     arrays = job.load()
     steps = arrays["steps"]  # [T, 1, C]
-    weights = [arrays[name] for name in ("w_ih", "w_hh", "b_ih", "b_hh")]
+    direction = one_direction(arrays)
 
     def walk() -> Array:
         h = np.zeros((1, job.hidden), np.float32)
         c: Array | None = h
         for x in steps:
-            h, c = kernels.step("lstm", x, kernels.Direction(*weights, h0=h, c0=c), num_threads=job.threads)
+            h, c = kernels.step("lstm", x, replace(direction, h0=h, c0=c), num_threads=job.threads)
         return h
 
     return Contest(lambda: walk().ravel().tolist(), clock(walk))

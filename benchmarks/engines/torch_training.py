@@ -27,9 +27,10 @@ def fill(layer: torch.nn.Module, arrays: dict[str, Array], job: Job) -> None:
 
 def ends(arrays: dict[str, Array]) -> tuple[torch.nn.Embedding, torch.nn.Linear]:
     """Make the table before a layer and the classifier after it."""
-    table = torch.nn.Embedding.from_pretrained(torch.from_numpy(arrays["table"].copy()), freeze=False)
+    table = torch.nn.Embedding(*arrays["table"].shape)
     head = torch.nn.Linear(arrays["head"].shape[1], 2)
     with torch.no_grad():
+        table.weight.copy_(torch.from_numpy(arrays["table"]))
         head.weight.copy_(torch.from_numpy(arrays["head"]))
         head.bias.copy_(torch.from_numpy(arrays["head_bias"]))
     return table, head
@@ -44,7 +45,7 @@ def train(model: Any, batches: Sequence[Any], even: Any, notes: Callable[[], str
     def step(batch: Any) -> Tensor:
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(batch), wanted)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(parameters, LONGEST_GRADIENT)
         optimiser.step()
         return loss.detach()
@@ -64,7 +65,7 @@ def clock_layer(layer: Any, x: Tensor, call: Callable[[], Tensor], repeats: int)
         middle = time.perf_counter()
         gradient = downstream.expand(output.shape).contiguous()
         resumed = time.perf_counter()
-        output.backward(gradient)
+        torch.autograd.backward(output, gradient)
         return middle - begin, time.perf_counter() - resumed, output
 
     def check() -> list[float]:
@@ -92,7 +93,7 @@ def first_calls(contest: Callable[[Array], Contest], arrays: dict[str, Array]) -
         new, known = (statistics.fmean(total(batch) for batch in batches[1:]) for _ in range(2))
         return {"first call": first, "the same again": again, "new shapes": new, "the same shapes again": known}
 
-    return Contest(lambda: [], run)
+    return Contest(list, run)
 
 
 def weigh(make: Callable[[], Contest]) -> Contest:
@@ -111,4 +112,4 @@ def weigh(make: Callable[[], Contest]) -> Contest:
         contest.run()
         return (kilobytes("VmHWM") - before) / 1024
 
-    return Contest(lambda: [], run)
+    return Contest(list, run)

@@ -55,7 +55,7 @@ def theirs(job: Job) -> Contest:
             indices = buckets[place]
             batch = pytorch.tensors([tokens[i] for i in indices])
             optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(model(batch), wanted[indices]).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(torch.nn.functional.cross_entropy(model(batch), wanted[indices]))
             torch.nn.utils.clip_grad_norm_(parameters, work.LONGEST_GRADIENT)
             optimiser.step()
 
