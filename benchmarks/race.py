@@ -131,7 +131,8 @@ def race(rivals: Sequence[Rival], *, threads: int, rounds: int, tolerance: float
         running = _check(running, tolerance, outcome)
         if warm_up:
             for process in running:
-                process.ask("run")
+                if process.rival.rounds != 1:  # what is too slow for two rounds is warm from its check
+                    process.ask("run")
         for number in range(rounds):
             for process in running if number % 2 == 0 else reversed(running):
                 if number < (process.rival.rounds or rounds):
