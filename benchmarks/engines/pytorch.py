@@ -65,13 +65,12 @@ def cut(job: Job, tokens: list[Array]) -> list[Batch]:
 
 
 def compiled(model: torch.nn.Module) -> tuple[Any, Callable[[], str]]:
-    """Compile a model; the note says how often, and why, the compiler handed back to plain PyTorch."""
+    """Compile a model; the note says what the compiler refused, if anything."""
     from torch._dynamo.utils import counters
 
     def notes() -> str:
-        breaks = counters["graph_break"]
-        reasons = "; ".join(sorted({str(reason).strip().split("\n")[0] for reason in breaks}))
-        return f"{sum(breaks.values())} graph breaks: {reasons}" if breaks else "compiled whole"
+        refused = sorted({reason.split("\n")[0] for reason in (*counters["unimplemented"], *counters["graph_break"])})
+        return f"falls back to plain PyTorch: {'; '.join(refused)}" if refused else "compiled whole"
 
     return torch.compile(model), notes
 
