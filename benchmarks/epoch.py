@@ -30,7 +30,7 @@ def run(rounds: int, threads: int) -> None:
             Rival(OURS, "whole", "ours", job.to_json()),
             Rival("torch in buckets", "whole", "theirs", job.to_json()),
         ]
-        outcome = race(rivals, threads=threads, rounds=min(rounds, MOST_ROUNDS), tolerance=1e-3, warm_up=False)
+        outcome = race(rivals, threads=threads, rounds=min(rounds, MOST_ROUNDS), tolerance=1e-3)
     setting = {"cell": "lstm", "hidden": HIDDEN, "directions": 2, "words": WORDS, "last_tokens": LAST, "batch": BATCH}
     name = f"epoch-{command.layer_name('lstm', HIDDEN, 2)}"
     path = save(name, __doc__, where, setting=setting, outcome=outcome, tokens=len(tokens.values))

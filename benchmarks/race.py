@@ -119,7 +119,7 @@ def answer(
         print(json.dumps(known[line.strip()]()), file=out, flush=True)
 
 
-def race(rivals: Sequence[Rival], *, threads: int, rounds: int, tolerance: float, warm_up: bool = True) -> Outcome:
+def race(rivals: Sequence[Rival], *, threads: int, rounds: int, tolerance: float) -> Outcome:
     """Check that all rivals give the numbers of the first within ``tolerance``, then time them A B B A.
 
     A rival that is not installed, or cannot run this, is left out and named in ``absent``. Raises RuntimeError where
@@ -129,10 +129,9 @@ def race(rivals: Sequence[Rival], *, threads: int, rounds: int, tolerance: float
     running = _start(rivals, threads, outcome)
     try:
         running = _check(running, tolerance, outcome)
-        if warm_up:
-            for process in running:
-                if process.rival.rounds != 1:  # what is too slow for two rounds is warm from its check
-                    process.ask("run")
+        for process in running:
+            if process.rival.rounds != 1:  # what is too slow for two rounds is warm from its check
+                process.ask("run")
         for number in range(rounds):
             for process in running if number % 2 == 0 else reversed(running):
                 if number < (process.rival.rounds or rounds):
