@@ -9,6 +9,7 @@ GET    := $(PIP) install --no-compile
 JOBS   ?= auto
 
 CORE   := CMakeLists.txt $(wildcard core/*)
+PEERS  := .venv-peers
 TORCH  := requirements/torch-cpu.txt
 
 export PIP_NO_INPUT = 1
@@ -17,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test check fix bench docs wheel clean help
+.PHONY: demo test check fix bench bench-peers docs wheel clean help
 
 demo: $(VENV)/.installed  ## train a BiLSTM on real data, next to two baselines (a few minutes the first time)
 	$(BIN)/python -m tidegate demo
@@ -37,8 +38,10 @@ fix: $(VENV)/.tested  ## mend what the linters can mend
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(filter %.h %.cc,$(CORE))
 
-bench: $(VENV)/.benched  ## measure the speed and write it to benchmarks/results
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.benched  ## measure the speed and write it to benchmarks/results (20 minutes; ARGS="--rounds 2" for less)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(PEERS)/.installed  ## install what `make bench` measures beside Tidegate (once; 3 GB)
 
 docs: $(VENV)/.documented  ## build the pages into docs/_build/html
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
@@ -49,10 +52,10 @@ wheel: $(VENV)/.tested  ## build a wheel into dist
 	@ls dist
 
 clean:  ## remove everything that was built or installed here
-	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- what the commands stand on -----------------------------------------------------------------------------------------
 
@@ -79,6 +82,15 @@ $(VENV)/.tested: $(VENV)/.installed
 
 $(VENV)/.benched: $(VENV)/.installed
 	@$(GET) --group bench
+	@touch $@
+
+# The rivals live in an environment of their own, so that what they ask for cannot change ours.
+$(PEERS)/.installed: pyproject.toml $(TORCH)
+	@echo "Installing the rivals into $(PEERS) (once) ..."
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --quiet install --no-compile 'pip>=25.1'
+	@$(PEERS)/bin/python -m pip --quiet install --no-compile --retries 0 -r $(TORCH)
+	@$(PEERS)/bin/python -m pip --quiet install --no-compile --group peers
 	@touch $@
 
 $(VENV)/.documented: $(VENV)/.installed

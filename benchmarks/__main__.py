@@ -1,10 +1,32 @@
-"""Answer every question, one after the other, and draw the chart of the README."""
+"""Answer every question, one after the other, and write the report."""
 
 from __future__ import annotations
 
-from benchmarks import chart, training_step
-from tidegate import kernels
+import argparse
 
-for cell, hidden in (("lstm", 32), ("lstm", 64), ("gru", 32), ("rnn", 32)):
-    training_step.compare(cell, hidden, rounds=10, threads=kernels.get_num_threads())
-chart.main()
+from benchmarks import (
+    command,
+    epoch,
+    first_call,
+    import_time,
+    inference,
+    layer,
+    memory,
+    report,
+    scaling,
+    stream_step,
+    training_step,
+)
+
+QUESTIONS = (training_step, epoch, layer, inference, stream_step, scaling, memory, first_call, import_time)
+
+
+def main() -> None:
+    """Read the options and go through all questions."""
+    args: argparse.Namespace = command.parser(__doc__).parse_args()
+    for question in QUESTIONS:
+        question.run(args.rounds, args.threads)
+    report.main()
+
+
+main()

@@ -1,0 +1,170 @@
+"""Tidegate as its own training loop and its runtime use it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks import work
+from benchmarks.engines import Contest, clock, torch_training
+from benchmarks.work import Array, Job
+from tidegate import kernels, nn
+from tidegate.network import Dense, Embed, Network, Pool, Recurrent
+from tidegate.ragged import Ragged
+from tidegate.runtime import Executor
+
+LAYERS = {"rnn": nn.SimpleRNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, Any] = {"rnn": "rnn_tanh", "lstm": "lstm", "gru": "gru"}
+
+
+class Model(torch.nn.Module):
+    """Embedding, layer, maximum over time, linear."""
+
+    def __init__(self, job: Job, arrays: dict[str, Array]) -> None:
+        super().__init__()
+        self.table, self.head = torch_training.ends(arrays)
+        self.layer = make_layer(job, arrays)
+        self.pool = nn.Pool(["max"])
+
+    def forward(self, batch: Ragged) -> Tensor:
+        output, _ = self.layer(batch, table=self.table.weight)
+        return cast(Tensor, self.head(self.pool(output)))
+
+
+def make_layer(job: Job, arrays: dict[str, Array]) -> Any:
+    layer: Any = LAYERS[job.cell](job.inputs, job.hidden, bidirectional=job.directions == 2)
+    torch_training.fill(layer, arrays, job)
+    return layer
+
+
+def use_threads(job: Job) -> None:
+    """Give the cores to the kernels, as ``train.fit`` does."""
+    kernels.set_num_threads(job.threads)
+    torch.set_num_threads(1)
+
+
+def training_step(job: Job) -> Contest:
+    use_threads(job)
+    arrays = job.load()
+    tokens = work.sequences(arrays)
+    batches = [tensors(batch) for batch in work.cut(tokens, buckets=False)]
+    return torch_training.train(Model(job, arrays), batches, tensors(work.equal_lengths(tokens)), kernels.active_isa)
+
+
+def tensors(batch: list[Array]) -> Ragged:
+    ragged = Ragged.from_list(batch)
+    return Ragged(torch.from_numpy(ragged.values), torch.from_numpy(ragged.offsets))
+
+
+def layer(job: Job) -> Contest:
+    use_threads(job)
+    arrays = job.load()
+    return clock_ragged(make_layer(job, arrays), arrays["x"], int(arrays["repeats"]))
+
+
+def clock_ragged(model: Any, x: Array, repeats: int) -> Contest:
+    """Race on a layer over ``x [T, B, C]``, given as the batch without padding that it is."""
+    T, B, C = x.shape
+    values = torch.from_numpy(x.transpose(1, 0, 2).reshape(B * T, C).copy()).requires_grad_()
+    batch = Ragged(values, torch.arange(B + 1) * T)
+    return torch_training.clock_layer(model, values, lambda: cast(Tensor, model(batch)[0].values), repeats)
+
+
+def odd_sizes(job: Job) -> Contest:
+    """Race on layers whose sizes are ``arrays["sizes"]``, one after the other; each is a part."""
+    use_threads(job)
+    arrays = job.load()
+    contests = {}
+    for size in arrays["sizes"].tolist():
+        model = nn.LSTM(size, size)
+        contests[str(size)] = clock_ragged(model, arrays["x"][:, :, :size], int(arrays["repeats"]))
+
+    def run() -> dict[str, float]:
+        return {size: sum(cast(dict[str, float], contest.run()).values()) for size, contest in contests.items()}
+
+    return Contest(list, run)
+
+
+def memory(job: Job) -> Contest:
+    use_threads(job)
+    return torch_training.weigh(lambda: layer(job))
+
+
+def first_call(job: Job) -> Contest:
+    use_threads(job)
+    arrays = job.load()
+    model = make_layer(job, arrays)
+    return torch_training.first_calls(lambda x: clock_ragged(model, x, 1), arrays)
+
+
+def scaling(job: Job) -> Contest:
+    """Train a layer over ``arrays["shapes"]``, rows of steps and sequences; a part is its seconds per token."""
+    arrays = job.load()
+    direction = one_direction(arrays)
+
+    def once(steps: int, count: int) -> float:
+        ids = np.random.default_rng(0).integers(0, work.WORDS, steps * count)
+        offsets, dh = np.arange(count + 1) * steps, np.full((steps * count, job.hidden), 1e-3, np.float32)
+        call: dict[str, Any] = {"table": arrays["table"], "num_threads": job.threads}
+        begin = time.perf_counter()
+        forward = kernels.forward(job.cell, ids, offsets, [direction], keep=True, **call)
+        kernels.backward(job.cell, ids, offsets, [direction], forward, dh, **call)
+        return (time.perf_counter() - begin) / (steps * count)
+
+    def run() -> dict[str, float]:
+        return {f"{steps} x {count}": once(steps, count) for steps, count in arrays["shapes"].tolist()}
+
+    return Contest(list, run, kernels.active_isa)
+
+
+def executor(job: Job, arrays: dict[str, Array]) -> Executor:
+    network = Network.of(
+        Embed(vocabulary_size=work.WORDS + 1, size=job.inputs),
+        Recurrent(
+            cell=CELLS[job.cell],
+            input_size=job.inputs,
+            hidden_size=job.hidden,
+            bidirectional=job.directions == 2,
+        ),
+        Pool(modes=("max",)),
+        Dense(in_features=job.hidden * job.directions, out_features=2),
+    )
+    weights = {"0.weight": arrays["table"], "3.weight": arrays["head"], "3.bias": arrays["head_bias"]}
+    for suffix in work.suffixes(job):
+        for short, name in (("w_", "weight_"), ("b_", "bias_")):
+            weights |= {f"1.{name}{side}_l0{suffix}": arrays[short + side + suffix] for side in ("ih", "hh")}
+    return Executor(network, weights, num_threads=job.threads)
+
+
+def inference(job: Job) -> Contest:
+    arrays = job.load()
+    model, tokens = executor(job, arrays), work.sequences(arrays)
+    batches = [Ragged.from_list(batch) for batch in work.cut(tokens, buckets=False)]
+    even = Ragged.from_list(work.equal_lengths(tokens))
+    return Contest(
+        lambda: model(even).ravel().tolist(), clock(lambda: [model(batch) for batch in batches]), kernels.active_isa
+    )
+
+
+def one_direction(arrays: dict[str, Array]) -> kernels.Direction:
+    return kernels.Direction(arrays["w_ih"], arrays["w_hh"], arrays["b_ih"], arrays["b_hh"])
+
+
+def stream_step(job: Job) -> Contest:
+    arrays = job.load()
+    steps = arrays["steps"]  # [T, 1, C]
+    direction = one_direction(arrays)
+
+    def walk() -> Array:
+        h = np.zeros((1, job.hidden), np.float32)
+        c: Array | None = h
+        for x in steps:
+            h, c = kernels.step("lstm", x, replace(direction, h0=h, c0=c), num_threads=job.threads)
+        return h
+
+    return Contest(lambda: walk().ravel().tolist(), clock(walk))

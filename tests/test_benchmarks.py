@@ -1,0 +1,77 @@
+"""The rules by which benchmarks are read: ratios, tables, targets, and what counts as worse. Nothing is timed here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks import compare, tables, targets
+
+
+def record(**seconds: list[float]) -> dict[str, Any]:
+    return {"name": "race", "taken": "2026-01-01", "seconds": seconds}
+
+
+def write(folder: Path, **seconds: list[float]) -> str:
+    folder.mkdir()
+    (folder / "race.json").write_text(json.dumps(record(**seconds)))
+    return str(folder)
+
+
+def test_ratio_is_taken_round_by_round() -> None:
+    assert tables.ratio(record(tidegate=[1.0, 2.0, 4.0], torch=[3.0, 4.0, 20.0]), "torch") == (3.0, 2.0, 5.0)
+
+
+def test_rival_of_fewer_rounds_is_compared_in_those() -> None:
+    assert tables.ratio(record(tidegate=[1.0, 2.0], packed=[50.0]), "packed") == (50.0, 50.0, 50.0)
+
+
+def test_race_table_begins_with_us_and_then_the_fastest_rival() -> None:
+    found = tables.race_table(
+        record(tidegate=[0.5], slow=[2.0], fast=[1.0]) | {"tokens": 1000, "absent": {"jax": "no"}}
+    )
+    assert found.split("\n")[2:] == [
+        "| tidegate | 500 | 2,000 | 1 |",
+        "| fast | 1,000 | 1,000 | 2.00 (2.00 - 2.00) |",
+        "| slow | 2,000 | 500 | 4.00 (4.00 - 4.00) |",
+        "| jax | not run |  | no |",
+    ]
+
+
+def test_best_rival_is_the_fastest_of_all_and_of_torch() -> None:
+    found = targets.figures(record(**{"tidegate": [1.0], "keras": [2.0], "torch": [3.0], "torch packed": [9.0]}))
+    assert (found[targets.BEST], found[targets.TORCH], found[targets.PACKED]) == (2.0, 3.0, 9.0)
+
+
+@pytest.mark.parametrize(("at_most", "value", "met"), [(False, 1.9, False), (False, 2.0, True), (True, 2.1, False)])
+def test_target_is_met_from_its_own_side(at_most: bool, value: float, met: bool) -> None:
+    assert targets.Target("work", "record", "figure", 2.0, at_most).met(value) is met
+
+
+@pytest.mark.parametrize(
+    ("new", "worse"),
+    [
+        ((2.0, 1.9, 2.5), True),  # clear of the old spread on both sides
+        ((2.0, 1.9, 4.5), False),  # one new round was as good as the old median
+        ((3.6, 3.5, 3.9), False),  # within the old spread
+        ((6.0, 5.0, 7.0), False),  # better
+    ],
+)
+def test_worse_means_that_both_spreads_keep_clear(new: tuple[float, float, float], worse: bool) -> None:
+    assert compare.Change("race", "torch", (4.0, 3.5, 4.4), new).worse is worse
+
+
+def test_compare_exits_with_1_where_a_ratio_got_worse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = write(tmp_path / "old", tidegate=[1.0, 1.0], torch=[4.0, 4.2])
+    slower_machine = write(tmp_path / "same", tidegate=[2.0, 2.0], torch=[8.0, 8.4])
+    worse = write(tmp_path / "worse", tidegate=[2.0, 2.0], torch=[4.0, 4.2])
+    assert compare.main([old, slower_machine]) == 0
+    assert compare.main([old, worse]) == 1
+    assert "| race | torch | 4.10 (4.00 - 4.20) | 2.05 (2.00 - 2.10) | **worse** |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["one"], ["no such file", "nor this"]])
+def test_compare_exits_with_2_for_a_wrong_call(arguments: list[str]) -> None:
+    assert compare.main(arguments) == 2
