@@ -19,6 +19,8 @@ from benchmarks.tables import rows
 from benchmarks.work import draw_weights
 
 STEPS, BATCH, HIDDEN, MOST_ROUNDS = 4096, 32, 64, 3
+RECOMPUTED = f"{OURS}, recompute=True"
+ENGINES = ((OURS, "tidegate", "memory"), (RECOMPUTED, "tidegate", "memory_recomputed"), ("torch", "pytorch", "memory"))
 
 
 def run(rounds: int, threads: int) -> None:
@@ -28,14 +30,17 @@ def run(rounds: int, threads: int) -> None:
     arrays = {**draw_weights("lstm", HIDDEN, HIDDEN, 1), "x": x, "repeats": np.array(1)}
     with command.prepared("lstm", HIDDEN, HIDDEN, 1, threads, arrays) as job:
         for _ in range(min(rounds, MOST_ROUNDS)):
-            for name, engine in ((OURS, "tidegate"), ("torch", "pytorch")):
-                process = Process(Rival(name, engine, "memory", job.to_json()), threads)
+            for name, engine, question in ENGINES:
+                process = Process(Rival(name, engine, question, job.to_json()), threads)
                 process.greet()
                 mebibytes.setdefault(name, []).append(process.ask("run"))
                 process.close()
     middle = {name: statistics.median(values) for name, values in mebibytes.items()}
     setting = {"cell": "lstm", "hidden": HIDDEN, "directions": 1, "batch": BATCH, "steps": STEPS}
-    figures = {"peak memory / torch's": middle[OURS] / middle["torch"]}
+    figures = {
+        "peak memory / torch's": middle[OURS] / middle["torch"],
+        "peak memory with recompute=True / torch's": middle[RECOMPUTED] / middle["torch"],
+    }
     save("memory", __doc__, where, setting=setting, mebibytes=mebibytes, figures=figures)
     print(table(mebibytes) + "\n")
 

@@ -1,8 +1,8 @@
 """How long does one step of one stream take, called from Python, beside ONNX Runtime, OpenVINO and PyTorch?
 
-An LSTM with as many inputs as units; the state goes out to Python and back in at each step. Each engine gets all
-threads and may use as many as it likes; ONNX Runtime and PyTorch also run on a single one. After all steps the states
-must be equal.
+An LSTM with as many inputs as units. Tidegate keeps the state in its stream; the others, which have no other way, hand
+it out to Python and get it back at each step. Each engine gets all threads and may use as many as it likes; ONNX
+Runtime and PyTorch also run on a single one. After all steps the states must be equal.
 
     python -m benchmarks.stream_step [--hidden 64] [--rounds 10]
 """

@@ -44,6 +44,7 @@ TARGETS = (
     Target("one stream, one step, LSTM 64", "stream-step-lstm-64", BEST, 4),
     Target("one stream, one step, LSTM 256", "stream-step-lstm-256", BEST, 2),
     Target("training over 4,096 steps", "memory", "peak memory / torch's", 0.4, at_most=True),
+    Target("training over 4,096 steps", "memory", "peak memory with recompute=True / torch's", 0.4, at_most=True),
     Target("growing batches", "scaling", "dearest / cheapest token, 10^4 to 10^7 tokens", 1.1, at_most=True),
     Target("longer sequences", "scaling", "dearest / cheapest token, 10 to 10^5 steps", 1.1, at_most=True),
     Target("`import tidegate`", "import-time", "seconds of import tidegate", 0.2, at_most=True),

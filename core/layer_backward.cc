@@ -237,6 +237,7 @@ Status layer_backward(LayerBackward<T>& p) try {
   call.through_time(arrange(p.in));
   call.by_token();
   call.weights_and_input();
+  call.w.release();
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;

@@ -54,6 +54,7 @@ Status layer_forward(LayerForward<T>& p) try {
   walk(in, batch, [&](Index d, Index first, Index last, const Units& units, T* memory) {
     k.cell_forward[in.cell](run[d], first, last, units, memory);
   });
+  w.release();
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;

@@ -47,21 +47,31 @@ void pause() {
 }
 
 // Looks before a worker goes to sleep: about 0.1 ms, the gap between two kernels of one training step.
-constexpr int kSpins = 2000;
+constexpr int kLooks = 400, kPauses = 250;
+
+// Between two looks at what another thread is to change. It may wait for our core to get on, so we soon offer it.
+void look_away(int looks) {
+  if (looks < kPauses) {
+    pause();
+  } else {
+    std::this_thread::yield();
+  }
+}
 
 struct Job {
   void (*run)(void*, Index);
   void* context;
   Index tasks;
   int workers;
+  bool team;  // worker i takes task i + 1 and no other, so that its caches hold what they held the last time
 };
 
 class Pool {
  public:
-  // Returns false, with nothing done, where not even one thread, or not every one if `all` are needed, can be had.
-  bool run(const Job& job, bool all) {
+  // Returns false, with nothing done, where not even one thread, or not every one of a team, can be had.
+  bool run(const Job& job) {
     std::unique_lock<std::mutex> taken(caller_, std::try_to_lock);
-    if (!taken.owns_lock() || grow(job.workers) < (all ? job.workers : 1)) return false;
+    if (!taken.owns_lock() || grow(job.workers) < (job.team ? job.workers : 1)) return false;
     job_ = job;
     next_.store(0, std::memory_order_relaxed);
     gate_.store(kOpen, std::memory_order_release);
@@ -70,9 +80,9 @@ class Pool {
       const std::lock_guard<std::mutex> lock(sleep_);
       wake_.notify_all();
     }
-    work();
+    work(0);
     gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
-    while (gate_.load(std::memory_order_acquire) != 0) pause();
+    for (int looks = 0; gate_.load(std::memory_order_acquire) != 0; ++looks) look_away(looks);
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
     return true;
   }
@@ -81,7 +91,8 @@ class Pool {
   static constexpr std::uint32_t kOpen = 1u << 31;  // the other bits count the workers inside
 
   // A task that runs out of memory ends the job: no other begins, and the caller gets the first error.
-  void work() {
+  void work(Index member) {
+    if (job_.team) return job_.run(job_.context, member);
     try {
       for (Index task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < job_.tasks;) {
         job_.run(job_.context, task);
@@ -103,10 +114,10 @@ class Pool {
 
   // Returns the generation that follows `seen`.
   std::uint64_t wait(std::uint64_t seen) {
-    for (int spin = 0; spin < kSpins; ++spin) {
+    for (int looks = 0; looks < kLooks; ++looks) {
       const std::uint64_t now = generation_.load(std::memory_order_acquire);
       if (now != seen) return now;
-      pause();
+      look_away(looks);
     }
     std::unique_lock<std::mutex> lock(sleep_);
     asleep_.fetch_add(1, std::memory_order_seq_cst);
@@ -120,7 +131,7 @@ class Pool {
     for (;;) {
       seen = wait(seen);
       if (!enter()) continue;
-      if (id < job_.workers) work();
+      if (id < job_.workers) work(id + 1);
       gate_.fetch_sub(1, std::memory_order_acq_rel);
     }
   }
@@ -177,7 +188,7 @@ void run_tasks(Index tasks, int threads, void (*run)(void*, Index), void* contex
   const Index helpers = (tasks < threads ? tasks : threads) - 1;
   if (helpers > 0 && !inside) {
     const Inside guard;
-    if (the_pool().run({run, context, tasks, static_cast<int>(helpers)}, false)) return;
+    if (the_pool().run({run, context, tasks, static_cast<int>(helpers), false})) return;
   }
   for (Index task = 0; task < tasks; ++task) run(context, task);
 }
@@ -189,13 +200,7 @@ void Meeting::wait() {
     round_.store(round + 1, std::memory_order_release);
     return;
   }
-  for (int spin = 0; round_.load(std::memory_order_acquire) == round; ++spin) {
-    if (spin < kSpins) {
-      pause();
-    } else {
-      std::this_thread::yield();  // somebody has lost the processor
-    }
-  }
+  for (int looks = 0; round_.load(std::memory_order_acquire) == round; ++looks) look_away(looks);
 }
 
 bool run_team(int members, void (*run)(void*, Index, Meeting&), void* context) {
@@ -210,8 +215,9 @@ bool run_team(int members, void (*run)(void*, Index, Meeting&), void* context) {
   const auto member = [](void* t, Index task) {
     Team& all = *static_cast<Team*>(t);
     all.run(all.context, task, all.meeting);
+    all.meeting.wait();  // nobody leaves before everybody has come
   };
-  return the_pool().run({member, &team, members, members - 1}, true);
+  return the_pool().run({member, &team, members, members - 1, true});
 }
 
 }  // namespace tidegate

@@ -1,6 +1,8 @@
 // Memory that threads keep between calls, so that a warm call allocates nothing.
 #pragma once
 
+#include <initializer_list>
+
 #include "memory.h"
 #include "tidegate.h"
 
@@ -12,24 +14,29 @@ class Buffer {
   Buffer() = default;
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { give_memory(piece_); }
+  ~Buffer() { release(); }
 
   template <class T>
   T* get(Index count) {
     const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
     if (bytes > piece_.size) {
-      give_memory(piece_);
-      piece_ = {nullptr, 0};
+      release();
       piece_ = take_memory(bytes);
     }
     return static_cast<T*>(piece_.data);
+  }
+
+  // Gives the memory back, to be found again by whoever needs a piece of this size next.
+  void release() {
+    give_memory(piece_);
+    piece_ = {nullptr, 0};
   }
 
  private:
   Piece piece_{nullptr, 0};
 };
 
-// What one call of a layer needs, by name.
+// What one call of a layer needs, by name. What grows with the number of tokens is given back when the call ends.
 struct Workspace {
   Buffer w_ih[2], w_hh[2], bias[2];
   Buffer projected[2];  // forward: projected input; backward: sums of gate gradients by token
@@ -37,6 +44,12 @@ struct Workspace {
   Buffer length, order, before, sequence;
   Buffer team;  // scratch of those who share a tile
   Buffer row_of_token, row_of_id, id_of_row, table_row, row_start, token_by_row;
+
+  void release() {
+    for (Buffer* buffer : {&projected[0], &projected[1], &dgates[0], &dgates[1], &dmemo[0], &dmemo[1]}) {
+      buffer->release();
+    }
+  }
 };
 
 inline Workspace& workspace() {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -95,6 +94,18 @@ def memory(job: Job) -> Contest:
     return torch_training.weigh(lambda: layer(job))
 
 
+def memory_recomputed(job: Job) -> Contest:
+    use_threads(job)
+
+    def make() -> Contest:
+        arrays = job.load()
+        model = make_layer(job, arrays)
+        model.recompute = True
+        return clock_ragged(model, arrays["x"], int(arrays["repeats"]))
+
+    return torch_training.weigh(make)
+
+
 def first_call(job: Job) -> Contest:
     use_threads(job)
     arrays = job.load()
@@ -158,13 +169,13 @@ def one_direction(arrays: dict[str, Array]) -> kernels.Direction:
 def stream_step(job: Job) -> Contest:
     arrays = job.load()
     steps = arrays["steps"]  # [T, 1, C]
-    direction = one_direction(arrays)
+    stream = kernels.Stream("lstm", one_direction(arrays), num_threads=job.threads)
+    start = stream.state
 
     def walk() -> Array:
-        h = np.zeros((1, job.hidden), np.float32)
-        c: Array | None = h
+        stream.state = start
         for x in steps:
-            h, c = kernels.step("lstm", x, replace(direction, h0=h, c0=c), num_threads=job.threads)
+            h = stream.step(x)
         return h
 
-    return Contest(lambda: walk().ravel().tolist(), clock(walk))
+    return Contest(lambda: walk().ravel().tolist(), clock(walk), kernels.active_isa)
