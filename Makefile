@@ -41,7 +41,7 @@ fix: $(VENV)/.tested  ## mend what the linters can mend
 bench: $(VENV)/.benched  ## measure the speed and write it to benchmarks/results (20 minutes; ARGS="--rounds 2" for less)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-peers: $(PEERS)/.installed  ## install what `make bench` measures beside Tidegate (once; 3 GB)
+bench-peers: $(PEERS)/.ours  ## install what `make bench` measures beside Tidegate (once; 3 GB)
 
 docs: $(VENV)/.documented  ## build the pages into docs/_build/html
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
@@ -91,6 +91,11 @@ $(PEERS)/.installed: pyproject.toml $(TORCH)
 	@$(PEERS)/bin/python -m pip --quiet install --no-compile 'pip>=25.1'
 	@$(PEERS)/bin/python -m pip --quiet install --no-compile --retries 0 -r $(TORCH)
 	@$(PEERS)/bin/python -m pip --quiet install --no-compile --group peers
+	@touch $@
+
+# Tidegate itself is there for `tg.accelerate`, which runs inside one of them.
+$(PEERS)/.ours: $(PEERS)/.installed $(CORE) $(shell find src -name '*.py')
+	@$(PEERS)/bin/python -m pip --quiet install --no-compile .
 	@touch $@
 
 $(VENV)/.documented: $(VENV)/.installed

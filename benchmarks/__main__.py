@@ -8,6 +8,7 @@ from benchmarks import (
     command,
     epoch,
     first_call,
+    flair_tagger,
     import_time,
     inference,
     layer,
@@ -18,7 +19,7 @@ from benchmarks import (
     training_step,
 )
 
-QUESTIONS = (training_step, epoch, layer, inference, stream_step, scaling, memory, first_call, import_time)
+QUESTIONS = (training_step, epoch, layer, inference, stream_step, flair_tagger, scaling, memory, first_call, import_time)
 
 
 def main() -> None:

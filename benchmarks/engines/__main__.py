@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from benchmarks.race import answer, pin
 from benchmarks.work import Job
 
-PACKAGES = ("tidegate", "torch", "numpy", "keras", "tensorflow-cpu", "tensorflow", "jax", "onnxruntime", "openvino")
+PACKAGES = ("tidegate", "torch", "numpy", "keras", "tensorflow-cpu", "tensorflow", "jax", "onnxruntime", "openvino", "flair")
 
 
 def versions() -> dict[str, str]:
