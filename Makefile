@@ -38,7 +38,7 @@ fix: $(VENV)/.tested  ## mend what the linters can mend
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(filter %.h %.cc,$(CORE))
 
-bench: $(VENV)/.benched  ## measure the speed and write it to benchmarks/results (20 minutes; ARGS="--rounds 2" for less)
+bench: $(VENV)/.installed  ## measure the speed and write it to benchmarks/results (20 minutes; ARGS="--rounds 2" for less)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-peers: $(PEERS)/.ours  ## install what `make bench` measures beside Tidegate (once; 3 GB)
@@ -78,10 +78,6 @@ $(VENV)/.installed: $(VENV)/.python $(CORE)
 
 $(VENV)/.tested: $(VENV)/.installed
 	@$(GET) --group test --group lint
-	@touch $@
-
-$(VENV)/.benched: $(VENV)/.installed
-	@$(GET) --group bench
 	@touch $@
 
 # The rivals live in an environment of their own, so that what they ask for cannot change ours.

@@ -19,7 +19,18 @@ from benchmarks import (
     training_step,
 )
 
-QUESTIONS = (training_step, epoch, layer, inference, stream_step, flair_tagger, scaling, memory, first_call, import_time)
+QUESTIONS = (
+    training_step,
+    epoch,
+    layer,
+    inference,
+    stream_step,
+    flair_tagger,
+    scaling,
+    memory,
+    first_call,
+    import_time,
+)
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from benchmarks.race import answer, pin
 from benchmarks.work import Job
 
-PACKAGES = ("tidegate", "torch", "numpy", "keras", "tensorflow-cpu", "tensorflow", "jax", "onnxruntime", "openvino", "flair")
+RUNTIMES = ("torch", "keras", "tensorflow-cpu", "tensorflow", "jax", "onnxruntime", "openvino")
+PACKAGES = ("tidegate", "numpy", "flair", *RUNTIMES)
 
 
 def versions() -> dict[str, str]:
