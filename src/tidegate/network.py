@@ -39,18 +39,24 @@ class _Part(BaseModel):
 
 
 class Embed(_Part):
-    """Replace each token id by its row of a table: `[N]` -> `[N, size]`."""
+    """Replace each token id by its row of a table: `[N]` -> `[N, size]`.
+
+    `dropout` hides whole words in training, wherever they stand in the batch (Gal & Ghahramani 2016).
+    """
 
     kind: Literal["embed"] = "embed"
     vocabulary_size: Annotated[int, Field(ge=1, le=2**24)]
     size: Size
+    dropout: Probability = 0.0
 
 
 class Recurrent(_Part):
     """Run a cell over each sequence: `[N, input_size]` -> `[N, output_size]`.
 
     Between stacked layers both directions are always concatenated, as torch does; `merge` says how the last layer
-    hands them out. `dropout` (between layers) and `recurrent_dropout` (one mask per sequence) act in training alone.
+    hands them out. In training alone act `dropout` (between layers), `recurrent_dropout` (one mask per sequence, where
+    the state enters the recurrent matrix) and `weight_dropout` (entries of that matrix, anew at each update; Merity et
+    al. 2017).
     """
 
     kind: Literal["recurrent"] = "recurrent"
@@ -64,6 +70,7 @@ class Recurrent(_Part):
     bias: bool = True
     dropout: Probability = 0.0
     recurrent_dropout: Probability = 0.0
+    weight_dropout: Probability = 0.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -103,13 +110,26 @@ class Dense(_Part):
 
 
 class Dropout(_Part):
-    """Zero features at random in training; do nothing otherwise."""
+    """Zero features at random in training; do nothing otherwise.
+
+    With `per_sequence` a sequence loses the same features at all of its steps (Gal & Ghahramani 2016).
+    """
 
     kind: Literal["dropout"] = "dropout"
     p: Probability
+    per_sequence: bool = False
 
 
-Node = Annotated[Embed | Recurrent | Pool | Dense | Dropout, Field(discriminator="kind")]
+class Tied(_Part):
+    """Compare each row with the table of the embedding: `[., size]` -> `[., vocabulary_size]`, with a bias of its own.
+
+    A dense node whose matrix is the table (Press & Wolf 2017; Inan et al. 2017).
+    """
+
+    kind: Literal["tied"] = "tied"
+
+
+Node = Annotated[Embed | Recurrent | Pool | Dense | Dropout | Tied, Field(discriminator="kind")]
 
 
 class Network(_Part):
@@ -193,6 +213,8 @@ def parameter_shapes(network: Network) -> dict[str, tuple[int, ...]]:
             case Dense():
                 shapes[f"{index}.weight"] = (node.out_features, node.in_features)
                 shapes[f"{index}.bias"] = (node.out_features,)
+            case Tied():
+                shapes[f"{index}.bias"] = (network.input_size,)
     return shapes
 
 
@@ -257,7 +279,14 @@ def _output_size(nodes: tuple[Node, ...]) -> int:
                 pooled = True
                 width = _known(where, width) * len(node.modes)
             case Dropout():
+                if node.per_sequence and pooled:
+                    raise ValueError(f"{where} with per_sequence cannot follow a pool: no steps are left")
                 width = _known(where, width)
+            case Tied():
+                first = nodes[0]
+                if not isinstance(first, Embed):
+                    raise ValueError(f"{where} needs the table of an embed node at the beginning")
+                width = _follow(where, width, first.size, first.vocabulary_size)
     return _known("network", width)
 
 

@@ -10,7 +10,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -20,12 +21,17 @@ from torch import Tensor, nn
 
 from tidegate import kernels
 from tidegate.data import batch_count, batches
-from tidegate.errors import TrainingError
+from tidegate.data.streams import Chunk, Streams
+from tidegate.errors import InputError, TrainingError
 from tidegate.network import Dense, Embed, Network, Recurrent, parameter_shapes
 
 Array: TypeAlias = npt.NDArray[Any]
 Loss: TypeAlias = Callable[[npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]
 """Takes the indices of a batch and a generator of its own; returns the mean loss and the number of tokens read."""
+Carried: TypeAlias = dict[str, Tensor]
+"""The states that streams carry from one update to the next, by name, each [L * D, streams, H]."""
+StreamLoss: TypeAlias = Callable[[Chunk, Carried, np.random.Generator], tuple[Tensor, int, Carried]]
+"""Takes a chunk, the states that its streams go on from and a generator; returns what a `Loss` does, and new states."""
 Measure: TypeAlias = Callable[[], Mapping[str, float]]
 
 
@@ -35,6 +41,8 @@ class Recipe:
 
     `learning_rate` rises in a line over the first `warmup` (a share of all steps) and then follows `schedule`.
     `weight_decay` is decoupled with adamw, and leaves biases alone. Gradients longer than `max_grad_norm` are clipped.
+    `average` is the share of the past in a moving average of the weights (Polyak & Juditsky 1992), which `weights`
+    returns; the past counts less in the first steps, (1 + step) / (10 + step) at most. With 0 there is none.
     """
 
     epochs: int
@@ -45,6 +53,7 @@ class Recipe:
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: float = 0.0
     max_grad_norm: float = math.inf
+    average: float = 0.0
     seed: int = 0
 
 
@@ -57,7 +66,7 @@ class Step:
     step: int
     steps: int
     loss: float
-    mean_loss: float  # of the epoch so far, every sequence weighing the same
+    mean_loss: float  # of the epoch so far, every sequence weighing the same, or every token of streams
     learning_rate: float
     grad_norm: float  # before clipping
     tokens: int  # in this batch
@@ -74,8 +83,10 @@ class State:
     optimizer: torch.optim.Optimizer
     step: int = 0
     seconds: float = 0.0
-    loss_sum: float = 0.0  # over the sequences of the running epoch
+    loss_sum: float = 0.0  # over the sequences of the running epoch, or the tokens of streams
     sequences: int = 0
+    carried: Carried = field(default_factory=dict)  # by the streams, within an epoch
+    average: dict[str, Tensor] = field(default_factory=dict)  # of the weights by name, where the recipe wants one
 
 
 def start(module: nn.Module, recipe: Recipe) -> State:
@@ -91,7 +102,13 @@ def start(module: nn.Module, recipe: Recipe) -> State:
 
 
 def fit(
-    state: State, recipe: Recipe, *, lengths: npt.NDArray[np.int64], loss: Loss, measure: Measure | None = None
+    state: State,
+    recipe: Recipe,
+    *,
+    lengths: npt.NDArray[np.int64] | None = None,
+    streams: Streams | None = None,
+    loss: Loss | StreamLoss,
+    measure: Measure | None = None,
 ) -> Iterator[Step]:
     """Train to the end of the recipe from where `state` stands, yielding a record after each update.
 
@@ -100,20 +117,31 @@ def fit(
     Args:
         state: from `start`, or `unpack`ed from a file.
         recipe: the same one that the run was started with.
-        lengths: [B] length of each training sequence, for batches of like lengths.
-        loss: called once per update.
+        lengths: [B] length of each training sequence, for batches of whole sequences in random order.
+        streams: instead of `lengths`, a corpus whose chunks are read in order: back-propagation is truncated at the
+            borders of chunks, but the state is carried on. It is part of what `pack` copies.
+        loss: called once per update; a `StreamLoss` with streams.
         measure: called at the end of each epoch; what it returns is `Step.valid`.
 
     Raises:
         TrainingError: the loss or the gradient is not finite, and the weights are those of the step before; or what
             `measure` returned is not.
     """
-    per_epoch = batch_count(len(lengths), recipe.batch_size)
+    if (lengths is None) == (streams is None):
+        raise InputError("wanted either lengths, to train on whole sequences, or streams, to train on a corpus.")
+    per_epoch = batch_count(len(lengths), recipe.batch_size) if lengths is not None else streams.chunks_per_epoch
     total = per_epoch * recipe.epochs
     while state.step < total:
         epoch, begin = divmod(state.step, per_epoch)
-        for indices in batches(lengths, recipe.batch_size, seed=recipe.seed, epoch=epoch, start=begin):
-            yield _update(state, recipe, total=total, indices=indices, loss=loss, measure=measure)
+        if streams is None:
+            for indices in batches(lengths, recipe.batch_size, seed=recipe.seed, epoch=epoch, start=begin):
+                yield _update(state, recipe, total=total, items=len(indices), loss=partial(loss, indices), measure=measure)
+        else:
+            for chunk in streams.chunks(recipe.seed, epoch, begin):
+                carrying = _Carrying(loss, chunk, state.carried)
+                step = _update(state, recipe, total=total, items=len(chunk), loss=carrying, measure=measure)
+                state.carried = {} if step.end_of_epoch else carrying.after
+                yield step
 
 
 def learning_rate(recipe: Recipe, step: int, *, total: int) -> float:
@@ -157,6 +185,8 @@ def pack(state: State) -> tuple[dict[str, Array], dict[str, Any]]:
     for name, parameter in state.module.named_parameters():
         for key, value in state.optimizer.state.get(parameter, {}).items():
             arrays[f"optimizer.{key}.{name}"] = value.numpy().copy()
+    arrays |= {f"carried.{name}": tensor.numpy().copy() for name, tensor in state.carried.items()}
+    arrays |= {f"average.{name}": tensor.numpy().copy() for name, tensor in state.average.items()}
     info = {key: getattr(state, key) for key in ("step", "seconds", "loss_sum", "sequences")}
     return arrays, info
 
@@ -169,8 +199,45 @@ def unpack(state: State, arrays: Mapping[str, Array], info: Mapping[str, Any]) -
             kept = {key.split(".")[1] for key in arrays if key.startswith("optimizer.") and key.endswith(f".{name}")}
             for key in kept:
                 state.optimizer.state[parameter][key] = torch.from_numpy(arrays[f"optimizer.{key}.{name}"].copy())
+    state.carried, state.average = (_unpacked(arrays, prefix) for prefix in ("carried.", "average."))
     for key in ("step", "seconds", "loss_sum", "sequences"):
         setattr(state, key, info[key])
+
+
+def weights(state: State) -> dict[str, Array]:
+    """Return the weights to measure and to keep, by name: the average where the recipe wants one; they may be views."""
+    return {
+        name: (state.average[name] if state.average else parameter.detach()).numpy()
+        for name, parameter in state.module.named_parameters()
+    }
+
+
+def _unpacked(arrays: Mapping[str, Array], prefix: str) -> dict[str, Tensor]:
+    named = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return {name: torch.from_numpy(array.copy()) for name, array in named.items()}
+
+
+class _Carrying:
+    """Call the loss of streams as one that carries nothing, and remember what it handed on."""
+
+    def __init__(self, loss: StreamLoss, chunk: Chunk, carried: Carried) -> None:
+        self.loss, self.chunk, self.before = loss, chunk, carried
+        self.after: Carried = {}
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Tensor, int]:
+        value, tokens, self.after = self.loss(self.chunk, self.before, rng)
+        return value, tokens
+
+
+def _move_average(state: State, recipe: Recipe) -> None:
+    """Let the weights of this step into their average, which begins with those of the first step."""
+    past = min(recipe.average, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        for name, parameter in state.module.named_parameters():
+            if name in state.average:
+                state.average[name].lerp_(parameter, 1 - past)
+            else:
+                state.average[name] = parameter.detach().clone()
 
 
 def _update(
@@ -178,8 +245,8 @@ def _update(
     recipe: Recipe,
     *,
     total: int,
-    indices: npt.NDArray[np.int64],
-    loss: Loss,
+    items: int,
+    loss: Callable[[np.random.Generator], tuple[Tensor, int]],
     measure: Measure | None,
 ) -> Step:
     begun = time.perf_counter()
@@ -189,7 +256,7 @@ def _update(
     state.module.train()
     with _threads_for_kernels():
         with _own_randomness(recipe.seed, state.step) as rng:
-            value, tokens = loss(indices, rng)
+            value, tokens = loss(rng)
             lost = value.item()
             _require_finite("loss", lost, state.step + 1, rate)
             state.optimizer.zero_grad()
@@ -197,9 +264,11 @@ def _update(
         norm = nn.utils.clip_grad_norm_(state.module.parameters(), recipe.max_grad_norm).item()
         _require_finite("gradient norm", norm, state.step + 1, rate)
         state.optimizer.step()
+        if recipe.average:
+            _move_average(state, recipe)
     state.step += 1
-    state.loss_sum += lost * len(indices)
-    state.sequences += len(indices)
+    state.loss_sum += lost * items
+    state.sequences += items
     mean_loss, end = state.loss_sum / state.sequences, state.step % (total // recipe.epochs) == 0
     if end:
         state.loss_sum, state.sequences = 0.0, 0

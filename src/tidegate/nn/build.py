@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from tidegate import network as nodes
 from tidegate.errors import ShapeError
+from tidegate.nn.dropout import SequenceDropout, drop_words
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
 from tidegate.nn.pool import Pool
 from tidegate.nn.recurrent import Recurrent
 from tidegate.ragged import Ragged
+
+States: TypeAlias = Mapping[str, Tensor]
+"""The state of every recurrent node: `<index>.h`, and `<index>.c` of an lstm, each [L * D, B, H]."""
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -48,7 +52,7 @@ class Built(torch.nn.Module):
         super().__init__()
         self.network = network
         for index, node in enumerate(network.nodes):
-            self.add_module(str(index), _module(node))
+            self.add_module(str(index), _module(node, network))
 
     def forward(self, batch: Ragged) -> Any:
         """Return [B, K] where the network pools, else a Ragged batch [N, K].
@@ -59,32 +63,89 @@ class Built(torch.nn.Module):
         Raises:
             ShapeError, InputError: input that does not fit the network.
         """
+        return self._walk(batch, {}, len(self.network.nodes))[0]
+
+    def advance(self, batch: Ragged, states: States) -> tuple[Ragged, dict[str, Tensor]]:
+        """Return what enters the last node [N, F], and the states after the last step of each sequence.
+
+        Args:
+            batch: as for a call.
+            states: what sequences begin with, as `advance` returned it; zeros for what is not in it. The gradient stops
+                at them.
+        """
+        rows, ends = self._walk(batch, states, len(self.network.nodes) - 1)
+        return rows, {name: state.detach() for name, state in ends.items()}
+
+    @property
+    def head(self) -> tuple[Tensor, Tensor]:
+        """The matrix [K, F] and the bias [K] of the last node, which must be dense without activation, or tied."""
+        last = self.get_submodule(str(len(self.network.nodes) - 1))
+        if isinstance(last, Tied):
+            return self._table(), last.bias
+        assert isinstance(last, torch.nn.Linear), "the caller built the network"
+        return last.weight, last.bias
+
+    def _walk(self, batch: Ragged, states: States, stop: int) -> tuple[Any, dict[str, Tensor]]:
+        """Run the nodes before `stop`; return their output, and the final states of the recurrent ones."""
         if not isinstance(batch, Ragged):
             raise ShapeError(f"a {type(batch).__name__} came where a Ragged batch was wanted. Use Ragged.from_list.")
         state: Any = batch  # Ragged [N, F] until it is pooled, then [B, F]
         table: Tensor | None = None
         final: Tensor | None = None
+        ends: dict[str, Tensor] = {}
         following = (*self.network.nodes[1:], None)
-        for node, after, module in zip(self.network.nodes, following, self.children(), strict=True):
+        for index, (node, after, module) in enumerate(
+            list(zip(self.network.nodes, following, self.children(), strict=True))[:stop]
+        ):
             match module:
                 case torch.nn.Embedding():
+                    rows = drop_words(module.weight, getattr(node, "dropout", 0.0), training=self.training)
                     if isinstance(after, nodes.Recurrent):
-                        table = module.weight  # read inside the kernel, once per distinct token
+                        table = rows  # read inside the kernel, once per distinct token
                     else:
-                        state = state.with_values(module(state.values))
+                        state = state.with_values(torch.nn.functional.embedding(state.values, rows))
                 case Recurrent():
-                    state, states = module(state, table=table)
-                    final, table = _final(module, states), None
+                    state, end = module(state, _begin(states, index), table=table)
+                    final, table = _final(module, end), None
+                    ends |= _named(end, index)
                 case Pool():
                     state = _pooled(module, state, final)
+                case SequenceDropout():
+                    state = module(state)
+                case Tied():
+                    state = _each(state, lambda x, tied=module: torch.nn.functional.linear(x, self._table(), tied.bias))
                 case _:
                     state = _each(state, module)
                     if isinstance(node, nodes.Dense) and node.activation:
                         state = _each(state, _ACTIVATIONS[node.activation])
-        return state
+        return state, ends
+
+    def _table(self) -> Tensor:
+        weight = self.get_submodule("0").weight
+        assert isinstance(weight, Tensor), "a network with a tied node begins with an embedding"
+        return weight
 
 
-def _module(node: nodes.Node) -> torch.nn.Module:
+class Tied(torch.nn.Module):
+    """Hold the bias of a node that shares the table of the embedding, which `Built` hands to both."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.zeros(size))
+
+
+def _begin(states: States, index: int) -> Any:
+    """Find the state that a node begins with: a tensor, a pair for an lstm, or None for zeros."""
+    h, c = states.get(f"{index}.h"), states.get(f"{index}.c")
+    return h if c is None else (h, c)
+
+
+def _named(end: Tensor | tuple[Tensor, Tensor], index: int) -> dict[str, Tensor]:
+    parts = end if isinstance(end, tuple) else (end,)
+    return {f"{index}.{letter}": part for letter, part in zip("hc", parts, strict=False)}
+
+
+def _module(node: nodes.Node, network: nodes.Network) -> torch.nn.Module:
     match node:
         case nodes.Embed():
             return torch.nn.Embedding(node.vocabulary_size, node.size)
@@ -95,7 +156,9 @@ def _module(node: nodes.Node) -> torch.nn.Module:
         case nodes.Dense():
             return torch.nn.Linear(node.in_features, node.out_features)
         case nodes.Dropout():
-            return torch.nn.Dropout(node.p)
+            return SequenceDropout(node.p) if node.per_sequence else torch.nn.Dropout(node.p)
+        case nodes.Tied():
+            return Tied(network.input_size)
 
 
 def _layer(node: nodes.Recurrent) -> Recurrent:
@@ -106,6 +169,7 @@ def _layer(node: nodes.Recurrent) -> Recurrent:
         "bidirectional": node.bidirectional,
         "merge": node.merge if node.bidirectional else "concat",
         "recurrent_dropout": node.recurrent_dropout,
+        "weight_dropout": node.weight_dropout,
         "reverse": node.reverse,
     }
     match node.cell:

@@ -26,6 +26,7 @@ _DEFAULTS = {
     "bidirectional": False,
     "merge": "concat",
     "recurrent_dropout": 0.0,
+    "weight_dropout": 0.0,
     "forget_bias": None,
     "reverse": False,
     "recompute": False,
@@ -51,6 +52,7 @@ class Recurrent(Stack, torch.nn.Module):
         dtype: torch.dtype | None,
         merge: Merge,
         recurrent_dropout: float,
+        weight_dropout: float,
         reverse: bool,
         recompute: bool,
         kernel: Kernel,
@@ -66,6 +68,7 @@ class Recurrent(Stack, torch.nn.Module):
         self.bidirectional = bidirectional
         self.merge = merge
         self.recurrent_dropout = float(recurrent_dropout)
+        self.weight_dropout = float(weight_dropout)
         self.reverse = reverse
         self.recompute = recompute
         self.kernel = kernel
@@ -108,7 +111,7 @@ class Recurrent(Stack, torch.nn.Module):
         for name in ("input_size", "hidden_size", "num_layers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}, but at least 1 was wanted.")
-        for name in ("dropout", "recurrent_dropout"):
+        for name in ("dropout", "recurrent_dropout", "weight_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}={getattr(self, name)}, but a probability from 0 to 1 was wanted.")
         if self.merge is not None and self.merge not in _MERGES:

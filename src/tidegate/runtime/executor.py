@@ -14,10 +14,23 @@ import numpy.typing as npt
 
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError
-from tidegate.network import Dense, Dropout, Embed, Merge, Network, Pool, Recurrent, check_shapes, direction_suffixes
+from tidegate.network import (
+    Dense,
+    Dropout,
+    Embed,
+    Merge,
+    Network,
+    Pool,
+    Recurrent,
+    Tied,
+    check_shapes,
+    direction_suffixes,
+)
 from tidegate.ragged import Ragged
 
 Array: TypeAlias = npt.NDArray[Any]
+States: TypeAlias = Mapping[str, Array]
+"""The state of every recurrent node: `<index>.h`, and `<index>.c` of an lstm, each [L * D, B, H]."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +80,47 @@ class Executor:
             ShapeError: the values are not of the shape or type that the first node reads.
             InputError: a token id is out of range; position, id and the size of the vocabulary are named.
         """
+        return self._walk(x, {}, len(self.network.nodes))[0]
+
+    def advance(self, x: Ragged, states: States) -> tuple[Array, dict[str, Array]]:
+        """Compute what enters the last node, `[N, F]`, and the states after the last step of each sequence.
+
+        A sequence that is cut into pieces, each of which begins with the states that the one before left, gives the
+        bits of the whole one; `head` is left to the caller, who may want it of some rows alone.
+
+        Args:
+            x: as for a call.
+            states: what the sequences begin with, as `advance` returned it; zeros for what is not in it.
+
+        Raises:
+            ShapeError, InputError: as a call does.
+        """
+        return self._walk(x, states, len(self.network.nodes) - 1)
+
+    def head(self, rows: Array) -> Array:
+        """Compute the output of the last node, `[., output_size]`, from what enters it."""
+        last = len(self.network.nodes) - 1
+        node = self.network.nodes[last]
+        assert isinstance(node, Dense | Tied), "the caller knows the network"
+        return self._multiply(node, last, _Flow(rows, np.zeros(1, np.int64)))
+
+    def _walk(self, x: Ragged, states: States, stop: int) -> tuple[Array, dict[str, Array]]:
+        """Run the nodes before `stop`; return their output, and the final states of the recurrent ones."""
         flow = _Flow(self._check(x), np.asarray(x.offsets))
-        for index, node in enumerate(self.network.nodes):
+        ends: dict[str, Array] = {}
+        for index, node in enumerate(self.network.nodes[:stop]):
             match node:
                 case Embed():
                     flow = replace(flow, table=self._weights[f"{index}.weight"])
                 case Recurrent():
-                    flow = self._run(node, index, flow)
+                    flow = self._run(node, index, flow, states, ends)
                 case Pool():
                     flow = _Flow(_pool(node, flow), flow.offsets)
-                case Dense():
+                case Dense() | Tied():
                     flow = _Flow(self._multiply(node, index, flow), flow.offsets)
                 case Dropout():
                     pass
-        return _rows(flow)
+        return _rows(flow), ends
 
     def _check(self, x: Ragged) -> Array:
         values = np.asarray(x.values)
@@ -95,9 +135,12 @@ class Executor:
             )
         return values
 
-    def _run(self, node: Recurrent, index: int, flow: _Flow) -> _Flow:
+    def _run(self, node: Recurrent, index: int, flow: _Flow, states: States, ends: dict[str, Array]) -> _Flow:
         x, table = flow.rows, flow.table
+        h0, c0 = states.get(f"{index}.h"), states.get(f"{index}.c")  # [L * D, B, H]
+        ended: list[kernels.Forward] = []
         for layer in range(node.num_layers):
+            place = layer * node.num_directions
             directions = [
                 kernels.Direction(
                     w_ih=self._weights[f"{index}.weight_ih{suffix}"],
@@ -105,17 +148,24 @@ class Executor:
                     b_ih=self._weights.get(f"{index}.bias_ih{suffix}"),
                     b_hh=self._weights.get(f"{index}.bias_hh{suffix}"),
                     reverse=node.reverse or suffix.endswith("_reverse"),
+                    h0=None if h0 is None else h0[place + d],
+                    c0=None if c0 is None else c0[place + d],
                 )
-                for suffix in direction_suffixes(node, layer)
+                for d, suffix in enumerate(direction_suffixes(node, layer))
             ]
             out = kernels.forward(node.cell, x, flow.offsets, directions, table=table, num_threads=self.num_threads)
             x, table = out.h, None  # [N, D*H]
+            ended.append(out)
+        ends[f"{index}.h"] = np.concatenate([each.hn for each in ended])
+        if node.cell == "lstm":
+            ends[f"{index}.c"] = np.concatenate([each.cn for each in ended if each.cn is not None])
         final = np.concatenate(list(out.hn), axis=1)  # [B, D*H]
         return _Flow(_merge(x, node.merge, node), flow.offsets, final=_merge(final, node.merge, node))
 
-    def _multiply(self, node: Dense, index: int, flow: _Flow) -> Array:
-        weight, bias = self._weights[f"{index}.weight"], self._weights[f"{index}.bias"]
-        return kernels.linear(_rows(flow), weight, bias, activation=node.activation)
+    def _multiply(self, node: Dense | Tied, index: int, flow: _Flow) -> Array:
+        tied = isinstance(node, Tied)
+        weight, bias = self._weights["0.weight" if tied else f"{index}.weight"], self._weights[f"{index}.bias"]
+        return kernels.linear(_rows(flow), weight, bias, activation=None if isinstance(node, Tied) else node.activation)
 
 
 def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
