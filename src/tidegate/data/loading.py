@@ -7,7 +7,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tidegate.data import digits, imdb
+import numpy as np
+
+from tidegate.data import digits, imdb, pydocs
+from tidegate.data.corpus import load_corpus
 from tidegate.data.dataset import Dataset, Kind
 from tidegate.data.files import load_path
 from tidegate.data.progress import Progress, show
@@ -15,16 +18,19 @@ from tidegate.data.source import Source
 from tidegate.data.split import stratified_split
 from tidegate.errors import DataError, InputError, OptionError
 
-_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE)}
+_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE, pydocs.SOURCE)}
 # How a file of the user is read, by kind, and the columns that can be chosen in it.
-_LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {"text": (load_path, ("text", "label"))}
+_LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
+    "text": (load_path, ("text", "label")),
+    "corpus": (load_corpus, ("text", "documents")),
+}
 
 
 def names() -> list[str]:
     """List the data sets known by name.
 
     >>> names()
-    ['digits', 'imdb']
+    ['digits', 'imdb', 'pydocs']
     """
     return sorted(_SOURCES)
 
@@ -73,10 +79,13 @@ def load(
         source: a name from `names()`; or a .csv, .tsv, .jsonl or .parquet file; or a folder with one subfolder of
             .txt files per class; or a folder with ``train`` and, if there are any, ``valid`` and ``test``, each such
             a folder or file. A word that is a name means the data set: write ./imdb for a folder of that name.
-        kind: what a file or folder holds: labelled texts (`text`) unless something else is said.
+        kind: what a file or folder holds: labelled texts (`text`) unless something else is said; texts to learn a
+            language from are a `corpus`.
         columns: which columns of a file hold what. Of labelled texts: `text` and `label`, each found by its usual names
-            when not given.
-        split: hold out this fraction of every class as ``test``, the same examples every time.
+            when not given. Of a corpus: `text`, and for .txt files whether a `file` or a `line` is a document, as
+            `documents`.
+        split: hold out this fraction of every class, or of all examples where there are none, as ``test``, the same
+            ones every time.
         unlabelled: also load the part without labels.
         progress: told how far it is; by default shown on stderr.
 
@@ -133,5 +142,6 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 def _hold_out(dataset: Dataset, fraction: float) -> Dataset:
     if dataset.test is not None:
         raise InputError(f"{dataset.name} has a test part of its own; leave split out.")
-    kept, held = stratified_split(dataset.train.y, fraction)
+    labels = np.zeros(len(dataset.train)) if dataset.train.y is None else dataset.train.y
+    kept, held = stratified_split(labels, fraction)
     return replace(dataset, train=dataset.train.select(kept), test=dataset.train.select(held))

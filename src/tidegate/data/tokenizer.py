@@ -47,6 +47,7 @@ _Step = str
 _WEB: tuple[_Step, ...] = ("nfc", "lower", _LINE_BREAK)
 _ONE_SPACE: _Step = r"\s+"
 _LEAST_BPE = 258  # `<unk>`, the bytes, and one pair
+_KINDS = (("WordLevel", "Split"), ("BPE", "ByteLevel"))  # of model and pre-tokenizer
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,8 @@ def from_json(text: str) -> Tokenizer:
         content = json.loads(text)
         model = content["model"]
         ids = sorted(model["vocab"].values())
-        sound = model["type"] in ("WordLevel", "BPE") and model["vocab"][UNKNOWN] == UNKNOWN_ID == ids[0]
+        kind = (model["type"], content["pre_tokenizer"]["type"])
+        sound = kind in _KINDS and model["vocab"][UNKNOWN] == UNKNOWN_ID == ids[0]
         extras = [content[part] for part in ("added_tokens", "truncation", "padding", "post_processor", "decoder")]
         if not sound or ids != list(range(len(ids))) or any(extras):
             raise DataError("it is no vocabulary of words or byte pairs with ids from 0 and '<unk>' as id 0")
