@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidegate.runs.classification import measure_classifier
-from tidegate.tasks._classifier import Classifier
+from tidegate.runs.language import measure_language_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tidegate.data import Examples
     from tidegate.tasks import AnyTask
 
@@ -29,6 +31,10 @@ class Evaluation(Protocol):
         """Give all of it, ready for `json.dumps`."""
 
 
+# By the name of the task; those that are not named here are classifiers.
+_MEASURES: dict[str, Callable[[Any, Examples], Evaluation]] = {"language-model": measure_language_model}
+
+
 def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
     """Measure a fitted model.
 
@@ -40,8 +46,8 @@ def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
         DataError: there is no example, or an answer that the model does not know; the first one is named.
         MissingPackageError: a package that the metrics come from is not installed.
     """
-    assert isinstance(model, Classifier)
-    return measure_classifier(model, examples)
+    measure: Callable[[Any, Examples], Evaluation] = _MEASURES.get(model.name, measure_classifier)
+    return measure(model, examples)
 
 
 def show_measure(name: str, value: float) -> str:
@@ -50,5 +56,5 @@ def show_measure(name: str, value: float) -> str:
     >>> show_measure("accuracy", 0.8861), show_measure("loss", 0.3141)
     ('88.61%', '0.3141 nats')
     """
-    units: dict[str, Any] = {"accuracy": "{:.2%}", "loss": "{:.4f} nats"}
+    units: dict[str, Any] = {"accuracy": "{:.2%}", "loss": "{:.4f} nats", "perplexity": "{:.2f}"}
     return str(units.get(name, "{:.4g}").format(value))
