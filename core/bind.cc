@@ -14,6 +14,7 @@
 #include "dispatch.h"
 #include "layer.h"
 #include "memory.h"
+#include "sampler.h"
 #include "stream.h"
 #include "threads.h"
 
@@ -287,6 +288,26 @@ void define_stream(nb::module_& m, const char* name) {
           "h"_a, "c"_a.none());
 }
 
+template <class T>
+void define_sampler(nb::module_& m, const char* name) {
+  nb::class_<Sampler<T>>(m, name)
+      .def(
+          "__init__",
+          [](Sampler<T>* self, In<T> w, nb::object bias) {
+            new (self) Sampler<T>(static_cast<Index>(w.shape(1)), static_cast<Index>(w.shape(0)), w.data(),
+                                  input<T>(bias));
+          },
+          "w"_a.noconvert(), "bias"_a.none())
+      .def(
+          "choose",
+          [](Sampler<T>& self, nb::handle x, double temperature, Index top_k, double top_p, double u, int threads) {
+            const Matrix<T> from(x, 1, self.K());
+            const nb::gil_scoped_release release;
+            return self.choose(from.data(), {temperature, top_k, top_p}, u, threads);
+          },
+          "x"_a, "temperature"_a, "top_k"_a, "top_p"_a, "u"_a, "threads"_a);
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -298,4 +319,6 @@ NB_MODULE(_core, m) {
   define<double>(m);
   define_stream<float>(m, "Stream32");
   define_stream<double>(m, "Stream64");
+  define_sampler<float>(m, "Sampler32");
+  define_sampler<double>(m, "Sampler64");
 }

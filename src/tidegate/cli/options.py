@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.errors import InputError
+from tidegate.errors import InputError, OptionError
 
 Value = bool | int | float | str | tuple[bool | int | float | str, ...] | None
 
@@ -20,6 +20,13 @@ Split = Annotated[
     float | None,
     typer.Option("--split", metavar="SHARE", help="Hold out this share of each class to test on."),
 ]
+Documents = Annotated[
+    str | None, typer.Option("--documents", metavar="file|line", help="What a document is, in .txt files of a corpus.")
+]
+TaskName = Annotated[
+    str | None,
+    typer.Option("--task", metavar="NAME", help="What to learn from a file: classify (labelled texts) or language."),
+]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Passes over the data, at most.")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The seed of every random choice.")]
 Settings = Annotated[
@@ -27,6 +34,20 @@ Settings = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that DIR already holds.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
+
+
+_KINDS = {"classify": "text", "language": "corpus"}
+
+
+def kind_for(task: str | None) -> str | None:
+    """Say what a file must hold for a task; None where no task was named.
+
+    >>> kind_for("language")
+    'corpus'
+    """
+    if task is not None and task not in _KINDS:
+        raise OptionError.unknown("task", task, _KINDS)
+    return None if task is None else _KINDS[task]
 
 
 def help_text(command: Callable[..., None]) -> str:

@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.options import Epochs, Json, Label, Overwrite, Seed, Settings, Split, Text, collect_params, given
+from tidegate.cli.options import (
+    Documents,
+    Epochs,
+    Json,
+    Label,
+    Overwrite,
+    Seed,
+    Settings,
+    Split,
+    TaskName,
+    Text,
+    collect_params,
+    given,
+    kind_for,
+)
 from tidegate.cli.output import emit_json, emit_tree, say
 from tidegate.cli.training import carry_out
 from tidegate.errors import InputError
@@ -34,11 +48,16 @@ Recipe = Annotated[
     typer.Option("--recipe", metavar="DIR", help="Train again, from the beginning, what the run in this folder did."),
 ]
 
+# By the name of the task, what to type after its training.
+_NEXT = {"sequence-classifier": "predict RUN < sequences.jsonl", "language-model": "generate RUN"}
+
 
 def train(
     data: Data = None,
+    task: TaskName = None,
     text: Text = None,
     label: Label = None,
+    documents: Documents = None,
     split: Split = None,
     preset: Preset = None,
     cell: Cell = None,
@@ -54,7 +73,7 @@ def train(
     recipe: Recipe = None,
     json: Json = False,
 ) -> None:
-    """Train a classifier into a run folder.
+    """Train a model into a run folder.
 
     The folder holds the model, the metrics of every step, the recipe to train it again, and a report for a browser.
 
@@ -63,6 +82,7 @@ def train(
     Examples:
       tidegate train imdb --preset tutorial-bilstm
       tidegate train reviews.csv --text review --label stars --cell gru --set dropout=0.3
+      tidegate train novel.txt --task language --set tokens=characters
       tidegate train --resume runs/imdb-tutorial-bilstm
     """
     from tidegate import runs
@@ -78,7 +98,7 @@ def train(
     )
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")
-    if data is None and (params or preset or text or label or split):
+    if data is None and (params or preset or task or text or label or documents or split):
         raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
     if resume and (out or overwrite):
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
@@ -89,11 +109,12 @@ def train(
     elif recipe:
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
-        source = runs.Source(str(data), given(text=text, label=label, split=split))
+        options = given(kind=kind_for(task), text=text, label=label, documents=documents, split=split)
+        source = runs.Source(str(data), options)
         training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite)
     result = carry_out(training)
     if json:
         emit_json(result.to_json())
     else:
         emit_tree({**result.headline(), "run": result.run})
-        say(f"Next: tidegate predict {result.run} {'TEXT' if result.task.startswith('text') else '< sequences.jsonl'}")
+        say(f"Next: tidegate {_NEXT.get(result.task, 'predict RUN TEXT').replace('RUN', result.run)}")
