@@ -1,5 +1,6 @@
 """Runs a network without torch."""
 
 from tidegate.runtime.executor import Executor, run_sorted
+from tidegate.runtime.writer import Sampling, Writer
 
-__all__ = ["Executor", "run_sorted"]
+__all__ = ["Executor", "Sampling", "Writer", "run_sorted"]

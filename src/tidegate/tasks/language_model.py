@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -15,12 +15,13 @@ from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.dataset import Kind
 from tidegate.data.streams import Chunk, Streams
 from tidegate.data.tokenizer import Tokenizer, train_bpe, train_characters, train_words
-from tidegate.errors import DataError, InputError
+from tidegate.errors import DataError, InputError, OptionError
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor
+from tidegate.runtime import Executor, Sampling, Writer
 from tidegate.tasks._corpus import (
     Vocabulary,
+    check_prompt,
     learn_vocabulary,
     log_probabilities,
     mean_measures,
@@ -30,6 +31,7 @@ from tidegate.tasks._corpus import (
 )
 from tidegate.tasks._classifier import CELLS
 from tidegate.tasks._fitting import Plan, fingerprint
+from tidegate.tasks._gap import Completion, fill
 from tidegate.tasks._task import Array, Count, Json, Share, Task
 
 if TYPE_CHECKING:
@@ -130,10 +132,73 @@ class LanguageModel(Task[Vocabulary]):
         """
         return _measure(self._executor(), self.vocabulary_, self._check_inputs(X))
 
+    def generate(self, prompt: str | None = None, *, length: int = 200, **options: Any) -> str:
+        """Write a text, the prompt not included; arguments and errors are those of `stream`.
+
+        >>> model = LanguageModel(hidden_size=8, embedding_size=8, epochs=30, batch_size=2, validation_fraction=0)
+        >>> model.fit(["one two three four five six seven eight nine ten"] * 4).generate("one two", temperature=0)
+        ' three four five six seven eight nine ten'
+        """
+        return "".join(self.stream(prompt, length=length, **options))
+
+    def stream(
+        self, prompt: str | None = None, *, length: int = 200, endless: bool = False, **options: Any
+    ) -> Iterator[str]:
+        """Write a text token by token, yielding what each adds to it as soon as it is chosen.
+
+        The same arguments give the same text, on every instruction set and any number of threads.
+
+        Args:
+            prompt: how the text begins; None begins a new one.
+            length: tokens to write, at most.
+            endless: do not let the model end the text before.
+            options: `temperature`, `top_k`, `top_p` and `seed`; see `runtime.Sampling`.
+
+        Raises:
+            InputError: the prompt is empty or holds what the model does not know, or an option is out of its range.
+        """
+        fitted, vocabulary = self._require_fitted(), self.vocabulary_
+        if length < 1:
+            raise InputError(f"length={length}; at least 1 token is wanted.")
+        begun = [] if prompt is None else check_prompt(prompt, vocabulary).tolist()
+        sampling = _sampling(options)
+        barred = [0, vocabulary.start, *([vocabulary.end] if endless else [])]
+        writer = Writer(fitted.network, fitted.weights, barred=barred)
+        writer.read([vocabulary.start, *begun])
+        return self._spelled(writer.write(length, sampling), begun)
+
+    def complete(self, text: str, *, count: int = 5) -> Completion:
+        """Name the most probable words for the one gap ``___`` of a text, from both sides and from each alone.
+
+        Args:
+            text: with two or more underscores where the word is missing.
+            count: words to name, at most.
+
+        Raises:
+            InputError: the text has no gap or several, or the model knows no words, or reads forwards only.
+        """
+        vocabulary = self.vocabulary_
+        if vocabulary.tokenizer.spelling != "words":
+            raise InputError("a gap is filled with a word, but this model knows smaller tokens. Train on tokens='words'.")
+        if self._require_fitted().params["direction"] != "both":
+            raise InputError("this model reads forwards only. Train it with direction='both' to see both sides of a gap.")
+        return fill(self._executor(), vocabulary, text, count=count)
+
     @property
     def vocabulary_(self) -> Vocabulary:
         """The tokens, and how often each was met."""
         return self._require_fitted().learned
+
+    def _spelled(self, tokens: Iterator[int], begun: Sequence[int]) -> Iterator[str]:
+        vocabulary = self.vocabulary_
+        decoder, end = vocabulary.tokenizer.decoder(), vocabulary.end
+        for token in begun:
+            decoder.feed(token)
+        for token in tokens:
+            if token == end:
+                break
+            yield decoder.feed(token)
+        yield decoder.finish()
 
     def _executor(self) -> Executor:
         fitted = self._require_fitted()
@@ -249,6 +314,14 @@ def stream_loss(
     loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(corpus.targets[chunk.tokens]))
     last = torch.from_numpy(chunk.last)
     return loss, len(chunk), {name: end[:, last] for name, end in ends.items()}
+
+
+def _sampling(options: dict[str, Any]) -> Sampling:
+    known = [field.name for field in fields(Sampling)]
+    for name in options:
+        if name not in known:
+            raise OptionError.unknown("option", name, [*known, "length", "endless"])
+    return Sampling(**options)
 
 
 def _measure(executor: Executor, vocabulary: Vocabulary, texts: list[str]) -> dict[str, float]:
