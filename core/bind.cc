@@ -129,15 +129,15 @@ void backward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence
 }
 
 template <class T>
-void linear(In<T> x, In<T> w, nb::object bias, Array<T> y, int activation, int threads) {
+void linear(In<T> x, In<T> w, bool as_it_is, nb::object bias, Array<T> y, int activation, int threads) {
   const T* const b = input<T>(bias);
-  const Index rows = static_cast<Index>(x.shape(0)), K = static_cast<Index>(w.shape(1));
+  const Index rows = static_cast<Index>(x.shape(0)), K = static_cast<Index>(x.shape(1));
+  const Index columns = static_cast<Index>(y.shape(1));
   Status status;
   {
     const nb::gil_scoped_release release;
-    status =
-        dense<T>(x.data(), w.data(), b, y.data(), rows, K, static_cast<Index>(w.shape(0)),
-                 static_cast<Activation>(activation), worthwhile(rows * K * static_cast<Index>(w.shape(0)), threads));
+    status = dense<T>(x.data(), w.data(), as_it_is, b, y.data(), rows, K, columns, static_cast<Activation>(activation),
+                      worthwhile(rows * K * columns, threads));
   }
   check(status, 0);
 }
@@ -221,8 +221,8 @@ void define(nb::module_& m) {
   m.def("backward", &backward<T>, "cell"_a, "x"_a.noconvert(), "ids"_a.none(), "offsets"_a.noconvert(), "directions"_a,
         "h"_a.noconvert(), "kept"_a, "overwrite"_a, "dh"_a.noconvert(), "dstate"_a, "dx"_a.none(), "gradients"_a,
         "threads"_a);
-  m.def("linear", &linear<T>, "x"_a.noconvert(), "w"_a.noconvert(), "bias"_a.none(), "y"_a.noconvert(), "activation"_a,
-        "threads"_a);
+  m.def("linear", &linear<T>, "x"_a.noconvert(), "w"_a.noconvert(), "as_it_is"_a, "bias"_a.none(), "y"_a.noconvert(),
+        "activation"_a, "threads"_a);
   m.def("pool", &pool<T>, "h"_a.noconvert(), "offsets"_a.noconvert(), "modes"_a, "pooled"_a.noconvert(), "dh"_a.none(),
         "threads"_a);
   m.def("softmax", &softmax<T>, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);

@@ -377,9 +377,23 @@ def linear(
     y = np.empty((len(x), M), kind)
     bias = None if b is None else _expect("b", b, (M,), kind)
     which = _choose("activation", activation, ACTIVATIONS)
-    _core.linear(
-        _expect("x", x, (len(x), K), kind), _expect("w", w, (M, K), kind), bias, y, which, _threads(num_threads)
-    )
+    x, w = _expect("x", x, (len(x), K), kind), _expect("w", w, (M, K), kind)
+    _core.linear(x, w, False, bias, y, which, _threads(num_threads))
+    return y
+
+
+def product(x: Array, w: Array, *, num_threads: int | None = None) -> Array:
+    """Return ``x [N, K] @ w [K, M]``, each sum in one fixed order: `linear` with the matrix as it stands.
+
+    >>> product(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])).tolist()
+    [[11.0]]
+    """
+    kind = _float_kind("x", x)
+    if x.ndim != 2 or w.ndim != 2:
+        raise ShapeError(f"x is {list(x.shape)} and w {list(w.shape)}, but product wants [N, K] and [K, M].")
+    y = _empty((len(x), w.shape[1]), kind)
+    x, w = _expect("x", x, x.shape, kind), _expect("w", w, (x.shape[1], w.shape[1]), kind)
+    _core.linear(x, w, True, None, y, 0, _threads(num_threads))
     return y
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from tidegate.nn.accelerate import Acceleration, accelerate, restore
 from tidegate.nn.build import build
 from tidegate.nn.convert import from_nested, from_packed, to_nested, to_packed, to_torch
+from tidegate.nn.cross_entropy import linear_cross_entropy
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
 from tidegate.nn.pool import Pool
 
@@ -26,6 +27,7 @@ __all__ = [
     "build",
     "from_nested",
     "from_packed",
+    "linear_cross_entropy",
     "restore",
     "to_nested",
     "to_packed",

@@ -300,7 +300,7 @@ def stream_loss(
     """Compute the mean cross-entropy of a chunk, in nats per token, and the states that its streams carry on."""
     import torch
 
-    from tidegate.nn import to_torch
+    from tidegate.nn import linear_cross_entropy, to_torch
 
     goes_on, first = torch.from_numpy(chunk.goes_on), torch.from_numpy(chunk.first)
     pieces = len(chunk.offsets) - 1
@@ -310,8 +310,7 @@ def stream_loss(
         begin[:, first[goes_on]] = state[:, goes_on]
         states[name] = begin
     rows, ends = module.advance(to_torch(Ragged(corpus.tokens[chunk.tokens], chunk.offsets)), states)
-    scores = torch.nn.functional.linear(rows.values, *module.head)
-    loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(corpus.targets[chunk.tokens]))
+    loss = linear_cross_entropy(rows.values, *module.head, torch.from_numpy(corpus.targets[chunk.tokens]))
     last = torch.from_numpy(chunk.last)
     return loss, len(chunk), {name: end[:, last] for name, end in ends.items()}
 
