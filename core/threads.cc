@@ -133,7 +133,8 @@ class Pool {
     for (;;) {
       seen = wait(seen);
       if (!enter()) continue;
-      seen = job_.generation;  // it may be a later job than the one we woke for; a member who took it twice would be alone
+      seen =
+          job_.generation;  // it may be a later job than the one we woke for; a member who took it twice would be alone
       if (id < job_.workers) work(id + 1);
       gate_.fetch_sub(1, std::memory_order_acq_rel);
     }

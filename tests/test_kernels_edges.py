@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,10 +25,12 @@ def test_an_unknown_isa_is_refused_and_nothing_changes() -> None:
     assert kernels.active_isa() == before
 
 
-def run_python(code: str, *, limit: float | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_python(
+    code: str, environment: Mapping[str, str] | None = None, *, limit: float | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
         check=False,
@@ -39,7 +41,7 @@ def run_python(code: str, *, limit: float | None = None, **environment: str) -> 
 def test_the_environment_chooses_isa_and_threads() -> None:
     code = "from tidegate import kernels as k; print(k.active_isa(), k.get_num_threads(), k.explicit_num_threads())"
     for isa in kernels.available_isas():
-        out = run_python(code, TIDEGATE_ISA=isa, TIDEGATE_NUM_THREADS="3")
+        out = run_python(code, {"TIDEGATE_ISA": isa, "TIDEGATE_NUM_THREADS": "3"})
         assert out.stdout.split() == [isa, "3", "3"], out.stderr
 
 
@@ -48,7 +50,7 @@ def test_the_environment_chooses_isa_and_threads() -> None:
     [("TIDEGATE_ISA", "mmx", "ISA 'mmx'"), ("TIDEGATE_NUM_THREADS", "0", "at least 1")],
 )
 def test_an_environment_that_cannot_be_obeyed_is_an_error(name: str, value: str, message: str) -> None:
-    out = run_python("import tidegate.kernels", **{name: value})
+    out = run_python("import tidegate.kernels", {name: value})
     assert out.returncode == 1 and message in out.stderr.splitlines()[-1]
 
 
