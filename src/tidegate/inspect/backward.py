@@ -6,7 +6,7 @@ Knows neither losses nor tasks, and leaves out the gradients of what is not recu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -108,7 +108,8 @@ def _through_layers(
         both = _unmerge(node, final_state(top.out), gradient.final)  # [B, D*H]
         dhn = np.stack(np.split(both, node.num_directions, axis=1))  # [D, B, H]
     if only is not None:
-        top, dh, dhn = _alone(top, only, dh, dhn)
+        top, dh = one_direction(top, only), np.split(dh, 2, axis=1)[only]
+        dhn = None if dhn is None else dhn[only : only + 1]
     found: list[kernels.Gradients] = []
     for number, layer in reversed(list(enumerate([*run.layers[:-1], top]))):
         gradients = kernels.backward(
@@ -134,14 +135,10 @@ def _unmerge(node: Recurrent, h: Array, d: Array) -> Array:
     return np.concatenate([d, d], axis=1)
 
 
-def _alone(layer: LayerRun, d: int, dh: Array, dhn: Array | None) -> tuple[LayerRun, Array, Array | None]:
-    """Take one direction of a layer as a layer of its own."""
+def one_direction(layer: LayerRun, d: int) -> LayerRun:
+    """Take one direction of a layer as a layer of its own, as `kernels.backward` takes it."""
     out, part = layer.out, slice(d, d + 1)
-    h, dh = (np.split(array, 2, axis=1)[d] for array in (out.h, dh))
+    h = np.ascontiguousarray(np.split(out.h, len(layer.directions), axis=1)[d])
     cn, gates, memo = (None if array is None else array[part] for array in (out.cn, out.gates, out.memo))
-    alone = kernels.Forward(np.ascontiguousarray(h), out.hn[part], cn, gates, memo)
-    return (
-        LayerRun(layer.cell, layer.x, layer.table, layer.directions[part], alone),
-        dh,
-        None if dhn is None else dhn[part],
-    )
+    alone = kernels.Forward(h, out.hn[part], cn, gates, memo)
+    return replace(layer, directions=layer.directions[part], out=alone)
