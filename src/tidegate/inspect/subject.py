@@ -56,19 +56,18 @@ class Subject:
         x = self.x if self.network.reads_tokens else self.x.with_values(self.x.values.astype(np.float64))
         return replace(self, weights=weights, x=x)
 
-    def embedded(self) -> Subject:
-        """Return the same with the tokens looked up: a network that reads features `[N, C]`."""
-        if not self.network.reads_tokens:
-            return self
-        start = next(i for i, node in enumerate(self.network.nodes) if not isinstance(node, Embed | Dropout))
-        weights: dict[str, Array] = {}
-        for name, array in self.weights.items():
-            index, _, parameter = name.partition(".")
-            if int(index) >= start:
-                weights[f"{int(index) - start}.{parameter}"] = array
-        rows = look_up(self.x.values, self.weights["0.weight"])  # [N, C]
-        network = Network.of(*self.network.nodes[start:])
-        return replace(self, network=network, weights=weights, x=self.x.with_values(rows))
+    def behind_embedding(self) -> tuple[Network, dict[str, Array]]:
+        """Return what reads features `[N, C]`, the network or what follows its embedding, and the weights of that."""
+        nodes = self.network.nodes
+        start = next(i for i, node in enumerate(nodes) if not isinstance(node, Embed | Dropout))
+        named = ((name.split(".", 1), array) for name, array in self.weights.items())
+        weights = {f"{int(index) - start}.{name}": array for (index, name), array in named if int(index) >= start}
+        return Network.of(*nodes[start:]), weights
+
+    def features(self, indices: Array) -> Ragged:
+        """Return some sequences as features `[N, C]`, their tokens looked up."""
+        x = self.x.select(indices)
+        return x.with_values(look_up(x.values, self.weights["0.weight"])) if self.network.reads_tokens else x
 
     def columns_of(self, target: Any, *, rows: int) -> Array:
         """Number the classes that a caller named, one for each of `rows`, or one for all.
