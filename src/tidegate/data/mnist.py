@@ -57,7 +57,8 @@ def find() -> Path | None:
 
 def fetch(progress: Progress) -> Path:
     """Return the folder of the files, each downloaded into the cache if it is not on this machine."""
-    return [remote.fetch(_NAME, progress) for remote in REMOTES.values()][0].parent
+    folders = [remote.fetch(_NAME, progress).parent for remote in REMOTES.values()]
+    return folders[0]
 
 
 def load(*, unlabelled: bool, progress: Progress, order: str = "rows", **columns: str) -> Dataset:
