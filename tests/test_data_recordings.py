@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def write(path: Path, content: str = WALK) -> Path:
     return path
 
 
-def load(path: Path, **chosen: str) -> data.Dataset:
+def load(path: Path, **chosen: Any) -> data.Dataset:
     return data.load(path, kind="sequence", progress=silent, **chosen)
 
 
@@ -94,7 +95,7 @@ def many(path: Path, count: int) -> Path:
 
 
 def test_no_recording_stands_in_two_parts(tmp_path: Path) -> None:
-    dataset = load(many(tmp_path / "many.csv", 40), window="3", split=0.25)  # type: ignore[arg-type]
+    dataset = load(many(tmp_path / "many.csv", 40), window="3", split=0.25)
     found = [part.groups for part in (dataset.train, dataset.valid, dataset.test) if part is not None]
     parts = [set(groups.tolist()) for groups in found if groups is not None]
     assert [len(part) for part in parts] == [28, 4, 8]

@@ -69,7 +69,9 @@ class Choice:
         return chosen
 
 
-def load_recordings(path: Path, *, unlabelled: bool = False, **chosen: str) -> Dataset:
+def load_recordings(
+    path: Path, *, unlabelled: bool = False, window: str | None = None, stride: str | None = None, **columns: str
+) -> Dataset:
     """Load a table with one row per step, sorted by time within each recording.
 
     A tenth of the recordings becomes `valid`, where there are at least three.
@@ -77,7 +79,7 @@ def load_recordings(path: Path, *, unlabelled: bool = False, **chosen: str) -> D
     Args:
         path: a .csv, .tsv, .jsonl or .parquet file.
         unlabelled: refused, as there is no such part.
-        chosen: fields of `Choice`.
+        window, stride, columns: the fields of `Choice`.
 
     Raises:
         DataError: a value is missing, or no number where one is wanted; the row is named. Or a recording that is not
@@ -86,28 +88,28 @@ def load_recordings(path: Path, *, unlabelled: bool = False, **chosen: str) -> D
     """
     if unlabelled:
         raise InputError(f"{path} has no unlabelled part.")
-    numbers = {name: _count(name, chosen.pop(name)) for name in ("window", "stride") if name in chosen}
-    choice = Choice(**chosen, **numbers)
+    choice = Choice(**columns, window=_count("window", window), stride=_count("stride", stride))
     if choice.stride is not None and choice.window is None:
         raise InputError("stride is the way from one window to the next. Give window, too.")
     table = read_table(path, choice.pick)
-    examples, names = _cut(table, choice)
-    valid = None
-    if len(names) >= 3:
+    examples, valid = _cut(table, choice), None
+    if examples.groups is not None and examples.groups[-1] >= 2:
         kept, held = group_split(examples.y, examples.groups, _VALID)
         examples, valid = examples.select(kept), examples.select(held)
     classes = tuple(sorted(set(examples.y)))
     return Dataset(name=path.resolve().name, kind="sequence", classes=classes, train=examples, valid=valid)
 
 
-def _count(name: str, text: str) -> int:
+def _count(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
     if not (str(text).isdigit() and int(text) > 0):
         raise InputError(f"{name}={text!r}: wanted a whole number of steps above zero.")
     return int(text)
 
 
-def _cut(table: Table, choice: Choice) -> tuple[Examples, list[str]]:
-    """Gather the steps of each recording, cut it, and label what comes of it; return the names of the recordings."""
+def _cut(table: Table, choice: Choice) -> Examples:
+    """Gather the steps of each recording, cut it, and label what comes of it; recordings are numbered from 0."""
     groups, labels = [[str(value).strip() for value in column] for column in table.columns[:2]]
     check_labels(table.columns[0], where=lambda row: f"{table.where(row)}, column {table.names[0]!r},")
     check_labels(table.columns[1], where=table.where)
@@ -117,7 +119,7 @@ def _cut(table: Table, choice: Choice) -> tuple[Examples, list[str]]:
     codes = np.array([numbers[name] for name in groups])
     rows, answers, owners = [], [], []
     for number, name in enumerate(names):
-        steps = np.flatnonzero(codes == number)
+        steps = np.flatnonzero(codes == number).tolist()
         for begin, end in _spans(len(steps), choice):
             found = Counter(labels[row] for row in steps[begin:end])
             if choice.window is None and len(found) > 1:
@@ -129,7 +131,7 @@ def _cut(table: Table, choice: Choice) -> tuple[Examples, list[str]]:
             rows.append(features[steps[begin:end]])
             answers.append(min(found, key=lambda label: (-found[label], label)))
             owners.append(number)
-    return Examples(Ragged.from_list(rows, dtype=np.float32), answers, groups=np.array(owners)), names
+    return Examples(Ragged.from_list(rows, dtype=np.float32), answers, groups=np.array(owners))
 
 
 def _spans(steps: int, choice: Choice) -> list[tuple[int, int]]:
