@@ -79,7 +79,9 @@ def load_recordings(
     Args:
         path: a .csv, .tsv, .jsonl or .parquet file.
         unlabelled: refused, as there is no such part.
-        window, stride, columns: the fields of `Choice`.
+        window: steps of a window; None for whole recordings.
+        stride: steps from one window to the next.
+        **columns: the other fields of `Choice`.
 
     Raises:
         DataError: a value is missing, or no number where one is wanted; the row is named. Or a recording that is not
