@@ -12,7 +12,7 @@ namespace tidegate {
 // How to choose. A temperature of zero takes the most probable token.
 struct Sampling {
   double temperature;
-  Index top_k;  // choose among so many of the most probable tokens; zero: all
+  Index top_k;   // choose among so many of the most probable tokens; zero: all
   double top_p;  // choose among the fewest of the most probable tokens that have this share together; one: all
 };
 

@@ -52,7 +52,7 @@ def test_a_part_can_be_held_out(tmp_path: Path) -> None:
     found = data.load(file, kind="corpus", documents="line", split=0.2)
     assert found.test is not None
     assert (len(found.train), len(found.test)) == (8, 2)
-    assert sorted(found.train.x + found.test.x) == [f"line {number}" for number in range(10)]
+    assert sorted([*found.train.x, *found.test.x]) == [f"line {number}" for number in range(10)]
 
 
 @pytest.mark.parametrize(

@@ -132,9 +132,8 @@ def test_what_comes_next_does_not_depend_on_neighbours(fitted: tg.LanguageModel)
 
 
 def test_it_names_the_next_word(words: tg.LanguageModel) -> None:
-    assert words.predict(["the wave meets the salt at", "the oak meets the fern at", "the oak meets the fern at home"]) == [
-        "sea", "home", "",
-    ]  # fmt: skip
+    texts = ["the wave meets the salt at", "the oak meets the fern at", "the oak meets the fern at home"]
+    assert words.predict(texts) == ["sea", "home", ""]
 
 
 def test_a_saved_model_says_the_same_without_torch(fitted: tg.LanguageModel, tmp_path: Path) -> None:
@@ -286,8 +285,9 @@ def test_both_sides_of_a_gap_know_more_than_one(words: tg.LanguageModel) -> None
     found = words.complete("the ___ meets the fern at home", count=3)
     assert {guess.word for guess in found.both} == set(WOOD)
     assert {guess.word for guess in found.left} <= {*SEA, *WOOD}
-    woods = [sum(g.probability for g in words.complete("the __ meets the fern at home", count=9).left if g.word in WOOD)]
-    assert sum(guess.probability for guess in found.both) > 0.9 > woods[0]
+    left = words.complete("the __ meets the fern at home", count=99).left
+    woods = sum(guess.probability for guess in left if guess.word in WOOD)
+    assert sum(guess.probability for guess in found.both) > 0.9 > woods
     everything = words.complete("the ___ meets", count=10_000)
     for side in (everything.both, everything.left, everything.right):
         assert sum(guess.probability for guess in side) == pytest.approx(1)

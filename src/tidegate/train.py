@@ -107,7 +107,7 @@ def fit(
     *,
     lengths: npt.NDArray[np.int64] | None = None,
     streams: Streams | None = None,
-    loss: Loss | StreamLoss,
+    loss: Callable[..., Any],
     measure: Measure | None = None,
 ) -> Iterator[Step]:
     """Train to the end of the recipe from where `state` stands, yielding a record after each update.
@@ -120,28 +120,44 @@ def fit(
         lengths: [B] length of each training sequence, for batches of whole sequences in random order.
         streams: instead of `lengths`, a corpus whose chunks are read in order: back-propagation is truncated at the
             borders of chunks, but the state is carried on. It is part of what `pack` copies.
-        loss: called once per update; a `StreamLoss` with streams.
+        loss: a `Loss`, or with streams a `StreamLoss`; called once per update.
         measure: called at the end of each epoch; what it returns is `Step.valid`.
 
     Raises:
         TrainingError: the loss or the gradient is not finite, and the weights are those of the step before; or what
             `measure` returned is not.
+        InputError: lengths and streams came, or neither.
     """
-    if (lengths is None) == (streams is None):
-        raise InputError("wanted either lengths, to train on whole sequences, or streams, to train on a corpus.")
-    per_epoch = batch_count(len(lengths), recipe.batch_size) if lengths is not None else streams.chunks_per_epoch
+    if lengths is not None and streams is None:
+        return _fit_sequences(state, recipe, lengths, loss, measure)
+    if streams is not None and lengths is None:
+        return _fit_streams(state, recipe, streams, loss, measure)
+    raise InputError("wanted either lengths, to train on whole sequences, or streams, to train on a corpus.")
+
+
+def _fit_sequences(
+    state: State, recipe: Recipe, lengths: npt.NDArray[np.int64], loss: Loss, measure: Measure | None
+) -> Iterator[Step]:
+    per_epoch = batch_count(len(lengths), recipe.batch_size)
     total = per_epoch * recipe.epochs
     while state.step < total:
         epoch, begin = divmod(state.step, per_epoch)
-        if streams is None:
-            for indices in batches(lengths, recipe.batch_size, seed=recipe.seed, epoch=epoch, start=begin):
-                yield _update(state, recipe, total=total, items=len(indices), loss=partial(loss, indices), measure=measure)
-        else:
-            for chunk in streams.chunks(recipe.seed, epoch, begin):
-                carrying = _Carrying(loss, chunk, state.carried)
-                step = _update(state, recipe, total=total, items=len(chunk), loss=carrying, measure=measure)
-                state.carried = {} if step.end_of_epoch else carrying.after
-                yield step
+        for indices in batches(lengths, recipe.batch_size, seed=recipe.seed, epoch=epoch, start=begin):
+            of_batch = partial(loss, indices)
+            yield _update(state, recipe, total=total, items=len(indices), loss=of_batch, measure=measure)
+
+
+def _fit_streams(
+    state: State, recipe: Recipe, streams: Streams, loss: StreamLoss, measure: Measure | None
+) -> Iterator[Step]:
+    total = streams.chunks_per_epoch * recipe.epochs
+    while state.step < total:
+        epoch, begin = divmod(state.step, streams.chunks_per_epoch)
+        for chunk in streams.chunks(recipe.seed, epoch, begin):
+            carrying = _Carrying(loss, chunk, state.carried)
+            step = _update(state, recipe, total=total, items=len(chunk), loss=carrying, measure=measure)
+            state.carried = {} if step.end_of_epoch else carrying.after
+            yield step
 
 
 def learning_rate(recipe: Recipe, step: int, *, total: int) -> float:

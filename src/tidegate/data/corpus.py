@@ -37,7 +37,14 @@ def load_corpus(
         raise OptionError.unknown("documents", documents, _DOCUMENTS)
     parts = find_parts(path, (_TEXT, *READERS)) if path.is_dir() else {"train": path}
     found = {part: Examples(_documents(place, text, documents), None) for part, place in parts.items()}
-    return Dataset(name=path.resolve().name, kind="corpus", classes=(), **found)
+    return Dataset(
+        name=path.resolve().name,
+        kind="corpus",
+        classes=(),
+        train=found["train"],
+        valid=found.get("valid"),
+        test=found.get("test"),
+    )
 
 
 def _documents(place: Path, column: str | None, documents: str | None) -> list[str]:

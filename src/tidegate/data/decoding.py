@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 Spelling = Literal["words", "characters", "bytes"]
-"""How tokens spell a text: words with spaces between them, characters, or pieces of UTF-8 as byte-level BPE has them."""
+"""How tokens spell a text: words with spaces between them, characters, or pieces of UTF-8 in the manner of BPE."""
 
 _CLOSING = frozenset(".,;:!?)]}%…»”’")
 _OPENING = frozenset("([{«“‘$")

@@ -9,19 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-from tidegate.data import digits, imdb, pydocs
+from tidegate.data import digits, imdb, mnist, pydocs, recordings
 from tidegate.data.corpus import load_corpus
 from tidegate.data.dataset import Dataset, Kind
 from tidegate.data.files import load_path
 from tidegate.data.progress import Progress, show
+from tidegate.data.recordings import load_recordings
 from tidegate.data.source import Source
-from tidegate.data.split import stratified_split
+from tidegate.data.split import group_split, stratified_split
 from tidegate.errors import DataError, InputError, OptionError
 
-_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE, pydocs.SOURCE)}
+_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE, mnist.SOURCE, pydocs.SOURCE)}
 # How a file of the user is read, by kind, and the columns that can be chosen in it.
 _LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
     "text": (load_path, ("text", "label")),
+    "sequence": (load_recordings, recordings.COLUMNS),
     "corpus": (load_corpus, ("text", "documents")),
 }
 
@@ -30,7 +32,7 @@ def names() -> list[str]:
     """List the data sets known by name.
 
     >>> names()
-    ['digits', 'imdb', 'pydocs']
+    ['digits', 'imdb', 'mnist', 'pydocs']
     """
     return sorted(_SOURCES)
 
@@ -82,8 +84,9 @@ def load(
         kind: what a file or folder holds: labelled texts (`text`) unless something else is said; texts to learn a
             language from are a `corpus`.
         columns: which columns of a file hold what. Of labelled texts: `text` and `label`, each found by its usual names
-            when not given. Of a corpus: `text`, and for .txt files whether a `file` or a `line` is a document, as
-            `documents`.
+            when not given. Of sequences, one row per step: the fields of `recordings.Choice`. Of a corpus: `text`, and
+            for .txt files whether a `file` or a `line` is a document, as `documents`. Of a data set by name: what can
+            be chosen in it.
         split: hold out this fraction of every class, or of all examples where there are none, as ``test``, the same
             ones every time.
         unlabelled: also load the part without labels.
@@ -142,6 +145,8 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 def _hold_out(dataset: Dataset, fraction: float) -> Dataset:
     if dataset.test is not None:
         raise InputError(f"{dataset.name} has a test part of its own; leave split out.")
-    labels = np.zeros(len(dataset.train)) if dataset.train.y is None else dataset.train.y
-    kept, held = stratified_split(labels, fraction)
+    labels, groups = dataset.train.y, dataset.train.groups
+    if labels is None:
+        labels = np.zeros(len(dataset.train))
+    kept, held = stratified_split(labels, fraction) if groups is None else group_split(labels, groups, fraction)
     return replace(dataset, train=dataset.train.select(kept), test=dataset.train.select(held))

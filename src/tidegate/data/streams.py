@@ -104,9 +104,10 @@ def _cut(low: Indices, high: Indices, tokens: Indices, begins: npt.NDArray[np.bo
     inner = begins[places]
     inner[starts[sizes > 0]] = False  # where streams begin, they are cut anyway
     cuts = np.flatnonzero(inner)
+    pieces = np.sort(np.concatenate([starts, cuts]))
     return Chunk(
         tokens=tokens[places],
-        offsets=np.concatenate([np.sort(np.concatenate([starts, cuts]), kind="stable"), [len(places)]]).astype(np.int64),
+        offsets=np.append(pieces, len(places)).astype(np.int64),
         first=np.searchsorted(cuts, starts) + np.arange(len(starts)),
         goes_on=(~begins[low] | (sizes == 0)) & goes_on,
     )

@@ -1,15 +1,18 @@
-"""A network as data becomes a torch module that trains."""
+"""A network as data becomes a torch module that trains, and a module a network again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from tidegate import network as nodes
-from tidegate.errors import ShapeError
+from tidegate.errors import InputError, ShapeError
 from tidegate.nn.dropout import SequenceDropout, drop_words
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
 from tidegate.nn.pool import Pool
@@ -40,6 +43,33 @@ def build(network: nodes.Network) -> Built:
     [3, 2]
     """
     return Built(network)
+
+
+def as_network(module: torch.nn.Module) -> tuple[nodes.Network, dict[str, npt.NDArray[Any]]]:
+    """Return the network and the weights of a layer, or of what `build` made, as `runtime.Executor` takes them.
+
+    The arrays share the memory of the parameters where those lie on the CPU. A layer with ``merge=None`` becomes one
+    that concatenates.
+
+    Raises InputError for any other module.
+
+    >>> network, weights = as_network(LSTM(3, 4, bidirectional=True, merge="sum"))
+    >>> network.nodes[0].cell, network.output_size, weights["0.weight_hh_l0_reverse"].shape
+    ('lstm', 4, (16, 4))
+    """
+    match module:
+        case Built():
+            network, before = module.network, ""
+        case Recurrent():
+            network, before = nodes.Network.of(_node(module)), "0."
+        case _:
+            raise InputError(
+                f"{type(module).__name__} is neither a recurrent layer of tidegate.nn nor what tidegate.nn.build made."
+            )
+    parameters: dict[str, npt.NDArray[Any]] = {
+        before + name: np.asarray(parameter.detach().cpu()) for name, parameter in module.named_parameters()
+    }
+    return network, parameters
 
 
 class Built(torch.nn.Module):
@@ -94,12 +124,12 @@ class Built(torch.nn.Module):
         final: Tensor | None = None
         ends: dict[str, Tensor] = {}
         following = (*self.network.nodes[1:], None)
-        for index, (node, after, module) in enumerate(
-            list(zip(self.network.nodes, following, self.children(), strict=True))[:stop]
-        ):
+        walk = zip(range(stop), self.network.nodes, following, self.children(), strict=False)
+        for index, node, after, module in walk:
             match module:
                 case torch.nn.Embedding():
-                    rows = drop_words(module.weight, getattr(node, "dropout", 0.0), training=self.training)
+                    assert isinstance(node, nodes.Embed), "modules are those of their nodes"
+                    rows = drop_words(module.weight, node.dropout, training=self.training)
                     if isinstance(after, nodes.Recurrent):
                         table = rows  # read inside the kernel, once per distinct token
                     else:
@@ -113,7 +143,7 @@ class Built(torch.nn.Module):
                 case SequenceDropout():
                     state = module(state)
                 case Tied():
-                    state = _each(state, lambda x, tied=module: torch.nn.functional.linear(x, self._table(), tied.bias))
+                    state = _each(state, partial(torch.nn.functional.linear, weight=self._table(), bias=module.bias))
                 case _:
                     state = _each(state, module)
                     if isinstance(node, nodes.Dense) and node.activation:
@@ -180,6 +210,11 @@ def _layer(node: nodes.Recurrent) -> Recurrent:
         case "rnn_tanh":
             return SimpleRNN(node.input_size, node.hidden_size, **options)
     return SimpleRNN(node.input_size, node.hidden_size, nonlinearity="relu", **options)
+
+
+def _node(layer: Recurrent) -> nodes.Recurrent:
+    fields: dict[str, Any] = {name: getattr(layer, name) for name in nodes.Recurrent.model_fields if name != "kind"}
+    return nodes.Recurrent(**fields | {"merge": layer.merge or "concat", "dropout": 0.0, "recurrent_dropout": 0.0})
 
 
 def _final(layer: Recurrent, states: Tensor | tuple[Tensor, Tensor]) -> Tensor:

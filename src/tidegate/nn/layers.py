@@ -90,8 +90,8 @@ class LSTM(Recurrent):
         merge: how the last layer hands out its two directions: "concat", "sum", "mul", "ave", or None for both apart.
         recurrent_dropout: probability of hiding a hidden unit from the recurrent product, for a whole sequence, in
             training (Gal, Ghahramani 2016).
-        weight_dropout: probability of zeroing an entry of the recurrent matrices, anew at each call, in training (Merity
-            et al. 2017). A dropped matrix enters the same kernel, so that it costs next to nothing.
+        weight_dropout: probability of zeroing an entry of the recurrent matrices, anew at each call, in training
+            (Merity et al. 2017). A dropped matrix enters the same kernel, so that it costs next to nothing.
         forget_bias: total bias of the forget gate at the start; None keeps torch's random one.
         reverse: run the only direction from the end.
         recompute: keep no gates for the backward call, which runs the layer again for them: less memory, more time, the

@@ -93,8 +93,10 @@ class Stack:
 
     def _weight(self, name: str | None) -> Tensor | None:
         """Return a parameter by name, a recurrent matrix with its entries dropped; None for what there is not."""
-        weight: Tensor | None = name and getattr(self, name)
-        if weight is None or not (self.weight_dropout and self.training and str(name).startswith("weight_hh")):
+        if name is None:
+            return None
+        weight: Tensor = getattr(self, name)
+        if not (self.weight_dropout and self.training and name.startswith("weight_hh")):
             return weight
         return torch.nn.functional.dropout(weight, self.weight_dropout)
 

@@ -5,7 +5,7 @@ Knows nodes and weights. Knows neither torch nor tasks: what comes out are the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from tidegate.network import (
     Embed,
     Merge,
     Network,
+    Node,
     Pool,
     Recurrent,
     Tied,
@@ -34,13 +35,43 @@ States: TypeAlias = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
-class _Flow:
+class Passage:
     """Hold what passes from node to node: rows, and the table that token ids still stand for, if any."""
 
     rows: Array  # [N, F], [N] token ids, or [B, F] once pooled
     offsets: Array  # [B+1]
     table: Array | None = None  # [V, C] when `rows` holds token ids
     final: Array | None = None  # [B, F] final state when the node before was recurrent
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """Hold what the kernels read and gave for one layer of a recurrent node, as `kernels.backward` takes it."""
+
+    cell: str
+    x: Array  # [N, C], or [N] token ids
+    table: Array | None  # [V, C]
+    directions: tuple[kernels.Direction, ...]
+    out: kernels.Forward
+
+
+@dataclass(frozen=True)
+class NodeRun:
+    """Hold what one node read and gave."""
+
+    index: int
+    node: Node
+    read: Passage
+    gave: Passage
+    layers: tuple[LayerRun, ...]  # of a recurrent node
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Hold what every node of a network read and gave for one batch, and the output."""
+
+    nodes: tuple[NodeRun, ...]
+    output: Array
 
 
 class Executor:
@@ -66,8 +97,8 @@ class Executor:
         check_shapes(network, {name: array.shape for name, array in weights.items()})
         self.network = network
         self.num_threads = num_threads
-        self._weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-        self.dtype = np.result_type(*self._weights.values()) if self._weights else np.dtype(np.float32)
+        self.weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+        self.dtype = np.result_type(*self.weights.values()) if self.weights else np.dtype(np.float32)
 
     def __call__(self, x: Ragged) -> Array:
         """Compute the output of the last node: `[B, output_size]` once pooled, else `[N, output_size]`.
@@ -80,7 +111,16 @@ class Executor:
             ShapeError: the values are not of the shape or type that the first node reads.
             InputError: a token id is out of range; position, id and the size of the vocabulary are named.
         """
-        return self._walk(x, {}, len(self.network.nodes))[0]
+        return self._walk(x, None)[0]
+
+    def record(self, x: Ragged) -> Recording:
+        """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.
+
+        Raises as calling it does.
+        """
+        nodes: list[NodeRun] = []
+        output, _ = self._walk(x, nodes)
+        return Recording(tuple(nodes), output)
 
     def advance(self, x: Ragged, states: States) -> tuple[Array, dict[str, Array]]:
         """Compute what enters the last node, `[N, F]`, and the states after the last step of each sequence.
@@ -95,32 +135,44 @@ class Executor:
         Raises:
             ShapeError, InputError: as a call does.
         """
-        return self._walk(x, states, len(self.network.nodes) - 1)
+        return self._walk(x, None, states, last=False)
 
     def head(self, rows: Array) -> Array:
         """Compute the output of the last node, `[., output_size]`, from what enters it."""
         last = len(self.network.nodes) - 1
         node = self.network.nodes[last]
         assert isinstance(node, Dense | Tied), "the caller knows the network"
-        return self._multiply(node, last, _Flow(rows, np.zeros(1, np.int64)))
+        return self._multiply(node, last, Passage(rows, np.zeros(1, np.int64)))
 
-    def _walk(self, x: Ragged, states: States, stop: int) -> tuple[Array, dict[str, Array]]:
-        """Run the nodes before `stop`; return their output, and the final states of the recurrent ones."""
-        flow = _Flow(self._check(x), np.asarray(x.offsets))
+    def _walk(
+        self, x: Ragged, record: list[NodeRun] | None, states: States | None = None, *, last: bool = True
+    ) -> tuple[Array, dict[str, Array]]:
+        """Run all nodes, or all but the last; return their output, and the final states of the recurrent ones."""
+        passage = Passage(self._check(x), np.asarray(x.offsets))
         ends: dict[str, Array] = {}
-        for index, node in enumerate(self.network.nodes[:stop]):
-            match node:
-                case Embed():
-                    flow = replace(flow, table=self._weights[f"{index}.weight"])
-                case Recurrent():
-                    flow = self._run(node, index, flow, states, ends)
-                case Pool():
-                    flow = _Flow(_pool(node, flow), flow.offsets)
-                case Dense() | Tied():
-                    flow = _Flow(self._multiply(node, index, flow), flow.offsets)
-                case Dropout():
-                    pass
-        return _rows(flow), ends
+        for index, node in enumerate(self.network.nodes if last else self.network.nodes[:-1]):
+            layers: list[LayerRun] | None = None if record is None else []
+            if isinstance(node, Recurrent):
+                gave, state = self._recur(node, index, passage, layers, states or {})
+                ends |= state
+            else:
+                gave = self._run(node, index, passage)
+            if record is not None:
+                record.append(NodeRun(index, node, passage, gave, tuple(layers or ())))
+            passage = gave
+        return _rows(passage), ends
+
+    def _run(self, node: Node, index: int, read: Passage) -> Passage:
+        match node:
+            case Embed():
+                return replace(read, table=self.weights[f"{index}.weight"])
+            case Pool():
+                return Passage(_pool(node, read), read.offsets)
+            case Dense() | Tied():
+                return Passage(self._multiply(node, index, read), read.offsets)
+            case Dropout():
+                return read
+        raise AssertionError("recurrent nodes are run by _recur")
 
     def _check(self, x: Ragged) -> Array:
         values = np.asarray(x.values)
@@ -135,37 +187,47 @@ class Executor:
             )
         return values
 
-    def _run(self, node: Recurrent, index: int, flow: _Flow, states: States, ends: dict[str, Array]) -> _Flow:
-        x, table = flow.rows, flow.table
+    def _recur(
+        self, node: Recurrent, index: int, read: Passage, layers: list[LayerRun] | None, states: States
+    ) -> tuple[Passage, dict[str, Array]]:
+        x, table, offsets = read.rows, read.table, read.offsets
         h0, c0 = states.get(f"{index}.h"), states.get(f"{index}.c")  # [L * D, B, H]
-        ended: list[kernels.Forward] = []
+        options: dict[str, Any] = {"keep": layers is not None, "num_threads": self.num_threads}
+        hn: list[Array] = []
+        cn: list[Array] = []
         for layer in range(node.num_layers):
             place = layer * node.num_directions
-            directions = [
+            directions = tuple(
                 kernels.Direction(
-                    w_ih=self._weights[f"{index}.weight_ih{suffix}"],
-                    w_hh=self._weights[f"{index}.weight_hh{suffix}"],
-                    b_ih=self._weights.get(f"{index}.bias_ih{suffix}"),
-                    b_hh=self._weights.get(f"{index}.bias_hh{suffix}"),
+                    w_ih=self.weights[f"{index}.weight_ih{suffix}"],
+                    w_hh=self.weights[f"{index}.weight_hh{suffix}"],
+                    b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
+                    b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
                     reverse=node.reverse or suffix.endswith("_reverse"),
                     h0=None if h0 is None else h0[place + d],
                     c0=None if c0 is None else c0[place + d],
                 )
                 for d, suffix in enumerate(direction_suffixes(node, layer))
-            ]
-            out = kernels.forward(node.cell, x, flow.offsets, directions, table=table, num_threads=self.num_threads)
+            )
+            out = kernels.forward(node.cell, x, offsets, directions, table=table, **options)
+            if layers is not None:
+                layers.append(LayerRun(node.cell, x, table, directions, out))
             x, table = out.h, None  # [N, D*H]
-            ended.append(out)
-        ends[f"{index}.h"] = np.concatenate([each.hn for each in ended])
-        if node.cell == "lstm":
-            ends[f"{index}.c"] = np.concatenate([each.cn for each in ended if each.cn is not None])
-        final = np.concatenate(list(out.hn), axis=1)  # [B, D*H]
-        return _Flow(_merge(x, node.merge, node), flow.offsets, final=_merge(final, node.merge, node))
+            hn.append(out.hn)
+            cn += [] if out.cn is None else [out.cn]
+        ends = {f"{index}.h": np.concatenate(hn)} | ({f"{index}.c": np.concatenate(cn)} if cn else {})
+        final = _merge(final_state(out), node.merge, node)
+        return Passage(_merge(x, node.merge, node), offsets, final=final), ends
 
-    def _multiply(self, node: Dense | Tied, index: int, flow: _Flow) -> Array:
-        tied = isinstance(node, Tied)
-        weight, bias = self._weights["0.weight" if tied else f"{index}.weight"], self._weights[f"{index}.bias"]
-        return kernels.linear(_rows(flow), weight, bias, activation=None if isinstance(node, Tied) else node.activation)
+    def _multiply(self, node: Dense | Tied, index: int, read: Passage) -> Array:
+        weight, bias = self.weights[matrix_name(node, index)], self.weights[f"{index}.bias"]
+        activation = node.activation if isinstance(node, Dense) else None
+        return kernels.linear(_rows(read), weight, bias, activation=activation)
+
+
+def matrix_name(node: Dense | Tied, index: int) -> str:
+    """Name the matrix that an output node multiplies by: its own, or the table of the embedding."""
+    return "0.weight" if isinstance(node, Tied) else f"{index}.weight"
 
 
 def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
@@ -174,14 +236,23 @@ def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
     A batch holds about `tokens` tokens, or one sequence that is longer. Memory is bounded by that; the numbers do not
     depend on it.
     """
+    out = np.empty((len(x), executor.network.output_size), executor.dtype)
+    for indices in cut(x, tokens=tokens):
+        out[indices] = executor(x.select(indices))
+    return out
+
+
+def cut(x: Ragged, *, tokens: int) -> Iterator[Array]:
+    """Cut sequences into batches of like lengths, of about `tokens` tokens each; yields the indices of each batch."""
     lengths = np.asarray(x.lengths)
     order = np.argsort(lengths, kind="stable")
     cost = np.cumsum(lengths[order] + 1)  # an empty sequence costs something too
-    cuts = np.flatnonzero(np.diff(cost // tokens)) + 1
-    out = np.empty((len(x), executor.network.output_size), executor.dtype)
-    for indices in np.split(order, cuts):
-        out[indices] = executor(x.select(indices))
-    return out
+    yield from np.split(order, np.flatnonzero(np.diff(cost // tokens)) + 1)
+
+
+def final_state(out: kernels.Forward) -> Array:
+    """Put the final states of the directions side by side, `[B, D*H]`, as the outputs of a step are."""
+    return np.concatenate(list(out.hn), axis=1)
 
 
 def _describe(values: Array) -> str:
@@ -202,25 +273,28 @@ def _merge(h: Array, merge: Merge, node: Recurrent) -> Array:
             return (forward + backward) / 2
 
 
-def _pool(node: Pool, flow: _Flow) -> Array:
+def _pool(node: Pool, read: Passage) -> Array:
     """Pool mode after mode; `last` is the final state, which for the reverse direction lies at the first token."""
     if "last" not in node.modes:
-        return kernels.pool(_rows(flow), flow.offsets, node.modes)
-    assert flow.final is not None, "the network was checked: `last` stands right after a recurrent node"
+        return kernels.pool(_rows(read), read.offsets, node.modes)
+    assert read.final is not None, "the network was checked: `last` stands right after a recurrent node"
     others = tuple(mode for mode in node.modes if mode != "last")
-    width = flow.rows.shape[1]
-    pooled = kernels.pool(flow.rows, flow.offsets, others) if others else flow.final[:, :0]
-    blocks = {mode: pooled[:, i * width : (i + 1) * width] for i, mode in enumerate(others)} | {"last": flow.final}
+    width = read.rows.shape[1]
+    pooled = kernels.pool(read.rows, read.offsets, others) if others else read.final[:, :0]
+    blocks = {mode: pooled[:, i * width : (i + 1) * width] for i, mode in enumerate(others)} | {"last": read.final}
     return np.concatenate([blocks[mode] for mode in node.modes], axis=1)
 
 
-def _rows(flow: _Flow) -> Array:
-    """Look up the rows that token ids still stand for; an id out of range is refused, as the kernels do."""
-    if flow.table is None:
-        return flow.rows
-    ids, size = flow.rows, len(flow.table)
+def _rows(passage: Passage) -> Array:
+    """Look up the rows that token ids still stand for."""
+    return passage.rows if passage.table is None else look_up(passage.rows, passage.table)
+
+
+def look_up(ids: Array, table: Array) -> Array:
+    """Return the row of the table `[V, C]` that each id `[N]` stands for; raises InputError for an id out of range."""
+    size = len(table)
     outside = np.flatnonzero((ids < 0) | (ids >= size))
     if outside.size:
         at = int(outside[0])
         raise InputError(f"token id {ids[at]} at position {at} is out of range; the vocabulary has {size} ids")
-    return flow.table[ids]
+    return table[ids]

@@ -118,7 +118,7 @@ class Writer:
             raise InputError("nothing was read yet. Read a first token, such as the start of a text, before writing.")
         rng = np.random.default_rng([sampling.seed, 0x3A7])
         drawn = chain.from_iterable(rng.random(_DRAWN).tolist() for _ in repeat(None))
-        how = {"temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p}
+        how: dict[str, Any] = {key: getattr(sampling, key) for key in ("temperature", "top_k", "top_p")}
         for _, u in zip(range(count), drawn, strict=False):
             token = self._sampler.choose(self._above, u, **how)
             self._step(token)
@@ -143,5 +143,8 @@ class Writer:
 
 
 def _direction(weights: Mapping[str, Array], index: int, layer: int) -> kernels.Direction:
-    names = (f"{index}.{kind}_l{layer}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-    return kernels.Direction(*(weights.get(name) for name in names))
+    def named(kind: str) -> str:
+        return f"{index}.{kind}_l{layer}"
+
+    biases = (weights.get(named("bias_ih")), weights.get(named("bias_hh")))
+    return kernels.Direction(weights[named("weight_ih")], weights[named("weight_hh")], *biases)

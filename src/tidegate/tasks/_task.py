@@ -265,8 +265,11 @@ class Task(ABC, Generic[L]):
 
         Training goes over batches of sequences with these `lengths`, or over the chunks of `streams`.
         """
-        assert (lengths is None) != (streams is None), "one of the two says what an epoch is"
-        updates = batch_count(len(lengths), self.batch_size) if lengths is not None else streams.chunks_per_epoch
+        if streams is not None:
+            updates = streams.chunks_per_epoch
+        else:
+            assert lengths is not None, "one of the two says what an epoch is"
+            updates = batch_count(len(lengths), self.batch_size)
         arguments = ("batch_size", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
         recipe = {name: getattr(self, name) for name in arguments}
         recipe |= {"epochs": self._epochs_for(updates), "max_grad_norm": self.max_grad_norm or np.inf}

@@ -19,6 +19,7 @@ from tidegate.errors import DataError, InputError, OptionError
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Sampling, Writer
+from tidegate.tasks._classifier import CELLS
 from tidegate.tasks._corpus import (
     Vocabulary,
     check_prompt,
@@ -29,7 +30,6 @@ from tidegate.tasks._corpus import (
     shares,
     turned,
 )
-from tidegate.tasks._classifier import CELLS
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._gap import Completion, fill
 from tidegate.tasks._task import Array, Count, Json, Share, Task
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 class LanguageModel(Task[Vocabulary]):
     """Learn which token comes next from texts: `X` is a list of them, there is no `y`.
 
-    Training reads the texts in `batch_size` streams, `steps` tokens of each per update. Back-propagation ends there, but
-    the state is carried on, and begins anew with each text.
+    Training reads the texts in `batch_size` streams, `steps` tokens of each per update. Back-propagation ends there,
+    but the state is carried on, and begins anew with each text.
 
     >>> texts = ["the sea is wide", "the sea is deep", "the wood is deep"] * 8
     >>> model = LanguageModel(hidden_size=16, epochs=20, batch_size=4, learning_rate=0.02, validation_fraction=0)
@@ -111,11 +111,26 @@ class LanguageModel(Task[Vocabulary]):
         Tokens stand in the order of the tokenizer, and after them the start and the end of a text. The numbers of one
         text depend, to the bit, neither on the other texts nor on threads.
         """
-        executor, vocabulary = self._executor(), self.vocabulary_
-        documents = vocabulary.documents(self._check_inputs(X, allow_empty=True))
-        begun = Ragged.from_list([document[:-1] for document in documents], dtype=np.int32)
+        executor = self._executor()
+        begun, _ = self.prepare(X)
         rows, _ = executor.advance(begun, {})
         return kernels.softmax(executor.head(rows[np.asarray(begun.offsets[1:]) - 1]))
+
+    def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
+        """Turn texts into ids as the network reads them, `[N]` int32, and the tokens as text, the start as `<start>`.
+
+        Raises InputError before `fit`, or where X are no texts.
+        """
+        vocabulary = self.vocabulary_
+        texts = self._check_inputs(X, allow_empty=True)
+        ids = [document[:-1] for document in vocabulary.documents(texts)]
+        steps = [step for text in texts for step in ("<start>", *vocabulary.tokenizer.tokenize(text))]
+        return Ragged.from_list(ids, dtype=np.int32), steps
+
+    @property
+    def classes_(self) -> Array:
+        """What the output tells apart, `[V]`: the tokens, and the marks of the start and the end of a text."""
+        return np.array([*self.vocabulary_.tokenizer.vocabulary, "<start>", "<end>"])
 
     def score(self, X: Any, y: Any = None) -> float:
         """Compute the mean logarithm of the probability of a token of these texts, their ends included."""
@@ -179,9 +194,9 @@ class LanguageModel(Task[Vocabulary]):
         """
         vocabulary = self.vocabulary_
         if vocabulary.tokenizer.spelling != "words":
-            raise InputError("a gap is filled with a word, but this model knows smaller tokens. Train on tokens='words'.")
+            raise InputError("a gap is filled with a word; this model knows smaller tokens. Train on tokens='words'.")
         if self._require_fitted().params["direction"] != "both":
-            raise InputError("this model reads forwards only. Train it with direction='both' to see both sides of a gap.")
+            raise InputError("this model reads forwards only. Train with direction='both' to see both sides of a gap.")
         return fill(self._executor(), vocabulary, text, count=count)
 
     @property
@@ -211,7 +226,7 @@ class LanguageModel(Task[Vocabulary]):
 
     def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, Vocabulary]:
         if y is not None:
-            raise InputError("y came with texts to learn a language from, which hold all there is to learn. Leave it out.")
+            raise InputError("y came with texts to learn a language from, which need none. Leave it out.")
         texts = self._check_inputs(X)
         held = None if valid is None else self._check_inputs(valid[0], name="valid X")
         if held is None and self.validation_fraction:
@@ -287,6 +302,7 @@ class Corpus:
 
     @classmethod
     def of(cls, documents: Ragged, *, both: bool) -> Corpus:
+        """Pair the ids of documents, marks included, with those that follow; with `both`, from either end."""
         ways = [documents, turned(documents)] if both else [documents]
         inputs = [way[:-1] for each in ways for way in each]
         targets = [way[1:] for each in ways for way in each]
