@@ -225,8 +225,9 @@ class _Run:
             saturated=self.gauge.saturated if look else None,
             reach=self.gauge.reach if look else None,
         )
-        facts = {"grad_norm": grad_norm, "mean_loss": mean_loss, "end_of_epoch": end, "background": self.background}
-        warnings = state.watch.warnings(health, **facts)
+        warnings = state.watch.judge(
+            health, grad_norm=grad_norm, mean_loss=mean_loss, end_of_epoch=end, background=self.background
+        )
         state.seconds += time.perf_counter() - begun
         return Step(
             epoch=epoch + 1,

@@ -1,5 +1,7 @@
-"""Measures the health of a module that trains: gradients by layer, saturated gates, how far gradients reach, and the
-example that a number which is not finite comes from. Knows no criteria; those are in `tidegate.health`.
+"""Measures the health of a module that trains, from what its layers keep for their gradients anyway.
+
+Gradients by layer, saturated gates, how far gradients reach, and the example that a number which is not finite comes
+from. Knows no criteria; those are in `tidegate.health`.
 """
 
 from __future__ import annotations
@@ -51,11 +53,10 @@ class Gauge:
 
     def __init__(self, module: nn.Module) -> None:
         names = layer_names(module)
-        self._parameters = list(module.named_parameters())
-        self._layers = [names[name] for name, _ in self._parameters]
-        self._directions = {
-            parameter.data_ptr(): names[name] for name, parameter in self._parameters if "weight_hh_l" in name
-        }
+        named = dict(module.named_parameters())
+        self._layers = [names[name] for name in named]
+        self._parameters = list(named.values())
+        self._directions = {p.data_ptr(): names[name] for name, p in named.items() if "weight_hh_l" in name}
         self.saturated: dict[str, dict[str, float]] = {}
         self.reach: dict[str, float] = {}
 
@@ -68,7 +69,8 @@ class Gauge:
 
     def grad_norms(self) -> tuple[Tensor, dict[str, float]]:
         """Measure the gradient once: its length, and the length of each layer's part of it."""
-        present = [(layer, p.grad) for layer, (_, p) in zip(self._layers, self._parameters, strict=True) if p.grad is not None]
+        every = zip(self._layers, self._parameters, strict=True)
+        present = [(layer, parameter.grad) for layer, parameter in every if parameter.grad is not None]
         norms = torch.stack([torch.linalg.vector_norm(grad) for _, grad in present])  # [P]
         parts = defaultdict(list)
         for (layer, _), norm in zip(present, norms.tolist(), strict=True):
@@ -146,7 +148,8 @@ def reach(run: LayerRun, d: int) -> float:
 
 def _lengths(rows: Array) -> Array:
     """Compute the Euclidean length of each row, in float64."""
-    return np.sqrt(np.einsum("nh,nh->n", rows, rows, dtype=np.float64))
+    lengths: Array = np.linalg.norm(rows.astype(np.float64), axis=1)
+    return lengths
 
 
 def _kind(module: nn.Module, parameter: str) -> str:

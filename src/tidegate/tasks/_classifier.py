@@ -24,6 +24,7 @@ from tidegate.checkpoint import Model, library_version, load_training, save_mode
 from tidegate.data.batching import batch_count
 from tidegate.data.checks import check_same_length
 from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
+from tidegate.health import Background, entropy, padding
 from tidegate.network import Cell, Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
@@ -361,6 +362,7 @@ class Classifier(ABC):
             valid=parts[1],
             augment=self._augment,
             about=about,
+            background=Background(learn.rows, guess=entropy(learn.y), warnings=padding(learn.x)),
         )
         return plan, preparation
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tidegate.checkpoint import save_training
 from tidegate.errors import RunFolderError, TrainingError
+from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
@@ -49,6 +50,7 @@ class Plan:
     valid: Part | None
     augment: Callable[[Ragged, np.random.Generator], Ragged]
     about: Json
+    background: Background = field(default_factory=Background)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ def follow(
         return evaluate(Executor(plan.network, _weights(module)), plan.valid)
 
     lengths = np.asarray(plan.learn.x.lengths)
-    steps = train.fit(state, recipe, lengths=lengths, loss=loss, measure=measure if plan.valid else None)
+    measured = measure if plan.valid else None
+    steps = train.fit(state, recipe, lengths=lengths, loss=loss, measure=measured, background=plan.background)
     try:
         while not (plan.patience and best.epochs_since >= plan.patience):
             if (step := next(steps, None)) is None:
