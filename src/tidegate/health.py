@@ -24,7 +24,8 @@ SATURATED_SIGMOID = (0.05, 0.95)  # outside of it the slope is below 0.05, a fif
 SATURATED_TANH = 0.95  # beyond it, either way, the slope is below 0.1, a tenth of the largest
 
 VANISHED, EXPLODED = 1e-3, 1e3  # reach
-LEARNED = 0.98  # share of the loss of a guess; an epoch with more than that has taught nothing
+LEARNED, DIVERGED = 0.98, 100.0  # times the loss of a guess: an epoch between the two taught nothing
+EARLY = 100  # steps before which it is too early to say so
 CLIPPED, ENOUGH = 0.9, 20  # share of the steps that were clipped, of so many at least
 JUMP = 1000.0  # times the usual length of the gradient; SimpleRNN and LSTM jump up to 80 times on IMDB, and learn it
 CLOSED = 0.5  # share of the values of every gate that are saturated before the first update
@@ -67,7 +68,7 @@ class Background:
     """Say what is known of the training data before the first step.
 
     rows: [B] the index of each training sequence in the data as the user passed it; None where that is its own.
-    guess: the loss of the best answer that ignores the input; None where it is not known.
+    guess: the loss of the best answer that ignores the input; None takes the mean loss of the first epoch for it.
     warnings: what was found in the data.
     """
 
@@ -157,7 +158,8 @@ class Watch:
             found.append(_saturated(health.saturated or {}))
         found += [_grown(health.reach or {}), self._jumped(grad_norm)]
         if end_of_epoch:
-            found += [self._clipped(), self._vanished(mean_loss, background.guess)]
+            guess = self.first_loss if background.guess is None else background.guess
+            found += [_diverged(mean_loss, guess), self._clipped(), self._vanished(mean_loss, guess)]
             self.first_loss = mean_loss if self.first_loss is None else self.first_loss
             self.reach = {}
         new = {one.kind: one for one in reversed(found) if one is not None and one.kind not in self.given}
@@ -187,15 +189,15 @@ class Watch:
 
         Either alone is common in runs that go well: a task may not need the far end, or a good start may take time.
         """
-        level = self.first_loss if guess is None else guess
         worst = min(self.reach, key=self.reach.__getitem__, default=None)
-        if worst is None or level is None or self.reach[worst] >= VANISHED or mean_loss <= LEARNED * level:
+        if worst is None or self.reach[worst] >= VANISHED or self.steps < EARLY:
+            return None
+        if guess is None or not LEARNED * guess < mean_loss < DIVERGED * guess:
             return None
         return HealthWarning(
             "vanishing-gradients",
-            f"Gradients vanish: in {worst!r} no more than {self.reach[worst]:.1g} of the gradient gets to the far end "
-            f"of a sequence, and with a mean loss of {mean_loss:.4g} this epoch taught nothing "
-            f"({'the first epoch' if guess is None else 'a guess'} gives {level:.4g}).",
+            f"Gradients vanish: in {worst!r} {self.reach[worst]:.1g} of the gradient gets to the far end of a "
+            f"sequence, and the mean loss of the epoch is {mean_loss:.4g}, where a guess has {guess:.4g}.",
             "Take an LSTM or GRU for a SimpleRNN, pool over all steps (max, mean), read from both ends, or shorten the "
             "sequences.",
         )
@@ -255,6 +257,12 @@ def _grown(reach: dict[str, float]) -> HealthWarning | None:
         if value > EXPLODED:
             return _exploding(f"in {name!r} the gradient is {value:.2g} times as long at the far end of a sequence")
     return None
+
+
+def _diverged(mean_loss: float, guess: float | None) -> HealthWarning | None:
+    if guess is None or mean_loss <= DIVERGED * guess:
+        return None
+    return _exploding(f"the mean loss of the epoch is {mean_loss:.2g}, where a guess has {guess:.2g}")
 
 
 def _exploding(what: str) -> HealthWarning:

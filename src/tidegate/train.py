@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -120,11 +120,13 @@ def fit(
         background: what is known of the training data, for warnings and for the row that an error names.
 
     Raises:
-        TrainingError: the loss or the gradient is not finite, and the weights are those of the step before; or what
-            `measure` returned is not. The batch and the row are named.
+        TrainingError: the loss or the gradient is not finite, and the weights are those of the step before, or where
+            those are not finite, of up to 50 steps before; or what `measure` returned is not finite. The batch and the
+            row are named.
     """
     per_epoch = batch_count(len(lengths), recipe.batch_size)
-    run = _Run(state, recipe, per_epoch, loss, measure, Gauge(state.module), background or Background())
+    good = [parameter.detach().clone() for parameter in state.module.parameters()]
+    run = _Run(state, recipe, per_epoch, loss, measure, Gauge(state.module), background or Background(), good)
     while state.step < run.total:
         epoch, begin = divmod(state.step, per_epoch)
         for indices in batches(lengths, recipe.batch_size, seed=recipe.seed, epoch=epoch, start=begin):
@@ -200,6 +202,7 @@ class _Run:
     measure: Measure | None
     gauge: Gauge
     background: Background
+    good: list[Tensor]  # weights that gave a finite loss, some steps ago
 
     @property
     def total(self) -> int:
@@ -213,12 +216,12 @@ class _Run:
         rate, end = learning_rate(self.recipe, state.step, total=self.total), batch + 1 == self.per_epoch
         look = end or state.step % EVERY == 0
         with _threads_for_kernels(), self.gauge.looking(look):
-            lost, tokens, grad_norm, norms = self._move(indices, rate)
+            lost, tokens, grad_norm, norms = self._move(indices, rate, look=look)
         mean_loss = self._count(lost, len(indices), end=end)
         valid = self.measure() if end and self.measure is not None else None
         for name, number in (valid or {}).items():
             if not math.isfinite(number):
-                raise TrainingError(self._complaint(f"validation {name}", number, rate) + _REMEDY)
+                raise self._failure(f"validation {name}", number, rate)
         health = state.watch.record(
             norms,
             clipped=grad_norm > self.recipe.max_grad_norm,
@@ -246,7 +249,9 @@ class _Run:
             warnings=warnings,
         )
 
-    def _move(self, indices: npt.NDArray[np.int64], rate: float) -> tuple[float, int, float, dict[str, float]]:
+    def _move(
+        self, indices: npt.NDArray[np.int64], rate: float, *, look: bool
+    ) -> tuple[float, int, float, dict[str, float]]:
         """Change the weights; return loss, tokens, the length of the gradient, and that of each layer's part of it."""
         state = self.state
         for group in state.optimizer.param_groups:
@@ -261,6 +266,8 @@ class _Run:
             length, norms = self.gauge.grad_norms()
             grad_norm = length.item()
             self._require_finite("gradient norm", grad_norm, indices, rate)
+        if look:
+            _copy(state.module.parameters(), self.good)
         if grad_norm > self.recipe.max_grad_norm:
             nn.utils.clip_grads_with_norm_(state.module.parameters(), self.recipe.max_grad_norm, length)
         state.optimizer.step()
@@ -280,16 +287,21 @@ class _Run:
     def _require_finite(self, what: str, value: float, indices: npt.NDArray[np.int64], rate: float) -> None:
         if math.isfinite(value):
             return
-        complaint = self._complaint(what, value, rate, updating=True)
+        module = self.state.module
         with _own_randomness(self.recipe.seed, self.state.step) as rng:
-            found = blame(self.state.module, lambda index: self.loss(indices[index : index + 1], rng)[0], len(indices))
-        raise TrainingError(complaint + found.tell(self.background.row(int(indices[found.first]))) + _REMEDY)
+            found = blame(module, lambda index: self.loss(indices[index : index + 1], rng)[0], len(indices))
+        raise self._failure(what, value, rate, found.tell(self.background.row(int(indices[found.first]))))
 
-    def _complaint(self, what: str, value: float, rate: float, *, updating: bool = False) -> str:
-        step = self.state.step + updating
+    def _failure(self, what: str, value: float, rate: float, whence: str = "") -> TrainingError:
+        """Put back finite weights and say what went wrong where."""
+        parameters = list(self.state.module.parameters())
+        if not all(parameter.isfinite().all() for parameter in parameters):
+            _copy(self.good, parameters)
+        step = self.state.step + bool(whence)  # an update that failed has not been counted
         epoch, batch = divmod(step - 1, self.per_epoch)
         place = f"epoch {epoch + 1}, batch {batch + 1} of {self.per_epoch}, learning rate {rate:.3g}"
-        return f"the {what} is {value} at step {step} ({place}). "
+        said = (f"the {what} is {value} at step {step} ({place}).", whence, _REMEDY)
+        return TrainingError(" ".join(filter(None, said)))
 
 
 _REMEDY = "The last good weights are kept. Lower the learning rate, set max_grad_norm, or look for very large features."
@@ -322,6 +334,12 @@ def _own_randomness(seed: int, step: int) -> Iterator[np.random.Generator]:
         yield rng
     finally:
         torch.set_rng_state(before)
+
+
+def _copy(sources: Iterable[Tensor], targets: Iterable[Tensor]) -> None:
+    with torch.no_grad():
+        for source, target in zip(sources, targets, strict=True):
+            target.copy_(source)
 
 
 def _draw(
