@@ -188,7 +188,7 @@ def unpack(state: State, arrays: Mapping[str, Array], info: Mapping[str, Any]) -
                 state.optimizer.state[parameter][key] = torch.from_numpy(arrays[f"optimizer.{key}.{name}"].copy())
     for key in _PACKED:
         setattr(state, key, info[key])
-    state.watch = Watch(**info["watch"])
+    state.watch = Watch(**info.get("watch", {}))  # a state of version 0.1 has none
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,8 @@ class _Run:
                 raise self._failure(f"validation {name}", number, rate)
         health = state.watch.record(
             norms,
-            clipped=grad_norm > self.recipe.max_grad_norm,
+            grad_norm=grad_norm,
+            max_grad_norm=self.recipe.max_grad_norm,
             saturated=self.gauge.saturated if look else None,
             reach=self.gauge.reach if look else None,
         )

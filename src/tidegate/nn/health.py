@@ -55,7 +55,7 @@ class Gauge:
         names = layer_names(module)
         named = dict(module.named_parameters())
         self._layers = [names[name] for name in named]
-        self._parameters = list(named.values())
+        self.parameters = list(named.values())
         self._directions = {p.data_ptr(): names[name] for name, p in named.items() if "weight_hh_l" in name}
         self.saturated: dict[str, dict[str, float]] = {}
         self.reach: dict[str, float] = {}
@@ -69,7 +69,7 @@ class Gauge:
 
     def grad_norms(self) -> tuple[Tensor, dict[str, float]]:
         """Measure the gradient once: its length, and the length of each layer's part of it."""
-        every = zip(self._layers, self._parameters, strict=True)
+        every = zip(self._layers, self.parameters, strict=True)
         present = [(layer, parameter.grad) for layer, parameter in every if parameter.grad is not None]
         norms = torch.stack([torch.linalg.vector_norm(grad) for _, grad in present])  # [P]
         parts = defaultdict(list)
