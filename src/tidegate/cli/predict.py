@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from tidegate.tasks import Task
+    from tidegate.tasks._classifier import Classifier
 
 Texts = Annotated[
     list[str] | None,
@@ -43,7 +43,7 @@ def predict(model: ModelPath, texts: Texts = None, json: Json = False) -> None:
         sys.stdout.flush()
 
 
-def _probabilities(classifier: "Task", batch: list[str]) -> "npt.NDArray[np.float32]":
+def _probabilities(classifier: "Classifier", batch: list[str]) -> "npt.NDArray[np.float32]":
     from tidegate.tasks import TextClassifier
 
     return classifier.predict_proba(batch if isinstance(classifier, TextClassifier) else list(map(_sequence, batch)))

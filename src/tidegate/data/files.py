@@ -13,7 +13,7 @@ _PARTS = {"train": ("train",), "valid": ("valid", "validation", "dev", "val"), "
 _UNLABELLED = "unsup"
 
 
-def load_path(path: Path, *, text: str | None, label: str | None, unlabelled: bool) -> Dataset:
+def load_path(path: Path, *, text: str | None = None, label: str | None = None, unlabelled: bool = False) -> Dataset:
     """Load labelled texts from a file, a folder with one subfolder per class, or a folder of train, valid and test.
 
     A class folder holds its texts as .txt files; one called `unsup` holds texts without labels, as in the folder that

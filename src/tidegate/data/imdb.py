@@ -43,7 +43,7 @@ def fetch(progress: Progress) -> Path:
     return archive
 
 
-def load(*, unlabelled: bool, progress: Progress) -> Dataset:
+def load(*, unlabelled: bool, progress: Progress, **columns: str) -> Dataset:
     """Load the reviews: neg before pos, each in the order of its upstream number."""
     archive = find() or fetch(progress)
     texts = _texts(archive, ["labelled", "unlabelled"] if unlabelled else ["labelled"], progress)

@@ -14,8 +14,8 @@ from tidegate.data.progress import Progress
 class Loader(Protocol):
     """Type what loads a data set."""
 
-    def __call__(self, *, unlabelled: bool, progress: Progress) -> Dataset:
-        """Load the whole data set, with its unlabelled part if asked for."""
+    def __call__(self, *, unlabelled: bool, progress: Progress, **columns: str) -> Dataset:
+        """Load the whole data set, with its unlabelled part if asked for, and of its `columns` those that are named."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,14 @@ class Source:
     Args:
         name: what a user types.
         title: the data set and the question that it asks, in a line.
-        kind: "text" or "sequence".
+        kind: what it holds; see `Kind`.
         licence: what the makers allow, in a few words.
         citation: the publication to cite.
         homepage: where upstream describes it.
         find: returns its file on this machine, or None where it has to be downloaded.
         fetch: returns the same file, downloaded and prepared if need be.
         load: returns its examples.
+        columns: what can be chosen in it, as arguments of `load`.
     """
 
     name: str
@@ -52,3 +53,4 @@ class Source:
     find: Callable[[], Path | None]
     fetch: Callable[[Progress], Path]
     load: Loader
+    columns: tuple[str, ...] = ()
