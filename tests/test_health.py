@@ -83,7 +83,8 @@ def test_gradients_vanish_where_they_do_not_get_through_and_nothing_is_learned(
 
 def test_the_best_reach_of_an_epoch_counts_and_that_of_the_epoch_before_does_not() -> None:
     watch = Watch()
-    follow(watch, 60, reach=0.5, mean_loss=0.7)
+    watch.record({}, grad_norm=1.0, reach={NAME: 0.5})
+    assert follow(watch, 100, reach=1e-9, mean_loss=0.7) == []
     assert kinds(follow(watch, 60, reach=1e-9, mean_loss=0.7)) == ["vanishing-gradients"]
 
 

@@ -201,5 +201,7 @@ def test_blame_falls_on_the_first_bad_loss_or_the_longest_gradient(
 
 def test_blame_finds_a_gradient_that_is_not_finite_behind_a_finite_loss() -> None:
     module = torch.nn.Linear(1, 1, bias=False)
-    found = blame(module, lambda index: (module.weight.sum() * 0).sqrt() if index == 1 else module.weight.sum(), 3)
-    assert (found.first, found.guilty) == (1, 1)
+    weight = module.weight
+    losses = [weight.sum(), (weight - weight.detach()).sum().sqrt(), (weight.sum() * 0).sqrt()]  # slopes 1, inf, nan
+    found = blame(module, lambda index: losses[index], 3)
+    assert (found.first, found.guilty) == (1, 2)
