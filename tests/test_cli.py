@@ -167,7 +167,7 @@ def test_train_says_what_is_wrong_once_on_stderr_and_in_the_report(cli: Cli, tmp
     assert answer.code == 0
     said = [line for line in answer.err.splitlines() if line.startswith("warning: ")]
     assert len(said) == 1
-    assert "padding in the texts: 100% of them end with '<pad>' more than once. Pass every sequence" in said[0]
+    assert "padding in the texts: 100% of them end with '<pad>' more than once. Leave it out" in said[0]
     assert "warning" not in answer.out
     assert "padding in the texts: 100% of them end with &#x27;&lt;pad&gt;&#x27;" in (run / "report.html").read_text()
 

@@ -219,13 +219,16 @@ def padding(x: Sequence[str] | Sequence[Sequence[str]] | Ragged) -> tuple[Health
     >>> [warning.message for warning in padding(["so good <pad> <pad>", "bad <pad> <pad> <pad>", "a good film"])]
     ["There seems to be padding in the texts: 67% of them end with '<pad>' more than once."]
     """
-    for what in _padded_steps(x) if isinstance(x, Ragged) else _padded_words(x):
+    if isinstance(x, Ragged):
+        found, remedy = _padded_steps(x), "Pass every sequence in its own length (Ragged.from_padded takes lengths)"
+    else:
+        found, remedy = _padded_words(x), "Leave it out of the texts"
+    for what in found:
         return (
             HealthWarning(
                 "padding",
                 f"There seems to be padding in the {what}.",
-                "Pass every sequence in its own length (Ragged.from_padded takes lengths): nothing here needs padding, "
-                "and what is passed is learned from.",
+                f"{remedy}: nothing here needs padding, and what is passed is learned from.",
             ),
         )
     return ()
