@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tidegate.inspect.attribution import Attribution, attribute
     from tidegate.inspect.charts import draw_activations, draw_confusion, draw_gradient_flow
     from tidegate.inspect.curves import draw_learning_curves
+    from tidegate.inspect.examination import Examination, examine
     from tidegate.inspect.flow import Clipping, Flow, GradientFlow, gradient_flow
     from tidegate.inspect.pictures import draw_attribution, draw_gates, draw_states
     from tidegate.inspect.tracing import DirectionTrace, Trace, trace
@@ -20,6 +21,7 @@ __all__ = [
     "Attribution",
     "Clipping",
     "DirectionTrace",
+    "Examination",
     "Flow",
     "GradientFlow",
     "Trace",
@@ -31,6 +33,7 @@ __all__ = [
     "draw_gradient_flow",
     "draw_learning_curves",
     "draw_states",
+    "examine",
     "gradient_flow",
     "trace",
 ]
@@ -40,6 +43,7 @@ _HOMES = {
     "attribution": ("Attribution", "attribute"),
     "charts": ("draw_activations", "draw_confusion", "draw_gradient_flow"),
     "curves": ("draw_learning_curves",),
+    "examination": ("Examination", "examine"),
     "flow": ("Clipping", "Flow", "GradientFlow", "gradient_flow"),
     "pictures": ("draw_attribution", "draw_gates", "draw_states"),
     "tracing": ("DirectionTrace", "Trace", "trace"),
