@@ -71,6 +71,18 @@ def test_a_stream_without_tokens_in_the_last_chunk_keeps_what_it_carries() -> No
     assert second.goes_on.tolist() == [True, True]
 
 
+def test_a_stream_alone_reads_what_it_reads_beside_others() -> None:
+    chunk = list(Streams(np.array([3, 4, 2, 5]), 2, 4).chunks(0, 0))[1]
+    tokens = []
+    for stream in range(2):
+        alone = chunk.alone(stream)
+        assert alone.goes_on.tolist() == [chunk.goes_on[stream]]
+        assert len(alone.offsets) - 1 == chunk.last[stream] - chunk.first[stream] + 1
+        assert alone.offsets[-1] == len(alone)
+        tokens += alone.tokens.tolist()
+    assert tokens == chunk.tokens.tolist()
+
+
 @pytest.mark.parametrize(("lengths", "count", "steps"), [([], 1, 1), ([3], 0, 1), ([3], 1, 0)])
 def test_no_tokens_streams_or_steps_are_refused(lengths: list[int], count: int, steps: int) -> None:
     with pytest.raises(InputError, match="each must be at least 1"):

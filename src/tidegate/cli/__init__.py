@@ -10,7 +10,7 @@ from typing import TextIO
 
 import typer
 
-from tidegate.cli import compare, complete, data, demo, doctor, evaluate, generate, predict, train
+from tidegate.cli import compare, complete, data, demo, doctor, evaluate, generate, inspect, predict, train
 from tidegate.cli.options import help_text
 from tidegate.errors import TidegateError
 
@@ -27,6 +27,7 @@ for command in (
     predict.predict,
     generate.generate,
     complete.complete,
+    inspect.inspect,
     compare.compare,
     doctor.doctor,
     demo.demo,

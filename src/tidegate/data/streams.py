@@ -44,6 +44,14 @@ class Chunk:
         return np.append(self.first[1:], len(self.offsets) - 1) - 1
 
 
+    def alone(self, stream: int) -> Chunk:
+        """Return what one stream reads, as the chunk of a single stream."""
+        first, last = int(self.first[stream]), int(self.last[stream])
+        begin, end = self.offsets[first], self.offsets[last + 1]
+        offsets = self.offsets[first : last + 2] - begin
+        return Chunk(self.tokens[begin:end], offsets, np.zeros(1, np.int64), self.goes_on[stream : stream + 1])
+
+
 @dataclass(frozen=True, eq=False)
 class Streams:
     """Cut a corpus into chunks for truncated back-propagation; a pure function of its arguments, so that runs resume.

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tidegate.checkpoint import save_training
 from tidegate.data.streams import Streams
 from tidegate.errors import RunFolderError, TrainingError
+from tidegate.health import Background
 from tidegate.network import Network
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Plan:
         lengths: [B], the steps of every training example, for batches of whole sequences.
         streams: instead of `lengths`, a corpus that is read in order.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
+        background: what is known of the training data, for warnings and errors.
     """
 
     network: Network
@@ -51,6 +53,7 @@ class Plan:
     loss: Callable[..., Any]
     measure: Callable[[Weights], dict[str, float]] | None
     about: Json
+    background: Background
     lengths: npt.NDArray[np.int64] | None = None
     streams: Streams | None = None
 
@@ -121,6 +124,7 @@ def follow(
         streams=plan.streams,
         loss=partial(plan.loss, module),
         measure=None if measured is None else lambda: measured(train.weights(state)),
+        background=plan.background,
     )
     try:
         while not (plan.patience and best.epochs_since >= plan.patience):

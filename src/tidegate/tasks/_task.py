@@ -24,6 +24,7 @@ from tidegate.data.batching import batch_count
 from tidegate.data.dataset import Kind
 from tidegate.data.streams import Streams
 from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
+from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.tasks import presets
 from tidegate.tasks._fitting import Plan, Resumed, check_same, follow
@@ -260,6 +261,7 @@ class Task(ABC, Generic[L]):
         measure: Any,
         learned: Learned,
         data: str,
+        background: Background | None = None,
     ) -> Plan:
         """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts.
 
@@ -274,7 +276,9 @@ class Task(ABC, Generic[L]):
         recipe = {name: getattr(self, name) for name in arguments}
         recipe |= {"epochs": self._epochs_for(updates), "max_grad_norm": self.max_grad_norm or np.inf}
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
-        return Plan(network, recipe, self.patience, loss, measure, about, lengths, streams)
+        return Plan(
+            network, recipe, self.patience, loss, measure, about, background or Background(), lengths, streams
+        )
 
     def _epochs_for(self, updates: int) -> int:
         """Say how many epochs of so many updates to train."""

@@ -16,6 +16,7 @@ from tidegate.data.dataset import Kind
 from tidegate.data.streams import Chunk, Streams
 from tidegate.data.tokenizer import Tokenizer, train_bpe, train_characters, train_words
 from tidegate.errors import DataError, InputError, OptionError
+from tidegate.health import Background
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Sampling, Writer
@@ -242,6 +243,7 @@ class LanguageModel(Task[Vocabulary]):
             measure=None if held is None else lambda weights: _measure(Executor(network, weights), vocabulary, held),
             learned=vocabulary,
             data=fingerprint((corpus.tokens, corpus.lengths), None if held is None else map(_bytes, held)),
+            background=Background(guess=_entropy(vocabulary.counts)),
         )
         return replace(plan, recipe=plan.recipe | {"average": self.average}), vocabulary
 
@@ -343,6 +345,12 @@ def _measure(executor: Executor, vocabulary: Vocabulary, texts: list[str]) -> di
     exact = vocabulary.tokenizer.spelling != "words"
     found = log_probabilities(executor, vocabulary.documents(texts))
     return mean_measures(found, sum(map(len, texts)) if exact else None)
+
+
+def _entropy(counts: Array) -> float:
+    """Compute the loss, in nats, of foreseeing each token by nothing but how often it comes."""
+    shares = counts[counts > 0] / counts.sum()
+    return -float((shares * np.log(shares)).sum())
 
 
 def _dropout(p: float) -> list[Node]:
