@@ -45,7 +45,7 @@ SMALL: dict[str, Any] = {
 KINDS: dict[str, dict[str, Any]] = {
     "words": {"tokens": "words"},
     "characters": {"tokens": "characters", "tied": False, "cell": "gru", "steps": 20},
-    "bpe": {"tokens": "bpe", "vocabulary_size": 280, "steps": 20, "learning_rate": 0.03},
+    "bpe": {"tokens": "bpe", "vocabulary_size": 280, "steps": 10, "batch_size": 3, "embedding_size": 32, "epochs": 20},
 }
 
 CLEVER: dict[str, Any] = {
