@@ -45,7 +45,16 @@ SMALL: dict[str, Any] = {
 KINDS: dict[str, dict[str, Any]] = {
     "words": {"tokens": "words"},
     "characters": {"tokens": "characters", "tied": False, "cell": "gru", "steps": 20},
-    "bpe": {"tokens": "bpe", "vocabulary_size": 280, "steps": 10, "batch_size": 3, "embedding_size": 32, "epochs": 20},
+    "bpe": {
+        "tokens": "bpe",
+        "vocabulary_size": 280,
+        "tied": False,
+        "hidden_size": 24,
+        "steps": 20,
+        "batch_size": 4,
+        "epochs": 20,
+        "dropout": 0.0,
+    },
 }
 
 CLEVER: dict[str, Any] = {
@@ -93,7 +102,8 @@ def by_hand(task: tg.LanguageModel, text: str) -> float:
 
 
 def test_it_foresees_what_can_be_foreseen(fitted: tg.LanguageModel) -> None:
-    assert fitted.measure(LINES)["perplexity"] < 3.5
+    limit = {"words": 3.5, "characters": 3.5, "bpe": 12.0}[fitted.tokens]  # of 14, 22 and 282 tokens
+    assert fitted.measure(LINES)["perplexity"] < limit
     assert fitted.score(LINES) > fitted.score([line[::-1] for line in LINES])
     assert fitted.history_[-1]["valid_perplexity"] < fitted.history_[0]["valid_perplexity"] / 2
 

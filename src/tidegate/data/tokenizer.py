@@ -211,7 +211,7 @@ def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000) -> Tokenizer:
 
     >>> tokenizer = train_bpe(["low lower lowest"] * 9, 262)
     >>> tokenizer.tokenize("lower é")
-    ['low', 'er', ' ', '\ufffd', '\ufffd']
+    ['low', 'e', 'r', ' ', '\ufffd', '\ufffd']
     >>> tokenizer.decode(tokenizer.encode(["lower é"])[0])
     'lower é'
     """
