@@ -1,7 +1,7 @@
 """How many characters a second does a language model write, called from Python?
 
-A model of 100 characters: one LSTM layer of 256 units, 64 features per character. Checked first: what is written without
-chance is what the executor finds most probable when it reads the whole text at once.
+A model of 100 characters: one LSTM layer of 256 units, 64 features per character. Checked first: what is written
+without chance is what the executor finds most probable when it reads the whole text at once.
 
     python -m benchmarks.generation [--hidden 256] [--rounds 10] [--threads N]
 """
