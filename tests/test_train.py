@@ -251,7 +251,8 @@ def total_biases(cell: Any, **options: Any) -> dict[str, npt.NDArray[np.float32]
     layer = Recurrent(cell=cell, input_size=1, hidden_size=300, bidirectional=True)
     weights = initial_weights(Network.of(layer), seed=0, **options)
     return {
-        end: (weights[f"0.bias_ih{end}"] + weights[f"0.bias_hh{end}"]).reshape(-1, 300) for end in ("_l0", "_l0_reverse")
+        end: (weights[f"0.bias_ih{end}"] + weights[f"0.bias_hh{end}"]).reshape(-1, 300)
+        for end in ("_l0", "_l0_reverse")
     }
 
 

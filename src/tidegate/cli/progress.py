@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def show_training(title: str) -> Iterator[Callable[[Step], None]]:
-    """Give a function that takes every step and shows it; a bar goes when the block ends, the lines of epochs stay."""
+def show_training(title: str, *, epochs: bool = True) -> Iterator[Callable[[Step], None]]:
+    """Give a function that takes every step and shows it; a bar goes when the block ends, the lines of epochs stay.
+
+    With `epochs=False` there are no such lines: where there is no bar either, nothing is shown.
+    """
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with _bar() as progress:
-            yield _BarDisplay(progress, title)
-    else:
+            yield _BarDisplay(progress, title, epochs)
+    elif epochs:
         say(title)
         yield _show_line
+    else:
+        yield lambda step: None
 
 
 def _show_line(step: Step) -> None:
@@ -46,10 +51,10 @@ def epoch_line(step: Step) -> str:
 
 
 class _BarDisplay:
-    """Move the bar with every step and leave a line above it for every epoch."""
+    """Move the bar with every step and leave a line above it for every epoch that is asked for."""
 
-    def __init__(self, progress: Progress, title: str) -> None:
-        self.progress, self.tokens, self.since = progress, 0, 0.0
+    def __init__(self, progress: Progress, title: str, epochs: bool) -> None:
+        self.progress, self.epochs, self.tokens, self.since = progress, epochs, 0, 0.0
         self.task = progress.add_task(title, total=None, epoch="", loss="", speed="")
 
     def __call__(self, step: Step) -> None:
@@ -65,7 +70,7 @@ class _BarDisplay:
             loss=f"loss {step.mean_loss:.4f}",
             speed=f"{speed:,.0f} tokens/s",
         )
-        if step.end_of_epoch:
+        if step.end_of_epoch and self.epochs:
             self.progress.console.print(epoch_line(step), highlight=False)
 
 

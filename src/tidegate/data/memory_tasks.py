@@ -167,7 +167,7 @@ def _temporal_order(length: int, count: int, rng: np.random.Generator) -> Proble
     x = rng.integers(2, 2 + _DISTRACTORS, (count, length))
     signals = rng.integers(0, 2, (count, 2))
     tenth = length // 10
-    places = rng.integers(0, tenth, (count, 2)) + [tenth, 4 * tenth]
+    places = rng.integers([tenth, 4 * tenth], [2 * tenth, 5 * tenth], (count, 2))
     x[np.arange(count)[:, None], places] = signals
     return Problems(_ragged(x), 2 * signals[:, 0] + signals[:, 1])
 

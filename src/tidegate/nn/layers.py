@@ -241,8 +241,9 @@ class GRU(Recurrent):
     def reset_parameters(self) -> None:
         """Draw all parameters as torch does, then set the biases that `chrono` asks for."""
         super().reset_parameters()
-        for suffix in self._suffixes() if self.chrono is not None else ():
-            self._start_gate(1, self._draw_chrono(self.chrono), suffix)  # r z n
+        if self.chrono is not None:
+            for suffix in self._suffixes():
+                self._start_gate(1, self._draw_chrono(self.chrono), suffix)  # r z n
 
     def forward(self, x: Batch, hx: Tensor | None = None, *, table: Tensor | None = None) -> tuple[Any, Tensor]:
         """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tidegate.runs.demo import Demo, choose_demo, demo_questions
     from tidegate.runs.environment import describe_environment
     from tidegate.runs.evaluation import ClassScore, Evaluation, evaluate
+    from tidegate.runs.memory_lab import Lab, LabSetup, Trial, lab, lab_cells
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
 __all__ = [
@@ -19,14 +20,19 @@ __all__ = [
     "Comparison",
     "Demo",
     "Evaluation",
+    "Lab",
+    "LabSetup",
     "Result",
     "Source",
     "Training",
+    "Trial",
     "choose_demo",
     "compare",
     "demo_questions",
     "describe_environment",
     "evaluate",
+    "lab",
+    "lab_cells",
     "repeat",
     "resume",
     "start",
@@ -39,6 +45,7 @@ _HOMES = {
     "demo": ("Demo", "choose_demo", "demo_questions"),
     "environment": ("describe_environment",),
     "evaluation": ("ClassScore", "Evaluation", "evaluate"),
+    "memory_lab": ("Lab", "LabSetup", "Trial", "lab", "lab_cells"),
     "training": ("Result", "Source", "Training", "repeat", "resume", "start"),
 }
 
