@@ -76,7 +76,7 @@ class Outcome:
         return {
             "cell": self.cell,
             "T": self.length,
-            "solved": "yes" if self.solved else "no",
+            "solved": "yes" if self.solved else "not finite" if self.trouble else "no",
             "level": self.level,
             "trivial level": self.trivial_level,
             **({} if self.right is None else {"right": f"{self.right:.1%}"}),
@@ -101,21 +101,18 @@ def draw_memory_curves(
         MissingPackageError: matplotlib is not installed.
     """
     cells, lengths = _names_and_lengths(outcomes)
+    most = 1.03 * max(outcome.updates for outcome in outcomes)
     columns = min(3, len(lengths))
     rows = -(-len(lengths) // columns)
 
     def paint(figure: Figure, look: Look) -> None:
-        panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-        for axes, length in zip(panels, lengths, strict=False):
-            here = [outcome for outcome in outcomes if outcome.length == length]
-            _draw_levels(axes, look, cells, here)
-            axes.set(title=f"T = {length:,} steps", yscale="log", xlabel="updates", ylabel=measure)
-            axes.label_outer()
+        panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+        for number, (axes, length) in enumerate(zip(panels, lengths, strict=False)):
+            _draw_levels(axes, look, cells, [outcome for outcome in outcomes if outcome.length == length])
+            axes.set(title=f"T = {length:,} steps", yscale="log", xlabel="updates", xlim=(0, most))
+            axes.set_ylabel(measure if number % columns == 0 else "")
         for axes in panels[len(lengths) :]:
             axes.remove()
-        for axes in panels[max(0, len(lengths) - columns) : len(lengths)]:
-            axes.xaxis.set_tick_params(labelbottom=True)
-            axes.set_xlabel("updates")
         add_legend(figure, columns=4)
 
     return draw((max(5.0, 3.6 * columns), 2.8 * rows + 0.9), paint, picture=picture, theme=theme)
@@ -146,7 +143,7 @@ def draw_memory_success(outcomes: Sequence[Outcome], *, picture: Picture = "png"
             right.plot(*zip(*solved, strict=True) if solved else ((), ()), **look.pen(number))
         left.axhline(1.0, color=look.ink, linewidth=1.0, linestyle=":", label="trivial level")
         left.set(title="Level reached", ylabel="level / trivial level", yscale="log")
-        right.set(title="Updates until solved", ylabel="updates", yscale="log")
+        right.set(title="Updates until solved", ylabel="updates", ylim=(0, None))
         for axes in (left, right):
             axes.set(xlabel="T, steps", xscale="log", xlim=(lengths[0] / 1.2, lengths[-1] * 1.2))
             axes.set_xticks(lengths, [str(length) for length in lengths])

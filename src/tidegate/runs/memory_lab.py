@@ -143,11 +143,12 @@ class Trial:
         return Network.of(*table, layer, *pool, Dense(in_features=layer.output_size, out_features=self.task.outputs))
 
     def steps(self) -> Iterator[Step]:
-        """Train until the task is solved, the updates run out, or a number is no longer finite."""
+        """Train, always from the beginning, until the task is solved, updates run out, or a number is not finite."""
         import torch
 
         from tidegate import nn, train
 
+        self._checks, self._right, self._last, self._trouble = [], None, None, None
         module = nn.build(self.network)
         module.load_state_dict({name: torch.from_numpy(array) for name, array in self._initial_weights().items()})
         self.weights = {name: parameter.detach().numpy() for name, parameter in module.named_parameters()}
