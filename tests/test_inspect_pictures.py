@@ -191,13 +191,13 @@ def test_named_units_are_drawn_in_their_order() -> None:
 
 @pytest.mark.parametrize("draw", [draw_gates, draw_states])
 def test_a_unit_or_direction_that_is_not_there_is_refused_and_the_right_ones_named(draw: Callable[..., bytes]) -> None:
-    with pytest.raises(OptionError, match="unknown unit 3: layer 0 forward has the units 0 to 2"):
+    with pytest.raises(OptionError, match="unknown unit 3; layer 0 forward has the units 0 to 2"):
         draw(traced(), units=[0, 3])
     with pytest.raises(OptionError, match="unknown unit -1"):
         draw(traced(), units=[-1])
     with pytest.raises(OptionError, match="no unit is named"):
         draw(traced(), units=[])
-    with pytest.raises(OptionError, match=r"unknown direction 'layer 0 backward'.*Known: layer 0 forward"):
+    with pytest.raises(OptionError, match=r"unknown layer or direction 'layer 0 backward'.*Known: layer 0 forward"):
         draw(traced(), "layer 0 backward")
 
 
@@ -211,7 +211,7 @@ def test_an_empty_sequence_or_several_are_told() -> None:
     for draw in (draw_gates, draw_states):
         with pytest.raises(InputError, match="it is empty"):
             draw(traced(0))
-        with pytest.raises(InputError, match=r"these are 2\. Pass \.sequence\(index\)"):
+        with pytest.raises(InputError, match=r"these are 2\. Inspect one input, or pass trace\.sequence"):
             draw(several)
     with pytest.raises(InputError, match="it is empty"):
         draw_attribution(attributed([]))

@@ -80,6 +80,7 @@ def draw_gradient_flow(flows: Mapping[str, GradientFlow], *, picture: Picture = 
             _paint_flow(axes, look, number, name, flow)
         axes.axhline(1.0, color=look.ink, linewidth=0.8)
         axes.set_yscale("log")
+        axes.locator_params(axis="x", integer=True)
         axes.set(title="Gradient flow", xlabel="distance from the loss, steps", ylabel="norm of the gradient, relative")
         add_legend(figure, columns=2)
 

@@ -153,7 +153,9 @@ def steps_to_draw(of: Stepped, *, begin: int, limit: int) -> Window:
     """
     sequences = len(of.offsets) - 1
     if sequences != 1:
-        raise InputError(f"a picture shows one sequence; these are {sequences}. Pass .sequence(index) of it.")
+        raise InputError(
+            f"a picture shows one sequence; these are {sequences}. Inspect one input, or pass trace.sequence(index)."
+        )
     return Window.of(int(of.offsets[-1]), begin=begin, limit=limit)
 
 
@@ -165,13 +167,10 @@ def step_names(of: Stepped, window: Window) -> list[str]:
 
 
 def check_units(units: Sequence[int], direction: DirectionTrace) -> list[int]:
-    """Return units as they were named; raises OptionError that lists which there are."""
-    size = direction.h.shape[1]
-    for unit in units:
-        if not 0 <= unit < size:
-            raise OptionError(f"unknown unit {unit}: {direction.name} has the units 0 to {size - 1}.")
-    if not len(units):
-        raise OptionError(f"no unit is named: {direction.name} has the units 0 to {size - 1}.")
+    """Return units as they were named; raises OptionError, which says what there are, for another or for none."""
+    size = direction.read("h", units).shape[1]
+    if not size:
+        raise OptionError(f"no unit is named: {direction.name} has the units 0 to {direction.h.shape[1] - 1}.")
     return [int(unit) for unit in units]
 
 
