@@ -108,7 +108,7 @@ def stop_at(title: str, number: signal.Signals) -> Callable[..., object]:
     """Make a display that sends a signal to this process at the first step of one trial."""
 
     @contextmanager
-    def display(shown: str, *, epochs: bool) -> Iterator[Callable[[Step], None]]:
+    def display(shown: str, *, lines: bool) -> Iterator[Callable[[Step], None]]:
         yield lambda step: signal.raise_signal(number) if shown == title and step.step == 1 else None
 
     return display

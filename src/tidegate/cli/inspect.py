@@ -11,7 +11,7 @@ from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.errors import InputError
 
 if TYPE_CHECKING:
-    from tidegate.tasks import Task
+    from tidegate.tasks import AnyTask
 
 Inputs = Annotated[
     list[str] | None,
@@ -68,7 +68,7 @@ def inspect(
     say(f"Page: {out}")
 
 
-def _inputs(task: "Task", given: list[str] | None, data: str | None, rows: list[int]) -> Any:
+def _inputs(task: "AnyTask", given: list[str] | None, data: str | None, rows: list[int]) -> Any:
     """Read the inputs: those that were given, or rows of a data set."""
     if data is None:
         if rows:

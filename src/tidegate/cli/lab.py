@@ -70,7 +70,7 @@ def lab(
     done: list[Trial] = []
     with stop_on_signals() as stop:
         for trial in visit.trials():
-            with show_training(f"{trial.cell}, T = {trial.length}", epochs=False) as show_step:
+            with show_training(f"{trial.cell}, T = {trial.length}", lines=False) as show_step:
                 for step in trial.steps():
                     show_step(step)
                     if stop.signal:

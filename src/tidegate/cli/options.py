@@ -59,8 +59,7 @@ def collect_params(settings: list[str] | None, **flags: Value) -> dict[str, Valu
     >>> collect_params(["dropout=0.3", "clip=none"], epochs=5, cell=None)
     {'epochs': 5, 'dropout': 0.3, 'clip': None}
     """
-    given = {name: value for name, value in flags.items() if value is not None}
-    return given | dict(map(parse_setting, settings or []))
+    return given(**flags) | dict(map(parse_setting, settings or []))
 
 
 def parse_setting(setting: str) -> tuple[str, Value]:

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def show_training(title: str, *, epochs: bool = True) -> Iterator[Callable[[Step], None]]:
+def show_training(title: str, *, lines: bool = True) -> Iterator[Callable[[Step], None]]:
     """Give a function that takes every step and shows it; a bar goes when the block ends, the lines of epochs stay.
 
-    With `epochs=False` there are no such lines: where there is no bar either, nothing is shown.
+    With `lines=False` there are no lines of epochs or warnings: where there is no bar either, nothing is shown.
     """
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with _bar() as progress:
-            yield _BarDisplay(progress, title, epochs)
-    elif epochs:
+            yield _BarDisplay(progress, title, lines)
+    elif lines:
         say(title)
         yield _show_line
     else:
@@ -34,6 +34,8 @@ def show_training(title: str, *, epochs: bool = True) -> Iterator[Callable[[Step
 
 
 def _show_line(step: Step) -> None:
+    for warning in step.warnings:
+        say(f"warning: {warning}")
     if step.end_of_epoch:
         say(epoch_line(step))
 
@@ -51,10 +53,10 @@ def epoch_line(step: Step) -> str:
 
 
 class _BarDisplay:
-    """Move the bar with every step and leave a line above it for every epoch that is asked for."""
+    """Move the bar with every step and leave a line above it for every epoch, unless it is to leave none."""
 
-    def __init__(self, progress: Progress, title: str, epochs: bool) -> None:
-        self.progress, self.epochs, self.tokens, self.since = progress, epochs, 0, 0.0
+    def __init__(self, progress: Progress, title: str, lines: bool) -> None:
+        self.progress, self.lines, self.tokens, self.since = progress, epochs, 0, 0.0
         self.task = progress.add_task(title, total=None, epoch="", loss="", speed="")
 
     def __call__(self, step: Step) -> None:
@@ -70,7 +72,11 @@ class _BarDisplay:
             loss=f"loss {step.mean_loss:.4f}",
             speed=f"{speed:,.0f} tokens/s",
         )
-        if step.end_of_epoch and self.epochs:
+        if not self.lines:
+            return
+        for warning in step.warnings:
+            self.progress.console.print(f"warning: {warning}", highlight=False, markup=False)
+        if step.end_of_epoch:
             self.progress.console.print(epoch_line(step), highlight=False)
 
 

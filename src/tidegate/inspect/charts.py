@@ -70,7 +70,7 @@ def draw_gradient_flow(flows: Mapping[str, GradientFlow], *, picture: Picture = 
         InputError: there is no flow to draw.
         MissingPackageError: matplotlib is not installed.
     """
-    lines = [(_join(name, flow.name), flow) for name, found in flows.items() for flow in found.flows]
+    lines = [(_name_of(name, found, flow), flow) for name, found in flows.items() for flow in found.flows]
     if not any(len(flow.distance) for _, flow in lines):
         raise InputError("no gradient flow can be drawn: no model, or none that saw a step. Pass at least one of each.")
 
@@ -145,8 +145,9 @@ def _paint_flow(axes: Axes, look: Look, number: int, name: str, flow: Flow) -> N
             axes.plot(flow.distance, np.where(norms > 0, norms, np.nan), label=f"{name}, {letter}", **pen)
 
 
-def _join(model: str, direction: str) -> str:
-    return f"{model}, {direction}" if model else direction
+def _name_of(model: str, found: GradientFlow, flow: Flow) -> str:
+    """Name a line after its model, and after its direction where the model has several or no name."""
+    return model if model and len(found.flows) == 1 else f"{model}, {flow.name}".removeprefix(", ")
 
 
 def _name_classes(axes: Axes, names: list[str]) -> None:

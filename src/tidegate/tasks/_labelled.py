@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tidegate.data.checks import check_classes, check_known_classes, check_labels, check_same_length, in_argument
 from tidegate.data.split import stratified_split
-from tidegate.errors import DataError
+from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -20,22 +20,26 @@ Inputs: TypeAlias = list[str] | Ragged
 
 @dataclass(frozen=True)
 class Labelled:
-    """Hold inputs, and for each the number of its class."""
+    """Hold inputs, and for each the number of its class, and its row in the user's data where that is another one."""
 
     x: Inputs
     y: npt.NDArray[np.int64]  # [B]
+    rows: npt.NDArray[np.int64] | None = None  # [B]
 
     def select(self, indices: npt.NDArray[np.int64]) -> Labelled:
         """Take the examples at `indices`, in that order."""
         x = self.x.select(indices) if isinstance(self.x, Ragged) else [self.x[i] for i in indices]
-        return Labelled(x, self.y[indices])
+        return Labelled(x, self.y[indices], indices if self.rows is None else self.rows[indices])
 
 
 def as_labels(y: Any, *, name: str = "y") -> Array:
     """Read labels as an array `[B]` of strings, whole numbers or booleans.
 
-    Raises DataError, naming the row, for a missing label or one of another kind; and where kinds are mixed.
+    Raises InputError for no labels; DataError, naming the row, for a missing label or one of another kind; and where
+    kinds are mixed.
     """
+    if y is None:
+        raise InputError(f"{name} is missing: a classifier learns from inputs and their labels. Pass fit(X, y).")
     items = y.tolist() if hasattr(y, "tolist") else list(y)
     items = [item.item() if isinstance(item, np.generic) else item for item in items]
     where = in_argument(name)
