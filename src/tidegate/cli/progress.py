@@ -56,7 +56,7 @@ class _BarDisplay:
     """Move the bar with every step and leave a line above it for every epoch, unless it is to leave none."""
 
     def __init__(self, progress: Progress, title: str, lines: bool) -> None:
-        self.progress, self.lines, self.tokens, self.since = progress, epochs, 0, 0.0
+        self.progress, self.lines, self.tokens, self.since = progress, lines, 0, 0.0
         self.task = progress.add_task(title, total=None, epoch="", loss="", speed="")
 
     def __call__(self, step: Step) -> None:
