@@ -247,12 +247,12 @@ MISUSE = {
     "options with resume": (("train", "--resume", "run", "--epochs", "3"), "Leave the others out"),
     "out with resume": (("train", "--resume", "run", "--out", "other"), "Leave --out"),
     "nothing to resume": (("train", "--resume", "no-such-run"), "holds no run"),
-    "preset for texts": (("train", "digits", "--preset", "tutorial-lstm"), "is for texts"),
+    "preset for texts": (("train", "digits", "--preset", "tutorial-lstm"), "is for a text-classifier"),
     "columns of a data set": (("train", "digits", "--text", "review"), "has none"),
     "no such file": (("train", "no-such.csv"), "there is no file"),
     "no presets": (("compare", "digits", "--presets", ","), "got none"),
     "a preset twice": (("compare", "digits", "--presets", "tutorial-lstm,tutorial-lstm"), "each once"),
-    "compare sequences": (("compare", "digits", "--presets", "tutorial-lstm"), "is for texts"),
+    "compare sequences": (("compare", "digits", "--presets", "tutorial-lstm"), "is for a text-classifier"),
 }
 
 
@@ -487,7 +487,7 @@ def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_data_lists_names_and_where_they_are(cli: Cli, no_data: Path) -> None:
     rows = {row["name"]: row for row in json.loads(cli("data", "list", "--json").out)}
-    assert list(rows) == ["digits", "imdb"]
+    assert list(rows) == ["digits", "imdb", "mnist"]
     assert rows["imdb"]["path"] is None
     assert cli("data", "path", "digits").out == rows["digits"]["path"] + "\n"
     assert cli("data", "get", "digits").out == rows["digits"]["path"] + "\n"

@@ -128,7 +128,7 @@ def test_a_review_that_is_not_utf8_is_named_with_its_byte(archive: Path) -> None
 
 
 def test_columns_make_no_sense_for_a_data_set(archive: Path) -> None:
-    with pytest.raises(InputError, match="name the columns of a file"):
+    with pytest.raises(InputError, match="imdb has none to choose"):
         data.load("imdb", text="review")
 
 

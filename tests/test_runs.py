@@ -23,7 +23,7 @@ def model_that_says(probabilities: list[list[float]], classes: list[str]) -> Any
 
 def test_evaluate_gives_the_numbers_worked_out_by_hand() -> None:
     model = model_that_says([[0.5, 0.5, 0.0], [0.25, 0.5, 0.25], [0.1, 0.1, 0.8], [0.25, 0.5, 0.25]], ["a", "b", "c"])
-    found = runs.evaluate(model, Examples(["w", "x", "y", "z"], ["a", "b", "c", "c"]))
+    found = runs.measure_classifier(model, Examples(["w", "x", "y", "z"], ["a", "b", "c", "c"]))
     assert found.accuracy == 0.75  # a tie goes to the class that comes first
     assert found.loss == pytest.approx((2 * math.log(2) - math.log(0.8) + math.log(4)) / 4)
     assert found.confusion == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
@@ -33,7 +33,7 @@ def test_evaluate_gives_the_numbers_worked_out_by_hand() -> None:
 
 def test_evaluate_copes_with_a_class_that_no_example_has() -> None:
     model = model_that_says([[0.5, 0.25, 0.25]], ["a", "b", "c"])
-    found = runs.evaluate(model, Examples(["w"], ["a"]))
+    found = runs.measure_classifier(model, Examples(["w"], ["a"]))
     assert (found.accuracy, found.classes["c"].examples) == (1.0, 0)
     assert found.loss == pytest.approx(math.log(2))
 
@@ -41,9 +41,9 @@ def test_evaluate_copes_with_a_class_that_no_example_has() -> None:
 def test_evaluate_refuses_no_examples_and_labels_that_are_not_known() -> None:
     model = model_that_says([[0.5, 0.5]], ["a", "b"])
     with pytest.raises(DataError, match="no examples"):
-        runs.evaluate(model, Examples([], []))
+        runs.measure_classifier(model, Examples([], []))
     with pytest.raises(DataError, match="'c'"):
-        runs.evaluate(model, Examples(["x"], ["c"]))
+        runs.measure_classifier(model, Examples(["x"], ["c"]))
 
 
 def test_baselines_on_digits_reach_what_is_known_of_them() -> None:

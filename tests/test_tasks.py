@@ -193,9 +193,13 @@ def test_parameters_are_stored_untouched_and_shown_when_changed(kind: Kind) -> N
     task = kind.task(pooling=pooling, hidden_size=np.int64(3))
     assert task.get_params()["pooling"] is pooling
     assert task.set_params(seed=4) is task
-    assert repr(task).startswith(f"{kind.task.__name__}(hidden_size=")
-    assert "pooling=['max', 'last']" in repr(task)
-    assert "epochs" not in repr(task)
+    assert repr(task) == f"{kind.task.__name__}(seed=4, hidden_size={np.int64(3)!r}, pooling=['max', 'last'])"
+
+
+def test_a_classifier_asks_for_labels(kind: Kind) -> None:
+    X, _ = kind.data(12)
+    with pytest.raises(InputError, match=r"y is missing: .* Pass fit\(X, y\)"):
+        kind.task(**SMALL).fit(X)
 
 
 def test_names_that_are_not_known_are_refused_with_the_nearest(kind: Kind) -> None:
@@ -455,7 +459,7 @@ SMALL_TUTORIAL: dict[str, Any] = {
 )
 def test_presets_are_the_set_ups_that_tutorials_teach(preset: str, wanted: dict[str, Any]) -> None:
     params = tg.TextClassifier.from_preset(preset).get_params()
-    assert params.keys() - presets.get(preset).keys() == {"seed"}
+    assert params.keys() - presets.get(preset, task="text-classifier").keys() == {"seed"}
     assert {name: params[name] for name in wanted} == wanted
     assert tg.TextClassifier.from_preset(preset, seed=3).seed == 3
 

@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.options import Data, Epochs, Json, Label, Overwrite, Seed, Settings, Split, Text, collect_params
+from tidegate.cli.options import (
+    Data,
+    Epochs,
+    Json,
+    Label,
+    Overwrite,
+    Seed,
+    Settings,
+    Split,
+    Text,
+    collect_params,
+    given,
+)
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.cli.training import carry_out
 
@@ -39,7 +51,7 @@ def compare(
 
     names = [name.strip() for name in presets.split(",") if name.strip()]
     comparison = runs.compare(
-        runs.Source(data, text, label, split),
+        runs.Source(data, given(text=text, label=label, split=split)),
         names,
         params=collect_params(settings, epochs=epochs, seed=seed),
         out=out,

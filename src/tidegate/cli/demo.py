@@ -21,13 +21,14 @@ def demo(out: Out = None) -> None:
     Example:
       tidegate demo
     """
+    import tidegate
     from tidegate import runs
 
     chosen = runs.choose_demo()
     dataset = chosen.source.load()
     say(f"Training a BiLSTM on {dataset.name}: {chosen.reason}")
     training = runs.start(chosen.source, dataset=dataset, params=chosen.params, out=out)
-    result, model = carry_out(training), training.model
+    result, model = carry_out(training), tidegate.load(training.folder.path)
     rows = [{"model": "BiLSTM", "test accuracy": result.headline()["test accuracy"], "seconds": result.train_seconds}]
     say("Training two baselines on the same examples.")
     rows += [

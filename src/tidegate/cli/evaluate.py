@@ -1,8 +1,6 @@
 """`tidegate evaluate`: how good a model is on examples whose labels are known."""
 
-from dataclasses import asdict
-
-from tidegate.cli.options import Data, Json, Label, ModelPath, Split, Text
+from tidegate.cli.options import Data, Json, Label, ModelPath, Split, Text, given
 from tidegate.cli.output import emit_json, emit_table, emit_tree, say
 
 
@@ -25,19 +23,14 @@ def evaluate(
     import tidegate
     from tidegate import runs
 
-    classifier = tidegate.load(model)
-    dataset = runs.Source(data, text, label, split).load()
+    loaded = tidegate.load(model)
+    dataset = runs.Source(data, given(text=text, label=label, split=split)).load()
     part = "all" if dataset.test is None else "test"
-    found = runs.evaluate(classifier, dataset.train if dataset.test is None else dataset.test)
+    found = runs.evaluate(loaded, dataset.train if dataset.test is None else dataset.test)
     if json:
-        emit_json({"model": str(model), "data": dataset.name, "part": part, **asdict(found)})
+        emit_json({"model": str(model), "data": dataset.name, "part": part, **found.to_json()})
         return
     say(f"{model} on {found.examples:,} examples of {dataset.name} ({part})")
-    emit_tree({"accuracy": f"{found.accuracy:.2%}", "loss": f"{found.loss:.4f} nats", "examples": found.examples})
+    emit_tree({name: runs.show_measure(name, value) for name, value in found.measures().items()})
     print()
-    emit_table(
-        [
-            {"class": name, **{key: f"{value:.4f}" for key, value in asdict(score).items()}, "examples": score.examples}
-            for name, score in found.classes.items()
-        ]
-    )
+    emit_table(found.table())

@@ -44,14 +44,22 @@ def help_text(command: Callable[..., None]) -> str:
     return cleandoc(command.__doc__ or "").replace("\n\nExample", "\n\n\b\nExample")
 
 
+def given(**options: Value) -> dict[str, Value]:
+    """Leave out the options that were not given.
+
+    >>> given(text="review", label=None)
+    {'text': 'review'}
+    """
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def collect_params(settings: list[str] | None, **flags: Value) -> dict[str, Value]:
     """Join the flags that were given with what `--set` says; `--set` wins.
 
     >>> collect_params(["dropout=0.3", "clip=none"], epochs=5, cell=None)
     {'epochs': 5, 'dropout': 0.3, 'clip': None}
     """
-    given = {name: value for name, value in flags.items() if value is not None}
-    return given | dict(map(parse_setting, settings or []))
+    return given(**flags) | dict(map(parse_setting, settings or []))
 
 
 def parse_setting(setting: str) -> tuple[str, Value]:

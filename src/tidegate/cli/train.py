@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.options import Epochs, Json, Label, Overwrite, Seed, Settings, Split, Text, collect_params
+from tidegate.cli.options import Epochs, Json, Label, Overwrite, Seed, Settings, Split, Text, collect_params, given
 from tidegate.cli.output import emit_json, emit_tree, say
 from tidegate.cli.training import carry_out
 from tidegate.errors import InputError
@@ -89,7 +89,7 @@ def train(
     elif recipe:
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
-        source = runs.Source(str(data), text, label, split)
+        source = runs.Source(str(data), given(text=text, label=label, split=split))
         training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite)
     result = carry_out(training)
     if json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,39 +13,45 @@ from tidegate.data.checks import check_same_length
 from tidegate.ragged import Ragged
 
 Kind = Literal["text", "sequence"]
+"""What the examples are: a text with a label; a sequence of features with a label."""
 Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Hold examples and their labels, one label for each.
+    """Hold examples and what is to be learned of each.
 
     Args:
-        x: texts, or a Ragged of float32 features [N, C].
-        y: labels, strings for texts and integers [B] for sequences.
+        x: a list, such as of texts, or a Ragged of float32 features [N, C].
+        y: one answer for each: a list, such as of labels, or integers [B]; None where the examples hold all there is
+            to learn.
+        groups: [B] the number of the recording that each example was cut from, which no split may tear apart; None
+            where each stands for itself.
 
     Raises:
-        ShapeError: there is not one label for each example.
+        ShapeError: there is not one answer for each example.
 
     >>> Examples(["good", "bad", "fine"], ["pos", "neg", "pos"]).select([2, 0]).x
     ['fine', 'good']
     """
 
-    x: list[str] | Ragged
-    y: list[str] | Indices
+    x: list[Any] | Ragged
+    y: Any
+    groups: Indices | None = None
 
     def __post_init__(self) -> None:
-        check_same_length(len(self.x), len(self.y))
+        if self.y is not None:
+            check_same_length(len(self.x), len(self.y))
 
     def __len__(self) -> int:
-        return len(self.y)
+        return len(self.x)
 
     def select(self, indices: Sequence[int] | Indices) -> Examples:
         """Take the examples at ``indices``, in that order."""
         rows = np.asarray(indices, dtype=np.int64)
         x = self.x.select(rows) if isinstance(self.x, Ragged) else [self.x[i] for i in rows]
-        y = [self.y[i] for i in rows] if isinstance(self.y, list) else self.y[rows]
-        return Examples(x, y)
+        y = [self.y[i] for i in rows] if isinstance(self.y, list) else None if self.y is None else self.y[rows]
+        return Examples(x, y, None if self.groups is None else self.groups[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +60,8 @@ class Dataset:
 
     Args:
         name: of the data set, the file or the folder.
-        kind: "text" or "sequence".
-        classes: the distinct labels of ``train``, sorted.
+        kind: what the examples are.
+        classes: the distinct labels of ``train``, sorted; none where the answers are no labels.
         train: what to learn from.
         valid: what to tune on; None where the source has no such part.
         test: what to measure on; None where the source has no such part.

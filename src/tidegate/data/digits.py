@@ -30,7 +30,7 @@ def fetch(progress: Progress) -> Path:
     return find()
 
 
-def load(*, unlabelled: bool, progress: Progress) -> Dataset:
+def load(*, unlabelled: bool, progress: Progress, **columns: str) -> Dataset:
     """Load the digits: pixels from 0 to 1; every fifth example of each digit is test, the others are train."""
     if unlabelled:
         raise InputError("digits has no unlabelled part.")

@@ -13,7 +13,7 @@ _PARTS = {"train": ("train",), "valid": ("valid", "validation", "dev", "val"), "
 _UNLABELLED = "unsup"
 
 
-def load_path(path: Path, *, text: str | None, label: str | None, unlabelled: bool) -> Dataset:
+def load_path(path: Path, *, text: str | None = None, label: str | None = None, unlabelled: bool = False) -> Dataset:
     """Load labelled texts from a file, a folder with one subfolder per class, or a folder of train, valid and test.
 
     A class folder holds its texts as .txt files; one called `unsup` holds texts without labels, as in the folder that
@@ -63,11 +63,12 @@ def _find_parts(folder: Path) -> dict[str, Path]:
 def _load_part(place: Path, columns: Columns) -> tuple[Examples, Where]:
     if place.is_dir():
         return _load_classes(place, columns)
-    table = read_table(place, columns)
-    check_texts(table.texts, where=table.where)
-    check_labels(table.labels, where=table.where)
-    labels = [_as_label(label, table.where(index)) for index, label in enumerate(table.labels)]
-    return Examples([text for text in table.texts if isinstance(text, str)], labels), table.where
+    table = read_table(place, columns.pick)
+    texts, found = table.columns
+    check_texts(texts, where=table.where)
+    check_labels(found, where=table.where)
+    labels = [_as_label(label, table.where(index)) for index, label in enumerate(found)]
+    return Examples([text for text in texts if isinstance(text, str)], labels), table.where
 
 
 def _load_classes(folder: Path, columns: Columns) -> tuple[Examples, Where]:

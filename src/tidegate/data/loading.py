@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tidegate.data import digits, imdb
-from tidegate.data.dataset import Dataset
+from tidegate.data import digits, imdb, mnist, recordings
+from tidegate.data.dataset import Dataset, Kind
 from tidegate.data.files import load_path
 from tidegate.data.progress import Progress, show
+from tidegate.data.recordings import load_recordings
 from tidegate.data.source import Source
-from tidegate.data.split import stratified_split
+from tidegate.data.split import group_split, stratified_split
 from tidegate.errors import DataError, InputError, OptionError
 
-_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE)}
+_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE, mnist.SOURCE)}
+# How a file of the user is read, by kind, and the columns that can be chosen in it.
+_LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
+    "text": (load_path, ("text", "label")),
+    "sequence": (load_recordings, recordings.COLUMNS),
+}
 
 
 def names() -> list[str]:
     """List the data sets known by name.
 
     >>> names()
-    ['digits', 'imdb']
+    ['digits', 'imdb', 'mnist']
     """
     return sorted(_SOURCES)
 
@@ -58,20 +65,22 @@ def get(name: str, *, progress: Progress = show) -> Path:
 def load(
     source: str | os.PathLike[str],
     *,
-    text: str | None = None,
-    label: str | None = None,
+    kind: Kind | None = None,
     split: float | None = None,
     unlabelled: bool = False,
     progress: Progress = show,
+    **columns: str,
 ) -> Dataset:
-    """Load a data set by name, or labelled texts from a file or folder.
+    """Load a data set by name, or a file or folder of the user.
 
     Args:
         source: a name from `names()`; or a .csv, .tsv, .jsonl or .parquet file; or a folder with one subfolder of
             .txt files per class; or a folder with ``train`` and, if there are any, ``valid`` and ``test``, each such
             a folder or file. A word that is a name means the data set: write ./imdb for a folder of that name.
-        text: the column of a file that holds the texts; found by its usual names when not given.
-        label: the column of a file that holds the labels; found by its usual names when not given.
+        kind: what a file or folder holds: labelled texts (`text`) unless something else is said.
+        columns: which columns of a file hold what. Of labelled texts: `text` and `label`, each found by its usual names
+            when not given. Of sequences, one row per step: the fields of `recordings.Choice`. Of a data set by name:
+            what can be chosen in it.
         split: hold out this fraction of every class as ``test``, the same examples every time.
         unlabelled: also load the part without labels.
         progress: told how far it is; by default shown on stderr.
@@ -84,12 +93,35 @@ def load(
     """
     named = isinstance(source, str) and source in _SOURCES
     if named:
-        if text is not None or label is not None:
-            raise InputError(f"text and label name the columns of a file; the data set {source!r} has none.")
-        dataset = _SOURCES[str(source)].load(unlabelled=unlabelled, progress=progress)
+        dataset = _load_named(_SOURCES[str(source)], kind, columns, unlabelled=unlabelled, progress=progress)
     else:
-        dataset = load_path(_existing(source), text=text, label=label, unlabelled=unlabelled)
+        dataset = _load_file(_existing(source), kind or "text", columns, unlabelled=unlabelled)
     return dataset if split is None else _hold_out(dataset, split)
+
+
+def _load_named(
+    source: Source, kind: Kind | None, columns: Mapping[str, str], *, unlabelled: bool, progress: Progress
+) -> Dataset:
+    if kind is not None and kind != source.kind:
+        raise InputError(f"{source.name} holds data of the kind {source.kind!r}, not {kind!r}.")
+    _check_columns(source.name, columns, source.columns)
+    return source.load(unlabelled=unlabelled, progress=progress, **columns)
+
+
+def _load_file(path: Path, kind: Kind, columns: Mapping[str, str], *, unlabelled: bool) -> Dataset:
+    if kind not in _LAYOUTS:
+        raise OptionError.unknown("kind of data file", kind, _LAYOUTS)
+    load, known = _LAYOUTS[kind]
+    _check_columns(f"a file of the kind {kind!r}", columns, known)
+    return load(path, unlabelled=unlabelled, **columns)
+
+
+def _check_columns(what: str, columns: Mapping[str, str], known: Collection[str]) -> None:
+    for name in columns:
+        if not known:
+            raise InputError(f"{name} names a column, but {what} has none to choose. Leave it out.")
+        if name not in known:
+            raise InputError(f"{name} names a column that {what} does not have; to choose are {', '.join(known)}.")
 
 
 def _existing(source: str | os.PathLike[str]) -> Path:
@@ -106,5 +138,6 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 def _hold_out(dataset: Dataset, fraction: float) -> Dataset:
     if dataset.test is not None:
         raise InputError(f"{dataset.name} has a test part of its own; leave split out.")
-    kept, held = stratified_split(dataset.train.y, fraction)
+    labels, groups = dataset.train.y, dataset.train.groups
+    kept, held = stratified_split(labels, fraction) if groups is None else group_split(labels, groups, fraction)
     return replace(dataset, train=dataset.train.select(kept), test=dataset.train.select(held))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tidegate.data.cache import cache_folder, find_file
 from tidegate.data.dataset import Dataset, Kind
 from tidegate.data.progress import Progress
 
@@ -14,8 +15,8 @@ from tidegate.data.progress import Progress
 class Loader(Protocol):
     """Type what loads a data set."""
 
-    def __call__(self, *, unlabelled: bool, progress: Progress) -> Dataset:
-        """Load the whole data set, with its unlabelled part if asked for."""
+    def __call__(self, *, unlabelled: bool, progress: Progress, **columns: str) -> Dataset:
+        """Load the whole data set, with its unlabelled part if asked for, and of its `columns` those that are named."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,21 @@ class Remote:
     size: int
     sha256: str
 
+    @property
+    def file(self) -> str:
+        """Name the file: the end of its address."""
+        return self.url.rpartition("/")[2]
+
+    def find(self, name: str) -> Path | None:
+        """Find it on this machine, among the files of a data set; what a user put there is judged by its content."""
+        return find_file(name, self.file)
+
+    def fetch(self, name: str, progress: Progress) -> Path:
+        """Return it, downloaded into the cache if it is not on this machine."""
+        from tidegate.data.download import download  # brings ssl, which is slow to import
+
+        return self.find(name) or download(name, self, cache_folder() / name / self.file, progress=progress)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -34,13 +50,14 @@ class Source:
     Args:
         name: what a user types.
         title: the data set and the question that it asks, in a line.
-        kind: "text" or "sequence".
+        kind: what it holds; see `Kind`.
         licence: what the makers allow, in a few words.
         citation: the publication to cite.
         homepage: where upstream describes it.
         find: returns its file on this machine, or None where it has to be downloaded.
         fetch: returns the same file, downloaded and prepared if need be.
         load: returns its examples.
+        columns: what can be chosen in it, as arguments of `load`.
     """
 
     name: str
@@ -52,3 +69,4 @@ class Source:
     find: Callable[[], Path | None]
     fetch: Callable[[Progress], Path]
     load: Loader
+    columns: tuple[str, ...] = ()

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import kernels
-from tidegate.network import Dense, Pool, Recurrent
+from tidegate.errors import InputError
+from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent
 from tidegate.runtime import Executor, LayerRun, NodeRun, Recording, final_state
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -73,6 +74,10 @@ def pass_back(
                 if dx is None:  # nothing below is asked for
                     break
                 gradient = _Gradient(dx)
+            case Embed() | Dropout():
+                pass
+            case _:
+                raise InputError(f"no gradient is taken back through a node of the kind {run.node.kind!r} yet.")
     return Passed(tuple(layers), gradient.rows if need_dx else None)
 
 

@@ -92,7 +92,8 @@ def gradient_flow(
         model: as `trace` takes it.
         inputs: as `trace` takes them.
         max_grad_norm: the length that training would clip the gradient to, 0 for none; by default the task's own.
-        probes: unit vectors per direction.
+        probes: unit vectors per direction, at right angles to each other, so that there are at most H; with H of them
+            the means are exact.
         seed: of the unit vectors.
         num_threads: for the kernels; None takes their own setting.
 
@@ -116,12 +117,11 @@ def gradient_flow(
         batch = subject.x.select(indices)
         for name, layer in _directions(executor, batch):
             if name not in found:
-                units = rng.standard_normal((probes, layer.directions[0].w_hh.shape[1]))
-                found[name] = _Sums(layer.cell, units / np.linalg.norm(units, axis=1, keepdims=True), lengths.max())
+                found[name] = _Sums(layer.cell, _draw_probes(rng, probes, layer.out.h.shape[1]), lengths.max())
             found[name].add(layer, np.asarray(batch.offsets), num_threads)
-    squares = [sums.parameter_squares(int(np.count_nonzero(lengths))) for sums in found.values()]  # [probes] each
+    square = sum(sums.mean_square_of_parameters(int(np.count_nonzero(lengths))) for sums in found.values())
     flows = tuple(sums.flow(name, lengths) for name, sums in found.items())
-    return GradientFlow(flows, _clip(float(np.sqrt(np.mean(np.sum(squares, axis=0)))), limit or None))
+    return GradientFlow(flows, _clip(float(np.sqrt(square)), limit or None))
 
 
 def _directions(executor: Executor, batch: Any) -> Iterator[tuple[str, LayerRun]]:
@@ -172,9 +172,10 @@ class _Sums:
         before = self.parameters[number]
         self.parameters[number] = [a + b for a, b in zip(before, new, strict=True)] if before else new
 
-    def parameter_squares(self, sequences: int) -> Array:
-        """Return the squared norm of the gradient of the parameters, [probes], of the mean over the sequences."""
-        return np.array([sum(np.sum((g / sequences) ** 2) for g in gradients) for gradients in self.parameters])
+    def mean_square_of_parameters(self, sequences: int) -> float:
+        """Return the mean over probes of the squared norm of the gradient that the mean over the sequences gives."""
+        squares = [np.sum((gradient / sequences) ** 2) for gradients in self.parameters for gradient in gradients]
+        return float(np.sum(squares)) / len(self.probes)
 
     def flow(self, name: str, lengths: Array) -> Flow:
         """Take the means and their roots."""
@@ -182,6 +183,11 @@ class _Sums:
         sequences = np.array([np.count_nonzero(lengths > k) for k in distance])
         h, c = (np.sqrt(sums / (sequences * len(self.probes))) for sums in (self.h, self.c))
         return Flow(name, self.cell, distance, h, c if self.cell == "lstm" else None, sequences)
+
+
+def _draw_probes(rng: np.random.Generator, probes: int, H: int) -> Array:
+    """Draw unit vectors at right angles to each other, `[min(probes, H), H]`."""
+    return np.ascontiguousarray(np.linalg.qr(rng.standard_normal((H, min(probes, H))))[0].T)
 
 
 def _clip(norm: float, limit: float | None) -> Clipping:

@@ -74,8 +74,7 @@ class Subject:
 
         Raises OptionError for a class that the model does not know, ShapeError for another number of them.
         """
-        one = isinstance(target, str) or np.ndim(target) == 0
-        named = [target] * rows if one else _flat(target)
+        named = [target] * rows if np.isscalar(target) else _flat(target)
         if len(named) != rows:
             what = "input" if self.pools else "step"
             raise ShapeError(f"{len(named)} targets came for {rows} {what}s. Pass one for each, or one for all.")

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidegate.runs.baselines import Baseline, train_baselines
+    from tidegate.runs.classification import Classification, ClassScore, measure_classifier
     from tidegate.runs.comparison import Comparison, compare
     from tidegate.runs.demo import Demo, choose_demo, demo_questions
     from tidegate.runs.environment import describe_environment
-    from tidegate.runs.evaluation import ClassScore, Evaluation, evaluate
+    from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
 __all__ = [
     "Baseline",
     "ClassScore",
+    "Classification",
     "Comparison",
     "Demo",
     "Evaluation",
@@ -27,8 +29,10 @@ __all__ = [
     "demo_questions",
     "describe_environment",
     "evaluate",
+    "measure_classifier",
     "repeat",
     "resume",
+    "show_measure",
     "start",
     "train_baselines",
 ]
@@ -38,7 +42,8 @@ _HOMES = {
     "comparison": ("Comparison", "compare"),
     "demo": ("Demo", "choose_demo", "demo_questions"),
     "environment": ("describe_environment",),
-    "evaluation": ("ClassScore", "Evaluation", "evaluate"),
+    "classification": ("ClassScore", "Classification", "measure_classifier"),
+    "evaluation": ("Evaluation", "evaluate", "show_measure"),
     "training": ("Result", "Source", "Training", "repeat", "resume", "start"),
 }
 

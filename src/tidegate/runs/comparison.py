@@ -12,7 +12,6 @@ from tidegate.errors import InputError, RunFolderError
 from tidegate.inspect.curves import draw_learning_curves
 from tidegate.inspect.report import comparison_report
 from tidegate.runs.training import build_task, default_folder, start
-from tidegate.tasks import presets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +31,8 @@ class Comparison:
 
     source: Source
     dataset: Dataset
-    params: dict[str, dict[str, Any]]
+    presets: tuple[str, ...]
+    params: dict[str, Any]
     folder: Path
     overwrite: bool
 
@@ -48,13 +48,14 @@ class Comparison:
 
     def trainings(self) -> Iterator[tuple[str, Training]]:
         """Begin one run after the other, each in a folder of its own below `folder`, under the name of its preset."""
-        for name, params in self.params.items():
+        for name in self.presets:
             yield (
                 name,
                 start(
                     self.source,
                     dataset=self.dataset,
-                    params=params,
+                    preset=name,
+                    params=self.params,
                     out=self.folder / name,
                     overwrite=self.overwrite,
                 ),
@@ -98,12 +99,11 @@ def compare(
     """
     if not names or len(set(names)) < len(names):
         raise InputError(f"wanted presets to compare, each once, but got {', '.join(names) or 'none'}.")
-    wanted = {name: {**presets.get(name), **(params or {})} for name in names}
     folder = Path(out) if out else default_folder(Path(source.name).name, "compared")
     taken = [name for name in names if (folder / name).exists()]
     if taken and not overwrite:
         raise RunFolderError(f"{folder} already holds a run of {taken[0]}. Overwrite it, or name another folder.")
     dataset = source.load()
-    for name, wishes in wanted.items():
-        build_task(dataset, wishes, preset=name)
-    return Comparison(source, dataset, wanted, folder, overwrite)
+    for name in names:
+        build_task(dataset, params or {}, preset=name)
+    return Comparison(source, dataset, tuple(names), dict(params or {}), folder, overwrite)

@@ -1,75 +1,54 @@
-"""Measures a model on examples whose labels are known. The metrics are scikit-learn's."""
+"""Measures a model on examples whose answers are known: each task in the manner of its field."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from tidegate.data import check_known_classes
-from tidegate.errors import DataError, MissingPackageError
+from tidegate.runs.classification import measure_classifier
+from tidegate.tasks._classifier import Classifier
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
-    from tidegate.tasks import Task
+    from tidegate.tasks import AnyTask
 
 
-@dataclass(frozen=True)
-class ClassScore:
-    """Hold how well one class is recognised: precision, recall and F1, from 0 to 1, over `examples` of the class."""
+class Evaluation(Protocol):
+    """What a model reached."""
 
-    precision: float
-    recall: float
-    f1: float
-    examples: int
+    @property
+    def examples(self) -> int:
+        """Count what was measured on."""
 
+    def measures(self) -> dict[str, float]:
+        """Give the figures of the whole part under their names, that of `Task.chief` among them."""
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Hold what a model reached: accuracy from 0 to 1, cross-entropy in nats per example, and the scores of each class.
+    def table(self) -> list[dict[str, object]]:
+        """Give what is known in parts, such as a row for each class; rows share their headings."""
 
-    confusion: one row per true class, one column per predicted class, both in the order of `classes`.
-    """
-
-    accuracy: float
-    loss: float
-    examples: int
-    classes: dict[str, ClassScore]
-    confusion: list[list[int]]
+    def to_json(self) -> dict[str, Any]:
+        """Give all of it, ready for `json.dumps`."""
 
 
-def evaluate(model: Task, examples: Examples) -> Evaluation:
-    """Measure a fitted classifier.
+def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
+    """Measure a fitted model.
 
     Args:
         model: what `tidegate.load` returns, or any fitted task.
-        examples: inputs and true labels, at least one.
+        examples: inputs and true answers, at least one.
 
     Raises:
-        DataError: there is no example, or a label that the model does not know; the first one is named.
-        MissingPackageError: scikit-learn is not installed.
+        DataError: there is no example, or an answer that the model does not know; the first one is named.
+        MissingPackageError: a package that the metrics come from is not installed.
     """
-    try:
-        from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
-    except ImportError as error:
-        raise MissingPackageError.of("scikit-learn", "train", "an evaluation") from error
-    if not len(examples):
-        raise DataError("there are no examples to evaluate on.")
-    classes = model.classes_.tolist()
-    true = np.asarray(examples.y).tolist()
-    check_known_classes(true, classes)
-    probabilities = np.asarray(model.predict_proba(examples.x), np.float64)  # [B, K]
-    predicted = [classes[k] for k in probabilities.argmax(axis=1)]
-    probabilities /= probabilities.sum(axis=1, keepdims=True)  # float32 rows sum to one only within rounding
-    scores = precision_recall_fscore_support(true, predicted, labels=classes, zero_division=0.0)
-    return Evaluation(
-        accuracy=float(accuracy_score(true, predicted)),
-        loss=float(log_loss(true, probabilities, labels=classes)),
-        examples=len(examples),
-        classes={
-            str(name): ClassScore(float(p), float(r), float(f), int(n))
-            for name, p, r, f, n in zip(classes, *scores, strict=True)
-        },
-        confusion=confusion_matrix(true, predicted, labels=classes).tolist(),
-    )
+    assert isinstance(model, Classifier)
+    return measure_classifier(model, examples)
+
+
+def show_measure(name: str, value: float) -> str:
+    """Write one measure for a reader.
+
+    >>> show_measure("accuracy", 0.8861), show_measure("loss", 0.3141)
+    ('88.61%', '0.3141 nats')
+    """
+    units: dict[str, Any] = {"accuracy": "{:.2%}", "loss": "{:.4f} nats"}
+    return str(units.get(name, "{:.4g}").format(value))

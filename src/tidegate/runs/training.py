@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +15,16 @@ import numpy as np
 
 from tidegate import data, tasks
 from tidegate.checkpoint import atomic_write
-from tidegate.errors import InputError, RunFolderError, TidegateError
+from tidegate.errors import RunFolderError, TidegateError
 from tidegate.inspect.report import run_report
 from tidegate.ragged import Ragged
-from tidegate.runs.evaluation import evaluate
+from tidegate.runs.evaluation import evaluate, show_measure
 from tidegate.tasks import presets
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
     from tidegate.data import Dataset, Examples
-    from tidegate.tasks import Task
+    from tidegate.tasks import AnyTask
     from tidegate.train import Step
 
 Params = Mapping[str, Any]
@@ -36,31 +36,31 @@ class Source:
     """Say where examples come from.
 
     name: a data set by name, or a file or folder.
-    text, label: the columns of a file.
-    split: the share of every class to hold out as the test part, where the source has none.
+    options: those of `data.load`, such as the columns of a file.
     """
 
     name: str
-    text: str | None = None
-    label: str | None = None
-    split: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> Dataset:
         """Load the data set; one that is known by name is downloaded if need be."""
-        return data.load(self.name, text=self.text, label=self.label, split=self.split)
+        return data.load(self.name, **self.options)
 
-    def describe(self, dataset: Dataset) -> dict[str, str | float]:
+    def describe(self, dataset: Dataset) -> dict[str, Any]:
         """Write down for a recipe where the examples came from, and by a hash which ones they were."""
         name = self.name if self.name in data.names() else str(Path(self.name).resolve())
-        given = {"text": self.text, "label": self.label, "split": self.split}
-        return {"name": name, **{k: v for k, v in given.items() if v is not None}, "sha256": fingerprint(dataset)}
+        return {"name": name, **self.options, "sha256": fingerprint(dataset)}
 
 
 @dataclass(frozen=True)
 class Result:
-    """Hold what a run came to; `valid` and `test` hold accuracy, loss and number of examples, or are None."""
+    """Hold what a run came to; `valid` and `test` hold measures and the number of examples, or are None.
+
+    chief: the measure that tells how good the model is.
+    """
 
     task: str
+    chief: str
     data: str
     run: str
     model: str
@@ -79,12 +79,12 @@ class Result:
 
     def headline(self) -> dict[str, str]:
         """Give the figures that a reader looks for first, as text under their names."""
-        accuracies = {
-            f"{part} accuracy": f"{found['accuracy']:.2%}"
+        measured = {
+            f"{part} {self.chief}": show_measure(self.chief, found[self.chief])
             for part, found in (("test", self.test), ("validation", self.valid))
             if found is not None
         }
-        return accuracies | {
+        return measured | {
             "epochs": str(self.epochs),
             "training": f"{self.train_seconds:.1f} s",
             "tokens per second": f"{self.tokens_per_second:,.0f}",
@@ -105,7 +105,7 @@ class Training:
 
     dataset: Dataset
     folder: RunFolder
-    model: Task
+    model: AnyTask
     steps: Iterator[Step]
 
     def run(self) -> Result:
@@ -126,7 +126,8 @@ class Training:
         chosen = min(history, key=lambda record: record.get("valid_loss", 0.0)) if params["patience"] else history[-1]
         seconds = history[-1]["seconds"]
         result = Result(
-            task=str(self.folder.recipe["task"]),
+            task=self.model.name,
+            chief=self.model.chief,
             data=self.dataset.name,
             run=str(self.folder.path),
             model=str(self.folder.model),
@@ -169,9 +170,8 @@ def start(
         DataError: the data cannot be read or learned from.
         RunFolderError: `out` holds a run already.
     """
-    wanted = {**(presets.get(preset) if preset else {}), **(params or {})}
     dataset = dataset or source.load()
-    model = build_task(dataset, wanted, preset=preset)
+    model = build_task(dataset, params or {}, preset=preset)
     path = Path(out) if out else default_folder(dataset.name, preset or str(model.get_params()["cell"]))
     about = source.describe(dataset)
     replaces = overwrite and path.is_dir()
@@ -187,17 +187,13 @@ def start(
     return Training(dataset, folder, model, steps)
 
 
-def build_task(dataset: Dataset, params: Params, *, preset: str | None = None) -> Task:
-    """Build the task that fits a data set.
+def build_task(dataset: Dataset, params: Params, *, preset: str | None = None) -> AnyTask:
+    """Build the task that fits a data set, with the parameters of a preset and `params` over them.
 
-    Raises OptionError for a parameter that it does not have, InputError for a preset, which are all for texts, on a
-    data set of sequences.
+    Raises OptionError for a preset or parameter that is not known, InputError for a preset of another task.
     """
-    if dataset.kind == "text":
-        return tasks.TextClassifier().set_params(**params)
-    if preset:
-        raise InputError(f"the preset {preset!r} is for texts, but {dataset.name} holds sequences. Set the parameters.")
-    return tasks.SequenceClassifier().set_params(**params)
+    task = tasks.for_kind(dataset.kind)
+    return task().set_params(**(presets.get(preset, task=task.name) if preset else {}) | dict(params))
 
 
 def resume(path: str | Path) -> Training:
@@ -232,10 +228,11 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
 
 def source_of(recipe: Mapping[str, Any]) -> Source:
     """Read where the examples of a recipe come from; raises RunFolderError where it does not say."""
-    described: dict[str, Any] = recipe.get("data", {})
+    described: dict[str, Any] = dict(recipe.get("data", {}))
     if "name" not in described:
         raise RunFolderError("the recipe does not name its data: it was not written by `tidegate train`.")
-    return Source(described["name"], described.get("text"), described.get("label"), described.get("split"))
+    described.pop("sha256", None)
+    return Source(described.pop("name"), described)
 
 
 def default_folder(data_name: str, what: str) -> Path:
@@ -266,8 +263,8 @@ def _pieces(part: Examples | None) -> Iterable[bytes]:
         yield np.ascontiguousarray(part.x.values).tobytes()
         yield np.ascontiguousarray(part.x.offsets).tobytes()
     else:
-        yield from (text.encode() for text in part.x)
-    yield json.dumps(np.asarray(part.y).tolist()).encode()
+        yield from (x.encode() if isinstance(x, str) else json.dumps(x).encode() for x in part.x)
+    yield json.dumps(np.asarray(part.y).tolist() if isinstance(part.y, np.ndarray) else part.y).encode()
 
 
 def _xy(examples: Examples) -> tuple[Any, Any]:
@@ -278,9 +275,9 @@ def _valid(dataset: Dataset) -> tuple[Any, Any] | None:
     return None if dataset.valid is None else _xy(dataset.valid)
 
 
-def _measure(model: Task, examples: Examples) -> dict[str, float]:
+def _measure(model: AnyTask, examples: Examples) -> dict[str, float]:
     found = evaluate(model, examples)
-    return {"accuracy": found.accuracy, "loss": found.loss, "examples": found.examples}
+    return {**found.measures(), "examples": found.examples}
 
 
 def _read_metrics(folder: RunFolder) -> tuple[list[Record], int]:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from tidegate.checkpoint import load_model
+from tidegate.data.dataset import Kind
 from tidegate.errors import ModelFileError, OptionError
+from tidegate.tasks._task import Task
 from tidegate.tasks.run import MODEL
 from tidegate.tasks.sequence_classifier import SequenceClassifier
 from tidegate.tasks.text_classifier import TextClassifier
 
-__all__ = ["SequenceClassifier", "TextClassifier", "from_recipe", "load"]
+__all__ = ["SequenceClassifier", "Task", "TextClassifier", "for_kind", "from_recipe", "load"]
 
-Task: TypeAlias = TextClassifier | SequenceClassifier
+AnyTask = Task[Any]
+_TASKS: dict[str, type[AnyTask]] = {task.name: task for task in (TextClassifier, SequenceClassifier)}
 
-_TASKS: dict[str, type[Task]] = {task.name: task for task in (TextClassifier, SequenceClassifier)}
 
-
-def load(path: str | os.PathLike[str]) -> Task:
+def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file, or the model of a run folder, ready to predict; torch is not needed.
+
+    What comes is the fitted task that was saved: the file decides of which class.
 
     Raises ModelFileError when the file is truncated, altered or of another kind.
     """
@@ -35,7 +38,16 @@ def load(path: str | os.PathLike[str]) -> Task:
         raise ModelFileError(f"{file}: {error}") from None
 
 
-def from_recipe(recipe: dict[str, Any]) -> Task:
+def for_kind(kind: Kind) -> type[AnyTask]:
+    """Find the task that a data set of this kind is for.
+
+    >>> for_kind("text").name
+    'text-classifier'
+    """
+    return next(task for task in _TASKS.values() if task.reads == kind)
+
+
+def from_recipe(recipe: dict[str, Any]) -> AnyTask:
     """Make an untrained task with the name and parameters of `RunFolder.recipe`.
 
     Raises OptionError, with the nearest known name, for a task or parameter that does not exist.

@@ -1,51 +1,33 @@
-"""What `TextClassifier` and `SequenceClassifier` share: parameters, scikit-learn's manners, predicting and saving.
+"""What `TextClassifier` and `SequenceClassifier` share: one label for each sequence, from input to probabilities.
 
 Knows classes and networks. Knows neither texts nor features: a task learns a `Preparation` from its input, which turns
-that input into sequences. Needs torch inside `fit` alone.
+that input into sequences.
 """
 
 from __future__ import annotations
 
-import os
-from abc import ABC, abstractmethod
-from collections.abc import Generator
-from dataclasses import dataclass, field, fields
-from importlib.metadata import version
-from importlib.util import find_spec
-from math import ceil
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from tidegate import kernels
-from tidegate.checkpoint import Model, library_version, load_training, save_model
-from tidegate.data.batching import batch_count
 from tidegate.data.checks import check_same_length
-from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
 from tidegate.network import Cell, Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
-from tidegate.tasks import presets
-from tidegate.tasks._fitting import Part, Plan, Resumed, check_same, fingerprint, follow
+from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels
-from tidegate.tasks._parameters import checked, parameter_names, require_known
-from tidegate.tasks.run import RunFolder
+from tidegate.tasks._task import Array, Json, Share, Task
 
 if TYPE_CHECKING:
-    from tidegate.train import Step
+    from torch import Tensor
+    from torch.nn import Module
 
-Array: TypeAlias = npt.NDArray[Any]
-Json: TypeAlias = dict[str, Any]
-Folder: TypeAlias = str | os.PathLike[str] | RunFolder
-
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-
-_CELLS: dict[str, Cell] = {"rnn": "rnn_tanh", "rnn_relu": "rnn_relu", "lstm": "lstm", "gru": "gru"}
+CELLS: dict[str, Cell] = {"rnn": "rnn_tanh", "rnn_relu": "rnn_relu", "lstm": "lstm", "gru": "gru"}
 
 
 class Preparation(Protocol):
@@ -66,22 +48,30 @@ class Preparation(Protocol):
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """Hold what `fit` learned, and the parameters that it learned it with."""
+class Classes:
+    """Hold what a classifier learns besides its weights: the labels `[K]`, sorted, and how input becomes sequences."""
 
-    params: Json
-    network: Network
-    weights: dict[str, Array]
     classes: Array
     preparation: Preparation
-    history: list[Json]
+
+    def to_json(self) -> Json:
+        """Write both."""
+        return {"classes": self.classes.tolist(), "preparation": self.preparation.to_json()}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Hold sequences, and for each the number of its class."""
+
+    x: Ragged
+    y: npt.NDArray[np.int64]  # [B]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Classifier(ABC):
+class Classifier(Task[Classes]):
     """Train a recurrent classifier with scikit-learn's manners; abstract, see the tasks.
 
-    Arguments are stored untouched and checked by `fit`. For `dense_size`, `max_grad_norm` and `patience`, 0 means none.
+    For `dense_size`, 0 means none.
 
     Args:
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
@@ -93,21 +83,11 @@ class Classifier(ABC):
         dense_size: units of a hidden dense layer with relu before the output.
         dropout: share of features dropped before the output, and between stacked layers.
         recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sequence.
-        epochs: passes over the data, at most; "auto" takes 4, or more where that would be fewer than 100 updates.
-        batch_size: sequences per update.
-        optimizer: `adamw` or `adam`.
-        learning_rate: its peak.
-        weight_decay: for weights that are no biases.
-        schedule: `constant`, or `linear` or `cosine` down to zero.
-        warmup: share of all updates over which the learning rate rises.
-        max_grad_norm: length to which longer gradients are clipped.
         validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
-        patience: end after so many epochs without a better validation loss and take the best weights; with 0 all
-            epochs run and the last weights are taken.
-        seed: all randomness follows from it.
+        others: see `Task`.
     """
 
-    name: ClassVar[str]
+    chief: ClassVar[str] = "accuracy"
 
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
     hidden_size: Size = 64
@@ -118,19 +98,7 @@ class Classifier(ABC):
     dense_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
-    epochs: Count | Literal["auto"] = "auto"
-    batch_size: Count = 64
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: Positive = 6e-3
-    weight_decay: NotNegative = 0.01
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    warmup: Share = 0.1
-    max_grad_norm: NotNegative = 1.0
     validation_fraction: Share = 0.1
-    patience: Annotated[int, Field(ge=0)] = 5
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-
-    _fitted: Fitted | None = field(default=None, init=False)
 
     @staticmethod
     @abstractmethod
@@ -153,94 +121,12 @@ class Classifier(ABC):
         """Disturb a training batch; by default leave it."""
         return x
 
-    @classmethod
-    def from_preset(cls, preset: str, **changes: Any) -> Self:
-        """Make a classifier with the parameters of a preset, some of them changed.
-
-        Raises OptionError, with the nearest known name, for an unknown preset or parameter.
-        """
-        return cls().set_params(**presets.get(preset) | changes)
-
-    def get_params(self, deep: bool = True) -> Json:
-        """Return the parameters by name, as they were passed; `deep` has no effect."""
-        return {name: getattr(self, name) for name in parameter_names(type(self))}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change parameters; raises OptionError, with the nearest known name, for one that does not exist."""
-        require_known(type(self), params)
-        for name, value in params.items():
-            setattr(self, name, value)
-        return self
-
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train on B inputs and their B labels.
-
-        Args:
-            X: the inputs, as the task describes them.
-            y: one label for each, strings or whole numbers, at least two classes.
-
-        Raises:
-            InputError: a parameter or the data cannot be used; the parameter or the row is named.
-            TrainingError: the loss is not finite; the last good weights are kept.
-        """
-        for _ in self.fit_steps(X, y):
-            pass
-        return self
-
-    def fit_steps(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        valid: tuple[Any, Any] | None = None,
-        run_dir: Folder | None = None,
-        resume: Folder | None = None,
-    ) -> Generator[Step, None, None]:
-        """Train as `fit` does, yielding a `train.Step` after each update: the loop over them is the caller's.
-
-        Everything is checked at the call; training goes on as the iterator is read. Stop by closing it: the classifier
-        is then fitted with the best weights so far, and the state of that very step is saved in the run folder.
-
-        Args:
-            X: the inputs.
-            y: their labels.
-            valid: inputs and labels to measure on after each epoch, instead of a held-out share of the training data.
-            run_dir: a folder for the model, the metrics and the recipe, and the state after each epoch.
-            resume: the folder of an interrupted run, to go on in as if it had never stopped. Data and parameters must
-                be the same.
-
-        Raises:
-            InputError: a parameter or the data cannot be used.
-            MissingPackageError: torch is not installed.
-            RunFolderError: `run_dir` holds a run already, or `resume` holds none that could go on.
-        """
-        if find_spec("torch") is None:
-            raise MissingPackageError.of("torch", "train", "training")
-        task = self._checked()
-        examples, classes = learn_classes(self._check_inputs(X), y)
-        if valid is None:
-            learn, measured = hold_out(examples, task.validation_fraction, seed=task.seed)
-        else:
-            learn, measured = examples, number_labels(self._check_inputs(valid[0], name="valid X"), valid[1], classes)
-        resumed = None if resume is None else _resumed(resume)
-        plan, preparation = task._plan(learn, measured, classes, resumed)
-        folder = _folder(run_dir, resume)
-        if folder is not None and resumed is None:
-            folder.write_recipe(task=self.name, params=plan.about["params"], versions=_versions())
-
-        def keep(weights: dict[str, Array], history: list[Json]) -> None:
-            self._fitted = Fitted(plan.about["params"], plan.network, weights, classes, preparation, history)
-            if folder is not None:
-                self.save(folder.model)
-
-        return follow(plan, folder=folder, resumed=resumed, keep=keep)
-
     def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
         """Return inputs as the network reads them, and its N steps as text where they are text; for a look inside.
 
         Raises InputError before `fit`, and as `predict` does.
         """
-        preparation, inputs = self._require_fitted().preparation, self._check_inputs(X)
+        preparation, inputs = self._require_fitted().learned.preparation, self._check_inputs(X)
         return preparation.encode(inputs), preparation.spell(inputs)
 
     def predict(self, X: Any) -> Array:
@@ -261,71 +147,15 @@ class Classifier(ABC):
         check_same_length(len(predicted), len(labels))
         return float(np.mean([label == named for label, named in zip(labels, predicted, strict=True)]))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model file: weights, network, labels and preparation. `tidegate.load` reads it, without torch.
-
-        Raises OSError when it cannot be written; a file that was there before is then still there, whole.
-        """
-        fitted = self._require_fitted()
-        task = {
-            "name": self.name,
-            "params": fitted.params,
-            "classes": fitted.classes.tolist(),
-            "preparation": fitted.preparation.to_json(),
-        }
-        save_model(path, fitted.network, weights=fitted.weights, task=task)
-
-    @classmethod
-    def from_model(cls, model: Model) -> Self:
-        """Make a fitted classifier of a model file that was read; raises ModelFileError when it does not fit."""
-        try:
-            task = cls().set_params(**model.task["params"])._checked()
-            classes = as_labels(model.task["classes"])
-            preparation = task._read_preparation(model.task["preparation"])
-        except (InputError, KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"the model file describes no {cls.__name__}: {error}") from None
-        if preparation.input_size != model.network.input_size:
-            raise ModelFileError(
-                f"the model file prepares {preparation.input_size} inputs, its network reads {model.network.input_size}"
-            )
-        if len(classes) != model.network.output_size:
-            raise ModelFileError(
-                f"the model file names {len(classes)} classes, but its network tells {model.network.output_size} apart"
-            )
-        task._fitted = Fitted(task._plain_params(), model.network, model.weights, classes, preparation, [])
-        return task
-
     @property
     def classes_(self) -> Array:
         """The labels `[K]`, sorted."""
-        return self._learned().classes
-
-    @property
-    def network_(self) -> Network:
-        """The network that was trained."""
-        return self._learned().network
-
-    @property
-    def weights_(self) -> dict[str, Array]:
-        """The weights by name, as in the model file."""
-        return self._learned().weights
+        return self._learned().learned.classes
 
     @property
     def preparation_(self) -> Preparation:
         """How input becomes sequences: what was learned from the training input."""
-        return self._learned().preparation
-
-    @property
-    def history_(self) -> list[Json]:
-        """One record for each epoch of training; empty for a model that was loaded."""
-        return self._learned().history
-
-    def __repr__(self) -> str:
-        changed = (f for f in fields(self) if f.init and getattr(self, f.name) != f.default)
-        return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in changed)})"
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self._fitted is not None
+        return self._learned().learned.preparation
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
@@ -337,52 +167,45 @@ class Classifier(ABC):
             input_tags=InputTags(two_d_array=False, string=True),
         )
 
-    def _checked(self) -> Self:
-        """Copy the parameters into a classifier in which each has its type and lies within its range."""
-        return type(self)(**checked(type(self), self.get_params()))
-
-    def _plain_params(self) -> Json:
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in self.get_params().items()}
-
-    def _plan(
-        self, learn: Labelled, measured: Labelled | None, classes: Array, resumed: Resumed | None
-    ) -> tuple[Plan, Preparation]:
-        """Prepare the parts, with the preparation of the run that is resumed if any, and choose the network."""
-        if resumed is None:
-            preparation = self._learn_preparation(learn.x)
+    def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, Classes]:
+        examples, classes = learn_classes(self._check_inputs(X), y)
+        if valid is None:
+            learn, measured = hold_out(examples, self.validation_fraction, seed=self.seed)
         else:
-            preparation = self._read_preparation(resumed.info["about"]["preparation"])
-        parts = [None if part is None else Part(preparation.encode(part.x), part.y) for part in (learn, measured)]
-        assert parts[0] is not None
-        about = {
-            "params": self._plain_params(),
-            "classes": classes.tolist(),
-            "preparation": preparation.to_json(),
-            "data": fingerprint(*parts),
-        }
-        if resumed is not None:
-            check_same(about, resumed.info["about"])
-        arguments = ("batch_size", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
-        plan = Plan(
-            network=self._network(preparation, len(classes)),
-            recipe={name: getattr(self, name) for name in arguments}
-            | {"epochs": self._epochs_for(len(learn.y)), "max_grad_norm": self.max_grad_norm or np.inf},
-            patience=self.patience,
-            learn=parts[0],
-            valid=parts[1],
-            augment=self._augment,
-            about=about,
-        )
-        return plan, preparation
+            learn, measured = examples, number_labels(self._check_inputs(valid[0], name="valid X"), valid[1], classes)
+        stored = None if about is None else about["preparation"]
+        preparation = self._learn_preparation(learn.x) if stored is None else self._read_preparation(stored)
+        learned = Classes(classes, preparation)
+        network = self._network(preparation, len(classes))
+        part, held = _encoded(learn, preparation), None if measured is None else _encoded(measured, preparation)
 
-    def _epochs_for(self, examples: int) -> int:
-        updates = batch_count(examples, self.batch_size)  # of one epoch
-        return max(4, ceil(100 / updates)) if self.epochs == "auto" else self.epochs
+        def loss(module: Module, indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
+            batch = self._augment(part.x.select(indices), rng)
+            return cross_entropy(module, batch, part.y[indices]), len(batch.values)
+
+        plan = self._planned(
+            network=network,
+            lengths=np.asarray(part.x.lengths),
+            loss=loss,
+            measure=None if held is None else lambda weights: measure(Executor(network, weights), held),
+            learned=learned,
+            data=fingerprint(*(None if p is None else (p.x.values, p.x.offsets, p.y) for p in (part, held))),
+        )
+        return plan, learned
+
+    def _read_learned(self, stored: Json, network: Network) -> Classes:
+        classes = as_labels(stored["classes"])
+        preparation = self._read_preparation(stored["preparation"])
+        if preparation.input_size != network.input_size:
+            raise ValueError(f"it prepares {preparation.input_size} inputs, its network reads {network.input_size}")
+        if len(classes) != network.output_size:
+            raise ValueError(f"it names {len(classes)} classes, but its network tells {network.output_size} apart")
+        return Classes(classes, preparation)
 
     def _network(self, preparation: Preparation, num_classes: int) -> Network:
         first, features = self._first_nodes(preparation)
         recurrent = Recurrent(
-            cell=_CELLS[self.cell],
+            cell=CELLS[self.cell],
             input_size=features,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
@@ -402,39 +225,28 @@ class Classifier(ABC):
 
     def _logits(self, X: Any) -> Array:
         fitted = self._require_fitted()
-        return run_sorted(Executor(fitted.network, fitted.weights), fitted.preparation.encode(self._check_inputs(X)))
-
-    def _learned(self) -> Fitted:
-        if self._fitted is None:
-            raise AttributeError(f"this {type(self).__name__} has learned nothing yet; call fit first")
-        return self._fitted
-
-    def _require_fitted(self) -> Fitted:
-        if self._fitted is None:
-            raise InputError(f"this {type(self).__name__} is not fitted; call fit first, or load a model file")
-        return self._fitted
+        x = fitted.learned.preparation.encode(self._check_inputs(X))
+        return run_sorted(Executor(fitted.network, fitted.weights), x)
 
 
-def _folder(run_dir: Folder | None, resume: Folder | None) -> RunFolder | None:
-    if resume is not None:
-        return _opened(resume)
-    if run_dir is None or isinstance(run_dir, RunFolder):
-        return run_dir
-    return RunFolder.create(run_dir)
+def cross_entropy(module: Module, x: Ragged, y: npt.NDArray[np.int64]) -> Tensor:
+    """Return the mean cross-entropy, in nats, of a module's logits `[B, K]` for the classes `y` `[B]`."""
+    import torch
+
+    from tidegate.nn import to_torch
+
+    loss: Tensor = torch.nn.functional.cross_entropy(module(to_torch(x)), torch.from_numpy(y))
+    return loss
 
 
-def _opened(folder: Folder) -> RunFolder:
-    return folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
+def measure(executor: Executor, part: Part) -> dict[str, float]:
+    """Measure the mean cross-entropy, in nats, and the accuracy."""
+    logits = run_sorted(executor, part.x).astype(np.float64)  # [B, K]
+    logits -= logits.max(axis=1, keepdims=True)
+    right = np.take_along_axis(logits, part.y[:, None], axis=1)[:, 0]
+    losses = np.log(np.exp(logits).sum(axis=1)) - right
+    return {"loss": float(losses.mean()), "accuracy": float((logits.argmax(axis=1) == part.y).mean())}
 
 
-def _resumed(folder: Folder) -> Resumed:
-    run = _opened(folder)
-    if not run.state.exists():
-        why = "it came to its end" if run.finished else "nothing was saved yet; begin it anew"
-        raise RunFolderError(f"the run in {run.path} cannot be resumed: {why}.")
-    return Resumed(*load_training(run.state))
-
-
-def _versions() -> Json:
-    packages = ("numpy", "torch", "tokenizers")
-    return {"tidegate": library_version()} | {package: version(package) for package in packages}
+def _encoded(examples: Labelled, preparation: Preparation) -> Part:
+    return Part(preparation.encode(examples.x), examples.y)

@@ -1,13 +1,14 @@
-"""Trains a classifier's network: early stopping, the run folder and resuming, as one loop over steps.
+"""Trains the network of a task: early stopping, the run folder and resuming, as one loop over steps.
 
-Knows a plan and where to write. Knows no texts and no labels: a plan holds sequences and the numbers of classes.
+Knows a plan and where to write. Knows nothing of what is learned: a plan says how a batch is lost and measured.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -16,11 +17,10 @@ import numpy.typing as npt
 from tidegate.checkpoint import save_training
 from tidegate.errors import RunFolderError, TrainingError
 from tidegate.network import Network
-from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, run_sorted
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
     from tidegate.tasks.run import RunFolder
     from tidegate.train import State, Step
@@ -31,23 +31,26 @@ Json: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Part:
-    """Hold sequences, and for each the number of its class."""
-
-    x: Ragged
-    y: npt.NDArray[np.int64]  # [B]
-
-
-@dataclass(frozen=True)
 class Plan:
-    """Say what is trained on what; `about` goes into the state, and a resumed run must agree with it."""
+    """Say what is trained on what; `about` goes into the state, and a resumed run must agree with it.
+
+    Args:
+        network: what is trained.
+        recipe: the arguments of `train.Recipe`.
+        patience: epochs without a better validation loss before the run ends; 0 never ends it early.
+        lengths: [B], the steps of every training example, for batches of like lengths.
+        loss: takes the module, the indices of a batch and a generator; returns the mean loss and the tokens read.
+        measure: takes weights and returns what they reach on the validation part, `loss` among it; None where there is
+            no such part.
+        about: `params` and `data` (a fingerprint), and what the task learned before the first step.
+    """
 
     network: Network
-    recipe: Json  # the arguments of train.Recipe
-    patience: int  # epochs without a better validation loss before the run ends; 0 never ends it early
-    learn: Part
-    valid: Part | None
-    augment: Callable[[Ragged, np.random.Generator], Ragged]
+    recipe: Json
+    patience: int
+    lengths: npt.NDArray[np.int64]
+    loss: Callable[[Module, npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]
+    measure: Callable[[Weights], dict[str, float]] | None
     about: Json
 
 
@@ -109,15 +112,14 @@ def follow(
         _save(folder, plan, state, best)
         folder.rewind(state.step)
 
-    def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
-        return _loss(module, plan, indices, rng)
-
-    def measure() -> dict[str, float]:
-        assert plan.valid is not None
-        return evaluate(Executor(plan.network, _weights(module)), plan.valid)
-
-    lengths = np.asarray(plan.learn.x.lengths)
-    steps = train.fit(state, recipe, lengths=lengths, loss=loss, measure=measure if plan.valid else None)
+    measured = plan.measure
+    steps = train.fit(
+        state,
+        recipe,
+        lengths=plan.lengths,
+        loss=partial(plan.loss, module),
+        measure=None if measured is None else lambda: measured(_weights(module)),
+    )
     try:
         while not (plan.patience and best.epochs_since >= plan.patience):
             if (step := next(steps, None)) is None:
@@ -152,33 +154,14 @@ def check_same(about: Json, stored: Json) -> None:
         raise RunFolderError("the run was begun on other data. Resume it with the same data, or begin a new run.")
 
 
-def fingerprint(*parts: Part | None) -> str:
-    """Hash the sequences and classes of a training and a validation part."""
+def fingerprint(*parts: Iterable[Array] | None) -> str:
+    """Hash the arrays that a training and a validation part consist of."""
     digest = hashlib.sha256()
     for part in parts:
-        for array in () if part is None else (part.x.values, part.x.offsets, part.y):
+        for array in part or ():
             digest.update(np.ascontiguousarray(array).data)
         digest.update(b"|")
     return digest.hexdigest()
-
-
-def evaluate(executor: Executor, part: Part) -> dict[str, float]:
-    """Measure the mean cross-entropy, in nats, and the accuracy."""
-    logits = run_sorted(executor, part.x).astype(np.float64)  # [B, K]
-    logits -= logits.max(axis=1, keepdims=True)
-    right = np.take_along_axis(logits, part.y[:, None], axis=1)[:, 0]
-    losses = np.log(np.exp(logits).sum(axis=1)) - right
-    return {"loss": float(losses.mean()), "accuracy": float((logits.argmax(axis=1) == part.y).mean())}
-
-
-def _loss(module: Any, plan: Plan, indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
-    import torch
-
-    from tidegate.nn import to_torch
-
-    batch = plan.augment(plan.learn.x.select(indices), rng)
-    logits = module(to_torch(batch))  # [B, K]
-    return torch.nn.functional.cross_entropy(logits, torch.from_numpy(plan.learn.y[indices])), len(batch.values)
 
 
 def _save(folder: RunFolder, plan: Plan, state: State, best: Best) -> None:

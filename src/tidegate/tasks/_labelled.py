@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tidegate.data.checks import check_classes, check_known_classes, check_labels, check_same_length, in_argument
 from tidegate.data.split import stratified_split
-from tidegate.errors import DataError
+from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -34,8 +34,11 @@ class Labelled:
 def as_labels(y: Any, *, name: str = "y") -> Array:
     """Read labels as an array `[B]` of strings, whole numbers or booleans.
 
-    Raises DataError, naming the row, for a missing label or one of another kind; and where kinds are mixed.
+    Raises InputError for no labels; DataError, naming the row, for a missing label or one of another kind; and where
+    kinds are mixed.
     """
+    if y is None:
+        raise InputError(f"{name} is missing: a classifier learns from inputs and their labels. Pass fit(X, y).")
     items = y.tolist() if hasattr(y, "tolist") else list(y)
     items = [item.item() if isinstance(item, np.generic) else item for item in items]
     where = in_argument(name)

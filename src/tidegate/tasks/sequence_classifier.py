@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.checks import check_features, in_argument
+from tidegate.data.dataset import Kind
 from tidegate.errors import ShapeError
 from tidegate.network import Node
 from tidegate.ragged import Ragged
-from tidegate.tasks._classifier import Classifier, Count, Json, Positive, Preparation, Share
+from tidegate.tasks._classifier import Classifier, Preparation
 from tidegate.tasks._labelled import Inputs
+from tidegate.tasks._task import Count, Json, Positive, Share
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class SequenceClassifier(Classifier):
     """
 
     name: ClassVar[str] = "sequence-classifier"
+    reads: ClassVar[Kind] = "sequence"
 
     scale: bool = True
 

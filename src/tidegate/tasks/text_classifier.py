@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tidegate.data.checks import check_texts, in_argument
+from tidegate.data.dataset import Kind
 from tidegate.data.tokenizer import Keep, Tokenizer, from_json, train_words
 from tidegate.network import Embed, Node, Size
 from tidegate.ragged import Ragged
-from tidegate.tasks._classifier import Classifier, Count, Json, Preparation, Share
+from tidegate.tasks._classifier import Classifier, Preparation
 from tidegate.tasks._labelled import Inputs
+from tidegate.tasks._task import Count, Json, Share
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class TextClassifier(Classifier):
     """
 
     name: ClassVar[str] = "text-classifier"
+    reads: ClassVar[Kind] = "text"
 
     vocabulary_size: Count = 20_000
     max_tokens: Count = 500

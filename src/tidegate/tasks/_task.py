@@ -1,0 +1,306 @@
+"""What all tasks share: parameters with scikit-learn's manners, training into a run folder, saving and loading.
+
+Knows neither inputs nor losses: a task plans what is trained on what, and says what it learned besides the weights.
+Needs torch inside `fit` alone.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass, field, fields
+from importlib.metadata import version
+from importlib.util import find_spec
+from math import ceil
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from tidegate.checkpoint import Model, library_version, load_training, save_model
+from tidegate.data.batching import batch_count
+from tidegate.data.dataset import Kind
+from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
+from tidegate.network import Network
+from tidegate.tasks import presets
+from tidegate.tasks._fitting import Plan, Resumed, check_same, follow
+from tidegate.tasks._parameters import checked, parameter_names, require_known
+from tidegate.tasks.run import RunFolder
+
+if TYPE_CHECKING:
+    from tidegate.train import Step
+
+Array: TypeAlias = npt.NDArray[Any]
+Json: TypeAlias = dict[str, Any]
+Folder: TypeAlias = str | os.PathLike[str] | RunFolder
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+
+class Learned(Protocol):
+    """What a task learned from its training part besides the weights, such as a vocabulary and the classes."""
+
+    def to_json(self) -> Json:
+        """Write it for the model file; `params` and `name` are taken."""
+
+
+L = TypeVar("L", bound=Learned)
+
+
+@dataclass(frozen=True)
+class Fitted(Generic[L]):
+    """Hold what `fit` learned, and the parameters that it learned it with."""
+
+    params: Json
+    network: Network
+    weights: dict[str, Array]
+    learned: L
+    history: list[Json]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Task(ABC, Generic[L]):
+    """Train a recurrent network with scikit-learn's manners; abstract, see the tasks.
+
+    Arguments are stored untouched and checked by `fit`. For `max_grad_norm` and `patience`, 0 means none.
+
+    Args:
+        epochs: passes over the data, at most; "auto" takes 4, or more where that would be fewer than 100 updates.
+        batch_size: sequences per update.
+        optimizer: `adamw` or `adam`.
+        learning_rate: its peak.
+        weight_decay: for weights that are no biases.
+        schedule: `constant`, or `linear` or `cosine` down to zero.
+        warmup: share of all updates over which the learning rate rises.
+        max_grad_norm: length to which longer gradients are clipped.
+        patience: end after so many epochs without a better validation loss and take the best weights; with 0 all
+            epochs run and the last weights are taken.
+        seed: all randomness follows from it.
+    """
+
+    name: ClassVar[str]
+    reads: ClassVar[Kind]
+    """The kind of data set that the task is for."""
+    chief: ClassVar[str]
+    """The measure that tells how good a model is."""
+
+    epochs: Count | Literal["auto"] = "auto"
+    batch_size: Count = 64
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    learning_rate: Positive = 6e-3
+    weight_decay: NotNegative = 0.01
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    warmup: Share = 0.1
+    max_grad_norm: NotNegative = 1.0
+    patience: Annotated[int, Field(ge=0)] = 5
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    _fitted: Fitted[L] | None = field(default=None, init=False)
+
+    @abstractmethod
+    def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, L]:
+        """Check what was passed, learn what is needed before the first step, and plan the training with `_planned`.
+
+        Called on a copy whose parameters have been checked. `about` is what the plan of an interrupted run said, from
+        which to read what was learned then; None for a new run.
+        """
+
+    @abstractmethod
+    def _read_learned(self, stored: Json, network: Network) -> L:
+        """Read what `Learned.to_json` wrote, and check that it fits the network.
+
+        Raises InputError, KeyError, TypeError or ValueError for anything else.
+        """
+
+    @abstractmethod
+    def predict(self, X: Any) -> Any:
+        """Answer B inputs."""
+
+    @classmethod
+    def from_preset(cls, preset: str, **changes: Any) -> Self:
+        """Make a task with the parameters of a preset, some of them changed.
+
+        Raises OptionError, with the nearest known name, for an unknown preset or parameter.
+        """
+        return cls().set_params(**presets.get(preset, task=cls.name) | changes)
+
+    def get_params(self, deep: bool = True) -> Json:
+        """Return the parameters by name, as they were passed; `deep` has no effect."""
+        return {name: getattr(self, name) for name in parameter_names(type(self))}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters; raises OptionError, with the nearest known name, for one that does not exist."""
+        require_known(type(self), params)
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on B inputs and, where the task has any, their labels.
+
+        Args:
+            X: the inputs, as the task describes them.
+            y: what is to be learned of each; None for a task that learns from the inputs alone.
+
+        Raises:
+            InputError: a parameter or the data cannot be used; the parameter or the row is named.
+            TrainingError: the loss is not finite; the last good weights are kept.
+        """
+        for _ in self.fit_steps(X, y):
+            pass
+        return self
+
+    def fit_steps(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        valid: tuple[Any, Any] | None = None,
+        run_dir: Folder | None = None,
+        resume: Folder | None = None,
+    ) -> Generator[Step, None, None]:
+        """Train as `fit` does, yielding a `train.Step` after each update: the loop over them is the caller's.
+
+        Everything is checked at the call; training goes on as the iterator is read. Stop by closing it: the task is
+        then fitted with the best weights so far, and the state of that very step is saved in the run folder.
+
+        Args:
+            X: the inputs.
+            y: what is to be learned of each.
+            valid: inputs and labels to measure on after each epoch, instead of a held-out share of the training data.
+            run_dir: a folder for the model, the metrics and the recipe, and the state after each epoch.
+            resume: the folder of an interrupted run, to go on in as if it had never stopped. Data and parameters must
+                be the same.
+
+        Raises:
+            InputError: a parameter or the data cannot be used.
+            MissingPackageError: torch is not installed.
+            RunFolderError: `run_dir` holds a run already, or `resume` holds none that could go on.
+        """
+        if find_spec("torch") is None:
+            raise MissingPackageError.of("torch", "train", "training")
+        resumed = None if resume is None else _resumed(resume)
+        before = None if resumed is None else resumed.info["about"]
+        plan, learned = self._checked()._plan(X, y, valid=valid, about=before)
+        if before is not None:
+            check_same(plan.about, before)
+        folder = _folder(run_dir, resume)
+        if folder is not None and resumed is None:
+            folder.write_recipe(task=self.name, params=plan.about["params"], versions=_versions())
+
+        def keep(weights: dict[str, Array], history: list[Json]) -> None:
+            self._fitted = Fitted(plan.about["params"], plan.network, weights, learned, history)
+            if folder is not None:
+                self.save(folder.model)
+
+        return follow(plan, folder=folder, resumed=resumed, keep=keep)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file: weights, network and what was learned besides. `tidegate.load` reads it, without torch.
+
+        Raises OSError when it cannot be written; a file that was there before is then still there, whole.
+        """
+        fitted = self._require_fitted()
+        task = {"name": self.name, "params": fitted.params, **fitted.learned.to_json()}
+        save_model(path, fitted.network, weights=fitted.weights, task=task)
+
+    @classmethod
+    def from_model(cls, model: Model) -> Self:
+        """Make a fitted task of a model file that was read; raises ModelFileError when it does not fit."""
+        try:
+            task = cls().set_params(**model.task["params"])._checked()
+            learned = task._read_learned(model.task, model.network)
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(f"the model file describes no {cls.__name__}: {error}") from None
+        task._fitted = Fitted(task._plain_params(), model.network, model.weights, learned, [])
+        return task
+
+    @property
+    def network_(self) -> Network:
+        """The network that was trained."""
+        return self._learned().network
+
+    @property
+    def weights_(self) -> dict[str, Array]:
+        """The weights by name, as in the model file."""
+        return self._learned().weights
+
+    @property
+    def history_(self) -> list[Json]:
+        """One record for each epoch of training; empty for a model that was loaded."""
+        return self._learned().history
+
+    def __repr__(self) -> str:
+        changed = (f for f in fields(self) if f.init and getattr(self, f.name) != f.default)
+        return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in changed)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._fitted is not None
+
+    def _checked(self) -> Self:
+        """Copy the parameters into a task in which each has its type and lies within its range."""
+        return type(self)(**checked(type(self), self.get_params()))
+
+    def _plain_params(self) -> Json:
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in self.get_params().items()}
+
+    def _planned(
+        self,
+        *,
+        network: Network,
+        lengths: npt.NDArray[np.int64],
+        loss: Any,
+        measure: Any,
+        learned: Learned,
+        data: str,
+    ) -> Plan:
+        """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts."""
+        arguments = ("batch_size", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
+        recipe = {name: getattr(self, name) for name in arguments}
+        recipe |= {"epochs": self._epochs_for(len(lengths)), "max_grad_norm": self.max_grad_norm or np.inf}
+        about = {"params": self._plain_params(), **learned.to_json(), "data": data}
+        return Plan(network, recipe, self.patience, lengths, loss, measure, about)
+
+    def _epochs_for(self, examples: int) -> int:
+        updates = batch_count(examples, self.batch_size)  # of one epoch
+        return max(4, ceil(100 / updates)) if self.epochs == "auto" else self.epochs
+
+    def _learned(self) -> Fitted[L]:
+        if self._fitted is None:
+            raise AttributeError(f"this {type(self).__name__} has learned nothing yet; call fit first")
+        return self._fitted
+
+    def _require_fitted(self) -> Fitted[L]:
+        if self._fitted is None:
+            raise InputError(f"this {type(self).__name__} is not fitted; call fit first, or load a model file")
+        return self._fitted
+
+
+def _folder(run_dir: Folder | None, resume: Folder | None) -> RunFolder | None:
+    if resume is not None:
+        return _opened(resume)
+    if run_dir is None or isinstance(run_dir, RunFolder):
+        return run_dir
+    return RunFolder.create(run_dir)
+
+
+def _opened(folder: Folder) -> RunFolder:
+    return folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
+
+
+def _resumed(folder: Folder) -> Resumed:
+    run = _opened(folder)
+    if not run.state.exists():
+        why = "it came to its end" if run.finished else "nothing was saved yet; begin it anew"
+        raise RunFolderError(f"the run in {run.path} cannot be resumed: {why}.")
+    return Resumed(*load_training(run.state))
+
+
+def _versions() -> Json:
+    packages = ("numpy", "torch", "tokenizers")
+    return {"tidegate": library_version()} | {package: version(package) for package in packages}
