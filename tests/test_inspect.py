@@ -76,6 +76,13 @@ def test_a_report_holds_numbers_epochs_recipe_and_curve_and_needs_nothing_else()
     assert addresses(page) == []
 
 
+def test_a_report_lists_what_was_wrong_and_is_silent_where_nothing_was() -> None:
+    page = run_report("lstm", {}, HISTORY, "", warnings=["It has <pad> in it.", "Gradients vanish."])
+    assert "<h2>Warnings</h2>" in page
+    assert "<li>It has &lt;pad&gt; in it.</li><li>Gradients vanish.</li>" in page
+    assert "Warnings" not in run_report("lstm", {}, HISTORY, "")
+
+
 def test_a_report_says_when_there_is_nothing_to_draw_or_nothing_to_draw_with(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "No epoch was completed" in run_report("lstm", {}, [], "")
     monkeypatch.setitem(sys.modules, "matplotlib", None)

@@ -4,9 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from tidegate.tasks import AnyTask
 
 
 def batches(given: list[str] | None) -> Iterator[list[str]]:
@@ -19,7 +22,7 @@ def batches(given: list[str] | None) -> Iterator[list[str]]:
     return _stdin_batches()
 
 
-def read_inputs(model: object, lines: list[str]) -> list[Any]:
+def read_inputs(model: "AnyTask", lines: list[str]) -> list[Any]:
     """Turn lines into what the model reads: texts as they are, sequences of numbers from JSON.
 
     Raises DataError for a line that is no JSON.

@@ -1,7 +1,7 @@
 """`tidegate inspect`: what moved a model's answer, and what happened inside, as a page for a browser."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +9,9 @@ from tidegate.cli.inputs import batches, read_inputs, shorten
 from tidegate.cli.options import Json, ModelPath
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.errors import InputError
+
+if TYPE_CHECKING:
+    from tidegate.tasks import AnyTask
 
 Inputs = Annotated[
     list[str] | None,
@@ -65,7 +68,7 @@ def inspect(
     say(f"Page: {out}")
 
 
-def _inputs(task: object, given: list[str] | None, data: str | None, rows: list[int]) -> Any:
+def _inputs(task: "AnyTask", given: list[str] | None, data: str | None, rows: list[int]) -> Any:
     """Read the inputs: those that were given, or rows of a data set."""
     if data is None:
         if rows:

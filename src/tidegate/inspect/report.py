@@ -12,7 +12,7 @@ Row = Mapping[str, str]
 """One line of a table: the text of each cell under its heading; the rows of one table share their headings."""
 
 
-def run_report(title: str, numbers: Row, history: History, recipe: str) -> str:
+def run_report(title: str, numbers: Row, history: History, recipe: str, *, warnings: Sequence[str] = ()) -> str:
     """Write the report of one run: its numbers, its learning curve, every epoch and the recipe.
 
     Args:
@@ -20,6 +20,7 @@ def run_report(title: str, numbers: Row, history: History, recipe: str) -> str:
         numbers: the figures that stand at the top, as text under their names.
         history: one record per epoch.
         recipe: the text of `recipe.toml`.
+        warnings: what was wrong while it trained; nothing is said of it where there are none.
 
     >>> page = run_report("lstm on digits", {"test accuracy": "97.2 %"}, [{"epoch": 1, "valid_loss": 0.4}], "seed = 0")
     >>> page.startswith("<!doctype html>"), "97.2 %" in page, "<picture>" in page
@@ -28,6 +29,7 @@ def run_report(title: str, numbers: Row, history: History, recipe: str) -> str:
     epochs = [{key.replace("_", " "): _figure(key, value) for key, value in record.items()} for record in history]
     body = [
         _numbers(numbers),
+        *([section("Warnings", _list(warnings))] if warnings else []),
         section("Learning curve", _curves({"this run": history})),
         section("Epochs", _table(epochs)),
         section("Recipe", f"<pre>{html.escape(recipe)}</pre>"),
@@ -80,6 +82,10 @@ def _numbers(numbers: Row) -> Markup:
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in numbers.items()
     )
     return f"<dl>{boxes}</dl>"
+
+
+def _list(items: Sequence[str]) -> Markup:
+    return f"<ul>{''.join(f'<li>{html.escape(item)}</li>' for item in items)}</ul>"
 
 
 def _table(rows: Sequence[Row]) -> Markup:
