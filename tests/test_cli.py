@@ -85,7 +85,19 @@ def reviews_run(reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 # --- help, version ------------------------------------------------------------------------------------------------
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "data", "data list", "data get", "data path", "doctor", "demo")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "predict",
+    "inspect",
+    "compare",
+    "data",
+    "data list",
+    "data get",
+    "data path",
+    "doctor",
+    "demo",
+)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
