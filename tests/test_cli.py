@@ -89,6 +89,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "predict",
+    "inspect",
     "compare",
     "lab",
     "data",

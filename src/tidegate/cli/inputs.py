@@ -27,9 +27,7 @@ def read_inputs(model: "AnyTask", lines: list[str]) -> list[Any]:
 
     Raises DataError for a line that is no JSON.
     """
-    from tidegate.tasks import TextClassifier
-
-    return lines if isinstance(model, TextClassifier) else [_sequence(line) for line in lines]
+    return [_sequence(line) for line in lines] if model.reads == "sequence" else lines
 
 
 def shorten(text: str, width: int = 80) -> str:
