@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tidegate import kernels
 from tidegate.data import batch_count, batches
 from tidegate.errors import TrainingError
-from tidegate.network import Dense, Embed, Network, Recurrent, parameter_shapes
+from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_shapes
 
 Array: TypeAlias = npt.NDArray[Any]
 Loss: TypeAlias = Callable[[npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]
@@ -266,6 +266,8 @@ def _draw(
     match node:
         case Embed():
             return rng.uniform(-embedding_scale, embedding_scale, shape)
+        case Decode():
+            return rng.standard_normal(shape)  # as published
         case Recurrent(hidden_size=hidden) if parameter.startswith("weight_hh"):
             q, r = np.linalg.qr(rng.standard_normal(shape))  # [G*H, H]
             return q * np.sign(np.diag(r))  # uniform over the orthogonal matrices (Mezzadri 2007)

@@ -14,10 +14,26 @@ import numpy.typing as npt
 
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError
-from tidegate.network import Dense, Dropout, Embed, Merge, Network, Pool, Recurrent, check_shapes, direction_suffixes
+from tidegate.network import (
+    Decode,
+    Dense,
+    Dropout,
+    Embed,
+    Merge,
+    Network,
+    Pool,
+    Recurrent,
+    Split,
+    check_shapes,
+    direction_suffixes,
+)
 from tidegate.ragged import Ragged
 
 Array: TypeAlias = npt.NDArray[Any]
+
+
+State: TypeAlias = tuple[Array, Array | None]
+"""[B, H] hidden state, and the cell state of an lstm."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +44,7 @@ class _Flow:
     offsets: Array  # [B+1]
     table: Array | None = None  # [V, C] when `rows` holds token ids
     final: Array | None = None  # [B, F] final state when the node before was recurrent
+    states: tuple[State, ...] = ()  # of each layer and direction of it, where `Decode` may want them
 
 
 class Executor:
@@ -78,6 +95,11 @@ class Executor:
                     flow = _Flow(_pool(node, flow), flow.offsets)
                 case Dense():
                     flow = _Flow(self._multiply(node, index, flow), flow.offsets)
+                case Split():
+                    parted = Ragged(flow.rows, flow.offsets).split(node.channels, shared=node.shared)
+                    flow = _Flow(parted.values, parted.offsets)
+                case Decode():
+                    flow = self._decode(node, index, flow)
                 case Dropout():
                     pass
         return _rows(flow)
@@ -96,22 +118,57 @@ class Executor:
         return values
 
     def _run(self, node: Recurrent, index: int, flow: _Flow) -> _Flow:
-        x, table = flow.rows, flow.table
+        h, final, states = self._layers(node, index, flow.rows, flow.offsets, flow.table)
+        merged = (_merge(h, node.merge, node), _merge(final, node.merge, node))
+        return _Flow(merged[0], flow.offsets, final=merged[1], states=states)
+
+    def _layers(
+        self,
+        node: Recurrent,
+        index: int,
+        x: Array,
+        offsets: Array,
+        table: Array | None,
+        start: tuple[State, ...] = (),
+    ) -> tuple[Array, Array, tuple[State, ...]]:
+        """Run the layers of a node from `start`: rows `[N, D*H]`, final states `[B, D*H]`, and all states."""
+        begin, states = iter(start), list[State]()
         for layer in range(node.num_layers):
-            directions = [
-                kernels.Direction(
-                    w_ih=self._weights[f"{index}.weight_ih{suffix}"],
-                    w_hh=self._weights[f"{index}.weight_hh{suffix}"],
-                    b_ih=self._weights.get(f"{index}.bias_ih{suffix}"),
-                    b_hh=self._weights.get(f"{index}.bias_hh{suffix}"),
-                    reverse=node.reverse or suffix.endswith("_reverse"),
+            directions = []
+            for suffix in direction_suffixes(node, layer):
+                h0, c0 = next(begin, (None, None))
+                directions.append(
+                    kernels.Direction(
+                        w_ih=self._weights[f"{index}.weight_ih{suffix}"],
+                        w_hh=self._weights[f"{index}.weight_hh{suffix}"],
+                        b_ih=self._weights.get(f"{index}.bias_ih{suffix}"),
+                        b_hh=self._weights.get(f"{index}.bias_hh{suffix}"),
+                        reverse=node.reverse or suffix.endswith("_reverse"),
+                        h0=h0,
+                        c0=c0,
+                    )
                 )
-                for suffix in direction_suffixes(node, layer)
-            ]
-            out = kernels.forward(node.cell, x, flow.offsets, directions, table=table, num_threads=self.num_threads)
+            out = kernels.forward(node.cell, x, offsets, directions, table=table, num_threads=self.num_threads)
             x, table = out.h, None  # [N, D*H]
-        final = np.concatenate(list(out.hn), axis=1)  # [B, D*H]
-        return _Flow(_merge(x, node.merge, node), flow.offsets, final=_merge(final, node.merge, node))
+            cells = [None] * len(directions) if out.cn is None else list(out.cn)
+            states += zip(out.hn, cells, strict=True)
+        return x, np.concatenate(list(out.hn), axis=1), tuple(states)
+
+    def _decode(self, node: Decode, index: int, flow: _Flow) -> _Flow:
+        before = self.network.nodes[index - 1]
+        assert isinstance(before, Recurrent), "the network was checked: a recurrent node stands right before"
+        start = tuple(
+            (np.repeat(h, node.steps, axis=0), None if c is None else np.repeat(c, node.steps, axis=0))
+            for h, c in flow.states
+        )
+        table = self._weights[f"{index}.position"]  # [channels * steps, size]
+        if node.channel_size:
+            channel = np.repeat(self._weights[f"{index}.channel"], node.steps, axis=0)
+            table = np.concatenate([np.tile(table, (node.channels, 1)), channel], axis=1)
+        count = len(start[0][0])  # B * steps
+        ids, ones = np.arange(count) % len(table), np.arange(count + 1)
+        h, _, _ = self._layers(before, index - 1, ids, ones, table, start)
+        return _Flow(h, np.arange(0, count + 1, node.steps))
 
     def _multiply(self, node: Dense, index: int, flow: _Flow) -> Array:
         weight, bias = self._weights[f"{index}.weight"], self._weights[f"{index}.bias"]
