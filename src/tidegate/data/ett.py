@@ -78,8 +78,8 @@ SOURCE = Source(
     kind="series",
     licence="CC BY-ND 4.0",
     citation=(
-        "Haoyi Zhou, Shanghang Zhang, Jieqi Peng, Shuai Zhang, Jianxin Li, Hui Xiong and Wancai Zhang. Informer: Beyond "
-        "Efficient Transformer for Long Sequence Time-Series Forecasting. AAAI 2021. arXiv:2012.07436"
+        "Haoyi Zhou, Shanghang Zhang, Jieqi Peng, Shuai Zhang, Jianxin Li, Hui Xiong and Wancai Zhang. Informer: "
+        "Beyond Efficient Transformer for Long Sequence Time-Series Forecasting. AAAI 2021. arXiv:2012.07436"
     ),
     homepage="https://github.com/zhouhaoyi/ETDataset",
     find=find,

@@ -1,7 +1,7 @@
 """Household power: four years of electric power of one household in France, brought from minutes to hours.
 
-An hour is the mean of the minutes of it that were measured; hours without any are drawn in a line from the one before to
-the one after, which concerns 421 of 34,589. Split in time: 70 % to learn from, 15 % to tune on, 15 % to measure on.
+An hour is the mean of the minutes of it that were measured; hours without any, a few days in all, are drawn in a line
+from the one before to the one after. Split in time: 70 % to learn from, 15 % to tune on, 15 % to measure on.
 """
 
 from __future__ import annotations

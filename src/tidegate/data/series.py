@@ -127,7 +127,9 @@ def make_series(
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         at, column = infinite[0]
-        raise DataError(f"{row(int(order[at]))}, column {roles.columns[column]!r} is {values[at, column]}; pass numbers.")
+        raise DataError(
+            f"{row(int(order[at]))}, column {roles.columns[column]!r} is {values[at, column]}; pass numbers."
+        )
     step = step_of(times)
     if "missing" in chosen:
         known = _known(values, roles)
@@ -233,9 +235,7 @@ def _check_missing(name: str, times: Times, values: Values, roles: Roles, row: W
         )
 
 
-def _fill(
-    name: str, times: Times, values: Values, step: Step, known: int, how: str
-) -> tuple[Times, Values, int]:
+def _fill(name: str, times: Times, values: Values, step: Step, known: int, how: str) -> tuple[Times, Values, int]:
     """Add the rows that gaps left out and fill what is missing before `known`; times between two steps are refused."""
     positions = step.positions(times)
     if (positions < 0).any():

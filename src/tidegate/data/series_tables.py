@@ -105,7 +105,9 @@ def read_series(path: Path, choice: Choice | Roles, *, repair: str | None = None
     return _assemble(columns, settled[0], table.where, _words(repair))
 
 
-def as_series(X: Any, choice: Choice | Roles | None = None, *, name: str = "X", repair: str | None = None) -> list[Series]:
+def as_series(
+    X: Any, choice: Choice | Roles | None = None, *, name: str = "X", repair: str | None = None
+) -> list[Series]:
     """Make series of what a caller passed.
 
     Args:

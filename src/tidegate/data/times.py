@@ -18,6 +18,8 @@ from tidegate.errors import DataError
 Times = npt.NDArray[Any]
 """[T] datetime64[ms], or [T] int64."""
 
+CALENDAR_SIZE = 7
+"""How many numbers `calendar` gives for a time."""
 _UNITS = (("week", 604_800_000), ("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000))
 _DAY = 86_400_000
 _SEASONS = {1000: 60, 60_000: 60, 3_600_000: 24, _DAY: 7, 7 * _DAY: 52}  # milliseconds of a step: steps of a season
@@ -139,8 +141,9 @@ def step_of(times: Times) -> Step:
 
 
 def calendar(times: Times) -> npt.NDArray[np.float64]:
-    """Describe times by the calendar, [T, 7]: sine and cosine of the hour, of the weekday and of the day of the year,
-    and whether it is a Saturday or Sunday.
+    """Describe times by the calendar, [T, 7].
+
+    Sine and cosine of the hour, of the weekday and of the day of the year; 1 on Saturdays and Sundays, else 0.
 
     Raises DataError for times that are mere numbers.
     """
