@@ -12,15 +12,18 @@ if TYPE_CHECKING:
     from tidegate.runs.demo import Demo, choose_demo, demo_questions
     from tidegate.runs.environment import describe_environment
     from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
+    from tidegate.runs.forecasting import ColumnScore, Forecasting, measure_forecaster
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
 __all__ = [
     "Baseline",
     "ClassScore",
     "Classification",
+    "ColumnScore",
     "Comparison",
     "Demo",
     "Evaluation",
+    "Forecasting",
     "Result",
     "Source",
     "Training",
@@ -30,6 +33,7 @@ __all__ = [
     "describe_environment",
     "evaluate",
     "measure_classifier",
+    "measure_forecaster",
     "repeat",
     "resume",
     "show_measure",
@@ -43,6 +47,7 @@ _HOMES = {
     "demo": ("Demo", "choose_demo", "demo_questions"),
     "environment": ("describe_environment",),
     "classification": ("ClassScore", "Classification", "measure_classifier"),
+    "forecasting": ("ColumnScore", "Forecasting", "measure_forecaster"),
     "evaluation": ("Evaluation", "evaluate", "show_measure"),
     "training": ("Result", "Source", "Training", "repeat", "resume", "start"),
 }

@@ -130,6 +130,16 @@ class Windows:
         """Gather what came in the windows at `indices`, [B, H, K]."""
         return _gather(self.observed[:, : self.targets], self.origins[indices], self.shape.horizon)
 
+    def repeat_last(self, indices: Indices, period: int) -> Array:
+        """Guess that the last `period` steps come again and again, [B, H, K]; 1 guesses the last value.
+
+        A series that does not reach so far back repeats what there is of it.
+        """
+        ahead = np.arange(self.shape.horizon)
+        periods = np.minimum(period, self.steps[indices])[:, None]
+        rows = self.origins[indices][:, None] + ahead % periods - periods
+        return np.asarray(self.observed[rows, : self.targets])
+
     def arrays(self) -> Iterable[Array]:
         """Give all that the windows consist of, for a fingerprint."""
         return (self.observed, self.known, self.origins)

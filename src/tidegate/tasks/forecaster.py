@@ -47,12 +47,14 @@ class LearnedSeries:
         step: from one time to the next.
         scaling: of the columns.
         ends: by the name of a series, the last time that training has seen of it.
+        baselines: see `Forecaster.baselines_`.
     """
 
     roles: Roles
     step: Step
     scaling: Scaling
     ends: dict[str, Any]
+    baselines: dict[str, float]
 
     def to_json(self) -> Json:
         """Write all of it."""
@@ -61,6 +63,7 @@ class LearnedSeries:
             "step": vars(self.step),
             "scaling": self.scaling.to_json(),
             "ends": {name: str(end) for name, end in self.ends.items()},
+            "baselines": self.baselines,
         }
 
 
@@ -161,8 +164,7 @@ class Forecaster(Task[LearnedSeries]):
             DataError: as for `predict`, or no origin is left.
         """
         series = self._check_series(X)
-        shape = self._shape()
-        origins = [measurable(s, shape) for s in series]
+        origins = self.origins(series)
         firsts = [self._first_unseen(s, begin) for s in series]
         chosen = [at[at >= first][::stride] for at, first in zip(origins, firsts, strict=True)]
         if not any(map(len, chosen)):
@@ -171,6 +173,20 @@ class Forecaster(Task[LearnedSeries]):
                 "to look back on."
             )
         return list(self._forecasts(series, chosen, truth=True))
+
+    def origins(self, series: Sequence[Series]) -> list[Indices]:
+        """List, for each series, the origins of its part from which a look-back and the whole horizon are known."""
+        return [measurable(s, self._shape()) for s in self._check_series(list(series))]
+
+    def deviation(self, name: str) -> Array:
+        """Give by what the targets `[K]` of a series are divided in training."""
+        deviation = self._learned().learned.scaling.of(name)[1]
+        return np.asarray(deviation[: len(self.roles_.targets)])
+
+    @property
+    def baselines_(self) -> dict[str, float]:
+        """The squared errors of repeating the last value, and the last season, on the part that was held out."""
+        return self._learned().learned.baselines
 
     @property
     def roles_(self) -> Roles:
@@ -295,15 +311,20 @@ class Forecaster(Task[LearnedSeries]):
         _check_learnable(learn, self.lookback + self.horizon)
         layout, shape = self._layout(roles), self._shape()
         ends = {s.name: s.times[s.known - 1] for s in (*learn, *held)}
-        learned = LearnedSeries(roles, series[0].step, Scaling.learn(learn, scale=self.scale), ends)
-        if about is not None:
-            learned = _read(about)
+        scaling = Scaling.learn(learn, scale=self.scale) if about is None else _read(about).scaling
         network = self._network(layout)
         once = replace(shape, horizon=layout.horizon)
-        windows = cut_windows(learn, learned.scaling, once, [measurable(s, once) for s in learn])
-        aside = cut_windows(held, learned.scaling, once, [measurable(s, once) for s in held]) if held else None
+        windows = cut_windows(learn, scaling, once, [measurable(s, once) for s in learn])
+        aside = cut_windows(held, scaling, once, [measurable(s, once) for s in held]) if held else None
         if aside is not None and not len(aside):
             raise DataError(f"the part to measure on is shorter than the horizon of {self.horizon}; hold out more.")
+
+        season = series[0].step.season
+        guesses = {"naive mse": 1, "seasonal naive mse": season}
+        baselines = (
+            {} if aside is None else {name: _guess_error(aside, layout, period) for name, period in guesses.items()}
+        )
+        learned = LearnedSeries(roles, series[0].step, scaling, ends, baselines)
 
         def loss(module: Module, indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
             batch = windows.batch(indices)
@@ -351,7 +372,7 @@ def _read(stored: Json) -> LearnedSeries:
         raise ValueError("it names no target, or no step of time")
     scaling = Scaling.from_json(stored["scaling"], len(roles.columns))
     ends = {str(n): int(e) if step.unit == "index" else np.datetime64(e, "ms") for n, e in stored["ends"].items()}
-    return LearnedSeries(roles, step, scaling, ends)
+    return LearnedSeries(roles, step, scaling, ends, {str(n): float(v) for n, v in stored["baselines"].items()})
 
 
 def _alike(series: Sequence[Series]) -> Roles:
@@ -384,6 +405,15 @@ def _check_learnable(series: Sequence[Series], least: int) -> None:
                     f"{s!r}: {name!r} is {own[0, column]:g} in all {len(own)} steps to learn from; a constant needs no "
                     "model. Leave it out."
                 )
+
+
+def _guess_error(windows: Windows, layout: Layout, period: int) -> float:
+    """Compute the mean squared error of repeating the last `period` steps, in the scale of training."""
+    total = 0.0
+    for indices in layout.parts(len(windows)):
+        away = windows.repeat_last(indices, period) - windows.truth(indices)
+        total += float((away.astype(np.float64) ** 2).mean()) * len(indices)
+    return total / len(windows)
 
 
 def _time_like(time: Any, times: Array) -> Any:

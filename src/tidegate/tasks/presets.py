@@ -39,8 +39,39 @@ _SMALL = _TUTORIAL | {
     "patience": 5,
 }
 
+# SegRNN as published for a look-back of 96 (Lin et al. 2023, arXiv:2308.11200): one GRU of 512 units, absolute errors.
+_FORECAST: dict[str, Any] = {
+    "lookback": 96,
+    "horizon": 96,
+    "num_layers": 1,
+    "bidirectional": False,
+    "independent": True,
+    "quantiles": (),
+    "scale": True,
+    "window_scaling": "last",
+    "calendar": False,
+    "strategy": "direct",
+    "steps_at_once": 1,
+    "validation_fraction": 0.1,
+    "optimizer": "adamw",
+    "weight_decay": 0.0,
+    "schedule": "cosine",
+    "warmup": 0.0,
+    "max_grad_norm": 1.0,
+    "epochs": 20,
+    "patience": 5,
+    "batch_size": 64,
+}
+_STEPWISE = _FORECAST | {"segment": 0, "hidden_size": 64, "dropout": 0.2, "loss": "mse", "learning_rate": 1e-3}
+
 # By task, then by name.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "forecaster": {
+        "segrnn": _FORECAST
+        | {"cell": "gru", "segment": 24, "hidden_size": 512, "dropout": 0.5, "loss": "mae", "learning_rate": 3e-4},
+        "lstm": _STEPWISE | {"cell": "lstm", "independent": False},
+        "bilstm": _STEPWISE | {"cell": "lstm", "independent": False, "bidirectional": True},
+    },
     "text-classifier": {
         "tutorial-simplernn": _SMALL | {"cell": "rnn", "bidirectional": False},
         "tutorial-lstm": _SMALL | {"cell": "lstm", "bidirectional": False},
