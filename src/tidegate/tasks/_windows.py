@@ -64,7 +64,8 @@ class Scaling:
     def from_json(cls, stored: Json, columns: int) -> Scaling:
         """Read what `to_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
         means, deviations = (
-            {str(name): _row(row, columns) for name, row in stored[key].items()} for key in ("means", "deviations")
+            {str(name): _row(row, columns) for name, row in dict(stored[key]).items()}
+            for key in ("means", "deviations")
         )
         pooled = (_row(stored["pooled"][0], columns), _row(stored["pooled"][1], columns))
         if means.keys() != deviations.keys() or not all((d > 0).all() for d in (*deviations.values(), pooled[1])):
@@ -159,7 +160,7 @@ def cut_windows(series: Sequence[Series], scaling: Scaling, shape: Shape, origin
     observed, known, begins, count = [], [], [], 0
     for s, at in zip(series, origins, strict=True):
         mean, deviation = scaling.of(s.name)
-        end = max([s.known, *(int(at.max()) + shape.horizon,) * bool(len(at))])
+        end = max(s.known, int(at.max(initial=-shape.horizon)) + shape.horizon)
         rows = np.zeros((end, s.values.shape[1]))
         have = min(end, len(s.values))
         rows[:have] = (s.values[:have] - mean) / deviation

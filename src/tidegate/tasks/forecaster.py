@@ -145,7 +145,8 @@ class Forecaster(Task[LearnedSeries]):
             DataError: a series is shorter than the look-back, has other columns or steps than were trained on, or lacks
                 what should be known of the future.
         """
-        series = self._check_series(X)
+        if not (series := self._check_series(X)):
+            return []
         return list(self._forecasts(series, [np.array([s.known]) for s in series]))
 
     def backtest(self, X: Any, *, begin: Any = None, stride: int = 1) -> list[Forecast]:
@@ -207,6 +208,12 @@ class Forecaster(Task[LearnedSeries]):
         executor, layout = Executor(fitted.network, fitted.weights), self._layout(fitted.learned.roles)
         for indices in layout.parts(len(windows)):
             yield windows, indices, predict_batch(executor, layout, windows.batch(indices), self.horizon)
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        tags = TargetTags(required=False)
+        return Tags(estimator_type=None, target_tags=tags, input_tags=InputTags(two_d_array=False))
 
     def _forecasts(
         self, series: Sequence[Series], origins: Sequence[Indices], *, truth: bool = False
@@ -371,8 +378,8 @@ def _read(stored: Json) -> LearnedSeries:
     if step.count < 1 or step.unit not in ("ms", "month", "index") or not roles.targets:
         raise ValueError("it names no target, or no step of time")
     scaling = Scaling.from_json(stored["scaling"], len(roles.columns))
-    ends = {str(n): int(e) if step.unit == "index" else np.datetime64(e, "ms") for n, e in stored["ends"].items()}
-    return LearnedSeries(roles, step, scaling, ends, {str(n): float(v) for n, v in stored["baselines"].items()})
+    ends = {str(n): int(e) if step.unit == "index" else np.datetime64(e, "ms") for n, e in dict(stored["ends"]).items()}
+    return LearnedSeries(roles, step, scaling, ends, {str(n): float(v) for n, v in dict(stored["baselines"]).items()})
 
 
 def _alike(series: Sequence[Series]) -> Roles:
