@@ -39,8 +39,8 @@ _SMALL = _TUTORIAL | {
     "patience": 5,
 }
 
-# The network and the loss of SegRNN (Lin et al. 2023, arXiv:2308.11200), with a quarter of its units: sizes and rates were
-# chosen on the validation part of ETTh1 (docs/forecasting.md).
+# The network and the loss of SegRNN (Lin et al. 2023, arXiv:2308.11200), with a quarter of its units: sizes and rates
+# were chosen on the validation part of ETTh1 (docs/forecasting.md).
 _FORECAST: dict[str, Any] = {
     "lookback": 96,
     "horizon": 96,
