@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import absent
-from tests.test_data_download import QUICK, Server
 
+from conftest import absent
+from test_data_download import QUICK, Server
 from tidegate import data
 from tidegate.data import ett, household_power
 from tidegate.data.household_power import to_hours

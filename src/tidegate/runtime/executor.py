@@ -5,7 +5,7 @@ Knows nodes and weights. Knows neither torch nor tasks: what comes out are the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from tidegate.network import (
     Embed,
     Merge,
     Network,
+    Node,
     Pool,
     Recurrent,
     Split,
@@ -37,14 +38,44 @@ State: TypeAlias = tuple[Array, Array | None]
 
 
 @dataclass(frozen=True)
-class _Flow:
+class Passage:
     """Hold what passes from node to node: rows, and the table that token ids still stand for, if any."""
 
     rows: Array  # [N, F], [N] token ids, or [B, F] once pooled
     offsets: Array  # [B+1]
     table: Array | None = None  # [V, C] when `rows` holds token ids
     final: Array | None = None  # [B, F] final state when the node before was recurrent
-    states: tuple[State, ...] = ()  # of each layer and direction of it, where `Decode` may want them
+    states: tuple[State, ...] = ()  # of each layer and direction of it, from which `Decode` goes on
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """Hold what the kernels read and gave for one layer of a recurrent node, as `kernels.backward` takes it."""
+
+    cell: str
+    x: Array  # [N, C], or [N] token ids
+    table: Array | None  # [V, C]
+    directions: tuple[kernels.Direction, ...]
+    out: kernels.Forward
+
+
+@dataclass(frozen=True)
+class NodeRun:
+    """Hold what one node read and gave."""
+
+    index: int
+    node: Node
+    read: Passage
+    gave: Passage
+    layers: tuple[LayerRun, ...]  # of a recurrent node
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Hold what every node of a network read and gave for one batch, and the output."""
+
+    nodes: tuple[NodeRun, ...]
+    output: Array
 
 
 class Executor:
@@ -70,8 +101,8 @@ class Executor:
         check_shapes(network, {name: array.shape for name, array in weights.items()})
         self.network = network
         self.num_threads = num_threads
-        self._weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-        self.dtype = np.result_type(*self._weights.values()) if self._weights else np.dtype(np.float32)
+        self.weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+        self.dtype = np.result_type(*self.weights.values()) if self.weights else np.dtype(np.float32)
 
     def __call__(self, x: Ragged) -> Array:
         """Compute the output of the last node: `[B, output_size]` once pooled, else `[N, output_size]`.
@@ -84,25 +115,44 @@ class Executor:
             ShapeError: the values are not of the shape or type that the first node reads.
             InputError: a token id is out of range; position, id and the size of the vocabulary are named.
         """
-        flow = _Flow(self._check(x), np.asarray(x.offsets))
+        return self._walk(x, None)
+
+    def record(self, x: Ragged) -> Recording:
+        """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.
+
+        Raises as calling it does.
+        """
+        nodes: list[NodeRun] = []
+        output = self._walk(x, nodes)
+        return Recording(tuple(nodes), output)
+
+    def _walk(self, x: Ragged, record: list[NodeRun] | None) -> Array:
+        passage = Passage(self._check(x), np.asarray(x.offsets))
         for index, node in enumerate(self.network.nodes):
-            match node:
-                case Embed():
-                    flow = replace(flow, table=self._weights[f"{index}.weight"])
-                case Recurrent():
-                    flow = self._run(node, index, flow)
-                case Pool():
-                    flow = _Flow(_pool(node, flow), flow.offsets)
-                case Dense():
-                    flow = _Flow(self._multiply(node, index, flow), flow.offsets)
-                case Split():
-                    parted = Ragged(flow.rows, flow.offsets).split(node.channels, shared=node.shared)
-                    flow = _Flow(parted.values, parted.offsets)
-                case Decode():
-                    flow = self._decode(node, index, flow)
-                case Dropout():
-                    pass
-        return _rows(flow)
+            layers: list[LayerRun] | None = None if record is None else []
+            gave = self._run(node, index, passage, layers)
+            if record is not None:
+                record.append(NodeRun(index, node, passage, gave, tuple(layers or ())))
+            passage = gave
+        return _rows(passage)
+
+    def _run(self, node: Node, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
+        match node:
+            case Embed():
+                return replace(read, table=self.weights[f"{index}.weight"])
+            case Recurrent():
+                return self._recur(node, index, read, layers)
+            case Pool():
+                return Passage(_pool(node, read), read.offsets)
+            case Dense():
+                return Passage(self._multiply(node, index, read), read.offsets)
+            case Split():
+                parted = Ragged(read.rows, read.offsets).split(node.channels, shared=node.shared)
+                return Passage(parted.values, parted.offsets)
+            case Decode():
+                return self._decode(node, index, read, layers)
+            case Dropout():
+                return read
 
     def _check(self, x: Ragged) -> Array:
         values = np.asarray(x.values)
@@ -117,62 +167,63 @@ class Executor:
             )
         return values
 
-    def _run(self, node: Recurrent, index: int, flow: _Flow) -> _Flow:
-        h, final, states = self._layers(node, index, flow.rows, flow.offsets, flow.table)
-        merged = (_merge(h, node.merge, node), _merge(final, node.merge, node))
-        return _Flow(merged[0], flow.offsets, final=merged[1], states=states)
-
-    def _layers(
+    def _recur(
         self,
         node: Recurrent,
         index: int,
-        x: Array,
-        offsets: Array,
-        table: Array | None,
+        read: Passage,
+        layers: list[LayerRun] | None,
         start: tuple[State, ...] = (),
-    ) -> tuple[Array, Array, tuple[State, ...]]:
-        """Run the layers of a node from `start`: rows `[N, D*H]`, final states `[B, D*H]`, and all states."""
-        begin, states = iter(start), list[State]()
+    ) -> Passage:
+        """Run the layers of a node, from zeros or from the states that `start` holds of each layer and direction."""
+        x, table, offsets = read.rows, read.table, read.offsets
+        options: dict[str, Any] = {"keep": layers is not None, "num_threads": self.num_threads}
+        begins, states = iter(start), list[State]()
         for layer in range(node.num_layers):
-            directions = []
-            for suffix in direction_suffixes(node, layer):
-                h0, c0 = next(begin, (None, None))
-                directions.append(
-                    kernels.Direction(
-                        w_ih=self._weights[f"{index}.weight_ih{suffix}"],
-                        w_hh=self._weights[f"{index}.weight_hh{suffix}"],
-                        b_ih=self._weights.get(f"{index}.bias_ih{suffix}"),
-                        b_hh=self._weights.get(f"{index}.bias_hh{suffix}"),
-                        reverse=node.reverse or suffix.endswith("_reverse"),
-                        h0=h0,
-                        c0=c0,
-                    )
-                )
-            out = kernels.forward(node.cell, x, offsets, directions, table=table, num_threads=self.num_threads)
+            directions = tuple(
+                self._direction(node, index, suffix, next(begins, (None, None)))
+                for suffix in direction_suffixes(node, layer)
+            )
+            out = kernels.forward(node.cell, x, offsets, directions, table=table, **options)
+            if layers is not None:
+                layers.append(LayerRun(node.cell, x, table, directions, out))
             x, table = out.h, None  # [N, D*H]
-            cells = [None] * len(directions) if out.cn is None else list(out.cn)
-            states += zip(out.hn, cells, strict=True)
-        return x, np.concatenate(list(out.hn), axis=1), tuple(states)
+            states += zip(out.hn, [None] * len(out.hn) if out.cn is None else out.cn, strict=True)
+        final = _merge(final_state(out), node.merge, node)
+        return Passage(_merge(x, node.merge, node), offsets, final=final, states=tuple(states))
 
-    def _decode(self, node: Decode, index: int, flow: _Flow) -> _Flow:
+    def _direction(
+        self, node: Recurrent, index: int, suffix: str, start: tuple[Array | None, Array | None]
+    ) -> kernels.Direction:
+        return kernels.Direction(
+            w_ih=self.weights[f"{index}.weight_ih{suffix}"],
+            w_hh=self.weights[f"{index}.weight_hh{suffix}"],
+            b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
+            b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
+            reverse=node.reverse or suffix.endswith("_reverse"),
+            h0=start[0],
+            c0=start[1],
+        )
+
+    def _decode(self, node: Decode, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
         before = self.network.nodes[index - 1]
         assert isinstance(before, Recurrent), "the network was checked: a recurrent node stands right before"
         start = tuple(
             (np.repeat(h, node.steps, axis=0), None if c is None else np.repeat(c, node.steps, axis=0))
-            for h, c in flow.states
+            for h, c in read.states
         )
-        table = self._weights[f"{index}.position"]  # [channels * steps, size]
+        table = self.weights[f"{index}.position"]  # [channels * steps, size]
         if node.channel_size:
-            channel = np.repeat(self._weights[f"{index}.channel"], node.steps, axis=0)
+            channel = np.repeat(self.weights[f"{index}.channel"], node.steps, axis=0)
             table = np.concatenate([np.tile(table, (node.channels, 1)), channel], axis=1)
-        count = len(start[0][0])  # B * steps
-        ids, ones = np.arange(count) % len(table), np.arange(count + 1)
-        h, _, _ = self._layers(before, index - 1, ids, ones, table, start)
-        return _Flow(h, np.arange(0, count + 1, node.steps))
+        count = len(start[0][0])  # B * steps, each a sequence of one step
+        ones = Passage(np.arange(count) % len(table), np.arange(count + 1), table=table)
+        decoded = self._recur(before, index - 1, ones, layers, start)
+        return Passage(decoded.rows, np.arange(0, count + 1, node.steps))
 
-    def _multiply(self, node: Dense, index: int, flow: _Flow) -> Array:
-        weight, bias = self._weights[f"{index}.weight"], self._weights[f"{index}.bias"]
-        return kernels.linear(_rows(flow), weight, bias, activation=node.activation)
+    def _multiply(self, node: Dense, index: int, read: Passage) -> Array:
+        weight, bias = self.weights[f"{index}.weight"], self.weights[f"{index}.bias"]
+        return kernels.linear(_rows(read), weight, bias, activation=node.activation)
 
 
 def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
@@ -181,14 +232,23 @@ def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
     A batch holds about `tokens` tokens, or one sequence that is longer. Memory is bounded by that; the numbers do not
     depend on it.
     """
+    out = np.empty((len(x), executor.network.output_size), executor.dtype)
+    for indices in cut(x, tokens=tokens):
+        out[indices] = executor(x.select(indices))
+    return out
+
+
+def cut(x: Ragged, *, tokens: int) -> Iterator[Array]:
+    """Cut sequences into batches of like lengths, of about `tokens` tokens each; yields the indices of each batch."""
     lengths = np.asarray(x.lengths)
     order = np.argsort(lengths, kind="stable")
     cost = np.cumsum(lengths[order] + 1)  # an empty sequence costs something too
-    cuts = np.flatnonzero(np.diff(cost // tokens)) + 1
-    out = np.empty((len(x), executor.network.output_size), executor.dtype)
-    for indices in np.split(order, cuts):
-        out[indices] = executor(x.select(indices))
-    return out
+    yield from np.split(order, np.flatnonzero(np.diff(cost // tokens)) + 1)
+
+
+def final_state(out: kernels.Forward) -> Array:
+    """Put the final states of the directions side by side, `[B, D*H]`, as the outputs of a step are."""
+    return np.concatenate(list(out.hn), axis=1)
 
 
 def _describe(values: Array) -> str:
@@ -209,25 +269,28 @@ def _merge(h: Array, merge: Merge, node: Recurrent) -> Array:
             return (forward + backward) / 2
 
 
-def _pool(node: Pool, flow: _Flow) -> Array:
+def _pool(node: Pool, read: Passage) -> Array:
     """Pool mode after mode; `last` is the final state, which for the reverse direction lies at the first token."""
     if "last" not in node.modes:
-        return kernels.pool(_rows(flow), flow.offsets, node.modes)
-    assert flow.final is not None, "the network was checked: `last` stands right after a recurrent node"
+        return kernels.pool(_rows(read), read.offsets, node.modes)
+    assert read.final is not None, "the network was checked: `last` stands right after a recurrent node"
     others = tuple(mode for mode in node.modes if mode != "last")
-    width = flow.rows.shape[1]
-    pooled = kernels.pool(flow.rows, flow.offsets, others) if others else flow.final[:, :0]
-    blocks = {mode: pooled[:, i * width : (i + 1) * width] for i, mode in enumerate(others)} | {"last": flow.final}
+    width = read.rows.shape[1]
+    pooled = kernels.pool(read.rows, read.offsets, others) if others else read.final[:, :0]
+    blocks = {mode: pooled[:, i * width : (i + 1) * width] for i, mode in enumerate(others)} | {"last": read.final}
     return np.concatenate([blocks[mode] for mode in node.modes], axis=1)
 
 
-def _rows(flow: _Flow) -> Array:
-    """Look up the rows that token ids still stand for; an id out of range is refused, as the kernels do."""
-    if flow.table is None:
-        return flow.rows
-    ids, size = flow.rows, len(flow.table)
+def _rows(passage: Passage) -> Array:
+    """Look up the rows that token ids still stand for."""
+    return passage.rows if passage.table is None else look_up(passage.rows, passage.table)
+
+
+def look_up(ids: Array, table: Array) -> Array:
+    """Return the row of the table `[V, C]` that each id `[N]` stands for; raises InputError for an id out of range."""
+    size = len(table)
     outside = np.flatnonzero((ids < 0) | (ids >= size))
     if outside.size:
         at = int(outside[0])
         raise InputError(f"token id {ids[at]} at position {at} is out of range; the vocabulary has {size} ids")
-    return flow.table[ids]
+    return table[ids]
