@@ -80,7 +80,8 @@ def test_ett_is_downloaded_checked_and_then_found(server: Server, monkeypatch: p
     monkeypatch.setitem(ett.REMOTES, "ETTh1", serve(server, table()))
     assert data.path("ett") is None
     dataset = data.load("ett")
-    (series,) = dataset.test.x if dataset.test else ()
+    assert dataset.test is not None
+    (series,) = dataset.test.x
     assert data.path("ett") == data.cache_folder() / "ett" / "ETTh1.csv"
     assert len(server.ranges) == 1
     data.load("ett")

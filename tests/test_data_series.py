@@ -161,7 +161,7 @@ def test_arrays_are_series_whose_steps_are_counted() -> None:
     ],
 )
 def test_choices_that_do_not_fit_are_refused(
-    tmp_path: Path, choice: dict[str, str], error: type[Exception], reason: str
+    tmp_path: Path, choice: dict[str, Any], error: type[Exception], reason: str
 ) -> None:
     with pytest.raises(error, match=reason):
         data.load(write(tmp_path, LONG), kind="series", **choice)
@@ -187,7 +187,7 @@ def test_a_split_holds_out_the_end_of_every_series(tmp_path: Path) -> None:
     assert [(s.name, s.begin, len(s)) for s in dataset.train.x] == [("a", 0, 8), ("b", 0, 16)]
     assert [(s.name, s.begin, len(s)) for s in dataset.test.x] == [("a", 8, 10), ("b", 16, 20)]
     with pytest.raises(InputError, match="must lie between 0 and 1"):
-        hold_out_last(dataset.train.x, 1.5)
+        hold_out_last(list(dataset.train.x), 1.5)
 
 
 # --- faults ------------------------------------------------------------------------------------------------------

@@ -180,7 +180,8 @@ def _read_or_refuse(text: str) -> None:
 
 def segments(**changes: Any) -> list[Node]:
     """Describe the network of SegRNN for three channels, segments of four steps and two shared features."""
-    layer = Recurrent(**{"cell": "gru", "input_size": 8, "hidden_size": 5} | changes)
+    options: dict[str, Any] = {"cell": "gru", "input_size": 8, "hidden_size": 5}
+    layer = Recurrent(**options | changes)
     return [
         Split(channels=3, size=4, shared=2),
         Dense(in_features=6, out_features=8, activation="relu"),

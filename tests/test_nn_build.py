@@ -141,7 +141,8 @@ def test_what_is_decoded_and_its_gradients_are_those_of_torch(cell: str, channel
         6, 5, batch_first=True
     ).double()
     rival.load_state_dict(module.get_submodule(str(at + 1)).state_dict())
-    dense, parts = module.get_submodule(str(at)), dict(module.get_submodule(str(at + 2)).named_parameters())
+    dense: Any = module.get_submodule(str(at))
+    parts = dict(module.get_submodule(str(at + 2)).named_parameters())
     x = values.reshape(3, 2, channels, 2).transpose(1, 2).reshape(3 * channels, 2, 2)
     _, state = rival(torch.relu(dense(x)))
     position = parts["position"].repeat(3 * channels, 1)  # [B * C * M, .]

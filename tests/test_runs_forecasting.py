@@ -83,7 +83,7 @@ def test_training_measures_the_same_guesses_on_the_part_held_out(model: tg.Forec
 
 
 def test_one_column_is_measured_in_its_unit_too() -> None:
-    single = make_series("a", np.arange(200), 3.0 * (np.arange(200)[:, None] % 5), Roles(("y",)))
+    single = make_series("a", np.arange(200), np.arange(200.0)[:, None] % 5 * 3, Roles(("y",)))
     model = tg.Forecaster(lookback=10, horizon=2, hidden_size=4, epochs=1).fit([single.cut(0, 150)])
     measures = evaluate(model, Examples([single.cut(150, 200)], None)).measures()
     assert measures["rmse"] == pytest.approx(math.sqrt(measures["mse"]) * single.values[:135].std(), rel=1e-5)

@@ -314,7 +314,8 @@ def test_the_pinball_loss_is_that_of_scikit_learn() -> None:
 def test_quantiles_part_what_comes_in_their_shares() -> None:
     rng = np.random.default_rng(0)
     noise = rng.exponential(1.0, 3000)
-    options = {"lookback": 4, "horizon": 2, "hidden_size": 4, "segment": 2, "window_scaling": "none", "dropout": 0.0}
+    options: dict[str, Any] = {"lookback": 4, "horizon": 2, "hidden_size": 4, "segment": 2, "dropout": 0.0}
+    options |= {"window_scaling": "none"}
     model = tg.Forecaster(**options, quantiles=(0.1, 0.5, 0.9), epochs=4, learning_rate=0.01).fit(noise[:2500])
     forecasts = model.backtest(noise, begin=2500)
     assert len(forecasts) == 499
@@ -506,13 +507,14 @@ def test_a_model_file_that_was_meddled_with_is_refused(tmp_path: Path) -> None:
 
     fit(epochs=1).save(tmp_path / "model")
     model = load_model(tmp_path / "model")
-    for change in (
+    changes: tuple[dict[str, Any], ...] = (
         {"scaling": {"means": {}, "deviations": {}, "pooled": [[0.0], [1.0]]}},
         {"roles": {"targets": []}},
         {"step": {"count": 0, "unit": "ms"}},
         {"params": model.task["params"] | {"horizon": 7}},
         {"ends": None},
-    ):
+    )
+    for change in changes:
         save_model(tmp_path / "bad", model.network, weights=model.weights, task=model.task | change)
         with pytest.raises(ModelFileError, match="describes no Forecaster"):
             tg.load(tmp_path / "bad")
