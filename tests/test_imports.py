@@ -6,7 +6,7 @@
     tasks
     train  inspect  export
     nn  runtime  data  checkpoint
-    network  kernels
+    network  kernels  health
     ragged  _core
     errors
 
