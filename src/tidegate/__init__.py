@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from tidegate.network import Network
     from tidegate.nn.accelerate import accelerate, restore
     from tidegate.ragged import Ragged
-    from tidegate.tasks import SequenceClassifier, TextClassifier, load
+    from tidegate.tasks import Forecaster, SequenceClassifier, TextClassifier, load
 
     __version__ = library_version()
 
 __all__ = [
+    "Forecaster",
     "Network",
     "Ragged",
     "SequenceClassifier",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Forecaster": "tidegate.tasks",
     "Network": "tidegate.network",
     "Ragged": "tidegate.ragged",
     "SequenceClassifier": "tidegate.tasks",

@@ -102,6 +102,43 @@ class Dense(_Part):
     activation: Activation | None = None
 
 
+class Split(_Part):
+    """Make a sequence of each channel: `[N, channels * size + shared]` -> `[N * channels, size + shared]`.
+
+    A row holds the `size` features of each channel in turn, then `shared` features that every channel is given. B
+    sequences become B * channels, those of one sequence next to each other.
+    """
+
+    kind: Literal["split"] = "split"
+    channels: Size
+    size: Size
+    shared: Annotated[int, Field(ge=0, le=2**16)] = 0
+
+    @property
+    def input_size(self) -> int:
+        """Count the features of a row before it is split."""
+        return self.channels * self.size + self.shared
+
+
+class Decode(_Part):
+    """Go on from the state of the recurrent node before it, `steps` steps at once: -> `[B * steps, hidden_size]`.
+
+    Each step is one step of that node's own cell from its final state, its input an embedding of the step and, where
+    there are several channels, of the channel: the parallel multi-step forecasting of SegRNN (Lin et al. 2023,
+    arXiv:2308.11200, section 3.3). Sequence b is of the channel b % channels, as `Split` leaves them.
+    """
+
+    kind: Literal["decode"] = "decode"
+    steps: Size
+    channels: Size = 1
+    size: Annotated[int, Field(ge=2, le=2**16)]
+
+    @property
+    def channel_size(self) -> int:
+        """Count the features of the embedding that tell the channel: half of them, or none where there is but one."""
+        return self.size // 2 if self.channels > 1 else 0
+
+
 class Dropout(_Part):
     """Zero features at random in training; do nothing otherwise."""
 
@@ -109,7 +146,7 @@ class Dropout(_Part):
     p: Probability
 
 
-Node = Annotated[Embed | Recurrent | Pool | Dense | Dropout, Field(discriminator="kind")]
+Node = Annotated[Embed | Recurrent | Pool | Dense | Split | Decode | Dropout, Field(discriminator="kind")]
 
 
 class Network(_Part):
@@ -145,6 +182,8 @@ class Network(_Part):
         match self.nodes[0]:
             case Embed(vocabulary_size=size) | Recurrent(input_size=size) | Dense(in_features=size):
                 return size
+            case Split() as split:
+                return split.input_size
         raise AssertionError("the first node was checked")
 
     @property
@@ -193,6 +232,10 @@ def parameter_shapes(network: Network) -> dict[str, tuple[int, ...]]:
             case Dense():
                 shapes[f"{index}.weight"] = (node.out_features, node.in_features)
                 shapes[f"{index}.bias"] = (node.out_features,)
+            case Decode():
+                shapes[f"{index}.position"] = (node.steps, node.size - node.channel_size)
+                if node.channel_size:
+                    shapes[f"{index}.channel"] = (node.channels, node.channel_size)
     return shapes
 
 
@@ -256,9 +299,25 @@ def _output_size(nodes: tuple[Node, ...]) -> int:
                     raise ValueError(f"{where} with mode 'last' must stand right after a recurrent node")
                 pooled = True
                 width = _known(where, width) * len(node.modes)
+            case Split():
+                if index > 0:
+                    raise ValueError(f"{where} must come first: it parts the features of the input")
+                width = node.size + node.shared
+            case Decode():
+                width = _decoded(where, node, nodes[index - 1] if index else None, nodes[0])
             case Dropout():
                 width = _known(where, width)
     return _known("network", width)
+
+
+def _decoded(where: str, node: Decode, before: Node | None, first: Node) -> int:
+    if not isinstance(before, Recurrent) or before.bidirectional or before.reverse:
+        raise ValueError(f"{where} must stand right after a recurrent node of one direction, from first to last step")
+    if before.input_size != node.size:
+        raise ValueError(f"{where} embeds in {node.size} features, but the recurrent node reads {before.input_size}")
+    if node.channels > 1 and not (isinstance(first, Split) and first.channels == node.channels):
+        raise ValueError(f"{where} of {node.channels} channels wants a split into as many at the beginning")
+    return before.hidden_size
 
 
 def _follow(where: str, width: int | None, wanted: int, out: int) -> int:

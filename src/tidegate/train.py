@@ -22,7 +22,7 @@ from tidegate import kernels
 from tidegate.data import batch_count, batches
 from tidegate.errors import TrainingError
 from tidegate.health import EVERY, Background, Health, HealthWarning, Watch
-from tidegate.network import Dense, Embed, Network, Recurrent, parameter_shapes
+from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_shapes
 from tidegate.nn.health import Gauge, blame
 from tidegate.nn.recurrent import check_chrono
 
@@ -379,6 +379,8 @@ def _draw(
     match node:
         case Embed():
             return rng.uniform(-embedding_scale, embedding_scale, shape)
+        case Decode():
+            return rng.standard_normal(shape)  # as published
         case Recurrent() if parameter.startswith("weight_hh"):
             q, r = np.linalg.qr(rng.standard_normal(shape))  # [G*H, H]
             return q * np.sign(np.diag(r))  # uniform over the orthogonal matrices (Mezzadri 2007)

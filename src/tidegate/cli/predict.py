@@ -1,33 +1,52 @@
-"""`tidegate predict`: what a model says about texts or sequences, one line for each."""
+"""`tidegate predict`: what a model says about texts or sequences, one line for each; how series go on, as a table."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tidegate.cli.forecasts import print_forecasts
 from tidegate.cli.inputs import batches, read_inputs, shorten
-from tidegate.cli.options import Json, ModelPath
+from tidegate.cli.options import Json, ModelPath, Reading
 from tidegate.cli.output import emit_json
+from tidegate.errors import InputError
 
 Texts = Annotated[
     list[str] | None,
-    typer.Argument(metavar="TEXT|-", help="What to classify; without it, or with -, every line of stdin."),
+    typer.Argument(
+        metavar="TEXT|FILE|-",
+        help="What to classify; without it, or with -, every line of stdin. For a forecaster: files of series.",
+    ),
+]
+Draw = Annotated[
+    Path | None, typer.Option("--picture", metavar="FILE", help="Draw a forecast, too: into a .png or .svg file.")
 ]
 
 
-def predict(model: ModelPath, texts: Texts = None, json: Json = False) -> None:
-    """Classify texts or sequences.
+def predict(
+    model: ModelPath, texts: Texts = None, reading: Reading = None, picture: Draw = None, json: Json = False
+) -> None:
+    """Classify texts or sequences, or forecast series.
 
-    Each gets a line: the label, its probability, and the text. A model of sequences takes each as JSON, a list of
-    steps, every step a list of numbers. Lines from a pipe are answered as they come.
+    A text or sequence gets a line: the label, its probability, and the text. A model of sequences takes each as JSON, a
+    list of steps, every step a list of numbers. Lines from a pipe are answered as they come.
+
+    A forecaster takes files, and answers with a table of what comes after the last row of each series.
 
     Examples:
       tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
       cut -f 2 reviews.tsv | tidegate predict runs/imdb-tutorial-bilstm --json
+      tidegate predict runs/ett-segrnn recent.csv --picture forecast.png
     """
     import tidegate
 
     classifier = tidegate.load(model)
+    if classifier.reads == "series":
+        print_forecasts(classifier, texts or [], reading=reading, picture=picture, json=json)
+        return
+    if picture or reading:
+        raise InputError("--picture and --read are for forecasters. Leave them out.")
     for batch in batches(texts):
         rows = classifier.predict_proba(read_inputs(classifier, batch))
         for text, row in zip(batch, rows, strict=True):

@@ -93,6 +93,7 @@ class Built(torch.nn.Module):
         state: Any = batch  # Ragged [N, F] until it is pooled, then [B, F]
         table: Tensor | None = None
         final: Tensor | None = None
+        before: tuple[Recurrent, Any] | None = None  # the recurrent layer right before, and the states it ended in
         following = (*self.network.nodes[1:], None)
         for node, after, module in zip(self.network.nodes, following, self.children(), strict=True):
             match module:
@@ -103,7 +104,11 @@ class Built(torch.nn.Module):
                         state = state.with_values(module(state.values))
                 case Recurrent():
                     state, states = module(state, table=table)
-                    final, table = _final(module, states), None
+                    final, table, before = _final(module, states), None, (module, states)
+                case Decode() if before is not None:
+                    state = module(*before)
+                case torch.nn.Identity() if isinstance(node, nodes.Split):
+                    state = state.split(node.channels, shared=node.shared)
                 case Pool():
                     state = _pooled(module, state, final)
                 case _:
@@ -111,6 +116,32 @@ class Built(torch.nn.Module):
                     if isinstance(node, nodes.Dense) and node.activation:
                         state = _each(state, _ACTIVATIONS[node.activation])
         return state
+
+
+class Decode(torch.nn.Module):
+    """Go on from the last states of a recurrent layer, all steps at once; see `network.Decode`."""
+
+    def __init__(self, node: nodes.Decode) -> None:
+        super().__init__()
+        self.node = node
+        self.position = torch.nn.Parameter(torch.randn(node.steps, node.size - node.channel_size))
+        if node.channel_size:
+            self.channel = torch.nn.Parameter(torch.randn(node.channels, node.channel_size))
+
+    def forward(self, layer: Recurrent, states: Tensor | tuple[Tensor, Tensor]) -> Ragged:
+        """Run one step of the layer for each of the steps: B sequences of `steps` rows [B * steps, H]."""
+        node = self.node
+        pair = (states,) if isinstance(states, Tensor) else states
+        many = [state.repeat_interleave(node.steps, dim=1) for state in pair]
+        count = many[0].shape[1]  # B * steps
+        table: Tensor = self.position  # [channels * steps, size]
+        if node.channel_size:
+            position = self.position.repeat(node.channels, 1)
+            table = torch.cat([position, self.channel.repeat_interleave(node.steps, dim=0)], dim=1)
+        ids = torch.arange(count) % len(table)
+        ones = Ragged(ids, torch.arange(count + 1))
+        out, _ = layer(ones, many[0] if len(many) == 1 else tuple(many), table=table)
+        return Ragged(out.values, torch.arange(0, count + 1, node.steps))
 
 
 def _module(node: nodes.Node) -> torch.nn.Module:
@@ -123,6 +154,10 @@ def _module(node: nodes.Node) -> torch.nn.Module:
             return Pool(node.modes)
         case nodes.Dense():
             return torch.nn.Linear(node.in_features, node.out_features)
+        case nodes.Split():
+            return torch.nn.Identity()
+        case nodes.Decode():
+            return Decode(node)
         case nodes.Dropout():
             return torch.nn.Dropout(node.p)
 

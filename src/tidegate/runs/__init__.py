@@ -13,17 +13,20 @@ if TYPE_CHECKING:
     from tidegate.runs.environment import describe_environment
     from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
     from tidegate.runs.memory_lab import Lab, LabSetup, Trial, lab, lab_cells
+    from tidegate.runs.forecasting import ColumnScore, Forecasting, measure_forecaster
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
 __all__ = [
     "Baseline",
     "ClassScore",
     "Classification",
+    "ColumnScore",
     "Comparison",
     "Demo",
     "Evaluation",
     "Lab",
     "LabSetup",
+    "Forecasting",
     "Result",
     "Source",
     "Training",
@@ -36,6 +39,7 @@ __all__ = [
     "lab",
     "lab_cells",
     "measure_classifier",
+    "measure_forecaster",
     "repeat",
     "resume",
     "show_measure",
@@ -49,6 +53,7 @@ _HOMES = {
     "demo": ("Demo", "choose_demo", "demo_questions"),
     "environment": ("describe_environment",),
     "classification": ("ClassScore", "Classification", "measure_classifier"),
+    "forecasting": ("ColumnScore", "Forecasting", "measure_forecaster"),
     "evaluation": ("Evaluation", "evaluate", "show_measure"),
     "memory_lab": ("Lab", "LabSetup", "Trial", "lab", "lab_cells"),
     "training": ("Result", "Source", "Training", "repeat", "resume", "start"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tidegate.data import Examples
 from tidegate.runs.classification import measure_classifier
-from tidegate.tasks._classifier import Classifier
+from tidegate.runs.forecasting import measure_forecaster
 
 if TYPE_CHECKING:
-    from tidegate.data import Examples
     from tidegate.tasks import AnyTask
 
 
@@ -29,6 +30,13 @@ class Evaluation(Protocol):
         """Give all of it, ready for `json.dumps`."""
 
 
+_MEASURES: dict[str, Callable[[Any, Examples], Evaluation]] = {
+    "text-classifier": measure_classifier,
+    "sequence-classifier": measure_classifier,
+    "forecaster": measure_forecaster,
+}
+
+
 def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
     """Measure a fitted model.
 
@@ -40,8 +48,8 @@ def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
         DataError: there is no example, or an answer that the model does not know; the first one is named.
         MissingPackageError: a package that the metrics come from is not installed.
     """
-    assert isinstance(model, Classifier)
-    return measure_classifier(model, examples)
+    found: Evaluation = _MEASURES[model.name](model, examples)
+    return found
 
 
 def show_measure(name: str, value: float) -> str:

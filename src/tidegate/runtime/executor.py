@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
+    Decode,
     Dense,
     Dropout,
     Embed,
@@ -23,12 +24,17 @@ from tidegate.network import (
     Node,
     Pool,
     Recurrent,
+    Split,
     check_shapes,
     direction_suffixes,
 )
 from tidegate.ragged import Ragged
 
 Array: TypeAlias = npt.NDArray[Any]
+
+
+State: TypeAlias = tuple[Array, Array | None]
+"""[B, H] hidden state, and the cell state of an lstm."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Passage:
     offsets: Array  # [B+1]
     table: Array | None = None  # [V, C] when `rows` holds token ids
     final: Array | None = None  # [B, F] final state when the node before was recurrent
+    states: tuple[State, ...] = ()  # of each layer and direction of it, from which `Decode` goes on
 
 
 @dataclass(frozen=True)
@@ -139,6 +146,11 @@ class Executor:
                 return Passage(_pool(node, read), read.offsets)
             case Dense():
                 return Passage(self._multiply(node, index, read), read.offsets)
+            case Split():
+                parted = Ragged(read.rows, read.offsets).split(node.channels, shared=node.shared)
+                return Passage(parted.values, parted.offsets)
+            case Decode():
+                return self._decode(node, index, read, layers)
             case Dropout():
                 return read
 
@@ -155,25 +167,59 @@ class Executor:
             )
         return values
 
-    def _recur(self, node: Recurrent, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
+    def _recur(
+        self,
+        node: Recurrent,
+        index: int,
+        read: Passage,
+        layers: list[LayerRun] | None,
+        start: tuple[State, ...] = (),
+    ) -> Passage:
+        """Run the layers of a node, from zeros or from the states that `start` holds of each layer and direction."""
         x, table, offsets = read.rows, read.table, read.offsets
         options: dict[str, Any] = {"keep": layers is not None, "num_threads": self.num_threads}
+        begins, states = iter(start), list[State]()
         for layer in range(node.num_layers):
             directions = tuple(
-                kernels.Direction(
-                    w_ih=self.weights[f"{index}.weight_ih{suffix}"],
-                    w_hh=self.weights[f"{index}.weight_hh{suffix}"],
-                    b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
-                    b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
-                    reverse=node.reverse or suffix.endswith("_reverse"),
-                )
+                self._direction(node, index, suffix, next(begins, (None, None)))
                 for suffix in direction_suffixes(node, layer)
             )
             out = kernels.forward(node.cell, x, offsets, directions, table=table, **options)
             if layers is not None:
                 layers.append(LayerRun(node.cell, x, table, directions, out))
             x, table = out.h, None  # [N, D*H]
-        return Passage(_merge(x, node.merge, node), offsets, final=_merge(final_state(out), node.merge, node))
+            states += zip(out.hn, [None] * len(out.hn) if out.cn is None else out.cn, strict=True)
+        final = _merge(final_state(out), node.merge, node)
+        return Passage(_merge(x, node.merge, node), offsets, final=final, states=tuple(states))
+
+    def _direction(
+        self, node: Recurrent, index: int, suffix: str, start: tuple[Array | None, Array | None]
+    ) -> kernels.Direction:
+        return kernels.Direction(
+            w_ih=self.weights[f"{index}.weight_ih{suffix}"],
+            w_hh=self.weights[f"{index}.weight_hh{suffix}"],
+            b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
+            b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
+            reverse=node.reverse or suffix.endswith("_reverse"),
+            h0=start[0],
+            c0=start[1],
+        )
+
+    def _decode(self, node: Decode, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
+        before = self.network.nodes[index - 1]
+        assert isinstance(before, Recurrent), "the network was checked: a recurrent node stands right before"
+        start = tuple(
+            (np.repeat(h, node.steps, axis=0), None if c is None else np.repeat(c, node.steps, axis=0))
+            for h, c in read.states
+        )
+        table = self.weights[f"{index}.position"]  # [channels * steps, size]
+        if node.channel_size:
+            channel = np.repeat(self.weights[f"{index}.channel"], node.steps, axis=0)
+            table = np.concatenate([np.tile(table, (node.channels, 1)), channel], axis=1)
+        count = len(start[0][0])  # B * steps, each a sequence of one step
+        ones = Passage(np.arange(count) % len(table), np.arange(count + 1), table=table)
+        decoded = self._recur(before, index - 1, ones, layers, start)
+        return Passage(decoded.rows, np.arange(0, count + 1, node.steps))
 
     def _multiply(self, node: Dense, index: int, read: Passage) -> Array:
         weight, bias = self.weights[f"{index}.weight"], self.weights[f"{index}.bias"]

@@ -232,6 +232,11 @@ class Task(ABC, Generic[L]):
         return self._learned().weights
 
     @property
+    def baselines_(self) -> dict[str, float]:
+        """What guesses that need no model reach on the part held out, under the names of their measures."""
+        return {}
+
+    @property
     def history_(self) -> list[Json]:
         """One record for each epoch of training; empty for a model that was loaded."""
         return self._learned().history
