@@ -1,11 +1,12 @@
-"""A linear-chain conditional random field over ragged batches: the sum over all paths, its gradient, and the best paths.
+"""A linear-chain conditional random field over ragged batches: sums over all paths, their gradient, the best paths.
 
-Knows arrays and scores, not what the tags mean. Everything is computed in float64, to the same bits on every instruction
-set and number of threads, alone and in any batch.
+Knows arrays and scores, not what the tags mean. Everything is computed in float64, to the same bits on every
+instruction set and number of threads, alone and in any batch.
 
-Shape letters: ``N B K P`` = tokens, sequences, tags, paths. A path gives each token of a sequence a tag; its score is the
-sum of what it meets: ``start`` of its first tag, ``emissions`` of each token, ``transitions`` from tag to tag, ``end``
-of its last. Its probability is exp(score) over the sum of exp(score) of all paths (Lafferty, McCallum, Pereira 2001).
+Shape letters: ``N B K P`` = tokens, sequences, tags, paths. A path gives each token of a sequence a tag; its score is
+the sum of what it meets: ``start`` of its first tag, ``emissions`` of each token, ``transitions`` from tag to tag,
+``end`` of its last. Its probability is exp(score) over the sum of exp(score) of all paths (Lafferty, McCallum, Pereira
+2001).
 """
 
 from __future__ import annotations
@@ -124,8 +125,8 @@ def best_paths(scores: Scores, paths: int = 1) -> tuple[Array, Array]:
 
     Returns:
         Tags [P, N] int32 and scores [B, P]. Of equal scores the path with the smaller tags, read from the end, comes
-        first. Where a sequence has fewer than P paths the score is -inf and the tags are 0; a sequence of length zero has
-        one path, of score 0.
+        first. Where a sequence has fewer than P paths the score is -inf and the tags are 0; a sequence of length zero
+        has one path, of score 0.
 
     Raises:
         InputError: ``paths`` is below 1.

@@ -1,6 +1,6 @@
 """The compiled kernels, NumPy in and NumPy out; which instruction set and how many threads run them.
 
-The only importer of the compiled core. Knows arrays in torch's layout and nothing of models. Results are equal to the
+Beside `crf` the only importer of the compiled core. Knows arrays in torch's layout and nothing of models. Results are equal to the
 bit over instruction sets, threads, batch neighbours and order of the batch.
 
 Shape letters: ``N B T C H V`` = tokens, sequences, steps, inputs, hidden units, vocabulary; ``D`` = directions (1 or
@@ -497,6 +497,7 @@ def _expect(name: str, array: Array, shape: tuple[int, ...], kind: np.dtype[Any]
 
 
 def check_offsets(offsets: Array, N: int) -> Array:
+    """Return offsets as int64 [B + 1]; raise ShapeError unless they ascend from 0 to N."""
     offsets = np.ascontiguousarray(offsets, np.int64)
     if offsets.ndim != 1 or not len(offsets) or offsets[0] != 0 or offsets[-1] != N or (np.diff(offsets) < 0).any():
         raise ShapeError(f"offsets must ascend from 0 to the number of tokens, {N}; came {offsets.tolist()[:8]}...")

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tidegate import kernels
 from tidegate.data import batch_count, batches
 from tidegate.errors import TrainingError
-from tidegate.network import Dense, Embed, Network, Recurrent, parameter_shapes
+from tidegate.network import Dense, Embed, Network, Recurrent, parameter_owner, parameter_shapes
 
 Array: TypeAlias = npt.NDArray[Any]
 Loss: TypeAlias = Callable[[npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]
@@ -143,10 +143,9 @@ def initial_weights(network: Network, *, seed: int, embedding_scale: float = 0.0
     the forget gate's, which is one (Jozefowicz et al. 2015): the choices of Keras, which the tutorials build on.
     """
     rng = np.random.default_rng([seed, 0])
-    kinds = {str(index): node for index, node in enumerate(network.nodes)}
     weights: dict[str, Array] = {}
     for name, shape in parameter_shapes(network).items():
-        node, parameter = kinds[name.partition(".")[0]], name.partition(".")[2]
+        node, parameter = parameter_owner(network, name)
         weights[name] = _draw(rng, node, parameter, shape, embedding_scale).astype(np.float32)
     return weights
 

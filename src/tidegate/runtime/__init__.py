@@ -1,5 +1,5 @@
 """Runs a network without torch."""
 
-from tidegate.runtime.executor import Executor, run_sorted
+from tidegate.runtime.executor import Executor, run_sorted, sorted_batches
 
-__all__ = ["Executor", "run_sorted"]
+__all__ = ["Executor", "run_sorted", "sorted_batches"]

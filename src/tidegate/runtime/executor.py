@@ -14,8 +14,22 @@ import numpy.typing as npt
 
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError
-from tidegate.network import Dense, Dropout, Embed, Merge, Network, Pool, Recurrent, check_shapes, direction_suffixes
+from tidegate.network import (
+    Crf,
+    Dense,
+    Dropout,
+    Embed,
+    Merge,
+    Network,
+    Pool,
+    Recurrent,
+    Spell,
+    check_shapes,
+    direction_suffixes,
+    parameter_shapes,
+)
 from tidegate.ragged import Ragged
+from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -56,18 +70,19 @@ class Executor:
         self._weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
         self.dtype = np.result_type(*self._weights.values()) if self._weights else np.dtype(np.float32)
 
-    def __call__(self, x: Ragged) -> Array:
+    def __call__(self, x: Ragged | Words) -> Array:
         """Compute the output of the last node: `[B, output_size]` once pooled, else `[N, output_size]`.
 
         Args:
             x: token ids `[N]` (int32 or int64) for a network that begins with `Embed`, else features `[N, C]` of the
-                type of the weights. Sequences may have length zero, and the batch may be empty.
+                type of the weights, or `Words` where it begins with `Spell`. Sequences may have length zero, and the
+                batch may be empty.
 
         Raises:
             ShapeError: the values are not of the shape or type that the first node reads.
             InputError: a token id is out of range; position, id and the size of the vocabulary are named.
         """
-        flow = _Flow(self._check(x), np.asarray(x.offsets))
+        flow = self._begin(x)
         for index, node in enumerate(self.network.nodes):
             match node:
                 case Embed():
@@ -78,9 +93,29 @@ class Executor:
                     flow = _Flow(_pool(node, flow), flow.offsets)
                 case Dense():
                     flow = _Flow(self._multiply(node, index, flow), flow.offsets)
-                case Dropout():
+                case Spell() | Dropout() | Crf():  # read already; for training; for whoever looks for paths
                     pass
         return _rows(flow)
+
+    def _begin(self, x: Ragged | Words) -> _Flow:
+        match self.network.nodes[0], x:
+            case Spell() as node, Words():
+                return _Flow(self._spell(node, x), x.offsets)
+            case Spell(), _:
+                raise ShapeError(f"the network reads Words, ids with spellings; got a {type(x).__name__}")
+            case _, Ragged():
+                return _Flow(self._check(x), np.asarray(x.offsets))
+        raise ShapeError(f"the network reads a Ragged batch; got a {type(x).__name__}")
+
+    def _spell(self, node: Spell, x: Words) -> Array:
+        """Put the row of each word beside what its characters say, `[N, output_size]`."""
+        known = _rows(_Flow(np.asarray(x.tokens.values), x.offsets, table=self._weights["0.words.weight"]))
+        weights = {name.removeprefix("0.characters."): array for name, array in self._weights.items()}
+        inner = Network.of(*node.characters)
+        reader = Executor(
+            inner, {name: weights[name] for name in parameter_shapes(inner)}, num_threads=self.num_threads
+        )
+        return np.concatenate([known, reader(x.spellings)[x.spelling]], axis=1)
 
     def _check(self, x: Ragged) -> Array:
         values = np.asarray(x.values)
@@ -124,14 +159,21 @@ def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
     A batch holds about `tokens` tokens, or one sequence that is longer. Memory is bounded by that; the numbers do not
     depend on it.
     """
-    lengths = np.asarray(x.lengths)
-    order = np.argsort(lengths, kind="stable")
-    cost = np.cumsum(lengths[order] + 1)  # an empty sequence costs something too
-    cuts = np.flatnonzero(np.diff(cost // tokens)) + 1
     out = np.empty((len(x), executor.network.output_size), executor.dtype)
-    for indices in np.split(order, cuts):
+    for indices in sorted_batches(np.asarray(x.lengths), tokens):
         out[indices] = executor(x.select(indices))
     return out
+
+
+def sorted_batches(lengths: Array, tokens: int = 2**15) -> list[Array]:
+    """Cut B sequences of known lengths into batches of like lengths, each an array of indices.
+
+    >>> [batch.tolist() for batch in sorted_batches(np.array([3, 1, 2]), tokens=5)]
+    [[1], [2, 0]]
+    """
+    order = np.argsort(lengths, kind="stable")
+    cost = np.cumsum(lengths[order] + 1)  # an empty sequence costs something too
+    return np.split(order, np.flatnonzero(np.diff(cost // tokens)) + 1)
 
 
 def _describe(values: Array) -> str:
