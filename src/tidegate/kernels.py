@@ -1,7 +1,7 @@
 """The compiled kernels, NumPy in and NumPy out; which instruction set and how many threads run them.
 
-Beside `crf` the only importer of the compiled core. Knows arrays in torch's layout and nothing of models. Results are equal to the
-bit over instruction sets, threads, batch neighbours and order of the batch.
+The only importer of the compiled core beside `crf`. Knows arrays in torch's layout and nothing of models. Results are
+equal to the bit over instruction sets, threads, batch neighbours and order of the batch.
 
 Shape letters: ``N B T C H V`` = tokens, sequences, steps, inputs, hidden units, vocabulary; ``D`` = directions (1 or
 2); ``G`` = gates of the cell. Gates stand in torch's order, ``i f g o`` and ``r z n``.

@@ -7,24 +7,30 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tidegate.data import digits, imdb
+import numpy as np
+
+from tidegate.data import corpora, digits, imdb
 from tidegate.data.dataset import Dataset, Kind
 from tidegate.data.files import load_path
 from tidegate.data.progress import Progress, show
 from tidegate.data.source import Source
 from tidegate.data.split import stratified_split
+from tidegate.data.tagged import load_tagged
 from tidegate.errors import DataError, InputError, OptionError
 
-_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE)}
+_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE, *corpora.SOURCES)}
 # How a file of the user is read, by kind, and the columns that can be chosen in it.
-_LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {"text": (load_path, ("text", "label"))}
+_LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
+    "text": (load_path, ("text", "label")),
+    "tagged": (load_tagged, ("column",)),
+}
 
 
 def names() -> list[str]:
     """List the data sets known by name.
 
     >>> names()
-    ['digits', 'imdb']
+    ['digits', 'imdb', 'resume_ner', 'ud_english_ewt', 'wnut17']
     """
     return sorted(_SOURCES)
 
@@ -73,9 +79,10 @@ def load(
         source: a name from `names()`; or a .csv, .tsv, .jsonl or .parquet file; or a folder with one subfolder of
             .txt files per class; or a folder with ``train`` and, if there are any, ``valid`` and ``test``, each such
             a folder or file. A word that is a name means the data set: write ./imdb for a folder of that name.
-        kind: what a file or folder holds: labelled texts (`text`) unless something else is said.
+        kind: what a file or folder holds: labelled texts (`text`) unless something else is said, such as sentences with
+            a tag for each word (`tagged`, see `tagged.load_tagged`).
         columns: which columns of a file hold what. Of labelled texts: `text` and `label`, each found by its usual names
-            when not given.
+            when not given. Of tagged sentences: `column`, that of the tags.
         split: hold out this fraction of every class as ``test``, the same examples every time.
         unlabelled: also load the part without labels.
         progress: told how far it is; by default shown on stderr.
@@ -133,5 +140,6 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 def _hold_out(dataset: Dataset, fraction: float) -> Dataset:
     if dataset.test is not None:
         raise InputError(f"{dataset.name} has a test part of its own; leave split out.")
-    kept, held = stratified_split(dataset.train.y, fraction)
+    labels = dataset.train.y if dataset.classes else np.zeros(len(dataset.train))  # tags are no classes of sentences
+    kept, held = stratified_split(labels, fraction)
     return replace(dataset, train=dataset.train.select(kept), test=dataset.train.select(held))
