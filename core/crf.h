@@ -10,12 +10,17 @@ namespace {
 
 constexpr double kMostNats = 300.0;
 
+// How many lanes of the vector that begins at k are there.
+TIDEGATE_INLINE Index lanes(Index k, Index count) {
+  return count - k < Vec<double>::kLanes ? count - k : Vec<double>::kLanes;
+}
+
 // y = exp(x - largest) for `largest` >= x; y may be x.
 inline void crf_exp(const double* x, Index count, double largest, double* y) {
   using V = Vec<double>;
   const V least = V::set(-kMostNats), shift = V::set(largest);
   for (Index k = 0; k < count; k += V::kLanes) {
-    const Index n = count - k;
+    const Index n = lanes(k, count);
     exp_of_negative(max(least, V::load(x + k, n) - shift)).store(y + k, n);
   }
 }
@@ -37,7 +42,8 @@ TIDEGATE_INLINE double sum_of(const double* x, Index count) {
 TIDEGATE_INLINE void multiply(const double* a, const double* b, Index count, double* y) {
   using V = Vec<double>;
   for (Index k = 0; k < count; k += V::kLanes) {
-    (V::load(a + k, count - k) * V::load(b + k, count - k)).store(y + k, count - k);
+    const Index n = lanes(k, count);
+    (V::load(a + k, n) * V::load(b + k, n)).store(y + k, n);
   }
 }
 
@@ -49,7 +55,7 @@ TIDEGATE_INLINE void scale(double factor, Index count, double* y) {
 TIDEGATE_INLINE void advance(const double* x, const double* m, Index K, double* y) {
   using V = Vec<double>;
   for (Index j = 0; j < K; j += V::kLanes) {
-    const Index n = K - j;
+    const Index n = lanes(j, K);
     V sum = V::set(0);
     for (Index i = 0; i < K; ++i) sum = fma(V::set(x[i]), V::load(m + i * K + j, n), sum);
     sum.store(y + j, n);
@@ -89,7 +95,8 @@ TIDEGATE_INLINE void add_outer(const double* a, const double* b, double weight, 
     const V factor = V::set(a[i] * weight);
     double* const row = expected + i * K;
     for (Index j = 0; j < K; j += V::kLanes) {
-      fma(factor, V::load(b + j, K - j), V::load(row + j, K - j)).store(row + j, K - j);
+      const Index n = lanes(j, K);
+      fma(factor, V::load(b + j, n), V::load(row + j, n)).store(row + j, n);
     }
   }
 }

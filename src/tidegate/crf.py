@@ -120,6 +120,28 @@ def marginals(scores: Scores) -> Array:
     return backward(scores, sums, np.ones_like(sums.log_partition)).emissions
 
 
+def path_scores(scores: Scores, tags: Array) -> Array:
+    """Add up what one path of each sequence meets, [B]; -inf where one of its tags [N] lies outside of 0 to K - 1.
+
+    >>> zero = np.zeros(2)
+    >>> scores = Scores(np.array([[0.0, 2.0], [1.0, 0.0]]), np.array([0, 2]), np.eye(2), zero, zero)
+    >>> path_scores(scores, np.array([1, 1])).tolist()
+    [3.0]
+    """
+    B = len(scores.offsets) - 1
+    row = np.repeat(np.arange(B), np.diff(scores.offsets))  # [N]
+    known = (tags >= 0) & (tags < scores.K)
+    path = np.where(known, tags, 0)
+    met = np.where(known, scores.emissions[np.arange(scores.N), path], -np.inf)
+    live = np.flatnonzero(np.diff(scores.offsets))
+    first, last = scores.offsets[:-1][live], scores.offsets[1:][live] - 1
+    inside = np.flatnonzero(row[1:] == row[:-1])  # words that have another after them in their sequence
+    met[first] += scores.start[path[first]]
+    met[last] += scores.end[path[last]]
+    met[inside] += scores.transitions[path[inside], path[inside + 1]]
+    return np.bincount(row, met, B)
+
+
 def best_paths(scores: Scores, paths: int = 1) -> tuple[Array, Array]:
     """Find the paths with the largest scores, the best first (Viterbi 1967, with a list at each tag).
 

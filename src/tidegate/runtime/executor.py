@@ -67,8 +67,8 @@ class Executor:
         check_shapes(network, {name: array.shape for name, array in weights.items()})
         self.network = network
         self.num_threads = num_threads
-        self._weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-        self.dtype = np.result_type(*self._weights.values()) if self._weights else np.dtype(np.float32)
+        self.weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+        self.dtype = np.result_type(*self.weights.values()) if self.weights else np.dtype(np.float32)
 
     def __call__(self, x: Ragged | Words) -> Array:
         """Compute the output of the last node: `[B, output_size]` once pooled, else `[N, output_size]`.
@@ -86,7 +86,7 @@ class Executor:
         for index, node in enumerate(self.network.nodes):
             match node:
                 case Embed():
-                    flow = replace(flow, table=self._weights[f"{index}.weight"])
+                    flow = replace(flow, table=self.weights[f"{index}.weight"])
                 case Recurrent():
                     flow = self._run(node, index, flow)
                 case Pool():
@@ -109,8 +109,8 @@ class Executor:
 
     def _spell(self, node: Spell, x: Words) -> Array:
         """Put the row of each word beside what its characters say, `[N, output_size]`."""
-        known = _rows(_Flow(np.asarray(x.tokens.values), x.offsets, table=self._weights["0.words.weight"]))
-        weights = {name.removeprefix("0.characters."): array for name, array in self._weights.items()}
+        known = _rows(_Flow(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
+        weights = {name.removeprefix("0.characters."): array for name, array in self.weights.items()}
         inner = Network.of(*node.characters)
         reader = Executor(
             inner, {name: weights[name] for name in parameter_shapes(inner)}, num_threads=self.num_threads
@@ -135,10 +135,10 @@ class Executor:
         for layer in range(node.num_layers):
             directions = [
                 kernels.Direction(
-                    w_ih=self._weights[f"{index}.weight_ih{suffix}"],
-                    w_hh=self._weights[f"{index}.weight_hh{suffix}"],
-                    b_ih=self._weights.get(f"{index}.bias_ih{suffix}"),
-                    b_hh=self._weights.get(f"{index}.bias_hh{suffix}"),
+                    w_ih=self.weights[f"{index}.weight_ih{suffix}"],
+                    w_hh=self.weights[f"{index}.weight_hh{suffix}"],
+                    b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
+                    b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
                     reverse=node.reverse or suffix.endswith("_reverse"),
                 )
                 for suffix in direction_suffixes(node, layer)
@@ -149,7 +149,7 @@ class Executor:
         return _Flow(_merge(x, node.merge, node), flow.offsets, final=_merge(final, node.merge, node))
 
     def _multiply(self, node: Dense, index: int, flow: _Flow) -> Array:
-        weight, bias = self._weights[f"{index}.weight"], self._weights[f"{index}.bias"]
+        weight, bias = self.weights[f"{index}.weight"], self.weights[f"{index}.bias"]
         return kernels.linear(_rows(flow), weight, bias, activation=node.activation)
 
 

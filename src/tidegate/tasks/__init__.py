@@ -13,11 +13,12 @@ from tidegate.tasks._task import Task
 from tidegate.tasks.run import MODEL
 from tidegate.tasks.sequence_classifier import SequenceClassifier
 from tidegate.tasks.text_classifier import TextClassifier
+from tidegate.tasks.token_tagger import TokenTagger
 
-__all__ = ["SequenceClassifier", "Task", "TextClassifier", "for_kind", "from_recipe", "load"]
+__all__ = ["SequenceClassifier", "Task", "TextClassifier", "TokenTagger", "for_kind", "from_recipe", "load"]
 
 AnyTask = Task[Any]
-_TASKS: dict[str, type[AnyTask]] = {task.name: task for task in (TextClassifier, SequenceClassifier)}
+_TASKS: dict[str, type[AnyTask]] = {task.name: task for task in (TextClassifier, SequenceClassifier, TokenTagger)}
 
 
 def load(path: str | os.PathLike[str]) -> Any:
