@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli.options import (
+    Column,
     Data,
     Epochs,
     Json,
@@ -14,9 +15,11 @@ from tidegate.cli.options import (
     Seed,
     Settings,
     Split,
+    Task,
     Text,
     collect_params,
     given,
+    kind_for,
 )
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.cli.training import carry_out
@@ -30,8 +33,10 @@ Out = Annotated[
 def compare(
     data: Data,
     presets: Presets,
+    task: Task = None,
     text: Text = None,
     label: Label = None,
+    column: Column = None,
     split: Split = None,
     epochs: Epochs = None,
     seed: Seed = None,
@@ -51,7 +56,7 @@ def compare(
 
     names = [name.strip() for name in presets.split(",") if name.strip()]
     comparison = runs.compare(
-        runs.Source(data, given(text=text, label=label, split=split)),
+        runs.Source(data, given(kind=kind_for(task), text=text, label=label, column=column, split=split)),
         names,
         params=collect_params(settings, epochs=epochs, seed=seed),
         out=out,

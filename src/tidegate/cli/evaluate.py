@@ -1,6 +1,6 @@
 """`tidegate evaluate`: how good a model is on examples whose labels are known."""
 
-from tidegate.cli.options import Data, Json, Label, ModelPath, Split, Text, given
+from tidegate.cli.options import Column, Data, Json, Label, ModelPath, Split, Text, given
 from tidegate.cli.output import emit_json, emit_table, emit_tree, say
 
 
@@ -9,10 +9,11 @@ def evaluate(
     data: Data,
     text: Text = None,
     label: Label = None,
+    column: Column = None,
     split: Split = None,
     json: Json = False,
 ) -> None:
-    """Measure a model on labelled examples.
+    """Measure a model on examples whose answers are known.
 
     The test part of a data set is taken, or all of it where it has no parts.
 
@@ -24,7 +25,7 @@ def evaluate(
     from tidegate import runs
 
     loaded = tidegate.load(model)
-    dataset = runs.Source(data, given(text=text, label=label, split=split)).load()
+    dataset = runs.Source(data, given(kind=loaded.reads, text=text, label=label, column=column, split=split)).load()
     part = "all" if dataset.test is None else "test"
     found = runs.evaluate(loaded, dataset.train if dataset.test is None else dataset.test)
     if json:

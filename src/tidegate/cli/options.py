@@ -4,11 +4,14 @@ import tomllib
 from collections.abc import Callable
 from inspect import cleandoc
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tidegate.errors import InputError
+from tidegate.errors import InputError, OptionError
+
+if TYPE_CHECKING:
+    from tidegate.data.dataset import Kind
 
 Value = bool | int | float | str | tuple[bool | int | float | str, ...] | None
 
@@ -20,6 +23,15 @@ Split = Annotated[
     float | None,
     typer.Option("--split", metavar="SHARE", help="Hold out this share of each class to test on."),
 ]
+Column = Annotated[
+    str | None,
+    typer.Option("--column", metavar="COL", help="The column of the tags: upos, xpos, feats, or a number."),
+]
+Task = Annotated[
+    str | None,
+    typer.Option("--task", metavar="classify|tag", help="What a file is for; a data set by name knows it."),
+]
+_KINDS: dict[str, "Kind"] = {"classify": "text", "tag": "tagged"}
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Passes over the data, at most.")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The seed of every random choice.")]
 Settings = Annotated[
@@ -42,6 +54,17 @@ def help_text(command: Callable[..., None]) -> str:
     'Say hello.\n\n\x08\nExample:\n  tidegate greet'
     """
     return cleandoc(command.__doc__ or "").replace("\n\nExample", "\n\n\b\nExample")
+
+
+def kind_for(task: str | None) -> "Kind | None":
+    """Name the kind of data that a task reads; raises OptionError, with the nearest name, for an unknown one.
+
+    >>> kind_for("tag")
+    'tagged'
+    """
+    if task is not None and task not in _KINDS:
+        raise OptionError.unknown("task", task, _KINDS)
+    return None if task is None else _KINDS[task]
 
 
 def given(**options: Value) -> dict[str, Value]:

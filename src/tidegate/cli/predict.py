@@ -10,6 +10,7 @@ import typer
 
 from tidegate.cli.options import Json, ModelPath
 from tidegate.cli.output import emit_json
+from tidegate.cli.tagging import print_tags
 from tidegate.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -20,27 +21,45 @@ if TYPE_CHECKING:
 
 Texts = Annotated[
     list[str] | None,
-    typer.Argument(metavar="TEXT|-", help="What to classify; without it, or with -, every line of stdin."),
+    typer.Argument(metavar="TEXT|-", help="What to answer; without it, or with -, every line of stdin."),
 ]
 
 
-def predict(model: ModelPath, texts: Texts = None, json: Json = False) -> None:
-    """Classify texts or sequences.
+Spans = Annotated[
+    bool, typer.Option("--spans", help="Of a tagger: print spans of words and where they stand, not each word.")
+]
+
+
+def predict(model: ModelPath, texts: Texts = None, spans: Spans = False, json: Json = False) -> None:
+    """Classify texts or sequences, or tag the words of texts.
 
     Each gets a line: the label, its probability, and the text. A model of sequences takes each as JSON, a list of
-    steps, every step a list of numbers. Lines from a pipe are answered as they come.
+    steps, every step a list of numbers. A tagger prints a line for each word: the word, its tag, and the probability
+    of the tag; with --spans a line for each span: its label, where it begins and ends in the text, the least
+    probability of its tags, and the words. Lines from a pipe are answered as they come.
 
     Examples:
       tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
+      tidegate predict runs/wnut17-lstm --spans "Ada Lovelace lived in London."
       cut -f 2 reviews.tsv | tidegate predict runs/imdb-tutorial-bilstm --json
     """
     import tidegate
 
-    classifier = tidegate.load(model)
+    loaded = tidegate.load(model)
+    is_tagger = isinstance(loaded, tidegate.TokenTagger)
+    if spans and not is_tagger:
+        raise InputError(f"--spans is for taggers, but {model} is a {loaded.name}.")
     for batch in _stdin_batches() if texts in (None, [], ["-"]) else [texts]:
-        for text, row in zip(batch, _probabilities(classifier, batch), strict=True):
-            _print_one(text, dict(zip(classifier.classes_.tolist(), row.tolist(), strict=True)), json=json)
+        if is_tagger:
+            print_tags(loaded, batch, spans=spans, json=json)
+        else:
+            _print_labels(loaded, batch, json=json)
         sys.stdout.flush()
+
+
+def _print_labels(classifier: "Classifier", batch: list[str], *, json: bool) -> None:
+    for text, row in zip(batch, _probabilities(classifier, batch), strict=True):
+        _print_one(text, dict(zip(classifier.classes_.tolist(), row.tolist(), strict=True)), json=json)
 
 
 def _probabilities(classifier: "Classifier", batch: list[str]) -> "npt.NDArray[np.float32]":
@@ -74,7 +93,7 @@ def _short(text: str, width: int = 80) -> str:
 def _stdin_batches() -> Iterator[list[str]]:
     """Give the complete lines of stdin as soon as they are there, as many together as there are."""
     if sys.stdin is None or sys.stdin.isatty():
-        raise InputError("there is nothing to classify. Give texts, or pipe lines into stdin.")
+        raise InputError("there is nothing to answer. Give texts, or pipe lines into stdin.")
     rest, number = b"", 1
     while chunk := os.read(sys.stdin.fileno(), 2**16):
         *lines, rest = (rest + chunk).split(b"\n")

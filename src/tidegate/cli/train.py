@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.options import Epochs, Json, Label, Overwrite, Seed, Settings, Split, Text, collect_params, given
+from tidegate.cli.options import (
+    Column,
+    Epochs,
+    Json,
+    Label,
+    Overwrite,
+    Seed,
+    Settings,
+    Split,
+    Task,
+    Text,
+    collect_params,
+    given,
+    kind_for,
+)
 from tidegate.cli.output import emit_json, emit_tree, say
 from tidegate.cli.training import carry_out
 from tidegate.errors import InputError
@@ -37,8 +51,10 @@ Recipe = Annotated[
 
 def train(
     data: Data = None,
+    task: Task = None,
     text: Text = None,
     label: Label = None,
+    column: Column = None,
     split: Split = None,
     preset: Preset = None,
     cell: Cell = None,
@@ -54,7 +70,7 @@ def train(
     recipe: Recipe = None,
     json: Json = False,
 ) -> None:
-    """Train a classifier into a run folder.
+    """Train a model into a run folder.
 
     The folder holds the model, the metrics of every step, the recipe to train it again, and a report for a browser.
 
@@ -63,6 +79,7 @@ def train(
     Examples:
       tidegate train imdb --preset tutorial-bilstm
       tidegate train reviews.csv --text review --label stars --cell gru --set dropout=0.3
+      tidegate train ud_english_ewt --task tag --column upos
       tidegate train --resume runs/imdb-tutorial-bilstm
     """
     from tidegate import runs
@@ -78,7 +95,7 @@ def train(
     )
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")
-    if data is None and (params or preset or text or label or split):
+    if data is None and (params or preset or task or text or label or column or split):
         raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
     if resume and (out or overwrite):
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
@@ -89,11 +106,12 @@ def train(
     elif recipe:
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
-        source = runs.Source(str(data), given(text=text, label=label, split=split))
+        source = runs.Source(str(data), given(kind=kind_for(task), text=text, label=label, column=column, split=split))
         training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite)
     result = carry_out(training)
     if json:
         emit_json(result.to_json())
     else:
         emit_tree({**result.headline(), "run": result.run})
-        say(f"Next: tidegate predict {result.run} {'TEXT' if result.task.startswith('text') else '< sequences.jsonl'}")
+        example = "< sequences.jsonl" if result.task == "sequence-classifier" else "TEXT"
+        say(f"Next: tidegate predict {result.run} {example}")

@@ -137,6 +137,16 @@ def write_tags(spans: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
     return tags
 
 
+def all_tags(labels: Iterable[str], scheme: Scheme) -> list[str]:
+    """List every tag that spans of some labels may have, `O` first.
+
+    >>> all_tags(["person"], "bio")
+    ['O', 'B-person', 'I-person']
+    """
+    each = [f"{letter}-{label}" if label else letter for label in sorted(labels) for letter in _LETTERS[scheme]]
+    return [OUTSIDE, *each]
+
+
 def convert(tags: Sequence[str], scheme: Scheme) -> list[str]:
     """Write the tags of a sentence in a scheme, whichever they are in; what was not valid is so then.
 

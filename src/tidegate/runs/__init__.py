@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tidegate.runs.demo import Demo, choose_demo, demo_questions
     from tidegate.runs.environment import describe_environment
     from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
+    from tidegate.runs.tagging import Tagging, TagScore, measure_tagger
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "Evaluation",
     "Result",
     "Source",
+    "TagScore",
+    "Tagging",
     "Training",
     "choose_demo",
     "compare",
@@ -30,6 +33,7 @@ __all__ = [
     "describe_environment",
     "evaluate",
     "measure_classifier",
+    "measure_tagger",
     "repeat",
     "resume",
     "show_measure",
@@ -44,6 +48,7 @@ _HOMES = {
     "environment": ("describe_environment",),
     "classification": ("ClassScore", "Classification", "measure_classifier"),
     "evaluation": ("Evaluation", "evaluate", "show_measure"),
+    "tagging": ("TagScore", "Tagging", "measure_tagger"),
     "training": ("Result", "Source", "Training", "repeat", "resume", "start"),
 }
 

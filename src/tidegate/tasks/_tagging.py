@@ -141,6 +141,17 @@ class Tagging:
 
 
 @dataclass(frozen=True)
+class TaggedWord:
+    """Name a word of a text, `text[start:end]`, its tag, and the probability of that tag there."""
+
+    word: str
+    start: int
+    end: int
+    tag: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class TextSpan:
     """Name a span of a text: `text[start:end]`, which is word `first` to `last`, both included.
 
@@ -156,15 +167,15 @@ class TextSpan:
     last: int
 
 
-def place_spans(text: str, pieces: Sequence[Piece], spans: Sequence[Span], confidence: Array) -> list[TextSpan]:
-    """Say where in a text its spans stand; `confidence` [T] is that of the tag of each word."""
+def place_spans(text: str, words: Sequence[TaggedWord], spans: Sequence[Span]) -> list[TextSpan]:
+    """Say where in a text its spans stand."""
     return [
         TextSpan(
             label=span.label,
-            start=pieces[span.first].start,
-            end=pieces[span.last].end,
-            text=text[pieces[span.first].start : pieces[span.last].end],
-            confidence=float(confidence[span.first : span.last + 1].min()),
+            start=words[span.first].start,
+            end=words[span.last].end,
+            text=text[words[span.first].start : words[span.last].end],
+            confidence=min(word.probability for word in words[span.first : span.last + 1]),
             first=span.first,
             last=span.last,
         )

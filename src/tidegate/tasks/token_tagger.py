@@ -30,6 +30,7 @@ from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._tagging import (
     Reading,
+    TaggedWord,
     Tagging,
     TagSet,
     TextSpan,
@@ -157,31 +158,37 @@ class TokenTagger(Task[Tagging]):
                 out[index] = marginals[scores.offsets[row] : scores.offsets[row + 1]]
         return out
 
+    def predict_words(self, X: Any) -> list[list[TaggedWord]]:
+        """Predict as `predict` does, and give each word its place in the text and the probability of its tag.
+
+        Words that came cut already are placed as if one space stood between them.
+        """
+        _, pieces = as_pieces(X, self._require_fitted().learned.reading)
+        tag_set = self._require_fitted().learned.tags
+        out: list[list[TaggedWord]] = [[] for _ in pieces]
+        for indices, scores in self._scored(pieces):
+            [numbers], _ = crf.best_paths(scores)
+            probability = np.take_along_axis(crf.marginals(scores), numbers[:, None].astype(np.int64), axis=1)[:, 0]
+            for row, index in enumerate(indices):
+                here = slice(scores.offsets[row], scores.offsets[row + 1])
+                tags = tag_set.decode(numbers[here].tolist())
+                out[index] = [
+                    TaggedWord(piece.word, piece.start, piece.end, tag, float(p))
+                    for piece, tag, p in zip(pieces[index], tags, probability[here], strict=True)
+                ]
+        return out
+
     def predict_spans(self, X: Any) -> list[list[TextSpan]]:
         """Find the spans that the predicted tags spell out, with their places in each text.
 
-        Words that came cut already are placed as if one space stood between them. Where tags name no spans, each word
-        is one.
+        Where tags name no spans, each word is one.
         """
-        reading, tag_set = self._require_fitted().learned.reading, self._require_fitted().learned.tags
-        texts, pieces = as_pieces(X, reading)
-        return [
-            place_spans(text, words, tag_set.spans(tags), confidence)
-            for text, words, (tags, confidence) in zip(texts, pieces, self.predict_confident(X), strict=True)
-        ]
+        texts, _ = as_pieces(X, self._require_fitted().learned.reading)
+        return [self.spans_of(text, words) for text, words in zip(texts, self.predict_words(X), strict=True)]
 
-    def predict_confident(self, X: Any) -> list[tuple[list[str], Array]]:
-        """Predict the tags of each sentence, and the probability of each of these tags, [T]."""
-        _, pieces = as_pieces(X, self._require_fitted().learned.reading)
-        tag_set = self._require_fitted().learned.tags
-        out: list[tuple[list[str], Array]] = [([], np.empty(0))] * len(pieces)
-        for indices, scores in self._scored(pieces):
-            [tags], _ = crf.best_paths(scores)
-            confidence = np.take_along_axis(crf.marginals(scores), tags[:, None].astype(np.int64), axis=1)[:, 0]
-            for row, index in enumerate(indices):
-                words = slice(scores.offsets[row], scores.offsets[row + 1])
-                out[index] = tag_set.decode(tags[words].tolist()), confidence[words]
-        return out
+    def spans_of(self, text: str, words: Sequence[TaggedWord]) -> list[TextSpan]:
+        """Find the spans among the words of a text that `predict_words` gave."""
+        return place_spans(text, words, self._require_fitted().learned.tags.spans([word.tag for word in words]))
 
     def score(self, X: Any, y: Any) -> float:
         """Compute the accuracy, the share of words whose predicted tag is theirs."""
@@ -199,6 +206,15 @@ class TokenTagger(Task[Tagging]):
     def scheme_(self) -> Scheme | None:
         """The scheme of the tags that were trained on and are predicted; None where they name no spans."""
         return self._learned().learned.tags.given
+
+    @property
+    def known_tags(self) -> frozenset[str]:
+        """The tags that occur in the training part or follow from it, in the scheme that is predicted."""
+        tag_set = self._learned().learned.tags
+        if tag_set.given is None:
+            return frozenset(tag_set.names)
+        labels = {tag.partition("-")[2] for tag in tag_set.names if tag != schemes.OUTSIDE}
+        return frozenset(schemes.all_tags(labels, tag_set.given))
 
     @property
     def chief_measure(self) -> str:
