@@ -66,9 +66,9 @@ def load_tagged(path: Path, *, column: str | None = None, unlabelled: bool = Fal
 def gather(name: str, parts: Mapping[str, Sentences], *, licence: str = "unknown", citation: str = "") -> Dataset:
     """Make a data set of its parts, of which `train` must be there, once their tags have been checked.
 
-    Raises DataError for a sequence of tags that the scheme of the training part does not allow; the line is named.
+    Raises DataError for a sequence of tags that the scheme they are in does not allow; the line is named.
     """
-    scheme = schemes.detect(parts["train"].tags)
+    scheme = schemes.detect(tags for sentences in parts.values() for tags in sentences.tags)
     examples = {}
     for part, sentences in parts.items():
         if scheme is not None:
@@ -160,7 +160,7 @@ def _check_tags(sentences: Sentences, scheme: schemes.Scheme) -> None:
     before = sentences.tags[sentence][word - 1] if word else "the beginning of a sentence"
     raise DataError(
         f"{sentences.where(*found)} has the tag {sentences.tags[sentence][word]!r} after {before}, where the scheme "
-        f"{scheme.upper()} of the training part allows none such, or ends a sentence in the middle of a span. "
+        f"{scheme.upper()} allows none such, or ends a sentence in the middle of a span. "
         "Correct the tags; `tidegate.data.schemes.convert` makes the best of them."
     )
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 # As in the Penn Treebank and Universal Dependencies: marks stand alone, don't is do + n't, it's is it + 's.
 _CLITIC = r"['’](?:s|m|d|ll|re|ve)\b|n['’]t\b"
-_ADDRESS = r"(?:https?://|www\.)\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-_WORD = re.compile(
-    rf"{_ADDRESS}|[@#]\w+|\d+(?:[.,:]\d+)*|{_CLITIC}|[^\W_]+?(?=n['’]t\b)|[^\W_]+(?:\.[^\W_]+)*|\.{{2,}}|\S",
-    re.IGNORECASE,
-)
+_ADDRESS = r"(?:https?://|www\.)\S*[^\s.,:;!?'\"()]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+_SHORT = r"(?:[^\W\d_]\.){2,}"  # U.S.
+_NUMBER = r"\d+(?:[.,:]\d+)*"
+_PLAIN = r"[^\W_]+?(?=n['’]t\b)|[^\W_]+(?:\.[^\W_]+)*"
+_WORD = re.compile(rf"{_ADDRESS}|[@#]\w+|{_SHORT}|{_NUMBER}|{_CLITIC}|{_PLAIN}|\.{{2,}}|\S", re.IGNORECASE)
 _CHARACTER = re.compile(r"\S")
 
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, count
-from typing import Any, Literal, TypeAlias
+from itertools import chain, count, pairwise
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,15 +24,17 @@ from tidegate.words import Words
 Array: TypeAlias = npt.NDArray[Any]
 Json: TypeAlias = dict[str, Any]
 Unit = Literal["word", "character"]
+Item = TypeVar("Item")
 
 LONGEST_SPELLING = 48  # characters that are read of a word; longer ones are addresses for the most part
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Turn sentences into ids of words and, where `spelling` is there, of their characters.
+    """Turn sentences into ids of words and, where `spelling` is there, of what they are made of.
 
-    unit: what a plain text is cut into, as the training words were.
+    unit: what a plain text is cut into, as the training words were. A word is spelled by its characters; where the
+        words are single characters, by the two pairs that each forms with its neighbours.
     """
 
     vocabulary: Tokenizer
@@ -45,14 +47,17 @@ class Reading:
 
     def encode(self, sentences: Sequence[Sequence[str]]) -> Ragged | Words:
         """Turn B sentences into ids, with spellings where the tagger reads them."""
-        numbers: defaultdict[str, int] = defaultdict(count().__next__)  # of each distinct word, by first occurrence
-        codes = Ragged.from_list([[numbers[word] for word in words] for words in sentences], dtype=np.int64)
-        distinct = list(numbers)
+        codes, distinct = _numbered(sentences)
         ids = self.vocabulary.encode(distinct).values  # one token for each word
         tokens = codes.with_values(ids[codes.values])
         if self.spelling is None:
             return tokens
-        return Words(tokens, codes.values, self.spelling.encode(distinct, max_tokens=LONGEST_SPELLING, keep="first"))
+        if self.unit == "word":
+            spellings = self.spelling.encode(distinct, max_tokens=LONGEST_SPELLING, keep="first")
+            return Words(tokens, codes.values, spellings)
+        places, pairs = _numbered([pairs_of(words) for words in sentences])
+        letters = self.spelling.encode([pair for both in pairs for pair in both]).values  # one token for each pair
+        return Words(tokens, places.values, Ragged(letters, np.arange(len(pairs) + 1, dtype=np.int64) * 2))
 
     def to_json(self) -> Json:
         """Write all three."""
@@ -256,6 +261,24 @@ def as_pieces(X: Any, reading: Reading) -> tuple[list[str], list[list[Piece]]]:
             texts.append(" ".join(words))
         pieces.append(found)
     return texts, pieces
+
+
+def pairs_of(characters: Sequence[str]) -> list[tuple[str, str]]:
+    """Pair each character with the one before it and the one after it; a space stands for what lies outside.
+
+    >>> pairs_of(["高", "勇"])
+    [(' 高', '高勇'), ('高勇', '勇 ')]
+    """
+    edged = [" ", *characters, " "]
+    pairs = [before + after for before, after in pairwise(edged)]
+    return list(pairwise(pairs))
+
+
+def _numbered(sentences: Sequence[Sequence[Item]]) -> tuple[Ragged, list[Item]]:
+    """Number what sentences hold by first occurrence, int64 [N], and list each once in that order."""
+    numbers: defaultdict[Item, int] = defaultdict(count().__next__)
+    codes = Ragged.from_list([[numbers[item] for item in items] for items in sentences], dtype=np.int64)
+    return codes, list(numbers)
 
 
 def guess_unit(sentences: Sequence[Sequence[str]]) -> Unit:

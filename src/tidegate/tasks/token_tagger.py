@@ -39,6 +39,7 @@ from tidegate.tasks._tagging import (
     check_tags,
     check_valid,
     guess_unit,
+    pairs_of,
     place_spans,
 )
 from tidegate.tasks._task import Array, Count, Json, Positive, Share, Task
@@ -83,8 +84,9 @@ class TokenTagger(Task[Tagging]):
             taken for one.
         min_count: how often a word must occur to be known by name; others are known by their characters.
         embedding_size: features of a word.
-        characters: read the characters of each word, too.
-        character_embedding_size: features of a character.
+        characters: read the characters of each word, too; where the words are single characters, as in Chinese corpora
+            without words, read the pairs that each forms with its neighbours.
+        character_embedding_size: features of a character, or of a pair.
         character_hidden_size: units of each direction over the characters.
         dropout: share of features dropped before and after the recurrent layers, and between them.
         recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sentence.
@@ -100,20 +102,20 @@ class TokenTagger(Task[Tagging]):
     scheme: Literal["auto", "plain", "bio", "iob1", "bioes", "bmes"] = "auto"
     learn_scheme: Literal["same", "bio", "bioes"] = "same"
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
-    hidden_size: Size = 128
+    hidden_size: Size = 200
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     vocabulary_size: Count = 50_000
     min_count: Count = 2
     embedding_size: Size = 100
     characters: bool = True
     character_embedding_size: Size = 32
-    character_hidden_size: Size = 32
+    character_hidden_size: Size = 64
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
-    word_dropout: Share = 0.1
+    word_dropout: Share = 0.2
     validation_fraction: Share = 0.1
 
-    epochs: Count | Literal["auto"] = 15
+    epochs: Count | Literal["auto"] = 10
     batch_size: Count = 32
     learning_rate: Positive = 5e-3
     patience: Annotated[int, Field(ge=0)] = 0
@@ -224,14 +226,15 @@ class TokenTagger(Task[Tagging]):
     def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, Tagging]:
         sentences = check_sentences(X)
         tagged = check_tags(sentences, y)
-        given = self._given_scheme(tagged)
+        words = None if valid is None else check_sentences(valid[0], name="valid X")
+        tags = [] if valid is None or words is None else check_tags(words, valid[1], name="valid y")
+        given = self._given_scheme([*tagged, *tags])
         check_valid(tagged, given)
-        if valid is None:
+        check_valid(tags, given, name="valid y")
+        if words is None:
             sentences, tagged, held = self._hold_out(sentences, tagged)
         else:
-            words = check_sentences(valid[0], name="valid X")
-            held = words, check_tags(words, valid[1], name="valid y")
-            check_valid(held[1], given, name="valid y")
+            held = words, tags
         learned = self._learn(sentences, tagged, given) if about is None else _read(about)
         part = _encoded(sentences, tagged, learned)
         measured = None if held is None else _encoded(*held, learned)
@@ -278,13 +281,15 @@ class TokenTagger(Task[Tagging]):
         learned: Scheme | None = given
         if given is not None and self.learn_scheme != "same":
             learned = self.learn_scheme
-        words = list(chain.from_iterable(sentences))
-        reading = Reading(
-            vocabulary=train_whole_words(words, self.vocabulary_size, min_count=self.min_count),
-            spelling=train_spelling(words) if self.characters else None,
-            unit=guess_unit(sentences),
-        )
-        return Tagging(reading, TagSet.learn(tagged, given, learned))
+        words, unit = list(chain.from_iterable(sentences)), guess_unit(sentences)
+        spelling = None
+        if self.characters and unit == "word":
+            spelling = train_spelling(words)
+        elif self.characters:
+            pairs = [pair for sentence in sentences for _, pair in pairs_of(sentence)]
+            spelling = train_whole_words(pairs, self.vocabulary_size, min_count=self.min_count)
+        vocabulary = train_whole_words(words, self.vocabulary_size, min_count=self.min_count)
+        return Tagging(Reading(vocabulary, spelling, unit), TagSet.learn(tagged, given, learned))
 
     def _network(self, learned: Tagging) -> Network:
         first, features = self._first_node(learned.reading)
