@@ -52,7 +52,7 @@ def write(path: Path, text: str) -> Path:
     ],
 )
 def test_conllu_gives_the_words_of_any_column(tmp_path: Path, column: str | None, tags: list[str]) -> None:
-    options = {} if column is None else {"column": column}
+    options: Any = {} if column is None else {"column": column}
     found = data.load(write(tmp_path / "a.conllu", CONLLU), kind="tagged", **options)
     assert found.train.x == [["It", "'s", "Rex", "."], ["# no comment"]]
     assert found.train.y[0] == tags
@@ -92,7 +92,7 @@ def test_a_folder_holds_its_parts_by_name(tmp_path: Path) -> None:
 def test_sentences_are_held_out_when_asked(tmp_path: Path) -> None:
     found = data.load(write(tmp_path / "a.conll", "".join(f"w{i} O\n\n" for i in range(10))), kind="tagged", split=0.2)
     assert found.test is not None and (len(found.train), len(found.test)) == (8, 2)
-    assert sorted(found.train.x + found.test.x) == [[f"w{i}"] for i in range(10)]
+    assert sorted([*found.train.x, *found.test.x]) == [[f"w{i}"] for i in range(10)]
 
 
 @pytest.mark.parametrize(

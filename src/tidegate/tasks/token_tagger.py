@@ -91,6 +91,7 @@ class TokenTagger(Task[Tagging]):
         dropout: share of features dropped before and after the recurrent layers, and between them.
         recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sentence.
         word_dropout: share of words made unknown, other ones each time that a sentence is trained on.
+        character_dropout: share of characters, or pairs, made unknown, other ones each time.
         validation_fraction: share of sentences held out to measure on, unless `valid` is passed; 0 holds out none.
         others: see `Task`.
     """
@@ -113,6 +114,7 @@ class TokenTagger(Task[Tagging]):
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
     word_dropout: Share = 0.2
+    character_dropout: Share = 0.0
     validation_fraction: Share = 0.1
 
     epochs: Count | Literal["auto"] = 10
@@ -328,7 +330,7 @@ class TokenTagger(Task[Tagging]):
             x, tags = part.x.select(indices), torch.from_numpy(part.y.select(indices).values)
             last = list(module.children())[-1]
             assert isinstance(last, CRF), "the network ends with a Crf"
-            batch = _without_names(x, self.word_dropout, rng)
+            batch = _disturbed(x, self.word_dropout, self.character_dropout, rng)
             emissions = module(batch if isinstance(batch, Words) else to_torch(batch))
             penalty = tuple(torch.from_numpy(array).to(emissions.values.dtype) for array in tag_set.penalties)
             return -last(emissions, tags, penalty=penalty).sum() / max(len(tags), 1), len(tags)
@@ -380,14 +382,18 @@ def _score(executor: Executor, x: Ragged | Words, tag_set: TagSet) -> Iterator[t
         yield indices, crf.Scores(executor(batch), batch.offsets, *moves, num_threads=executor.num_threads)
 
 
-def _without_names(x: Ragged | Words, share: float, rng: np.random.Generator) -> Ragged | Words:
-    """Make some words unknown by name; their spelling stays."""
+def _disturbed(x: Ragged | Words, words: float, characters: float, rng: np.random.Generator) -> Ragged | Words:
+    """Make shares of the words and of the characters of a batch unknown."""
+    if not isinstance(x, Words):
+        return _made_unknown(x, words, rng)
+    return Words(_made_unknown(x.tokens, words, rng), x.spelling, _made_unknown(x.spellings, characters, rng))
+
+
+def _made_unknown(x: Ragged, share: float, rng: np.random.Generator) -> Ragged:
     if not share:
         return x
-    tokens = x.tokens if isinstance(x, Words) else x
-    dropped = rng.random(len(tokens.values), np.float32) < share
-    hidden = tokens.with_values(np.where(dropped, UNKNOWN_ID, tokens.values).astype(tokens.values.dtype))
-    return Words(hidden, x.spelling, x.spellings) if isinstance(x, Words) else hidden
+    dropped = rng.random(len(x.values), np.float32) < share
+    return x.with_values(np.where(dropped, UNKNOWN_ID, x.values).astype(x.values.dtype))
 
 
 def _read(stored: Json) -> Tagging:
