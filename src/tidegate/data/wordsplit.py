@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# As in the Penn Treebank and Universal Dependencies: marks stand alone, don't is do + n't, it's is it + 's. The words of
-# the development part of English EWT are cut as its annotators did with an F1 of 98 % (November 2026).
+# As in the Penn Treebank and Universal Dependencies: marks stand alone, don't is do + n't, it's is it + 's. The words
+# of the development part of English EWT are cut as its annotators did with an F1 of 98 % (November 2026).
 _CLITIC = r"['’](?:s|m|d|ll|re|ve)\b|n['’]t\b"
 _ADDRESS = r"(?:https?://|www\.)\S*[^\s.,:;!?'\"()]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
 _SHORT = r"(?:[^\W\d_]\.){2,}"  # U.S.

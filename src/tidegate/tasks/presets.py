@@ -39,6 +39,34 @@ _SMALL = _TUTORIAL | {
     "patience": 5,
 }
 
+# A BiLSTM-CRF (Huang, Xu, Yu 2015); with characters, that of Lample et al. (2016).
+_TAGGER: dict[str, Any] = {
+    "scheme": "auto",
+    "learn_scheme": "same",
+    "cell": "lstm",
+    "hidden_size": 200,
+    "num_layers": 1,
+    "vocabulary_size": 50_000,
+    "min_count": 2,
+    "embedding_size": 100,
+    "character_embedding_size": 32,
+    "character_hidden_size": 64,
+    "dropout": 0.5,
+    "recurrent_dropout": 0.0,
+    "word_dropout": 0.2,
+    "character_dropout": 0.0,
+    "validation_fraction": 0.1,
+    "epochs": 10,
+    "batch_size": 32,
+    "optimizer": "adamw",
+    "learning_rate": 5e-3,
+    "weight_decay": 0.01,
+    "schedule": "cosine",
+    "warmup": 0.1,
+    "max_grad_norm": 1.0,
+    "patience": 0,
+}
+
 # By task, then by name.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "text-classifier": {
@@ -57,6 +85,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "epochs": 4,
             "patience": 4,
         },
+    },
+    "token-tagger": {
+        "tagger-words": _TAGGER | {"characters": False},
+        "tagger-characters": _TAGGER | {"characters": True},
     },
 }
 
