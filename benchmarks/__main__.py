@@ -16,6 +16,7 @@ from benchmarks import (
     report,
     scaling,
     stream_step,
+    tagging,
     training_step,
 )
 
@@ -26,6 +27,7 @@ QUESTIONS = (
     inference,
     stream_step,
     flair_tagger,
+    tagging,
     scaling,
     memory,
     first_call,

@@ -89,6 +89,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "token-tagger": {
         "tagger-words": _TAGGER | {"characters": False},
         "tagger-characters": _TAGGER | {"characters": True},
+        # For corpora that are tagged by character: few sentences, so smaller steps.
+        "tagger-by-character": _TAGGER
+        | {"characters": False, "word_dropout": 0.05, "epochs": 15, "batch_size": 10, "learning_rate": 2e-3},
     },
 }
 
