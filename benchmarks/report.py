@@ -53,8 +53,7 @@ def sections(records: Mapping[str, Record]) -> str:
             parts.append(f"### {heading}")
         for name in names:
             parts += [title(records[name]), race_table(records[name], per)]
-            parts += [listing(records[name], "figures")] if "figures" in records[name] else []
-            parts += [listing(records[name], "notes")] if "notes" in records[name] else []
+            parts += [listing(records[name], what) for what in ("figures", "notes") if what in records[name]]
     if odd := records.get("layer-odd-sizes"):
         parts += ["### Sizes that are no multiple of a vector", title(odd), listing(odd, "figures")]
     others: dict[str, tuple[str, Callable[[Record], str]]] = {
@@ -70,7 +69,7 @@ def sections(records: Mapping[str, Record]) -> str:
     if with_peak:
         newest = max(with_peak, key=lambda record: str(record["taken"]))
         parts += ["### What the machine can do", title(newest), listing(newest, "peak")]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def title(record: Record) -> str:
@@ -131,7 +130,7 @@ def draw(records: Mapping[str, Record]) -> None:
     axes.margins(x=0.07)
     axes.set_xlabel("thousand tokens per second, one whole training step on IMDB reviews (more is better)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right", fontsize=8)
+    axes.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.62), fontsize=9)
     machine = chosen[0][0]["machine"]
     figure.suptitle(f"{machine['processor']}, {machine['threads']} threads", fontsize=8, color="#666666", ha="center")
     CHART.parent.mkdir(parents=True, exist_ok=True)

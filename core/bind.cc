@@ -102,10 +102,11 @@ void forward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence 
   check(status, p.bad_token);
 }
 
-// gradients[d] = (w_ih, w_hh, b_ih, b_hh, h0, c0); dstate[d] = (dhn, dcn)
+// gradients[d] = (w_ih, w_hh, b_ih, b_hh, h0, c0); dstate[d] = (dhn, dcn); steps[d] = (dh, dc) of every step
 template <class T>
 void backward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence directions, In<T> h, nb::sequence kept,
-              bool overwrite, In<T> dh, nb::sequence dstate, nb::object dx, nb::sequence gradients, int threads) {
+              bool overwrite, In<T> dh, nb::sequence dstate, nb::object dx, nb::sequence gradients, nb::sequence steps,
+              int threads) {
   LayerBackward<T> p{};
   p.in = layer_input<T>(cell, x, ids, offsets, directions, threads);
   p.h = h.data();
@@ -119,6 +120,7 @@ void backward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence
     const nb::object g = gradients[d];
     p.gradients[d] = {pointer<T>(g[0]), pointer<T>(g[1]), pointer<T>(g[2]),
                       pointer<T>(g[3]), pointer<T>(g[4]), pointer<T>(g[5])};
+    p.steps[d] = {pointer<T>(steps[d][0]), pointer<T>(steps[d][1])};
   }
   Status status;
   {
@@ -269,7 +271,7 @@ void define(nb::module_& m) {
         "h"_a.noconvert(), "state"_a, "kept"_a, "threads"_a);
   m.def("backward", &backward<T>, "cell"_a, "x"_a.noconvert(), "ids"_a.none(), "offsets"_a.noconvert(), "directions"_a,
         "h"_a.noconvert(), "kept"_a, "overwrite"_a, "dh"_a.noconvert(), "dstate"_a, "dx"_a.none(), "gradients"_a,
-        "threads"_a);
+        "steps"_a, "threads"_a);
   m.def("linear", &linear<T>, "x"_a.noconvert(), "w"_a.noconvert(), "bias"_a.none(), "y"_a.noconvert(), "activation"_a,
         "threads"_a);
   m.def("pool", &pool<T>, "h"_a.noconvert(), "offsets"_a.noconvert(), "modes"_a, "pooled"_a.noconvert(), "dh"_a.none(),

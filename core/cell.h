@@ -190,13 +190,20 @@ TIDEGATE_INLINE void state_gradient(BackwardTile<T>& tile, const T* const* a, In
   });
 }
 
-// Step is a struct template with `static void run(BackwardTile<T>&)`.
+// Step is a struct template with `static void gates<Keep>(BackwardTile<T>&)`, which turns the gradient of the state
+// into those of the gates, and keeps it on the way where it is asked to; then `static void state(BackwardTile<T>&)`
+// turns them into that of the state before.
 template <class T, template <class> class Step>
 void cell_backward(const CellBackward<T>& p, Index first, Index last, const Units& units, T* scratch) {
   BackwardTile<T> tile(p, units, first, last, scratch);
   for (Index step = tile.steps() - 1; step >= 0; --step) {
     tile.enter(step);
-    Step<T>::run(tile);
+    if (p.dh_steps) {
+      Step<T>::template gates<true>(tile);
+    } else {
+      Step<T>::template gates<false>(tile);
+    }
+    Step<T>::state(tile);
   }
   tile.finish();
 }

@@ -36,7 +36,8 @@ struct GruForward {
 
 template <class T>
 struct GruBackward {
-  static TIDEGATE_INLINE void run(BackwardTile<T>& tile) {
+  template <bool Keep>
+  static TIDEGATE_INLINE void gates(BackwardTile<T>& tile) {
     const CellBackward<T>& p = tile.p;
     const Index H = p.H, GH = 3 * H;
     for_units<T>(tile, [&](const auto& patch) {
@@ -50,7 +51,12 @@ struct GruBackward {
       patch.store(p.dgates + 2 * H, GH, dn);
       patch.store(p.dmemo, H, dn * r);
       patch.store_state(tile.dh, dh * z);
+      if constexpr (Keep) patch.store(p.dh_steps, H, dh);
     });
+  }
+  static TIDEGATE_INLINE void state(BackwardTile<T>& tile) {
+    const CellBackward<T>& p = tile.p;
+    const Index H = p.H, GH = 3 * H;
     const T* dgates[kTileRows];
     const T* dmemo[kTileRows];
     for (Index r = 0; r < tile.active; ++r) {

@@ -51,6 +51,13 @@ struct LayerForward {
   Index bad_token;  // out: position of an id outside the table, with kBadToken
 };
 
+// Gradients of the state that leaves each step.
+template <class T>
+struct StepGradients {
+  T* h;  // [N, H] or null: not wanted
+  T* c;  // [N, H] (lstm)
+};
+
 template <class T>
 struct LayerGradients {
   T* w_ih;  // [G*H, C]
@@ -72,6 +79,7 @@ struct LayerBackward {
   bool overwrite;  // the gradients of what is kept may take its place
   T* dx;           // [N, C], or the gradient of the table [V, C], zeroed by the caller; null: not wanted
   LayerGradients<T> gradients[2];
+  StepGradients<T> steps[2];
 };
 
 template <class T>

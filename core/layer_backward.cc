@@ -124,7 +124,9 @@ struct BackwardCall {
                 dgates,
                 dmemo,
                 p.gradients[d].h0,
-                p.gradients[d].c0};
+                p.gradients[d].c0,
+                p.steps[d].h,
+                p.steps[d].c};
       dprojected[d] = dgates;
     }
     walk(in, batch, [&](Index d, Index first, Index last, const Units& units, T* memory) {

@@ -35,7 +35,8 @@ struct LstmForward {
 
 template <class T>
 struct LstmBackward {
-  static TIDEGATE_INLINE void run(BackwardTile<T>& tile) {
+  template <bool Keep>
+  static TIDEGATE_INLINE void gates(BackwardTile<T>& tile) {
     const CellBackward<T>& p = tile.p;
     const Index H = p.H, GH = 4 * H;
     for_units<T>(tile, [&](const auto& patch) {
@@ -51,9 +52,16 @@ struct LstmBackward {
       patch.store(p.dgates + 2 * H, GH, dc * i * fnma(g, g, one));
       patch.store(p.dgates + 3 * H, GH, dh * tanh_c * (o * (one - o)));
       patch.store_state(tile.dc, dc * f);
+      if constexpr (Keep) {
+        patch.store(p.dh_steps, H, dh);
+        patch.store(p.dc_steps, H, dc);
+      }
     });
+  }
+  static TIDEGATE_INLINE void state(BackwardTile<T>& tile) {
+    const Index GH = 4 * tile.p.H;
     const T* dgates[kTileRows];
-    for (Index r = 0; r < tile.active; ++r) dgates[r] = p.dgates + tile.token[r] * GH;
+    for (Index r = 0; r < tile.active; ++r) dgates[r] = tile.p.dgates + tile.token[r] * GH;
     state_gradient<T, false>(tile, dgates, GH, nullptr, 0);
   }
 };

@@ -42,14 +42,19 @@ struct RnnForward {
 
 template <class T, bool Relu>
 struct RnnBackward {
-  static TIDEGATE_INLINE void run(BackwardTile<T>& tile) {
+  template <bool Keep>
+  static TIDEGATE_INLINE void gates(BackwardTile<T>& tile) {
     const CellBackward<T>& p = tile.p;
     for_units<T>(tile, [&](const auto& patch) {
       using V = typename std::decay_t<decltype(patch)>::Rows;
       const V h = patch.load(p.h, p.h_stride), zero = V::set(0);
       const V dh = patch.load(p.dh, p.h_stride) + patch.load_state(tile.dh);
       patch.store(p.dgates, p.H, Relu ? where_greater(h, zero, dh, zero) : dh * fnma(h, h, V::set(1)));
+      if constexpr (Keep) patch.store(p.dh_steps, p.H, dh);
     });
+  }
+  static TIDEGATE_INLINE void state(BackwardTile<T>& tile) {
+    const CellBackward<T>& p = tile.p;
     const T* dgates[kTileRows];
     for (Index r = 0; r < tile.active; ++r) dgates[r] = p.dgates + tile.token[r] * p.H;
     state_gradient<T, false>(tile, dgates, p.H, nullptr, 0);

@@ -64,6 +64,7 @@ struct Job {
   Index tasks;
   int workers;
   bool team;  // worker i takes task i + 1 and no other, so that its caches hold what they held the last time
+  std::uint64_t generation = 0;
 };
 
 class Pool {
@@ -73,6 +74,7 @@ class Pool {
     std::unique_lock<std::mutex> taken(caller_, std::try_to_lock);
     if (!taken.owns_lock() || grow(job.workers) < (job.team ? job.workers : 1)) return false;
     job_ = job;
+    job_.generation = generation_.load(std::memory_order_relaxed) + 1;
     next_.store(0, std::memory_order_relaxed);
     gate_.store(kOpen, std::memory_order_release);
     generation_.fetch_add(1, std::memory_order_seq_cst);
@@ -112,16 +114,16 @@ class Pool {
     return false;
   }
 
-  // Returns the generation that follows `seen`.
+  // Returns a generation after `seen`.
   std::uint64_t wait(std::uint64_t seen) {
     for (int looks = 0; looks < kLooks; ++looks) {
       const std::uint64_t now = generation_.load(std::memory_order_acquire);
-      if (now != seen) return now;
+      if (now > seen) return now;
       look_away(looks);
     }
     std::unique_lock<std::mutex> lock(sleep_);
     asleep_.fetch_add(1, std::memory_order_seq_cst);
-    wake_.wait(lock, [&] { return generation_.load(std::memory_order_seq_cst) != seen; });
+    wake_.wait(lock, [&] { return generation_.load(std::memory_order_seq_cst) > seen; });
     asleep_.fetch_sub(1, std::memory_order_seq_cst);
     return generation_.load(std::memory_order_acquire);
   }
@@ -131,6 +133,8 @@ class Pool {
     for (;;) {
       seen = wait(seen);
       if (!enter()) continue;
+      seen =
+          job_.generation;  // it may be a later job than the one we woke for; a member who took it twice would be alone
       if (id < job_.workers) work(id + 1);
       gate_.fetch_sub(1, std::memory_order_acq_rel);
     }

@@ -94,6 +94,8 @@ struct CellBackward {
   T* dmemo;      // [N, H] gru: gradient of the recurrent part of the candidate
   T* dh0;        // [B, H]
   T* dc0;        // [B, H] (lstm)
+  T* dh_steps;   // [N, H] or null: gradient of the state that leaves each step, through all that follows
+  T* dc_steps;   // [N, H] the same of the cell state (lstm), where dh_steps is not null
 };
 
 // y[row_out(i)] = activation(chain(start, x[row_in(i)] @ w)); start is y itself, the bias, or zero.

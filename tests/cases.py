@@ -34,10 +34,11 @@ class Case:
     def forward(self, **options: Any) -> kernels.Forward:
         return kernels.forward(self.cell, self.x, self.offsets, self.directions, keep=True, **options)
 
-    def backward(self, run: kernels.Forward, **options: Any) -> kernels.Gradients:
+    def backward(self, run: kernels.Forward, *, steps: bool = True, **options: Any) -> kernels.Gradients:
         return kernels.backward(
-            self.cell, self.x, self.offsets, self.directions, run, self.dh, dhn=self.dhn, dcn=self.dcn, **options
-        )
+            self.cell, self.x, self.offsets, self.directions, run, self.dh,
+            dhn=self.dhn, dcn=self.dcn, steps=steps, **options,
+        )  # fmt: skip
 
     def select(self, sequences: list[int]) -> Case:
         """Take these sequences alone, in this order."""
@@ -109,6 +110,7 @@ def make(
 def flat(run: kernels.Forward, gradients: kernels.Gradients) -> dict[str, Array]:
     """Name every array that a forward and a backward call gave."""
     arrays = {"h": run.h, "hn": run.hn, "cn": run.cn, "gates": run.gates, "memo": run.memo, "dx": gradients.dx}
+    arrays |= {"dh_steps": gradients.dh_steps, "dc_steps": gradients.dc_steps}
     for d, g in enumerate(gradients.directions):
         arrays |= {f"{name}.{d}": getattr(g, name) for name in ("w_ih", "w_hh", "b_ih", "b_hh", "h0", "c0")}
     return {name: array for name, array in arrays.items() if array is not None}
@@ -120,10 +122,11 @@ def expected(case: Case) -> dict[str, Array]:
     N, G, C = len(case.ids), kernels.GATES[case.cell], case.table.shape[1]
     x, dh = case.x.astype(np.float64), case.dh.astype(np.float64)
     out: dict[str, Array] = {"h": np.zeros((N, D * H)), "hn": np.zeros((D, B, H)), "dx": np.zeros((N, C))}
+    out["dh_steps"] = np.zeros((D, N, H))
     if G > 1:
         out |= {"gates": np.zeros((D, N, G * H)), "memo": np.zeros((D, N, H))}
     if case.cell == "lstm":
-        out["cn"] = np.zeros((D, B, H))
+        out |= {"cn": np.zeros((D, B, H)), "dc_steps": np.zeros((D, N, H))}
     for d, direction in enumerate(case.directions):
         w = _weights(direction, G * H)
         total = reference.Weights(*(np.zeros_like(v) for v in vars(w).values()))
@@ -146,13 +149,14 @@ def expected(case: Case) -> dict[str, Array]:
             )
             out["h"][tokens, columns], out["hn"][d, b] = run.h, run.hn
             out["dx"][tokens] += g.x
+            out["dh_steps"][d, tokens] = g.h
             h0[b], c0[b] = g.h0, g.c0
             for name, part in vars(g.weights).items():
                 vars(total)[name] += part
             if G > 1:
                 out["gates"][d, tokens], out["memo"][d, tokens] = run.gates, run.memo
             if case.cell == "lstm":
-                out["cn"][d, b] = run.cn
+                out["cn"][d, b], out["dc_steps"][d, tokens] = run.cn, g.c
         out |= {f"{name}.{d}": value for name, value in vars(total).items()} | {f"h0.{d}": h0}
         if case.cell == "lstm":
             out[f"c0.{d}"] = c0

@@ -42,6 +42,8 @@ class Gradients:
     h0: Array
     c0: Array
     weights: Weights
+    h: Array  # [T, H] of the state that leaves each step, through all that follow
+    c: Array  # [T, H] lstm
 
 
 def sigmoid(x: Array) -> Array:
@@ -84,15 +86,18 @@ def backward(cell: str, x: Array, w: Weights, run: Run, dh: Array, dhn: Array, d
     H = len(dhn)
     d = Weights(*(np.zeros_like(v) for v in (w.w_ih, w.w_hh, w.b_ih, w.b_hh)))
     dx = np.zeros_like(x)
+    h_steps, c_steps = np.zeros((len(x), H)), np.zeros((len(x), H))
     carried, dc = dhn.copy(), dcn.copy()
     for step in reversed(run.steps):
         t, before = step["t"], step["before"]
         total = carried + dh[t]
+        h_steps[t] = total
         passed = np.zeros(H)  # the part of the state's gradient that goes around the product
         if cell == "lstm":
             i, f, g, o = np.split(run.gates[t], 4)
             tanh_c = np.tanh(run.memo[t])
             dc = dc + total * o * (1 - tanh_c**2)
+            c_steps[t] = dc
             da = np.concatenate(
                 [
                     dc * g * i * (1 - i),
@@ -120,4 +125,4 @@ def backward(cell: str, x: Array, w: Weights, run: Run, dh: Array, dhn: Array, d
         d.w_hh += np.outer(dr, step["entering"])
         d.b_ih += da
         d.b_hh += dr
-    return Gradients(dx, carried, dc, d)
+    return Gradients(dx, carried, dc, d, h_steps, c_steps)

@@ -23,9 +23,9 @@ def _same_isa_afterwards() -> Iterator[None]:
     kernels.use_isa(before)
 
 
-def bits(case: cases.Case, **options: int) -> dict[str, bytes]:
-    run = case.forward(**options)
-    arrays = cases.flat(run, case.backward(run, **options))
+def bits(case: cases.Case, *, num_threads: int | None = None) -> dict[str, bytes]:
+    run = case.forward(num_threads=num_threads)
+    arrays = cases.flat(run, case.backward(run, num_threads=num_threads))
     return {name: np.ascontiguousarray(array).tobytes() for name, array in arrays.items()}
 
 
@@ -81,6 +81,24 @@ def test_a_sequence_alone_is_the_sequence_in_any_batch(cell: str, H: int) -> Non
         assert gradients.dx is not None and part_gradients.dx is not None
         np.testing.assert_array_equal(part_gradients.dx, gradients.dx[tokens])
         np.testing.assert_array_equal(part_gradients.directions[1].h0[0], gradients.directions[1].h0[b])
+        assert gradients.dh_steps is not None and part_gradients.dh_steps is not None
+        np.testing.assert_array_equal(part_gradients.dh_steps, gradients.dh_steps[:, tokens])
+        if cell == "lstm":
+            assert gradients.dc_steps is not None and part_gradients.dc_steps is not None
+            np.testing.assert_array_equal(part_gradients.dc_steps, gradients.dc_steps[:, tokens])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("cell", kernels.CELLS)
+def test_keeping_the_gradients_of_the_steps_changes_no_other_bit(cell: str, kind: type) -> None:
+    case = cases.make(cell, LENGTHS, 9, 49, kind=kind, mask=True)
+    for isa in kernels.available_isas():
+        kernels.use_isa(isa)
+        run = case.forward()
+        kept, plain = (cases.flat(run, case.backward(run, steps=steps)) for steps in (True, False))
+        more = {"dh_steps", "dc_steps"} if cell == "lstm" else {"dh_steps"}
+        assert kept.keys() - plain.keys() == more
+        assert {name: kept[name].tobytes() for name in plain} == {name: plain[name].tobytes() for name in plain}, isa
 
 
 @settings(max_examples=25, deadline=None)

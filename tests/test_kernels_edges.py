@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,16 +25,23 @@ def test_an_unknown_isa_is_refused_and_nothing_changes() -> None:
     assert kernels.active_isa() == before
 
 
-def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_python(
+    code: str, environment: Mapping[str, str] | None = None, *, limit: float | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=limit,
     )
 
 
 def test_the_environment_chooses_isa_and_threads() -> None:
     code = "from tidegate import kernels as k; print(k.active_isa(), k.get_num_threads(), k.explicit_num_threads())"
     for isa in kernels.available_isas():
-        out = run_python(code, TIDEGATE_ISA=isa, TIDEGATE_NUM_THREADS="3")
+        out = run_python(code, {"TIDEGATE_ISA": isa, "TIDEGATE_NUM_THREADS": "3"})
         assert out.stdout.split() == [isa, "3", "3"], out.stderr
 
 
@@ -43,7 +50,7 @@ def test_the_environment_chooses_isa_and_threads() -> None:
     [("TIDEGATE_ISA", "mmx", "ISA 'mmx'"), ("TIDEGATE_NUM_THREADS", "0", "at least 1")],
 )
 def test_an_environment_that_cannot_be_obeyed_is_an_error(name: str, value: str, message: str) -> None:
-    out = run_python("import tidegate.kernels", **{name: value})
+    out = run_python("import tidegate.kernels", {name: value})
     assert out.returncode == 1 and message in out.stderr.splitlines()[-1]
 
 
@@ -162,6 +169,25 @@ def test_a_forked_child_has_its_own_threads() -> None:
     if child == 0:
         os._exit(0 if case.forward(num_threads=3).h.tobytes() == want else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+TEAM_AFTER_TASKS = """
+import numpy as np
+from tidegate import kernels
+
+rng = np.random.default_rng(0)
+both = [kernels.Direction(rng.normal(size=(363, 700)), rng.normal(size=(363, 363)), reverse=r) for r in (False, True)]
+x, offsets = rng.normal(size=(4, 700)), np.array([0, 4])
+for _ in range(150):
+    for threads in (3, 4, 6, 8, 3, 3):
+        kernels.forward("rnn_tanh", x, offsets, both, num_threads=threads)
+"""
+
+
+def test_threads_that_come_late_to_other_work_join_the_next_team_once() -> None:
+    """The projection of the input is over before all threads have come to it; the team's steps follow at once."""
+    done = run_python(TEAM_AFTER_TASKS, limit=240)
+    assert done.returncode == 0, done.stderr
 
 
 OUT_OF_MEMORY = """

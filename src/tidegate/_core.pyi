@@ -33,6 +33,7 @@ def backward(
     dstate: _Pairs,
     dx: _Array | None,
     gradients: Sequence[tuple[_Array | None, ...]],
+    steps: _Pairs,
     threads: int,
 ) -> None: ...
 def linear(x: _Array, w: _Array, bias: _Array | None, y: _Array, activation: int, threads: int) -> None: ...

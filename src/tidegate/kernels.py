@@ -150,10 +150,16 @@ class DirectionGradients:
 
 @dataclass(frozen=True)
 class Gradients:
-    """Gradients of a layer: of its input (``[N, C]``, or ``[V, C]`` for a table) and of each direction."""
+    """Gradients of a layer: of its input (``[N, C]``, or ``[V, C]`` for a table), of each direction, and of each step.
+
+    Those of the steps, only where they were asked for, are total derivatives by the state that leaves a step: through
+    the output of that step and through all that follow.
+    """
 
     dx: Array | None
     directions: tuple[DirectionGradients, ...]
+    dh_steps: Array | None = None  # [D, N, H]
+    dc_steps: Array | None = None  # [D, N, H], lstm
 
 
 def forward(
@@ -208,14 +214,15 @@ def backward(
     dcn: Array | None = None,
     table: Array | None = None,
     need_dx: bool = True,
+    steps: bool = False,
     overwrite: bool = False,
     num_threads: int | None = None,
 ) -> Gradients:
     """Return the gradients of a layer, given those of its outputs ``dh [N, D*H]``, ``dhn`` and ``dcn [D, B, H]``.
 
     The other arguments are those of the forward call, which must have been made with ``keep=True``. The gradient of
-    the input is left out unless ``need_dx``; ``overwrite`` saves memory by computing in that of the gates and memo,
-    which are lost. Raises as `forward` does.
+    the input is left out unless ``need_dx``; with ``steps`` those of every step are kept, too. ``overwrite`` saves
+    memory by computing in that of the gates and memo, which are lost. Raises as `forward` does.
     """
     call = _Call(cell, x, offsets, directions, table, num_threads)
     N, B, H, D, kind = call.N, call.B, call.H, len(directions), call.kind
@@ -239,14 +246,16 @@ def backward(
     )
     outputs = [(g.w_ih, g.w_hh, g.b_ih, g.b_hh, g.h0, g.c0) for g in gradients]
     kept = _kept(forward.gates, forward.memo, D)
+    dh_steps = _empty((D, N, H), kind) if steps else None
+    dc_steps = _empty((D, N, H), kind) if steps and cell == "lstm" else None
     try:
         _core.backward(
             call.cell, call.x, call.ids, call.offsets, call.directions, forward.h, kept, overwrite, dh, dstate, dx,
-            outputs, call.threads,
+            outputs, _kept(dh_steps, dc_steps, D), call.threads,
         )  # fmt: skip
     except IndexError as error:
         raise call.bad_token(int(str(error))) from None
-    return Gradients(dx, gradients)
+    return Gradients(dx, gradients, dh_steps, dc_steps)
 
 
 def step(cell: str, x: Array, direction: Direction, *, num_threads: int | None = None) -> tuple[Array, Array | None]:

@@ -25,6 +25,8 @@ class Examples:
         x: a list, such as of texts, or a Ragged of float32 features [N, C].
         y: one answer for each: a list, such as of labels, or integers [B]; None where the examples hold all there is
             to learn.
+        groups: [B] the number of the recording that each example was cut from, which no split may tear apart; None
+            where each stands for itself.
 
     Raises:
         ShapeError: there is not one answer for each example.
@@ -35,6 +37,7 @@ class Examples:
 
     x: list[Any] | Ragged
     y: Any
+    groups: Indices | None = None
 
     def __post_init__(self) -> None:
         if self.y is not None:
@@ -48,7 +51,7 @@ class Examples:
         rows = np.asarray(indices, dtype=np.int64)
         x = self.x.select(rows) if isinstance(self.x, Ragged) else [self.x[i] for i in rows]
         y = [self.y[i] for i in rows] if isinstance(self.y, list) else None if self.y is None else self.y[rows]
-        return Examples(x, y)
+        return Examples(x, y, None if self.groups is None else self.groups[rows])
 
 
 @dataclass(frozen=True, eq=False)

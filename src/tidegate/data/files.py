@@ -63,11 +63,12 @@ def _find_parts(folder: Path) -> dict[str, Path]:
 def _load_part(place: Path, columns: Columns) -> tuple[Examples, Where]:
     if place.is_dir():
         return _load_classes(place, columns)
-    table = read_table(place, columns)
-    check_texts(table.texts, where=table.where)
-    check_labels(table.labels, where=table.where)
-    labels = [_as_label(label, table.where(index)) for index, label in enumerate(table.labels)]
-    return Examples([text for text in table.texts if isinstance(text, str)], labels), table.where
+    table = read_table(place, columns.pick)
+    texts, found = table.columns
+    check_texts(texts, where=table.where)
+    check_labels(found, where=table.where)
+    labels = [_as_label(label, table.where(index)) for index, label in enumerate(found)]
+    return Examples([text for text in texts if isinstance(text, str)], labels), table.where
 
 
 def _load_classes(folder: Path, columns: Columns) -> tuple[Examples, Where]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tidegate.data.cache import TextGroups, cache_folder, cached_texts, find_file
+from tidegate.data.cache import TextGroups, cache_folder, cached_texts
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.progress import Progress
 from tidegate.data.source import Remote, Source
 from tidegate.errors import DataError
 
 _NAME = "imdb"
-_FILE = "aclImdb_v1.tar.gz"
 _LABELS = ("neg", "pos")
 _LABELLED = tuple(f"{part}/{label}" for part in ("train", "test") for label in _LABELS)
 _UNLABELLED = "train/unsup"
@@ -31,21 +30,19 @@ REMOTE = Remote(
 
 def find() -> Path | None:
     """Find the archive on this machine. One that a user put there is judged by its content, not its checksum."""
-    return find_file(_NAME, _FILE)
+    return REMOTE.find(_NAME)
 
 
 def fetch(progress: Progress) -> Path:
     """Return the archive, downloaded into the cache if it is not on this machine; its reviews are parsed and cached."""
-    from tidegate.data.download import download  # brings ssl, which is slow to import
-
-    archive = find() or download(_NAME, REMOTE, cache_folder() / _NAME / _FILE, progress=progress)
+    archive = REMOTE.fetch(_NAME, progress)
     _texts(archive, ["labelled"], progress)
     return archive
 
 
 def load(*, unlabelled: bool, progress: Progress, **columns: str) -> Dataset:
     """Load the reviews: neg before pos, each in the order of its upstream number."""
-    archive = find() or fetch(progress)
+    archive = REMOTE.fetch(_NAME, progress)
     texts = _texts(archive, ["labelled", "unlabelled"] if unlabelled else ["labelled"], progress)
     return Dataset(
         name=_NAME,

@@ -9,19 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-from tidegate.data import corpora, digits, imdb
+from tidegate.data import corpora, digits, imdb, mnist, recordings
 from tidegate.data.dataset import Dataset, Kind
 from tidegate.data.files import load_path
 from tidegate.data.progress import Progress, show
+from tidegate.data.recordings import load_recordings
 from tidegate.data.source import Source
-from tidegate.data.split import stratified_split
+from tidegate.data.split import group_split, stratified_split
 from tidegate.data.tagged import load_tagged
 from tidegate.errors import DataError, InputError, OptionError
 
-_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE, *corpora.SOURCES)}
+_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE, mnist.SOURCE, *corpora.SOURCES)}
 # How a file of the user is read, by kind, and the columns that can be chosen in it.
 _LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
     "text": (load_path, ("text", "label")),
+    "sequence": (load_recordings, recordings.COLUMNS),
     "tagged": (load_tagged, ("column",)),
 }
 
@@ -30,7 +32,7 @@ def names() -> list[str]:
     """List the data sets known by name.
 
     >>> names()
-    ['digits', 'imdb', 'resume_ner', 'ud_english_ewt', 'wnut17']
+    ['digits', 'imdb', 'mnist', 'resume_ner', 'ud_english_ewt', 'wnut17']
     """
     return sorted(_SOURCES)
 
@@ -82,7 +84,8 @@ def load(
         kind: what a file or folder holds: labelled texts (`text`) unless something else is said, such as sentences with
             a tag for each word (`tagged`, see `tagged.load_tagged`).
         columns: which columns of a file hold what. Of labelled texts: `text` and `label`, each found by its usual names
-            when not given. Of tagged sentences: `column`, that of the tags.
+            when not given. Of tagged sentences: `column`, that of the tags. Of sequences, one row per step: the fields
+            of `recordings.Choice`. Of a data set by name: what can be chosen in it.
         split: hold out this fraction of every class as ``test``, the same examples every time.
         unlabelled: also load the part without labels.
         progress: told how far it is; by default shown on stderr.
@@ -140,6 +143,8 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 def _hold_out(dataset: Dataset, fraction: float) -> Dataset:
     if dataset.test is not None:
         raise InputError(f"{dataset.name} has a test part of its own; leave split out.")
-    labels = dataset.train.y if dataset.classes else np.zeros(len(dataset.train))  # tags are no classes of sentences
-    kept, held = stratified_split(labels, fraction)
+    labels, groups = dataset.train.y, dataset.train.groups
+    if not dataset.classes:  # tags are no classes of sentences
+        labels = np.zeros(len(dataset.train))
+    kept, held = stratified_split(labels, fraction) if groups is None else group_split(labels, groups, fraction)
     return replace(dataset, train=dataset.train.select(kept), test=dataset.train.select(held))

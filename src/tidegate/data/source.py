@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tidegate.data.cache import cache_folder, find_file
 from tidegate.data.dataset import Dataset, Kind
 from tidegate.data.progress import Progress
 
@@ -25,6 +26,21 @@ class Remote:
     url: str
     size: int
     sha256: str
+
+    @property
+    def file(self) -> str:
+        """Name the file: the end of its address."""
+        return self.url.rpartition("/")[2]
+
+    def find(self, name: str) -> Path | None:
+        """Find it on this machine, among the files of a data set; what a user put there is judged by its content."""
+        return find_file(name, self.file)
+
+    def fetch(self, name: str, progress: Progress) -> Path:
+        """Return it, downloaded into the cache if it is not on this machine."""
+        from tidegate.data.download import download  # brings ssl, which is slow to import
+
+        return self.find(name) or download(name, self, cache_folder() / name / self.file, progress=progress)
 
 
 @dataclass(frozen=True)

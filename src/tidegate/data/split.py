@@ -46,3 +46,39 @@ def stratified_split(
     if not len(chosen):
         raise DataError(f"{len(codes)} examples are too few to hold out {fraction:.0%} of every class.")
     return np.setdiff1d(np.arange(len(codes)), chosen), chosen
+
+
+def group_split(
+    labels: Sequence[object] | npt.NDArray[np.generic], groups: Indices, fraction: float, *, seed: int = 0
+) -> tuple[Indices, Indices]:
+    """Hold out whole groups, so that nothing of one group stands on both sides: return (kept, held) as above.
+
+    Groups are split as `stratified_split` splits examples, each under the label that most of its examples have; where
+    that gives none, one group is held out.
+
+    Args:
+        labels: [B], of any type that sorts.
+        groups: [B], the number of the group of every example.
+        fraction: how much to hold out, between 0 and 1.
+        seed: another seed holds out other groups.
+
+    Raises:
+        InputError: the fraction is not between 0 and 1.
+        DataError: there are fewer than two groups.
+
+    >>> kept, held = group_split(["a"] * 6, np.array([0, 0, 1, 1, 2, 2]), 0.34)
+    >>> len(kept), len(set(held // 2))
+    (4, 1)
+    """
+    numbers, members = np.unique(groups, return_inverse=True)
+    if len(numbers) < 2:
+        raise DataError("there is one group alone, and it cannot stand on both sides of a split. Record a second one.")
+    classes, codes = np.unique(np.asarray(labels), return_inverse=True)
+    counts = np.zeros((len(numbers), len(classes)), np.int64)
+    np.add.at(counts, (members, codes), 1)
+    try:
+        _, held = stratified_split(counts.argmax(axis=1), fraction, seed=seed)
+    except DataError:
+        held = np.random.default_rng([seed, 0x5B117]).integers(len(numbers), size=1)
+    chosen = np.isin(members, held)
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)

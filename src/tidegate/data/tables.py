@@ -1,4 +1,4 @@
-"""Read two columns, text and label, of a CSV, TSV, JSONL or Parquet file. Knows formats, not what is read with them.
+"""Read chosen columns of a CSV, TSV, JSONL or Parquet file. Knows formats, not what is read with them.
 
 Rows are counted from 1; the header of a CSV or TSV file is not a row.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,46 +42,59 @@ class Columns:
         """
         for name in (self.text, self.label):
             if name is not None and name not in found:
-                raise DataError(f"{path} has no column {name!r}. {_listing(found)}")
-        text = self.text or _usual(_TEXT_NAMES, found, self.label)
-        label = self.label or _usual(_LABEL_NAMES, found, text)
+                raise DataError(f"{path} has no column {name!r}. {listing(found)}")
+        text = self.text or usual(_TEXT_NAMES, found, self.label)
+        label = self.label or usual(_LABEL_NAMES, found, text)
         if len(found) == 2:
             text = text or next((name for name in found if label and name != label), None)
             label = label or next((name for name in found if text and name != text), None)
         if text is None or label is None:
             missing = "text" if text is None else "label"
             raise DataError(
-                f"{path} has no column that is clearly the {missing}. {_listing(found)} Name it: {missing}=..."
+                f"{path} has no column that is clearly the {missing}. {listing(found)} Name it: {missing}=..."
             )
         if text == label:
-            raise InputError(f"text and label are both {text!r}; they must be two columns. {_listing(found)}")
+            raise InputError(f"text and label are both {text!r}; they must be two columns. {listing(found)}")
         if twice := [name for name in (text, label) if found.count(name) > 1]:
             raise DataError(f"{path} has {found.count(twice[0])} columns named {twice[0]!r}. Rename all but one.")
         return text, label
 
 
+Pick = Callable[[Sequence[str], Path], Sequence[str]]
+"""Chooses columns among the names that a file has."""
+
+
 @dataclass
 class Table:
-    """Gather the rows of a file as they were found, with the words that name each row."""
+    """Gather columns of a file as they were found, with the words that name each row."""
 
     path: Path
-    texts: list[object] = field(default_factory=list)
-    labels: list[object] = field(default_factory=list)
+    names: tuple[str, ...]
+    columns: list[list[object]]
     lines: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.columns[0])
 
     def where(self, index: int) -> str:
         """Name a row: file, row from 1, and the line where a format has lines."""
         return f"{self.path}, row {index + 1}" + (f" (line {self.lines[index]})" if self.lines else "")
 
-    def add(self, text: object, label: object, line: int) -> None:
+    def add(self, row: Iterable[object], line: int) -> None:
         """Append a row that ends on `line`."""
-        self.texts.append(text)
-        self.labels.append(label)
+        for column, value in zip(self.columns, row, strict=True):
+            column.append(value)
         self.lines.append(line)
 
+    @classmethod
+    def of(cls, path: Path, names: Sequence[str]) -> Table:
+        """Begin an empty table."""
+        return cls(path, tuple(names), [[] for _ in names])
 
-def read_table(path: Path, columns: Columns) -> Table:
-    """Read the two columns of a file whose suffix says what it is.
+
+def read_table(path: Path, pick: Pick) -> Table:
+    """Read the columns that `pick` chooses of a file whose suffix says what it is.
 
     Raises:
         OptionError: the suffix is not known.
@@ -92,32 +105,32 @@ def read_table(path: Path, columns: Columns) -> Table:
     if suffix not in READERS:
         raise OptionError(f"{path}: {OptionError.unknown('kind of file', suffix, READERS)}")
     try:
-        table = READERS[suffix](path, columns)
+        table = READERS[suffix](path, pick)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if not table.texts:
+    if not len(table):
         raise DataError(f"{path} is empty: it has no rows.")
     return table
 
 
-def _read_csv(path: Path, columns: Columns) -> Table:
+def _read_csv(path: Path, pick: Pick) -> Table:
     text = _decode(path, header=True)
     header = text.partition("\n")[0]
-    return _from_rows(_csv_rows(text, ";" if ";" in header and "," not in header else ",", path), columns, path)
+    return _from_rows(_csv_rows(text, ";" if ";" in header and "," not in header else ",", path), pick, path)
 
 
-def _read_tsv(path: Path, columns: Columns) -> Table:
+def _read_tsv(path: Path, pick: Pick) -> Table:
     """Read fields quoted as in CSV where the whole file keeps to that, else fields as they stand, as IANA has it."""
     text = _decode(path, header=True)
     try:
-        return _from_rows(_csv_rows(text, "\t", path), columns, path)
+        return _from_rows(_csv_rows(text, "\t", path), pick, path)
     except DataError:
         plain = (
             (number, line.rstrip("\r").split("\t"))
             for number, line in enumerate(text.split("\n"), 1)
             if line.strip("\r")
         )
-        return _from_rows(plain, columns, path)
+        return _from_rows(plain, pick, path)
 
 
 def _csv_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -142,58 +155,58 @@ def _long_fields() -> Iterator[None]:
         csv.field_size_limit(bound)
 
 
-def _from_rows(rows: Iterator[tuple[int, list[str]]], columns: Columns, path: Path) -> Table:
-    table = Table(path)
+def _from_rows(rows: Iterator[tuple[int, list[str]]], pick: Pick, path: Path) -> Table:
     _, header = next(rows, (0, None))
     if header is None:
         raise DataError(f"{path} is empty.")
-    text, label = (header.index(name) for name in columns.pick(header, path))
+    table = Table.of(path, pick(header, path))
+    places = [header.index(name) for name in table.names]
     for line, row in rows:
         if len(row) != len(header):
             raise DataError(
-                f"{path}, row {len(table.texts) + 1} (line {line}) has {len(row)} fields, the header {len(header)}. "
+                f"{path}, row {len(table) + 1} (line {line}) has {len(row)} fields, the header {len(header)}. "
                 "Quote fields that contain the delimiter."
             )
-        table.add(row[text], row[label], line)
+        table.add((row[place] for place in places), line)
     return table
 
 
-def _read_jsonl(path: Path, columns: Columns) -> Table:
-    table = Table(path)
-    names: tuple[str, str] | None = None
+def _read_jsonl(path: Path, pick: Pick) -> Table:
+    table: Table | None = None
     content = _decode(path, header=False)
     for line, row in enumerate(content.split("\n"), 1):
         if row.isspace() or not row:
             continue
-        where = f"{path}, row {len(table.texts) + 1} (line {line})"
+        where = f"{path}, row {1 if table is None else len(table) + 1} (line {line})"
         try:
             found = json.loads(row)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{where} is not JSON: {error}.") from error
         if not isinstance(found, dict):
             raise DataError(f"{where} is no JSON object but a {type(found).__name__}.")
-        names = names or columns.pick(list(found), path)
-        if absent := [name for name in names if name not in found]:
-            raise DataError(f"{where} has no field {absent[0]!r}. {_listing(list(found))}")
-        table.add(found[names[0]], found[names[1]], line)
-    return table
+        if table is None:
+            table = Table.of(path, pick(list(found), path))
+        if absent := [name for name in table.names if name not in found]:
+            raise DataError(f"{where} has no field {absent[0]!r}. {listing(list(found))}")
+        table.add((found[name] for name in table.names), line)
+    return Table.of(path, [""]) if table is None else table
 
 
-def _read_parquet(path: Path, columns: Columns) -> Table:
+def _read_parquet(path: Path, pick: Pick) -> Table:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise MissingPackageError.of("pyarrow", "data", "reading Parquet") from error
     try:
         with parquet.ParquetFile(path) as file:
-            names = columns.pick(file.schema_arrow.names, path)
-            texts, labels = (file.read(columns=[name]).column(0).to_pylist() for name in names)
+            names = pick(file.schema_arrow.names, path)
+            columns = [file.read(columns=[name]).column(0).to_pylist() for name in names]
     except (ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path} is damaged or no Parquet file: {error}.") from error
-    return Table(path, texts, labels)
+    return Table(path, tuple(names), columns)
 
 
-READERS: dict[str, Callable[[Path, Columns], Table]] = {
+READERS: dict[str, Callable[[Path, Pick], Table]] = {
     ".csv": _read_csv,
     ".jsonl": _read_jsonl,
     ".ndjson": _read_jsonl,
@@ -229,10 +242,12 @@ def _lines(text: str) -> int:
     return sum(1 for line in text.split("\n") if line.strip())
 
 
-def _usual(usual: Sequence[str], found: Sequence[str], taken: str | None) -> str | None:
+def usual(names: Sequence[str], found: Sequence[str], taken: str | None = None) -> str | None:
+    """Find the first of the usual names among those found, upper or lower case, but for the one that is taken."""
     lowered = {name.strip().lower(): name for name in reversed(found) if name != taken}
-    return next((lowered[name] for name in usual if name in lowered), None)
+    return next((lowered[name] for name in names if name in lowered), None)
 
 
-def _listing(found: Sequence[str]) -> str:
+def listing(found: Sequence[str]) -> str:
+    """Name the columns that were found, for a message."""
     return f"Its columns are: {', '.join(map(repr, found))}."

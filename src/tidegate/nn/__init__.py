@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 from tidegate.nn.accelerate import Acceleration, accelerate, restore
-from tidegate.nn.build import build
+from tidegate.nn.build import as_network, build
 from tidegate.nn.convert import from_nested, from_packed, to_nested, to_packed, to_torch
 from tidegate.nn.crf import CRF
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
+from tidegate.nn.layout import as_ragged
 from tidegate.nn.pool import Pool
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "Pool",
     "SimpleRNN",
     "accelerate",
+    "as_network",
+    "as_ragged",
     "build",
     "from_nested",
     "from_packed",

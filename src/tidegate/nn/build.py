@@ -1,15 +1,17 @@
-"""A network as data becomes a torch module that trains."""
+"""A network as data becomes a torch module that trains, and a module a network again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from tidegate import network as nodes
-from tidegate.errors import ShapeError
+from tidegate.errors import InputError, ShapeError
 from tidegate.nn.convert import to_torch
 from tidegate.nn.crf import CRF
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
@@ -39,6 +41,33 @@ def build(network: nodes.Network) -> Built:
     [3, 2]
     """
     return Built(network)
+
+
+def as_network(module: torch.nn.Module) -> tuple[nodes.Network, dict[str, npt.NDArray[Any]]]:
+    """Return the network and the weights of a layer, or of what `build` made, as `runtime.Executor` takes them.
+
+    The arrays share the memory of the parameters where those lie on the CPU. A layer with ``merge=None`` becomes one
+    that concatenates.
+
+    Raises InputError for any other module.
+
+    >>> network, weights = as_network(LSTM(3, 4, bidirectional=True, merge="sum"))
+    >>> network.nodes[0].cell, network.output_size, weights["0.weight_hh_l0_reverse"].shape
+    ('lstm', 4, (16, 4))
+    """
+    match module:
+        case Built():
+            network, before = module.network, ""
+        case Recurrent():
+            network, before = nodes.Network.of(_node(module)), "0."
+        case _:
+            raise InputError(
+                f"{type(module).__name__} is neither a recurrent layer of tidegate.nn nor what tidegate.nn.build made."
+            )
+    parameters: dict[str, npt.NDArray[Any]] = {
+        before + name: np.asarray(parameter.detach().cpu()) for name, parameter in module.named_parameters()
+    }
+    return network, parameters
 
 
 class Built(torch.nn.Module):
@@ -144,6 +173,11 @@ def _layer(node: nodes.Recurrent) -> Recurrent:
         case "rnn_tanh":
             return SimpleRNN(node.input_size, node.hidden_size, **options)
     return SimpleRNN(node.input_size, node.hidden_size, nonlinearity="relu", **options)
+
+
+def _node(layer: Recurrent) -> nodes.Recurrent:
+    fields: dict[str, Any] = {name: getattr(layer, name) for name in nodes.Recurrent.model_fields if name != "kind"}
+    return nodes.Recurrent(**fields | {"merge": layer.merge or "concat", "dropout": 0.0, "recurrent_dropout": 0.0})
 
 
 def _final(layer: Recurrent, states: Tensor | tuple[Tensor, Tensor]) -> Tensor:

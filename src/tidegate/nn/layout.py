@@ -53,6 +53,19 @@ def enter(batch: Batch, *, batch_first: bool, tokens: bool) -> Layout:
     )
 
 
+def as_ragged(layer: Any, batch: Any) -> Any:
+    """Return what a layer takes, a padded tensor, a PackedSequence or a Ragged batch, as a Ragged batch on the CPU.
+
+    Anything else passes as it came. The gradient stays behind.
+    """
+    if isinstance(batch, Tensor | PackedSequence):
+        layout = enter(batch, batch_first=layer.batch_first, tokens=False)
+        batch = Ragged(layout.values, layout.offsets)
+    if isinstance(batch, Ragged) and isinstance(batch.values, Tensor):
+        return Ragged(batch.values.detach().cpu(), batch.offsets)
+    return batch
+
+
 def _ragged(batch: Ragged, tokens: bool) -> Layout:
     values = batch.values
     if not isinstance(values, Tensor):

@@ -5,7 +5,7 @@ Knows nodes and weights. Knows neither torch nor tasks: what comes out are the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from tidegate.network import (
     Embed,
     Merge,
     Network,
+    Node,
     Pool,
     Recurrent,
     Spell,
@@ -35,13 +36,43 @@ Array: TypeAlias = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class _Flow:
+class Passage:
     """Hold what passes from node to node: rows, and the table that token ids still stand for, if any."""
 
     rows: Array  # [N, F], [N] token ids, or [B, F] once pooled
     offsets: Array  # [B+1]
     table: Array | None = None  # [V, C] when `rows` holds token ids
     final: Array | None = None  # [B, F] final state when the node before was recurrent
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """Hold what the kernels read and gave for one layer of a recurrent node, as `kernels.backward` takes it."""
+
+    cell: str
+    x: Array  # [N, C], or [N] token ids
+    table: Array | None  # [V, C]
+    directions: tuple[kernels.Direction, ...]
+    out: kernels.Forward
+
+
+@dataclass(frozen=True)
+class NodeRun:
+    """Hold what one node read and gave."""
+
+    index: int
+    node: Node
+    read: Passage
+    gave: Passage
+    layers: tuple[LayerRun, ...]  # of a recurrent node
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Hold what every node of a network read and gave for one batch, and the output."""
+
+    nodes: tuple[NodeRun, ...]
+    output: Array
 
 
 class Executor:
@@ -82,34 +113,53 @@ class Executor:
             ShapeError: the values are not of the shape or type that the first node reads.
             InputError: a token id is out of range; position, id and the size of the vocabulary are named.
         """
-        flow = self._begin(x)
-        for index, node in enumerate(self.network.nodes):
-            match node:
-                case Embed():
-                    flow = replace(flow, table=self.weights[f"{index}.weight"])
-                case Recurrent():
-                    flow = self._run(node, index, flow)
-                case Pool():
-                    flow = _Flow(_pool(node, flow), flow.offsets)
-                case Dense():
-                    flow = _Flow(self._multiply(node, index, flow), flow.offsets)
-                case Spell() | Dropout() | Crf():  # read already; for training; for whoever looks for paths
-                    pass
-        return _rows(flow)
+        return self._walk(x, None)
 
-    def _begin(self, x: Ragged | Words) -> _Flow:
+    def record(self, x: Ragged | Words) -> Recording:
+        """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.
+
+        Raises as calling it does.
+        """
+        nodes: list[NodeRun] = []
+        output = self._walk(x, nodes)
+        return Recording(tuple(nodes), output)
+
+    def _walk(self, x: Ragged | Words, record: list[NodeRun] | None) -> Array:
+        passage = self._begin(x)
+        for index, node in enumerate(self.network.nodes):
+            layers: list[LayerRun] | None = None if record is None else []
+            gave = self._run(node, index, passage, layers)
+            if record is not None:
+                record.append(NodeRun(index, node, passage, gave, tuple(layers or ())))
+            passage = gave
+        return _rows(passage)
+
+    def _run(self, node: Node, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
+        match node:
+            case Embed():
+                return replace(read, table=self.weights[f"{index}.weight"])
+            case Recurrent():
+                return self._recur(node, index, read, layers)
+            case Pool():
+                return Passage(_pool(node, read), read.offsets)
+            case Dense():
+                return Passage(self._multiply(node, index, read), read.offsets)
+            case Spell() | Dropout() | Crf():  # read already; for training; for whoever looks for paths
+                return read
+
+    def _begin(self, x: Ragged | Words) -> Passage:
         match self.network.nodes[0], x:
             case Spell() as node, Words():
-                return _Flow(self._spell(node, x), x.offsets)
+                return Passage(self._spell(node, x), x.offsets)
             case Spell(), _:
                 raise ShapeError(f"the network reads Words, ids with spellings; got a {type(x).__name__}")
             case _, Ragged():
-                return _Flow(self._check(x), np.asarray(x.offsets))
+                return Passage(self._check(x), np.asarray(x.offsets))
         raise ShapeError(f"the network reads a Ragged batch; got a {type(x).__name__}")
 
     def _spell(self, node: Spell, x: Words) -> Array:
         """Put the row of each word beside what its characters say, `[N, output_size]`."""
-        known = _rows(_Flow(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
+        known = _rows(Passage(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
         weights = {name.removeprefix("0.characters."): array for name, array in self.weights.items()}
         inner = Network.of(*node.characters)
         reader = Executor(
@@ -130,10 +180,11 @@ class Executor:
             )
         return values
 
-    def _run(self, node: Recurrent, index: int, flow: _Flow) -> _Flow:
-        x, table = flow.rows, flow.table
+    def _recur(self, node: Recurrent, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
+        x, table, offsets = read.rows, read.table, read.offsets
+        options: dict[str, Any] = {"keep": layers is not None, "num_threads": self.num_threads}
         for layer in range(node.num_layers):
-            directions = [
+            directions = tuple(
                 kernels.Direction(
                     w_ih=self.weights[f"{index}.weight_ih{suffix}"],
                     w_hh=self.weights[f"{index}.weight_hh{suffix}"],
@@ -142,15 +193,16 @@ class Executor:
                     reverse=node.reverse or suffix.endswith("_reverse"),
                 )
                 for suffix in direction_suffixes(node, layer)
-            ]
-            out = kernels.forward(node.cell, x, flow.offsets, directions, table=table, num_threads=self.num_threads)
+            )
+            out = kernels.forward(node.cell, x, offsets, directions, table=table, **options)
+            if layers is not None:
+                layers.append(LayerRun(node.cell, x, table, directions, out))
             x, table = out.h, None  # [N, D*H]
-        final = np.concatenate(list(out.hn), axis=1)  # [B, D*H]
-        return _Flow(_merge(x, node.merge, node), flow.offsets, final=_merge(final, node.merge, node))
+        return Passage(_merge(x, node.merge, node), offsets, final=_merge(final_state(out), node.merge, node))
 
-    def _multiply(self, node: Dense, index: int, flow: _Flow) -> Array:
+    def _multiply(self, node: Dense, index: int, read: Passage) -> Array:
         weight, bias = self.weights[f"{index}.weight"], self.weights[f"{index}.bias"]
-        return kernels.linear(_rows(flow), weight, bias, activation=node.activation)
+        return kernels.linear(_rows(read), weight, bias, activation=node.activation)
 
 
 def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
@@ -160,20 +212,22 @@ def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
     depend on it.
     """
     out = np.empty((len(x), executor.network.output_size), executor.dtype)
-    for indices in sorted_batches(np.asarray(x.lengths), tokens):
+    for indices in cut(x, tokens=tokens):
         out[indices] = executor(x.select(indices))
     return out
 
 
-def sorted_batches(lengths: Array, tokens: int = 2**15) -> list[Array]:
-    """Cut B sequences of known lengths into batches of like lengths, each an array of indices.
-
-    >>> [batch.tolist() for batch in sorted_batches(np.array([3, 1, 2]), tokens=5)]
-    [[1], [2, 0]]
-    """
+def cut(x: Ragged | Words, *, tokens: int = 2**15) -> Iterator[Array]:
+    """Cut sequences into batches of like lengths, of about `tokens` tokens each; yields the indices of each batch."""
+    lengths = np.asarray(x.lengths)
     order = np.argsort(lengths, kind="stable")
     cost = np.cumsum(lengths[order] + 1)  # an empty sequence costs something too
-    return np.split(order, np.flatnonzero(np.diff(cost // tokens)) + 1)
+    yield from np.split(order, np.flatnonzero(np.diff(cost // tokens)) + 1)
+
+
+def final_state(out: kernels.Forward) -> Array:
+    """Put the final states of the directions side by side, `[B, D*H]`, as the outputs of a step are."""
+    return np.concatenate(list(out.hn), axis=1)
 
 
 def _describe(values: Array) -> str:
@@ -194,25 +248,28 @@ def _merge(h: Array, merge: Merge, node: Recurrent) -> Array:
             return (forward + backward) / 2
 
 
-def _pool(node: Pool, flow: _Flow) -> Array:
+def _pool(node: Pool, read: Passage) -> Array:
     """Pool mode after mode; `last` is the final state, which for the reverse direction lies at the first token."""
     if "last" not in node.modes:
-        return kernels.pool(_rows(flow), flow.offsets, node.modes)
-    assert flow.final is not None, "the network was checked: `last` stands right after a recurrent node"
+        return kernels.pool(_rows(read), read.offsets, node.modes)
+    assert read.final is not None, "the network was checked: `last` stands right after a recurrent node"
     others = tuple(mode for mode in node.modes if mode != "last")
-    width = flow.rows.shape[1]
-    pooled = kernels.pool(flow.rows, flow.offsets, others) if others else flow.final[:, :0]
-    blocks = {mode: pooled[:, i * width : (i + 1) * width] for i, mode in enumerate(others)} | {"last": flow.final}
+    width = read.rows.shape[1]
+    pooled = kernels.pool(read.rows, read.offsets, others) if others else read.final[:, :0]
+    blocks = {mode: pooled[:, i * width : (i + 1) * width] for i, mode in enumerate(others)} | {"last": read.final}
     return np.concatenate([blocks[mode] for mode in node.modes], axis=1)
 
 
-def _rows(flow: _Flow) -> Array:
-    """Look up the rows that token ids still stand for; an id out of range is refused, as the kernels do."""
-    if flow.table is None:
-        return flow.rows
-    ids, size = flow.rows, len(flow.table)
+def _rows(passage: Passage) -> Array:
+    """Look up the rows that token ids still stand for."""
+    return passage.rows if passage.table is None else look_up(passage.rows, passage.table)
+
+
+def look_up(ids: Array, table: Array) -> Array:
+    """Return the row of the table `[V, C]` that each id `[N]` stands for; raises InputError for an id out of range."""
+    size = len(table)
     outside = np.flatnonzero((ids < 0) | (ids >= size))
     if outside.size:
         at = int(outside[0])
         raise InputError(f"token id {ids[at]} at position {at} is out of range; the vocabulary has {size} ids")
-    return flow.table[ids]
+    return table[ids]

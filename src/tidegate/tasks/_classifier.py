@@ -39,6 +39,9 @@ class Preparation(Protocol):
     def encode(self, inputs: Inputs) -> Ragged:
         """Turn B inputs into B sequences."""
 
+    def spell(self, inputs: Inputs) -> list[str] | None:
+        """List the N steps of those sequences as text; None where they are no text."""
+
     def to_json(self) -> Json:
         """Write what was learned, for the model file."""
 
@@ -116,6 +119,14 @@ class Classifier(Task[Classes]):
     def _augment(self, x: Ragged, rng: np.random.Generator) -> Ragged:
         """Disturb a training batch; by default leave it."""
         return x
+
+    def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
+        """Return inputs as the network reads them, and its N steps as text where they are text; for a look inside.
+
+        Raises InputError before `fit`, and as `predict` does.
+        """
+        preparation, inputs = self._require_fitted().learned.preparation, self._check_inputs(X)
+        return preparation.encode(inputs), preparation.spell(inputs)
 
     def predict(self, X: Any) -> Array:
         """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on."""

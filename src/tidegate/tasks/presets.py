@@ -44,13 +44,13 @@ _TAGGER: dict[str, Any] = {
     "scheme": "auto",
     "learn_scheme": "same",
     "cell": "lstm",
-    "hidden_size": 200,
+    "hidden_size": 128,
     "num_layers": 1,
     "vocabulary_size": 50_000,
     "min_count": 2,
     "embedding_size": 100,
     "character_embedding_size": 32,
-    "character_hidden_size": 64,
+    "character_hidden_size": 48,
     "dropout": 0.5,
     "recurrent_dropout": 0.0,
     "word_dropout": 0.2,
@@ -91,7 +91,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "tagger-characters": _TAGGER | {"characters": True},
         # For corpora that are tagged by character: few sentences, so smaller steps.
         "tagger-by-character": _TAGGER
-        | {"characters": False, "word_dropout": 0.05, "epochs": 15, "batch_size": 10, "learning_rate": 2e-3},
+        | {
+            "hidden_size": 200,
+            "characters": False,
+            "word_dropout": 0.05,
+            "epochs": 15,
+            "batch_size": 10,
+            "learning_rate": 2e-3,
+        },
     },
 }
 

@@ -44,6 +44,9 @@ class Scaling:
         check_features(scaled, where=in_argument("scaled X"))
         return scaled
 
+    def spell(self, inputs: Inputs) -> None:
+        """Return nothing: readings are no text."""
+
     def to_json(self) -> Json:
         """Write both as lists."""
         return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}

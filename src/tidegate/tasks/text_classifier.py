@@ -35,6 +35,11 @@ class Tokens:
         assert isinstance(inputs, list)
         return self.tokenizer.encode(inputs, max_tokens=self.max_tokens, keep=self.keep)
 
+    def spell(self, inputs: Inputs) -> list[str]:
+        """List the tokens of all texts, one for each id; those that are not in the vocabulary are spelled out, too."""
+        texts = (self.tokenizer.tokenize(str(text), max_tokens=self.max_tokens, keep=self.keep) for text in inputs)
+        return [token for text in texts for token in text]
+
     def to_json(self) -> Json:
         """Write the tokenizer; the limit is a parameter of the task."""
         return {"tokenizer": self.tokenizer.to_json()}

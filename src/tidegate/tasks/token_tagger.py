@@ -25,7 +25,7 @@ from tidegate.data.wordsplit import Piece
 from tidegate.errors import DataError
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, sorted_batches
+from tidegate.runtime import Executor, cut
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._tagging import (
@@ -103,14 +103,14 @@ class TokenTagger(Task[Tagging]):
     scheme: Literal["auto", "plain", "bio", "iob1", "bioes", "bmes"] = "auto"
     learn_scheme: Literal["same", "bio", "bioes"] = "same"
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
-    hidden_size: Size = 200
+    hidden_size: Size = 128
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     vocabulary_size: Count = 50_000
     min_count: Count = 2
     embedding_size: Size = 100
     characters: bool = True
     character_embedding_size: Size = 32
-    character_hidden_size: Size = 64
+    character_hidden_size: Size = 48
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
     word_dropout: Share = 0.2
@@ -377,7 +377,7 @@ def _score(executor: Executor, x: Ragged | Words, tag_set: TagSet) -> Iterator[t
     at = len(executor.network.nodes) - 1
     weights = [executor.weights[f"{at}.{name}"] for name in ("transitions", "start", "end")]
     moves = [weight + penalty for weight, penalty in zip(weights, tag_set.penalties, strict=True)]
-    for indices in sorted_batches(x.lengths):
+    for indices in cut(x):
         batch = x.select(indices)
         yield indices, crf.Scores(executor(batch), batch.offsets, *moves, num_threads=executor.num_threads)
 

@@ -1,0 +1,165 @@
+"""Long recordings with labels, from a table: one row per step, cut into sequences or sliding windows.
+
+Knows columns and groups; `tables` knows the formats. What comes of one recording is never torn apart by a split.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.data.checks import check_labels
+from tidegate.data.dataset import Dataset, Examples
+from tidegate.data.split import group_split
+from tidegate.data.tables import Table, listing, read_table, usual
+from tidegate.errors import DataError, InputError
+from tidegate.ragged import Ragged
+
+COLUMNS = ("group", "label", "features", "window", "stride")
+
+_GROUP_NAMES = ("group", "recording", "session", "sequence", "subject", "id")
+_LABEL_NAMES = ("label", "class", "activity", "state", "target")
+_VALID = 0.1  # share of the recordings to tune on
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Say which columns hold what, and how long windows are; None stands for usual names, and for whole recordings.
+
+    group: tells the recordings apart.
+    label: what is to be learned; of a window, the label that most of its steps have.
+    features: names with commas between them; without them every other column.
+    window: steps of a window; a recording that is shorter gives one sequence of its own length.
+    stride: steps from one window to the next; half a window by default.
+    """
+
+    group: str | None = None
+    label: str | None = None
+    features: str | None = None
+    window: int | None = None
+    stride: int | None = None
+
+    def pick(self, found: Sequence[str], path: Path) -> tuple[str, ...]:
+        """Choose the columns among those found: group, label, then features.
+
+        Raises DataError where a name is missing or nothing decides; the columns are listed.
+
+        >>> Choice(features="x,z").pick(["x", "y", "z", "Label", "recording"], Path("walk.csv"))
+        ('recording', 'Label', 'x', 'z')
+        """
+        group, label = self.group or usual(_GROUP_NAMES, found), self.label or usual(_LABEL_NAMES, found)
+        for what, name in (("group", group), ("label", label)):
+            if name is None:
+                unclear = f"{path} has no column that is clearly the {what}."
+                raise DataError(f"{unclear} {listing(found)} Name it: {what}=...")
+        assert group is not None and label is not None
+        wanted = [name.strip() for name in self.features.split(",")] if self.features else None
+        chosen = (group, label, *(wanted or (name for name in found if name not in (group, label))))
+        for name in chosen:
+            if name not in found:
+                raise DataError(f"{path} has no column {name!r}. {listing(found)}")
+        if len(set(chosen)) < max(len(chosen), 3):
+            wanted_are = "group, label and at least one feature must be different columns"
+            raise DataError(f"{path}: {wanted_are}. {listing(found)}")
+        return chosen
+
+
+def load_recordings(
+    path: Path, *, unlabelled: bool = False, window: str | None = None, stride: str | None = None, **columns: str
+) -> Dataset:
+    """Load a table with one row per step, sorted by time within each recording.
+
+    A tenth of the recordings becomes `valid`, where there are at least three.
+
+    Args:
+        path: a .csv, .tsv, .jsonl or .parquet file.
+        unlabelled: refused, as there is no such part.
+        window: steps of a window; None for whole recordings.
+        stride: steps from one window to the next.
+        **columns: the other fields of `Choice`.
+
+    Raises:
+        DataError: a value is missing, or no number where one is wanted; the row is named. Or a recording that is not
+            cut into windows changes its label.
+        InputError: a window or stride is no whole number above zero.
+    """
+    if unlabelled:
+        raise InputError(f"{path} has no unlabelled part.")
+    choice = Choice(**columns, window=_count("window", window), stride=_count("stride", stride))
+    if choice.stride is not None and choice.window is None:
+        raise InputError("stride is the way from one window to the next. Give window, too.")
+    table = read_table(path, choice.pick)
+    examples, valid = _cut(table, choice), None
+    if examples.groups is not None and examples.groups[-1] >= 2:
+        kept, held = group_split(examples.y, examples.groups, _VALID)
+        examples, valid = examples.select(kept), examples.select(held)
+    classes = tuple(sorted(set(examples.y)))
+    return Dataset(name=path.resolve().name, kind="sequence", classes=classes, train=examples, valid=valid)
+
+
+def _count(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (str(text).isdigit() and int(text) > 0):
+        raise InputError(f"{name}={text!r}: wanted a whole number of steps above zero.")
+    return int(text)
+
+
+def _cut(table: Table, choice: Choice) -> Examples:
+    """Gather the steps of each recording, cut it, and label what comes of it; recordings are numbered from 0."""
+    groups, labels = [[str(value).strip() for value in column] for column in table.columns[:2]]
+    check_labels(table.columns[0], where=lambda row: f"{table.where(row)}, column {table.names[0]!r},")
+    check_labels(table.columns[1], where=table.where)
+    features = _features(table)  # [rows, C]
+    names = list(dict.fromkeys(groups))
+    numbers = {name: number for number, name in enumerate(names)}
+    codes = np.array([numbers[name] for name in groups])
+    rows, answers, owners = [], [], []
+    for number, name in enumerate(names):
+        steps = np.flatnonzero(codes == number).tolist()
+        for begin, end in _spans(len(steps), choice):
+            found = Counter(labels[row] for row in steps[begin:end])
+            if choice.window is None and len(found) > 1:
+                change = next(row for row in steps if labels[row] != labels[steps[0]])
+                raise DataError(
+                    f"{table.where(change)}: recording {name!r} changes its label from {labels[steps[0]]!r} to "
+                    f"{labels[change]!r}. Cut it into windows: window=..."
+                )
+            rows.append(features[steps[begin:end]])
+            answers.append(min(found, key=lambda label: (-found[label], label)))
+            owners.append(number)
+    return Examples(Ragged.from_list(rows, dtype=np.float32), answers, groups=np.array(owners))
+
+
+def _spans(steps: int, choice: Choice) -> list[tuple[int, int]]:
+    """List where windows begin and end; steps after the last whole window are left out.
+
+    >>> _spans(10, Choice(window=4)), _spans(3, Choice(window=4)), _spans(3, Choice())
+    ([(0, 4), (2, 6), (4, 8), (6, 10)], [(0, 3)], [(0, 3)])
+    """
+    if choice.window is None or steps <= choice.window:
+        return [(0, steps)]
+    stride = choice.stride or max(1, choice.window // 2)
+    return [(begin, begin + choice.window) for begin in range(0, steps - choice.window + 1, stride)]
+
+
+def _features(table: Table) -> npt.NDArray[np.float32]:
+    """Read the columns after the first two as finite numbers, `[rows, C]`."""
+    features = np.empty((len(table), len(table.columns) - 2), np.float32)
+    for place, (name, column) in enumerate(zip(table.names[2:], table.columns[2:], strict=True)):
+        for row, value in enumerate(column):
+            try:
+                features[row, place] = float(value)  # type: ignore[arg-type]
+            except (TypeError, ValueError):
+                raise DataError(
+                    f"{table.where(row)}, column {name!r} is {value!r:.40}, not a number. Fill the gap, or choose the "
+                    "columns to read: features=..."
+                ) from None
+            if not np.isfinite(features[row, place]):
+                raise DataError(f"{table.where(row)}, column {name!r} is {value!r:.40}; features must be finite.")
+    return features

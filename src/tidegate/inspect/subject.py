@@ -1,0 +1,145 @@
+"""What is looked at: the network, the weights and the sequences behind a task, a layer or a pair, and the classes.
+
+Knows tasks and torch modules by their manners alone; torch need not be installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.network import Dropout, Embed, Network, Pool, Recurrent
+from tidegate.ragged import Ragged
+from tidegate.runtime import look_up
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+class FittedTask(Protocol):
+    """What a fitted task says of itself."""
+
+    def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
+        """Return inputs as the network reads them, and the steps as text where they are text; refuse before fit."""
+
+    @property
+    def network_(self) -> Network:
+        """The network that was trained."""
+
+    @property
+    def weights_(self) -> dict[str, Array]:
+        """Its weights."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Hold a network with its weights, and the sequences that it is shown."""
+
+    network: Network
+    weights: Mapping[str, Array]
+    x: Ragged
+    steps: list[str] | None  # N tokens as text
+    classes: Sequence[Any] | None  # K
+
+    @property
+    def pools(self) -> bool:
+        """Tell whether the output has one row per sequence."""
+        return any(isinstance(node, Pool) for node in self.network.nodes)
+
+    def in_float64(self) -> Subject:
+        """Return the same with weights and features in float64."""
+        weights = {name: array.astype(np.float64) for name, array in self.weights.items()}
+        x = self.x if self.network.reads_tokens else self.x.with_values(self.x.values.astype(np.float64))
+        return replace(self, weights=weights, x=x)
+
+    def behind_embedding(self) -> tuple[Network, dict[str, Array]]:
+        """Return what reads features `[N, C]`, the network or what follows its embedding, and the weights of that."""
+        nodes = self.network.nodes
+        start = next(i for i, node in enumerate(nodes) if not isinstance(node, Embed | Dropout))
+        named = ((name.split(".", 1), array) for name, array in self.weights.items())
+        weights = {f"{int(index) - start}.{name}": array for (index, name), array in named if int(index) >= start}
+        return Network.of(*nodes[start:]), weights
+
+    def features(self, indices: Array) -> Ragged:
+        """Return some sequences as features `[N, C]`, their tokens looked up."""
+        x = self.x.select(indices)
+        return x.with_values(look_up(x.values, self.weights["0.weight"])) if self.network.reads_tokens else x
+
+    def columns_of(self, target: Any, *, rows: int) -> Array:
+        """Number the classes that a caller named, one for each of `rows`, or one for all.
+
+        Raises OptionError for a class that the model does not know, ShapeError for another number of them.
+        """
+        named = [target] * rows if np.isscalar(target) else _flat(target)
+        if len(named) != rows:
+            what = "input" if self.pools else "step"
+            raise ShapeError(f"{len(named)} targets came for {rows} {what}s. Pass one for each, or one for all.")
+        known = list(range(self.network.output_size)) if self.classes is None else list(self.classes)
+        numbers = {label: index for index, label in enumerate(known)}
+        for label in named:
+            if label not in numbers:
+                raise OptionError.unknown("class", str(label), map(str, known))
+        return np.array([numbers[label] for label in named], np.int64)
+
+    def name_classes(self, columns: Array) -> list[Any]:
+        """Return the label of each column of the output."""
+        return columns.tolist() if self.classes is None else [self.classes[column] for column in columns]
+
+
+def find_subject(model: Any, inputs: Any) -> Subject:
+    """Find the network behind a model, and turn inputs into what it reads.
+
+    Raises:
+        InputError: the model is not fitted, is none that can be looked into, or has no recurrent layer; or there is no
+            step to look at.
+        ShapeError: the inputs do not fit.
+    """
+    subject = _find(model, inputs)
+    if not any(isinstance(node, Recurrent) for node in subject.network.nodes):
+        kinds = ", ".join(node.kind for node in subject.network.nodes)
+        raise InputError(f"there is no recurrent layer to look into: the network consists of {kinds}.")
+    if not len(subject.x.values):
+        what = "no inputs" if not len(subject.x) else f"{len(subject.x)} inputs without a single step"
+        raise InputError(f"{what} came, so there is nothing to look at. Pass at least one sequence that is not empty.")
+    return subject
+
+
+def _find(model: Any, inputs: Any) -> Subject:
+    if hasattr(model, "prepare"):
+        return _of_task(model, inputs)
+    match model:
+        case (Network() as network, Mapping() as weights):
+            return Subject(network, weights, _as_ragged(network, weights, inputs), None, None)
+    if hasattr(model, "named_parameters"):  # a module of torch, which is loaded then
+        from tidegate.nn import as_network, as_ragged
+
+        network, weights = as_network(model)
+        return Subject(network, weights, _as_ragged(network, weights, as_ragged(model, inputs)), None, None)
+    raise InputError(
+        f"{type(model).__name__} cannot be looked into. Pass a task, a layer of tidegate.nn, or a pair of a Network "
+        "and its weights."
+    )
+
+
+def _of_task(task: FittedTask, inputs: Any) -> Subject:
+    x, steps = task.prepare(inputs)
+    classes = getattr(task, "classes_", None)
+    return Subject(task.network_, task.weights_, x, steps, None if classes is None else np.asarray(classes).tolist())
+
+
+def _as_ragged(network: Network, weights: Mapping[str, Array], inputs: Any) -> Ragged:
+    """Join sequences, and bring features to the type of the weights."""
+    kind = np.int64 if network.reads_tokens else np.result_type(*weights.values())
+    x = inputs if isinstance(inputs, Ragged) else Ragged.from_list(list(inputs), dtype=kind)
+    x = Ragged(np.asarray(x.values), np.asarray(x.offsets))
+    return x if network.reads_tokens else x.with_values(x.values.astype(kind, copy=False))
+
+
+def _flat(target: Any) -> list[Any]:
+    items = target.tolist() if hasattr(target, "tolist") else list(target)
+    nested = items and all(isinstance(item, list | tuple | np.ndarray) for item in items)
+    return [label for labels in items for label in _flat(labels)] if nested else items
