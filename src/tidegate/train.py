@@ -22,7 +22,7 @@ from tidegate import kernels
 from tidegate.data import batch_count, batches
 from tidegate.errors import TrainingError
 from tidegate.health import EVERY, Background, Health, HealthWarning, Watch
-from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_shapes
+from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_owner, parameter_shapes
 from tidegate.nn.health import Gauge, blame
 from tidegate.nn.recurrent import check_chrono
 
@@ -187,10 +187,9 @@ def initial_weights(
     """
     check_chrono(chrono)
     rng = np.random.default_rng([seed, 0])
-    kinds = {str(index): node for index, node in enumerate(network.nodes)}
     weights: dict[str, Array] = {}
     for name, shape in parameter_shapes(network).items():
-        node, parameter = kinds[name.partition(".")[0]], name.partition(".")[2]
+        node, parameter = parameter_owner(network, name)
         array = _draw(rng, node, parameter, shape, embedding_scale)
         if isinstance(node, Recurrent) and parameter.startswith("bias_ih"):
             _start_gates(array, rng, node, forget_bias, chrono)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
     from tidegate.runs.memory_lab import Lab, LabSetup, Trial, lab, lab_cells
     from tidegate.runs.forecasting import ColumnScore, Forecasting, measure_forecaster
+    from tidegate.runs.tagging import Tagging, TagScore, measure_tagger
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "Forecasting",
     "Result",
     "Source",
+    "TagScore",
+    "Tagging",
     "Training",
     "Trial",
     "choose_demo",
@@ -40,6 +43,7 @@ __all__ = [
     "lab_cells",
     "measure_classifier",
     "measure_forecaster",
+    "measure_tagger",
     "repeat",
     "resume",
     "show_measure",
@@ -56,6 +60,7 @@ _HOMES = {
     "forecasting": ("ColumnScore", "Forecasting", "measure_forecaster"),
     "evaluation": ("Evaluation", "evaluate", "show_measure"),
     "memory_lab": ("Lab", "LabSetup", "Trial", "lab", "lab_cells"),
+    "tagging": ("TagScore", "Tagging", "measure_tagger"),
     "training": ("Result", "Source", "Training", "repeat", "resume", "start"),
 }
 
