@@ -184,9 +184,7 @@ class Crf(_Part):
     tags: Size
 
 
-Node = Annotated[
-    Embed | Spell | Recurrent | Pool | Dense | Split | Decode | Dropout | Crf, Field(discriminator="kind")
-]
+Node = Annotated[Embed | Spell | Recurrent | Pool | Dense | Split | Decode | Dropout | Crf, Field(discriminator="kind")]
 
 
 class Network(_Part):
@@ -315,8 +313,8 @@ def _own_shapes(node: Node) -> dict[str, tuple[int, ...]]:
         case Dense():
             return {"weight": (node.out_features, node.in_features), "bias": (node.out_features,)}
         case Decode():
-            position = {"position": (node.steps, node.size - node.channel_size)}
-            return position | ({"channel": (node.channels, node.channel_size)} if node.channel_size else {})
+            shapes: dict[str, tuple[int, ...]] = {"position": (node.steps, node.size - node.channel_size)}
+            return shapes | ({"channel": (node.channels, node.channel_size)} if node.channel_size else {})
         case Crf():
             return {"transitions": (node.tags, node.tags), "start": (node.tags,), "end": (node.tags,)}
         case Pool() | Split() | Dropout():

@@ -61,9 +61,7 @@ def compare(
     comparison = runs.compare(
         runs.Source(
             data,
-            collect_reading(
-                task, reading, text=text, label=label, column=column, target_columns=targets, split=split
-            ),
+            collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split),
         ),
         names,
         params=collect_params(settings, epochs=epochs, seed=seed),

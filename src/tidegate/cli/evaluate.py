@@ -30,9 +30,7 @@ def evaluate(
     from tidegate import runs
 
     loaded = tidegate.load(model)
-    options = collect_reading(
-        None, reading, text=text, label=label, column=column, target_columns=targets, split=split
-    )
+    options = collect_reading(None, reading, text=text, label=label, column=column, target_columns=targets, split=split)
     kind = {"kind": loaded.reads} if Path(data).exists() else {}
     dataset = runs.Source(data, kind | options).load()
     part = "all" if dataset.test is None else "test"

@@ -22,7 +22,7 @@ Split = Annotated[
 ]
 Task = Annotated[
     str | None,
-    typer.Option("--task", metavar="NAME", help="What to learn from a file of yours: classify, signals, tag, forecast."),
+    typer.Option("--task", metavar="NAME", help="What to learn from a file: classify, signals, tag, forecast."),
 ]
 Column = Annotated[
     str | None,
@@ -34,9 +34,7 @@ Targets = Annotated[
 ]
 Reading = Annotated[
     list[str] | None,
-    typer.Option(
-        "--read", metavar="KEY=VALUE", help="Any other way to read the data, such as window=128; repeatable."
-    ),
+    typer.Option("--read", metavar="KEY=VALUE", help="Any other way to read the data, such as window=128; repeatable."),
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Passes over the data, at most.")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The seed of every random choice.")]

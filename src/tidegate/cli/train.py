@@ -114,9 +114,7 @@ def train(
     )
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")
-    options = collect_reading(
-        task, reading, text=text, label=label, column=column, target_columns=targets, split=split
-    )
+    options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
     if data is None and (params or preset or options):
         raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
     if resume and (out or overwrite):

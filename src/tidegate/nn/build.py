@@ -151,6 +151,8 @@ class Decode(torch.nn.Module):
         ones = Ragged(ids, torch.arange(count + 1))
         out, _ = layer(ones, many[0] if len(many) == 1 else tuple(many), table=table)
         return Ragged(out.values, torch.arange(0, count + 1, node.steps))
+
+
 class Spelling(torch.nn.Module):
     """Put the row of each word beside what its characters say."""
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from tidegate.runs.demo import Demo, choose_demo, demo_questions
     from tidegate.runs.environment import describe_environment
     from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
-    from tidegate.runs.memory_lab import Lab, LabSetup, Trial, lab, lab_cells
     from tidegate.runs.forecasting import ColumnScore, Forecasting, measure_forecaster
+    from tidegate.runs.memory_lab import Lab, LabSetup, Trial, lab, lab_cells
     from tidegate.runs.tagging import Tagging, TagScore, measure_tagger
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
@@ -25,9 +25,9 @@ __all__ = [
     "Comparison",
     "Demo",
     "Evaluation",
+    "Forecasting",
     "Lab",
     "LabSetup",
-    "Forecasting",
     "Result",
     "Source",
     "TagScore",
