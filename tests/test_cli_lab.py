@@ -72,7 +72,7 @@ MISUSE = {
     "a negative length": (("--lengths", "-5"), "--lengths holds '-5'"),
     "half a step": (("--lengths", "2.5"), "--lengths holds '2.5'"),
     "no updates": (("--updates", "0"), "--updates"),
-    "no learning": (("--learning-rate", "0"), "learning_rate=0.0, but a number above zero was wanted"),
+    "no learning": (("--learning-rate", "0"), "learning_rate=0.0, but a number above 0 was wanted"),
 }
 
 

@@ -102,6 +102,32 @@ def test_problems_have_the_sizes_and_types_that_the_task_tells(name: str) -> Non
         task.draw(task.shortest - 1, 1, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("name", memory_tasks.names())
+def test_mixed_problems_have_all_lengths_up_to_the_longest(name: str) -> None:
+    task, more = memory_tasks.get(name), 20 * (name == "copy")
+    problems = task.draw_mixed(400, 3000, np.random.default_rng(0))
+    lengths = problems.x.lengths - more
+    assert lengths.min() >= task.shortest
+    assert lengths.max() <= 400
+    np.testing.assert_allclose(  # of a number whose logarithm is uniform, half lie below the geometric mean
+        np.mean(lengths < math.sqrt(task.shortest * 401)), 0.5, atol=0.05
+    )
+    for index in (0, 1, 2999):  # an answer belongs to its own sequence
+        sequence = problems.x[index]
+        if name == "copy":
+            end = int(problems.x.offsets[index + 1])
+            np.testing.assert_array_equal(problems.y[end - 10 : end], sequence[:10])
+        elif name == "adding":
+            assert problems.y[index] == sequence[sequence[:, 1] == 1, 0].sum()
+        else:
+            signals = sequence[sequence < 2]
+            assert problems.y[index] == (signals[0] if name == "first-token" else 2 * signals[0] + signals[1])
+    assert len(task.draw_mixed(400, 0, np.random.default_rng(0)).x) == 0
+    assert task.draw_mixed(task.shortest, 2, np.random.default_rng(0)).x.lengths.tolist() == [task.shortest + more] * 2
+    with pytest.raises(InputError, match="it needs at least"):
+        task.draw_mixed(task.shortest - 1, 2, np.random.default_rng(0))
+
+
 def test_no_problems_are_an_empty_batch() -> None:
     assert len(draw("copy", 5, 0).x) == len(draw("adding", 5, 0).y) == 0
 

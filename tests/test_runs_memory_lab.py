@@ -87,6 +87,15 @@ def test_training_again_begins_again() -> None:
     assert lasting(trial.outcome()) == lasting(before)
 
 
+def test_mixed_trials_train_on_fewer_tokens_and_are_checked_on_problems_of_their_length() -> None:
+    setup = LabSetup(hidden_size=4, batch_size=8, updates=10, mixed=True)
+    trial = Trial(memory_tasks.get("adding"), "gru", 90, setup)
+    tokens = [step.tokens for step in trial.steps()]
+    assert max(tokens) < 8 * 90
+    assert len(set(tokens)) > 1
+    assert trial.held_out(3).x.lengths.tolist() == [90, 90, 90]
+
+
 def test_numbers_that_are_not_finite_end_a_trial_and_are_told() -> None:
     trial = trained("adding", "rnn", 6, LabSetup(8, 12, 1e38, 40, 20))
     outcome = trial.outcome()
@@ -176,9 +185,10 @@ def test_a_lab_leaves_results_pictures_and_a_page(tmp_path: Path) -> None:
         ({"lengths": []}, InputError, "wanted lengths to try, each once, but got none"),
         ({"lengths": [5, 0]}, InputError, "'adding' of 0 steps cannot be made: it needs at least 2"),
         ({"task": "temporal-order", "lengths": [9]}, InputError, "it needs at least 10"),
-        ({"settings": {"updates": 0}}, InputError, "updates=0, but a number above zero was wanted"),
-        ({"settings": {"learning_rate": float("nan")}}, InputError, "learning_rate=nan, but a number above zero"),
-        ({"settings": {"seed": -1}}, InputError, "seed=-1"),
+        ({"settings": {"updates": 0}}, InputError, "updates=0, but a whole number above 0 was wanted"),
+        ({"settings": {"batch_size": 2.5}}, InputError, "batch_size=2.5, but a whole number above 0 was wanted"),
+        ({"settings": {"learning_rate": float("nan")}}, InputError, "learning_rate=nan, but a number above 0"),
+        ({"settings": {"seed": -1}}, InputError, "seed=-1, but a whole number from 0 was wanted"),
         ({"settings": {"updatse": 3}}, OptionError, "unknown setting 'updatse'. Did you mean 'updates'"),
     ],
 )
@@ -190,7 +200,7 @@ def test_what_cannot_be_tried_is_refused_before_anything_is_trained(
 
 
 def test_a_seed_of_zero_is_a_seed() -> None:
-    assert runs.lab(settings={"seed": 0}).setup == LabSetup()
+    assert runs.lab(settings={"seed": 0, "learning_rate": 1}).setup == LabSetup(learning_rate=1)
 
 
 def test_every_cell_that_is_listed_can_be_trained() -> None:

@@ -25,6 +25,9 @@ BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", min=
 LearningRate = Annotated[
     float | None, typer.Option("--learning-rate", metavar="R", help="Of the gated cells; a SimpleRNN takes a tenth.")
 ]
+Mixed = Annotated[
+    bool | None, typer.Option("--mixed/--no-mixed", help="Train on shorter problems, too; checks are on those of T.")
+]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Where to write; by default a new folder under runs/.")
 ]
@@ -38,6 +41,7 @@ def lab(
     hidden_size: HiddenSize = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
+    mixed: Mixed = None,
     seed: Seed = None,
     out: Out = None,
     overwrite: Overwrite = False,
@@ -62,7 +66,12 @@ def lab(
         cells=split(cells),
         lengths=split_lengths(lengths),
         settings=given(
-            updates=updates, hidden_size=hidden_size, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+            updates=updates,
+            hidden_size=hidden_size,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            mixed=mixed,
+            seed=seed,
         ),
         out=out,
         overwrite=overwrite,

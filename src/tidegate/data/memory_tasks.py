@@ -94,6 +94,19 @@ class MemoryTask:
         self.check_length(length)
         return self.draw_with(length, count, rng)
 
+    def draw_mixed(self, longest: int, count: int, rng: np.random.Generator) -> Problems:
+        """Draw `count` fresh problems of lengths of their own, from the shortest there can be to `longest`.
+
+        Their logarithms are uniform: as many problems are as long as 10 to 100 steps as are 100 to 1,000. Raises
+        InputError where the longest leaves no room for the task.
+        """
+        self.check_length(longest)
+        exponents = rng.uniform(math.log(self.shortest), math.log(longest + 1), count)
+        drawn = [self.draw_with(int(length), 1, rng) for length in np.exp(exponents).clip(self.shortest, longest)]
+        drawn = drawn or [self.draw_with(longest, 0, rng)]
+        x = Ragged.from_list([sequence for problem in drawn for sequence in problem.x])
+        return Problems(x, np.concatenate([problem.y for problem in drawn]))
+
     def grade(self, output: Array, problems: Problems) -> Grade:
         """Compare what a network gave, [B, outputs] or [N, outputs], with the answers; at least one problem.
 

@@ -6,10 +6,10 @@ Knows tasks, cells and a set-up. Prints nothing and minds no signal.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -54,6 +54,7 @@ class LabSetup:
         updates: the most there are, rounded up to the next check.
         check_every: updates between two looks at the held-out problems.
         max_grad_norm: longer gradients are clipped.
+        mixed: train on problems of all lengths up to T, rather than of T alone. Checks are on problems of T either way.
         seed: of weights and problems.
     """
 
@@ -63,12 +64,13 @@ class LabSetup:
     updates: int = 1500
     check_every: int = 50
     max_grad_norm: float = 1.0
+    mixed: bool = False
     seed: int = 0
 
 
 _SETUPS = {
     "adding": LabSetup(),
-    "copy": LabSetup(hidden_size=128, learning_rate=0.005, updates=3000),
+    "copy": LabSetup(hidden_size=128, learning_rate=0.005, updates=10_000, check_every=200, mixed=True),
     "temporal-order": LabSetup(),
     "first-token": LabSetup(),
 }
@@ -159,7 +161,7 @@ class Trial:
             train.start(module, recipe),
             recipe,
             lengths=np.full(every * recipe.batch_size, self.length),
-            loss=partial(_loss, module, self.task, self.length),
+            loss=partial(_loss, module, self.task, self._draw),
             measure=lambda: self._check(held_out),
         )
         try:
@@ -169,7 +171,7 @@ class Trial:
                 if self.solved:
                     break
         except TrainingError as error:
-            self._trouble = str(error)
+            self._trouble = str(error).partition(". ")[0]  # what follows is about the rows of data sets
 
     @property
     def solved(self) -> bool:
@@ -189,7 +191,7 @@ class Trial:
             right=self._right,
             updates=self._last.step if self._last else 0,
             seconds=self._last.seconds if self._last else 0.0,
-            parameters=sum(prod(shape) for shape in parameter_shapes(self.network).values()),
+            parameters=sum(math.prod(shape) for shape in parameter_shapes(self.network).values()),
             trouble=self._trouble,
             curve=tuple(self._checks),
         )
@@ -203,6 +205,10 @@ class Trial:
     def held_out(self, count: int) -> Problems:
         """Draw problems that training does not see."""
         return self.task.draw(self.length, count, np.random.default_rng([self.setup.seed, 2]))
+
+    def _draw(self, count: int, rng: np.random.Generator) -> Problems:
+        draw = self.task.draw_mixed if self.setup.mixed else self.task.draw
+        return draw(self.length, count, rng)
 
     def _initial_weights(self) -> dict[str, Array]:
         from tidegate import train
@@ -370,16 +376,24 @@ def lab_cells() -> tuple[str, ...]:
 
 
 def _changed(setup: LabSetup, settings: Mapping[str, Any]) -> LabSetup:
+    defaults = asdict(setup)
     for name, value in settings.items():
-        if name not in asdict(setup):
-            raise OptionError.unknown("setting", name, asdict(setup))
-        if not (value > 0 or (value == 0 and name == "seed")):
-            raise InputError(f"{name}={value}, but a number above zero was wanted.")
+        if name not in defaults:
+            raise OptionError.unknown("setting", name, defaults)
+        whole = isinstance(defaults[name], int)
+        least = 0 if name in ("mixed", "seed") else 1 if whole else math.ulp(0.0)
+        if not isinstance(value, int if whole else int | float) or not value >= least:
+            kind = "whole number" if whole else "number"
+            raise InputError(f"{name}={value!r}, but a {kind} {'from 0' if least == 0 else 'above 0'} was wanted.")
     return replace(setup, **settings)
 
 
 def _loss(
-    module: torch.nn.Module, task: MemoryTask, length: int, indices: Array, rng: np.random.Generator
+    module: torch.nn.Module,
+    task: MemoryTask,
+    draw: Callable[[int, np.random.Generator], Problems],
+    indices: Array,
+    rng: np.random.Generator,
 ) -> tuple[Tensor, int]:
     """Draw new problems, whatever the indices, and measure the loss on them."""
     import torch
@@ -387,7 +401,7 @@ def _loss(
 
     from tidegate.nn import to_torch
 
-    problems = task.draw(length, len(indices), rng)
+    problems = draw(len(indices), rng)
     output, y = module(to_torch(problems.x)), torch.from_numpy(problems.y)
     if task.answer == "number":
         return functional.mse_loss(output[:, 0], y), len(problems.x.values)
