@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import matplotlib as mpl
 
-from benchmarks import first_call, import_time, memory, scaling, targets
+from benchmarks import first_call, import_time, look_inside, memory, scaling, targets
 from benchmarks.race import ROOT
 from benchmarks.record import OURS, Record, load
 from benchmarks.tables import race_table, ratio, rivals, rows, times
@@ -57,6 +57,7 @@ def sections(records: Mapping[str, Record]) -> str:
     if odd := records.get("layer-odd-sizes"):
         parts += ["### Sizes that are no multiple of a vector", title(odd), listing(odd, "figures")]
     others: dict[str, tuple[str, Callable[[Record], str]]] = {
+        "look-inside": ("Looking inside", lambda r: look_inside.table(r["parts_by_layer"])),
         "scaling": ("What a token costs", lambda r: scaling.table(r["parts_by_threads"])),
         "memory": ("Memory of a training step", lambda r: memory.table(r["mebibytes"])),
         "first-call": ("The first call, and new shapes", lambda r: first_call.table(r["parts"])),

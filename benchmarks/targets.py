@@ -29,6 +29,7 @@ class Target:
 STEPS = {
     "bilstm-32": "BiLSTM 32", "bilstm-64": "BiLSTM 64", "lstm-32": "LSTM 32", "lstm-64": "LSTM 64",
 }  # fmt: skip
+LOOKS = ("bilstm-64", "bigru-64", "birnn-64")
 TARGETS = (
     *(Target(f"training step, {title}", f"training-step-{name}", BEST, 10) for name, title in STEPS.items()),
     *(Target(f"training step, {title}", f"training-step-{name}", PACKED, 100) for name, title in STEPS.items()),
@@ -43,6 +44,10 @@ TARGETS = (
     *(Target(f"inference, BiLSTM {size}", f"inference-bilstm-{size}", BEST, 4) for size in (32, 64, 128)),
     Target("one stream, one step, LSTM 64", "stream-step-lstm-64", BEST, 4),
     Target("one stream, one step, LSTM 256", "stream-step-lstm-256", BEST, 2),
+    *(
+        Target(f"looking inside, {name}", "look-inside", f"trace / forward, {name}", 1.5, at_most=True)
+        for name in LOOKS
+    ),
     Target("training over 4,096 steps", "memory", "peak memory / torch's", 0.4, at_most=True),
     Target("training over 4,096 steps", "memory", "peak memory with recompute=True / torch's", 0.4, at_most=True),
     Target("growing batches", "scaling", "dearest / cheapest token, 10^4 to 10^7 tokens", 1.1, at_most=True),

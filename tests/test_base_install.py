@@ -27,6 +27,18 @@ rows = model.predict_proba(json.loads(sys.argv[2])).tolist()
 heavy = sorted({"torch", "sklearn"} & sys.modules.keys())
 print(json.dumps({"rows": rows, "labels": model.predict(json.loads(sys.argv[2])).tolist(), "heavy": heavy}))
 """
+LOOK = """
+import json, sys
+import tidegate as tg
+model, texts = tg.load(sys.argv[1]), json.loads(sys.argv[2])
+found = {
+    "dc": tg.inspect.trace(model, texts, target="pos").direction("layer 0 backward").read("dc").tolist(),
+    "flow": tg.inspect.gradient_flow(model, texts).flows[0].h.tolist(),
+    "scores": tg.inspect.attribute(model, texts).scores.tolist(),
+    "heavy": sorted({"torch", "sklearn", "pyarrow", "matplotlib"} & sys.modules.keys()),
+}
+print(json.dumps(found))
+"""
 FIT = """
 import tidegate as tg
 try:
@@ -70,6 +82,16 @@ def test_a_loaded_model_predicts_the_same_bits(python: Path, model: tuple[tg.Tex
     answer = json.loads(run(python, "-c", PREDICT, path, json.dumps(TEXTS)))
     np.testing.assert_array_equal(np.float32(answer["rows"]), classifier.predict_proba(TEXTS))
     assert answer["labels"] == classifier.predict(TEXTS).tolist()
+    assert answer["heavy"] == []
+
+
+def test_a_loaded_model_is_looked_into_gradients_included(python: Path, model: tuple[tg.TextClassifier, Path]) -> None:
+    classifier, path = model
+    answer = json.loads(run(python, "-c", LOOK, path, json.dumps(TEXTS)))
+    found = tg.inspect.trace(classifier, TEXTS, target="pos").direction("layer 0 backward")
+    np.testing.assert_array_equal(np.float32(answer["dc"]), found.read("dc"))
+    np.testing.assert_array_equal(answer["flow"], tg.inspect.gradient_flow(classifier, TEXTS).flows[0].h)
+    np.testing.assert_array_equal(answer["scores"], tg.inspect.attribute(classifier, TEXTS).scores)
     assert answer["heavy"] == []
 
 

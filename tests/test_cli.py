@@ -159,6 +159,19 @@ def test_train_leaves_a_run_folder_and_says_each_epoch_on_stderr(digits_run: Pat
     assert "test accuracy" in answer.out
 
 
+def test_train_says_what_is_wrong_once_on_stderr_and_in_the_report(cli: Cli, tmp_path: Path) -> None:
+    file, run = tmp_path / "padded.csv", tmp_path / "run"
+    rows = [f"{word} film <pad> <pad>,{word}" for word in ("good", "bad") * 20]
+    file.write_text("text,label\n" + "\n".join(rows) + "\n")
+    answer = cli("train", file, *SMALL, "--out", run)
+    assert answer.code == 0
+    said = [line for line in answer.err.splitlines() if line.startswith("warning: ")]
+    assert len(said) == 1
+    assert "padding in the texts: 100% of them end with '<pad>' more than once. Leave it out" in said[0]
+    assert "warning" not in answer.out
+    assert "padding in the texts: 100% of them end with &#x27;&lt;pad&gt;&#x27;" in (run / "report.html").read_text()
+
+
 def test_the_validation_figure_is_that_of_the_weights_that_were_kept(cli: Cli, tmp_path: Path) -> None:
     settings = ("--set", "learning_rate=1.0", "--set", "schedule=constant", "--set", "patience=2")
     answer = cli("train", "digits", "--hidden-size", 4, "--epochs", 8, *settings, "--out", tmp_path / "run", "--json")

@@ -17,10 +17,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from docs.pictures import FENCE, Block, blocks, pictures, run
 
 import tidegate as tg
 
@@ -30,19 +30,8 @@ MODULES = [
     module.name for module in pkgutil.walk_packages(tg.__path__, "tidegate.")
     if module.name not in ("tidegate._core", "tidegate.__main__")
 ]  # fmt: skip
-FENCE = re.compile(r"(?:<!-- (slow|not run): \S[^\n]* -->\n)?^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN_ONLY = {"text", "json", "toml", "cpp", "{toctree}", "{include}", "{image}", "{note}", "{figure}"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-
-
-@dataclass(frozen=True)
-class Block:
-    """One fenced block of a page: where it begins, its language and text, and the note above it."""
-
-    line: int
-    language: str
-    text: str
-    note: str | None
 
 
 @pytest.fixture
@@ -73,6 +62,9 @@ def test_page(page: Path, pytestconfig: pytest.Config) -> None:
             run_python(block, where, names)
         else:
             assert block.language in SHOWN_ONLY, f"{where}: write the block as python or console, so that it is run"
+    shown = pictures(text)
+    assert {folder for folder, _ in shown} <= {page.stem}, "the pictures of a page stand in a folder of its name"
+    assert [name for _, name in shown if not Path(name).exists()] == [], "a picture that no block of the page writes"
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -96,7 +88,7 @@ def test_the_tree_in_the_readme_is_the_tree_on_disk() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", re.sub(FENCE, "", page.read_text(encoding="utf-8")))
-    local = [target for target in targets if not target.startswith("https://")]
+    local = [target for target in targets if not target.startswith(("https://", "_pictures/"))]
     assert [target for target in local if not (page.parent / target).exists()] == []
 
 
@@ -149,13 +141,6 @@ def drawn_paths(text: str) -> Iterator[str]:
             yield from (f"{folder if names[1] else ''}{name}".rstrip("/") for name in names[2].split())
 
 
-def blocks(text: str) -> Iterator[Block]:
-    """Find the fenced blocks of a page."""
-    for match in FENCE.finditer(text):
-        note, language, body = match.groups()
-        yield Block(text.count("\n", 0, match.start(3)) + 1, language, body, note)
-
-
 def run_python(block: Block, where: str, names: dict[str, object]) -> None:
     """Execute a block, or compare a session with the output that it shows."""
     if block.text.startswith(">>>"):
@@ -166,7 +151,7 @@ def run_python(block: Block, where: str, names: dict[str, object]) -> None:
         )
         names.update(test.globs)
     else:
-        exec(compile("\n" * (block.line - 1) + block.text, where, "exec"), names)  # noqa: S102  (our own documents)
+        run(block, where, names)
 
 
 def run_console(block: Block, where: str) -> None:

@@ -7,7 +7,7 @@
     train  inspect  export
     nn  runtime  data  checkpoint
     crf
-    network  kernels  words
+    network  kernels  words  health
     ragged  _core
     errors
 

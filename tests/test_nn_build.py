@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from tidegate import nn
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
 from tidegate.ragged import Ragged
+from tidegate.runtime import Executor
 
 TOKENS = Ragged.from_list([torch.tensor([1, 2, 3]), torch.tensor([8]), torch.tensor([4, 4])])
 
@@ -121,3 +123,39 @@ def test_input_that_does_not_fit_is_refused() -> None:
         module(Ragged.from_list([torch.tensor([9])]))
     with pytest.raises(ShapeError, match="token ids"):
         module(Ragged.from_list([torch.zeros(2, 3)]))
+
+
+@pytest.mark.parametrize("cell", [nn.SimpleRNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("merge", ["concat", "mul"])
+def test_a_layer_as_a_network_gives_its_numbers(cell: Any, merge: Any) -> None:
+    layer = cell(3, 4, num_layers=2, bidirectional=True, merge=merge, dropout=0.5, recurrent_dropout=0.3).train()
+    description, weights = nn.as_network(layer)
+    x = torch.randn(5, 3)
+    got = Executor(description, weights)(Ragged(x.numpy(), np.array([0, 3, 5])))
+    np.testing.assert_array_equal(got, layer.eval()(Ragged(x, torch.tensor([0, 3, 5])))[0].values.detach().numpy())
+    assert nn.as_network(cell(3, 4, reverse=True, bias=False))[0].nodes[0] == Recurrent(
+        cell=layer.cell, input_size=3, hidden_size=4, reverse=True, bias=False
+    )
+
+
+def test_what_was_built_is_the_network_it_was_built_of() -> None:
+    module = nn.build(network())
+    description, weights = nn.as_network(module)
+    assert description == network()
+    assert {name: array.shape for name, array in weights.items()} == parameter_shapes(network())
+    np.testing.assert_array_equal(weights["3.bias"], module.state_dict()["3.bias"].numpy())
+    with pytest.raises(InputError, match=r"Linear is neither a recurrent layer of tidegate\.nn nor"):
+        nn.as_network(torch.nn.Linear(1, 1))
+
+
+def test_what_a_layer_takes_becomes_one_ragged_batch() -> None:
+    padded = torch.arange(12.0).reshape(2, 3, 2).requires_grad_()
+    steps_first = nn.as_ragged(nn.GRU(2, 3), padded)
+    batch_first = nn.as_ragged(nn.GRU(2, 3, batch_first=True), padded)
+    assert [sequence.tolist() for sequence in steps_first] == padded.transpose(0, 1).tolist()
+    assert [sequence.tolist() for sequence in batch_first] == padded.tolist()
+    assert not batch_first.values.requires_grad
+    sequences = [torch.ones(1, 2), torch.zeros(3, 2)]
+    packed = nn.as_ragged(nn.GRU(2, 3), torch.nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False))
+    assert [sequence.tolist() for sequence in packed] == [sequence.tolist() for sequence in sequences]
+    assert nn.as_ragged(nn.GRU(2, 3), "anything else") == "anything else"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate import nn
+from tidegate import kernels, nn
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, run_sorted
+from tidegate.runtime import Executor, cut, run_sorted
 
 TORCH = {"rnn_tanh": torch.nn.RNN, "rnn_relu": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 MERGES: dict[str, Callable[[Any, Any], Any]] = {
@@ -129,6 +130,32 @@ def test_run_sorted_gives_the_rows_in_the_order_they_came(lengths: list[int], ba
     executor = Executor(network, weights_of(network))
     x = tokens(lengths)
     assert run_sorted(executor, x, tokens=batch_tokens).tobytes() == executor(x).tobytes()
+
+
+def test_a_recording_holds_what_every_node_read_and_gave() -> None:
+    network = classifier("lstm", bidirectional=True, num_layers=2)
+    executor, x = Executor(network, weights_of(network, np.float64)), tokens([3, 0, 5])
+    recording = executor.record(x)
+    assert recording.output.tobytes() == executor(x).tobytes()
+    assert [run.node for run in recording.nodes] == list(network.nodes)
+    assert all(a.gave is b.read for a, b in pairwise(recording.nodes))
+    lower, upper = recording.nodes[1].layers
+    assert upper.x is lower.out.h and lower.table is executor.weights["0.weight"]
+    for layer in (lower, upper):
+        again = kernels.forward("lstm", layer.x, x.offsets, layer.directions, table=layer.table, keep=True)
+        np.testing.assert_array_equal(layer.out.gates, again.gates)
+        np.testing.assert_array_equal(layer.out.memo, again.memo)
+    assert not any(run.layers for run in recording.nodes if not isinstance(run.node, Recurrent))
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=20), st.integers(1, 40))
+def test_batches_of_like_lengths_take_every_sequence_once(lengths: list[int], most: int) -> None:
+    x = tokens(lengths)
+    batches = [[lengths[index] for index in indices] for indices in cut(x, tokens=most)]
+    assert sorted(index for indices in cut(x, tokens=most) for index in indices) == list(range(len(lengths)))
+    assert [length for batch in batches for length in batch] == sorted(lengths)
+    for batch in batches:
+        assert len(batch) == 1 or sum(batch) + len(batch) < most + max(batch) + 1
 
 
 def test_dropout_does_nothing() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks import work
 from benchmarks.engines import Contest, clock, torch_training
 from benchmarks.work import Array, Job
-from tidegate import kernels, nn
+from tidegate import inspect, kernels, nn
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
@@ -160,6 +160,29 @@ def inference(job: Job) -> Contest:
     return Contest(
         lambda: model(even).ravel().tolist(), clock(lambda: [model(batch) for batch in batches]), kernels.active_isa
     )
+
+
+def look_inside(job: Job) -> Contest:
+    arrays = job.load()
+    model, tokens = executor(job, arrays), work.sequences(arrays)
+    pair = (model.network, model.weights)
+    batches = [Ragged.from_list(batch) for batch in work.cut(tokens, buckets=False)]
+
+    def trace(batch: Ragged, **options: Any) -> Array:
+        return inspect.trace(pair, batch, num_threads=job.threads, **options).output
+
+    def check() -> list[float]:
+        for batch in batches:
+            if not trace(batch, target=0).tobytes() == trace(batch).tobytes() == model(batch).tobytes():
+                raise RuntimeError("a trace gives other numbers than the network; nothing was timed.")
+        return []
+
+    ways = {
+        "forward": clock(lambda: [model(batch) for batch in batches]),
+        "trace": clock(lambda: [trace(batch) for batch in batches]),
+        "trace with a target": clock(lambda: [trace(batch, target=0) for batch in batches]),
+    }
+    return Contest(check, lambda: {name: spent() for name, spent in ways.items()}, kernels.active_isa)
 
 
 def one_direction(arrays: dict[str, Array]) -> kernels.Direction:

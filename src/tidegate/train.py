@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from tidegate import kernels
 from tidegate.data import batch_count, batches
 from tidegate.errors import TrainingError
+from tidegate.health import EVERY, Background, Health, HealthWarning, Watch
 from tidegate.network import Dense, Embed, Network, Recurrent, parameter_owner, parameter_shapes
+from tidegate.nn.health import Gauge, blame
 
 Array: TypeAlias = npt.NDArray[Any]
 Loss: TypeAlias = Callable[[npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]
@@ -63,7 +65,9 @@ class Step:
     tokens: int  # in this batch
     seconds: float  # of training since the start, what was spent before a resume included
     end_of_epoch: bool
+    health: Health
     valid: Mapping[str, float] | None = None  # measured at the end of an epoch, where there is something to measure on
+    warnings: tuple[HealthWarning, ...] = ()  # new ones; a run gives each kind once
 
 
 @dataclass
@@ -76,6 +80,10 @@ class State:
     seconds: float = 0.0
     loss_sum: float = 0.0  # over the sequences of the running epoch
     sequences: int = 0
+    watch: Watch = field(default_factory=Watch)
+
+
+_PACKED = ("step", "seconds", "loss_sum", "sequences")
 
 
 def start(module: nn.Module, recipe: Recipe) -> State:
@@ -91,7 +99,13 @@ def start(module: nn.Module, recipe: Recipe) -> State:
 
 
 def fit(
-    state: State, recipe: Recipe, *, lengths: npt.NDArray[np.int64], loss: Loss, measure: Measure | None = None
+    state: State,
+    recipe: Recipe,
+    *,
+    lengths: npt.NDArray[np.int64],
+    loss: Loss,
+    measure: Measure | None = None,
+    background: Background | None = None,
 ) -> Iterator[Step]:
     """Train to the end of the recipe from where `state` stands, yielding a record after each update.
 
@@ -101,19 +115,22 @@ def fit(
         state: from `start`, or `unpack`ed from a file.
         recipe: the same one that the run was started with.
         lengths: [B] length of each training sequence, for batches of like lengths.
-        loss: called once per update.
+        loss: called once per update, and after a loss or gradient that is not finite once per sequence of the batch.
         measure: called at the end of each epoch; what it returns is `Step.valid`.
+        background: what is known of the training data, for warnings and for the row that an error names.
 
     Raises:
-        TrainingError: the loss or the gradient is not finite, and the weights are those of the step before; or what
-            `measure` returned is not.
+        TrainingError: the loss or the gradient is not finite, and the weights are those of the step before, or where
+            those are not finite, of up to 50 steps before; or what `measure` returned is not finite. The batch and the
+            row are named.
     """
     per_epoch = batch_count(len(lengths), recipe.batch_size)
-    total = per_epoch * recipe.epochs
-    while state.step < total:
+    good = [parameter.detach().clone() for parameter in state.module.parameters()]
+    run = _Run(state, recipe, per_epoch, loss, measure, Gauge(state.module), background or Background(), good)
+    while state.step < run.total:
         epoch, begin = divmod(state.step, per_epoch)
         for indices in batches(lengths, recipe.batch_size, seed=recipe.seed, epoch=epoch, start=begin):
-            yield _update(state, recipe, total=total, indices=indices, loss=loss, measure=measure)
+            yield run.update(indices)
 
 
 def learning_rate(recipe: Recipe, step: int, *, total: int) -> float:
@@ -156,8 +173,8 @@ def pack(state: State) -> tuple[dict[str, Array], dict[str, Any]]:
     for name, parameter in state.module.named_parameters():
         for key, value in state.optimizer.state.get(parameter, {}).items():
             arrays[f"optimizer.{key}.{name}"] = value.numpy().copy()
-    info = {key: getattr(state, key) for key in ("step", "seconds", "loss_sum", "sequences")}
-    return arrays, info
+    info = {key: getattr(state, key) for key in _PACKED}
+    return arrays, info | {"watch": asdict(state.watch)}
 
 
 def unpack(state: State, arrays: Mapping[str, Array], info: Mapping[str, Any]) -> None:
@@ -168,58 +185,126 @@ def unpack(state: State, arrays: Mapping[str, Array], info: Mapping[str, Any]) -
             kept = {key.split(".")[1] for key in arrays if key.startswith("optimizer.") and key.endswith(f".{name}")}
             for key in kept:
                 state.optimizer.state[parameter][key] = torch.from_numpy(arrays[f"optimizer.{key}.{name}"].copy())
-    for key in ("step", "seconds", "loss_sum", "sequences"):
+    for key in _PACKED:
         setattr(state, key, info[key])
+    state.watch = Watch(**info.get("watch", {}))  # a state of version 0.1 has none
 
 
-def _update(
-    state: State,
-    recipe: Recipe,
-    *,
-    total: int,
-    indices: npt.NDArray[np.int64],
-    loss: Loss,
-    measure: Measure | None,
-) -> Step:
-    begun = time.perf_counter()
-    rate = learning_rate(recipe, state.step, total=total)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    state.module.train()
-    with _threads_for_kernels():
-        with _own_randomness(recipe.seed, state.step) as rng:
-            value, tokens = loss(indices, rng)
+@dataclass(frozen=True)
+class _Run:
+    """Make the updates of a run: what stays the same from one to the next."""
+
+    state: State
+    recipe: Recipe
+    per_epoch: int  # updates
+    loss: Loss
+    measure: Measure | None
+    gauge: Gauge
+    background: Background
+    good: list[Tensor]  # weights that gave a finite loss, some steps ago
+
+    @property
+    def total(self) -> int:
+        """Count the updates of all epochs."""
+        return self.per_epoch * self.recipe.epochs
+
+    def update(self, indices: npt.NDArray[np.int64]) -> Step:
+        """Make one update and report it."""
+        begun, state = time.perf_counter(), self.state
+        epoch, batch = divmod(state.step, self.per_epoch)
+        rate, end = learning_rate(self.recipe, state.step, total=self.total), batch + 1 == self.per_epoch
+        look = end or state.step % EVERY == 0
+        with _threads_for_kernels(), self.gauge.looking(look):
+            lost, tokens, grad_norm, norms = self._move(indices, rate, look=look)
+        mean_loss = self._count(lost, len(indices), end=end)
+        valid = self.measure() if end and self.measure is not None else None
+        for name, number in (valid or {}).items():
+            if not math.isfinite(number):
+                raise self._failure(f"validation {name}", number, rate)
+        health = state.watch.record(
+            norms,
+            grad_norm=grad_norm,
+            max_grad_norm=self.recipe.max_grad_norm,
+            saturated=self.gauge.saturated if look else None,
+            reach=self.gauge.reach if look else None,
+        )
+        warnings = state.watch.judge(
+            health, grad_norm=grad_norm, mean_loss=mean_loss, end_of_epoch=end, background=self.background
+        )
+        state.seconds += time.perf_counter() - begun
+        return Step(
+            epoch=epoch + 1,
+            epochs=self.recipe.epochs,
+            step=state.step,
+            steps=self.total,
+            loss=lost,
+            mean_loss=mean_loss,
+            learning_rate=rate,
+            grad_norm=grad_norm,
+            tokens=tokens,
+            seconds=state.seconds,
+            end_of_epoch=end,
+            health=health,
+            valid=valid,
+            warnings=warnings,
+        )
+
+    def _move(
+        self, indices: npt.NDArray[np.int64], rate: float, *, look: bool
+    ) -> tuple[float, int, float, dict[str, float]]:
+        """Change the weights; return loss, tokens, the length of the gradient, and that of each layer's part of it."""
+        state = self.state
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        state.module.train()
+        with _own_randomness(self.recipe.seed, state.step) as rng:
+            value, tokens = self.loss(indices, rng)
             lost = value.item()
-            _require_finite("loss", lost, state.step + 1, rate)
+            self._require_finite("loss", lost, indices, rate)
             state.optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(state.module.parameters(), recipe.max_grad_norm).item()
-        _require_finite("gradient norm", norm, state.step + 1, rate)
+            length, norms = self.gauge.grad_norms()
+            grad_norm = length.item()
+            self._require_finite("gradient norm", grad_norm, indices, rate)
+        if look:
+            _copy(state.module.parameters(), self.good)
+        if grad_norm > self.recipe.max_grad_norm:
+            nn.utils.clip_grads_with_norm_(state.module.parameters(), self.recipe.max_grad_norm, length)
         state.optimizer.step()
-    state.step += 1
-    state.loss_sum += lost * len(indices)
-    state.sequences += len(indices)
-    mean_loss, end = state.loss_sum / state.sequences, state.step % (total // recipe.epochs) == 0
-    if end:
-        state.loss_sum, state.sequences = 0.0, 0
-    valid = measure() if end and measure is not None else None
-    for name, number in (valid or {}).items():
-        _require_finite(f"validation {name}", number, state.step, rate)
-    state.seconds += time.perf_counter() - begun
-    return Step(
-        epoch=-(-state.step * recipe.epochs // total),
-        epochs=recipe.epochs,
-        step=state.step,
-        steps=total,
-        loss=lost,
-        mean_loss=mean_loss,
-        learning_rate=rate,
-        grad_norm=norm,
-        tokens=tokens,
-        seconds=state.seconds,
-        end_of_epoch=end,
-        valid=valid,
-    )
+        return lost, tokens, grad_norm, norms
+
+    def _count(self, lost: float, sequences: int, *, end: bool) -> float:
+        """Count an update in and return the mean loss of the epoch so far."""
+        state = self.state
+        state.step += 1
+        state.loss_sum += lost * sequences
+        state.sequences += sequences
+        mean_loss = state.loss_sum / state.sequences
+        if end:
+            state.loss_sum, state.sequences = 0.0, 0
+        return mean_loss
+
+    def _require_finite(self, what: str, value: float, indices: npt.NDArray[np.int64], rate: float) -> None:
+        if math.isfinite(value):
+            return
+        module = self.state.module
+        with _own_randomness(self.recipe.seed, self.state.step) as rng:
+            found = blame(module, lambda index: self.loss(indices[index : index + 1], rng)[0], len(indices))
+        raise self._failure(what, value, rate, found.tell(self.background.row(int(indices[found.first]))))
+
+    def _failure(self, what: str, value: float, rate: float, whence: str = "") -> TrainingError:
+        """Put back finite weights and say what went wrong where."""
+        parameters = list(self.state.module.parameters())
+        if not all(parameter.isfinite().all() for parameter in parameters):
+            _copy(self.good, parameters)
+        step = self.state.step + bool(whence)  # an update that failed has not been counted
+        epoch, batch = divmod(step - 1, self.per_epoch)
+        place = f"epoch {epoch + 1}, batch {batch + 1} of {self.per_epoch}, learning rate {rate:.3g}"
+        said = (f"the {what} is {value} at step {step} ({place}).", whence, _REMEDY)
+        return TrainingError(" ".join(filter(None, said)))
+
+
+_REMEDY = "The last good weights are kept. Lower the learning rate, set max_grad_norm, or look for very large features."
 
 
 @contextmanager
@@ -251,12 +336,10 @@ def _own_randomness(seed: int, step: int) -> Iterator[np.random.Generator]:
         torch.set_rng_state(before)
 
 
-def _require_finite(what: str, value: float, step: int, rate: float) -> None:
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"the {what} is {value} at step {step} (learning rate {rate:.3g}). The last good weights are "
-            "kept. Lower the learning rate, set max_grad_norm, or look for very large features."
-        )
+def _copy(sources: Iterable[Tensor], targets: Iterable[Tensor]) -> None:
+    with torch.no_grad():
+        for source, target in zip(sources, targets, strict=True):
+            target.copy_(source)
 
 
 def _draw(

@@ -29,6 +29,8 @@ def show_training(title: str) -> Iterator[Callable[[Step], None]]:
 
 
 def _show_line(step: Step) -> None:
+    for warning in step.warnings:
+        say(f"warning: {warning}")
     if step.end_of_epoch:
         say(epoch_line(step))
 
@@ -65,6 +67,8 @@ class _BarDisplay:
             loss=f"loss {step.mean_loss:.4f}",
             speed=f"{speed:,.0f} tokens/s",
         )
+        for warning in step.warnings:
+            self.progress.console.print(f"warning: {warning}", highlight=False, markup=False)
         if step.end_of_epoch:
             self.progress.console.print(epoch_line(step), highlight=False)
 

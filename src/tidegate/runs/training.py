@@ -16,6 +16,7 @@ import numpy as np
 from tidegate import data, tasks
 from tidegate.checkpoint import atomic_write
 from tidegate.errors import RunFolderError, TidegateError
+from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
 from tidegate.ragged import Ragged
 from tidegate.runs.evaluation import evaluate, show_measure
@@ -121,7 +122,7 @@ class Training:
 
     def finish(self) -> Result:
         """Measure the model on the test part, where there is one; write the report; sum the run up."""
-        history, tokens = _read_metrics(self.folder)
+        history, tokens, warnings = _read_metrics(self.folder)
         params = self.model.get_params()
         chosen = min(history, key=lambda record: record.get("valid_loss", 0.0)) if params["patience"] else history[-1]
         seconds = history[-1]["seconds"]
@@ -142,7 +143,8 @@ class Training:
         )
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
         title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
-        atomic_write(self.folder.report, run_report(title, result.headline(), history, recipe).encode())
+        page = run_report(title, result.headline(), history, recipe, warnings=warnings)
+        atomic_write(self.folder.report, page.encode())
         return result
 
 
@@ -280,8 +282,8 @@ def _measure(model: AnyTask, examples: Examples) -> dict[str, float]:
     return {**found.measures(), "examples": found.examples}
 
 
-def _read_metrics(folder: RunFolder) -> tuple[list[Record], int]:
-    """Read one record per epoch, and the number of tokens of all steps together, from the metrics of a run.
+def _read_metrics(folder: RunFolder) -> tuple[list[Record], int, list[str]]:
+    """Read one record per epoch, the number of tokens of all steps together, and the warnings from a run's metrics.
 
     Raises RunFolderError when they are not there, or not those of a run that came to its end.
     """
@@ -289,11 +291,12 @@ def _read_metrics(folder: RunFolder) -> tuple[list[Record], int]:
         steps = [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
         history = [_epoch_record(step) for step in steps if step["end_of_epoch"]]
         tokens = sum(step["tokens"] for step in steps)
+        warnings = [str(HealthWarning(**found)) for step in steps for found in step.get("warnings", ())]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{folder.metrics} cannot be read as the metrics of a run: {error!r}.") from None
     if not history:
         raise RunFolderError(f"{folder.metrics} holds no whole epoch.")
-    return history, tokens
+    return history, tokens, warnings
 
 
 def _epoch_record(step: dict[str, Any]) -> Record:

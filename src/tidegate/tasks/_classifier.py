@@ -16,6 +16,7 @@ from pydantic import Field
 
 from tidegate import kernels
 from tidegate.data.checks import check_same_length
+from tidegate.health import Background, entropy, padding
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
@@ -189,6 +190,7 @@ class Classifier(Task[Classes]):
             measure=None if held is None else lambda weights: measure(Executor(network, weights), held),
             learned=learned,
             data=fingerprint(*(None if p is None else (p.x.values, p.x.offsets, p.y) for p in (part, held))),
+            background=Background(learn.rows, guess=entropy(learn.y), warnings=padding(learn.x)),
         )
         return plan, learned
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tidegate.checkpoint import save_training
 from tidegate.errors import RunFolderError, TrainingError
+from tidegate.health import Background
 from tidegate.network import Network
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Plan:
         measure: takes weights and returns what they reach on the validation part, `loss` among it; None where there is
             no such part.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
+        background: what is known of the training data, for warnings and errors.
     """
 
     network: Network
@@ -52,6 +54,7 @@ class Plan:
     loss: Callable[[Module, npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]
     measure: Callable[[Weights], dict[str, float]] | None
     about: Json
+    background: Background
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def follow(
         lengths=plan.lengths,
         loss=partial(plan.loss, module),
         measure=None if measured is None else lambda: measured(_weights(module)),
+        background=plan.background,
     )
     try:
         while not (plan.patience and best.epochs_since >= plan.patience):

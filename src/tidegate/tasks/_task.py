@@ -23,6 +23,7 @@ from tidegate.checkpoint import Model, library_version, load_training, save_mode
 from tidegate.data.batching import batch_count
 from tidegate.data.dataset import Kind
 from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
+from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.tasks import presets
 from tidegate.tasks._fitting import Plan, Resumed, check_same, follow
@@ -263,13 +264,14 @@ class Task(ABC, Generic[L]):
         measure: Any,
         learned: Learned,
         data: str,
+        background: Background | None = None,
     ) -> Plan:
         """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts."""
         arguments = ("batch_size", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
         recipe = {name: getattr(self, name) for name in arguments}
         recipe |= {"epochs": self._epochs_for(len(lengths)), "max_grad_norm": self.max_grad_norm or np.inf}
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
-        return Plan(network, recipe, self.patience, lengths, loss, measure, about)
+        return Plan(network, recipe, self.patience, lengths, loss, measure, about, background or Background())
 
     def _epochs_for(self, examples: int) -> int:
         updates = batch_count(examples, self.batch_size)  # of one epoch
