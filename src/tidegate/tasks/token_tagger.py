@@ -23,6 +23,7 @@ from tidegate.data.split import stratified_split
 from tidegate.data.tokenizer import UNKNOWN_ID, train_spelling, train_whole_words
 from tidegate.data.wordsplit import Piece
 from tidegate.errors import DataError
+from tidegate.health import Background, entropy
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, cut
@@ -233,8 +234,9 @@ class TokenTagger(Task[Tagging]):
         given = self._given_scheme([*tagged, *tags])
         check_valid(tagged, given)
         check_valid(tags, given, name="valid y")
+        rows = None
         if words is None:
-            sentences, tagged, held = self._hold_out(sentences, tagged)
+            rows, sentences, tagged, held = self._hold_out(sentences, tagged)
         else:
             held = words, tags
         learned = self._learn(sentences, tagged, given) if about is None else _read(about)
@@ -248,6 +250,7 @@ class TokenTagger(Task[Tagging]):
             measure=None if measured is None else lambda w: measure(Executor(network, w), measured, learned.tags),
             learned=learned,
             data=fingerprint(_arrays(part), None if measured is None else _arrays(measured)),
+            background=Background(rows, guess=entropy(part.y.values)),
         ), learned
 
     def _read_learned(self, stored: Json, network: Network) -> Tagging:
@@ -270,12 +273,13 @@ class TokenTagger(Task[Tagging]):
 
     def _hold_out(
         self, sentences: list[list[str]], tagged: list[list[str]]
-    ) -> tuple[list[list[str]], list[list[str]], tuple[list[list[str]], list[list[str]]] | None]:
+    ) -> tuple[Array | None, list[list[str]], list[list[str]], tuple[list[list[str]], list[list[str]]] | None]:
+        """Return the rows that are kept, their sentences and tags, and the sentences and tags to measure on."""
         if not self.validation_fraction:
-            return sentences, tagged, None
+            return None, sentences, tagged, None
         kept, held = stratified_split(np.zeros(len(sentences)), self.validation_fraction, seed=self.seed)
         pick = [([part[i] for i in kept], [part[i] for i in held]) for part in (sentences, tagged)]
-        return pick[0][0], pick[1][0], (pick[0][1], pick[1][1])
+        return kept, pick[0][0], pick[1][0], (pick[0][1], pick[1][1])
 
     def _learn(self, sentences: list[list[str]], tagged: list[list[str]], given: Scheme | None) -> Tagging:
         if not sentences:
