@@ -39,8 +39,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of a model that reads both ways."""
     folder = tmp_path_factory.mktemp("runs") / "both"
-    argv = ["train", corpus, "--task", "language", "--documents", "line", "--out", folder, "--set", "direction=both"]
-    assert main([str(part) for part in (*argv, *SMALL)]) == 0
+    argv = ("train", corpus, "--task", "language", "--read", "documents=line", "--set", "direction=both")
+    assert main([str(part) for part in (*argv, *SMALL, "--out", folder)]) == 0
     return folder
 
 
@@ -56,7 +56,7 @@ def test_a_plain_text_is_trained_on_and_trained_again_by_its_recipe(
 
 
 def test_it_is_measured_on_files_of_its_kind(cli: Cli, corpus: Path, run: Path) -> None:
-    code, out, _ = cli("evaluate", run, corpus, "--documents", "line", "--json")
+    code, out, _ = cli("evaluate", run, corpus, "--read", "documents=line", "--json")
     assert code == 0
     found = json.loads(out)
     assert found["perplexity"] == tg.load(run).measure(LINES * 4)["perplexity"]

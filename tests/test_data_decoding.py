@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.data.decoding import BYTES
-from tidegate.data.tokenizer import UNKNOWN, from_json, train_bpe, train_characters, train_words
+from tidegate.data.tokenizer import UNKNOWN, from_json, train_bpe, train_spelling, train_words
 from tidegate.errors import DataError, InputError
 
 TEXTS = ["The tide turns.\n  It always does, they say (twice a day).", "the moon pulls; the sea follows"] * 3
@@ -49,7 +49,7 @@ def test_a_text_cannot_spell_the_unknown_token_out() -> None:
 
 @given(st.text("The tide\n(."))
 def test_exact_characters_come_back_as_they_were(text: str) -> None:
-    tokenizer = train_characters(TEXTS, exact=True)
+    tokenizer = train_spelling(TEXTS)
     assert tokenizer.decode(tokenizer.encode([text])[0]) == text
     assert tokenizer.tokenize(text) == list(text)
 

@@ -251,7 +251,7 @@ def test_the_network_says_what_was_asked_for() -> None:
         Dropout(p=0.3, per_sequence=True),
         Recurrent(input_size=9, hidden_size=12, **recurrent),  # type: ignore[arg-type]
         Dropout(p=0.4, per_sequence=True),
-        Tied(),
+        Tied(vocabulary_size=size, size=12),
     )
     assert model(epochs=1, tied=False).fit(LINES).network_.nodes[-1] == Dense(in_features=12, out_features=size)
 

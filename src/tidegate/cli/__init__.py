@@ -10,7 +10,7 @@ from typing import TextIO
 
 import typer
 
-from tidegate.cli import compare, complete, data, demo, doctor, evaluate, generate, inspect, predict, train
+from tidegate.cli import compare, complete, data, demo, doctor, evaluate, generate, inspect, lab, predict, train
 from tidegate.cli.options import help_text
 from tidegate.errors import TidegateError
 
@@ -29,6 +29,7 @@ for command in (
     complete.complete,
     inspect.inspect,
     compare.compare,
+    lab.lab,
     doctor.doctor,
     demo.demo,
 ):

@@ -6,19 +6,20 @@ from typing import Annotated
 import typer
 
 from tidegate.cli.options import (
-    Documents,
+    Column,
     Epochs,
     Json,
     Label,
     Overwrite,
+    Reading,
     Seed,
     Settings,
     Split,
-    TaskName,
+    Targets,
+    Task,
     Text,
     collect_params,
-    given,
-    kind_for,
+    collect_reading,
 )
 from tidegate.cli.output import emit_json, emit_tree, say
 from tidegate.cli.training import carry_out
@@ -37,6 +38,8 @@ Bidirectional = Annotated[
 ]
 HiddenSize = Annotated[int | None, typer.Option("--hidden-size", metavar="N", help="Units of each direction.")]
 Layers = Annotated[int | None, typer.Option("--layers", metavar="N", help="Recurrent layers on top of each other.")]
+Lookback = Annotated[int | None, typer.Option("--lookback", metavar="N", help="Steps that a forecaster looks back on.")]
+Horizon = Annotated[int | None, typer.Option("--horizon", metavar="N", help="Steps that a forecaster forecasts.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="The run folder; by default a new one under runs/.")
 ]
@@ -49,21 +52,31 @@ Recipe = Annotated[
 ]
 
 # By the name of the task, what to type after its training.
-_NEXT = {"sequence-classifier": "predict RUN < sequences.jsonl", "language-model": "generate RUN"}
+_NEXT = {
+    "text-classifier": "predict RUN TEXT",
+    "sequence-classifier": "predict RUN < sequences.jsonl",
+    "token-tagger": "predict RUN TEXT",
+    "forecaster": "predict RUN series.csv",
+    "language-model": "generate RUN",
+}
 
 
 def train(
     data: Data = None,
-    task: TaskName = None,
+    task: Task = None,
     text: Text = None,
     label: Label = None,
-    documents: Documents = None,
+    column: Column = None,
+    targets: Targets = None,
+    reading: Reading = None,
     split: Split = None,
     preset: Preset = None,
     cell: Cell = None,
     bidirectional: Bidirectional = None,
     hidden_size: HiddenSize = None,
     layers: Layers = None,
+    lookback: Lookback = None,
+    horizon: Horizon = None,
     epochs: Epochs = None,
     seed: Seed = None,
     settings: Settings = None,
@@ -82,7 +95,10 @@ def train(
     Examples:
       tidegate train imdb --preset tutorial-bilstm
       tidegate train reviews.csv --text review --label stars --cell gru --set dropout=0.3
+      tidegate train ud_english_ewt --task tag --column upos
       tidegate train novel.txt --task language --set tokens=characters
+      tidegate train ett --target-columns all --lookback 96 --horizon 96 --preset segrnn
+      tidegate train sales.csv --task forecast --target-columns y --read repair=interpolate --split 0.2
       tidegate train --resume runs/imdb-tutorial-bilstm
     """
     from tidegate import runs
@@ -93,12 +109,15 @@ def train(
         bidirectional=bidirectional,
         hidden_size=hidden_size,
         num_layers=layers,
+        lookback=lookback,
+        horizon=horizon,
         epochs=epochs,
         seed=seed,
     )
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")
-    if data is None and (params or preset or task or text or label or documents or split):
+    options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
+    if data is None and (params or preset or options):
         raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
     if resume and (out or overwrite):
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
@@ -109,7 +128,6 @@ def train(
     elif recipe:
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
-        options = given(kind=kind_for(task), text=text, label=label, documents=documents, split=split)
         source = runs.Source(str(data), options)
         training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite)
     result = carry_out(training)
@@ -117,4 +135,4 @@ def train(
         emit_json(result.to_json())
     else:
         emit_tree({**result.headline(), "run": result.run})
-        say(f"Next: tidegate {_NEXT.get(result.task, 'predict RUN TEXT').replace('RUN', result.run)}")
+        say(f"Next: tidegate {_NEXT[result.task].replace('RUN', result.run)}")

@@ -43,7 +43,6 @@ class Chunk:
         """The last piece of each stream, [S]."""
         return np.append(self.first[1:], len(self.offsets) - 1) - 1
 
-
     def alone(self, stream: int) -> Chunk:
         """Return what one stream reads, as the chunk of a single stream."""
         first, last = int(self.first[stream]), int(self.last[stream])

@@ -1,4 +1,4 @@
-"""Turn texts into ids and back: words, characters or pieces of words, trained on the user's texts. Knows no model.
+"""Turn texts into ids and back: words or characters, trained on the user's texts. Knows no model.
 
 The work is done by the package `tokenizers`; the stored form is its `tokenizer.json`. There is no padding token,
 because a Ragged needs none. Id 0 is `<unk>`, which stands for whatever the vocabulary does not hold.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Keep = Literal["first", "last"]
 Splitter = Callable[[str], list[str]]
+Assemble: TypeAlias = "Callable[[tokenizers.models.Model], tokenizers.Tokenizer]"
 
 UNKNOWN = "<unk>"
 UNKNOWN_ID = 0
@@ -42,17 +43,12 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}
 _WORD = rf"[^\W_{_UNSPACED}]+(?:['’][^\W_{_UNSPACED}]+)*|\S"
 _PARAGRAPH = re.compile(_LINE_BREAK, re.IGNORECASE)
 _CHARACTER = r"[\s\S]"
-# How a text is brought into one form: a step by name, or what is replaced by a space.
-_Step = str
-_WEB: tuple[_Step, ...] = ("nfc", "lower", _LINE_BREAK)
-_ONE_SPACE: _Step = r"\s+"
 _LEAST_BPE = 258  # `<unk>`, the bytes, and one pair
-_KINDS = (("WordLevel", "Split"), ("BPE", "ByteLevel"))  # of model and pre-tokenizer
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Map texts to ids of a vocabulary. Made by one of the `train_` functions or `from_json`; never changes.
+    """Map texts to ids of a vocabulary. Made by `train_words`, `train_characters` or `from_json`; never changes.
 
     Two tokenizers with the same JSON are equal. Pickles and copies.
 
@@ -179,21 +175,45 @@ def train_words(
     >>> train_words(["Good, good film!", "good plot"], 4).vocabulary
     ['<unk>', 'good', '!', ',']
     """
-    return _train(texts, vocabulary_size, min_count, _word_steps(keep_case), _WORD)
+    return _train_on(
+        texts, vocabulary_size, min_count, lambda model: _assemble(model, by_character=False, keep_case=keep_case)
+    )
 
 
-def train_characters(
-    texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1, exact: bool = False
-) -> Tokenizer:
+def train_characters(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
     """Train a tokenizer of lower-cased characters, spaces included; a run of white space counts as one space.
 
-    With `exact` every character stays as it is, so that what is decoded is what was encoded. The other arguments and
-    errors are those of `train_words`.
+    Arguments and errors are those of `train_words`.
 
     >>> train_characters(["好 好"]).vocabulary
     ['<unk>', '好', ' ']
     """
-    return _train(texts, vocabulary_size, min_count, () if exact else (*_WEB, _ONE_SPACE), _CHARACTER)
+    return _train_on(texts, vocabulary_size, min_count, lambda model: _assemble(model, by_character=True))
+
+
+def train_whole_words(words: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
+    """Train a tokenizer of words that are cut out already: each text that it encodes is one token, spaces and all.
+
+    Case is ignored and every digit counts as 0. Arguments and errors are those of `train_words`.
+
+    >>> train_whole_words(["In", "1999", "in", "2001"]).vocabulary
+    ['<unk>', '0000', 'in']
+    """
+    from tokenizers import Regex, normalizers
+
+    plain = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(r"\d"), "0")])
+    return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, plain, None))
+
+
+def train_spelling(words: Sequence[str], vocabulary_size: int = 1000, *, min_count: int = 1) -> Tokenizer:
+    """Train a tokenizer of characters as they stand, upper and lower case apart.
+
+    Arguments and errors are those of `train_words`.
+
+    >>> train_spelling(["An", "an"]).vocabulary
+    ['<unk>', 'n', 'A', 'a']
+    """
+    return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, None, _CHARACTER))
 
 
 def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000) -> Tokenizer:
@@ -240,8 +260,8 @@ def from_json(text: str) -> Tokenizer:
         content = json.loads(text)
         model = content["model"]
         ids = sorted(model["vocab"].values())
-        kind = (model["type"], content["pre_tokenizer"]["type"])
-        sound = kind in _KINDS and model["vocab"][UNKNOWN] == UNKNOWN_ID == ids[0]
+        bytewise = model["type"] == "BPE" and content["pre_tokenizer"]["type"] == "ByteLevel"
+        sound = (bytewise or model["type"] == "WordLevel") and model["vocab"][UNKNOWN] == UNKNOWN_ID == ids[0]
         extras = [content[part] for part in ("added_tokens", "truncation", "padding", "post_processor", "decoder")]
         if not sound or ids != list(range(len(ids))) or any(extras):
             raise DataError("it is no vocabulary of words or byte pairs with ids from 0 and '<unk>' as id 0")
@@ -252,9 +272,7 @@ def from_json(text: str) -> Tokenizer:
     return tokenizer
 
 
-def _train(
-    texts: Sequence[str], vocabulary_size: int, min_count: int, steps: tuple[_Step, ...], pattern: str
-) -> Tokenizer:
+def _train_on(texts: Sequence[str], vocabulary_size: int, min_count: int, assemble: Assemble) -> Tokenizer:
     from tokenizers import models, trainers
 
     if vocabulary_size < 2 or min_count < 1:
@@ -262,14 +280,14 @@ def _train(
             f"vocabulary_size is {vocabulary_size} and min_count {min_count}; at least 2 and 1 are wanted."
         )
     _check_training(texts)
-    engine = _assemble(models.WordLevel(unk_token=UNKNOWN), steps, pattern)
+    engine = assemble(models.WordLevel(unk_token=UNKNOWN))
     trainer = trainers.WordLevelTrainer(
         vocab_size=vocabulary_size, min_frequency=min_count, special_tokens=[UNKNOWN], show_progress=False
     )
     engine.train_from_iterator(_blocks(texts), trainer, length=len(texts))
     # Assembled anew, because training also enters `<unk>` as a special token, which a text could then spell out.
     vocabulary = engine.get_vocab(with_added_tokens=False)
-    return Tokenizer(_assemble(models.WordLevel(vocabulary, unk_token=UNKNOWN), steps, pattern).to_str())
+    return Tokenizer(assemble(models.WordLevel(vocabulary, unk_token=UNKNOWN)).to_str())
 
 
 def _check_training(texts: Sequence[str]) -> None:
@@ -291,22 +309,28 @@ def _encode_pieces(engine: tokenizers.Tokenizer, pieces: list[str]) -> Ragged:
     return Ragged(np.concatenate([np.empty(0, dtype=np.int32), *ids]), offsets)
 
 
-def _word_steps(keep_case: bool) -> tuple[_Step, ...]:
-    return tuple(step for step in _WEB if not (keep_case and step == "lower"))
+def _assemble(model: tokenizers.models.Model, *, by_character: bool, keep_case: bool = False) -> tokenizers.Tokenizer:
+    from tokenizers import Regex, normalizers
+
+    lower = [] if keep_case else [normalizers.Lowercase()]
+    steps = [normalizers.NFC(), *lower, normalizers.Replace(Regex(_LINE_BREAK), " ")]
+    if by_character:
+        steps.append(normalizers.Replace(Regex(r"\s+"), " "))
+    return _engine(model, normalizers.Sequence(steps), _CHARACTER if by_character else _WORD)
 
 
-def _assemble(model: tokenizers.models.Model, steps: tuple[_Step, ...], pattern: str) -> tokenizers.Tokenizer:
-    """Put an engine together that normalises in these steps and takes what the pattern finds for tokens."""
+def _engine(
+    model: tokenizers.models.Model, normalizer: tokenizers.normalizers.Normalizer | None, pattern: str | None
+) -> tokenizers.Tokenizer:
+    """Put a tokenizer together; without a pattern each text is one token."""
     import tokenizers
-    from tokenizers import Regex, normalizers, pre_tokenizers
+    from tokenizers import Regex, pre_tokenizers
 
     engine = tokenizers.Tokenizer(model)
-    if steps:
-        known = {"nfc": normalizers.NFC(), "lower": normalizers.Lowercase()}
-        engine.normalizer = normalizers.Sequence(
-            [known[step] if step in known else normalizers.Replace(Regex(step), " ") for step in steps]
-        )
-    engine.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
+    if normalizer is not None:
+        engine.normalizer = normalizer
+    if pattern is not None:
+        engine.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
     return engine
 
 

@@ -233,9 +233,19 @@ class Task(ABC, Generic[L]):
         return self._learned().weights
 
     @property
+    def baselines_(self) -> dict[str, float]:
+        """What guesses that need no model reach on the part held out, under the names of their measures."""
+        return {}
+
+    @property
     def history_(self) -> list[Json]:
         """One record for each epoch of training; empty for a model that was loaded."""
         return self._learned().history
+
+    @property
+    def chief_measure(self) -> str:
+        """The measure that tells how good this model is; the same as `chief` unless that depends on the data."""
+        return self.chief
 
     def __repr__(self) -> str:
         changed = (f for f in fields(self) if f.init and getattr(self, f.name) != f.default)
@@ -276,9 +286,7 @@ class Task(ABC, Generic[L]):
         recipe = {name: getattr(self, name) for name in arguments}
         recipe |= {"epochs": self._epochs_for(updates), "max_grad_norm": self.max_grad_norm or np.inf}
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
-        return Plan(
-            network, recipe, self.patience, loss, measure, about, background or Background(), lengths, streams
-        )
+        return Plan(network, recipe, self.patience, loss, measure, about, background or Background(), lengths, streams)
 
     def _epochs_for(self, updates: int) -> int:
         """Say how many epochs of so many updates to train."""

@@ -14,13 +14,12 @@ from tidegate import kernels
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.dataset import Kind
 from tidegate.data.streams import Chunk, Streams
-from tidegate.data.tokenizer import Tokenizer, train_bpe, train_characters, train_words
+from tidegate.data.tokenizer import Tokenizer, train_bpe, train_spelling, train_words
 from tidegate.errors import DataError, InputError, OptionError
 from tidegate.health import Background
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Sampling, Writer
-from tidegate.tasks._classifier import CELLS
 from tidegate.tasks._corpus import (
     Vocabulary,
     check_prompt,
@@ -33,6 +32,7 @@ from tidegate.tasks._corpus import (
 )
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._gap import Completion, fill
+from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Count, Json, Share, Task
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class LanguageModel(Task[Vocabulary]):
             case "words":
                 return train_words(texts, self.vocabulary_size, keep_case=True)
             case "characters":
-                return train_characters(texts, self.vocabulary_size, exact=True)
+                return train_spelling(texts, self.vocabulary_size)
             case "bpe":
                 return train_bpe(texts, self.vocabulary_size)
 
@@ -282,7 +282,8 @@ class LanguageModel(Task[Vocabulary]):
             )
             nodes += _dropout(self.dropout if last else self.hidden_dropout)
             width = units
-        return Network.of(*nodes, Tied() if self.tied else Dense(in_features=width, out_features=size))
+        output = Dense(in_features=width, out_features=size)
+        return Network.of(*nodes, Tied(vocabulary_size=size, size=width) if self.tied else output)
 
     def _read_learned(self, stored: Json, network: Network) -> Vocabulary:
         vocabulary = read_vocabulary(stored)
