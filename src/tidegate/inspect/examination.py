@@ -140,8 +140,8 @@ class Examination:
         )
         return (
             f"{picture}<p>How much the state after the last step that a direction reads depends on the state so many "
-            "steps before, over all inputs; it jumps where one of them ends. A line that falls says that what is further "
-            "back is hardly felt.</p>"
+            "steps before, over all inputs; it jumps where one of them ends. A line that falls says that what is "
+            "further back is hardly felt.</p>"
         )
 
 
