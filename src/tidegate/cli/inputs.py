@@ -51,7 +51,7 @@ def _sequence(line: str) -> list[list[float]]:
 def _stdin_batches() -> Iterator[list[str]]:
     """Give the complete lines of stdin as soon as they are there, as many together as there are."""
     if sys.stdin is None or sys.stdin.isatty():
-        raise InputError("there is nothing to classify. Give texts, or pipe lines into stdin.")
+        raise InputError("there is nothing to answer. Give texts, or pipe lines into stdin.")
     rest, number = b"", 1
     while chunk := os.read(sys.stdin.fileno(), 2**16):
         *lines, rest = (rest + chunk).split(b"\n")

@@ -12,10 +12,13 @@ from torch import Tensor
 
 from tidegate import network as nodes
 from tidegate.errors import InputError, ShapeError
+from tidegate.nn.convert import to_torch
+from tidegate.nn.crf import CRF
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
 from tidegate.nn.pool import Pool
 from tidegate.nn.recurrent import Recurrent
 from tidegate.ragged import Ragged
+from tidegate.words import Words
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -79,20 +82,23 @@ class Built(torch.nn.Module):
         for index, node in enumerate(network.nodes):
             self.add_module(str(index), _module(node))
 
-    def forward(self, batch: Ragged) -> Any:
+    def forward(self, batch: Ragged | Words) -> Any:
         """Return [B, K] where the network pools, else a Ragged batch [N, K].
 
         Args:
-            batch: int32 or int64 token ids [N] where the network starts with an embedding, else features [N, C].
+            batch: int32 or int64 token ids [N] where the network starts with an embedding, `Words` where it starts by
+                spelling them, else features [N, C].
 
         Raises:
             ShapeError, InputError: input that does not fit the network.
         """
-        if not isinstance(batch, Ragged):
-            raise ShapeError(f"a {type(batch).__name__} came where a Ragged batch was wanted. Use Ragged.from_list.")
+        wanted = Words if self.network.reads_words else Ragged
+        if not isinstance(batch, wanted):
+            raise ShapeError(f"a {type(batch).__name__} came where a {wanted.__name__} batch was wanted.")
         state: Any = batch  # Ragged [N, F] until it is pooled, then [B, F]
         table: Tensor | None = None
         final: Tensor | None = None
+        before: tuple[Recurrent, Any] | None = None  # the recurrent layer right before, and the states it ended in
         following = (*self.network.nodes[1:], None)
         for node, after, module in zip(self.network.nodes, following, self.children(), strict=True):
             match module:
@@ -103,9 +109,17 @@ class Built(torch.nn.Module):
                         state = state.with_values(module(state.values))
                 case Recurrent():
                     state, states = module(state, table=table)
-                    final, table = _final(module, states), None
+                    final, table, before = _final(module, states), None, (module, states)
+                case Decode() if before is not None:
+                    state = module(*before)
+                case torch.nn.Identity() if isinstance(node, nodes.Split):
+                    state = state.split(node.channels, shared=node.shared)
                 case Pool():
                     state = _pooled(module, state, final)
+                case Spelling():
+                    state = module(state)
+                case CRF():
+                    pass  # it scores whole paths, which is for the loss
                 case _:
                     state = _each(state, module)
                     if isinstance(node, nodes.Dense) and node.activation:
@@ -113,18 +127,67 @@ class Built(torch.nn.Module):
         return state
 
 
+class Decode(torch.nn.Module):
+    """Go on from the last states of a recurrent layer, all steps at once; see `network.Decode`."""
+
+    def __init__(self, node: nodes.Decode) -> None:
+        super().__init__()
+        self.node = node
+        self.position = torch.nn.Parameter(torch.randn(node.steps, node.size - node.channel_size))
+        if node.channel_size:
+            self.channel = torch.nn.Parameter(torch.randn(node.channels, node.channel_size))
+
+    def forward(self, layer: Recurrent, states: Tensor | tuple[Tensor, Tensor]) -> Ragged:
+        """Run one step of the layer for each of the steps: B sequences of `steps` rows [B * steps, H]."""
+        node = self.node
+        pair = (states,) if isinstance(states, Tensor) else states
+        many = [state.repeat_interleave(node.steps, dim=1) for state in pair]
+        count = many[0].shape[1]  # B * steps
+        table: Tensor = self.position  # [channels * steps, size]
+        if node.channel_size:
+            position = self.position.repeat(node.channels, 1)
+            table = torch.cat([position, self.channel.repeat_interleave(node.steps, dim=0)], dim=1)
+        ids = torch.arange(count) % len(table)
+        ones = Ragged(ids, torch.arange(count + 1))
+        out, _ = layer(ones, many[0] if len(many) == 1 else tuple(many), table=table)
+        return Ragged(out.values, torch.arange(0, count + 1, node.steps))
+
+
+class Spelling(torch.nn.Module):
+    """Put the row of each word beside what its characters say."""
+
+    def __init__(self, node: nodes.Spell) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(node.words.vocabulary_size, node.words.size)
+        self.characters = Built(nodes.Network.of(*node.characters))
+
+    def forward(self, batch: Words) -> Ragged:
+        """Return [N, output_size]; each distinct spelling is read once."""
+        tokens, read = to_torch(batch.tokens), self.characters(to_torch(batch.spellings))
+        of_word = read.index_select(0, torch.as_tensor(batch.spelling))  # [N, F]
+        return tokens.with_values(torch.cat([self.words(tokens.values), of_word], dim=1))
+
+
 def _module(node: nodes.Node) -> torch.nn.Module:
     match node:
         case nodes.Embed():
             return torch.nn.Embedding(node.vocabulary_size, node.size)
+        case nodes.Spell():
+            return Spelling(node)
         case nodes.Recurrent():
             return _layer(node)
         case nodes.Pool():
             return Pool(node.modes)
         case nodes.Dense():
             return torch.nn.Linear(node.in_features, node.out_features)
+        case nodes.Split():
+            return torch.nn.Identity()
+        case nodes.Decode():
+            return Decode(node)
         case nodes.Dropout():
             return torch.nn.Dropout(node.p)
+        case nodes.Crf():
+            return CRF(node.tags)
 
 
 def _layer(node: nodes.Recurrent) -> Recurrent:

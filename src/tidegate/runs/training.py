@@ -15,6 +15,7 @@ import numpy as np
 
 from tidegate import data, tasks
 from tidegate.checkpoint import atomic_write
+from tidegate.data.series import Series
 from tidegate.errors import RunFolderError, TidegateError
 from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
@@ -81,9 +82,10 @@ class Result:
     def headline(self) -> dict[str, str]:
         """Give the figures that a reader looks for first, as text under their names."""
         measured = {
-            f"{part} {self.chief}": show_measure(self.chief, found[self.chief])
+            f"{part} {name}": show_measure(name, value)
             for part, found in (("test", self.test), ("validation", self.valid))
-            if found is not None
+            for name, value in (found or {}).items()
+            if name == self.chief or name.endswith(f" {self.chief}")  # and that of guesses that need no model
         }
         return measured | {
             "epochs": str(self.epochs),
@@ -128,7 +130,7 @@ class Training:
         seconds = history[-1]["seconds"]
         result = Result(
             task=self.model.name,
-            chief=self.model.chief,
+            chief=self.model.chief_measure,
             data=self.dataset.name,
             run=str(self.folder.path),
             model=str(self.folder.model),
@@ -137,7 +139,7 @@ class Training:
             epochs=len(history),
             train_seconds=seconds,
             tokens_per_second=tokens / seconds,
-            valid=_part(chosen, "valid_"),
+            valid=_valid_measures(chosen, self.model.baselines_),
             test=None if self.dataset.test is None else _measure(self.model, self.dataset.test),
             history=history,
         )
@@ -265,8 +267,13 @@ def _pieces(part: Examples | None) -> Iterable[bytes]:
         yield np.ascontiguousarray(part.x.values).tobytes()
         yield np.ascontiguousarray(part.x.offsets).tobytes()
     else:
-        yield from (x.encode() if isinstance(x, str) else json.dumps(x).encode() for x in part.x)
-    yield json.dumps(np.asarray(part.y).tolist() if isinstance(part.y, np.ndarray) else part.y).encode()
+        for x in part.x:
+            yield from x.pieces() if isinstance(x, Series) else [x.encode() if isinstance(x, str) else _json(x)]
+    yield _json(part.y.tolist() if isinstance(part.y, np.ndarray) else part.y)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
 
 
 def _xy(examples: Examples) -> tuple[Any, Any]:
@@ -304,5 +311,6 @@ def _epoch_record(step: dict[str, Any]) -> Record:
     return {"epoch": step["epoch"], "train_loss": step["mean_loss"], **measured, "seconds": step["seconds"]}
 
 
-def _part(record: Record, prefix: str) -> Record | None:
-    return {name.removeprefix(prefix): value for name, value in record.items() if name.startswith(prefix)} or None
+def _valid_measures(record: Record, baselines: Record) -> Record | None:
+    found = {name.removeprefix("valid_"): value for name, value in record.items() if name.startswith("valid_")}
+    return found | baselines if found else None

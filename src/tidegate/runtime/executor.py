@@ -15,6 +15,8 @@ import numpy.typing as npt
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
+    Crf,
+    Decode,
     Dense,
     Dropout,
     Embed,
@@ -23,12 +25,20 @@ from tidegate.network import (
     Node,
     Pool,
     Recurrent,
+    Spell,
+    Split,
     check_shapes,
     direction_suffixes,
+    parameter_shapes,
 )
 from tidegate.ragged import Ragged
+from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
+
+
+State: TypeAlias = tuple[Array, Array | None]
+"""[B, H] hidden state, and the cell state of an lstm."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class Passage:
     offsets: Array  # [B+1]
     table: Array | None = None  # [V, C] when `rows` holds token ids
     final: Array | None = None  # [B, F] final state when the node before was recurrent
+    states: tuple[State, ...] = ()  # of each layer and direction of it, from which `Decode` goes on
 
 
 @dataclass(frozen=True)
@@ -97,12 +108,13 @@ class Executor:
         self.weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
         self.dtype = np.result_type(*self.weights.values()) if self.weights else np.dtype(np.float32)
 
-    def __call__(self, x: Ragged) -> Array:
+    def __call__(self, x: Ragged | Words) -> Array:
         """Compute the output of the last node: `[B, output_size]` once pooled, else `[N, output_size]`.
 
         Args:
             x: token ids `[N]` (int32 or int64) for a network that begins with `Embed`, else features `[N, C]` of the
-                type of the weights. Sequences may have length zero, and the batch may be empty.
+                type of the weights, or `Words` where it begins with `Spell`. Sequences may have length zero, and the
+                batch may be empty.
 
         Raises:
             ShapeError: the values are not of the shape or type that the first node reads.
@@ -110,7 +122,7 @@ class Executor:
         """
         return self._walk(x, None)
 
-    def record(self, x: Ragged) -> Recording:
+    def record(self, x: Ragged | Words) -> Recording:
         """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.
 
         Raises as calling it does.
@@ -119,8 +131,8 @@ class Executor:
         output = self._walk(x, nodes)
         return Recording(tuple(nodes), output)
 
-    def _walk(self, x: Ragged, record: list[NodeRun] | None) -> Array:
-        passage = Passage(self._check(x), np.asarray(x.offsets))
+    def _walk(self, x: Ragged | Words, record: list[NodeRun] | None) -> Array:
+        passage = self._begin(x)
         for index, node in enumerate(self.network.nodes):
             layers: list[LayerRun] | None = None if record is None else []
             gave = self._run(node, index, passage, layers)
@@ -139,8 +151,33 @@ class Executor:
                 return Passage(_pool(node, read), read.offsets)
             case Dense():
                 return Passage(self._multiply(node, index, read), read.offsets)
-            case Dropout():
+            case Split():
+                parted = Ragged(read.rows, read.offsets).split(node.channels, shared=node.shared)
+                return Passage(parted.values, parted.offsets)
+            case Decode():
+                return self._decode(node, index, read, layers)
+            case Spell() | Dropout() | Crf():  # read already; for training; for whoever looks for paths
                 return read
+
+    def _begin(self, x: Ragged | Words) -> Passage:
+        match self.network.nodes[0], x:
+            case Spell() as node, Words():
+                return Passage(self._spell(node, x), x.offsets)
+            case Spell(), _:
+                raise ShapeError(f"the network reads Words, ids with spellings; got a {type(x).__name__}")
+            case _, Ragged():
+                return Passage(self._check(x), np.asarray(x.offsets))
+        raise ShapeError(f"the network reads a Ragged batch; got a {type(x).__name__}")
+
+    def _spell(self, node: Spell, x: Words) -> Array:
+        """Put the row of each word beside what its characters say, `[N, output_size]`."""
+        known = _rows(Passage(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
+        weights = {name.removeprefix("0.characters."): array for name, array in self.weights.items()}
+        inner = Network.of(*node.characters)
+        reader = Executor(
+            inner, {name: weights[name] for name in parameter_shapes(inner)}, num_threads=self.num_threads
+        )
+        return np.concatenate([known, reader(x.spellings)[x.spelling]], axis=1)
 
     def _check(self, x: Ragged) -> Array:
         values = np.asarray(x.values)
@@ -155,25 +192,59 @@ class Executor:
             )
         return values
 
-    def _recur(self, node: Recurrent, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
+    def _recur(
+        self,
+        node: Recurrent,
+        index: int,
+        read: Passage,
+        layers: list[LayerRun] | None,
+        start: tuple[State, ...] = (),
+    ) -> Passage:
+        """Run the layers of a node, from zeros or from the states that `start` holds of each layer and direction."""
         x, table, offsets = read.rows, read.table, read.offsets
         options: dict[str, Any] = {"keep": layers is not None, "num_threads": self.num_threads}
+        begins, states = iter(start), list[State]()
         for layer in range(node.num_layers):
             directions = tuple(
-                kernels.Direction(
-                    w_ih=self.weights[f"{index}.weight_ih{suffix}"],
-                    w_hh=self.weights[f"{index}.weight_hh{suffix}"],
-                    b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
-                    b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
-                    reverse=node.reverse or suffix.endswith("_reverse"),
-                )
+                self._direction(node, index, suffix, next(begins, (None, None)))
                 for suffix in direction_suffixes(node, layer)
             )
             out = kernels.forward(node.cell, x, offsets, directions, table=table, **options)
             if layers is not None:
                 layers.append(LayerRun(node.cell, x, table, directions, out))
             x, table = out.h, None  # [N, D*H]
-        return Passage(_merge(x, node.merge, node), offsets, final=_merge(final_state(out), node.merge, node))
+            states += zip(out.hn, [None] * len(out.hn) if out.cn is None else out.cn, strict=True)
+        final = _merge(final_state(out), node.merge, node)
+        return Passage(_merge(x, node.merge, node), offsets, final=final, states=tuple(states))
+
+    def _direction(
+        self, node: Recurrent, index: int, suffix: str, start: tuple[Array | None, Array | None]
+    ) -> kernels.Direction:
+        return kernels.Direction(
+            w_ih=self.weights[f"{index}.weight_ih{suffix}"],
+            w_hh=self.weights[f"{index}.weight_hh{suffix}"],
+            b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
+            b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
+            reverse=node.reverse or suffix.endswith("_reverse"),
+            h0=start[0],
+            c0=start[1],
+        )
+
+    def _decode(self, node: Decode, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
+        before = self.network.nodes[index - 1]
+        assert isinstance(before, Recurrent), "the network was checked: a recurrent node stands right before"
+        start = tuple(
+            (np.repeat(h, node.steps, axis=0), None if c is None else np.repeat(c, node.steps, axis=0))
+            for h, c in read.states
+        )
+        table = self.weights[f"{index}.position"]  # [channels * steps, size]
+        if node.channel_size:
+            channel = np.repeat(self.weights[f"{index}.channel"], node.steps, axis=0)
+            table = np.concatenate([np.tile(table, (node.channels, 1)), channel], axis=1)
+        count = len(start[0][0])  # B * steps, each a sequence of one step
+        ones = Passage(np.arange(count) % len(table), np.arange(count + 1), table=table)
+        decoded = self._recur(before, index - 1, ones, layers, start)
+        return Passage(decoded.rows, np.arange(0, count + 1, node.steps))
 
     def _multiply(self, node: Dense, index: int, read: Passage) -> Array:
         weight, bias = self.weights[f"{index}.weight"], self.weights[f"{index}.bias"]
@@ -192,7 +263,7 @@ def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
     return out
 
 
-def cut(x: Ragged, *, tokens: int) -> Iterator[Array]:
+def cut(x: Ragged | Words, *, tokens: int = 2**15) -> Iterator[Array]:
     """Cut sequences into batches of like lengths, of about `tokens` tokens each; yields the indices of each batch."""
     lengths = np.asarray(x.lengths)
     order = np.argsort(lengths, kind="stable")

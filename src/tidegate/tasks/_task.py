@@ -232,9 +232,19 @@ class Task(ABC, Generic[L]):
         return self._learned().weights
 
     @property
+    def baselines_(self) -> dict[str, float]:
+        """What guesses that need no model reach on the part held out, under the names of their measures."""
+        return {}
+
+    @property
     def history_(self) -> list[Json]:
         """One record for each epoch of training; empty for a model that was loaded."""
         return self._learned().history
+
+    @property
+    def chief_measure(self) -> str:
+        """The measure that tells how good this model is; the same as `chief` unless that depends on the data."""
+        return self.chief
 
     def __repr__(self) -> str:
         changed = (f for f in fields(self) if f.init and getattr(self, f.name) != f.default)
