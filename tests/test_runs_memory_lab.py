@@ -90,7 +90,8 @@ def test_training_again_begins_again() -> None:
 
 
 def test_no_problem_is_met_twice_and_none_of_those_held_out_is_trained_on() -> None:
-    task, met = memory_tasks.get("adding"), []
+    task = memory_tasks.get("adding")
+    met: list[bytes] = []
 
     def draw(length: int, count: int, rng: np.random.Generator) -> Problems:
         problems = task.draw_with(length, count, rng)
