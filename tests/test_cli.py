@@ -500,7 +500,7 @@ def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_data_lists_names_and_where_they_are(cli: Cli, no_data: Path) -> None:
     rows = {row["name"]: row for row in json.loads(cli("data", "list", "--json").out)}
-    assert list(rows) == ["digits", "imdb", "mnist"]
+    assert list(rows) == ["digits", "ett", "household_power", "imdb", "mnist"]
     assert rows["imdb"]["path"] is None
     assert cli("data", "path", "digits").out == rows["digits"]["path"] + "\n"
     assert cli("data", "get", "digits").out == rows["digits"]["path"] + "\n"
