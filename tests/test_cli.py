@@ -85,7 +85,20 @@ def reviews_run(reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 # --- help, version ------------------------------------------------------------------------------------------------
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "data", "data list", "data get", "data path", "doctor", "demo")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "predict",
+    "inspect",
+    "compare",
+    "lab",
+    "data",
+    "data list",
+    "data get",
+    "data path",
+    "doctor",
+    "demo",
+)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -500,7 +513,8 @@ def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_data_lists_names_and_where_they_are(cli: Cli, no_data: Path) -> None:
     rows = {row["name"]: row for row in json.loads(cli("data", "list", "--json").out)}
-    assert list(rows) == ["digits", "ett", "household_power", "imdb", "mnist"]
+    names = ["digits", "ett", "household_power", "imdb", "mnist", "resume_ner", "ud_english_ewt", "wnut17"]
+    assert list(rows) == names
     assert rows["imdb"]["path"] is None
     assert cli("data", "path", "digits").out == rows["digits"]["path"] + "\n"
     assert cli("data", "get", "digits").out == rows["digits"]["path"] + "\n"

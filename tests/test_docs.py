@@ -93,9 +93,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_table_of_parameters_tells_the_defaults() -> None:
-    text = (ROOT / "docs/text-classification.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|([^|]*)\|", text, re.MULTILINE)
-    for task, column in ((tg.TextClassifier(), 1), (tg.SequenceClassifier(), 2)):
+    tasks = ((tg.TextClassifier(), 1), (tg.SequenceClassifier(), 2), (tg.TokenTagger(), 1))
+    for task, column in tasks:
+        page = "tagging" if isinstance(task, tg.TokenTagger) else "text-classification"
+        text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8").partition("## Parameters")[2]
+        rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|([^|]*)\|", text.partition("\n## ")[0], re.MULTILINE)
         told = {row[0]: ast.literal_eval(row[column].strip(" `")) for row in rows if row[column].strip()}
         assert told == task.get_params()
 

@@ -204,7 +204,7 @@ def test_bad_input_is_told(critic: tg.TextClassifier, sensor: tg.SequenceClassif
         tg.inspect.examine(sensor, [np.ones((3, 2)), np.ones((0, 2))])
     with pytest.raises(OptionError, match=r"unknown label 'positive'.*Known: neg, pos"):
         tg.inspect.examine(critic, INPUTS, target="positive")
-    with pytest.raises(InputError, match="a Ragged is no classifier"):
+    with pytest.raises(InputError, match="a Ragged gives no class to a whole input"):
         tg.inspect.examine(tg.Ragged.from_list([[1.0]]), INPUTS)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="not fitted"):
         tg.inspect.examine(tg.TextClassifier(), INPUTS)

@@ -19,10 +19,12 @@ from matplotlib import image
 from tidegate.errors import InputError, MissingPackageError, OptionError, ShapeError
 from tidegate.inspect import (
     Attribution,
+    Check,
     Clipping,
     DirectionTrace,
     Flow,
     GradientFlow,
+    Outcome,
     Trace,
     draw_activations,
     draw_attribution,
@@ -30,6 +32,8 @@ from tidegate.inspect import (
     draw_gates,
     draw_gradient_flow,
     draw_learning_curves,
+    draw_memory_curves,
+    draw_memory_success,
     draw_states,
 )
 from tidegate.inspect.style import Picture, Theme
@@ -73,6 +77,7 @@ def flow(h: list[float], c: list[float] | None = None) -> GradientFlow:
     return GradientFlow((found,), Clipping(1.0, None, 1.0))
 
 
+OUTCOME = Outcome("lstm", 50, True, 0.01, 0.16, 0.01, None, 100, 1.0, 99, None, (Check(100, 0.01, 0.01),))
 DRAWN: dict[str, Callable[..., bytes]] = {
     "gates": lambda **how: draw_gates(traced(tokens=WORDS), **how),
     "states": lambda **how: draw_states(traced(tokens=WORDS), **how),
@@ -81,6 +86,8 @@ DRAWN: dict[str, Callable[..., bytes]] = {
     "gradient flow": lambda **how: draw_gradient_flow({"lstm": flow([1.0, 0.1, 0.01], [1.0, 0.9, 0.8])}, **how),
     "confusion": lambda **how: draw_confusion([[5, 1], [0, 6]], ["neg", "pos"], **how),
     "learning curves": lambda **how: draw_learning_curves({"lstm": [{"epoch": 1, "valid_loss": 0.6}]}, **how),
+    "memory curves": lambda **how: draw_memory_curves([OUTCOME], measure="mean squared error", **how),
+    "memory success": lambda **how: draw_memory_success([OUTCOME], **how),
 }
 AXES = {
     "gates": {"unit", "value, no unit", "token, in the order of the text", *WORDS},
@@ -90,6 +97,8 @@ AXES = {
     "gradient flow": {"distance from the loss, steps", "norm of the gradient, relative"},
     "confusion": {"predicted class", "true class", "share of the true class, %", "neg", "pos", "5", "6"},
     "learning curves": {"epoch", "cross-entropy, nats"},
+    "memory curves": {"updates", "mean squared error", "T = 50 steps", "trivial level", "goal"},
+    "memory success": {"T, steps", "level / trivial level", "updates", "50"},
 }
 each = pytest.mark.parametrize("kind", DRAWN)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tidegate import train
-from tidegate.errors import TrainingError
+from tidegate.errors import InputError, TrainingError
 from tidegate.health import Background
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent
 from tidegate.nn import SimpleRNN
@@ -297,6 +297,49 @@ def test_initial_weights_have_the_stated_forms() -> None:
     np.testing.assert_array_equal(weights["1.bias_hh_l0"], np.zeros(16))
     for name, limit in (("0.weight", 0.05), ("1.weight_ih_l0", (6 / 22) ** 0.5), ("3.weight", (6 / 11) ** 0.5)):
         assert 0.8 * limit < np.abs(weights[name]).max() <= limit
+
+
+def total_biases(cell: Any, **options: Any) -> dict[str, npt.NDArray[np.float32]]:
+    """Draw the biases [G, H] of 300 units, of both directions."""
+    layer = Recurrent(cell=cell, input_size=1, hidden_size=300, bidirectional=True)
+    weights = initial_weights(Network.of(layer), seed=0, **options)
+    return {
+        end: (weights[f"0.bias_ih{end}"] + weights[f"0.bias_hh{end}"]).reshape(-1, 300)
+        for end in ("_l0", "_l0_reverse")
+    }
+
+
+@pytest.mark.parametrize(("cell", "kept"), [("lstm", 1), ("gru", 1)])
+def test_chrono_biases_make_memories_of_up_to_t_steps(cell: str, kept: int) -> None:
+    both = total_biases(cell, chrono=50)
+    for gates in both.values():
+        # Tallec and Ollivier 2018: sigmoid(b) = 1 - 1/T_unit with T_unit uniform from 2 to T; so 1/(1 - sigmoid(b)) is.
+        memory = 1 / (1 - 1 / (1 + np.exp(-gates[kept].astype(np.float64))))
+        assert memory.min() >= 2 - 1e-5
+        assert memory.max() <= 50 + 1e-3
+        assert memory.mean() == pytest.approx(26, abs=2.5)  # three standard errors of a mean of 300
+        assert np.std(memory) == pytest.approx(48 / 12**0.5, rel=0.1)
+    assert both["_l0"][kept].tobytes() != both["_l0_reverse"][kept].tobytes()
+
+
+def test_chrono_lets_in_what_it_forgets() -> None:
+    for gates in total_biases("lstm", chrono=800).values():
+        np.testing.assert_array_equal(gates[0], -gates[1])
+        np.testing.assert_array_equal(gates[2:], 0)
+    for gates in total_biases("gru", chrono=800).values():
+        np.testing.assert_array_equal(gates[[0, 2]], 0)
+
+
+def test_the_forget_bias_is_that_of_the_lstm_alone() -> None:
+    assert total_biases("lstm", forget_bias=-0.5)["_l0"][:, 0].tolist() == [0, -0.5, 0, 0]
+    assert not np.any(total_biases("gru", forget_bias=-0.5)["_l0"])
+    assert not np.any(total_biases("rnn_tanh", forget_bias=-0.5, chrono=9)["_l0"])
+
+
+def test_a_memory_of_one_step_is_refused() -> None:
+    assert not np.any(total_biases("lstm", chrono=2)["_l0"])  # sigmoid(0): half of the state is kept
+    with pytest.raises(InputError, match="chrono=1, but the longest memory in steps, at least 2, was wanted"):
+        total_biases("lstm", chrono=1)
 
 
 def _lasting(step: Step) -> tuple[Any, ...]:

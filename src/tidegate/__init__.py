@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tidegate.network import Network
     from tidegate.nn.accelerate import accelerate, restore
     from tidegate.ragged import Ragged
-    from tidegate.tasks import Forecaster, SequenceClassifier, TextClassifier, load
+    from tidegate.tasks import Forecaster, SequenceClassifier, TextClassifier, TokenTagger, load
 
     __version__ = library_version()
 
@@ -23,6 +23,7 @@ __all__ = [
     "SequenceClassifier",
     "TextClassifier",
     "TidegateError",
+    "TokenTagger",
     "__version__",
     "accelerate",
     "data",
@@ -45,6 +46,7 @@ _HOMES = {
     "SequenceClassifier": "tidegate.tasks",
     "TextClassifier": "tidegate.tasks",
     "TidegateError": "tidegate.errors",
+    "TokenTagger": "tidegate.tasks",
     "accelerate": "tidegate.nn",
     "load": "tidegate.tasks",
     "restore": "tidegate.nn",

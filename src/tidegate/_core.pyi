@@ -39,6 +39,40 @@ def backward(
 def linear(x: _Array, w: _Array, bias: _Array | None, y: _Array, activation: int, threads: int) -> None: ...
 def activate(activation: int, x: _Array, y: _Array, threads: int) -> None: ...
 def pool(h: _Array, offsets: _Array, modes: Sequence[int], pooled: _Array, dh: _Array | None, threads: int) -> None: ...
+def crf_forward(
+    emissions: _Array,
+    offsets: _Array,
+    transitions: _Array,
+    start: _Array,
+    end: _Array,
+    alpha: _Array,
+    log_partition: _Array,
+    threads: int,
+) -> None: ...
+def crf_backward(
+    emissions: _Array,
+    offsets: _Array,
+    transitions: _Array,
+    start: _Array,
+    end: _Array,
+    alpha: _Array,
+    weight: _Array,
+    demissions: _Array,
+    dtransitions: _Array,
+    dstart: _Array,
+    dend: _Array,
+    threads: int,
+) -> None: ...
+def crf_best(
+    emissions: _Array,
+    offsets: _Array,
+    transitions: _Array,
+    start: _Array,
+    end: _Array,
+    tags: _Array,
+    scores: _Array,
+    threads: int,
+) -> None: ...
 
 class _Stream:
     def __init__(self, cell: int, B: int, direction: tuple[object, ...]) -> None: ...

@@ -1,7 +1,7 @@
 """The compiled kernels, NumPy in and NumPy out; which instruction set and how many threads run them.
 
-The only importer of the compiled core. Knows arrays in torch's layout and nothing of models. Results are equal to the
-bit over instruction sets, threads, batch neighbours and order of the batch.
+The only importer of the compiled core beside `crf`. Knows arrays in torch's layout and nothing of models. Results are
+equal to the bit over instruction sets, threads, batch neighbours and order of the batch.
 
 Shape letters: ``N B T C H V`` = tokens, sequences, steps, inputs, hidden units, vocabulary; ``D`` = directions (1 or
 2); ``G`` = gates of the cell. Gates stand in torch's order, ``i f g o`` and ``r z n``.
@@ -372,7 +372,7 @@ def pool(h: Array, offsets: Array, modes: Sequence[str], *, num_threads: int | N
     [[3.0, 2.0], [5.0, 5.0]]
     """
     kind = _float_kind("h", h)
-    offsets = _check_offsets(offsets, len(h))
+    offsets = check_offsets(offsets, len(h))
     pooled = np.empty((len(offsets) - 1, len(modes) * h.shape[1]), kind)
     h = _expect("h", h, (len(h), h.shape[1]), kind)
     _core.pool(h, offsets, _modes(modes), pooled, None, _threads(num_threads))
@@ -384,7 +384,7 @@ def pool_backward(
 ) -> Array:
     """Return the gradient ``[N, H]`` of what `pool` read. The first of several equal maxima takes the gradient."""
     kind = _float_kind("h", h)
-    offsets = _check_offsets(offsets, len(h))
+    offsets = check_offsets(offsets, len(h))
     h = _expect("h", h, (len(h), h.shape[1]), kind)
     dpooled = _expect("dpooled", dpooled, (len(offsets) - 1, len(modes) * h.shape[1]), kind)
     dh = _empty(h.shape, kind)
@@ -432,7 +432,7 @@ class _Call:
                 raise ShapeError(f"x holds {x.dtype} but token ids must be int32 or int64. Convert them first.")
             self.x = _expect("table", table, (len(table), self.C), self.kind)
             self.ids = _expect("x", x, (self.N,), x.dtype)
-        self.offsets = _check_offsets(offsets, self.N)
+        self.offsets = check_offsets(offsets, self.N)
         self.B = len(self.offsets) - 1
         self.directions = [self._direction(d, G * self.H) for d in directions]
 
@@ -505,7 +505,8 @@ def _expect(name: str, array: Array, shape: tuple[int, ...], kind: np.dtype[Any]
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
-def _check_offsets(offsets: Array, N: int) -> Array:
+def check_offsets(offsets: Array, N: int) -> Array:
+    """Return offsets as int64 [B + 1]; raise ShapeError unless they ascend from 0 to N."""
     offsets = np.ascontiguousarray(offsets, np.int64)
     if offsets.ndim != 1 or not len(offsets) or offsets[0] != 0 or offsets[-1] != N or (np.diff(offsets) < 0).any():
         raise ShapeError(f"offsets must ascend from 0 to the number of tokens, {N}; came {offsets.tolist()[:8]}...")

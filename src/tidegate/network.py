@@ -5,7 +5,7 @@ Knows sizes and names of parameters, and refuses what does not fit together. Kno
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Annotated, Literal, Self
 
@@ -146,7 +146,45 @@ class Dropout(_Part):
     p: Probability
 
 
-Node = Annotated[Embed | Recurrent | Pool | Dense | Split | Decode | Dropout, Field(discriminator="kind")]
+class Spell(_Part):
+    """Describe each word by its own row of a table and by what its characters say: `Words` -> `[N, output_size]`.
+
+    `characters` are the nodes of a network of its own, which reads the characters of a word as token ids and pools them
+    to one row; each distinct spelling of a batch is read once.
+    """
+
+    kind: Literal["spell"] = "spell"
+    words: Embed
+    characters: Annotated[
+        tuple[Annotated[Embed | Recurrent | Pool | Dense | Dropout, Field(discriminator="kind")], ...],
+        Field(min_length=1, max_length=16, strict=False),
+    ]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _output_size(self.characters)
+        if not isinstance(self.characters[0], Embed) or not any(isinstance(node, Pool) for node in self.characters):
+            raise ValueError("the characters of a word must be embedded first, and pooled to one row")
+        return self
+
+    @property
+    def output_size(self) -> int:
+        """Count the features of each word."""
+        return self.words.size + _output_size(self.characters)
+
+
+class Crf(_Part):
+    """Score sequences of tags as wholes: `[N, tags]` -> `[N, tags]`, the scores of each token passed on as they are.
+
+    What it adds are parameters, for `tidegate.crf`: what it costs to begin with a tag, to go from one to the next, and
+    to end with one.
+    """
+
+    kind: Literal["crf"] = "crf"
+    tags: Size
+
+
+Node = Annotated[Embed | Spell | Recurrent | Pool | Dense | Split | Decode | Dropout | Crf, Field(discriminator="kind")]
 
 
 class Network(_Part):
@@ -177,13 +215,20 @@ class Network(_Part):
         return isinstance(self.nodes[0], Embed)
 
     @property
+    def reads_words(self) -> bool:
+        """Tell whether the input is `Words`: ids and spellings."""
+        return isinstance(self.nodes[0], Spell)
+
+    @property
     def input_size(self) -> int:
         """Count what one step of input may be: features of a dense step, or ids of the vocabulary."""
         match self.nodes[0]:
-            case Embed(vocabulary_size=size) | Recurrent(input_size=size) | Dense(in_features=size):
+            case Embed(vocabulary_size=size) | Recurrent(input_size=size) | Dense(in_features=size) | Crf(tags=size):
                 return size
             case Split() as split:
                 return split.input_size
+            case Spell(words=words):
+                return words.vocabulary_size
         raise AssertionError("the first node was checked")
 
     @property
@@ -222,21 +267,7 @@ def parameter_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     >>> parameter_shapes(network)["1.weight_ih_l0"]
     (8, 4)
     """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for index, node in enumerate(network.nodes):
-        match node:
-            case Embed():
-                shapes[f"{index}.weight"] = (node.vocabulary_size, node.size)
-            case Recurrent():
-                shapes |= {f"{index}.{name}": shape for name, shape in _recurrent_shapes(node).items()}
-            case Dense():
-                shapes[f"{index}.weight"] = (node.out_features, node.in_features)
-                shapes[f"{index}.bias"] = (node.out_features,)
-            case Decode():
-                shapes[f"{index}.position"] = (node.steps, node.size - node.channel_size)
-                if node.channel_size:
-                    shapes[f"{index}.channel"] = (node.channels, node.channel_size)
-    return shapes
+    return _shapes(network.nodes)
 
 
 def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -251,9 +282,52 @@ def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> Non
             raise ShapeError(f"weight {name!r} is {list(shapes[name])}; the network wants {list(shape)}")
 
 
+def parameter_owner(network: Network, name: str) -> tuple[Node, str]:
+    """Find the node that a parameter belongs to, and the parameter's name within that node.
+
+    >>> network = Network.of(Embed(vocabulary_size=9, size=4), Recurrent(cell="lstm", input_size=4, hidden_size=2))
+    >>> parameter_owner(network, "1.weight_ih_l0")[1]
+    'weight_ih_l0'
+    """
+    return _owner(network.nodes, name)
+
+
 def direction_suffixes(node: Recurrent, layer: int) -> tuple[str, ...]:
     """Name the directions of one layer as torch's parameters do: `_l0`, and `_l0_reverse` when bidirectional."""
     return (f"_l{layer}", f"_l{layer}_reverse")[: node.num_directions]
+
+
+def _shapes(nodes: Sequence[Node]) -> dict[str, tuple[int, ...]]:
+    return {f"{index}.{name}": shape for index, node in enumerate(nodes) for name, shape in _own_shapes(node).items()}
+
+
+def _own_shapes(node: Node) -> dict[str, tuple[int, ...]]:
+    match node:
+        case Embed():
+            return {"weight": (node.vocabulary_size, node.size)}
+        case Spell():
+            words = {f"words.{name}": shape for name, shape in _own_shapes(node.words).items()}
+            return words | {f"characters.{name}": shape for name, shape in _shapes(node.characters).items()}
+        case Recurrent():
+            return _recurrent_shapes(node)
+        case Dense():
+            return {"weight": (node.out_features, node.in_features), "bias": (node.out_features,)}
+        case Decode():
+            shapes: dict[str, tuple[int, ...]] = {"position": (node.steps, node.size - node.channel_size)}
+            return shapes | ({"channel": (node.channels, node.channel_size)} if node.channel_size else {})
+        case Crf():
+            return {"transitions": (node.tags, node.tags), "start": (node.tags,), "end": (node.tags,)}
+        case Pool() | Split() | Dropout():
+            return {}
+
+
+def _owner(nodes: Sequence[Node], name: str) -> tuple[Node, str]:
+    index, _, rest = name.partition(".")
+    node = nodes[int(index)]
+    if not isinstance(node, Spell):
+        return node, rest
+    part, _, rest = rest.partition(".")
+    return (node.words, rest) if part == "words" else _owner(node.characters, rest)
 
 
 def _recurrent_shapes(node: Recurrent) -> dict[str, tuple[int, ...]]:
@@ -275,7 +349,7 @@ def _first(error: ValidationError) -> str:
     return ": ".join([".".join(map(str, first["loc"])), first["msg"]] if first["loc"] else [first["msg"]])
 
 
-def _output_size(nodes: tuple[Node, ...]) -> int:
+def _output_size(nodes: Sequence[Node]) -> int:
     """Walk the nodes, check that each fits what stands before it, and return the features that leave the last."""
     width: int | None = None  # features per row; unknown before the first node that states it
     pooled = False
@@ -286,6 +360,10 @@ def _output_size(nodes: tuple[Node, ...]) -> int:
                 if index > 0:
                     raise ValueError(f"{where} must come first: it reads token ids")
                 width = node.size
+            case Spell():
+                if index > 0:
+                    raise ValueError(f"{where} must come first: it reads words")
+                width = node.output_size
             case Recurrent():
                 if pooled:
                     raise ValueError(f"{where} cannot follow a pool: no steps are left")
@@ -307,6 +385,10 @@ def _output_size(nodes: tuple[Node, ...]) -> int:
                 width = _decoded(where, node, nodes[index - 1] if index else None, nodes[0])
             case Dropout():
                 width = _known(where, width)
+            case Crf():
+                if pooled or index + 1 < len(nodes):
+                    raise ValueError(f"{where} must come last and not follow a pool: it scores the tag of each step")
+                width = _follow(where, width, node.tags, node.tags)
     return _known("network", width)
 
 

@@ -22,8 +22,9 @@ from tidegate import kernels
 from tidegate.data import batch_count, batches
 from tidegate.errors import TrainingError
 from tidegate.health import EVERY, Background, Health, HealthWarning, Watch
-from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_shapes
+from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_owner, parameter_shapes
 from tidegate.nn.health import Gauge, blame
+from tidegate.nn.recurrent import check_chrono
 
 Array: TypeAlias = npt.NDArray[Any]
 Loss: TypeAlias = Callable[[npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]
@@ -153,18 +154,46 @@ def learning_rate(recipe: Recipe, step: int, *, total: int) -> float:
             return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
-def initial_weights(network: Network, *, seed: int, embedding_scale: float = 0.05) -> dict[str, Array]:
-    """Draw the float32 weights that training starts from, a function of the network and the seed alone.
+def initial_weights(
+    network: Network,
+    *,
+    seed: int,
+    embedding_scale: float = 0.05,
+    forget_bias: float = 1.0,
+    chrono: int | None = None,
+) -> dict[str, Array]:
+    """Draw the float32 weights that training starts from, a function of the arguments alone.
 
     Tables are uniform within `embedding_scale`, matrices Glorot uniform, recurrent matrices orthogonal, biases zero but
     the forget gate's, which is one (Jozefowicz et al. 2015): the choices of Keras, which the tutorials build on.
+
+    Args:
+        network: what the weights are for.
+        seed: another seed gives other weights.
+        embedding_scale: the largest number in a table.
+        forget_bias: of the forget gate, lstm.
+        chrono: the longest memory T, in steps, that the task asks for. The biases of the gates that keep the state (the
+            forget gate; z of a gru) are then log U(1, T - 1), drawn per unit, in place of `forget_bias`, and those of
+            the input gate their negative (Tallec, Ollivier 2018, section 2).
+
+    Raises:
+        InputError: `chrono` is below 2.
+
+    >>> layer = Recurrent(cell="lstm", input_size=1, hidden_size=3)
+    >>> bias = initial_weights(Network.of(layer), seed=0, chrono=100)["0.bias_ih_l0"].reshape(4, 3)
+    >>> i, f, g, o = bias.round(1).astype(float).round(1).tolist()
+    >>> i, f
+    ([-2.2, -4.4, -4.4], [2.2, 4.4, 4.4])
     """
+    check_chrono(chrono)
     rng = np.random.default_rng([seed, 0])
-    kinds = {str(index): node for index, node in enumerate(network.nodes)}
     weights: dict[str, Array] = {}
     for name, shape in parameter_shapes(network).items():
-        node, parameter = kinds[name.partition(".")[0]], name.partition(".")[2]
-        weights[name] = _draw(rng, node, parameter, shape, embedding_scale).astype(np.float32)
+        node, parameter = parameter_owner(network, name)
+        array = _draw(rng, node, parameter, shape, embedding_scale)
+        if isinstance(node, Recurrent) and parameter.startswith("bias_ih"):
+            _start_gates(array, rng, node, forget_bias, chrono)
+        weights[name] = array.astype(np.float32)
     return weights
 
 
@@ -351,12 +380,24 @@ def _draw(
             return rng.uniform(-embedding_scale, embedding_scale, shape)
         case Decode():
             return rng.standard_normal(shape)  # as published
-        case Recurrent(hidden_size=hidden) if parameter.startswith("weight_hh"):
+        case Recurrent() if parameter.startswith("weight_hh"):
             q, r = np.linalg.qr(rng.standard_normal(shape))  # [G*H, H]
             return q * np.sign(np.diag(r))  # uniform over the orthogonal matrices (Mezzadri 2007)
-        case Recurrent(cell="lstm", hidden_size=hidden) if parameter.startswith("bias_ih"):
-            return np.repeat([0.0, 1.0, 0.0, 0.0], hidden)  # i f g o
         case Recurrent() | Dense() if len(shape) > 1:
             limit = math.sqrt(6 / sum(shape))
             return rng.uniform(-limit, limit, shape)
     return np.zeros(shape)
+
+
+def _start_gates(
+    bias: Array, rng: np.random.Generator, node: Recurrent, forget_bias: float, chrono: int | None
+) -> None:
+    """Set the biases [G * H] of the gates that keep and let in, in place; those of other cells stay."""
+    gates = bias.reshape(-1, node.hidden_size)  # [G, H]: i f g o, or r z n
+    keep: float | Array = forget_bias if node.cell == "lstm" else 0.0
+    if chrono is not None:
+        keep = np.log(rng.uniform(1, chrono - 1, node.hidden_size))
+    if node.cell in ("lstm", "gru"):
+        gates[1] = keep
+    if node.cell == "lstm" and chrono is not None:
+        gates[0] = -keep

@@ -10,7 +10,7 @@ from typing import TextIO
 
 import typer
 
-from tidegate.cli import compare, data, demo, doctor, evaluate, inspect, predict, train
+from tidegate.cli import compare, data, demo, doctor, evaluate, inspect, lab, predict, train
 from tidegate.cli.options import help_text
 from tidegate.errors import TidegateError
 
@@ -27,6 +27,7 @@ for command in (
     predict.predict,
     inspect.inspect,
     compare.compare,
+    lab.lab,
     doctor.doctor,
     demo.demo,
 ):

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli.options import (
+    Column,
     Data,
     Epochs,
     Json,
@@ -36,6 +37,7 @@ def compare(
     task: Task = None,
     text: Text = None,
     label: Label = None,
+    column: Column = None,
     targets: Targets = None,
     reading: Reading = None,
     split: Split = None,
@@ -57,7 +59,10 @@ def compare(
 
     names = [name.strip() for name in presets.split(",") if name.strip()]
     comparison = runs.compare(
-        runs.Source(data, collect_reading(task, reading, text=text, label=label, target_columns=targets, split=split)),
+        runs.Source(
+            data,
+            collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split),
+        ),
         names,
         params=collect_params(settings, epochs=epochs, seed=seed),
         out=out,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tidegate.cli.options import Data, Json, Label, ModelPath, Reading, Split, Targets, Text, collect_reading
+from tidegate.cli.options import Column, Data, Json, Label, ModelPath, Reading, Split, Targets, Text, collect_reading
 from tidegate.cli.output import emit_json, emit_table, emit_tree, say
 
 
@@ -11,6 +11,7 @@ def evaluate(
     data: Data,
     text: Text = None,
     label: Label = None,
+    column: Column = None,
     targets: Targets = None,
     reading: Reading = None,
     split: Split = None,
@@ -29,8 +30,8 @@ def evaluate(
     from tidegate import runs
 
     loaded = tidegate.load(model)
-    options = collect_reading(None, reading, text=text, label=label, target_columns=targets, split=split)
-    kind = {"kind": "series"} if loaded.reads == "series" and Path(data).is_file() else {}
+    options = collect_reading(None, reading, text=text, label=label, column=column, target_columns=targets, split=split)
+    kind = {"kind": loaded.reads} if Path(data).exists() else {}
     dataset = runs.Source(data, kind | options).load()
     part = "all" if dataset.test is None else "test"
     found = runs.evaluate(loaded, dataset.train if dataset.test is None else dataset.test)

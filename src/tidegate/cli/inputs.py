@@ -27,9 +27,7 @@ def read_inputs(model: "AnyTask", lines: list[str]) -> list[Any]:
 
     Raises DataError for a line that is no JSON.
     """
-    from tidegate.tasks import TextClassifier
-
-    return lines if isinstance(model, TextClassifier) else [_sequence(line) for line in lines]
+    return [_sequence(line) for line in lines] if model.reads == "sequence" else lines
 
 
 def shorten(text: str, width: int = 80) -> str:
@@ -53,7 +51,7 @@ def _sequence(line: str) -> list[list[float]]:
 def _stdin_batches() -> Iterator[list[str]]:
     """Give the complete lines of stdin as soon as they are there, as many together as there are."""
     if sys.stdin is None or sys.stdin.isatty():
-        raise InputError("there is nothing to classify. Give texts, or pipe lines into stdin.")
+        raise InputError("there is nothing to answer. Give texts, or pipe lines into stdin.")
     rest, number = b"", 1
     while chunk := os.read(sys.stdin.fileno(), 2**16):
         *lines, rest = (rest + chunk).split(b"\n")

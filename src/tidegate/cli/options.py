@@ -22,7 +22,11 @@ Split = Annotated[
 ]
 Task = Annotated[
     str | None,
-    typer.Option("--task", metavar="NAME", help="What to learn from a plain file: classify (the default) or forecast."),
+    typer.Option("--task", metavar="NAME", help="What to learn from a file: classify, signals, tag, forecast."),
+]
+Column = Annotated[
+    str | None,
+    typer.Option("--column", metavar="COL", help="The column of the tags: upos, xpos, feats, or a number."),
 ]
 Targets = Annotated[
     str | None,
@@ -30,9 +34,7 @@ Targets = Annotated[
 ]
 Reading = Annotated[
     list[str] | None,
-    typer.Option(
-        "--read", metavar="KEY=VALUE", help="Any other way to read the data, such as repair=sort; repeatable."
-    ),
+    typer.Option("--read", metavar="KEY=VALUE", help="Any other way to read the data, such as window=128; repeatable."),
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Passes over the data, at most.")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The seed of every random choice.")]
@@ -43,7 +45,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run th
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
 
 
-KINDS = {"classify": "text", "forecast": "series"}
+KINDS = {"classify": "text", "signals": "sequence", "tag": "tagged", "forecast": "series"}
 """What a plain file holds, by what is to be learned from it."""
 
 

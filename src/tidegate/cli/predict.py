@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,48 +10,70 @@ from tidegate.cli.forecasts import print_forecasts
 from tidegate.cli.inputs import batches, read_inputs, shorten
 from tidegate.cli.options import Json, ModelPath, Reading
 from tidegate.cli.output import emit_json
+from tidegate.cli.tagging import print_tags
 from tidegate.errors import InputError
 
 Texts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="TEXT|FILE|-",
-        help="What to classify; without it, or with -, every line of stdin. For a forecaster: files of series.",
+        help="What to answer; without it, or with -, every line of stdin. For a forecaster: files of series.",
     ),
 ]
 Draw = Annotated[
     Path | None, typer.Option("--picture", metavar="FILE", help="Draw a forecast, too: into a .png or .svg file.")
 ]
+Spans = Annotated[
+    bool, typer.Option("--spans", help="Of a tagger: print spans of words and where they stand, not each word.")
+]
 
 
 def predict(
-    model: ModelPath, texts: Texts = None, reading: Reading = None, picture: Draw = None, json: Json = False
+    model: ModelPath,
+    texts: Texts = None,
+    spans: Spans = False,
+    reading: Reading = None,
+    picture: Draw = None,
+    json: Json = False,
 ) -> None:
-    """Classify texts or sequences, or forecast series.
+    """Classify texts or sequences, tag the words of texts, or forecast series.
 
     A text or sequence gets a line: the label, its probability, and the text. A model of sequences takes each as JSON, a
     list of steps, every step a list of numbers. Lines from a pipe are answered as they come.
+
+    A tagger prints a line for each word: the word, its tag, and the probability of the tag; with --spans a line for
+    each span: its label, where it begins and ends in the text, the least probability of its tags, and the words.
 
     A forecaster takes files, and answers with a table of what comes after the last row of each series.
 
     Examples:
       tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
+      tidegate predict runs/wnut17-lstm --spans "Ada Lovelace lived in London."
       cut -f 2 reviews.tsv | tidegate predict runs/imdb-tutorial-bilstm --json
       tidegate predict runs/ett-segrnn recent.csv --picture forecast.png
     """
     import tidegate
 
-    classifier = tidegate.load(model)
-    if classifier.reads == "series":
-        print_forecasts(classifier, texts or [], reading=reading, picture=picture, json=json)
+    loaded = tidegate.load(model)
+    if loaded.reads == "series":
+        print_forecasts(loaded, texts or [], reading=reading, picture=picture, json=json)
         return
     if picture or reading:
         raise InputError("--picture and --read are for forecasters. Leave them out.")
+    if spans and loaded.reads != "tagged":
+        raise InputError(f"--spans is for taggers, but {model} is a {loaded.name}.")
     for batch in batches(texts):
-        rows = classifier.predict_proba(read_inputs(classifier, batch))
-        for text, row in zip(batch, rows, strict=True):
-            _print_one(text, dict(zip(classifier.classes_.tolist(), row.tolist(), strict=True)), json=json)
+        if loaded.reads == "tagged":
+            print_tags(loaded, batch, spans=spans, json=json)
+        else:
+            _print_labels(loaded, batch, json=json)
         sys.stdout.flush()
+
+
+def _print_labels(classifier: Any, batch: list[str], *, json: bool) -> None:
+    rows = classifier.predict_proba(read_inputs(classifier, batch))
+    for text, row in zip(batch, rows, strict=True):
+        _print_one(text, dict(zip(classifier.classes_.tolist(), row.tolist(), strict=True)), json=json)
 
 
 def _print_one(text: str, probabilities: dict[object, float], *, json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli.options import (
+    Column,
     Epochs,
     Json,
     Label,
@@ -50,12 +51,21 @@ Recipe = Annotated[
     typer.Option("--recipe", metavar="DIR", help="Train again, from the beginning, what the run in this folder did."),
 ]
 
+# By the name of the task, what to type after its training.
+_NEXT = {
+    "text-classifier": "predict RUN TEXT",
+    "sequence-classifier": "predict RUN < sequences.jsonl",
+    "token-tagger": "predict RUN TEXT",
+    "forecaster": "predict RUN series.csv",
+}
+
 
 def train(
     data: Data = None,
     task: Task = None,
     text: Text = None,
     label: Label = None,
+    column: Column = None,
     targets: Targets = None,
     reading: Reading = None,
     split: Split = None,
@@ -84,6 +94,7 @@ def train(
     Examples:
       tidegate train imdb --preset tutorial-bilstm
       tidegate train reviews.csv --text review --label stars --cell gru --set dropout=0.3
+      tidegate train ud_english_ewt --task tag --column upos
       tidegate train ett --target-columns all --lookback 96 --horizon 96 --preset segrnn
       tidegate train sales.csv --task forecast --target-columns y --read repair=interpolate --split 0.2
       tidegate train --resume runs/imdb-tutorial-bilstm
@@ -103,7 +114,7 @@ def train(
     )
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")
-    options = collect_reading(task, reading, text=text, label=label, target_columns=targets, split=split)
+    options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
     if data is None and (params or preset or options):
         raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
     if resume and (out or overwrite):
@@ -115,13 +126,11 @@ def train(
     elif recipe:
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
-        training = runs.start(
-            runs.Source(str(data), options), preset=preset, params=params, out=out, overwrite=overwrite
-        )
+        source = runs.Source(str(data), options)
+        training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite)
     result = carry_out(training)
     if json:
         emit_json(result.to_json())
     else:
         emit_tree({**result.headline(), "run": result.run})
-        asked = {"text-classifier": "TEXT", "forecaster": "series.csv"}.get(result.task, "< sequences.jsonl")
-        say(f"Next: tidegate predict {result.run} {asked}")
+        say(f"Next: tidegate {_NEXT[result.task].replace('RUN', result.run)}")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Keep = Literal["first", "last"]
 Splitter = Callable[[str], list[str]]
+Assemble: TypeAlias = "Callable[[tokenizers.models.Model], tokenizers.Tokenizer]"
 
 UNKNOWN = "<unk>"
 UNKNOWN_ID = 0
@@ -157,6 +158,31 @@ def train_characters(texts: Sequence[str], vocabulary_size: int = 20_000, *, min
     return _train(texts, vocabulary_size, min_count, by_character=True)
 
 
+def train_whole_words(words: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
+    """Train a tokenizer of words that are cut out already: each text that it encodes is one token, spaces and all.
+
+    Case is ignored and every digit counts as 0. Arguments and errors are those of `train_words`.
+
+    >>> train_whole_words(["In", "1999", "in", "2001"]).vocabulary
+    ['<unk>', '0000', 'in']
+    """
+    from tokenizers import Regex, normalizers
+
+    plain = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(r"\d"), "0")])
+    return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, plain, None))
+
+
+def train_spelling(words: Sequence[str], vocabulary_size: int = 1000, *, min_count: int = 1) -> Tokenizer:
+    """Train a tokenizer of characters as they stand, upper and lower case apart.
+
+    Arguments and errors are those of `train_words`.
+
+    >>> train_spelling(["An", "an"]).vocabulary
+    ['<unk>', 'n', 'A', 'a']
+    """
+    return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, None, _CHARACTER))
+
+
 def from_json(text: str) -> Tokenizer:
     """Restore a tokenizer from `to_json`. Anything else raises DataError."""
     try:
@@ -175,6 +201,10 @@ def from_json(text: str) -> Tokenizer:
 
 
 def _train(texts: Sequence[str], vocabulary_size: int, min_count: int, *, by_character: bool) -> Tokenizer:
+    return _train_on(texts, vocabulary_size, min_count, lambda model: _assemble(model, by_character))
+
+
+def _train_on(texts: Sequence[str], vocabulary_size: int, min_count: int, assemble: Assemble) -> Tokenizer:
     from tokenizers import models, trainers
 
     if vocabulary_size < 2 or min_count < 1:
@@ -184,14 +214,14 @@ def _train(texts: Sequence[str], vocabulary_size: int, min_count: int, *, by_cha
     check_texts(texts)
     if not len(texts):
         raise DataError("there are no texts to train a tokenizer on.")
-    engine = _assemble(models.WordLevel(unk_token=UNKNOWN), by_character)
+    engine = assemble(models.WordLevel(unk_token=UNKNOWN))
     trainer = trainers.WordLevelTrainer(
         vocab_size=vocabulary_size, min_frequency=min_count, special_tokens=[UNKNOWN], show_progress=False
     )
     engine.train_from_iterator(_blocks(texts), trainer, length=len(texts))
     # Assembled anew, because training also enters `<unk>` as a special token, which a text could then spell out.
     vocabulary = engine.get_vocab(with_added_tokens=False)
-    return Tokenizer(_assemble(models.WordLevel(vocabulary, unk_token=UNKNOWN), by_character).to_str())
+    return Tokenizer(assemble(models.WordLevel(vocabulary, unk_token=UNKNOWN)).to_str())
 
 
 def _encode_pieces(engine: tokenizers.Tokenizer, pieces: list[str]) -> Ragged:
@@ -208,16 +238,26 @@ def _encode_pieces(engine: tokenizers.Tokenizer, pieces: list[str]) -> Ragged:
 
 
 def _assemble(model: tokenizers.models.Model, by_character: bool) -> tokenizers.Tokenizer:
-    import tokenizers
-    from tokenizers import Regex, normalizers, pre_tokenizers
+    from tokenizers import Regex, normalizers
 
     steps = [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(_LINE_BREAK), " ")]
     if by_character:
         steps.append(normalizers.Replace(Regex(r"\s+"), " "))
+    return _engine(model, normalizers.Sequence(steps), _CHARACTER if by_character else _WORD)
+
+
+def _engine(
+    model: tokenizers.models.Model, normalizer: tokenizers.normalizers.Normalizer | None, pattern: str | None
+) -> tokenizers.Tokenizer:
+    """Put a tokenizer together; without a pattern each text is one token."""
+    import tokenizers
+    from tokenizers import Regex, pre_tokenizers
+
     engine = tokenizers.Tokenizer(model)
-    engine.normalizer = normalizers.Sequence(steps)
-    pattern = Regex(_CHARACTER if by_character else _WORD)
-    engine.pre_tokenizer = pre_tokenizers.Split(pattern, behavior="removed", invert=True)
+    if normalizer is not None:
+        engine.normalizer = normalizer
+    if pattern is not None:
+        engine.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
     return engine
 
 

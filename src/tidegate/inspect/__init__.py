@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from tidegate.inspect.curves import draw_learning_curves
     from tidegate.inspect.examination import Examination, examine
     from tidegate.inspect.flow import Clipping, Flow, GradientFlow, gradient_flow
+    from tidegate.inspect.memory import Check, Outcome, draw_memory_curves, draw_memory_success
     from tidegate.inspect.pictures import draw_attribution, draw_gates, draw_states
     from tidegate.inspect.tracing import DirectionTrace, Trace, trace
 
 __all__ = [
     "Attribution",
+    "Check",
     "Clipping",
     "DirectionTrace",
     "Examination",
     "Flow",
     "GradientFlow",
+    "Outcome",
     "Trace",
     "attribute",
     "draw_activations",
@@ -32,6 +35,8 @@ __all__ = [
     "draw_gates",
     "draw_gradient_flow",
     "draw_learning_curves",
+    "draw_memory_curves",
+    "draw_memory_success",
     "draw_states",
     "examine",
     "gradient_flow",
@@ -45,6 +50,7 @@ _HOMES = {
     "curves": ("draw_learning_curves",),
     "examination": ("Examination", "examine"),
     "flow": ("Clipping", "Flow", "GradientFlow", "gradient_flow"),
+    "memory": ("Check", "Outcome", "draw_memory_curves", "draw_memory_success"),
     "pictures": ("draw_attribution", "draw_gates", "draw_states"),
     "tracing": ("DirectionTrace", "Trace", "trace"),
 }

@@ -21,7 +21,7 @@ from tidegate.inspect.flow import GradientFlow, gradient_flow
 from tidegate.inspect.page import asset, figure, page, section
 from tidegate.inspect.quantities import Quantity, Window, gates, gradients, most_moving, states, step_names
 from tidegate.inspect.tracing import DirectionTrace, Trace, trace
-from tidegate.network import Network, Recurrent
+from tidegate.network import Network, Pool, Recurrent
 
 Array: TypeAlias = npt.NDArray[Any]
 Json: TypeAlias = dict[str, Any]
@@ -140,7 +140,8 @@ class Examination:
         )
         return (
             f"{picture}<p>How much the state after the last step that a direction reads depends on the state so many "
-            "steps before, over all inputs. A line that falls says that what is further back is hardly felt.</p>"
+            "steps before, over all inputs; it jumps where one of them ends. A line that falls says that what is "
+            "further back is hardly felt.</p>"
         )
 
 
@@ -164,8 +165,9 @@ def examine(model: Classifier, inputs: Any, *, target: object = None, steps: int
     >>> found.to_json()[0]["label"], found.to_html().startswith("<!doctype html>")
     ('pos', True)
     """
-    if not hasattr(model, "predict_proba"):
-        raise InputError(f"a {type(model).__name__} is no classifier; pass one, as tidegate.load returns it.")
+    network: Network | None = getattr(model, "network_", None)  # none before fit, which predict_proba refuses
+    if not hasattr(model, "predict_proba") or (network and not any(isinstance(node, Pool) for node in network.nodes)):
+        raise InputError(f"a {type(model).__name__} gives no class to a whole input. Pass a classifier.")
     if not len(inputs):
         raise InputError("there is nothing to inspect: pass at least one input.")
     probabilities, classes = model.predict_proba(inputs), model.classes_.tolist()

@@ -190,7 +190,7 @@ def _paint_heat(figure: Figure, axes: Axes, gate: Quantity, steps: Window, units
     )
     axes.grid(visible=False)
     axes.set(title=f"{gate.name.capitalize()}", ylabel="unit")
-    ticks = range(0, len(units), max(1, len(units) // 8))
+    ticks = range(0, len(units), -(-len(units) // 5))
     axes.set_yticks(ticks, [str(units[tick]) for tick in ticks])
     figure.colorbar(
         image,

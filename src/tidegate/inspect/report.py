@@ -12,12 +12,12 @@ Row = Mapping[str, str]
 """One line of a table: the text of each cell under its heading; the rows of one table share their headings."""
 
 
-def run_report(title: str, numbers: Row, history: History, recipe: str, *, warnings: Sequence[str] = ()) -> str:
+def run_report(title: str, figures: Row, history: History, recipe: str, *, warnings: Sequence[str] = ()) -> str:
     """Write the report of one run: its numbers, its learning curve, every epoch and the recipe.
 
     Args:
         title: what was trained on what.
-        numbers: the figures that stand at the top, as text under their names.
+        figures: what stands at the top, as text under their names.
         history: one record per epoch.
         recipe: the text of `recipe.toml`.
         warnings: what was wrong while it trained; nothing is said of it where there are none.
@@ -28,10 +28,10 @@ def run_report(title: str, numbers: Row, history: History, recipe: str, *, warni
     """
     epochs = [{key.replace("_", " "): _figure(key, value) for key, value in record.items()} for record in history]
     body = [
-        _numbers(numbers),
+        numbers(figures),
         *([section("Warnings", _list(warnings))] if warnings else []),
         section("Learning curve", _curves({"this run": history})),
-        section("Epochs", _table(epochs)),
+        section("Epochs", table(epochs)),
         section("Recipe", f"<pre>{html.escape(recipe)}</pre>"),
     ]
     return page(title, body)
@@ -55,7 +55,7 @@ def comparison_report(
     """
     links = " · ".join(f'<a href="{html.escape(href)}">{html.escape(name)}</a>' for name, href in reports.items())
     body = [
-        section("Results", _table(rows)),
+        section("Results", table(rows)),
         section("Learning curves", _curves(histories)),
         section("Reports of the runs", f"<p>{links}</p>"),
     ]
@@ -77,9 +77,10 @@ def _figure(key: str, value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
-def _numbers(numbers: Row) -> Markup:
+def numbers(row: Row) -> Markup:
+    """Write the figures that stand at the top of a page, each in a box under its name."""
     boxes = "".join(
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in numbers.items()
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in row.items()
     )
     return f"<dl>{boxes}</dl>"
 
@@ -88,7 +89,8 @@ def _list(items: Sequence[str]) -> Markup:
     return f"<ul>{''.join(f'<li>{html.escape(item)}</li>' for item in items)}</ul>"
 
 
-def _table(rows: Sequence[Row]) -> Markup:
+def table(rows: Sequence[Row]) -> Markup:
+    """Write rows under the headings of the first one."""
     if not rows:
         return "<p>None.</p>"
     head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0])

@@ -12,10 +12,13 @@ from torch import Tensor
 
 from tidegate import network as nodes
 from tidegate.errors import InputError, ShapeError
+from tidegate.nn.convert import to_torch
+from tidegate.nn.crf import CRF
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
 from tidegate.nn.pool import Pool
 from tidegate.nn.recurrent import Recurrent
 from tidegate.ragged import Ragged
+from tidegate.words import Words
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -79,17 +82,19 @@ class Built(torch.nn.Module):
         for index, node in enumerate(network.nodes):
             self.add_module(str(index), _module(node))
 
-    def forward(self, batch: Ragged) -> Any:
+    def forward(self, batch: Ragged | Words) -> Any:
         """Return [B, K] where the network pools, else a Ragged batch [N, K].
 
         Args:
-            batch: int32 or int64 token ids [N] where the network starts with an embedding, else features [N, C].
+            batch: int32 or int64 token ids [N] where the network starts with an embedding, `Words` where it starts by
+                spelling them, else features [N, C].
 
         Raises:
             ShapeError, InputError: input that does not fit the network.
         """
-        if not isinstance(batch, Ragged):
-            raise ShapeError(f"a {type(batch).__name__} came where a Ragged batch was wanted. Use Ragged.from_list.")
+        wanted = Words if self.network.reads_words else Ragged
+        if not isinstance(batch, wanted):
+            raise ShapeError(f"a {type(batch).__name__} came where a {wanted.__name__} batch was wanted.")
         state: Any = batch  # Ragged [N, F] until it is pooled, then [B, F]
         table: Tensor | None = None
         final: Tensor | None = None
@@ -111,6 +116,10 @@ class Built(torch.nn.Module):
                     state = state.split(node.channels, shared=node.shared)
                 case Pool():
                     state = _pooled(module, state, final)
+                case Spelling():
+                    state = module(state)
+                case CRF():
+                    pass  # it scores whole paths, which is for the loss
                 case _:
                     state = _each(state, module)
                     if isinstance(node, nodes.Dense) and node.activation:
@@ -144,10 +153,27 @@ class Decode(torch.nn.Module):
         return Ragged(out.values, torch.arange(0, count + 1, node.steps))
 
 
+class Spelling(torch.nn.Module):
+    """Put the row of each word beside what its characters say."""
+
+    def __init__(self, node: nodes.Spell) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(node.words.vocabulary_size, node.words.size)
+        self.characters = Built(nodes.Network.of(*node.characters))
+
+    def forward(self, batch: Words) -> Ragged:
+        """Return [N, output_size]; each distinct spelling is read once."""
+        tokens, read = to_torch(batch.tokens), self.characters(to_torch(batch.spellings))
+        of_word = read.index_select(0, torch.as_tensor(batch.spelling))  # [N, F]
+        return tokens.with_values(torch.cat([self.words(tokens.values), of_word], dim=1))
+
+
 def _module(node: nodes.Node) -> torch.nn.Module:
     match node:
         case nodes.Embed():
             return torch.nn.Embedding(node.vocabulary_size, node.size)
+        case nodes.Spell():
+            return Spelling(node)
         case nodes.Recurrent():
             return _layer(node)
         case nodes.Pool():
@@ -160,6 +186,8 @@ def _module(node: nodes.Node) -> torch.nn.Module:
             return Decode(node)
         case nodes.Dropout():
             return torch.nn.Dropout(node.p)
+        case nodes.Crf():
+            return CRF(node.tags)
 
 
 def _layer(node: nodes.Recurrent) -> Recurrent:

@@ -241,7 +241,8 @@ def _pool_gradients(ctx: Any, dpooled: Tensor) -> tuple[Tensor, None, None]:
     return pool_backward(dpooled, *ctx.saved_tensors, ctx.modes), None, None
 
 
-def _refuse(ctx: Any, *grads: Any) -> NoReturn:
+def refuse_second_gradient(ctx: Any, *grads: Any) -> NoReturn:
+    """Stand in for the gradient of a gradient, which the kernels do not compute."""
     raise InputError(
         "a gradient of a gradient was asked for, but Tidegate's kernels compute first gradients only. "
         "Drop create_graph=True, or build layers with kernel='torch' in float64 for second gradients; "
@@ -250,8 +251,8 @@ def _refuse(ctx: Any, *grads: Any) -> NoReturn:
 
 
 torch.library.register_autograd("tidegate::pool", _pool_gradients, setup_context=_save_pool)
-torch.library.register_autograd("tidegate::pool_backward", _refuse)
-torch.library.register_autograd("tidegate::recurrent_backward", _refuse)
+torch.library.register_autograd("tidegate::pool_backward", refuse_second_gradient)
+torch.library.register_autograd("tidegate::recurrent_backward", refuse_second_gradient)
 
 
 def _directions(reverse: bool, inputs: Sequence[Any]) -> list[kernels.Direction]:

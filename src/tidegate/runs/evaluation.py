@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tidegate.data import Examples
 from tidegate.runs.classification import measure_classifier
 from tidegate.runs.forecasting import measure_forecaster
+from tidegate.runs.tagging import measure_tagger
 
 if TYPE_CHECKING:
     from tidegate.tasks import AnyTask
@@ -30,9 +31,11 @@ class Evaluation(Protocol):
         """Give all of it, ready for `json.dumps`."""
 
 
+# How a model is measured, by the name of its task.
 _MEASURES: dict[str, Callable[[Any, Examples], Evaluation]] = {
     "text-classifier": measure_classifier,
     "sequence-classifier": measure_classifier,
+    "token-tagger": measure_tagger,
     "forecaster": measure_forecaster,
 }
 
@@ -58,5 +61,6 @@ def show_measure(name: str, value: float) -> str:
     >>> show_measure("accuracy", 0.8861), show_measure("loss", 0.3141)
     ('88.61%', '0.3141 nats')
     """
-    units: dict[str, Any] = {"accuracy": "{:.2%}", "loss": "{:.4f} nats"}
+    shares = dict.fromkeys(("accuracy", "f1", "precision", "recall"), "{:.2%}")
+    units: dict[str, Any] = shares | {"loss": "{:.4f} nats"}
     return str(units.get(name, "{:.4g}").format(value))

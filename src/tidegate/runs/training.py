@@ -130,7 +130,7 @@ class Training:
         seconds = history[-1]["seconds"]
         result = Result(
             task=self.model.name,
-            chief=self.model.chief,
+            chief=self.model.chief_measure,
             data=self.dataset.name,
             run=str(self.folder.path),
             model=str(self.folder.model),

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
+    Crf,
     Decode,
     Dense,
     Dropout,
@@ -24,11 +25,14 @@ from tidegate.network import (
     Node,
     Pool,
     Recurrent,
+    Spell,
     Split,
     check_shapes,
     direction_suffixes,
+    parameter_shapes,
 )
 from tidegate.ragged import Ragged
+from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -104,12 +108,13 @@ class Executor:
         self.weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
         self.dtype = np.result_type(*self.weights.values()) if self.weights else np.dtype(np.float32)
 
-    def __call__(self, x: Ragged) -> Array:
+    def __call__(self, x: Ragged | Words) -> Array:
         """Compute the output of the last node: `[B, output_size]` once pooled, else `[N, output_size]`.
 
         Args:
             x: token ids `[N]` (int32 or int64) for a network that begins with `Embed`, else features `[N, C]` of the
-                type of the weights. Sequences may have length zero, and the batch may be empty.
+                type of the weights, or `Words` where it begins with `Spell`. Sequences may have length zero, and the
+                batch may be empty.
 
         Raises:
             ShapeError: the values are not of the shape or type that the first node reads.
@@ -117,7 +122,7 @@ class Executor:
         """
         return self._walk(x, None)
 
-    def record(self, x: Ragged) -> Recording:
+    def record(self, x: Ragged | Words) -> Recording:
         """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.
 
         Raises as calling it does.
@@ -126,8 +131,8 @@ class Executor:
         output = self._walk(x, nodes)
         return Recording(tuple(nodes), output)
 
-    def _walk(self, x: Ragged, record: list[NodeRun] | None) -> Array:
-        passage = Passage(self._check(x), np.asarray(x.offsets))
+    def _walk(self, x: Ragged | Words, record: list[NodeRun] | None) -> Array:
+        passage = self._begin(x)
         for index, node in enumerate(self.network.nodes):
             layers: list[LayerRun] | None = None if record is None else []
             gave = self._run(node, index, passage, layers)
@@ -151,8 +156,28 @@ class Executor:
                 return Passage(parted.values, parted.offsets)
             case Decode():
                 return self._decode(node, index, read, layers)
-            case Dropout():
+            case Spell() | Dropout() | Crf():  # read already; for training; for whoever looks for paths
                 return read
+
+    def _begin(self, x: Ragged | Words) -> Passage:
+        match self.network.nodes[0], x:
+            case Spell() as node, Words():
+                return Passage(self._spell(node, x), x.offsets)
+            case Spell(), _:
+                raise ShapeError(f"the network reads Words, ids with spellings; got a {type(x).__name__}")
+            case _, Ragged():
+                return Passage(self._check(x), np.asarray(x.offsets))
+        raise ShapeError(f"the network reads a Ragged batch; got a {type(x).__name__}")
+
+    def _spell(self, node: Spell, x: Words) -> Array:
+        """Put the row of each word beside what its characters say, `[N, output_size]`."""
+        known = _rows(Passage(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
+        weights = {name.removeprefix("0.characters."): array for name, array in self.weights.items()}
+        inner = Network.of(*node.characters)
+        reader = Executor(
+            inner, {name: weights[name] for name in parameter_shapes(inner)}, num_threads=self.num_threads
+        )
+        return np.concatenate([known, reader(x.spellings)[x.spelling]], axis=1)
 
     def _check(self, x: Ragged) -> Array:
         values = np.asarray(x.values)
@@ -238,7 +263,7 @@ def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
     return out
 
 
-def cut(x: Ragged, *, tokens: int) -> Iterator[Array]:
+def cut(x: Ragged | Words, *, tokens: int = 2**15) -> Iterator[Array]:
     """Cut sequences into batches of like lengths, of about `tokens` tokens each; yields the indices of each batch."""
     lengths = np.asarray(x.lengths)
     order = np.argsort(lengths, kind="stable")

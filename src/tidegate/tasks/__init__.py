@@ -15,11 +15,24 @@ from tidegate.tasks.forecaster import Forecaster
 from tidegate.tasks.run import MODEL
 from tidegate.tasks.sequence_classifier import SequenceClassifier
 from tidegate.tasks.text_classifier import TextClassifier
+from tidegate.tasks.token_tagger import TokenTagger
 
-__all__ = ["Forecast", "Forecaster", "SequenceClassifier", "Task", "TextClassifier", "for_kind", "from_recipe", "load"]
+__all__ = [
+    "Forecast",
+    "Forecaster",
+    "SequenceClassifier",
+    "Task",
+    "TextClassifier",
+    "TokenTagger",
+    "for_kind",
+    "from_recipe",
+    "load",
+]
 
 AnyTask = Task[Any]
-_TASKS: dict[str, type[AnyTask]] = {task.name: task for task in (TextClassifier, SequenceClassifier, Forecaster)}
+_TASKS: dict[str, type[AnyTask]] = {
+    task.name: task for task in (TextClassifier, SequenceClassifier, TokenTagger, Forecaster)
+}
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -241,6 +241,11 @@ class Task(ABC, Generic[L]):
         """One record for each epoch of training; empty for a model that was loaded."""
         return self._learned().history
 
+    @property
+    def chief_measure(self) -> str:
+        """The measure that tells how good this model is; the same as `chief` unless that depends on the data."""
+        return self.chief
+
     def __repr__(self) -> str:
         changed = (f for f in fields(self) if f.init and getattr(self, f.name) != f.default)
         return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in changed)})"

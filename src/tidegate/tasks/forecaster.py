@@ -17,10 +17,10 @@ from tidegate.data.times import CALENDAR_SIZE, Step
 from tidegate.errors import DataError, InputError
 from tidegate.network import Decode, Dense, Dropout, Network, Node, Pool, Recurrent, Size
 from tidegate.runtime import Executor
-from tidegate.tasks._classifier import CELLS
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._forecast import Forecast, in_units, loss_of, predict_batch, train_answers
 from tidegate.tasks._layout import Layout
+from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Count, Json, NotNegative, Positive, Share, Task
 from tidegate.tasks._windows import Indices, Scaling, Shape, Windows, WindowScaling, cut_windows, measurable
 
