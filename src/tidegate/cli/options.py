@@ -76,8 +76,8 @@ def given(**options: Value) -> dict[str, Value]:
 def collect_params(settings: list[str] | None, **flags: Value) -> dict[str, Value]:
     """Join the flags that were given with what `--set` says; `--set` wins.
 
-    >>> collect_params(["dropout=0.3", "clip=none"], epochs=5, cell=None)
-    {'epochs': 5, 'dropout': 0.3, 'clip': None}
+    >>> collect_params(["dropout=0.3", "scale=false"], epochs=5, cell=None)
+    {'epochs': 5, 'dropout': 0.3, 'scale': False}
     """
     return given(**flags) | dict(map(parse_setting, settings or []))
 
@@ -98,16 +98,14 @@ def collect_reading(task: str | None, reading: list[str] | None, **flags: Value)
 
 
 def parse_setting(setting: str) -> tuple[str, Value]:
-    """Read `key=value` as TOML reads it; `none` is nothing, and a value that is no TOML is a word.
+    """Read `key=value` as TOML reads it; a value that is no TOML is a word.
 
-    >>> [parse_setting(text) for text in ("epochs=3", "pool=['max', 'mean']", "cell=gru", "clip=none")]
-    [('epochs', 3), ('pool', ('max', 'mean')), ('cell', 'gru'), ('clip', None)]
+    >>> [parse_setting(text) for text in ("epochs=3", "pool=['max', 'mean']", "cell=gru")]
+    [('epochs', 3), ('pool', ('max', 'mean')), ('cell', 'gru')]
     """
     key, equals, text = (part.strip() for part in setting.partition("="))
     if not equals or not key:
         raise InputError(f"--set {setting} is not KEY=VALUE. Write for example: --set dropout=0.3")
-    if text == "none":
-        return key, None
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
