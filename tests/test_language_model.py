@@ -308,6 +308,19 @@ def test_both_sides_of_a_gap_know_more_than_one(words: tg.LanguageModel) -> None
     assert best.probability == pytest.approx(shares[tokens.index(best.word)] / shares[1:-2].sum(), rel=1e-4)
 
 
+def test_the_share_of_gaps_filled_right_is_counted_by_side(words: tg.LanguageModel) -> None:
+    texts = [f"the {word} meets the {word} at {place}" for word, place in (("oak", "home"), ("salt", "sea"))]
+    found = words.measure_gaps(texts * 30, seed=1)
+    assert found["both"] > found["left"]
+    assert found["both"] >= found["right"]
+    single = words.measure_gaps(["tide"])  # the only gap there can be
+    guesses = words.complete("___", count=1)
+    sides = {"left": guesses.left, "right": guesses.right, "both": guesses.both}
+    assert single == {side: float(guess[0].word == "tide") for side, guess in sides.items()}
+    with pytest.raises(DataError, match="no text has a word that the model knows"):
+        words.measure_gaps(["zebra"])
+
+
 @pytest.mark.parametrize(
     ("text", "message"), [("the wave", "no gap"), ("the ___ meets the ___", "2 gaps"), ("", "no gap")]
 )

@@ -31,7 +31,7 @@ from tidegate.tasks._corpus import (
     turned,
 )
 from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._gap import Completion, fill
+from tidegate.tasks._gap import Completion, fill, gap_accuracy
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Count, Json, Share, Task
 
@@ -193,12 +193,29 @@ class LanguageModel(Task[Vocabulary]):
         Raises:
             InputError: the text has no gap or several, or the model knows no words, or reads forwards only.
         """
-        vocabulary = self.vocabulary_
-        if vocabulary.tokenizer.spelling != "words":
-            raise InputError("a gap is filled with a word; this model knows smaller tokens. Train on tokens='words'.")
-        if self._require_fitted().params["direction"] != "both":
-            raise InputError("this model reads forwards only. Train with direction='both' to see both sides of a gap.")
-        return fill(self._executor(), vocabulary, text, count=count)
+        self._require_both_ways()
+        return fill(self._executor(), self.vocabulary_, text, count=count)
+
+    def measure_gaps(self, X: Any, *, seed: int = 0) -> dict[str, float]:
+        """Measure how often the most probable word for a gap is the right one: one gap in each of B texts.
+
+        Args:
+            X: the texts; those whose gap falls on a word that the model does not know are left out.
+            seed: another seed draws other gaps.
+
+        Returns:
+            The shares for the `left` side alone, the `right` side alone, and `both`.
+
+        Raises:
+            InputError: the model knows no words, or reads forwards only; or X are no texts.
+        """
+        self._require_both_ways()
+        return gap_accuracy(self._executor(), self.vocabulary_, self._check_inputs(X), seed=seed)
+
+    @property
+    def fills_gaps(self) -> bool:
+        """Tell whether `complete` can be asked: the tokens are words, and texts are read both ways."""
+        return self.vocabulary_.tokenizer.spelling == "words" and self._require_fitted().params["direction"] == "both"
 
     @property
     def vocabulary_(self) -> Vocabulary:
@@ -215,6 +232,13 @@ class LanguageModel(Task[Vocabulary]):
                 break
             yield decoder.feed(token)
         yield decoder.finish()
+
+    def _require_both_ways(self) -> None:
+        if self.fills_gaps:
+            return
+        if self.vocabulary_.tokenizer.spelling != "words":
+            raise InputError("a gap is filled with a word; this model knows smaller tokens. Train on tokens='words'.")
+        raise InputError("this model reads forwards only. Train with direction='both' to see both sides of a gap.")
 
     def _executor(self) -> Executor:
         fitted = self._require_fitted()
