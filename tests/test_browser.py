@@ -25,7 +25,7 @@ FLAGS = [
     )
 ]  # fmt: skip
 TEXTS = ["a good film", "good, and well made", "what a good story", "bad", "a bad film", "so bad it hurts"] * 4
-LABELS = ["pos", "pos", "pos", "neg", "neg", "neg"] * 4
+LABELS = ["<b>pos</b>"] * 3 + ["<i>neg</i>"] * 3
 INPUTS = ["so good , <script>document.title='hacked'</script> really", "what a bad film"]
 NUMBER = r"([+−]?[\d.]+(?:e[−\d]+)?)"
 
@@ -72,7 +72,7 @@ def open_page(browser: Browser, file: Path, *, theme: Any = "light") -> Shown:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both directions of an LSTM of five units."""
     path = tmp_path_factory.mktemp("critic") / "model.safetensors"
-    tg.TextClassifier(hidden_size=5, epochs=6, batch_size=8, learning_rate=0.03).fit(TEXTS, LABELS).save(path)
+    tg.TextClassifier(hidden_size=5, epochs=6, batch_size=8, learning_rate=0.03).fit(TEXTS, LABELS * 4).save(path)
     return path
 
 
@@ -212,6 +212,8 @@ def test_what_the_page_shows_stays_text(shown: Shown) -> None:
     tokens = shown.page.locator(".token").all_inner_texts()
     assert "".join(tokens).startswith("sogood,<script>document.title='hacked'</script>")
     assert shown.page.title() == "Inside model.safetensors"
+    classes = shown.page.locator("#classes span:nth-child(3n + 1)").all_inner_texts()
+    assert sorted(classes) == sorted(set(LABELS))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -7,47 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tidegate as tg
+from conftest import Answer, Cli
 from tidegate import data, kernels
 from tidegate.cli import main
 from tidegate.errors import DownloadError
 
 SMALL = ("--hidden-size", "4", "--epochs", "2")
 GOOD, BAD = ("good", "fine", "lovely"), ("bad", "dull", "awful")
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Answer]
-
-
-@pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
-    """Call one command line; `stdin` is what a pipe would bring."""
-
-    def call(*argv: object, stdin: bytes = b"") -> Answer:
-        piped = tmp_path / "stdin"
-        piped.write_bytes(stdin)
-        with piped.open(encoding="utf-8") as file:
-            monkeypatch.setattr(sys, "stdin", file)
-            code = main([str(part) for part in argv])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return Answer(code, out, err)
-
-    return call
 
 
 def write_reviews(path: Path, *, count: int = 48) -> Path:

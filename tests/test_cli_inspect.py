@@ -4,44 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tidegate as tg
-from tidegate.cli import main
+from conftest import Cli
 
 TEXTS = ["a good film", "good, and well made", "what a good story", "bad", "a bad film", "so bad it hurts"] * 4
 LABELS = ["pos", "pos", "pos", "neg", "neg", "neg"] * 4
 
 
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Answer]
-
-
 @pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
-    """Call `tidegate inspect` in an empty folder; `stdin` is what a pipe would bring."""
+def inspect(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
+    """Call `tidegate inspect` in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*argv: object, stdin: bytes = b"") -> Answer:
-        Path("stdin").write_bytes(stdin)
-        with Path("stdin").open(encoding="utf-8") as file:
-            monkeypatch.setattr(sys, "stdin", file)
-            code = main(["inspect", *map(str, argv)])
-        return Answer(code, *capfd.readouterr())
-
-    return call
+    return lambda *argv, **pipe: cli("inspect", *argv, **pipe)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +38,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_prints_the_answer_and_what_each_token_contributed_and_writes_the_page(cli: Cli, critic: Path) -> None:
-    answer = cli(critic, "a good film", "so bad", "--out", "page.html")
+def test_it_prints_the_answer_and_what_each_token_contributed_and_writes_the_page(inspect: Cli, critic: Path) -> None:
+    answer = inspect(critic, "a good film", "so bad", "--out", "page.html")
     assert answer.code == 0
     assert answer.err == "Page: page.html\n"
     model, why = tg.load(critic), tg.inspect.attribute(tg.load(critic), ["a good film", "so bad"])
@@ -78,33 +57,33 @@ def test_it_prints_the_answer_and_what_each_token_contributed_and_writes_the_pag
     assert "<title>Inside critic.safetensors</title>" in page
 
 
-def test_json_is_one_record_for_each_input(cli: Cli, critic: Path) -> None:
-    answer = cli(critic, "--json", "--target", "neg", stdin="\ufeffso good\r\nso bad".encode())
+def test_json_is_one_record_for_each_input(inspect: Cli, critic: Path) -> None:
+    answer = inspect(critic, "--json", "--target", "neg", stdin="\ufeffso good\r\nso bad".encode())
     records = [json.loads(line) for line in answer.out.splitlines()]
     assert records == tg.inspect.examine(tg.load(critic), ["so good", "so bad"], target="neg").to_json()
     assert [record["explained"] for record in records] == ["neg", "neg"]
     assert Path("inspect.html").exists(), "without --out"
 
 
-def test_sequences_come_as_json_or_as_rows_of_a_data_set(cli: Cli, digits: Path) -> None:
+def test_sequences_come_as_json_or_as_rows_of_a_data_set(inspect: Cli, digits: Path) -> None:
     test = tg.data.load("digits").test
     assert test is not None
-    from_data = cli(digits, "--data", "digits", "--row", 3, "--row", 7, "--json")
-    from_json = cli(digits, *(json.dumps(np.asarray(test.x[row]).tolist()) for row in (3, 7)), "--json")
+    from_data = inspect(digits, "--data", "digits", "--row", 3, "--row", 7, "--json")
+    from_json = inspect(digits, *(json.dumps(np.asarray(test.x[row]).tolist()) for row in (3, 7)), "--json")
     assert from_data.code == 0
     assert from_data.out == from_json.out
     labels = [json.loads(line)["label"] for line in from_data.out.splitlines()]
     assert labels == tg.load(digits).predict(test.select([3, 7]).x).tolist()
-    plain = cli(digits, "--data", "digits", "--row", 3).out.splitlines()
+    plain = inspect(digits, "--data", "digits", "--row", 3).out.splitlines()
     assert plain[1].split() == ["step", "contribution"]
     assert [line.split()[0] for line in plain[2:]] == list("01234567")
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_page_that_leaves_something_out_is_told_on_stderr(cli: Cli, critic: Path, tmp_path: Path) -> None:
+def test_a_page_that_leaves_something_out_is_told_on_stderr(inspect: Cli, critic: Path, tmp_path: Path) -> None:
     model = tg.TextClassifier(hidden_size=2, epochs=1, max_tokens=900, cell="gru", bidirectional=False)
     model.fit(TEXTS, LABELS).save(tmp_path / "long.safetensors")
-    answer = cli("long.safetensors", "good " * 620, "--begin", "-100", "--json")
+    answer = inspect("long.safetensors", "good " * 620, "--begin", "-100", "--json")
     assert answer.code == 0
     assert "warning: the page does not show all. input 0: steps 520 to 619 of 620; 520 are left out." in answer.err
 
@@ -124,9 +103,9 @@ MISUSE: dict[str, tuple[tuple[object, ...], str]] = {
 
 @pytest.mark.parametrize(("arguments", "fragment"), MISUSE.values(), ids=MISUSE.keys())
 def test_misuse_is_told_and_writes_nothing(
-    cli: Cli, critic: Path, arguments: tuple[object, ...], fragment: str
+    inspect: Cli, critic: Path, arguments: tuple[object, ...], fragment: str
 ) -> None:
-    answer = cli(critic, *arguments)
+    answer = inspect(critic, *arguments)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("error: ")
     assert answer.err.count("\n") == 1
@@ -134,14 +113,14 @@ def test_misuse_is_told_and_writes_nothing(
     assert not Path("inspect.html").exists()
 
 
-def test_a_sequence_that_cannot_be_read_is_told(cli: Cli, digits: Path) -> None:
+def test_a_sequence_that_cannot_be_read_is_told(inspect: Cli, digits: Path) -> None:
     for line, fragment in (("good", "is not a sequence"), ("[[1, 2]]", "features"), ("[]", "without a single step")):
-        answer = cli(digits, line)
+        answer = inspect(digits, line)
         assert (answer.code, answer.out) == (2, "")
         assert fragment in answer.err
 
 
-def test_a_page_that_cannot_be_written_is_told(cli: Cli, critic: Path) -> None:
-    answer = cli(critic, "good", "--out", "no-such-folder/page.html")
+def test_a_page_that_cannot_be_written_is_told(inspect: Cli, critic: Path) -> None:
+    answer = inspect(critic, "good", "--out", "no-such-folder/page.html")
     assert answer.code == 1
     assert re.search(r"^error: no-such-folder.*: No such file or directory$", answer.err, re.MULTILINE)

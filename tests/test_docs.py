@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from docs import pictures as docs_pictures
 from docs.pictures import FENCE, Block, blocks, pictures, run
 
 import tidegate as tg
@@ -119,6 +120,8 @@ def test_a_note_belongs_to_the_block_below_it_alone() -> None:
         "```console\n$ false\n```",
         "```console\n$ echo one\ntwo\n```",
         "```sh\ntrue\n```",
+        "![a picture that no block writes](_pictures/page/a.svg)",
+        "```python\nopen('a.svg', 'w').close()\n```\n![in the folder of another page](_pictures/other/a.svg)",
     ],
 )
 @pytest.mark.usefixtures("elsewhere")
@@ -129,6 +132,20 @@ def test_a_wrong_block_is_seen(
     (tmp_path / "page.md").write_text(f"# Title\n\n{text}\n")
     with pytest.raises((AssertionError, ZeroDivisionError)):
         test_page(tmp_path / "page.md", pytestconfig)
+
+
+def test_the_pictures_of_a_page_are_made_by_its_blocks_and_again_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docs_pictures, "DOCS", tmp_path)
+    page, made = tmp_path / "page.md", tmp_path / "_pictures" / "page"
+    write = "```python\nwith open('a.svg', 'a') as file:\n    file.write('{}')\n```\n![a](_pictures/page/a.svg)\n"
+    (tmp_path / "plain.md").write_text("```python\n1 / 0\n```\n")
+    for text, wanted in (("one", "one"), ("one", "one"), ("two", "two")):
+        page.write_text(write.format(text))
+        docs_pictures.draw_all()
+        assert (made / "a.svg").read_text() == wanted
+    assert not (tmp_path / "_pictures" / "plain").exists(), "a page without pictures of its own is not run"
 
 
 def drawn_paths(text: str) -> Iterator[str]:

@@ -84,14 +84,19 @@ def test_success_stands_where_the_numbers_say(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_curves_stand_where_the_numbers_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    short, long = drawn(monkeypatch, lambda: draw_memory_curves(OUTCOMES, measure="level"))
+    _, long = drawn(monkeypatch, lambda: draw_memory_curves(OUTCOMES, measure="level"))
     lines = {str(line.get_label()): points(line) for line in long.lines}
     assert lines["rnn"] == [[50, 0.16], [100, 0.16]]
     assert lines["lstm"] == [[50, 0.1], [100, 0.004]]
     assert {y for _, y in lines["trivial level"]} == {0.16}
     assert {y for _, y in lines["goal"]} == {0.01}
-    colours = [{line.get_label(): line.get_color() for line in axes.lines[:2]} for axes in (short, long)]
-    assert colours[0] == colours[1], "a cell keeps its colour"
+
+
+def test_a_cell_keeps_its_colour_where_others_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rnn_long_only = OUTCOMES[1:]
+    short, long = drawn(monkeypatch, lambda: draw_memory_curves(rnn_long_only, measure="level"))
+    colours = [{line.get_label(): line.get_color() for line in axes.lines} for axes in (short, long)]
+    assert colours[0]["lstm"] == colours[1]["lstm"] != colours[1]["rnn"]
 
 
 def test_trainings_that_were_never_checked_are_left_out_or_refused() -> None:

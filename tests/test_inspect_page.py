@@ -212,6 +212,12 @@ def test_bad_input_is_told(critic: tg.TextClassifier, sensor: tg.SequenceClassif
         tg.inspect.examine(sensor, [np.ones((3, 5))])
 
 
+def test_a_model_that_answers_every_step_is_told() -> None:
+    tagger = tg.TokenTagger(hidden_size=2, epochs=1).fit([["Ada", "sleeps"]] * 12, [["B-PER", "O"]] * 12)
+    with pytest.raises(InputError, match="a TokenTagger gives no class to a whole input"):
+        tg.inspect.examine(tagger, [["Ada"]])  # type: ignore[arg-type]
+
+
 def test_a_label_may_be_written_as_text(sensor: tg.SequenceClassifier) -> None:
     (record,) = tg.inspect.examine(sensor, [np.ones((3, 2))], target="1").to_json()
     assert record["explained"] == 1

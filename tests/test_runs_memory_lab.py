@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tidegate import runs
 from tidegate.data import memory_tasks
+from tidegate.data.memory_tasks import Problems
 from tidegate.errors import InputError, OptionError, RunFolderError
 from tidegate.inspect.memory import Outcome
 from tidegate.network import Dense, Embed, Pool, Recurrent
@@ -85,6 +87,20 @@ def test_training_again_begins_again() -> None:
     for _ in trial.steps():
         pass
     assert lasting(trial.outcome()) == lasting(before)
+
+
+def test_no_problem_is_met_twice_and_none_of_those_held_out_is_trained_on() -> None:
+    task = memory_tasks.get("adding")
+    met: list[bytes] = []
+
+    def draw(length: int, count: int, rng: np.random.Generator) -> Problems:
+        problems = task.draw_with(length, count, rng)
+        met.extend(sequence.tobytes() for sequence in problems.x)
+        return problems
+
+    for _ in Trial(replace(task, draw_with=draw), "rnn", 5, SMALL).steps():
+        pass
+    assert len(met) == len(set(met)) == 60 * 12 + 256
 
 
 def test_mixed_trials_train_on_fewer_tokens_and_are_checked_on_problems_of_their_length() -> None:

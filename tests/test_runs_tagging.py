@@ -14,7 +14,7 @@ from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
 import tidegate as tg
-from test_cli import Cli, cli  # noqa: F401  (a fixture)
+from conftest import Cli
 from test_tasks_tagger import SMALL, posts
 from tidegate import runs
 from tidegate.data import Examples, schemes
@@ -126,7 +126,7 @@ def test_a_tag_that_training_never_had_counts_as_wrong_and_is_named(names: Path)
         runs.evaluate(model, Examples([], []))
 
 
-def test_a_tagger_is_trained_evaluated_and_asked_on_the_command_line(cli: Cli, tmp_path: Path) -> None:  # noqa: F811
+def test_a_tagger_is_trained_evaluated_and_asked_on_the_command_line(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "names.conll"
     file.write_text(columns(*posts(80)))
     answer = cli("train", file, *TRAIN, "--split", 0.25, "--out", tmp_path / "run", "--json")
@@ -146,7 +146,7 @@ def test_a_tagger_is_trained_evaluated_and_asked_on_the_command_line(cli: Cli, t
     assert f"tidegate predict {tmp_path / 'again'} TEXT" in again.err
 
 
-def test_predict_prints_a_line_for_each_word_and_an_empty_one_for_each_text(cli: Cli, names: Path) -> None:  # noqa: F811
+def test_predict_prints_a_line_for_each_word_and_an_empty_one_for_each_text(cli: Cli, names: Path) -> None:
     answer = cli("predict", names, stdin=b"Ada saw New York\nRex left\n")
     rows = [line.split("\t") for line in answer.out.splitlines()]
     assert [row[:2] for row in rows] == [
@@ -156,7 +156,7 @@ def test_predict_prints_a_line_for_each_word_and_an_empty_one_for_each_text(cli:
     assert all(0.5 < float(row[2]) <= 1 for row in rows if len(row) > 1)
 
 
-def test_predict_prints_spans_with_their_places(cli: Cli, names: Path) -> None:  # noqa: F811
+def test_predict_prints_spans_with_their_places(cli: Cli, names: Path) -> None:
     answer = cli("predict", names, "--spans", "Ada saw  New York")
     rows = [line.split("\t") for line in answer.out.splitlines()]
     assert [[*row[:3], *row[4:]] for row in rows[:-1]] == [
@@ -170,7 +170,7 @@ def test_predict_prints_spans_with_their_places(cli: Cli, names: Path) -> None: 
     np.testing.assert_array_less(0.5, [word["probability"] for word in found["words"]])
 
 
-def test_spans_are_for_taggers(cli: Cli, tmp_path: Path) -> None:  # noqa: F811
+def test_spans_are_for_taggers(cli: Cli, tmp_path: Path) -> None:
     texts, labels = ["good", "bad"] * 8, ["pos", "neg"] * 8
     tg.TextClassifier(hidden_size=4, epochs=1).fit(texts, labels).save(tmp_path / "model")
     answer = cli("predict", tmp_path / "model", "--spans", "good")
@@ -186,14 +186,14 @@ def test_spans_are_for_taggers(cli: Cli, tmp_path: Path) -> None:  # noqa: F811
         (("--column", "3"), "column names a column that a file of the kind 'text' does not have"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(cli: Cli, tmp_path: Path, line: tuple[str, ...], reason: str) -> None:  # noqa: F811
+def test_options_that_do_not_fit_are_refused(cli: Cli, tmp_path: Path, line: tuple[str, ...], reason: str) -> None:
     (tmp_path / "names.conll").write_text("Ada\tB-person\n")
     answer = cli("train", tmp_path / "names.conll", *line)
     assert answer.code == 2
     assert reason in answer.err
 
 
-def test_set_ups_are_compared(cli: Cli, tmp_path: Path) -> None:  # noqa: F811
+def test_set_ups_are_compared(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "names.conll").write_text(columns(*posts(60)))
     sizes = [part for name in ("hidden_size=8", "embedding_size=6", "epochs=2") for part in ("--set", name)]
     presets = "tagger-words,tagger-characters"

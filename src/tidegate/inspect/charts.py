@@ -69,6 +69,13 @@ def draw_gradient_flow(flows: Mapping[str, GradientFlow], *, picture: Picture = 
     Raises:
         InputError: there is no flow to draw.
         MissingPackageError: matplotlib is not installed.
+
+    >>> from tidegate.inspect.flow import gradient_flow
+    >>> from tidegate.network import Network, Recurrent
+    >>> half = {"0.weight_ih_l0": np.ones((1, 1)), "0.weight_hh_l0": np.full((1, 1), 0.5)}
+    >>> network = Network.of(Recurrent(cell="rnn_relu", input_size=1, hidden_size=1, bias=False))
+    >>> draw_gradient_flow({"half": gradient_flow((network, half), [np.ones((5, 1))])})[1:4]
+    b'PNG'
     """
     lines = [(_name_of(name, found, flow), flow) for name, found in flows.items() for flow in found.flows]
     if not any(len(flow.distance) for _, flow in lines):

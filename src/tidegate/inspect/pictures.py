@@ -68,11 +68,11 @@ def draw_gates(
         InputError: the cell has no gates, or the trace is not of one sequence with at least one step.
         MissingPackageError: matplotlib is not installed.
 
-    >>> import tidegate as tg
-    >>> network = tg.network.Network.of(tg.network.Recurrent(cell="gru", input_size=1, hidden_size=2))
-    >>> weights = {name: np.ones(shape, np.float32) for name, shape in tg.network.parameter_shapes(network).items()}
-    >>> trace = tg.inspect.trace((network, weights), tg.Ragged.from_list([np.ones((3, 1), np.float32)]))
-    >>> draw_gates(trace)[1:4]
+    >>> from tidegate.inspect.tracing import trace
+    >>> from tidegate.network import Network, Recurrent
+    >>> network = Network.of(Recurrent(cell="gru", input_size=1, hidden_size=2, bias=False))
+    >>> weights = {"0.weight_ih_l0": np.ones((6, 1)), "0.weight_hh_l0": np.ones((6, 2))}
+    >>> draw_gates(trace((network, weights), [np.ones((3, 1))]))[1:4]
     b'PNG'
     """
     chosen = trace.direction(direction)
@@ -116,6 +116,13 @@ def draw_states(
         OptionError: an unknown direction or unit; those that exist are named.
         InputError: the trace is not of one sequence with at least one step.
         MissingPackageError: matplotlib is not installed.
+
+    >>> from tidegate.inspect.tracing import trace
+    >>> from tidegate.network import Network, Recurrent
+    >>> network = Network.of(Recurrent(cell="rnn_tanh", input_size=1, hidden_size=2, bias=False))
+    >>> weights = {"0.weight_ih_l0": np.ones((2, 1)), "0.weight_hh_l0": np.eye(2)}
+    >>> draw_states(trace((network, weights), [np.ones((3, 1))]), units=[1])[1:4]
+    b'PNG'
     """
     chosen = trace.direction(direction)
     found = states(chosen)
@@ -160,6 +167,13 @@ def draw_attribution(
     Raises:
         InputError: the attribution is not of one sequence with at least one step, or knows no directions.
         MissingPackageError: matplotlib is not installed.
+
+    >>> from tidegate.inspect.attribution import attribute
+    >>> from tidegate.network import Network, Pool, Recurrent
+    >>> network = Network.of(Recurrent(cell="rnn_relu", input_size=1, hidden_size=1, bias=False), Pool(modes=("last",)))
+    >>> weights = {"0.weight_ih_l0": np.ones((1, 1)), "0.weight_hh_l0": np.ones((1, 1))}
+    >>> draw_attribution(attribute((network, weights), [np.ones((3, 1))]))[1:4]
+    b'PNG'
     """
     steps = steps_to_draw(attribution, begin=begin, limit=MAX_STEPS)
     bars = _scores_by_direction(attribution) if by_direction else {"all": attribution.scores}
