@@ -59,6 +59,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 CLEVER: dict[str, Any] = {
     "embedding_size": 32,
+    "hidden_size": 32,
     "epochs": 15,
     "batch_size": 4,
     "steps": 8,
@@ -254,6 +255,24 @@ def test_the_network_says_what_was_asked_for() -> None:
         Tied(vocabulary_size=size, size=12),
     )
     assert model(epochs=1, tied=False).fit(LINES).network_.nodes[-1] == Dense(in_features=12, out_features=size)
+
+
+def test_sizes_that_a_tied_model_cannot_have_are_refused() -> None:
+    with pytest.raises(InputError, match=r"hidden_size=12 and embedding_size=7\. Make them equal"):
+        model(embedding_size=7).fit(LINES)
+    as_many = model(embedding_size=0, hidden_size=9, epochs=1).fit(LINES)
+    assert isinstance(as_many.network_.nodes[0], Embed)
+    assert as_many.network_.nodes[0].size == 9
+
+
+def test_presets_are_complete_and_train() -> None:
+    names = tg.tasks.presets.names("language-model")
+    assert set(names) == {"language-characters", "language-words", "language-gaps"}
+    for name in names:
+        task = tg.LanguageModel.from_preset(name)
+        assert task.get_params().keys() - tg.tasks.presets.get(name, task="language-model").keys() == {"seed"}
+        small = tg.LanguageModel.from_preset(name, hidden_size=4, epochs=1, validation_fraction=0)
+        assert small.fit(LINES).fills_gaps == (name == "language-gaps")
 
 
 def test_the_same_seed_writes_the_same_text_and_another_one_another(fitted: tg.LanguageModel) -> None:
