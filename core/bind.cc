@@ -323,6 +323,23 @@ void define_stream(nb::module_& m, const char* name) {
           },
           "x"_a, "h"_a, "threads"_a)
       .def(
+          "keep_table",
+          [](Stream<T>& self, In<T> table, int threads) {
+            const nb::gil_scoped_release release;
+            self.keep_table(table.data(), static_cast<Index>(table.shape(0)), threads);
+          },
+          "table"_a.noconvert(), "threads"_a)
+      .def(
+          "step_token",  // of a single sequence
+          [](Stream<T>& self, Index token, nb::handle h, int threads) {
+            if (token < 0 || token >= self.V()) throw nb::index_error("no such row");
+            const Matrix<T> to(h, 1, self.H(), PyBUF_WRITABLE);
+            const std::int32_t row = static_cast<std::int32_t>(token);
+            const nb::gil_scoped_release release;
+            self.step_tokens(&row, to.data(), threads);
+          },
+          "token"_a, "h"_a, "threads"_a)
+      .def(
           "read",
           [](Stream<T>& self, nb::handle h, nb::handle c) {
             const Index B = self.B(), H = self.H();

@@ -42,12 +42,40 @@ Stream<T>::Stream(Cell cell, Index B, Index C, Index H, const Direction<T>& dire
 template <class T>
 void Stream<T>::step(const T* x, T* h, int threads) {
   const Kernels<T>& k = kernels<T>();
+  const Index GH = kGates[cell_] * H_;
+  advance(projected_, nullptr, h, GH * (H_ + C_), threads, [&](Index column, Index end, Index first, Index last) {
+    k.linear({x, C_, nullptr, w_ih_ + column * C_, C_, end - column, bias_ + column, projected_ + column, GH, nullptr,
+              false, kIdentity},
+             first, last);
+  });
+}
+
+template <class T>
+void Stream<T>::keep_table(const T* table, Index V, int threads) {
+  const Kernels<T>& k = kernels<T>();
+  const Index GH = kGates[cell_] * H_;
+  table_ = table_memory_.template get<T>(V * GH);
+  V_ = V;
+  const Linear<T> run{table, C_, nullptr, w_ih_, C_, GH, bias_, table_, GH, nullptr, false, kIdentity};
+  parallel(blocks(V, kTileRows), worthwhile(V * GH * C_, threads),
+           [&](Index task) { k.linear(run, task * kTileRows, std::min(V, (task + 1) * kTileRows)); });
+}
+
+template <class T>
+void Stream<T>::step_tokens(const std::int32_t* tokens, T* h, int threads) {
+  advance(table_, tokens, h, kGates[cell_] * H_ * H_, threads, [](Index, Index, Index, Index) {});
+}
+
+template <class T>
+template <class F>
+void Stream<T>::advance(const T* input, const std::int32_t* row, T* h, Index weights, int threads, const F& project) {
+  const Kernels<T>& k = kernels<T>();
   const Index GH = kGates[cell_] * H_, size = cell_scratch<T>(H_);
   const CellForward<T> run{{start_, length_, order_, false},
                            H_,
-                           projected_,
+                           input,
                            GH,
-                           nullptr,
+                           row,
                            w_hh_,
                            bias_n_,
                            h_,
@@ -59,12 +87,7 @@ void Stream<T>::step(const T* x, T* h, int threads) {
                            nullptr,
                            h_,
                            cell_ == kLstm ? c_ : nullptr};
-  const auto project = [&](Index column, Index end, Index first, Index last) {
-    k.linear({x, C_, nullptr, w_ih_ + column * C_, C_, end - column, bias_ + column, projected_ + column, GH, nullptr,
-              false, kIdentity},
-             first, last);
-  };
-  const int members = sharers<T>(H_, GH * (H_ + C_), blocks(B_, 6), threads);
+  const int members = sharers<T>(H_, weights, blocks(B_, 6), threads);
   if (members > 1 && B_ <= kTileRows) {
     T* const memory = workspace().team.template get<T>(members * size);
     const bool done = team(members, [&](Index member, Meeting& meeting) {
@@ -74,7 +97,7 @@ void Stream<T>::step(const T* x, T* h, int threads) {
     });
     if (done) return;
   }
-  parallel(blocks(B_, kTileRows), worthwhile(B_ * GH * (H_ + C_), threads), [&](Index task) {
+  parallel(blocks(B_, kTileRows), worthwhile(B_ * weights, threads), [&](Index task) {
     const Index first = task * kTileRows, last = std::min(B_, first + kTileRows);
     project(0, GH, first, last);
     k.cell_forward[cell_](run, first, last, Units{0, H_, nullptr, nullptr}, scratch<T>(size));

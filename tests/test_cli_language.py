@@ -61,8 +61,10 @@ def test_it_is_measured_on_files_of_its_kind(cli: Cli, corpus: Path, run: Path) 
     found = json.loads(out)
     assert found["perplexity"] == tg.load(run).measure(LINES * 4)["perplexity"]
     assert (found["examples"], found["characters"]) == (36, sum(map(len, LINES * 4)))
+    assert found["gaps"] == tg.load(run).measure_gaps(LINES * 4)
     code, out, _ = cli("evaluate", run, corpus)
     assert (code, out.split()[0]) == (0, "perplexity")
+    assert "gaps seen from" in out
 
 
 def test_generate_prints_the_prompt_and_what_follows(cli: Cli, run: Path) -> None:

@@ -107,3 +107,38 @@ def test_what_a_stream_cannot_be() -> None:
         with pytest.raises(ShapeError):
             stream.state = state
     np.testing.assert_array_equal(stream.state[0], h)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("cell", kernels.CELLS)
+@pytest.mark.parametrize("H", [5, 33, 210])
+def test_a_step_with_a_token_gives_the_bits_of_a_step_with_its_row(cell: str, H: int, kind: Any) -> None:
+    rng = np.random.default_rng(H)
+    shapes = ((kernels.GATES[cell] * H, 7), (kernels.GATES[cell] * H, H), (kernels.GATES[cell] * H,))
+    w_ih, w_hh, b_ih = (rng.normal(0, 0.3, shape).astype(kind) for shape in shapes)
+    direction = kernels.Direction(w_ih, w_hh, b_ih, b_ih * kind(0.5))
+    table = rng.normal(size=(40, 7)).astype(kind)
+    ids = rng.integers(0, 40, 12)
+    want = kernels.forward(cell, ids, np.array([0, 12]), [direction], table=table).h
+    for threads in (1, 4):
+        by_token = kernels.Stream(cell, direction, table=table, num_threads=threads)
+        by_row = kernels.Stream(cell, direction, num_threads=threads)
+        for step, token in enumerate(ids.tolist()):
+            found = by_token.step_token(token)
+            assert found.tobytes() == by_row.step(table[token : token + 1]).tobytes() == want[step].tobytes()
+
+
+def test_a_token_without_a_row_is_refused_and_the_state_stays() -> None:
+    direction = kernels.Direction(np.ones((2, 3)), np.ones((2, 2)))
+    stream = kernels.Stream("rnn_relu", direction, table=np.ones((4, 3)))
+    before = stream.step_token(3).copy()
+    for token in (-1, 4):
+        with pytest.raises(InputError, match=f"token id {token} is out of range"):
+            stream.step_token(token)
+    assert stream.state[0].tobytes() == before.tobytes()
+    with pytest.raises(InputError, match="made without a table"):
+        kernels.Stream("rnn_relu", direction).step_token(0)
+    with pytest.raises(InputError, match="single sequence"):
+        kernels.Stream("rnn_relu", direction, sequences=2, table=np.ones((4, 3)))
+    with pytest.raises(ShapeError, match="table is"):
+        kernels.Stream("rnn_relu", direction, table=np.ones((4, 2)))

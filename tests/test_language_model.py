@@ -59,6 +59,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 CLEVER: dict[str, Any] = {
     "embedding_size": 32,
+    "hidden_size": 32,
     "epochs": 15,
     "batch_size": 4,
     "steps": 8,
@@ -256,6 +257,24 @@ def test_the_network_says_what_was_asked_for() -> None:
     assert model(epochs=1, tied=False).fit(LINES).network_.nodes[-1] == Dense(in_features=12, out_features=size)
 
 
+def test_sizes_that_a_tied_model_cannot_have_are_refused() -> None:
+    with pytest.raises(InputError, match=r"hidden_size=12 and embedding_size=7\. Make them equal"):
+        model(embedding_size=7).fit(LINES)
+    as_many = model(embedding_size=0, hidden_size=9, epochs=1).fit(LINES)
+    assert isinstance(as_many.network_.nodes[0], Embed)
+    assert as_many.network_.nodes[0].size == 9
+
+
+def test_presets_are_complete_and_train() -> None:
+    names = tg.tasks.presets.names("language-model")
+    assert set(names) == {"language-characters", "language-words", "language-gaps"}
+    for name in names:
+        task = tg.LanguageModel.from_preset(name)
+        assert task.get_params().keys() - tg.tasks.presets.get(name, task="language-model").keys() == {"seed"}
+        small = tg.LanguageModel.from_preset(name, hidden_size=4, epochs=1, validation_fraction=0)
+        assert small.fit(LINES).fills_gaps == (name == "language-gaps")
+
+
 def test_the_same_seed_writes_the_same_text_and_another_one_another(fitted: tg.LanguageModel) -> None:
     texts = [fitted.generate("the ", length=30, endless=True, seed=seed) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
@@ -306,6 +325,19 @@ def test_both_sides_of_a_gap_know_more_than_one(words: tg.LanguageModel) -> None
     tokens = words.vocabulary_.tokenizer.vocabulary
     best = everything.left[0]
     assert best.probability == pytest.approx(shares[tokens.index(best.word)] / shares[1:-2].sum(), rel=1e-4)
+
+
+def test_the_share_of_gaps_filled_right_is_counted_by_side(words: tg.LanguageModel) -> None:
+    texts = [f"the {word} meets the {word} at {place}" for word, place in (("oak", "home"), ("salt", "sea"))]
+    found = words.measure_gaps(texts * 30, seed=1)
+    assert found["both"] > found["left"]
+    assert found["both"] >= found["right"]
+    single = words.measure_gaps(["tide"])  # the only gap there can be
+    guesses = words.complete("___", count=1)
+    sides = {"left": guesses.left, "right": guesses.right, "both": guesses.both}
+    assert single == {side: float(guess[0].word == "tide") for side, guess in sides.items()}
+    with pytest.raises(DataError, match="no text has a word that the model knows"):
+        words.measure_gaps(["zebra"])
 
 
 @pytest.mark.parametrize(

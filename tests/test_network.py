@@ -22,6 +22,7 @@ from tidegate.network import (
     Pool,
     Recurrent,
     Split,
+    Tied,
     check_shapes,
     parameter_shapes,
 )
@@ -224,3 +225,32 @@ def test_a_split_and_a_decoder_round_trip_and_name_their_parameters() -> None:
 def test_splits_and_decoders_that_do_not_fit_are_refused(nodes: list[Node], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         Network.of(*nodes)
+
+
+def test_a_tied_node_has_the_table_of_the_embedding_and_a_bias_of_its_own() -> None:
+    first = Embed(vocabulary_size=9, size=4)
+    network = Network.of(first, Recurrent(cell="gru", input_size=4, hidden_size=4), Tied(vocabulary_size=9, size=4))
+    assert network.output_size == 9
+    assert parameter_shapes(network)["2.bias"] == (9,)
+    assert "2.weight" not in parameter_shapes(network)
+    assert Network.from_json(network.to_json()) == network
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ((Dense(in_features=4, out_features=4), Tied(vocabulary_size=9, size=4)), "needs an embed node of its own"),
+        ((Embed(vocabulary_size=8, size=4), Tied(vocabulary_size=9, size=4)), r"\[9, 4\], at the beginning"),
+        (
+            (Embed(vocabulary_size=9, size=4), Dense(in_features=4, out_features=3), Tied(vocabulary_size=9, size=4)),
+            "wants 4 features but gets 3",
+        ),
+        (
+            (Embed(vocabulary_size=9, size=4), Pool(modes=("max",)), Dropout(p=0.1, per_sequence=True)),
+            "with per_sequence cannot follow a pool",
+        ),
+    ],
+)
+def test_nodes_of_a_language_model_that_do_not_fit_are_refused(made: tuple[Node, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Network.of(*made)

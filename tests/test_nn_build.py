@@ -12,7 +12,18 @@ from torch import Tensor
 
 from tidegate import nn
 from tidegate.errors import InputError, ShapeError
-from tidegate.network import Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Split, parameter_shapes
+from tidegate.network import (
+    Decode,
+    Dense,
+    Dropout,
+    Embed,
+    Network,
+    Pool,
+    Recurrent,
+    Split,
+    Tied,
+    parameter_shapes,
+)
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 
@@ -195,3 +206,25 @@ def test_what_a_layer_takes_becomes_one_ragged_batch() -> None:
     packed = nn.as_ragged(nn.GRU(2, 3), torch.nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False))
     assert [sequence.tolist() for sequence in packed] == [sequence.tolist() for sequence in sequences]
     assert nn.as_ragged(nn.GRU(2, 3), "anything else") == "anything else"
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh"])
+def test_pieces_that_carry_their_state_give_what_the_whole_gives_and_what_the_executor_gives(cell: Any) -> None:
+    network = Network.of(
+        Embed(vocabulary_size=9, size=4),
+        Recurrent(cell=cell, input_size=4, hidden_size=5),
+        Recurrent(cell=cell, input_size=5, hidden_size=4),
+        Tied(vocabulary_size=9, size=4),
+    )
+    module, ids = nn.build(network).eval(), torch.tensor([1, 8, 3, 3, 0, 7, 2])
+    whole = module(Ragged(ids, torch.tensor([0, 7]))).values
+    carried: Any = {}
+    parts = []
+    for begin, end in ((0, 3), (3, 4), (4, 7)):
+        rows, carried = module.advance(Ragged(ids[begin:end], torch.tensor([0, end - begin])), carried)
+        parts.append(torch.nn.functional.linear(rows.values, *module.head))
+    torch.testing.assert_close(torch.cat(parts), whole)
+    torch.testing.assert_close(module.head[0], module.get_parameter("0.weight"))
+    weights = {name: parameter.detach().numpy() for name, parameter in module.named_parameters()}
+    found = Executor(network, weights)(Ragged(ids.numpy(), np.array([0, 7])))
+    np.testing.assert_allclose(found, whole.detach().numpy(), rtol=1e-5, atol=1e-6)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tidegate import kernels, nn
 from tidegate.errors import InputError, ShapeError
-from tidegate.network import Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Split, parameter_shapes
+from tidegate.network import Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Split, Tied, parameter_shapes
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, cut, run_sorted
+from tidegate.runtime import Executor, Sampling, Writer, cut, run_sorted
 
 TORCH = {"rnn_tanh": torch.nn.RNN, "rnn_relu": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 MERGES: dict[str, Callable[[Any, Any], Any]] = {
@@ -279,3 +279,72 @@ def test_what_is_decoded_does_not_depend_on_neighbours(lengths: list[int], cell:
     alone = [executor(x.select(np.array([index]))) for index in range(len(lengths))]
     assert whole.tobytes() == np.concatenate(alone).tobytes()
     assert whole.shape == (len(lengths) * 3 * 4, 2)
+
+
+@pytest.mark.parametrize("cell", sorted(TORCH))
+def test_a_sequence_in_pieces_that_carry_their_state_has_the_bits_of_the_whole(cell: Any) -> None:
+    network = Network.of(
+        Embed(vocabulary_size=11, size=4),
+        Recurrent(cell=cell, input_size=4, hidden_size=5, num_layers=2),
+        Dropout(p=0.5, per_sequence=True),
+        Recurrent(cell=cell, input_size=5, hidden_size=4),
+        Tied(vocabulary_size=11, size=4),
+    )
+    executor, x = Executor(network, weights_of(network)), tokens([9, 0, 7, 1])
+    whole, ends = executor.advance(x, {})
+    assert executor.head(whole).tobytes() == executor(x).tobytes()
+    rows: list[list[Any]] = [[] for _ in x]
+    states: Any = {}
+    for step in range(0, 9, 2):
+        pieces = Ragged.from_list([sequence[step : step + 2] for sequence in x], dtype=np.int32)
+        found, states = executor.advance(pieces, states)
+        for mine, piece in zip(rows, pieces.with_values(found), strict=True):
+            mine.append(piece)
+    assert np.concatenate([piece for mine in rows for piece in mine]).tobytes() == whole.tobytes()
+    assert {name: state.tobytes() for name, state in states.items()} == {k: v.tobytes() for k, v in ends.items()}
+
+
+@pytest.mark.parametrize("cell", sorted(TORCH))
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_writer_foresees_what_the_executor_does(cell: Any, tied: bool) -> None:
+    network = Network.of(
+        Embed(vocabulary_size=11, size=4),
+        Recurrent(cell=cell, input_size=4, hidden_size=6),
+        Dropout(p=0.5),
+        Recurrent(cell=cell, input_size=6, hidden_size=4),
+        Tied(vocabulary_size=11, size=4) if tied else Dense(in_features=4, out_features=11),
+    )
+    weights = weights_of(network)
+    writer, executor = Writer(network, weights, barred=[0]), Executor(network, weights)
+    writer.read([3, 5])
+    text = [3, 5, *writer.write(20, Sampling(temperature=0.0))]
+    scores = executor(Ragged.from_list([text], dtype=np.int32))
+    scores[:, 0] = -np.inf
+    assert scores[1:-1].argmax(axis=1).tolist() == text[2:]
+    state = writer.state
+    first = list(writer.write(9, Sampling(seed=3)))
+    writer.state = state
+    assert list(writer.write(9, Sampling(seed=3))) == first
+    shares = np.exp(scores[-1] - scores[-1].max())
+    drawn: list[int] = []
+    for seed in range(400):
+        writer.state = state
+        drawn += writer.write(1, Sampling(seed=seed))
+    counted = np.bincount(drawn, minlength=11) / 400
+    np.testing.assert_allclose(counted, shares / shares.sum(), atol=0.08)
+
+
+def test_a_writer_of_another_network_or_with_nothing_read_is_refused() -> None:
+    network = classifier()
+    with pytest.raises(InputError, match="a writer needs an embedding, recurrent nodes that read forwards"):
+        Writer(network, weights_of(network))
+    network = Network.of(
+        Embed(vocabulary_size=3, size=2),
+        Recurrent(cell="gru", input_size=2, hidden_size=2),
+        Tied(vocabulary_size=3, size=2),
+    )
+    writer = Writer(network, weights_of(network))
+    with pytest.raises(InputError, match="nothing was read yet"):
+        next(writer.write(1, Sampling()))
+    with pytest.raises(InputError, match="token id 3 is out of range; the vocabulary has 3 ids"):
+        writer.read([1, 3])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tidegate import train
+from tidegate.data.streams import Chunk, Streams
 from tidegate.errors import InputError, TrainingError
 from tidegate.health import Background
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent
@@ -345,3 +346,103 @@ def test_a_memory_of_one_step_is_refused() -> None:
 def _lasting(step: Step) -> tuple[Any, ...]:
     """All of a record but the time it took."""
     return tuple(value for key, value in vars(step).items() if key != "seconds")
+
+
+class Streaming:
+    """A small recurrent problem over a corpus of numbers, which carries a state from chunk to chunk."""
+
+    lengths = np.array([7, 3, 11, 5])
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.module = torch.nn.Linear(2, 1, dtype=torch.float64)
+        with torch.no_grad():
+            self.module.weight.copy_(torch.tensor([[0.3, -0.2]]))
+            self.module.bias.zero_()
+        self.state = train.start(self.module, recipe)
+        self.seen: list[list[float]] = []  # what each chunk went on from
+
+    def loss(self, chunk: Chunk, carried: Any, rng: np.random.Generator) -> tuple[Tensor, int, Any]:
+        """Let each stream sum up the numbers it reads in a state, and foresee the next by it."""
+        before = carried.get("sum", torch.zeros(1, len(chunk.first), 1, dtype=torch.float64))
+        self.seen.append(before.flatten().tolist())
+        states, after = [], []
+        for stream, (first, last) in enumerate(zip(chunk.first, chunk.last, strict=True)):
+            state = before[0, stream] if chunk.goes_on[stream] else torch.zeros(1, dtype=torch.float64)
+            for piece in range(first, last + 1):
+                state = state if piece == first else torch.zeros(1, dtype=torch.float64)
+                for token in chunk.tokens[chunk.offsets[piece] : chunk.offsets[piece + 1]]:
+                    states.append(torch.cat([state, torch.tensor([float(token)], dtype=torch.float64)]) / 26)
+                    state = state + token
+            after.append(state)
+        noise = torch.from_numpy(rng.normal(0, 0.01, (len(chunk), 1)))
+        value = (self.module(torch.stack(states)) - 1 + noise).square().mean()
+        return value, len(chunk), {"sum": torch.stack(after)[None].detach()}
+
+    def steps(self) -> Iterator[Step]:
+        return train.fit(self.state, self.recipe, streams=Streams(self.lengths, 2, 4), loss=self.loss)
+
+
+@pytest.mark.parametrize("stop", [0, 1, 3, 4, 5, 11])
+def test_streams_go_on_from_what_they_carried_also_after_a_resume(stop: int) -> None:
+    whole = Streaming(recipe(average=0.8))
+    records = [step.loss for step in whole.steps()]
+    first = Streaming(whole.recipe)
+    begun = [step.loss for step in islice(first.steps(), stop)]
+    second = Streaming(whole.recipe)
+    train.unpack(second.state, *train.pack(first.state))
+    assert begun + [step.loss for step in second.steps()] == records
+    assert first.seen + second.seen == whole.seen
+    for name, array in train.weights(second.state).items():
+        assert array.tobytes() == train.weights(whole.state)[name].tobytes()
+
+
+def test_streams_carry_the_sums_of_what_they_read_and_begin_each_epoch_without() -> None:
+    problem = Streaming(recipe(epochs=2, learning_rate=1e-9))
+    steps = list(problem.steps())
+    streams = Streams(problem.lengths, 2, 4)
+    assert len(steps) == 2 * streams.chunks_per_epoch == 8
+    assert [sum(step.tokens for step in steps[:4]), steps[3].end_of_epoch] == [26, True]
+    assert problem.seen[0] == problem.seen[4] == [0.0, 0.0]
+    expected = [0.0, 0.0]
+    for before, chunk in zip(problem.seen, streams.chunks(problem.recipe.seed, 0), strict=False):
+        assert before == expected
+        for stream, last in enumerate(chunk.last):
+            piece = chunk.tokens[chunk.offsets[last] : chunk.offsets[last + 1]]
+            past = expected[stream] if last == chunk.first[stream] and chunk.goes_on[stream] else 0.0
+            expected[stream] = past + float(piece.sum())
+
+
+def test_the_average_is_the_moving_average_of_the_weights() -> None:
+    problem = Problem(recipe(average=0.75))
+    expected: Any = None
+    for number, _ in enumerate(problem.steps()):
+        now = [parameter.detach().double().numpy().copy() for parameter in problem.module.parameters()]
+        past = min(0.75, (1 + number) / (10 + number))
+        expected = now if expected is None else [past * e + (1 - past) * n for e, n in zip(expected, now, strict=True)]
+    for found, wanted in zip(train.weights(problem.state).values(), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    plain = Problem(recipe())
+    list(plain.steps())
+    assert b"".join(array.tobytes() for array in train.weights(plain.state).values()) == plain.weights()
+
+
+def test_a_loss_that_is_not_finite_names_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Streaming(recipe())
+    usual = problem.loss
+
+    def spoiled(chunk: Chunk, carried: Any, rng: np.random.Generator) -> tuple[Tensor, int, Any]:
+        value, tokens, after = usual(chunk, carried, rng)
+        return value * (float("nan") if 8 in chunk.tokens else 1.0), tokens, after  # in the second document
+
+    streams = Streams(problem.lengths, 4, 100)
+    with pytest.raises(TrainingError, match="the loss is nan at step 1"):
+        list(train.fit(problem.state, problem.recipe, streams=streams, loss=spoiled))
+
+
+def test_either_lengths_or_streams_are_wanted() -> None:
+    problem = Problem(recipe())
+    with pytest.raises(InputError, match="either lengths"):
+        train.fit(problem.state, problem.recipe, loss=problem.loss)
+    with pytest.raises(InputError, match="either lengths"):
+        train.fit(problem.state, problem.recipe, lengths=LENGTHS, streams=Streams(LENGTHS, 1, 1), loss=problem.loss)

@@ -281,10 +281,19 @@ class Stream:
 
     __slots__ = ("_core", "_kind", "_shape", "_threads", "_wanted", "has_c")
 
-    def __init__(self, cell: str, direction: Direction, *, sequences: int = 1, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        cell: str,
+        direction: Direction,
+        *,
+        sequences: int = 1,
+        table: Array | None = None,
+        num_threads: int | None = None,
+    ) -> None:
         """Begin ``sequences`` streams that step together, at ``direction.h0`` and ``c0`` or zero.
 
-        ``direction`` may neither run from the end nor have a mask. Raises as `forward` does.
+        ``direction`` may neither run from the end nor have a mask. A ``table [V, C]`` is for a single sequence of token
+        ids: its product with ``w_ih`` is taken once, here, and kept, ``[V, G*H]``. Raises as `forward` does.
         """
         if direction.reverse or direction.mask is not None:
             raise InputError("a stream runs forwards and without dropout. Leave reverse and mask out.")
@@ -296,6 +305,22 @@ class Stream:
         self._kind, self._wanted, self._shape = kind, (sequences, C), (sequences, call.H)
         self._threads = call.threads
         self.has_c = cell == "lstm"
+        if table is not None:
+            if sequences != 1:
+                raise InputError(f"a table is for a single sequence of tokens, not for {sequences}. Leave one out.")
+            self._core.keep_table(_expect("table", table, (len(table), C), kind), call.threads)
+
+    def step_token(self, token: int) -> Array:
+        """Take the row of a token one step on and return the new state ``h [1, H]``, to the bit as `step` does.
+
+        Raises InputError where the table, if there is one, has no such row; the state is then as before.
+        """
+        h: Array = np.empty(self._shape, self._kind)
+        try:
+            self._core.step_token(token, h, self._threads)
+        except IndexError:
+            raise InputError(f"token id {token} is out of range, or the stream was made without a table.") from None
+        return h
 
     def step(self, x: Array) -> Array:
         """Take ``x [sequences, C]`` one step on and return the new state ``h [sequences, H]``.

@@ -19,6 +19,7 @@ Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = tuple[tuple[Array, Array | None], ...]
 """The state of each layer: h and, for the lstm, c, each [1, H]."""
 
+_KEPT = 2**22  # numbers at most of a table that is multiplied once by the input weights
 _DRAWN = 256  # random numbers at a time
 
 
@@ -89,10 +90,14 @@ class Writer:
         if not (isinstance(first, Embed) and isinstance(last, Dense | Tied) and plain and onward):
             raise InputError("a writer needs an embedding, recurrent nodes that read forwards, and one output node.")
         self._table = np.ascontiguousarray(weights["0.weight"])
+        directions = [
+            (node, _direction(weights, index, layer)) for index, node in inner for layer in range(node.num_layers)
+        ]
+        self._by_token = len(self._table) * len(directions[0][1].w_ih) <= _KEPT
+        tables = [self._table if self._by_token else None, *[None] * len(directions)]
         self._streams = [
-            kernels.Stream(node.cell, _direction(weights, index, layer), num_threads=num_threads)
-            for index, node in inner
-            for layer in range(node.num_layers)
+            kernels.Stream(node.cell, direction, table=table, num_threads=num_threads)
+            for (node, direction), table in zip(directions, tables, strict=False)
         ]
         end = len(network.nodes) - 1
         bias = weights[f"{end}.bias"].copy()
@@ -136,8 +141,9 @@ class Writer:
         self._above = state[-1][0].copy()
 
     def _step(self, token: int) -> None:
-        x = self._table[token : token + 1]
-        for stream in self._streams:
+        first, *rest = self._streams
+        x = first.step_token(token) if self._by_token else first.step(self._table[token : token + 1])
+        for stream in rest:
             x = stream.step(x)
         self._above = x
 

@@ -31,7 +31,7 @@ from tidegate.tasks._corpus import (
     turned,
 )
 from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._gap import Completion, fill
+from tidegate.tasks._gap import Completion, fill, gap_accuracy
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Count, Json, Share, Task
 
@@ -59,10 +59,10 @@ class LanguageModel(Task[Vocabulary]):
         vocabulary_size: distinct tokens, at most, the most frequent ones of the training part.
         direction: `forward`, or `both` for a model that also learns to read texts from their end, as `complete` needs.
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
-        embedding_size: features of a token.
-        hidden_size: units of each recurrent layer, but for the last one of a tied model.
+        embedding_size: features of a token; 0 takes as many as the hidden size.
+        hidden_size: units of each recurrent layer, but for the last one of a tied model of several.
         num_layers: stacked layers.
-        tied: the output shares the table of the embedding, and the last layer has `embedding_size` units.
+        tied: the output shares the table of the embedding, and the last layer has as many units as a token features.
         steps: tokens of each stream per update.
         embedding_dropout: share of words hidden from an update, wherever they stand.
         input_dropout: share of the features of the embedding dropped, the same ones over all steps of a text.
@@ -85,7 +85,7 @@ class LanguageModel(Task[Vocabulary]):
     vocabulary_size: Count = 10_000
     direction: Literal["forward", "both"] = "forward"
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
-    embedding_size: Size = 128
+    embedding_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     hidden_size: Size = 256
     num_layers: Annotated[int, Field(ge=1, le=16)] = 1
     tied: bool = True
@@ -193,12 +193,29 @@ class LanguageModel(Task[Vocabulary]):
         Raises:
             InputError: the text has no gap or several, or the model knows no words, or reads forwards only.
         """
-        vocabulary = self.vocabulary_
-        if vocabulary.tokenizer.spelling != "words":
-            raise InputError("a gap is filled with a word; this model knows smaller tokens. Train on tokens='words'.")
-        if self._require_fitted().params["direction"] != "both":
-            raise InputError("this model reads forwards only. Train with direction='both' to see both sides of a gap.")
-        return fill(self._executor(), vocabulary, text, count=count)
+        self._require_both_ways()
+        return fill(self._executor(), self.vocabulary_, text, count=count)
+
+    def measure_gaps(self, X: Any, *, seed: int = 0) -> dict[str, float]:
+        """Measure how often the most probable word for a gap is the right one: one gap in each of B texts.
+
+        Args:
+            X: the texts; those whose gap falls on a word that the model does not know are left out.
+            seed: another seed draws other gaps.
+
+        Returns:
+            The shares for the `left` side alone, the `right` side alone, and `both`.
+
+        Raises:
+            InputError: the model knows no words, or reads forwards only; or X are no texts.
+        """
+        self._require_both_ways()
+        return gap_accuracy(self._executor(), self.vocabulary_, self._check_inputs(X), seed=seed)
+
+    @property
+    def fills_gaps(self) -> bool:
+        """Tell whether `complete` can be asked: the tokens are words, and texts are read both ways."""
+        return self.vocabulary_.tokenizer.spelling == "words" and self._require_fitted().params["direction"] == "both"
 
     @property
     def vocabulary_(self) -> Vocabulary:
@@ -215,6 +232,13 @@ class LanguageModel(Task[Vocabulary]):
                 break
             yield decoder.feed(token)
         yield decoder.finish()
+
+    def _require_both_ways(self) -> None:
+        if self.fills_gaps:
+            return
+        if self.vocabulary_.tokenizer.spelling != "words":
+            raise InputError("a gap is filled with a word; this model knows smaller tokens. Train on tokens='words'.")
+        raise InputError("this model reads forwards only. Train with direction='both' to see both sides of a gap.")
 
     def _executor(self) -> Executor:
         fitted = self._require_fitted()
@@ -267,14 +291,20 @@ class LanguageModel(Task[Vocabulary]):
                 return train_bpe(texts, self.vocabulary_size)
 
     def _network(self, size: int) -> Network:
+        features = self.embedding_size or self.hidden_size
+        if self.tied and self.num_layers == 1 and features != self.hidden_size:
+            raise InputError(
+                f"a tied model of one layer has as many units as features, but hidden_size={self.hidden_size} and "
+                f"embedding_size={features}. Make them equal, or pass tied=False or more layers."
+            )
         nodes: list[Node] = [
-            Embed(vocabulary_size=size, size=self.embedding_size, dropout=self.embedding_dropout),
+            Embed(vocabulary_size=size, size=features, dropout=self.embedding_dropout),
             *_dropout(self.input_dropout),
         ]
-        width = self.embedding_size
+        width = features
         for layer in range(self.num_layers):
             last = layer == self.num_layers - 1
-            units = self.embedding_size if self.tied and last else self.hidden_size
+            units = features if self.tied and last else self.hidden_size
             nodes.append(
                 Recurrent(
                     cell=CELLS[self.cell], input_size=width, hidden_size=units, weight_dropout=self.weight_dropout
