@@ -161,7 +161,7 @@ def examine(model: Classifier, inputs: Any, *, target: object = None, steps: int
     >>> import tidegate as tg
     >>> texts = ["good fun", "really good", "good", "bad", "so bad", "bad film"] * 4
     >>> critic = tg.TextClassifier(hidden_size=4, epochs=8, batch_size=4, learning_rate=0.05, validation_fraction=0)
-    >>> found = examine(critic.fit(texts, ["pos", "pos", "pos", "neg", "neg", "neg"] * 4), ["so good"])
+    >>> found = examine(critic.fit(texts, ["pos", "pos", "pos", "neg", "neg", "neg"] * 4), ["really good"])
     >>> found.to_json()[0]["label"], found.to_html().startswith("<!doctype html>")
     ('pos', True)
     """
