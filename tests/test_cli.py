@@ -485,9 +485,8 @@ def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_data_lists_names_and_where_they_are(cli: Cli, no_data: Path) -> None:
     rows = {row["name"]: row for row in json.loads(cli("data", "list", "--json").out)}
-    assert list(rows) == [
-        "digits", "ett", "household_power", "imdb", "mnist", "pydocs", "resume_ner", "ud_english_ewt", "wnut17",
-    ]  # fmt: skip
+    assert list(rows) == data.names()
+    assert rows["wnut17"]["citation"].startswith("Leon Derczynski")
     assert rows["imdb"]["path"] is None
     assert cli("data", "path", "digits").out == rows["digits"]["path"] + "\n"
     assert cli("data", "get", "digits").out == rows["digits"]["path"] + "\n"

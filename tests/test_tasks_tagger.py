@@ -21,8 +21,11 @@ from tidegate.checkpoint import load_model, save_model
 from tidegate.data import schemes
 from tidegate.errors import DataError, InputError, ModelFileError, OptionError, ShapeError
 from tidegate.network import Crf, Dense, Embed, Recurrent, Spell
+from tidegate.ragged import Ragged
 from tidegate.tasks._tagging import Reading, TagSet
 from tidegate.tasks.presets import names as preset_names
+from tidegate.tasks.token_tagger import _disturbed
+from tidegate.words import Words
 
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
@@ -242,6 +245,20 @@ def test_parameters_become_the_network_they_name() -> None:
     assert (dense, crf) == (Dense(in_features=10, out_features=5), Crf(tags=5))
     plain = tg.TokenTagger(characters=False, epochs=1, dropout=0).fit(X, y).network_
     assert [node.kind for node in plain.nodes] == ["embed", "recurrent", "dense", "crf"]
+
+
+def test_dropout_makes_a_share_of_words_and_of_characters_unknown_and_leaves_the_rest() -> None:
+    tokens = Ragged.from_list([np.arange(1, 2001)])
+    words = Words(tokens, np.arange(2000) % 500, Ragged.from_list([[7, 8]] * 500))
+    found = _disturbed(words, 0.25, 0.5, np.random.default_rng(0))
+    assert isinstance(found, Words)
+    for given, kept, share in ((tokens, found.tokens, 0.25), (words.spellings, found.spellings, 0.5)):
+        unknown = kept.values == 0
+        assert unknown.mean() == pytest.approx(share, abs=0.05)
+        assert (kept.values[~unknown] == given.values[~unknown]).all()
+        assert kept.offsets is given.offsets
+    assert found.spelling is words.spelling
+    assert _disturbed(tokens, 0.0, 0.5, np.random.default_rng(0)) is tokens
 
 
 def test_rare_words_are_unknown_by_name(names: tg.TokenTagger) -> None:

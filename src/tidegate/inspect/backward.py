@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tidegate import kernels
 from tidegate.errors import InputError
-from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent, Tied
+from tidegate.network import Crf, Dense, Dropout, Embed, Pool, Recurrent, Tied
 from tidegate.runtime import Executor, LayerRun, NodeRun, Recording, final_state, matrix_name
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -74,7 +74,7 @@ def pass_back(
                 if dx is None:  # nothing below is asked for
                     break
                 gradient = _Gradient(dx)
-            case Embed() | Dropout():
+            case Embed() | Dropout() | Crf():
                 pass
             case _:
                 raise InputError(f"no gradient is taken back through a node of the kind {run.node.kind!r} yet.")

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import InputError, OptionError, ShapeError
-from tidegate.network import Dropout, Embed, Network, Pool, Recurrent
+from tidegate.network import Dropout, Embed, Network, Pool, Recurrent, Spell
 from tidegate.ragged import Ragged
-from tidegate.runtime import look_up
+from tidegate.runtime import Executor, look_up
+from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -23,7 +24,7 @@ Array: TypeAlias = npt.NDArray[Any]
 class FittedTask(Protocol):
     """What a fitted task says of itself."""
 
-    def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
+    def prepare(self, X: Any) -> tuple[Ragged | Words, list[str] | None]:
         """Return inputs as the network reads them, and the steps as text where they are text; refuse before fit."""
 
     @property
@@ -58,11 +59,7 @@ class Subject:
 
     def behind_embedding(self) -> tuple[Network, dict[str, Array]]:
         """Return what reads features `[N, C]`, the network or what follows its embedding, and the weights of that."""
-        nodes = self.network.nodes
-        start = next(i for i, node in enumerate(nodes) if not isinstance(node, Embed | Dropout))
-        named = ((name.split(".", 1), array) for name, array in self.weights.items())
-        weights = {f"{int(index) - start}.{name}": array for (index, name), array in named if int(index) >= start}
-        return Network.of(*nodes[start:]), weights
+        return _behind_first(self.network, self.weights)
 
     def features(self, indices: Array) -> Ragged:
         """Return some sequences as features `[N, C]`, their tokens looked up."""
@@ -127,8 +124,21 @@ def _find(model: Any, inputs: Any) -> Subject:
 
 def _of_task(task: FittedTask, inputs: Any) -> Subject:
     x, steps = task.prepare(inputs)
+    network, weights = task.network_, task.weights_
+    if isinstance(x, Words):
+        x = Executor(network, weights).spell(x)
+        network, weights = _behind_first(network, weights)
     classes = getattr(task, "classes_", None)
-    return Subject(task.network_, task.weights_, x, steps, None if classes is None else np.asarray(classes).tolist())
+    return Subject(network, weights, x, steps, None if classes is None else np.asarray(classes).tolist())
+
+
+def _behind_first(network: Network, weights: Mapping[str, Array]) -> tuple[Network, dict[str, Array]]:
+    """Return what reads features `[N, C]`, the network or what follows its first table, and the weights of that."""
+    nodes = network.nodes
+    start = next(i for i, node in enumerate(nodes) if not isinstance(node, Embed | Spell | Dropout))
+    named = ((name.split(".", 1), array) for name, array in weights.items())
+    kept = {f"{int(index) - start}.{name}": array for (index, name), array in named if int(index) >= start}
+    return Network.of(*nodes[start:]), kept
 
 
 def _as_ragged(network: Network, weights: Mapping[str, Array], inputs: Any) -> Ragged:

@@ -193,23 +193,25 @@ class Executor:
 
     def _begin(self, x: Ragged | Words) -> Passage:
         match self.network.nodes[0], x:
-            case Spell() as node, Words():
-                return Passage(self._spell(node, x), x.offsets)
+            case Spell(), Words():
+                return Passage(self.spell(x).values, x.offsets)
             case Spell(), _:
                 raise ShapeError(f"the network reads Words, ids with spellings; got a {type(x).__name__}")
             case _, Ragged():
                 return Passage(self._check(x), np.asarray(x.offsets))
         raise ShapeError(f"the network reads a Ragged batch; got a {type(x).__name__}")
 
-    def _spell(self, node: Spell, x: Words) -> Array:
-        """Put the row of each word beside what its characters say, `[N, output_size]`."""
+    def spell(self, x: Words) -> Ragged:
+        """Put the row of each word beside what its characters say: what the first node hands on, `[N, output_size]`."""
+        node = self.network.nodes[0]
+        assert isinstance(node, Spell), "the network begins with it"
         known = _rows(Passage(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
         weights = {name.removeprefix("0.characters."): array for name, array in self.weights.items()}
         inner = Network.of(*node.characters)
         reader = Executor(
             inner, {name: weights[name] for name in parameter_shapes(inner)}, num_threads=self.num_threads
         )
-        return np.concatenate([known, reader(x.spellings)[x.spelling]], axis=1)
+        return Ragged(np.concatenate([known, reader(x.spellings)[x.spelling]], axis=1), x.offsets)
 
     def _check(self, x: Ragged) -> Array:
         values = np.asarray(x.values)

@@ -123,6 +123,12 @@ class TokenTagger(Task[Tagging]):
     learning_rate: Positive = 5e-3
     patience: Annotated[int, Field(ge=0)] = 0
 
+    def prepare(self, X: Any) -> tuple[Ragged | Words, list[str]]:
+        """Return sentences as the network reads them, and its N words; for a look inside. Raises as `predict` does."""
+        reading = self._require_fitted().learned.reading
+        words = [[piece.word for piece in pieces] for pieces in as_pieces(X, reading)[1]]
+        return reading.encode(words), list(chain.from_iterable(words))
+
     def predict(self, X: Any) -> list[list[str]]:
         """Find the most probable sequence of tags of each sentence, which the scheme allows.
 
@@ -201,6 +207,11 @@ class TokenTagger(Task[Tagging]):
         true, found = check_tags(sentences, y), self.predict(sentences)
         pairs = zip(chain.from_iterable(true), chain.from_iterable(found), strict=True)
         return float(np.mean([tag == predicted for tag, predicted in pairs]))
+
+    @property
+    def classes_(self) -> Array:
+        """The tags [K], as classifiers name their labels; the same as `tags_`."""
+        return np.array(self.tags_)
 
     @property
     def tags_(self) -> tuple[str, ...]:
