@@ -43,7 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "segments together": {"segment": 4, "independent": False, "window_scaling": "standard", "calendar": True},
     "lstm": {"segment": 0, "cell": "lstm", "independent": False, "calendar": True},
     "bilstm": {"segment": 0, "cell": "lstm", "bidirectional": True, "quantiles": (0.5,), "num_layers": 2},
-    "recursive": {"segment": 0, "strategy": "recursive", "steps_at_once": 4, "window_scaling": "none"},
+    "recursive": {"segment": 0, "strategy": "recursive", "steps_at_once": 4, "window_scaling": "off"},
     "recursive segments": {"segment": 6, "strategy": "recursive", "loss": "mae", "scale": False},
 }
 
@@ -213,7 +213,7 @@ def counted(roles: Roles, rows: int = 12) -> Series:
 
 def test_a_window_is_what_was_and_what_came() -> None:
     series = counted(Roles(("u", "v"), ("w",)))
-    shape = Shape(lookback=3, horizon=2, window_scaling="none", calendar=False)
+    shape = Shape(lookback=3, horizon=2, window_scaling="off", calendar=False)
     windows = cut_windows([series, series], PLAIN, shape, [measurable(series, shape), np.array([5])])
     assert windows.steps.tolist() == [3, 4, 5, 6, 7, 8, 9, 10, 5]
     batch = windows.batch(np.array([2, 8]))
@@ -224,7 +224,7 @@ def test_a_window_is_what_was_and_what_came() -> None:
 
 
 def test_a_part_is_forecast_from_its_first_step_on() -> None:
-    shape = Shape(lookback=3, horizon=2, window_scaling="none", calendar=False)
+    shape = Shape(lookback=3, horizon=2, window_scaling="off", calendar=False)
     series = counted(Roles(("u",)))
     assert measurable(series.cut(6, 10), shape).tolist() == [6, 7, 8]
     assert measurable(series.cut(0, 10), shape).tolist() == [3, 4, 5, 6, 7, 8]
@@ -233,7 +233,7 @@ def test_a_part_is_forecast_from_its_first_step_on() -> None:
 
 @pytest.mark.parametrize(
     ("how", "wanted"),
-    [("none", [3, 4, 5]), ("last", [-2, -1, 0]), ("standard", [-1.2247, 0, 1.2247])],
+    [("off", [3, 4, 5]), ("last", [-2, -1, 0]), ("standard", [-1.2247, 0, 1.2247])],
 )
 def test_windows_are_scaled_by_themselves(how: Any, wanted: list[float]) -> None:
     shape = Shape(lookback=3, horizon=1, window_scaling=how, calendar=False)
@@ -315,7 +315,7 @@ def test_quantiles_part_what_comes_in_their_shares() -> None:
     rng = np.random.default_rng(0)
     noise = rng.exponential(1.0, 3000)
     options: dict[str, Any] = {"lookback": 4, "horizon": 2, "hidden_size": 4, "segment": 2, "dropout": 0.0}
-    options |= {"window_scaling": "none"}
+    options |= {"window_scaling": "off"}
     model = tg.Forecaster(**options, quantiles=(0.1, 0.5, 0.9), epochs=4, learning_rate=0.01).fit(noise[:2500])
     forecasts = model.backtest(noise, begin=2500)
     assert len(forecasts) == 499
@@ -344,7 +344,7 @@ def test_what_is_known_of_the_future_is_used() -> None:
     )
     options: dict[str, Any] = {"lookback": 8, "horizon": 3, "hidden_size": 16, "dropout": 0.0, "batch_size": 16}
     for segment in (0, 4):
-        model = tg.Forecaster(**options, segment=segment, window_scaling="none", epochs=12, learning_rate=0.01)
+        model = tg.Forecaster(**options, segment=segment, window_scaling="off", epochs=12, learning_rate=0.01)
         model.fit([series.cut(0, 500)])
         forecasts = model.backtest([series], begin=500)
         error = np.mean([abs(f.mean - f.truth).mean() for f in forecasts if f.truth is not None])

@@ -86,7 +86,7 @@ def draw_forecast(
         panels[-1].set_xlabel("time")
         if forecast.times.dtype.kind == "M":
             _tell_dates(panels[-1])
-        add_legend(figure, columns=4)
+        add_legend(figure, columns=5)
 
     return draw((8.2, 1.4 + 1.7 * len(chosen)), paint, picture=picture, theme=theme)
 
@@ -99,11 +99,13 @@ def _paint_column(
         times, values = history[0][-shown:], history[1][-shown:, column]
         axes.plot(times, values, color=look.ink, linewidth=1.2, label="before")
     levels = sorted(forecast.quantiles)
-    for low, high in zip(levels, reversed(levels), strict=True):
+    for depth, (low, high) in enumerate(zip(levels, reversed(levels), strict=True), 1):
         if low < high:
             below, above = (forecast.quantiles[level][:, column] for level in (low, high))
             label = f"{100 * low:.4g}% to {100 * high:.4g}%"
-            axes.fill_between(forecast.times, below, above, color=colour, alpha=0.2, linewidth=0, label=label)
+            axes.fill_between(
+                forecast.times, below, above, color=colour, alpha=min(0.14 * depth, 0.5), linewidth=0, label=label
+            )
     marks: dict[str, Any] = {"marker": "o", "markersize": 3.5} if len(forecast.times) <= 48 else {}
     axes.plot(forecast.times, forecast.mean[:, column], color=colour, linewidth=2.2, label="forecast", **marks)
     if forecast.truth is not None:

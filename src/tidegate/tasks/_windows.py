@@ -19,7 +19,7 @@ from tidegate.errors import DataError
 
 Array: TypeAlias = npt.NDArray[Any]
 Indices: TypeAlias = npt.NDArray[np.int64]
-WindowScaling: TypeAlias = Literal["none", "last", "standard"]
+WindowScaling: TypeAlias = Literal["off", "last", "standard"]
 Json: TypeAlias = dict[str, Any]
 
 _LEAST = 1e-5  # of a deviation by which a window is divided, as reversible instance normalisation has it
@@ -214,7 +214,7 @@ def _gather(rows: Array, first: Indices, length: int) -> Array:
 
 def _levels(observed: Array, how: WindowScaling) -> tuple[Array, Array]:
     """Compute by what each window is shifted and divided, each [B, 1, O]."""
-    if how == "none":
+    if how == "off":
         return np.zeros_like(observed[:, :1]), np.ones_like(observed[:, :1])
     if how == "last":
         return observed[:, -1:].copy(), np.ones_like(observed[:, :1])

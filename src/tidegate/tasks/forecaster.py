@@ -99,7 +99,7 @@ class Forecaster(Task[LearnedSeries]):
         loss: of the mean: squared errors `mse`, or absolute ones `mae`, which makes it the median.
         scale: bring each column of each series to mean 0 and deviation 1 over the training part.
         window_scaling: of every window subtract the `last` value, as SegRNN does; subtract its mean and divide by its
-            deviation, `standard`, as reversible instance normalisation does (Kim et al. 2022); or `none`.
+            deviation, `standard`, as reversible instance normalisation does (Kim et al. 2022); or `off`.
         calendar: let the network know hour, weekday and day of the year of each step.
         strategy: `direct` gives the whole horizon at once; `recursive` gives `steps_at_once` and goes on from these.
         steps_at_once: the steps of one forecast of the recursive strategy.
