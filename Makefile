@@ -52,7 +52,7 @@ wheel: $(VENV)/.tested  ## build a wheel into dist
 	@ls dist
 
 clean:  ## remove everything that was built or installed here
-	rm -rf $(VENV) $(PEERS) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) build dist docs/_build docs/_pictures .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -17,6 +17,7 @@ from benchmarks import (
     report,
     scaling,
     stream_step,
+    tagging,
     training_step,
 )
 
@@ -28,6 +29,7 @@ QUESTIONS = (
     stream_step,
     look_inside,
     flair_tagger,
+    tagging,
     scaling,
     memory,
     first_call,

@@ -11,9 +11,11 @@
 #include <string>
 #include <string_view>
 
+#include "crf_layer.h"
 #include "dispatch.h"
 #include "layer.h"
 #include "memory.h"
+#include "sampler.h"
 #include "stream.h"
 #include "threads.h"
 
@@ -130,15 +132,15 @@ void backward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence
 }
 
 template <class T>
-void linear(In<T> x, In<T> w, nb::object bias, Array<T> y, int activation, int threads) {
+void linear(In<T> x, In<T> w, bool as_it_is, nb::object bias, Array<T> y, int activation, int threads) {
   const T* const b = input<T>(bias);
-  const Index rows = static_cast<Index>(x.shape(0)), K = static_cast<Index>(w.shape(1));
+  const Index rows = static_cast<Index>(x.shape(0)), K = static_cast<Index>(x.shape(1));
+  const Index columns = static_cast<Index>(y.shape(1));
   Status status;
   {
     const nb::gil_scoped_release release;
-    status =
-        dense<T>(x.data(), w.data(), b, y.data(), rows, K, static_cast<Index>(w.shape(0)),
-                 static_cast<Activation>(activation), worthwhile(rows * K * static_cast<Index>(w.shape(0)), threads));
+    status = dense<T>(x.data(), w.data(), as_it_is, b, y.data(), rows, K, columns, static_cast<Activation>(activation),
+                      worthwhile(rows * K * columns, threads));
   }
   check(status, 0);
 }
@@ -186,6 +188,55 @@ void activate(int activation, In<T> x, Array<T> y, int threads) {
             });
 }
 
+CrfScores crf_scores(In<double> emissions, In<Index> offsets, In<double> transitions, In<double> start, In<double> end,
+                     int threads) {
+  return {static_cast<Index>(emissions.shape(0)),
+          static_cast<Index>(offsets.shape(0)) - 1,
+          static_cast<Index>(emissions.shape(1)),
+          emissions.data(),
+          offsets.data(),
+          transitions.data(),
+          start.data(),
+          end.data(),
+          threads};
+}
+
+void crf_forward(In<double> emissions, In<Index> offsets, In<double> transitions, In<double> start, In<double> end,
+                 Array<double> alpha, Array<double> log_partition, int threads) {
+  const CrfScores in = crf_scores(emissions, offsets, transitions, start, end, threads);
+  Status status;
+  {
+    const nb::gil_scoped_release release;
+    status = crf_partition(in, alpha.data(), log_partition.data());
+  }
+  check(status, 0);
+}
+
+void crf_backward(In<double> emissions, In<Index> offsets, In<double> transitions, In<double> start, In<double> end,
+                  In<double> alpha, In<double> weight, Array<double> demissions, Array<double> dtransitions,
+                  Array<double> dstart, Array<double> dend, int threads) {
+  const CrfScores in = crf_scores(emissions, offsets, transitions, start, end, threads);
+  Status status;
+  {
+    const nb::gil_scoped_release release;
+    status = crf_gradient(in, alpha.data(), weight.data(), demissions.data(), dtransitions.data(), dstart.data(),
+                          dend.data());
+  }
+  check(status, 0);
+}
+
+void crf_best(In<double> emissions, In<Index> offsets, In<double> transitions, In<double> start, In<double> end,
+              Array<std::int32_t> tags, Array<double> scores, int threads) {
+  const CrfScores in = crf_scores(emissions, offsets, transitions, start, end, threads);
+  const Index paths = static_cast<Index>(scores.shape(1));
+  Status status;
+  {
+    const nb::gil_scoped_release release;
+    status = crf_best_paths(in, paths, tags.data(), scores.data());
+  }
+  check(status, 0);
+}
+
 // An uninitialised array whose memory is kept for the next one when it dies.
 nb::ndarray<nb::numpy, std::uint8_t> empty(std::size_t bytes) {
   Piece* const piece = new Piece(take_memory(bytes));
@@ -222,8 +273,8 @@ void define(nb::module_& m) {
   m.def("backward", &backward<T>, "cell"_a, "x"_a.noconvert(), "ids"_a.none(), "offsets"_a.noconvert(), "directions"_a,
         "h"_a.noconvert(), "kept"_a, "overwrite"_a, "dh"_a.noconvert(), "dstate"_a, "dx"_a.none(), "gradients"_a,
         "steps"_a, "threads"_a);
-  m.def("linear", &linear<T>, "x"_a.noconvert(), "w"_a.noconvert(), "bias"_a.none(), "y"_a.noconvert(), "activation"_a,
-        "threads"_a);
+  m.def("linear", &linear<T>, "x"_a.noconvert(), "w"_a.noconvert(), "as_it_is"_a, "bias"_a.none(), "y"_a.noconvert(),
+        "activation"_a, "threads"_a);
   m.def("pool", &pool<T>, "h"_a.noconvert(), "offsets"_a.noconvert(), "modes"_a, "pooled"_a.noconvert(), "dh"_a.none(),
         "threads"_a);
   m.def("softmax", &softmax<T>, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
@@ -289,9 +340,37 @@ void define_stream(nb::module_& m, const char* name) {
           "h"_a, "c"_a.none());
 }
 
+template <class T>
+void define_sampler(nb::module_& m, const char* name) {
+  nb::class_<Sampler<T>>(m, name)
+      .def(
+          "__init__",
+          [](Sampler<T>* self, In<T> w, nb::object bias) {
+            new (self)
+                Sampler<T>(static_cast<Index>(w.shape(1)), static_cast<Index>(w.shape(0)), w.data(), input<T>(bias));
+          },
+          "w"_a.noconvert(), "bias"_a.none())
+      .def(
+          "choose",
+          [](Sampler<T>& self, nb::handle x, double temperature, Index top_k, double top_p, double u, int threads) {
+            const Matrix<T> from(x, 1, self.K());
+            const nb::gil_scoped_release release;
+            return self.choose(from.data(), {temperature, top_k, top_p}, u, threads);
+          },
+          "x"_a, "temperature"_a, "top_k"_a, "top_p"_a, "u"_a, "threads"_a);
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
+  m.def("crf_forward", &crf_forward, "emissions"_a.noconvert(), "offsets"_a.noconvert(), "transitions"_a.noconvert(),
+        "start"_a.noconvert(), "end"_a.noconvert(), "alpha"_a.noconvert(), "log_partition"_a.noconvert(), "threads"_a);
+  m.def("crf_backward", &crf_backward, "emissions"_a.noconvert(), "offsets"_a.noconvert(), "transitions"_a.noconvert(),
+        "start"_a.noconvert(), "end"_a.noconvert(), "alpha"_a.noconvert(), "weight"_a.noconvert(),
+        "demissions"_a.noconvert(), "dtransitions"_a.noconvert(), "dstart"_a.noconvert(), "dend"_a.noconvert(),
+        "threads"_a);
+  m.def("crf_best", &crf_best, "emissions"_a.noconvert(), "offsets"_a.noconvert(), "transitions"_a.noconvert(),
+        "start"_a.noconvert(), "end"_a.noconvert(), "tags"_a.noconvert(), "scores"_a.noconvert(), "threads"_a);
   m.def("empty", &empty, "bytes"_a);
   m.def("available_isas", &isa_names);
   m.def("active_isa", [] { return active_isa().name; });
@@ -300,4 +379,6 @@ NB_MODULE(_core, m) {
   define<double>(m);
   define_stream<float>(m, "Stream32");
   define_stream<double>(m, "Stream64");
+  define_sampler<float>(m, "Sampler32");
+  define_sampler<double>(m, "Sampler64");
 }

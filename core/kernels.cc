@@ -1,4 +1,5 @@
 // All kernels, compiled once per ISA. The table at the end is the one symbol that leaves this object.
+#include "crf.h"
 #include "gru.h"
 #include "lstm.h"
 #include "pool.h"
@@ -24,6 +25,7 @@ constexpr Kernels<T> kTable = {
 
 constexpr Kernels<float> kFloat = kTable<float>;
 constexpr Kernels<double> kDouble = kTable<double>;
+constexpr CrfKernels kCrf = {crf_exp, crf_forward, crf_backward, crf_best};
 
 #if defined(TIDEGATE_SCALAR)
 bool supported() { return true; }
@@ -42,6 +44,6 @@ constexpr const char* kName = "neon";
 }  // namespace
 
 extern const Isa TIDEGATE_ISA_SYMBOL;
-const Isa TIDEGATE_ISA_SYMBOL = {kName, supported, &kFloat, &kDouble};
+const Isa TIDEGATE_ISA_SYMBOL = {kName, supported, &kFloat, &kDouble, &kCrf};
 
 }  // namespace tidegate

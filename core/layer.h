@@ -87,9 +87,9 @@ Status layer_forward(LayerForward<T>& p);
 template <class T>
 Status layer_backward(LayerBackward<T>& p);
 
-// y [rows, columns] = activation(x [rows, K] @ w [columns, K] transposed + bias)
+// y [rows, columns] = activation(x [rows, K] @ w + bias), where w is [columns, K] transposed, or [K, columns] as it is.
 template <class T>
-Status dense(const T* x, const T* w, const T* bias, T* y, Index rows, Index K, Index columns, Activation activation,
-             int threads);
+Status dense(const T* x, const T* w, bool as_it_is, const T* bias, T* y, Index rows, Index K, Index columns,
+             Activation activation, int threads);
 
 }  // namespace tidegate

@@ -61,11 +61,11 @@ Status layer_forward(LayerForward<T>& p) try {
 }
 
 template <class T>
-Status dense(const T* x, const T* w, const T* bias, T* y, Index rows, Index K, Index columns, Activation activation,
-             int threads) try {
+Status dense(const T* x, const T* w, bool as_it_is, const T* bias, T* y, Index rows, Index K, Index columns,
+             Activation activation, int threads) try {
   const Kernels<T>& k = kernels<T>();
   T* const packed = workspace().w_ih[0].get<T>(K * padded<T>(columns));
-  pack_columns(w, K, columns, Index(1), K, packed);
+  pack_columns(w, K, columns, as_it_is ? columns : 1, as_it_is ? 1 : K, packed);
   const Linear<T> run{x, K, nullptr, packed, K, columns, bias, y, columns, nullptr, false, activation};
   parallel(blocks(rows, kLinearRows), threads,
            [&](Index task) { k.linear(run, task * kLinearRows, std::min(rows, (task + 1) * kLinearRows)); });
@@ -76,7 +76,7 @@ Status dense(const T* x, const T* w, const T* bias, T* y, Index rows, Index K, I
 
 template Status layer_forward(LayerForward<float>&);
 template Status layer_forward(LayerForward<double>&);
-template Status dense(const float*, const float*, const float*, float*, Index, Index, Index, Activation, int);
-template Status dense(const double*, const double*, const double*, double*, Index, Index, Index, Activation, int);
+template Status dense(const float*, const float*, bool, const float*, float*, Index, Index, Index, Activation, int);
+template Status dense(const double*, const double*, bool, const double*, double*, Index, Index, Index, Activation, int);
 
 }  // namespace tidegate

@@ -81,10 +81,10 @@ void softmax(const T* x, Index columns, T* y, Index first, Index last) {
     T largest = row[0];
     for (Index k = 1; k < columns; ++k) largest = row[k] > largest ? row[k] : largest;
     T sum = T(0);
-    for (Index k = 0; k < columns; ++k) {
-      exp_of_negative(Vec<T>::set(row[k] - largest)).store(out + k, 1);
-      sum += out[k];
-    }
+    const Vec<T> peak = Vec<T>::set(largest);
+    for_lanes<T>(0, columns,
+                 [&](auto lanes, Index k) { lanes.store(out + k, exp_of_negative(lanes.load(row + k) - peak)); });
+    for (Index k = 0; k < columns; ++k) sum += out[k];
     for (Index k = 0; k < columns; ++k) out[k] = out[k] / sum;
   }
 }

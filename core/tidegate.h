@@ -3,7 +3,7 @@
 //
 // Shape letters, used everywhere:
 //   N tokens of all sequences, end to end     B sequences          C inputs of one step
-//   H hidden units                            G gates of the cell  K length of a sum
+//   H hidden units                            G gates of the cell  K length of a sum, or tags
 //
 // Order of arithmetic: every number is one chain of fused multiply-adds with K ascending, so that results are equal
 // to the bit over ISAs, threads and batch neighbours. See docs/architecture.md.
@@ -155,6 +155,58 @@ struct Pool {
   T* dh;  // [N, H] backward: added to
 };
 
+// A linear-chain conditional random field over K tags, all in float64: what stands below 1 is exp of a score less the
+// largest of its kind, so that products replace sums.
+struct Crf {
+  Index K;
+  const double* emissions;   // [N, K] scores of the tags at each token, as they are
+  const Index* offsets;      // [B + 1]
+  const double* moves;       // [K, K] from a tag to the next
+  const double* moves_back;  // [K, K] the same, the next tag first
+  const double* start;       // [K] of the first tag
+  const double* end;         // [K] of the last one
+};
+
+// The sum over all paths, as factors: the sum of a sequence is last * product over its tokens of exp(peak) * sum.
+struct CrfForward {
+  Crf crf;
+  double* alpha;  // [N, K] share of each tag in the sum up to a token
+  double* peak;   // [N]
+  double* sum;    // [N]
+  double* last;   // [B]; left alone for a sequence of length zero
+};
+
+// How often each tag and each move is expected, times the weight of the sequence.
+struct CrfBackward {
+  Crf crf;
+  const double* alpha;   // [N, K] of the forward run
+  const double* weight;  // [B]
+  double* marginals;     // [N, K]
+  double* moved;         // [K, K] added to; still to be multiplied by `moves`
+  double* started;       // [K] added to
+  double* ended;         // [K] added to
+};
+
+// The paths with the largest scores. Scores are as they are here, no exp.
+struct CrfBest {
+  Index N, K, paths;
+  const double* emissions;    // [N, K]
+  const Index* offsets;       // [B + 1]
+  const double* transitions;  // [K, K]
+  const double* start;        // [K]
+  const double* end;          // [K]
+  std::int32_t* tags;         // [paths, N]
+  double* scores;             // [B, paths] descending; -inf where there are fewer, whose tags are left alone
+};
+
+struct CrfKernels {
+  void (*exp)(const double* x, Index count, double largest, double* y);
+  void (*forward)(const CrfForward&, Index first, Index last, double* scratch);    // scratch [K]
+  void (*backward)(const CrfBackward&, Index first, Index last, double* scratch);  // scratch [3 * K]
+  // scratch [2 * K * paths] and [T * K * paths], T the longest length but at least 1
+  void (*best)(const CrfBest&, Index first, Index last, double* scores, std::int32_t* origins);
+};
+
 template <class T>
 struct Kernels {
   void (*cell_forward[kCells])(const CellForward<T>&, Index first, Index last, const Units&, T* scratch);
@@ -188,6 +240,7 @@ struct Isa {
   bool (*supported)();
   const Kernels<float>* f32;
   const Kernels<double>* f64;
+  const CrfKernels* crf;
 };
 
 }  // namespace tidegate

@@ -1,8 +1,12 @@
-"""What every test stands on: small hypothesis settings, slow tests only when asked for, one thread per xdist worker."""
+"""What every test stands on: hypothesis settings, slow tests when asked for, a thread per xdist worker, commands."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 import hypothesis
@@ -32,3 +36,33 @@ def absent(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{what}, and CI must not pass without this test")
     pytest.skip(what)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Answer]
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
+    """Call one command line; `stdin` is what a pipe would bring."""
+    from tidegate.cli import main
+
+    def call(*argv: object, stdin: bytes = b"") -> Answer:
+        piped = tmp_path / "stdin"
+        piped.write_bytes(stdin)
+        with piped.open(encoding="utf-8") as file:
+            monkeypatch.setattr(sys, "stdin", file)
+            code = main([str(part) for part in argv])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return Answer(code, out, err)
+
+    return call

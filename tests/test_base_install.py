@@ -103,6 +103,16 @@ def test_the_command_line_works(python: Path, model: tuple[tg.TextClassifier, Pa
     assert json.loads(run(command, "doctor", "--json"))["packages"]["torch"] is None
 
 
+def test_the_page_of_an_examination_is_written_and_says_what_it_could_not_draw(
+    python: Path, model: tuple[tg.TextClassifier, Path], tmp_path: Path
+) -> None:
+    out = run(python.with_name("tidegate"), "inspect", model[1], TEXTS[0], "--out", tmp_path / "page.html", "--json")
+    assert json.loads(out) == json.loads(json.dumps(tg.inspect.examine(model[0], TEXTS[:1]).to_json()[0]))
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Not drawn: drawing a picture needs the package &#x27;matplotlib&#x27;" in page
+    assert 'id="data"' in page
+
+
 def test_training_names_the_extra_that_brings_torch(python: Path) -> None:
     assert "pip install 'tidegate[train]'" in run(python, "-c", FIT)
 

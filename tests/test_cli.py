@@ -7,47 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tidegate as tg
+from conftest import Answer, Cli
 from tidegate import data, kernels
 from tidegate.cli import main
 from tidegate.errors import DownloadError
 
 SMALL = ("--hidden-size", "4", "--epochs", "2")
 GOOD, BAD = ("good", "fine", "lovely"), ("bad", "dull", "awful")
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Answer]
-
-
-@pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
-    """Call one command line; `stdin` is what a pipe would bring."""
-
-    def call(*argv: object, stdin: bytes = b"") -> Answer:
-        piped = tmp_path / "stdin"
-        piped.write_bytes(stdin)
-        with piped.open(encoding="utf-8") as file:
-            monkeypatch.setattr(sys, "stdin", file)
-            code = main([str(part) for part in argv])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return Answer(code, out, err)
-
-    return call
 
 
 def write_reviews(path: Path, *, count: int = 48) -> Path:
@@ -85,7 +57,20 @@ def reviews_run(reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 # --- help, version ------------------------------------------------------------------------------------------------
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "data", "data list", "data get", "data path", "doctor", "demo")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "predict",
+    "inspect",
+    "compare",
+    "lab",
+    "data",
+    "data list",
+    "data get",
+    "data path",
+    "doctor",
+    "demo",
+)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -157,6 +142,19 @@ def test_train_leaves_a_run_folder_and_says_each_epoch_on_stderr(digits_run: Pat
     ]
     assert "epoch 1" not in answer.out
     assert "test accuracy" in answer.out
+
+
+def test_train_says_what_is_wrong_once_on_stderr_and_in_the_report(cli: Cli, tmp_path: Path) -> None:
+    file, run = tmp_path / "padded.csv", tmp_path / "run"
+    rows = [f"{word} film <pad> <pad>,{word}" for word in ("good", "bad") * 20]
+    file.write_text("text,label\n" + "\n".join(rows) + "\n")
+    answer = cli("train", file, *SMALL, "--out", run)
+    assert answer.code == 0
+    said = [line for line in answer.err.splitlines() if line.startswith("warning: ")]
+    assert len(said) == 1
+    assert "padding in the texts: 100% of them end with '<pad>' more than once. Leave it out" in said[0]
+    assert "warning" not in answer.out
+    assert "padding in the texts: 100% of them end with &#x27;&lt;pad&gt;&#x27;" in (run / "report.html").read_text()
 
 
 def test_the_validation_figure_is_that_of_the_weights_that_were_kept(cli: Cli, tmp_path: Path) -> None:
@@ -487,7 +485,9 @@ def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_data_lists_names_and_where_they_are(cli: Cli, no_data: Path) -> None:
     rows = {row["name"]: row for row in json.loads(cli("data", "list", "--json").out)}
-    assert list(rows) == ["digits", "imdb", "mnist"]
+    assert list(rows) == [
+        "digits", "ett", "household_power", "imdb", "mnist", "pydocs", "resume_ner", "ud_english_ewt", "wnut17",
+    ]  # fmt: skip
     assert rows["imdb"]["path"] is None
     assert cli("data", "path", "digits").out == rows["digits"]["path"] + "\n"
     assert cli("data", "get", "digits").out == rows["digits"]["path"] + "\n"

@@ -17,10 +17,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from docs import pictures as docs_pictures
+from docs.pictures import FENCE, Block, blocks, pictures, run
 
 import tidegate as tg
 
@@ -30,19 +31,8 @@ MODULES = [
     module.name for module in pkgutil.walk_packages(tg.__path__, "tidegate.")
     if module.name not in ("tidegate._core", "tidegate.__main__")
 ]  # fmt: skip
-FENCE = re.compile(r"(?:<!-- (slow|not run): \S[^\n]* -->\n)?^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN_ONLY = {"text", "json", "toml", "cpp", "{toctree}", "{include}", "{image}", "{note}", "{figure}"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-
-
-@dataclass(frozen=True)
-class Block:
-    """One fenced block of a page: where it begins, its language and text, and the note above it."""
-
-    line: int
-    language: str
-    text: str
-    note: str | None
 
 
 @pytest.fixture
@@ -73,6 +63,9 @@ def test_page(page: Path, pytestconfig: pytest.Config) -> None:
             run_python(block, where, names)
         else:
             assert block.language in SHOWN_ONLY, f"{where}: write the block as python or console, so that it is run"
+    shown = pictures(text)
+    assert {folder for folder, _ in shown} <= {page.stem}, "the pictures of a page stand in a folder of its name"
+    assert [name for _, name in shown if not Path(name).exists()] == [], "a picture that no block of the page writes"
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -96,14 +89,16 @@ def test_the_tree_in_the_readme_is_the_tree_on_disk() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", re.sub(FENCE, "", page.read_text(encoding="utf-8")))
-    local = [target for target in targets if not target.startswith("https://")]
+    local = [target for target in targets if not target.startswith(("https://", "_pictures/"))]
     assert [target for target in local if not (page.parent / target).exists()] == []
 
 
 def test_the_table_of_parameters_tells_the_defaults() -> None:
-    text = (ROOT / "docs/text-classification.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|([^|]*)\|", text, re.MULTILINE)
-    for task, column in ((tg.TextClassifier(), 1), (tg.SequenceClassifier(), 2)):
+    tasks = ((tg.TextClassifier(), 1), (tg.SequenceClassifier(), 2), (tg.TokenTagger(), 1))
+    for task, column in tasks:
+        page = "tagging" if isinstance(task, tg.TokenTagger) else "text-classification"
+        text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8").partition("## Parameters")[2]
+        rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|([^|]*)\|", text.partition("\n## ")[0], re.MULTILINE)
         told = {row[0]: ast.literal_eval(row[column].strip(" `")) for row in rows if row[column].strip()}
         assert told == task.get_params()
 
@@ -125,6 +120,8 @@ def test_a_note_belongs_to_the_block_below_it_alone() -> None:
         "```console\n$ false\n```",
         "```console\n$ echo one\ntwo\n```",
         "```sh\ntrue\n```",
+        "![a picture that no block writes](_pictures/page/a.svg)",
+        "```python\nopen('a.svg', 'w').close()\n```\n![in the folder of another page](_pictures/other/a.svg)",
     ],
 )
 @pytest.mark.usefixtures("elsewhere")
@@ -137,6 +134,20 @@ def test_a_wrong_block_is_seen(
         test_page(tmp_path / "page.md", pytestconfig)
 
 
+def test_the_pictures_of_a_page_are_made_by_its_blocks_and_again_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docs_pictures, "DOCS", tmp_path)
+    page, made = tmp_path / "page.md", tmp_path / "_pictures" / "page"
+    write = "```python\nwith open('a.svg', 'a') as file:\n    file.write('{}')\n```\n![a](_pictures/page/a.svg)\n"
+    (tmp_path / "plain.md").write_text("```python\n1 / 0\n```\n")
+    for text, wanted in (("one", "one"), ("one", "one"), ("two", "two")):
+        page.write_text(write.format(text))
+        docs_pictures.draw_all()
+        assert (made / "a.svg").read_text() == wanted
+    assert not (tmp_path / "_pictures" / "plain").exists(), "a page without pictures of its own is not run"
+
+
 def drawn_paths(text: str) -> Iterator[str]:
     """Read a drawn tree: a name per word up to the description, folders by their indentation."""
     folder = ""
@@ -145,13 +156,6 @@ def drawn_paths(text: str) -> Iterator[str]:
         if names and not line.startswith("```"):
             folder = folder if names[1] else names[2]
             yield from (f"{folder if names[1] else ''}{name}".rstrip("/") for name in names[2].split())
-
-
-def blocks(text: str) -> Iterator[Block]:
-    """Find the fenced blocks of a page."""
-    for match in FENCE.finditer(text):
-        note, language, body = match.groups()
-        yield Block(text.count("\n", 0, match.start(3)) + 1, language, body, note)
 
 
 def run_python(block: Block, where: str, names: dict[str, object]) -> None:
@@ -164,7 +168,7 @@ def run_python(block: Block, where: str, names: dict[str, object]) -> None:
         )
         names.update(test.globs)
     else:
-        exec(compile("\n" * (block.line - 1) + block.text, where, "exec"), names)  # noqa: S102  (our own documents)
+        run(block, where, names)
 
 
 def run_console(block: Block, where: str) -> None:

@@ -70,10 +70,17 @@ def test_nothing_recorded_cannot_be_drawn() -> None:
 
 def test_a_report_holds_numbers_epochs_recipe_and_curve_and_needs_nothing_else() -> None:
     page = run_report("lstm on imdb", {"test accuracy": "87.65%"}, HISTORY, 'name = "<imdb>"')
-    for text in ("lstm on imdb", "87.65%", "0.8300", "valid accuracy", "&lt;imdb&gt;", "<svg"):
+    for text in ("lstm on imdb", "87.65%", "0.8300", "valid accuracy", "&lt;imdb&gt;", "data:image/svg+xml"):
         assert text in page
     assert "<imdb>" not in page
     assert addresses(page) == []
+
+
+def test_a_report_lists_what_was_wrong_and_is_silent_where_nothing_was() -> None:
+    page = run_report("lstm", {}, HISTORY, "", warnings=["It has <pad> in it.", "Gradients vanish."])
+    assert "<h2>Warnings</h2>" in page
+    assert "<li>It has &lt;pad&gt; in it.</li><li>Gradients vanish.</li>" in page
+    assert "Warnings" not in run_report("lstm", {}, HISTORY, "")
 
 
 def test_a_report_says_when_there_is_nothing_to_draw_or_nothing_to_draw_with(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +110,7 @@ def addresses(page: str) -> list[str]:
             found.extend(
                 value or ""
                 for name, value in attrs
-                if name in ("src", "href", "xlink:href") and not (value or "").startswith("#")
+                if name in ("src", "srcset", "href", "xlink:href") and not (value or "").startswith(("#", "data:"))
             )
 
     Reader().feed(page)

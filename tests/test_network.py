@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
     GATES,
+    Decode,
     Dense,
     Dropout,
     Embed,
@@ -20,6 +21,7 @@ from tidegate.network import (
     Node,
     Pool,
     Recurrent,
+    Split,
     check_shapes,
     parameter_shapes,
 )
@@ -171,3 +173,54 @@ def _read_or_refuse(text: str) -> None:
     except InputError:
         return
     assert Network.from_json(network.to_json()) == network
+
+
+# --- the nodes of forecasters ------------------------------------------------------------------------------------
+
+
+def segments(**changes: Any) -> list[Node]:
+    """Describe the network of SegRNN for three channels, segments of four steps and two shared features."""
+    options: dict[str, Any] = {"cell": "gru", "input_size": 8, "hidden_size": 5}
+    layer = Recurrent(**options | changes)
+    return [
+        Split(channels=3, size=4, shared=2),
+        Dense(in_features=6, out_features=8, activation="relu"),
+        layer,
+        Decode(steps=7, channels=3, size=8),
+        Dense(in_features=5, out_features=4),
+    ]
+
+
+def test_a_split_and_a_decoder_round_trip_and_name_their_parameters() -> None:
+    network = Network.of(*segments())
+    assert Network.from_json(network.to_json()) == network
+    assert (network.input_size, network.output_size) == (14, 4)
+    shapes = parameter_shapes(network)
+    assert (shapes["3.position"], shapes["3.channel"]) == ((7, 4), (3, 4))
+    alone = Network.of(Recurrent(cell="lstm", input_size=8, hidden_size=5), Decode(steps=7, size=8))
+    assert parameter_shapes(alone)["1.position"] == (7, 8)
+    assert "1.channel" not in parameter_shapes(alone)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "reason"),
+    [
+        (segments(bidirectional=True), "must stand right after a recurrent node of one direction"),
+        (segments(reverse=True), "must stand right after a recurrent node of one direction"),
+        ([Dense(in_features=8, out_features=8), Decode(steps=2, size=8)], "must stand right after a recurrent node"),
+        ([Decode(steps=2, size=8)], "must stand right after a recurrent node"),
+        (
+            [Recurrent(cell="gru", input_size=8, hidden_size=5), Decode(steps=2, size=6)],
+            "embeds in 6 features, but the recurrent node reads 8",
+        ),
+        (
+            [Recurrent(cell="gru", input_size=8, hidden_size=5), Decode(steps=2, size=8, channels=2)],
+            "of 2 channels wants a split into as many at the beginning",
+        ),
+        ([Dense(in_features=8, out_features=8), Split(channels=2, size=4)], "must come first"),
+        ([Split(channels=2, size=4), Dense(in_features=8, out_features=8)], "wants 8 features but gets 4"),
+    ],
+)
+def test_splits_and_decoders_that_do_not_fit_are_refused(nodes: list[Node], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        Network.of(*nodes)

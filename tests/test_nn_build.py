@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tidegate import nn
 from tidegate.errors import InputError, ShapeError
-from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
+from tidegate.network import Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Split, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 
@@ -123,6 +123,42 @@ def test_input_that_does_not_fit_is_refused() -> None:
         module(Ragged.from_list([torch.tensor([9])]))
     with pytest.raises(ShapeError, match="token ids"):
         module(Ragged.from_list([torch.zeros(2, 3)]))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn_tanh"])
+def test_what_is_decoded_and_its_gradients_are_those_of_torch(cell: str, channels: int) -> None:
+    """Write SegRNN once more with torch.nn, over padded segments of equal number, and compare output and gradients."""
+    first = [Split(channels=channels, size=2)] if channels > 1 else []
+    layer = Recurrent(cell=cell, input_size=6, hidden_size=5)  # type: ignore[arg-type]
+    decode = Decode(steps=4, channels=channels, size=6)
+    description = Network.of(*first, Dense(in_features=2, out_features=6, activation="relu"), layer, decode)
+    module = nn.build(description).double()
+    values = torch.randn(3 * 2, channels * 2, dtype=torch.float64)  # three sequences of two segments
+    got = module(Ragged(values, torch.tensor([0, 2, 4, 6])))
+    assert got.lengths.tolist() == [4] * 3 * channels
+
+    at = len(first)
+    rival = {"gru": torch.nn.GRU, "lstm": torch.nn.LSTM, "rnn_tanh": torch.nn.RNN}[cell](
+        6, 5, batch_first=True
+    ).double()
+    rival.load_state_dict(module.get_submodule(str(at + 1)).state_dict())
+    dense: Any = module.get_submodule(str(at))
+    parts = dict(module.get_submodule(str(at + 2)).named_parameters())
+    x = values.reshape(3, 2, channels, 2).transpose(1, 2).reshape(3 * channels, 2, 2)
+    _, state = rival(torch.relu(dense(x)))
+    position = parts["position"].repeat(3 * channels, 1)  # [B * C * M, .]
+    if channels > 1:
+        position = torch.cat([position, parts["channel"].repeat_interleave(4, dim=0).repeat(3, 1)], dim=1)
+    many = [s.repeat_interleave(4, dim=1) for s in (state if cell == "lstm" else (state,))]
+    wanted, _ = rival(position[:, None], tuple(many) if cell == "lstm" else many[0])
+    torch.testing.assert_close(got.values, wanted[:, 0], rtol=1e-12, atol=1e-12)
+
+    names = [f"{at + 2}.{name}" for name in parts]
+    grads = torch.autograd.grad(got.values.square().sum(), [*parts.values(), dense.weight], retain_graph=True)
+    rivals = torch.autograd.grad(wanted.square().sum(), [*parts.values(), dense.weight])
+    for name, one, other in zip([*names, "dense"], grads, rivals, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-10, msg=name)
 
 
 @pytest.mark.parametrize("cell", [nn.SimpleRNN, nn.LSTM, nn.GRU])

@@ -109,6 +109,31 @@ def test_forget_bias_is_the_total_bias_of_the_forget_gate() -> None:
         assert total[8:].abs().min() > 0
 
 
+@pytest.mark.parametrize("layer", [nn.LSTM(3, 300, 2, bidirectional=True, chrono=50), nn.GRU(3, 300, 2, chrono=50)])
+def test_chrono_biases_make_memories_of_up_to_t_steps(layer: nn.LSTM | nn.GRU) -> None:
+    ends = ("_l0", "_l0_reverse", "_l1", "_l1_reverse") if layer.bidirectional else ("_l0", "_l1")
+    for suffix in ends:
+        total = (layer.get_parameter("bias_ih" + suffix) + layer.get_parameter("bias_hh" + suffix)).detach().double()
+        gates = total.reshape(-1, 300)  # i f g o, or r z n
+        memory = 1 / (1 - gates[1].sigmoid())  # uniform from 2 to T (Tallec, Ollivier 2018)
+        assert memory.min() >= 2 - 1e-5
+        assert memory.max() <= 50 + 1e-3
+        assert memory.mean().item() == pytest.approx(26, abs=2.5)  # three standard errors of a mean of 300
+        assert gates[2].abs().min() > 0, "the other gates keep torch's random biases"
+        if isinstance(layer, nn.LSTM):
+            assert torch.equal(gates[0], -gates[1])
+
+
+def test_chrono_changes_no_other_parameter() -> None:
+    torch.manual_seed(0)
+    plain = nn.GRU(3, 4)
+    torch.manual_seed(0)
+    chrono = nn.GRU(3, 4, chrono=9)
+    for name, parameter in plain.named_parameters():
+        rows = [row for row in range(12) if not (name.startswith("bias") and 4 <= row < 8)]
+        assert torch.equal(parameter[rows], chrono.get_parameter(name)[rows])
+
+
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_gates_are_kept_because_a_gradient_is_wanted_not_because_of_training(
     mode: str, monkeypatch: pytest.MonkeyPatch
@@ -185,6 +210,7 @@ def test_repr_lists_what_differs_from_the_defaults() -> None:
     layer = nn.SimpleRNN(3, 4, nonlinearity="relu", num_layers=2, bidirectional=True, merge="sum")
     assert repr(layer) == "SimpleRNN(3, 4, num_layers=2, nonlinearity='relu', bidirectional=True, merge='sum')"
     assert repr(nn.LSTM(3, 4, forget_bias=1.0)) == "LSTM(3, 4, forget_bias=1.0)"
+    assert repr(nn.GRU(3, 4, chrono=9)) == "GRU(3, 4, chrono=9)"
 
 
 @pytest.mark.parametrize(
@@ -199,6 +225,9 @@ def test_repr_lists_what_differs_from_the_defaults() -> None:
         ({"recurrent_dropout": -0.1}, InputError, "recurrent_dropout=-0.1"),
         ({"num_layers": 0}, InputError, "num_layers=0, but at least 1"),
         ({"forget_bias": 1.0, "bias": False}, InputError, "forget_bias needs a bias"),
+        ({"chrono": 9, "bias": False}, InputError, "chrono needs a bias"),
+        ({"chrono": 9, "forget_bias": 1.0}, InputError, "both set the forget gate"),
+        ({"chrono": 1}, InputError, "chrono=1, but the longest memory in steps, at least 2"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(options: dict[str, Any], error: type, message: str) -> None:

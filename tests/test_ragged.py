@@ -143,3 +143,27 @@ def test_it_says_what_it_holds() -> None:
 def test_it_does_not_load_torch() -> None:
     code = "import sys, numpy as np; from tidegate.ragged import Ragged; Ragged.from_list([[1], [2]]).to_padded(); "
     subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], check=True)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_split_makes_a_sequence_of_each_channel(library: str) -> None:
+    rows = np.array([[1, 2, 11, 12, 99], [3, 4, 13, 14, 98], [5, 6, 15, 16, 97]])
+    offsets = np.array([0, 2, 2, 3])
+    if library == "torch":
+        split = Ragged(torch.from_numpy(rows), torch.from_numpy(offsets)).split(2, shared=1)
+    else:
+        split = Ragged(rows, offsets).split(2, shared=1)
+    assert [part.tolist() for part in split] == [
+        [[1, 2, 99], [3, 4, 98]],
+        [[11, 12, 99], [13, 14, 98]],
+        [],
+        [],
+        [[5, 6, 97]],
+        [[15, 16, 97]],
+    ]
+
+
+@pytest.mark.parametrize(("channels", "shared"), [(2, 0), (3, 1), (1, 6), (5, 1)])
+def test_a_split_that_does_not_divide_the_features_is_refused(channels: int, shared: int) -> None:
+    with pytest.raises(ShapeError, match=rf"wanted \[N, {channels} \* F \+ {shared}\]"):
+        Ragged(np.ones((2, 5)), np.array([0, 2])).split(channels, shared=shared)

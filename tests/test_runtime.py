@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tidegate import kernels, nn
 from tidegate.errors import InputError, ShapeError
-from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
+from tidegate.network import Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Split, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, cut, run_sorted
 
@@ -228,3 +228,54 @@ def test_input_that_does_not_fit_is_refused(
 def test_weights_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ShapeError, match="missing"):
         Executor(DENSE, {})
+
+
+# --- splits and decoders -----------------------------------------------------------------------------------------
+
+
+def segments(cell: Any = "gru", layers: int = 1) -> Network:
+    return Network.of(
+        Split(channels=3, size=4, shared=2),
+        Dense(in_features=6, out_features=8, activation="relu"),
+        Recurrent(cell=cell, input_size=8, hidden_size=5, num_layers=layers),
+        Decode(steps=4, channels=3, size=8),
+        Dense(in_features=5, out_features=2),
+    )
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", TORCH)
+def test_decoding_is_one_step_of_the_cell_for_each_step_and_channel(cell: str, layers: int) -> None:
+    """Compute SegRNN with torch's own layers in float64: a loop over channels and over the steps that are decoded."""
+    network = segments(cell, layers)
+    weights = weights_of(network, np.float64)
+    options = {"nonlinearity": cell.removeprefix("rnn_")} if cell.startswith("rnn") else {}
+    rival = TORCH[cell](8, 5, num_layers=layers, **options).double()
+    layer = {name[2:]: torch.from_numpy(array) for name, array in weights.items() if name.startswith("2.")}
+    rival.load_state_dict(layer)
+    w = {name: torch.from_numpy(array) for name, array in weights.items()}
+    x = np.random.default_rng(0).normal(size=(6, 14))  # two sequences, of four and of two steps
+    wanted = []
+    for part in (x[:4], x[4:]):
+        for channel in range(3):
+            own = torch.from_numpy(np.concatenate([part[:, 4 * channel : 4 * channel + 4], part[:, 12:]], axis=1))
+            embedded = torch.relu(own @ w["1.weight"].T + w["1.bias"])
+            _, state = rival(embedded)
+            for step in range(4):
+                one = torch.cat([w["3.position"][step], w["3.channel"][channel]])
+                h, _ = rival(one[None], state)
+                wanted.append((h[0] @ w["4.weight"].T + w["4.bias"]).detach().numpy())
+    got = Executor(network, weights)(Ragged(x, np.array([0, 4, 6])))
+    np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-13)
+
+
+@given(lengths=st.lists(st.integers(0, 5), min_size=1, max_size=5), cell=st.sampled_from(sorted(TORCH)))
+def test_what_is_decoded_does_not_depend_on_neighbours(lengths: list[int], cell: str) -> None:
+    network = segments(cell)
+    executor = Executor(network, weights_of(network))
+    rng = np.random.default_rng(0)
+    x = Ragged.from_list([rng.normal(size=(length, 14)).astype(np.float32) for length in lengths])
+    whole = executor(x)  # a sequence without a step is decoded from zeros
+    alone = [executor(x.select(np.array([index]))) for index in range(len(lengths))]
+    assert whole.tobytes() == np.concatenate(alone).tobytes()
+    assert whole.shape == (len(lengths) * 3 * 4, 2)

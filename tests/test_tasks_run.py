@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import tidegate as tg
 from tidegate.errors import ModelFileError, OptionError, RunFolderError, TrainingError
@@ -267,6 +268,69 @@ def test_a_run_that_fails_keeps_the_last_good_model(tmp_path: Path, monkeypatch:
     assert model.predict_proba(TEXTS).tobytes() == kept.tobytes()
     assert tg.load(tmp_path / "run").predict_proba(TEXTS).tobytes() == kept.tobytes()
     assert len(metrics(tmp_path / "run")) == PER_EPOCH + 2
+
+
+def test_a_row_that_breaks_training_is_named_by_its_place_in_the_users_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*TEXTS, "a tale that breaks off"]
+    running = task(word_dropout=0.0, vocabulary_size=100).fit_steps(texts, [*LABELS, "broken"])
+    usual = torch.nn.functional.cross_entropy
+    monkeypatch.setattr(
+        "torch.nn.functional.cross_entropy",
+        lambda logits, labels: usual(logits, labels) * (torch.nan if (labels == 0).any() else 1),
+    )
+    with pytest.raises(TrainingError, match=r"Row 40 of the training data gives it alone, the other \d of the batch"):
+        list(running)
+
+
+def test_what_is_wrong_is_given_once_and_kept_in_the_metrics_over_a_resume(tmp_path: Path) -> None:
+    padded = [f"{text} <pad> <pad>" for text in TEXTS]
+    running = task().fit_steps(padded, LABELS, run_dir=tmp_path / "run")
+    (found,) = next(running).warnings
+    assert found.kind == "padding"
+    assert "100% of them end with '<pad>'" in found.message
+    running.close()
+    rest = list(task().fit_steps(padded, LABELS, resume=tmp_path / "run"))
+    assert len(rest) == 4 * PER_EPOCH - 1
+    assert [warning for step in rest for warning in step.warnings] == []
+    records = metrics(tmp_path / "run")
+    assert records[0]["warnings"] == [{"kind": "padding", "message": found.message, "advice": found.advice}]
+    assert {len(record["warnings"]) for record in records[1:]} == {0}
+    assert set(records[0]["health"]["saturated"]["1 recurrent layer 0 backward"]) == set("ifgo")
+    assert set(records[0]["health"]["grad_norms"]) == {
+        "0 embed",
+        "1 recurrent layer 0 forward",
+        "1 recurrent layer 0 backward",
+        "4 dense",
+    }
+
+
+def test_a_simplernn_that_forgets_is_told_and_an_lstm_that_learns_is_not() -> None:
+    """The first step alone tells the class; the loss looks at the end, 60 steps on."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((1280, 60, 2)), rng.integers(0, 2, 1280)
+    X[:, 0, 1] = np.where(y, 3, -3)
+    usual: dict[str, Any] = {"bidirectional": False, "hidden_size": 16, "epochs": 4, "scale": False, "dropout": 0}
+    forgetful = tg.SequenceClassifier(**usual, cell="rnn", pooling=("last",), learning_rate=1e-3)
+    (found,) = [warning for step in forgetful.fit_steps(X, y) for warning in step.warnings]
+    assert found.kind == "vanishing-gradients"
+    assert "'0 recurrent layer 0 forward'" in found.message
+    pooled = tg.SequenceClassifier(**usual, cell="lstm", pooling=("max",))
+    assert [warning for step in pooled.fit_steps(X, y) for warning in step.warnings] == []
+    assert pooled.score(X, y) > 0.99
+
+
+def test_features_that_are_far_too_large_saturate_the_gates_and_are_told() -> None:
+    X = np.random.default_rng(0).standard_normal((64, 10, 3)) * 1000
+    steps = tg.SequenceClassifier(scale=False, hidden_size=8, epochs=1).fit_steps(X, X[:, 0, 0] > 0)
+    assert [warning.kind for warning in next(steps).warnings] == ["saturated-gates"]
+    scaled = tg.SequenceClassifier(hidden_size=8, epochs=1).fit_steps(X, X[:, 0, 0] > 0)
+    assert next(scaled).warnings == ()
+
+
+def test_digits_train_without_a_warning() -> None:
+    digits = tg.data.load("digits").train
+    model = tg.SequenceClassifier(epochs=3)
+    assert [warning for step in model.fit_steps(digits.x, digits.y) for warning in step.warnings] == []
 
 
 def _assert_same_run(folder: Path, whole: Path) -> None:

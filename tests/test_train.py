@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import Any
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tidegate import train
-from tidegate.errors import TrainingError
+from tidegate.errors import InputError, TrainingError
+from tidegate.health import Background
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent
+from tidegate.nn import SimpleRNN
 from tidegate.train import Recipe, Step, initial_weights, learning_rate
 
 LENGTHS = np.arange(1, 24)
@@ -62,8 +65,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others() -> None:
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 @pytest.mark.parametrize("stop", [0, 1, 5, 6, 7, 17, 18])
 def test_a_run_resumed_after_any_step_equals_the_uninterrupted_one(optimizer: str, stop: int) -> None:
-    whole = Problem(recipe(optimizer=optimizer, weight_decay=0.1))
+    whole = Problem(recipe(optimizer=optimizer, weight_decay=0.1, max_grad_norm=0.9))
     records = list(whole.steps())
+    assert 0 < records[-1].health.clipped < 1
     first = Problem(whole.recipe)
     begun = list(islice(first.steps(), stop))
     second = Problem(whole.recipe)
@@ -182,10 +186,39 @@ def test_a_number_that_is_not_finite_ends_training_with_the_last_good_weights(
         return value, tokens
 
     steps = train.fit(problem.state, problem.recipe, lengths=LENGTHS, loss=loss)
-    with pytest.raises(TrainingError, match=rf"the {what} is (nan|inf) at step {break_at} .*max_grad_norm"):
+    place = rf"step {break_at} \(epoch 1, batch {break_at} of 6, "
+    with pytest.raises(TrainingError, match=rf"the {what} is (nan|inf) at {place}.*max_grad_norm"):
         good.extend(problem.weights() for _ in steps)
     assert len(good) == break_at
     assert problem.weights() == good[-1]
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient norm"])
+def test_the_row_that_is_not_finite_is_named_as_the_user_knows_it(what: str) -> None:
+    problem = Problem(recipe())
+
+    def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
+        value, tokens = problem.loss(indices, rng)
+        bad = value * np.nan if what == "loss" else (value * 0).sqrt()
+        return (bad if 13 in indices else value), tokens
+
+    background = Background(rows=np.arange(23) * 10)
+    with pytest.raises(TrainingError) as caught:
+        list(train.fit(problem.state, problem.recipe, lengths=LENGTHS, loss=loss, background=background))
+    found = re.fullmatch(
+        rf"the {what} is nan at step (\d+) \(epoch 1, batch (\d+) of 6, learning rate .*\)\. Row 130 of the training "
+        r"data gives it alone, the other 3 of the batch do not: look at that row\. The last good weights are kept\. .+",
+        str(caught.value),
+    )
+    assert found is not None, str(caught.value)
+    assert found[1] == found[2] == str(problem.state.step + 1)
+
+
+def test_weights_that_are_not_finite_are_put_back_to_good_ones() -> None:
+    problem = Problem(recipe(learning_rate=1e38, schedule="constant", warmup=0.0, weight_decay=10.0))
+    with pytest.raises(TrainingError, match="every row of the batch: the weights have diverged"):
+        list(problem.steps())
+    assert all(parameter.isfinite().all() for parameter in problem.module.parameters())
 
 
 def test_a_validation_that_is_not_finite_ends_training() -> None:
@@ -197,8 +230,28 @@ def test_a_validation_that_is_not_finite_ends_training() -> None:
         loss=problem.loss,
         measure=lambda: {"accuracy": 1.0, "loss": np.nan},
     )
-    with pytest.raises(TrainingError, match="the validation loss is nan at step 6 "):
+    with pytest.raises(TrainingError, match=r"the validation loss is nan at step 6 \(epoch 1, batch 6 of 6, "):
         list(steps)
+
+
+def test_every_step_carries_its_health_and_some_look_into_gates() -> None:
+    layer = SimpleRNN(3, 4)
+    module = torch.nn.ModuleDict({"rnn": layer})
+    many = recipe(epochs=2, batch_size=1, max_grad_norm=0.2)
+
+    def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
+        return layer(X[indices % 23])[0].square().sum(), 1
+
+    steps = list(train.fit(train.start(module, many), many, lengths=np.ones(60, np.int64) * 9, loss=loss))
+    name = "rnn recurrent layer 0 forward"
+    for step in steps:
+        assert step.health.grad_norms == {name: pytest.approx(step.grad_norm, rel=1e-5)}
+    over = [step.grad_norm > 0.2 for step in steps]
+    assert 0 < sum(over) < len(over)
+    assert [step.health.clipped for step in steps] == [sum(over[: n + 1]) / (n + 1) for n in range(len(over))]
+    looked = [step.step for step in steps if step.health.reach is not None]
+    assert looked == [step.step for step in steps if step.health.saturated is not None] == [1, 51, 60, 101, 120]
+    assert all(step.health.saturated is None or step.health.saturated.keys() == {name} for step in steps)
 
 
 @settings(max_examples=50)
@@ -244,6 +297,49 @@ def test_initial_weights_have_the_stated_forms() -> None:
     np.testing.assert_array_equal(weights["1.bias_hh_l0"], np.zeros(16))
     for name, limit in (("0.weight", 0.05), ("1.weight_ih_l0", (6 / 22) ** 0.5), ("3.weight", (6 / 11) ** 0.5)):
         assert 0.8 * limit < np.abs(weights[name]).max() <= limit
+
+
+def total_biases(cell: Any, **options: Any) -> dict[str, npt.NDArray[np.float32]]:
+    """Draw the biases [G, H] of 300 units, of both directions."""
+    layer = Recurrent(cell=cell, input_size=1, hidden_size=300, bidirectional=True)
+    weights = initial_weights(Network.of(layer), seed=0, **options)
+    return {
+        end: (weights[f"0.bias_ih{end}"] + weights[f"0.bias_hh{end}"]).reshape(-1, 300)
+        for end in ("_l0", "_l0_reverse")
+    }
+
+
+@pytest.mark.parametrize(("cell", "kept"), [("lstm", 1), ("gru", 1)])
+def test_chrono_biases_make_memories_of_up_to_t_steps(cell: str, kept: int) -> None:
+    both = total_biases(cell, chrono=50)
+    for gates in both.values():
+        # Tallec and Ollivier 2018: sigmoid(b) = 1 - 1/T_unit with T_unit uniform from 2 to T; so 1/(1 - sigmoid(b)) is.
+        memory = 1 / (1 - 1 / (1 + np.exp(-gates[kept].astype(np.float64))))
+        assert memory.min() >= 2 - 1e-5
+        assert memory.max() <= 50 + 1e-3
+        assert memory.mean() == pytest.approx(26, abs=2.5)  # three standard errors of a mean of 300
+        assert np.std(memory) == pytest.approx(48 / 12**0.5, rel=0.1)
+    assert both["_l0"][kept].tobytes() != both["_l0_reverse"][kept].tobytes()
+
+
+def test_chrono_lets_in_what_it_forgets() -> None:
+    for gates in total_biases("lstm", chrono=800).values():
+        np.testing.assert_array_equal(gates[0], -gates[1])
+        np.testing.assert_array_equal(gates[2:], 0)
+    for gates in total_biases("gru", chrono=800).values():
+        np.testing.assert_array_equal(gates[[0, 2]], 0)
+
+
+def test_the_forget_bias_is_that_of_the_lstm_alone() -> None:
+    assert total_biases("lstm", forget_bias=-0.5)["_l0"][:, 0].tolist() == [0, -0.5, 0, 0]
+    assert not np.any(total_biases("gru", forget_bias=-0.5)["_l0"])
+    assert not np.any(total_biases("rnn_tanh", forget_bias=-0.5, chrono=9)["_l0"])
+
+
+def test_a_memory_of_one_step_is_refused() -> None:
+    assert not np.any(total_biases("lstm", chrono=2)["_l0"])  # sigmoid(0): half of the state is kept
+    with pytest.raises(InputError, match="chrono=1, but the longest memory in steps, at least 2, was wanted"):
+        total_biases("lstm", chrono=1)
 
 
 def _lasting(step: Step) -> tuple[Any, ...]:

@@ -12,16 +12,26 @@ if TYPE_CHECKING:
     from tidegate.network import Network
     from tidegate.nn.accelerate import accelerate, restore
     from tidegate.ragged import Ragged
-    from tidegate.tasks import SequenceClassifier, TextClassifier, load
+    from tidegate.tasks import (
+        Forecaster,
+        LanguageModel,
+        SequenceClassifier,
+        TextClassifier,
+        TokenTagger,
+        load,
+    )
 
     __version__ = library_version()
 
 __all__ = [
+    "Forecaster",
+    "LanguageModel",
     "Network",
     "Ragged",
     "SequenceClassifier",
     "TextClassifier",
     "TidegateError",
+    "TokenTagger",
     "__version__",
     "accelerate",
     "data",
@@ -38,11 +48,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Forecaster": "tidegate.tasks",
+    "LanguageModel": "tidegate.tasks",
     "Network": "tidegate.network",
     "Ragged": "tidegate.ragged",
     "SequenceClassifier": "tidegate.tasks",
     "TextClassifier": "tidegate.tasks",
     "TidegateError": "tidegate.errors",
+    "TokenTagger": "tidegate.tasks",
     "accelerate": "tidegate.nn",
     "load": "tidegate.tasks",
     "restore": "tidegate.nn",

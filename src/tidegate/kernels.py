@@ -1,7 +1,7 @@
 """The compiled kernels, NumPy in and NumPy out; which instruction set and how many threads run them.
 
-The only importer of the compiled core. Knows arrays in torch's layout and nothing of models. Results are equal to the
-bit over instruction sets, threads, batch neighbours and order of the batch.
+The only importer of the compiled core beside `crf`. Knows arrays in torch's layout and nothing of models. Results are
+equal to the bit over instruction sets, threads, batch neighbours and order of the batch.
 
 Shape letters: ``N B T C H V`` = tokens, sequences, steps, inputs, hidden units, vocabulary; ``D`` = directions (1 or
 2); ``G`` = gates of the cell. Gates stand in torch's order, ``i f g o`` and ``r z n``.
@@ -326,6 +326,48 @@ class Stream:
         self._core.write(h, c if c is None else _expect("c", c, self._shape, self._kind))
 
 
+class Sampler:
+    """Chooses the next token of a text: scores ``x @ w.T + b``, their softmax, and a draw from it, in one call.
+
+    The weights are packed once. One thread may use a sampler at a time.
+
+    >>> sampler = Sampler(np.eye(3), np.array([0.0, -np.inf, 0.0]))
+    >>> x = np.array([[0.0, 9.0, 1.0]])
+    >>> [sampler.choose(x, u) for u in (0.2, 0.3)], sampler.choose(x, 0.0, temperature=0.0)
+    ([0, 2], 2)
+    """
+
+    __slots__ = ("_core", "_kind", "_shape", "_threads")
+
+    def __init__(self, w: Array, b: Array | None = None, *, num_threads: int | None = None) -> None:
+        """Take ``w [V, K]`` and ``b [V]``, in which minus infinity bars a token. Raises ShapeError."""
+        self._kind = _float_kind("w", w)
+        if w.ndim != 2 or not w.size:
+            raise ShapeError(f"w is {list(w.shape)} but a sampler wants [V, K], both at least 1.")
+        bias = None if b is None else _expect("b", b, (len(w),), self._kind)
+        core = _core.Sampler32 if self._kind == np.float32 else _core.Sampler64
+        self._core = core(_expect("w", w, w.shape, self._kind), bias)
+        self._shape, self._threads = (1, w.shape[1]), _threads(num_threads)
+
+    def choose(self, x: Array, u: float, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> int:
+        """Choose the token on which ``u``, 0 <= u < 1, falls where the probabilities of ``x [1, K]`` lie side by side.
+
+        Args:
+            x: what enters the output.
+            u: a random number; the same one gives the same token, to the bit, on every instruction set.
+            temperature: scores are divided by it; 0 takes the most probable token.
+            top_k: choose among so many of the most probable tokens; 0 among all.
+            top_p: choose among the fewest of the most probable ones that have this share (Holtzman et al. 2020).
+
+        Raises ShapeError for another shape or type.
+        """
+        try:
+            return self._core.choose(x, temperature, top_k, top_p, u, self._threads)
+        except (BufferError, TypeError, ValueError):  # checked there, since it is quicker, and told here
+            x = _expect("x", np.asarray(x), self._shape, self._kind)
+            return self._core.choose(x, temperature, top_k, top_p, u, self._threads)
+
+
 # --- what stands around a recurrent layer ----------------------------------------------------------------------------
 
 
@@ -344,9 +386,23 @@ def linear(
     y = np.empty((len(x), M), kind)
     bias = None if b is None else _expect("b", b, (M,), kind)
     which = _choose("activation", activation, ACTIVATIONS)
-    _core.linear(
-        _expect("x", x, (len(x), K), kind), _expect("w", w, (M, K), kind), bias, y, which, _threads(num_threads)
-    )
+    x, w = _expect("x", x, (len(x), K), kind), _expect("w", w, (M, K), kind)
+    _core.linear(x, w, False, bias, y, which, _threads(num_threads))
+    return y
+
+
+def product(x: Array, w: Array, *, num_threads: int | None = None) -> Array:
+    """Return ``x [N, K] @ w [K, M]``, each sum in one fixed order: `linear` with the matrix as it stands.
+
+    >>> product(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])).tolist()
+    [[11.0]]
+    """
+    kind = _float_kind("x", x)
+    if x.ndim != 2 or w.ndim != 2:
+        raise ShapeError(f"x is {list(x.shape)} and w {list(w.shape)}, but product wants [N, K] and [K, M].")
+    y = _empty((len(x), w.shape[1]), kind)
+    x, w = _expect("x", x, x.shape, kind), _expect("w", w, (x.shape[1], w.shape[1]), kind)
+    _core.linear(x, w, True, None, y, 0, _threads(num_threads))
     return y
 
 
@@ -372,7 +428,7 @@ def pool(h: Array, offsets: Array, modes: Sequence[str], *, num_threads: int | N
     [[3.0, 2.0], [5.0, 5.0]]
     """
     kind = _float_kind("h", h)
-    offsets = _check_offsets(offsets, len(h))
+    offsets = check_offsets(offsets, len(h))
     pooled = np.empty((len(offsets) - 1, len(modes) * h.shape[1]), kind)
     h = _expect("h", h, (len(h), h.shape[1]), kind)
     _core.pool(h, offsets, _modes(modes), pooled, None, _threads(num_threads))
@@ -384,7 +440,7 @@ def pool_backward(
 ) -> Array:
     """Return the gradient ``[N, H]`` of what `pool` read. The first of several equal maxima takes the gradient."""
     kind = _float_kind("h", h)
-    offsets = _check_offsets(offsets, len(h))
+    offsets = check_offsets(offsets, len(h))
     h = _expect("h", h, (len(h), h.shape[1]), kind)
     dpooled = _expect("dpooled", dpooled, (len(offsets) - 1, len(modes) * h.shape[1]), kind)
     dh = _empty(h.shape, kind)
@@ -432,7 +488,7 @@ class _Call:
                 raise ShapeError(f"x holds {x.dtype} but token ids must be int32 or int64. Convert them first.")
             self.x = _expect("table", table, (len(table), self.C), self.kind)
             self.ids = _expect("x", x, (self.N,), x.dtype)
-        self.offsets = _check_offsets(offsets, self.N)
+        self.offsets = check_offsets(offsets, self.N)
         self.B = len(self.offsets) - 1
         self.directions = [self._direction(d, G * self.H) for d in directions]
 
@@ -505,7 +561,8 @@ def _expect(name: str, array: Array, shape: tuple[int, ...], kind: np.dtype[Any]
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
-def _check_offsets(offsets: Array, N: int) -> Array:
+def check_offsets(offsets: Array, N: int) -> Array:
+    """Return offsets as int64 [B + 1]; raise ShapeError unless they ascend from 0 to N."""
     offsets = np.ascontiguousarray(offsets, np.int64)
     if offsets.ndim != 1 or not len(offsets) or offsets[0] != 0 or offsets[-1] != N or (np.diff(offsets) < 0).any():
         raise ShapeError(f"offsets must ascend from 0 to the number of tokens, {N}; came {offsets.tolist()[:8]}...")

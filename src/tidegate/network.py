@@ -5,7 +5,7 @@ Knows sizes and names of parameters, and refuses what does not fit together. Kno
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Annotated, Literal, Self
 
@@ -39,18 +39,24 @@ class _Part(BaseModel):
 
 
 class Embed(_Part):
-    """Replace each token id by its row of a table: `[N]` -> `[N, size]`."""
+    """Replace each token id by its row of a table: `[N]` -> `[N, size]`.
+
+    `dropout` hides whole words in training, wherever they stand in the batch (Gal & Ghahramani 2016).
+    """
 
     kind: Literal["embed"] = "embed"
     vocabulary_size: Annotated[int, Field(ge=1, le=2**24)]
     size: Size
+    dropout: Probability = 0.0
 
 
 class Recurrent(_Part):
     """Run a cell over each sequence: `[N, input_size]` -> `[N, output_size]`.
 
     Between stacked layers both directions are always concatenated, as torch does; `merge` says how the last layer
-    hands them out. `dropout` (between layers) and `recurrent_dropout` (one mask per sequence) act in training alone.
+    hands them out. In training alone act `dropout` (between layers), `recurrent_dropout` (one mask per sequence, where
+    the state enters the recurrent matrix) and `weight_dropout` (entries of that matrix, anew at each update; Merity et
+    al. 2017).
     """
 
     kind: Literal["recurrent"] = "recurrent"
@@ -64,6 +70,7 @@ class Recurrent(_Part):
     bias: bool = True
     dropout: Probability = 0.0
     recurrent_dropout: Probability = 0.0
+    weight_dropout: Probability = 0.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -102,14 +109,106 @@ class Dense(_Part):
     activation: Activation | None = None
 
 
+class Split(_Part):
+    """Make a sequence of each channel: `[N, channels * size + shared]` -> `[N * channels, size + shared]`.
+
+    A row holds the `size` features of each channel in turn, then `shared` features that every channel is given. B
+    sequences become B * channels, those of one sequence next to each other.
+    """
+
+    kind: Literal["split"] = "split"
+    channels: Size
+    size: Size
+    shared: Annotated[int, Field(ge=0, le=2**16)] = 0
+
+    @property
+    def input_size(self) -> int:
+        """Count the features of a row before it is split."""
+        return self.channels * self.size + self.shared
+
+
+class Decode(_Part):
+    """Go on from the state of the recurrent node before it, `steps` steps at once: -> `[B * steps, hidden_size]`.
+
+    Each step is one step of that node's own cell from its final state, its input an embedding of the step and, where
+    there are several channels, of the channel: the parallel multi-step forecasting of SegRNN (Lin et al. 2023,
+    arXiv:2308.11200, section 3.3). Sequence b is of the channel b % channels, as `Split` leaves them.
+    """
+
+    kind: Literal["decode"] = "decode"
+    steps: Size
+    channels: Size = 1
+    size: Annotated[int, Field(ge=2, le=2**16)]
+
+    @property
+    def channel_size(self) -> int:
+        """Count the features of the embedding that tell the channel: half of them, or none where there is but one."""
+        return self.size // 2 if self.channels > 1 else 0
+
+
 class Dropout(_Part):
-    """Zero features at random in training; do nothing otherwise."""
+    """Zero features at random in training; do nothing otherwise.
+
+    With `per_sequence` a sequence loses the same features at all of its steps (Gal & Ghahramani 2016).
+    """
 
     kind: Literal["dropout"] = "dropout"
     p: Probability
+    per_sequence: bool = False
 
 
-Node = Annotated[Embed | Recurrent | Pool | Dense | Dropout, Field(discriminator="kind")]
+class Spell(_Part):
+    """Describe each word by its own row of a table and by what its characters say: `Words` -> `[N, output_size]`.
+
+    `characters` are the nodes of a network of its own, which reads the characters of a word as token ids and pools them
+    to one row; each distinct spelling of a batch is read once.
+    """
+
+    kind: Literal["spell"] = "spell"
+    words: Embed
+    characters: Annotated[
+        tuple[Annotated[Embed | Recurrent | Pool | Dense | Dropout, Field(discriminator="kind")], ...],
+        Field(min_length=1, max_length=16, strict=False),
+    ]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _output_size(self.characters)
+        if not isinstance(self.characters[0], Embed) or not any(isinstance(node, Pool) for node in self.characters):
+            raise ValueError("the characters of a word must be embedded first, and pooled to one row")
+        return self
+
+    @property
+    def output_size(self) -> int:
+        """Count the features of each word."""
+        return self.words.size + _output_size(self.characters)
+
+
+class Crf(_Part):
+    """Score sequences of tags as wholes: `[N, tags]` -> `[N, tags]`, the scores of each token passed on as they are.
+
+    What it adds are parameters, for `tidegate.crf`: what it costs to begin with a tag, to go from one to the next, and
+    to end with one.
+    """
+
+    kind: Literal["crf"] = "crf"
+    tags: Size
+
+
+class Tied(_Part):
+    """Compare each row with the table of the embedding: `[., size]` -> `[., vocabulary_size]`, with a bias of its own.
+
+    A dense node whose matrix is the table (Press & Wolf 2017; Inan et al. 2017).
+    """
+
+    kind: Literal["tied"] = "tied"
+    vocabulary_size: Annotated[int, Field(ge=1, le=2**24)]
+    size: Size
+
+
+Node = Annotated[
+    Embed | Spell | Recurrent | Pool | Dense | Split | Decode | Dropout | Crf | Tied, Field(discriminator="kind")
+]
 
 
 class Network(_Part):
@@ -140,11 +239,20 @@ class Network(_Part):
         return isinstance(self.nodes[0], Embed)
 
     @property
+    def reads_words(self) -> bool:
+        """Tell whether the input is `Words`: ids and spellings."""
+        return isinstance(self.nodes[0], Spell)
+
+    @property
     def input_size(self) -> int:
         """Count what one step of input may be: features of a dense step, or ids of the vocabulary."""
         match self.nodes[0]:
-            case Embed(vocabulary_size=size) | Recurrent(input_size=size) | Dense(in_features=size):
+            case Embed(vocabulary_size=size) | Recurrent(input_size=size) | Dense(in_features=size) | Crf(tags=size):
                 return size
+            case Split() as split:
+                return split.input_size
+            case Spell(words=words):
+                return words.vocabulary_size
         raise AssertionError("the first node was checked")
 
     @property
@@ -183,17 +291,7 @@ def parameter_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     >>> parameter_shapes(network)["1.weight_ih_l0"]
     (8, 4)
     """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for index, node in enumerate(network.nodes):
-        match node:
-            case Embed():
-                shapes[f"{index}.weight"] = (node.vocabulary_size, node.size)
-            case Recurrent():
-                shapes |= {f"{index}.{name}": shape for name, shape in _recurrent_shapes(node).items()}
-            case Dense():
-                shapes[f"{index}.weight"] = (node.out_features, node.in_features)
-                shapes[f"{index}.bias"] = (node.out_features,)
-    return shapes
+    return _shapes(network.nodes)
 
 
 def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -208,9 +306,54 @@ def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> Non
             raise ShapeError(f"weight {name!r} is {list(shapes[name])}; the network wants {list(shape)}")
 
 
+def parameter_owner(network: Network, name: str) -> tuple[Node, str]:
+    """Find the node that a parameter belongs to, and the parameter's name within that node.
+
+    >>> network = Network.of(Embed(vocabulary_size=9, size=4), Recurrent(cell="lstm", input_size=4, hidden_size=2))
+    >>> parameter_owner(network, "1.weight_ih_l0")[1]
+    'weight_ih_l0'
+    """
+    return _owner(network.nodes, name)
+
+
 def direction_suffixes(node: Recurrent, layer: int) -> tuple[str, ...]:
     """Name the directions of one layer as torch's parameters do: `_l0`, and `_l0_reverse` when bidirectional."""
     return (f"_l{layer}", f"_l{layer}_reverse")[: node.num_directions]
+
+
+def _shapes(nodes: Sequence[Node]) -> dict[str, tuple[int, ...]]:
+    return {f"{index}.{name}": shape for index, node in enumerate(nodes) for name, shape in _own_shapes(node).items()}
+
+
+def _own_shapes(node: Node) -> dict[str, tuple[int, ...]]:
+    match node:
+        case Embed():
+            return {"weight": (node.vocabulary_size, node.size)}
+        case Spell():
+            words = {f"words.{name}": shape for name, shape in _own_shapes(node.words).items()}
+            return words | {f"characters.{name}": shape for name, shape in _shapes(node.characters).items()}
+        case Recurrent():
+            return _recurrent_shapes(node)
+        case Dense():
+            return {"weight": (node.out_features, node.in_features), "bias": (node.out_features,)}
+        case Tied():
+            return {"bias": (node.vocabulary_size,)}
+        case Decode():
+            shapes: dict[str, tuple[int, ...]] = {"position": (node.steps, node.size - node.channel_size)}
+            return shapes | ({"channel": (node.channels, node.channel_size)} if node.channel_size else {})
+        case Crf():
+            return {"transitions": (node.tags, node.tags), "start": (node.tags,), "end": (node.tags,)}
+        case Pool() | Split() | Dropout():
+            return {}
+
+
+def _owner(nodes: Sequence[Node], name: str) -> tuple[Node, str]:
+    index, _, rest = name.partition(".")
+    node = nodes[int(index)]
+    if not isinstance(node, Spell):
+        return node, rest
+    part, _, rest = rest.partition(".")
+    return (node.words, rest) if part == "words" else _owner(node.characters, rest)
 
 
 def _recurrent_shapes(node: Recurrent) -> dict[str, tuple[int, ...]]:
@@ -232,7 +375,7 @@ def _first(error: ValidationError) -> str:
     return ": ".join([".".join(map(str, first["loc"])), first["msg"]] if first["loc"] else [first["msg"]])
 
 
-def _output_size(nodes: tuple[Node, ...]) -> int:
+def _output_size(nodes: Sequence[Node]) -> int:
     """Walk the nodes, check that each fits what stands before it, and return the features that leave the last."""
     width: int | None = None  # features per row; unknown before the first node that states it
     pooled = False
@@ -243,6 +386,10 @@ def _output_size(nodes: tuple[Node, ...]) -> int:
                 if index > 0:
                     raise ValueError(f"{where} must come first: it reads token ids")
                 width = node.size
+            case Spell():
+                if index > 0:
+                    raise ValueError(f"{where} must come first: it reads words")
+                width = node.output_size
             case Recurrent():
                 if pooled:
                     raise ValueError(f"{where} cannot follow a pool: no steps are left")
@@ -256,9 +403,37 @@ def _output_size(nodes: tuple[Node, ...]) -> int:
                     raise ValueError(f"{where} with mode 'last' must stand right after a recurrent node")
                 pooled = True
                 width = _known(where, width) * len(node.modes)
+            case Split():
+                if index > 0:
+                    raise ValueError(f"{where} must come first: it parts the features of the input")
+                width = node.size + node.shared
+            case Decode():
+                width = _decoded(where, node, nodes[index - 1] if index else None, nodes[0])
             case Dropout():
+                if node.per_sequence and pooled:
+                    raise ValueError(f"{where} with per_sequence cannot follow a pool: no steps are left")
                 width = _known(where, width)
+            case Tied():
+                first = nodes[0]
+                sizes = (node.vocabulary_size, node.size)
+                if not (isinstance(first, Embed) and (first.vocabulary_size, first.size) == sizes):
+                    raise ValueError(f"{where} needs an embed node of its own sizes, {list(sizes)}, at the beginning")
+                width = _follow(where, width, node.size, node.vocabulary_size)
+            case Crf():
+                if pooled or index + 1 < len(nodes):
+                    raise ValueError(f"{where} must come last and not follow a pool: it scores the tag of each step")
+                width = _follow(where, width, node.tags, node.tags)
     return _known("network", width)
+
+
+def _decoded(where: str, node: Decode, before: Node | None, first: Node) -> int:
+    if not isinstance(before, Recurrent) or before.bidirectional or before.reverse:
+        raise ValueError(f"{where} must stand right after a recurrent node of one direction, from first to last step")
+    if before.input_size != node.size:
+        raise ValueError(f"{where} embeds in {node.size} features, but the recurrent node reads {before.input_size}")
+    if node.channels > 1 and not (isinstance(first, Split) and first.channels == node.channels):
+        raise ValueError(f"{where} of {node.channels} channels wants a split into as many at the beginning")
+    return before.hidden_size
 
 
 def _follow(where: str, width: int | None, wanted: int, out: int) -> int:

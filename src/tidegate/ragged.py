@@ -164,6 +164,41 @@ class Ragged:
         object.__setattr__(same, "offsets", self.offsets)
         return same
 
+    def split(self, channels: int, *, shared: int = 0) -> Ragged:
+        """Make a sequence of each channel, copied: those of sequence b are b * channels and the ones behind it.
+
+        Args:
+            channels: K; values are [N, K * F + shared], the F features of each channel in turn.
+            shared: how many features, at the end, go to every channel: values become [N * K, F + shared].
+
+        Raises:
+            ShapeError: the values are not of that shape.
+
+        >>> Ragged(np.array([[1, 2, 0], [3, 4, 9]]), np.array([0, 2])).split(2, shared=1).to_list()
+        [array([[1, 0],
+               [3, 9]]), array([[2, 0],
+               [4, 9]])]
+        """
+        own, left = divmod(self.values.shape[1] - shared, channels) if self.values.ndim == 2 else (0, 1)
+        if own < 0 or left:
+            raise ShapeError(
+                f"values are {list(self.values.shape)}; wanted [N, {channels} * F + {shared}] to split into channels."
+            )
+        offsets, library = np.asarray(self.offsets), _library(self.values)
+        lengths = np.repeat(np.diff(offsets), channels)
+        joined = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.arange(joined[-1]) + np.repeat(np.repeat(offsets[:-1], channels) - joined[:-1], lengths)
+        channel = np.repeat(np.tile(np.arange(channels), len(self)), lengths)  # [N * K]
+        columns = np.concatenate(
+            [
+                channel[:, None] * own + np.arange(own),
+                np.broadcast_to(channels * own + np.arange(shared), (len(channel), shared)),
+            ],
+            axis=1,
+        )
+        values = self.values[library.asarray(rows[:, None]), library.asarray(columns)]
+        return Ragged(values, library.asarray(joined))
+
     @property
     def lengths(self) -> Array:
         """The number of tokens of each sequence, [B] int64."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,20 @@ from torch import Tensor, nn
 
 from tidegate import kernels
 from tidegate.data import batch_count, batches
-from tidegate.errors import TrainingError
-from tidegate.network import Dense, Embed, Network, Recurrent, parameter_shapes
+from tidegate.data.streams import Chunk, Streams
+from tidegate.errors import InputError, TrainingError
+from tidegate.health import EVERY, Background, Health, HealthWarning, Watch
+from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_owner, parameter_shapes
+from tidegate.nn.health import Gauge, blame
+from tidegate.nn.recurrent import check_chrono
 
 Array: TypeAlias = npt.NDArray[Any]
 Loss: TypeAlias = Callable[[npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]
 """Takes the indices of a batch and a generator of its own; returns the mean loss and the number of tokens read."""
+Carried: TypeAlias = dict[str, Tensor]
+"""The states that streams carry from one update to the next, by name, each [L * D, streams, H]."""
+StreamLoss: TypeAlias = Callable[[Chunk, Carried, np.random.Generator], tuple[Tensor, int, Carried]]
+"""Takes a chunk, the states that its streams go on from and a generator; returns what a `Loss` does, and new states."""
 Measure: TypeAlias = Callable[[], Mapping[str, float]]
 
 
@@ -35,6 +43,8 @@ class Recipe:
 
     `learning_rate` rises in a line over the first `warmup` (a share of all steps) and then follows `schedule`.
     `weight_decay` is decoupled with adamw, and leaves biases alone. Gradients longer than `max_grad_norm` are clipped.
+    `average` is the share of the past in a moving average of the weights (Polyak & Juditsky 1992), which `weights`
+    returns; the past counts less in the first steps, (1 + step) / (10 + step) at most. With 0 there is none.
     """
 
     epochs: int
@@ -45,6 +55,7 @@ class Recipe:
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: float = 0.0
     max_grad_norm: float = math.inf
+    average: float = 0.0
     seed: int = 0
 
 
@@ -63,7 +74,9 @@ class Step:
     tokens: int  # in this batch
     seconds: float  # of training since the start, what was spent before a resume included
     end_of_epoch: bool
+    health: Health
     valid: Mapping[str, float] | None = None  # measured at the end of an epoch, where there is something to measure on
+    warnings: tuple[HealthWarning, ...] = ()  # new ones; a run gives each kind once
 
 
 @dataclass
@@ -74,8 +87,14 @@ class State:
     optimizer: torch.optim.Optimizer
     step: int = 0
     seconds: float = 0.0
-    loss_sum: float = 0.0  # over the sequences of the running epoch
+    loss_sum: float = 0.0  # over the sequences of the running epoch, or the tokens of streams
     sequences: int = 0
+    watch: Watch = field(default_factory=Watch)
+    carried: Carried = field(default_factory=dict)  # by the streams, within an epoch
+    average: dict[str, Tensor] = field(default_factory=dict)  # of the weights by name, where the recipe wants one
+
+
+_PACKED = ("step", "seconds", "loss_sum", "sequences")
 
 
 def start(module: nn.Module, recipe: Recipe) -> State:
@@ -91,7 +110,14 @@ def start(module: nn.Module, recipe: Recipe) -> State:
 
 
 def fit(
-    state: State, recipe: Recipe, *, lengths: npt.NDArray[np.int64], loss: Loss, measure: Measure | None = None
+    state: State,
+    recipe: Recipe,
+    *,
+    lengths: npt.NDArray[np.int64] | None = None,
+    streams: Streams | None = None,
+    loss: Callable[..., Any],
+    measure: Measure | None = None,
+    background: Background | None = None,
 ) -> Iterator[Step]:
     """Train to the end of the recipe from where `state` stands, yielding a record after each update.
 
@@ -100,20 +126,36 @@ def fit(
     Args:
         state: from `start`, or `unpack`ed from a file.
         recipe: the same one that the run was started with.
-        lengths: [B] length of each training sequence, for batches of like lengths.
-        loss: called once per update.
+        lengths: [B] length of each training sequence, for batches of whole sequences in random order.
+        streams: instead of `lengths`, a corpus whose chunks are read in order: back-propagation is truncated at the
+            borders of chunks, but the state is carried on. It is part of what `pack` copies.
+        loss: a `Loss`, or with streams a `StreamLoss`; called once per update, and after a loss or gradient that is not
+            finite once per sequence of the batch, or per stream.
         measure: called at the end of each epoch; what it returns is `Step.valid`.
+        background: what is known of the training data, for warnings and for the row that an error names.
 
     Raises:
-        TrainingError: the loss or the gradient is not finite, and the weights are those of the step before; or what
-            `measure` returned is not.
+        TrainingError: the loss or the gradient is not finite, and the weights are those of the step before, or where
+            those are not finite, of up to 50 steps before; or what `measure` returned is not finite. The batch and the
+            row are named.
+        InputError: lengths and streams came, or neither.
     """
-    per_epoch = batch_count(len(lengths), recipe.batch_size)
-    total = per_epoch * recipe.epochs
-    while state.step < total:
-        epoch, begin = divmod(state.step, per_epoch)
-        for indices in batches(lengths, recipe.batch_size, seed=recipe.seed, epoch=epoch, start=begin):
-            yield _update(state, recipe, total=total, indices=indices, loss=loss, measure=measure)
+    work: Work
+    if lengths is not None and streams is None:
+        work = _Sequences(lengths, recipe, loss)
+    elif streams is not None and lengths is None:
+        work = _Corpus(streams, recipe, loss, state)
+    else:
+        raise InputError("wanted either lengths, to train on whole sequences, or streams, to train on a corpus.")
+    good = [parameter.detach().clone() for parameter in state.module.parameters()]
+    return _updates(_Run(state, recipe, work, measure, Gauge(state.module), background or Background(), good))
+
+
+def _updates(run: _Run) -> Iterator[Step]:
+    while run.state.step < run.total:
+        epoch, begin = divmod(run.state.step, run.work.per_epoch)
+        for batch in run.work.batches(epoch, begin):
+            yield run.update(batch)
 
 
 def learning_rate(recipe: Recipe, step: int, *, total: int) -> float:
@@ -136,18 +178,46 @@ def learning_rate(recipe: Recipe, step: int, *, total: int) -> float:
             return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
-def initial_weights(network: Network, *, seed: int, embedding_scale: float = 0.05) -> dict[str, Array]:
-    """Draw the float32 weights that training starts from, a function of the network and the seed alone.
+def initial_weights(
+    network: Network,
+    *,
+    seed: int,
+    embedding_scale: float = 0.05,
+    forget_bias: float = 1.0,
+    chrono: int | None = None,
+) -> dict[str, Array]:
+    """Draw the float32 weights that training starts from, a function of the arguments alone.
 
     Tables are uniform within `embedding_scale`, matrices Glorot uniform, recurrent matrices orthogonal, biases zero but
     the forget gate's, which is one (Jozefowicz et al. 2015): the choices of Keras, which the tutorials build on.
+
+    Args:
+        network: what the weights are for.
+        seed: another seed gives other weights.
+        embedding_scale: the largest number in a table.
+        forget_bias: of the forget gate, lstm.
+        chrono: the longest memory T, in steps, that the task asks for. The biases of the gates that keep the state (the
+            forget gate; z of a gru) are then log U(1, T - 1), drawn per unit, in place of `forget_bias`, and those of
+            the input gate their negative (Tallec, Ollivier 2018, section 2).
+
+    Raises:
+        InputError: `chrono` is below 2.
+
+    >>> layer = Recurrent(cell="lstm", input_size=1, hidden_size=3)
+    >>> bias = initial_weights(Network.of(layer), seed=0, chrono=100)["0.bias_ih_l0"].reshape(4, 3)
+    >>> i, f, g, o = bias.round(1).astype(float).round(1).tolist()
+    >>> i, f
+    ([-2.2, -4.4, -4.4], [2.2, 4.4, 4.4])
     """
+    check_chrono(chrono)
     rng = np.random.default_rng([seed, 0])
-    kinds = {str(index): node for index, node in enumerate(network.nodes)}
     weights: dict[str, Array] = {}
     for name, shape in parameter_shapes(network).items():
-        node, parameter = kinds[name.partition(".")[0]], name.partition(".")[2]
-        weights[name] = _draw(rng, node, parameter, shape, embedding_scale).astype(np.float32)
+        node, parameter = parameter_owner(network, name)
+        array = _draw(rng, node, parameter, shape, embedding_scale)
+        if isinstance(node, Recurrent) and parameter.startswith("bias_ih"):
+            _start_gates(array, rng, node, forget_bias, chrono)
+        weights[name] = array.astype(np.float32)
     return weights
 
 
@@ -157,8 +227,10 @@ def pack(state: State) -> tuple[dict[str, Array], dict[str, Any]]:
     for name, parameter in state.module.named_parameters():
         for key, value in state.optimizer.state.get(parameter, {}).items():
             arrays[f"optimizer.{key}.{name}"] = value.numpy().copy()
-    info = {key: getattr(state, key) for key in ("step", "seconds", "loss_sum", "sequences")}
-    return arrays, info
+    for prefix, tensors in (("carried", state.carried), ("average", state.average)):
+        arrays |= {f"{prefix}.{name}": tensor.numpy().copy() for name, tensor in tensors.items()}
+    info = {key: getattr(state, key) for key in _PACKED}
+    return arrays, info | {"watch": asdict(state.watch)}
 
 
 def unpack(state: State, arrays: Mapping[str, Array], info: Mapping[str, Any]) -> None:
@@ -169,58 +241,214 @@ def unpack(state: State, arrays: Mapping[str, Array], info: Mapping[str, Any]) -
             kept = {key.split(".")[1] for key in arrays if key.startswith("optimizer.") and key.endswith(f".{name}")}
             for key in kept:
                 state.optimizer.state[parameter][key] = torch.from_numpy(arrays[f"optimizer.{key}.{name}"].copy())
-    for key in ("step", "seconds", "loss_sum", "sequences"):
+    state.carried, state.average = (_unpacked(arrays, prefix) for prefix in ("carried.", "average."))
+    for key in _PACKED:
         setattr(state, key, info[key])
+    state.watch = Watch(**info.get("watch", {}))  # a state of version 0.1 has none
 
 
-def _update(
-    state: State,
-    recipe: Recipe,
-    *,
-    total: int,
-    indices: npt.NDArray[np.int64],
-    loss: Loss,
-    measure: Measure | None,
-) -> Step:
-    begun = time.perf_counter()
-    rate = learning_rate(recipe, state.step, total=total)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    state.module.train()
-    with _threads_for_kernels():
-        with _own_randomness(recipe.seed, state.step) as rng:
-            value, tokens = loss(indices, rng)
+def weights(state: State) -> dict[str, Array]:
+    """Return the weights to measure and to keep, by name: the average where the recipe wants one; they may be views."""
+    return {
+        name: (state.average[name] if state.average else parameter.detach()).numpy()
+        for name, parameter in state.module.named_parameters()
+    }
+
+
+class Work(Protocol):
+    """Say what the updates of an epoch read, and what of it is one example."""
+
+    per_epoch: int  # updates
+
+    def batches(self, epoch: int, start: int) -> Iterator[Any]:
+        """Yield what the updates of an epoch read, without the `start` first ones."""
+
+    def lose(self, batch: Any, rng: np.random.Generator) -> tuple[Tensor, int]:
+        """Return the mean loss and the number of tokens read."""
+
+    def weigh(self, batch: Any) -> int:
+        """Say how much the mean loss of a batch counts in that of the epoch."""
+
+    def examples(self, batch: Any) -> list[Any]:
+        """Cut a batch into those that hold one example each."""
+
+    def row(self, batch: Any) -> int:
+        """Number the first example of a batch, as the training data has it."""
+
+    def move_on(self, *, end: bool) -> None:
+        """Take note that an update has been made, and whether it was the last of its epoch."""
+
+
+class _Sequences:
+    """Whole sequences in random order."""
+
+    def __init__(self, lengths: npt.NDArray[np.int64], recipe: Recipe, loss: Loss) -> None:
+        self.lengths, self.recipe, self.lose = lengths, recipe, loss
+        self.per_epoch = batch_count(len(lengths), recipe.batch_size)
+
+    def batches(self, epoch: int, start: int) -> Iterator[npt.NDArray[np.int64]]:
+        return batches(self.lengths, self.recipe.batch_size, seed=self.recipe.seed, epoch=epoch, start=start)
+
+    def weigh(self, batch: npt.NDArray[np.int64]) -> int:
+        return len(batch)
+
+    def examples(self, batch: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+        return [batch[index : index + 1] for index in range(len(batch))]
+
+    def row(self, batch: npt.NDArray[np.int64]) -> int:
+        return int(batch[0])
+
+    def move_on(self, *, end: bool) -> None:
+        """Carry nothing."""
+
+
+class _Corpus:
+    """Streams that carry their state from one chunk to the next; a batch is a chunk and what it goes on from."""
+
+    def __init__(self, streams: Streams, recipe: Recipe, loss: StreamLoss, state: State) -> None:
+        self.streams, self.recipe, self.loss, self.state = streams, recipe, loss, state
+        self.per_epoch = streams.chunks_per_epoch
+        self.after: Carried = {}
+
+    def batches(self, epoch: int, start: int) -> Iterator[tuple[Chunk, Carried]]:
+        return ((chunk, self.state.carried) for chunk in self.streams.chunks(self.recipe.seed, epoch, start))
+
+    def lose(self, batch: tuple[Chunk, Carried], rng: np.random.Generator) -> tuple[Tensor, int]:
+        value, tokens, self.after = self.loss(*batch, rng)
+        return value, tokens
+
+    def weigh(self, batch: tuple[Chunk, Carried]) -> int:
+        return len(batch[0])
+
+    def examples(self, batch: tuple[Chunk, Carried]) -> list[tuple[Chunk, Carried]]:
+        chunk, carried = batch
+        alone = [chunk.alone(stream) for stream in range(len(chunk.first))]
+        parts = ({name: c[:, index : index + 1] for name, c in carried.items()} for index in range(len(alone)))
+        return [(one, part) for one, part in zip(alone, parts, strict=True) if len(one)]
+
+    def row(self, batch: tuple[Chunk, Carried]) -> int:
+        return int(np.searchsorted(np.cumsum(self.streams.lengths), batch[0].tokens[0], side="right"))
+
+    def move_on(self, *, end: bool) -> None:
+        self.state.carried = {} if end else self.after
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Make the updates of a run: what stays the same from one to the next."""
+
+    state: State
+    recipe: Recipe
+    work: Work
+    measure: Measure | None
+    gauge: Gauge
+    background: Background
+    good: list[Tensor]  # weights that gave a finite loss, some steps ago
+
+    @property
+    def total(self) -> int:
+        """Count the updates of all epochs."""
+        return self.work.per_epoch * self.recipe.epochs
+
+    def update(self, batch: Any) -> Step:
+        """Make one update and report it."""
+        begun, state = time.perf_counter(), self.state
+        epoch, done = divmod(state.step, self.work.per_epoch)
+        rate, end = learning_rate(self.recipe, state.step, total=self.total), done + 1 == self.work.per_epoch
+        look = end or state.step % EVERY == 0
+        with _threads_for_kernels(), self.gauge.looking(look):
+            lost, tokens, grad_norm, norms = self._move(batch, rate, look=look)
+        mean_loss = self._count(lost, self.work.weigh(batch), end=end)
+        self.work.move_on(end=end)
+        valid = self.measure() if end and self.measure is not None else None
+        for name, number in (valid or {}).items():
+            if not math.isfinite(number):
+                raise self._failure(f"validation {name}", number, rate)
+        health = state.watch.record(
+            norms,
+            grad_norm=grad_norm,
+            max_grad_norm=self.recipe.max_grad_norm,
+            saturated=self.gauge.saturated if look else None,
+            reach=self.gauge.reach if look else None,
+        )
+        warnings = state.watch.judge(
+            health, grad_norm=grad_norm, mean_loss=mean_loss, end_of_epoch=end, background=self.background
+        )
+        state.seconds += time.perf_counter() - begun
+        return Step(
+            epoch=epoch + 1,
+            epochs=self.recipe.epochs,
+            step=state.step,
+            steps=self.total,
+            loss=lost,
+            mean_loss=mean_loss,
+            learning_rate=rate,
+            grad_norm=grad_norm,
+            tokens=tokens,
+            seconds=state.seconds,
+            end_of_epoch=end,
+            health=health,
+            valid=valid,
+            warnings=warnings,
+        )
+
+    def _move(self, batch: Any, rate: float, *, look: bool) -> tuple[float, int, float, dict[str, float]]:
+        """Change the weights; return loss, tokens, the length of the gradient, and that of each layer's part of it."""
+        state = self.state
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        state.module.train()
+        with _own_randomness(self.recipe.seed, state.step) as rng:
+            value, tokens = self.work.lose(batch, rng)
             lost = value.item()
-            _require_finite("loss", lost, state.step + 1, rate)
+            self._require_finite("loss", lost, batch, rate)
             state.optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(state.module.parameters(), recipe.max_grad_norm).item()
-        _require_finite("gradient norm", norm, state.step + 1, rate)
+            length, norms = self.gauge.grad_norms()
+            grad_norm = length.item()
+            self._require_finite("gradient norm", grad_norm, batch, rate)
+        if look:
+            _copy(state.module.parameters(), self.good)
+        if grad_norm > self.recipe.max_grad_norm:
+            nn.utils.clip_grads_with_norm_(state.module.parameters(), self.recipe.max_grad_norm, length)
         state.optimizer.step()
-    state.step += 1
-    state.loss_sum += lost * len(indices)
-    state.sequences += len(indices)
-    mean_loss, end = state.loss_sum / state.sequences, state.step % (total // recipe.epochs) == 0
-    if end:
-        state.loss_sum, state.sequences = 0.0, 0
-    valid = measure() if end and measure is not None else None
-    for name, number in (valid or {}).items():
-        _require_finite(f"validation {name}", number, state.step, rate)
-    state.seconds += time.perf_counter() - begun
-    return Step(
-        epoch=-(-state.step * recipe.epochs // total),
-        epochs=recipe.epochs,
-        step=state.step,
-        steps=total,
-        loss=lost,
-        mean_loss=mean_loss,
-        learning_rate=rate,
-        grad_norm=norm,
-        tokens=tokens,
-        seconds=state.seconds,
-        end_of_epoch=end,
-        valid=valid,
-    )
+        if self.recipe.average:
+            _move_average(state, self.recipe.average)
+        return lost, tokens, grad_norm, norms
+
+    def _count(self, lost: float, weight: int, *, end: bool) -> float:
+        """Count an update in and return the mean loss of the epoch so far."""
+        state = self.state
+        state.step += 1
+        state.loss_sum += lost * weight
+        state.sequences += weight
+        mean_loss = state.loss_sum / state.sequences
+        if end:
+            state.loss_sum, state.sequences = 0.0, 0
+        return mean_loss
+
+    def _require_finite(self, what: str, value: float, batch: Any, rate: float) -> None:
+        if math.isfinite(value):
+            return
+        module, examples = self.state.module, self.work.examples(batch)
+        with _own_randomness(self.recipe.seed, self.state.step) as rng:
+            found = blame(module, lambda index: self.work.lose(examples[index], rng)[0], len(examples))
+        row = self.work.row(examples[found.first])
+        raise self._failure(what, value, rate, found.tell(self.background.row(row)))
+
+    def _failure(self, what: str, value: float, rate: float, whence: str = "") -> TrainingError:
+        """Put back finite weights and say what went wrong where."""
+        parameters = list(self.state.module.parameters())
+        if not all(parameter.isfinite().all() for parameter in parameters):
+            _copy(self.good, parameters)
+        step = self.state.step + bool(whence)  # an update that failed has not been counted
+        epoch, done = divmod(step - 1, self.work.per_epoch)
+        place = f"epoch {epoch + 1}, batch {done + 1} of {self.work.per_epoch}, learning rate {rate:.3g}"
+        said = (f"the {what} is {value} at step {step} ({place}).", whence, _REMEDY)
+        return TrainingError(" ".join(filter(None, said)))
+
+
+_REMEDY = "The last good weights are kept. Lower the learning rate, set max_grad_norm, or look for very large features."
 
 
 @contextmanager
@@ -252,12 +480,26 @@ def _own_randomness(seed: int, step: int) -> Iterator[np.random.Generator]:
         torch.set_rng_state(before)
 
 
-def _require_finite(what: str, value: float, step: int, rate: float) -> None:
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"the {what} is {value} at step {step} (learning rate {rate:.3g}). The last good weights are "
-            "kept. Lower the learning rate, set max_grad_norm, or look for very large features."
-        )
+def _move_average(state: State, share: float) -> None:
+    """Let the weights of this step into their average, which begins with those of the first step."""
+    past = min(share, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        for name, parameter in state.module.named_parameters():
+            if name in state.average:
+                state.average[name].lerp_(parameter, 1 - past)
+            else:
+                state.average[name] = parameter.detach().clone()
+
+
+def _unpacked(arrays: Mapping[str, Array], prefix: str) -> dict[str, Tensor]:
+    named = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return {name: torch.from_numpy(array.copy()) for name, array in named.items()}
+
+
+def _copy(sources: Iterable[Tensor], targets: Iterable[Tensor]) -> None:
+    with torch.no_grad():
+        for source, target in zip(sources, targets, strict=True):
+            target.copy_(source)
 
 
 def _draw(
@@ -266,12 +508,26 @@ def _draw(
     match node:
         case Embed():
             return rng.uniform(-embedding_scale, embedding_scale, shape)
-        case Recurrent(hidden_size=hidden) if parameter.startswith("weight_hh"):
+        case Decode():
+            return rng.standard_normal(shape)  # as published
+        case Recurrent() if parameter.startswith("weight_hh"):
             q, r = np.linalg.qr(rng.standard_normal(shape))  # [G*H, H]
             return q * np.sign(np.diag(r))  # uniform over the orthogonal matrices (Mezzadri 2007)
-        case Recurrent(cell="lstm", hidden_size=hidden) if parameter.startswith("bias_ih"):
-            return np.repeat([0.0, 1.0, 0.0, 0.0], hidden)  # i f g o
         case Recurrent() | Dense() if len(shape) > 1:
             limit = math.sqrt(6 / sum(shape))
             return rng.uniform(-limit, limit, shape)
     return np.zeros(shape)
+
+
+def _start_gates(
+    bias: Array, rng: np.random.Generator, node: Recurrent, forget_bias: float, chrono: int | None
+) -> None:
+    """Set the biases [G * H] of the gates that keep and let in, in place; those of other cells stay."""
+    gates = bias.reshape(-1, node.hidden_size)  # [G, H]: i f g o, or r z n
+    keep: float | Array = forget_bias if node.cell == "lstm" else 0.0
+    if chrono is not None:
+        keep = np.log(rng.uniform(1, chrono - 1, node.hidden_size))
+    if node.cell in ("lstm", "gru"):
+        gates[1] = keep
+    if node.cell == "lstm" and chrono is not None:
+        gates[0] = -keep

@@ -10,7 +10,7 @@ from typing import TextIO
 
 import typer
 
-from tidegate.cli import compare, data, demo, doctor, evaluate, predict, train
+from tidegate.cli import compare, complete, data, demo, doctor, evaluate, generate, inspect, lab, predict, train
 from tidegate.cli.options import help_text
 from tidegate.errors import TidegateError
 
@@ -21,7 +21,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train.train, evaluate.evaluate, predict.predict, compare.compare, doctor.doctor, demo.demo):
+for command in (
+    train.train,
+    evaluate.evaluate,
+    predict.predict,
+    generate.generate,
+    complete.complete,
+    inspect.inspect,
+    compare.compare,
+    lab.lab,
+    doctor.doctor,
+    demo.demo,
+):
     app.command(help=help_text(command))(command)
 app.add_typer(data.app, name="data", help=help_text(data.data))
 

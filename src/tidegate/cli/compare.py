@@ -6,17 +6,21 @@ from typing import Annotated
 import typer
 
 from tidegate.cli.options import (
+    Column,
     Data,
     Epochs,
     Json,
     Label,
     Overwrite,
+    Reading,
     Seed,
     Settings,
     Split,
+    Targets,
+    Task,
     Text,
     collect_params,
-    given,
+    collect_reading,
 )
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.cli.training import carry_out
@@ -30,8 +34,12 @@ Out = Annotated[
 def compare(
     data: Data,
     presets: Presets,
+    task: Task = None,
     text: Text = None,
     label: Label = None,
+    column: Column = None,
+    targets: Targets = None,
+    reading: Reading = None,
     split: Split = None,
     epochs: Epochs = None,
     seed: Seed = None,
@@ -51,7 +59,10 @@ def compare(
 
     names = [name.strip() for name in presets.split(",") if name.strip()]
     comparison = runs.compare(
-        runs.Source(data, given(text=text, label=label, split=split)),
+        runs.Source(
+            data,
+            collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split),
+        ),
         names,
         params=collect_params(settings, epochs=epochs, seed=seed),
         out=out,

@@ -24,7 +24,7 @@ def data() -> None:
 
 
 def list_(json: Json = False) -> None:
-    """List the data sets: kind, licence, place.
+    """List the data sets: kind, licence, place, and below them what to cite.
 
     Example:
       tidegate data list --json
@@ -34,9 +34,13 @@ def list_(json: Json = False) -> None:
     sources = [data.describe(name) for name in data.names()]
     rows = [{"name": s.name, "kind": s.kind, "licence": s.licence, "path": s.find()} for s in sources]
     if json:
-        emit_json([{**row, "path": row["path"] and str(row["path"])} for row in rows])
-    else:
-        emit_table([{**row, "path": row["path"] or "not here yet"} for row in rows])
+        cited = zip(rows, sources, strict=True)
+        emit_json([{**row, "path": row["path"] and str(row["path"]), "citation": s.citation} for row, s in cited])
+        return
+    emit_table([{**row, "path": row["path"] or "not here yet"} for row in rows])
+    print()
+    for source in sources:
+        print(f"{source.name}: {source.citation}")
 
 
 def get(name: Name) -> None:

@@ -1,6 +1,8 @@
 """`tidegate evaluate`: how good a model is on examples whose labels are known."""
 
-from tidegate.cli.options import Data, Json, Label, ModelPath, Split, Text, given
+from pathlib import Path
+
+from tidegate.cli.options import Column, Data, Json, Label, ModelPath, Reading, Split, Targets, Text, collect_reading
 from tidegate.cli.output import emit_json, emit_table, emit_tree, say
 
 
@@ -9,12 +11,16 @@ def evaluate(
     data: Data,
     text: Text = None,
     label: Label = None,
+    column: Column = None,
+    targets: Targets = None,
+    reading: Reading = None,
     split: Split = None,
     json: Json = False,
 ) -> None:
-    """Measure a model on labelled examples.
+    """Measure a model on examples whose answers are known.
 
-    The test part of a data set is taken, or all of it where it has no parts.
+    The test part of a data set is taken, or all of it where it has no parts. A forecaster forecasts from every time of
+    it, beside two guesses that need no model: the last value, and the value one season before.
 
     Examples:
       tidegate evaluate runs/imdb-tutorial-bilstm imdb
@@ -24,7 +30,9 @@ def evaluate(
     from tidegate import runs
 
     loaded = tidegate.load(model)
-    dataset = runs.Source(data, given(text=text, label=label, split=split)).load()
+    options = collect_reading(None, reading, text=text, label=label, column=column, target_columns=targets, split=split)
+    kind = {"kind": loaded.reads} if Path(data).exists() else {}
+    dataset = runs.Source(data, kind | options).load()
     part = "all" if dataset.test is None else "test"
     found = runs.evaluate(loaded, dataset.train if dataset.test is None else dataset.test)
     if json:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.errors import InputError
+from tidegate.errors import InputError, OptionError
 
 Value = bool | int | float | str | tuple[bool | int | float | str, ...] | None
 
@@ -20,6 +20,22 @@ Split = Annotated[
     float | None,
     typer.Option("--split", metavar="SHARE", help="Hold out this share of each class to test on."),
 ]
+Task = Annotated[
+    str | None,
+    typer.Option("--task", metavar="NAME", help="What to learn: classify, signals, tag, forecast or language."),
+]
+Column = Annotated[
+    str | None,
+    typer.Option("--column", metavar="COL", help="The column of the tags: upos, xpos, feats, or a number."),
+]
+Targets = Annotated[
+    str | None,
+    typer.Option("--target-columns", metavar="A,B", help="The columns to forecast, or all, in a table of series."),
+]
+Reading = Annotated[
+    list[str] | None,
+    typer.Option("--read", metavar="KEY=VALUE", help="Any other way to read the data, such as window=128; repeatable."),
+]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Passes over the data, at most.")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The seed of every random choice.")]
 Settings = Annotated[
@@ -27,6 +43,10 @@ Settings = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that DIR already holds.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
+
+
+KINDS = {"classify": "text", "signals": "sequence", "tag": "tagged", "forecast": "series", "language": "corpus"}
+"""What a plain file holds, by what is to be learned from it."""
 
 
 def help_text(command: Callable[..., None]) -> str:
@@ -60,6 +80,21 @@ def collect_params(settings: list[str] | None, **flags: Value) -> dict[str, Valu
     {'epochs': 5, 'dropout': 0.3, 'clip': None}
     """
     return given(**flags) | dict(map(parse_setting, settings or []))
+
+
+def collect_reading(task: str | None, reading: list[str] | None, **flags: Value) -> dict[str, Value]:
+    """Join what says how to read the data: the kind of a plain file, the flags that were given, and `--read`.
+
+    >>> collect_reading("forecast", ["past_columns=all"], target_columns="y", text=None)
+    {'kind': 'series', 'target_columns': 'y', 'past_columns': 'all'}
+    """
+    if task is not None and task not in KINDS:
+        raise OptionError.unknown("task", task, KINDS)
+    pairs = [part.partition("=") for part in reading or []]
+    if bad := [key for key, equals, value in pairs if not (key.strip() and equals and value.strip())]:
+        raise InputError(f"--read {bad[0]} is not KEY=VALUE. Write for example: --read repair=sort")
+    kind = None if task is None else KINDS[task]
+    return given(kind=kind, **flags) | {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def parse_setting(setting: str) -> tuple[str, Value]:

@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def show_training(title: str) -> Iterator[Callable[[Step], None]]:
-    """Give a function that takes every step and shows it; a bar goes when the block ends, the lines of epochs stay."""
+def show_training(title: str, *, lines: bool = True) -> Iterator[Callable[[Step], None]]:
+    """Give a function that takes every step and shows it; a bar goes when the block ends, the lines of epochs stay.
+
+    With `lines=False` there are no lines of epochs or warnings: where there is no bar either, nothing is shown.
+    """
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with _bar() as progress:
-            yield _BarDisplay(progress, title)
-    else:
+            yield _BarDisplay(progress, title, lines)
+    elif lines:
         say(title)
         yield _show_line
+    else:
+        yield lambda step: None
 
 
 def _show_line(step: Step) -> None:
+    for warning in step.warnings:
+        say(f"warning: {warning}")
     if step.end_of_epoch:
         say(epoch_line(step))
 
@@ -46,10 +53,10 @@ def epoch_line(step: Step) -> str:
 
 
 class _BarDisplay:
-    """Move the bar with every step and leave a line above it for every epoch."""
+    """Move the bar with every step and leave a line above it for every epoch, unless it is to leave none."""
 
-    def __init__(self, progress: Progress, title: str) -> None:
-        self.progress, self.tokens, self.since = progress, 0, 0.0
+    def __init__(self, progress: Progress, title: str, lines: bool) -> None:
+        self.progress, self.lines, self.tokens, self.since = progress, lines, 0, 0.0
         self.task = progress.add_task(title, total=None, epoch="", loss="", speed="")
 
     def __call__(self, step: Step) -> None:
@@ -65,6 +72,10 @@ class _BarDisplay:
             loss=f"loss {step.mean_loss:.4f}",
             speed=f"{speed:,.0f} tokens/s",
         )
+        if not self.lines:
+            return
+        for warning in step.warnings:
+            self.progress.console.print(f"warning: {warning}", highlight=False, markup=False)
         if step.end_of_epoch:
             self.progress.console.print(epoch_line(step), highlight=False)
 

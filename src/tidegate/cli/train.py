@@ -5,7 +5,22 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.options import Epochs, Json, Label, Overwrite, Seed, Settings, Split, Text, collect_params, given
+from tidegate.cli.options import (
+    Column,
+    Epochs,
+    Json,
+    Label,
+    Overwrite,
+    Reading,
+    Seed,
+    Settings,
+    Split,
+    Targets,
+    Task,
+    Text,
+    collect_params,
+    collect_reading,
+)
 from tidegate.cli.output import emit_json, emit_tree, say
 from tidegate.cli.training import carry_out
 from tidegate.errors import InputError
@@ -23,6 +38,8 @@ Bidirectional = Annotated[
 ]
 HiddenSize = Annotated[int | None, typer.Option("--hidden-size", metavar="N", help="Units of each direction.")]
 Layers = Annotated[int | None, typer.Option("--layers", metavar="N", help="Recurrent layers on top of each other.")]
+Lookback = Annotated[int | None, typer.Option("--lookback", metavar="N", help="Steps that a forecaster looks back on.")]
+Horizon = Annotated[int | None, typer.Option("--horizon", metavar="N", help="Steps that a forecaster forecasts.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="The run folder; by default a new one under runs/.")
 ]
@@ -34,17 +51,32 @@ Recipe = Annotated[
     typer.Option("--recipe", metavar="DIR", help="Train again, from the beginning, what the run in this folder did."),
 ]
 
+# By the name of the task, what to type after its training.
+_NEXT = {
+    "text-classifier": "predict RUN TEXT",
+    "sequence-classifier": "predict RUN < sequences.jsonl",
+    "token-tagger": "predict RUN TEXT",
+    "forecaster": "predict RUN series.csv",
+    "language-model": "generate RUN",
+}
+
 
 def train(
     data: Data = None,
+    task: Task = None,
     text: Text = None,
     label: Label = None,
+    column: Column = None,
+    targets: Targets = None,
+    reading: Reading = None,
     split: Split = None,
     preset: Preset = None,
     cell: Cell = None,
     bidirectional: Bidirectional = None,
     hidden_size: HiddenSize = None,
     layers: Layers = None,
+    lookback: Lookback = None,
+    horizon: Horizon = None,
     epochs: Epochs = None,
     seed: Seed = None,
     settings: Settings = None,
@@ -54,7 +86,7 @@ def train(
     recipe: Recipe = None,
     json: Json = False,
 ) -> None:
-    """Train a classifier into a run folder.
+    """Train a model into a run folder.
 
     The folder holds the model, the metrics of every step, the recipe to train it again, and a report for a browser.
 
@@ -63,6 +95,10 @@ def train(
     Examples:
       tidegate train imdb --preset tutorial-bilstm
       tidegate train reviews.csv --text review --label stars --cell gru --set dropout=0.3
+      tidegate train ud_english_ewt --task tag --column upos
+      tidegate train novel.txt --task language --set tokens=characters
+      tidegate train ett --target-columns all --lookback 96 --horizon 96 --preset segrnn
+      tidegate train sales.csv --task forecast --target-columns y --read repair=interpolate --split 0.2
       tidegate train --resume runs/imdb-tutorial-bilstm
     """
     from tidegate import runs
@@ -73,12 +109,15 @@ def train(
         bidirectional=bidirectional,
         hidden_size=hidden_size,
         num_layers=layers,
+        lookback=lookback,
+        horizon=horizon,
         epochs=epochs,
         seed=seed,
     )
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")
-    if data is None and (params or preset or text or label or split):
+    options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
+    if data is None and (params or preset or options):
         raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
     if resume and (out or overwrite):
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
@@ -89,11 +128,11 @@ def train(
     elif recipe:
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
-        source = runs.Source(str(data), given(text=text, label=label, split=split))
+        source = runs.Source(str(data), options)
         training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite)
     result = carry_out(training)
     if json:
         emit_json(result.to_json())
     else:
         emit_tree({**result.headline(), "run": result.run})
-        say(f"Next: tidegate predict {result.run} {'TEXT' if result.task.startswith('text') else '< sequences.jsonl'}")
+        say(f"Next: tidegate {_NEXT[result.task].replace('RUN', result.run)}")

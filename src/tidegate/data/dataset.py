@@ -12,8 +12,9 @@ import numpy.typing as npt
 from tidegate.data.checks import check_same_length
 from tidegate.ragged import Ragged
 
-Kind = Literal["text", "sequence"]
-"""What the examples are: a text with a label; a sequence of features with a label."""
+Kind = Literal["text", "sequence", "series", "tagged", "corpus"]
+"""What the examples are: a text with a label; a sequence of features with a label; numbers over time, to go on with;
+words with a tag each; a text to learn a language from."""
 Indices = npt.NDArray[np.int64]
 
 

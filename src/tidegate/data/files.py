@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tidegate.data.checks import Where, check_known_classes, check_labels, check_texts
@@ -24,7 +25,7 @@ def load_path(path: Path, *, text: str | None = None, label: str | None = None, 
         InputError: text or label came with folders, or unlabelled texts are wanted and there are none.
     """
     columns = Columns(text, label)
-    parts = _find_parts(path) if path.is_dir() else {"train": path}
+    parts = find_parts(path) if path.is_dir() else {"train": path}
     if unlabelled and not (parts["train"] / _UNLABELLED).is_dir():
         raise InputError(f"{path} has no unlabelled part: there is no folder {parts['train'] / _UNLABELLED}.")
     loaded = {part: _load_part(place, columns) for part, place in parts.items()}
@@ -39,15 +40,18 @@ def load_path(path: Path, *, text: str | None = None, label: str | None = None, 
         train=train,
         valid=loaded["valid"][0] if "valid" in loaded else None,
         test=loaded["test"][0] if "test" in loaded else None,
-        unlabelled=[_read(file) for file in _texts_in(parts["train"] / _UNLABELLED)] if unlabelled else None,
+        unlabelled=[read_text(file) for file in texts_in(parts["train"] / _UNLABELLED)] if unlabelled else None,
     )
 
 
-def _find_parts(folder: Path) -> dict[str, Path]:
-    """Find train, valid and test below a folder; without a train, the folder itself is train."""
+def find_parts(folder: Path, suffixes: Iterable[str] = READERS) -> dict[str, Path]:
+    """Find train, valid and test below a folder; without a train, the folder itself is train.
+
+    Raises DataError where one of them is there twice, or others but no train.
+    """
     found: dict[str, Path] = {}
     for part, names in _PARTS.items():
-        places = [folder / f"{name}{suffix}" for name in names for suffix in ("", *READERS)]
+        places = [folder / f"{name}{suffix}" for name in names for suffix in ("", *suffixes)]
         present = [place for place in places if place.exists()]
         if len(present) > 1:
             raise DataError(f"{folder} has more than one {part} part: {', '.join(place.name for place in present)}.")
@@ -81,8 +85,8 @@ def _load_classes(folder: Path, columns: Columns) -> tuple[Examples, Where]:
             f"{folder} holds no subfolder per class and no train part. Wanted: {folder}/<class>/*.txt, "
             f"or {folder}/train with one of {', '.join(READERS)}."
         )
-    files = [(file, place.name) for place in classes for file in _texts_in(place)]
-    texts = [_read(file) for file, _ in files]
+    files = [(file, place.name) for place in classes for file in texts_in(place)]
+    texts = [read_text(file) for file, _ in files]
 
     def where(index: int) -> str:
         return str(files[index][0])
@@ -91,14 +95,16 @@ def _load_classes(folder: Path, columns: Columns) -> tuple[Examples, Where]:
     return Examples(texts, [name for _, name in files]), where
 
 
-def _texts_in(folder: Path) -> list[Path]:
+def texts_in(folder: Path) -> list[Path]:
+    """List the .txt files of a folder by name; raises DataError where there are none."""
     files = sorted(folder.glob("*.txt"))
     if not files:
-        raise DataError(f"{folder} holds no .txt file; every class folder must hold at least one.")
+        raise DataError(f"{folder} holds no .txt file; at least one is wanted there.")
     return files
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Read a text of UTF-8; raises DataError, with the byte that is not, or the reason why it cannot be read."""
     try:
         return decode(file.read_bytes(), str(file))
     except OSError as error:

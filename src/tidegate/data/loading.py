@@ -7,20 +7,39 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tidegate.data import digits, imdb, mnist, recordings
-from tidegate.data.dataset import Dataset, Kind
+import numpy as np
+
+from tidegate.data import corpora, digits, ett, household_power, imdb, mnist, pydocs, recordings, series_tables
+from tidegate.data.corpus import load_corpus
+from tidegate.data.dataset import Dataset, Examples, Kind
 from tidegate.data.files import load_path
 from tidegate.data.progress import Progress, show
 from tidegate.data.recordings import load_recordings
+from tidegate.data.series import hold_out_last
 from tidegate.data.source import Source
 from tidegate.data.split import group_split, stratified_split
+from tidegate.data.tagged import load_tagged
 from tidegate.errors import DataError, InputError, OptionError
 
-_SOURCES = {source.name: source for source in (digits.SOURCE, imdb.SOURCE, mnist.SOURCE)}
+_SOURCES = {
+    source.name: source
+    for source in (
+        digits.SOURCE,
+        ett.SOURCE,
+        household_power.SOURCE,
+        imdb.SOURCE,
+        mnist.SOURCE,
+        pydocs.SOURCE,
+        *corpora.SOURCES,
+    )
+}
 # How a file of the user is read, by kind, and the columns that can be chosen in it.
 _LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
     "text": (load_path, ("text", "label")),
     "sequence": (load_recordings, recordings.COLUMNS),
+    "series": (series_tables.load_path, series_tables.COLUMNS),
+    "tagged": (load_tagged, ("column",)),
+    "corpus": (load_corpus, ("text", "documents")),
 }
 
 
@@ -28,7 +47,7 @@ def names() -> list[str]:
     """List the data sets known by name.
 
     >>> names()
-    ['digits', 'imdb', 'mnist']
+    ['digits', 'ett', 'household_power', 'imdb', 'mnist', 'pydocs', 'resume_ner', 'ud_english_ewt', 'wnut17']
     """
     return sorted(_SOURCES)
 
@@ -77,11 +96,15 @@ def load(
         source: a name from `names()`; or a .csv, .tsv, .jsonl or .parquet file; or a folder with one subfolder of
             .txt files per class; or a folder with ``train`` and, if there are any, ``valid`` and ``test``, each such
             a folder or file. A word that is a name means the data set: write ./imdb for a folder of that name.
-        kind: what a file or folder holds: labelled texts (`text`) unless something else is said.
+        kind: what a file or folder holds: labelled texts (`text`) unless something else is said, such as sentences with
+            a tag for each word (`tagged`, see `tagged.load_tagged`), or texts to learn a language from (`corpus`).
         columns: which columns of a file hold what. Of labelled texts: `text` and `label`, each found by its usual names
-            when not given. Of sequences, one row per step: the fields of `recordings.Choice`. Of a data set by name:
-            what can be chosen in it.
-        split: hold out this fraction of every class as ``test``, the same examples every time.
+            when not given. Of tagged sentences: `column`, that of the tags. Of sequences, one row per step: the fields
+            of `recordings.Choice`. Of series: those of `series_tables.Choice`, and `repair`. Of a corpus: `text`, and
+            for .txt files whether a `file` or a `line` is a document, as `documents`. Of a data set by name: what can
+            be chosen in it.
+        split: hold out this fraction of every class, or of all examples where there are none, as ``test``, the same
+            ones every time; of series, the last fraction in time.
         unlabelled: also load the part without labels.
         progress: told how far it is; by default shown on stderr.
 
@@ -138,6 +161,11 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 def _hold_out(dataset: Dataset, fraction: float) -> Dataset:
     if dataset.test is not None:
         raise InputError(f"{dataset.name} has a test part of its own; leave split out.")
+    if dataset.kind == "series":
+        parts = hold_out_last(list(dataset.train.x), fraction)
+        return replace(dataset, train=Examples(parts[0], None), test=Examples(parts[1], None))
     labels, groups = dataset.train.y, dataset.train.groups
+    if not dataset.classes:  # tags are no classes of sentences, and a corpus has none
+        labels = np.zeros(len(dataset.train))
     kept, held = stratified_split(labels, fraction) if groups is None else group_split(labels, groups, fraction)
     return replace(dataset, train=dataset.train.select(kept), test=dataset.train.select(held))

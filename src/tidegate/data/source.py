@@ -21,11 +21,14 @@ class Loader(Protocol):
 
 @dataclass(frozen=True)
 class Remote:
-    """Say where a file is and how to know it: size in bytes and SHA-256 in hexadecimal."""
+    """Say where a file is and how to know it: size in bytes and SHA-256 in hexadecimal.
+
+    sha256: None for an archive whose content is what is known; whoever unpacks it checks that.
+    """
 
     url: str
     size: int
-    sha256: str
+    sha256: str | None
 
     @property
     def file(self) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tidegate.errors import DataError, InputError, MissingPackageError, OptionError
 
 _BYTE_ORDER_MARK = "\ufeff"
-_TEXT_NAMES = ("text", "review", "sentence", "document", "content", "comment", "message", "body", "tweet")
+TEXT_NAMES = ("text", "review", "sentence", "document", "content", "comment", "message", "body", "tweet")
 _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "polarity", "rating", "stars")
 
 
@@ -43,7 +43,7 @@ class Columns:
         for name in (self.text, self.label):
             if name is not None and name not in found:
                 raise DataError(f"{path} has no column {name!r}. {listing(found)}")
-        text = self.text or usual(_TEXT_NAMES, found, self.label)
+        text = self.text or usual(TEXT_NAMES, found, self.label)
         label = self.label or usual(_LABEL_NAMES, found, text)
         if len(found) == 2:
             text = text or next((name for name in found if label and name != label), None)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from tidegate.data.checks import check_texts
+from tidegate.data.decoding import Decoder, Spelling
 from tidegate.errors import DataError, InputError, OptionError
 from tidegate.ragged import Ragged
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Keep = Literal["first", "last"]
 Splitter = Callable[[str], list[str]]
+Assemble: TypeAlias = "Callable[[tokenizers.models.Model], tokenizers.Tokenizer]"
 
 UNKNOWN = "<unk>"
 UNKNOWN_ID = 0
@@ -41,6 +43,7 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}
 _WORD = rf"[^\W_{_UNSPACED}]+(?:['’][^\W_{_UNSPACED}]+)*|\S"
 _PARAGRAPH = re.compile(_LINE_BREAK, re.IGNORECASE)
 _CHARACTER = r"[\s\S]"
+_LEAST_BPE = 258  # `<unk>`, the bytes, and one pair
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,35 @@ class Tokenizer:
         """
         window = _window(max_tokens, keep)
         normalizer, splitter = self._engine.normalizer, self._engine.pre_tokenizer
+        if self.spelling == "bytes":
+            return [self.decode([token]) for token in self.encode([text])[0]][window]
         plain = text if normalizer is None else normalizer.normalize_str(text)
         pieces = [plain] if splitter is None else [piece for piece, _ in splitter.pre_tokenize_str(plain)]
         return pieces[window]
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """Say how the tokens spell a text: as words, characters or bytes."""
+        if json.loads(self.json)["model"]["type"] == "BPE":
+            return "bytes"
+        return "characters" if self._split is _whole else "words"
+
+    def decoder(self) -> Decoder:
+        """Begin to turn ids back into text, one at a time."""
+        return Decoder(self.vocabulary, self.spelling)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Turn ids into a text.
+
+        That of characters and of BPE is the one that was encoded, but for what a tokenizer lower-cases or does not
+        know; words come with single spaces.
+
+        >>> tokenizer = train_words(["Yes, we can."], keep_case=True)
+        >>> tokenizer.decode(tokenizer.encode(["Yes ,we  can."])[0])
+        'Yes, we can.'
+        """
+        decoder = self.decoder()
+        return "".join(map(decoder.feed, ids)) + decoder.finish()
 
     def to_json(self) -> str:
         """Return the `tokenizer.json`, to be stored with a model."""
@@ -124,8 +153,10 @@ class Tokenizer:
         return tokenizers.Tokenizer.from_str(self.json)
 
 
-def train_words(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
-    """Train a tokenizer of lower-cased words on texts, keeping the most frequent ones.
+def train_words(
+    texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1, keep_case: bool = False
+) -> Tokenizer:
+    """Train a tokenizer of words on texts, keeping the most frequent ones.
 
     Punctuation marks are tokens, an apostrophe within a word belongs to it, ``<br />`` counts as white space, and
     scripts that put no spaces between words, such as Chinese, are read by characters. Ties go by spelling, so that the
@@ -135,6 +166,7 @@ def train_words(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_coun
         texts: at least one, none of them empty.
         vocabulary_size: the most tokens to keep, ``<unk>`` included.
         min_count: how often a word must occur to be kept.
+        keep_case: tell `The` from `the`, for texts that are to be written; else all is read in lower case.
 
     Raises:
         DataError: there are no texts, or one is empty or no text.
@@ -143,7 +175,9 @@ def train_words(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_coun
     >>> train_words(["Good, good film!", "good plot"], 4).vocabulary
     ['<unk>', 'good', '!', ',']
     """
-    return _train(texts, vocabulary_size, min_count, by_character=False)
+    return _train_on(
+        texts, vocabulary_size, min_count, lambda model: _assemble(model, by_character=False, keep_case=keep_case)
+    )
 
 
 def train_characters(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
@@ -154,7 +188,70 @@ def train_characters(texts: Sequence[str], vocabulary_size: int = 20_000, *, min
     >>> train_characters(["好 好"]).vocabulary
     ['<unk>', '好', ' ']
     """
-    return _train(texts, vocabulary_size, min_count, by_character=True)
+    return _train_on(texts, vocabulary_size, min_count, lambda model: _assemble(model, by_character=True))
+
+
+def train_whole_words(words: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
+    """Train a tokenizer of words that are cut out already: each text that it encodes is one token, spaces and all.
+
+    Case is ignored and every digit counts as 0. Arguments and errors are those of `train_words`.
+
+    >>> train_whole_words(["In", "1999", "in", "2001"]).vocabulary
+    ['<unk>', '0000', 'in']
+    """
+    from tokenizers import Regex, normalizers
+
+    plain = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(r"\d"), "0")])
+    return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, plain, None))
+
+
+def train_spelling(words: Sequence[str], vocabulary_size: int = 1000, *, min_count: int = 1) -> Tokenizer:
+    """Train a tokenizer of characters as they stand, upper and lower case apart.
+
+    Arguments and errors are those of `train_words`.
+
+    >>> train_spelling(["An", "an"]).vocabulary
+    ['<unk>', 'n', 'A', 'a']
+    """
+    return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, None, _CHARACTER))
+
+
+def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000) -> Tokenizer:
+    """Train a tokenizer of byte pairs (Sennrich et al. 2016) over the bytes of UTF-8 (Radford et al. 2019).
+
+    Frequent words become one token, rare ones several; any text can be encoded, and comes back as it was.
+
+    Args:
+        texts: at least one, none of them empty.
+        vocabulary_size: the most tokens, `<unk>` and the 256 bytes included.
+
+    Raises:
+        DataError: there are no texts, or one is empty or no text.
+        InputError: texts are a single string, or the vocabulary cannot hold every byte.
+
+    >>> tokenizer = train_bpe(["low lower lowest"] * 9, 262)
+    >>> tokenizer.tokenize("lower é")
+    ['low', 'e', 'r', ' ', '\ufffd', '\ufffd']
+    >>> tokenizer.decode(tokenizer.encode(["lower é"])[0])
+    'lower é'
+    """
+    import tokenizers
+    from tokenizers import models, pre_tokenizers, trainers
+
+    if vocabulary_size < _LEAST_BPE:
+        raise InputError(f"vocabulary_size is {vocabulary_size}; for BPE at least {_LEAST_BPE} are wanted, all bytes.")
+    _check_training(texts)
+    engine = tokenizers.Tokenizer(models.BPE())
+    engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size,
+        special_tokens=[UNKNOWN],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    engine.train_from_iterator(_blocks(texts), trainer, length=len(texts))
+    content = json.loads(engine.to_str()) | {"added_tokens": []}  # or a text could spell `<unk>` out
+    return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(content)).to_str())
 
 
 def from_json(text: str) -> Tokenizer:
@@ -163,10 +260,11 @@ def from_json(text: str) -> Tokenizer:
         content = json.loads(text)
         model = content["model"]
         ids = sorted(model["vocab"].values())
-        sound = model["type"] == "WordLevel" and model["vocab"][UNKNOWN] == UNKNOWN_ID == ids[0]
+        bytewise = model["type"] == "BPE" and content["pre_tokenizer"]["type"] == "ByteLevel"
+        sound = (bytewise or model["type"] == "WordLevel") and model["vocab"][UNKNOWN] == UNKNOWN_ID == ids[0]
         extras = [content[part] for part in ("added_tokens", "truncation", "padding", "post_processor", "decoder")]
         if not sound or ids != list(range(len(ids))) or any(extras):
-            raise DataError("it is no word-level vocabulary with ids from 0 and '<unk>' as id 0")
+            raise DataError("it is no vocabulary of words or byte pairs with ids from 0 and '<unk>' as id 0")
         tokenizer = Tokenizer(text)
         _ = tokenizer._engine
     except Exception as error:  # the package raises bare Exception for whatever it cannot read
@@ -174,24 +272,28 @@ def from_json(text: str) -> Tokenizer:
     return tokenizer
 
 
-def _train(texts: Sequence[str], vocabulary_size: int, min_count: int, *, by_character: bool) -> Tokenizer:
+def _train_on(texts: Sequence[str], vocabulary_size: int, min_count: int, assemble: Assemble) -> Tokenizer:
     from tokenizers import models, trainers
 
     if vocabulary_size < 2 or min_count < 1:
         raise InputError(
             f"vocabulary_size is {vocabulary_size} and min_count {min_count}; at least 2 and 1 are wanted."
         )
-    check_texts(texts)
-    if not len(texts):
-        raise DataError("there are no texts to train a tokenizer on.")
-    engine = _assemble(models.WordLevel(unk_token=UNKNOWN), by_character)
+    _check_training(texts)
+    engine = assemble(models.WordLevel(unk_token=UNKNOWN))
     trainer = trainers.WordLevelTrainer(
         vocab_size=vocabulary_size, min_frequency=min_count, special_tokens=[UNKNOWN], show_progress=False
     )
     engine.train_from_iterator(_blocks(texts), trainer, length=len(texts))
     # Assembled anew, because training also enters `<unk>` as a special token, which a text could then spell out.
     vocabulary = engine.get_vocab(with_added_tokens=False)
-    return Tokenizer(_assemble(models.WordLevel(vocabulary, unk_token=UNKNOWN), by_character).to_str())
+    return Tokenizer(assemble(models.WordLevel(vocabulary, unk_token=UNKNOWN)).to_str())
+
+
+def _check_training(texts: Sequence[str]) -> None:
+    check_texts(texts)
+    if not len(texts):
+        raise DataError("there are no texts to train a tokenizer on.")
 
 
 def _encode_pieces(engine: tokenizers.Tokenizer, pieces: list[str]) -> Ragged:
@@ -207,17 +309,28 @@ def _encode_pieces(engine: tokenizers.Tokenizer, pieces: list[str]) -> Ragged:
     return Ragged(np.concatenate([np.empty(0, dtype=np.int32), *ids]), offsets)
 
 
-def _assemble(model: tokenizers.models.Model, by_character: bool) -> tokenizers.Tokenizer:
-    import tokenizers
-    from tokenizers import Regex, normalizers, pre_tokenizers
+def _assemble(model: tokenizers.models.Model, *, by_character: bool, keep_case: bool = False) -> tokenizers.Tokenizer:
+    from tokenizers import Regex, normalizers
 
-    steps = [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(_LINE_BREAK), " ")]
+    lower = [] if keep_case else [normalizers.Lowercase()]
+    steps = [normalizers.NFC(), *lower, normalizers.Replace(Regex(_LINE_BREAK), " ")]
     if by_character:
         steps.append(normalizers.Replace(Regex(r"\s+"), " "))
+    return _engine(model, normalizers.Sequence(steps), _CHARACTER if by_character else _WORD)
+
+
+def _engine(
+    model: tokenizers.models.Model, normalizer: tokenizers.normalizers.Normalizer | None, pattern: str | None
+) -> tokenizers.Tokenizer:
+    """Put a tokenizer together; without a pattern each text is one token."""
+    import tokenizers
+    from tokenizers import Regex, pre_tokenizers
+
     engine = tokenizers.Tokenizer(model)
-    engine.normalizer = normalizers.Sequence(steps)
-    pattern = Regex(_CHARACTER if by_character else _WORD)
-    engine.pre_tokenizer = pre_tokenizers.Split(pattern, behavior="removed", invert=True)
+    if normalizer is not None:
+        engine.normalizer = normalizer
+    if pattern is not None:
+        engine.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
     return engine
 
 

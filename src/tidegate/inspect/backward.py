@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from tidegate import kernels
 from tidegate.errors import InputError
-from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent
-from tidegate.runtime import Executor, LayerRun, NodeRun, Recording, final_state
+from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent, Tied
+from tidegate.runtime import Executor, LayerRun, NodeRun, Recording, final_state, matrix_name
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -61,8 +61,8 @@ def pass_back(
     layers: list[kernels.Gradients] = []
     for run in reversed(recording.nodes):
         match run.node:
-            case Dense():
-                weight = executor.weights[f"{run.index}.weight"]
+            case Dense() | Tied():
+                weight = executor.weights[matrix_name(run.node, run.index)]
                 gradient = _Gradient(_through_dense(run.node, weight, run.gave.rows, gradient.rows))
             case Pool():
                 gradient = _through_pool(run.node, run, gradient.rows)
@@ -81,8 +81,8 @@ def pass_back(
     return Passed(tuple(layers), gradient.rows if need_dx else None)
 
 
-def _through_dense(node: Dense, weight: Array, y: Array, dy: Array) -> Array:
-    match node.activation:
+def _through_dense(node: Dense | Tied, weight: Array, y: Array, dy: Array) -> Array:
+    match node.activation if isinstance(node, Dense) else None:
         case "relu":
             dy = np.where(y > 0, dy, dy.dtype.type(0))
         case "tanh":

@@ -13,11 +13,14 @@ from __future__ import annotations
 from tidegate.nn.accelerate import Acceleration, accelerate, restore
 from tidegate.nn.build import as_network, build
 from tidegate.nn.convert import from_nested, from_packed, to_nested, to_packed, to_torch
+from tidegate.nn.crf import CRF
+from tidegate.nn.cross_entropy import linear_cross_entropy
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
 from tidegate.nn.layout import as_ragged
 from tidegate.nn.pool import Pool
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "Acceleration",
@@ -29,6 +32,7 @@ __all__ = [
     "build",
     "from_nested",
     "from_packed",
+    "linear_cross_entropy",
     "restore",
     "to_nested",
     "to_packed",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,17 @@ from torch import Tensor
 
 from tidegate import network as nodes
 from tidegate.errors import InputError, ShapeError
+from tidegate.nn.convert import to_torch
+from tidegate.nn.crf import CRF
+from tidegate.nn.dropout import SequenceDropout, drop_words
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
 from tidegate.nn.pool import Pool
 from tidegate.nn.recurrent import Recurrent
 from tidegate.ragged import Ragged
+from tidegate.words import Words
+
+States: TypeAlias = Mapping[str, Tensor]
+"""The state of every recurrent node: `<index>.h`, and `<index>.c` of an lstm, each [L * D, B, H]."""
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -79,52 +87,172 @@ class Built(torch.nn.Module):
         for index, node in enumerate(network.nodes):
             self.add_module(str(index), _module(node))
 
-    def forward(self, batch: Ragged) -> Any:
+    def forward(self, batch: Ragged | Words) -> Any:
         """Return [B, K] where the network pools, else a Ragged batch [N, K].
 
         Args:
-            batch: int32 or int64 token ids [N] where the network starts with an embedding, else features [N, C].
+            batch: int32 or int64 token ids [N] where the network starts with an embedding, `Words` where it starts by
+                spelling them, else features [N, C].
 
         Raises:
             ShapeError, InputError: input that does not fit the network.
         """
-        if not isinstance(batch, Ragged):
-            raise ShapeError(f"a {type(batch).__name__} came where a Ragged batch was wanted. Use Ragged.from_list.")
+        return self._walk(batch, {}, len(self.network.nodes))[0]
+
+    def advance(self, batch: Ragged, states: States) -> tuple[Ragged, dict[str, Tensor]]:
+        """Return what enters the last node [N, F], and the states after the last step of each sequence.
+
+        Args:
+            batch: as for a call.
+            states: what sequences begin with, as `advance` returned it; zeros for what is not in it. The gradient stops
+                at them.
+        """
+        rows, ends = self._walk(batch, states, len(self.network.nodes) - 1)
+        return rows, {name: state.detach() for name, state in ends.items()}
+
+    @property
+    def head(self) -> tuple[Tensor, Tensor]:
+        """The matrix [K, F] and the bias [K] of the last node, which must be dense without activation, or tied."""
+        last = self.get_submodule(str(len(self.network.nodes) - 1))
+        if isinstance(last, Tied):
+            return self._table(), last.bias
+        assert isinstance(last, torch.nn.Linear), "the caller built the network"
+        return last.weight, last.bias
+
+    def _walk(self, batch: Ragged | Words, states: States, stop: int) -> tuple[Any, dict[str, Tensor]]:
+        """Run the nodes before `stop`; return their output, and the final states of the recurrent ones."""
+        wanted = Words if self.network.reads_words else Ragged
+        if not isinstance(batch, wanted):
+            raise ShapeError(f"a {type(batch).__name__} came where a {wanted.__name__} batch was wanted.")
         state: Any = batch  # Ragged [N, F] until it is pooled, then [B, F]
         table: Tensor | None = None
         final: Tensor | None = None
+        before: tuple[Recurrent, Any] | None = None  # the recurrent layer right before, and the states it ended in
+        ends: dict[str, Tensor] = {}
         following = (*self.network.nodes[1:], None)
-        for node, after, module in zip(self.network.nodes, following, self.children(), strict=True):
+        walk = zip(range(stop), self.network.nodes, following, self.children(), strict=False)
+        for index, node, after, module in walk:
             match module:
                 case torch.nn.Embedding():
+                    assert isinstance(node, nodes.Embed), "modules are those of their nodes"
+                    rows = drop_words(module.weight, node.dropout, training=self.training)
                     if isinstance(after, nodes.Recurrent):
-                        table = module.weight  # read inside the kernel, once per distinct token
+                        table = rows  # read inside the kernel, once per distinct token
                     else:
-                        state = state.with_values(module(state.values))
+                        state = state.with_values(torch.nn.functional.embedding(state.values, rows))
                 case Recurrent():
-                    state, states = module(state, table=table)
-                    final, table = _final(module, states), None
+                    state, end = module(state, _begin(states, index), table=table)
+                    final, table, before = _final(module, end), None, (module, end)
+                    ends |= _named(end, index)
+                case Decode() if before is not None:
+                    state = module(*before)
+                case torch.nn.Identity() if isinstance(node, nodes.Split):
+                    state = state.split(node.channels, shared=node.shared)
                 case Pool():
                     state = _pooled(module, state, final)
+                case Spelling() | SequenceDropout():
+                    state = module(state)
+                case Tied():
+                    state = _each(state, partial(torch.nn.functional.linear, weight=self._table(), bias=module.bias))
+                case CRF():
+                    pass  # it scores whole paths, which is for the loss
                 case _:
                     state = _each(state, module)
                     if isinstance(node, nodes.Dense) and node.activation:
                         state = _each(state, _ACTIVATIONS[node.activation])
-        return state
+        return state, ends
+
+    def _table(self) -> Tensor:
+        weight = self.get_submodule("0").weight
+        assert isinstance(weight, Tensor), "a network with a tied node begins with an embedding"
+        return weight
+
+
+class Tied(torch.nn.Module):
+    """Hold the bias of a node that shares the table of the embedding, which `Built` hands to both."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.zeros(size))
+
+
+class Decode(torch.nn.Module):
+    """Go on from the last states of a recurrent layer, all steps at once; see `network.Decode`."""
+
+    def __init__(self, node: nodes.Decode) -> None:
+        super().__init__()
+        self.node = node
+        self.position = torch.nn.Parameter(torch.randn(node.steps, node.size - node.channel_size))
+        if node.channel_size:
+            self.channel = torch.nn.Parameter(torch.randn(node.channels, node.channel_size))
+
+    def forward(self, layer: Recurrent, states: Tensor | tuple[Tensor, Tensor]) -> Ragged:
+        """Run one step of the layer for each of the steps: B sequences of `steps` rows [B * steps, H]."""
+        node = self.node
+        pair = (states,) if isinstance(states, Tensor) else states
+        many = [state.repeat_interleave(node.steps, dim=1) for state in pair]
+        count = many[0].shape[1]  # B * steps
+        table: Tensor = self.position  # [channels * steps, size]
+        if node.channel_size:
+            position = self.position.repeat(node.channels, 1)
+            table = torch.cat([position, self.channel.repeat_interleave(node.steps, dim=0)], dim=1)
+        ids = torch.arange(count) % len(table)
+        ones = Ragged(ids, torch.arange(count + 1))
+        out, _ = layer(ones, many[0] if len(many) == 1 else tuple(many), table=table)
+        return Ragged(out.values, torch.arange(0, count + 1, node.steps))
+
+
+class Spelling(torch.nn.Module):
+    """Put the row of each word beside what its characters say."""
+
+    def __init__(self, node: nodes.Spell) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(node.words.vocabulary_size, node.words.size)
+        self.word_dropout = node.words.dropout
+        self.characters = Built(nodes.Network.of(*node.characters))
+
+    def forward(self, batch: Words) -> Ragged:
+        """Return [N, output_size]; each distinct spelling is read once."""
+        tokens, read = to_torch(batch.tokens), self.characters(to_torch(batch.spellings))
+        of_word = read.index_select(0, torch.as_tensor(batch.spelling))  # [N, F]
+        table = drop_words(self.words.weight, self.word_dropout, training=self.training)
+        known = torch.nn.functional.embedding(tokens.values, table)
+        return tokens.with_values(torch.cat([known, of_word], dim=1))
+
+
+def _begin(states: States, index: int) -> Any:
+    """Find the state that a node begins with: a tensor, a pair for an lstm, or None for zeros."""
+    h, c = states.get(f"{index}.h"), states.get(f"{index}.c")
+    return h if c is None else (h, c)
+
+
+def _named(end: Tensor | tuple[Tensor, Tensor], index: int) -> dict[str, Tensor]:
+    parts = end if isinstance(end, tuple) else (end,)
+    return {f"{index}.{letter}": part for letter, part in zip("hc", parts, strict=False)}
 
 
 def _module(node: nodes.Node) -> torch.nn.Module:
     match node:
         case nodes.Embed():
             return torch.nn.Embedding(node.vocabulary_size, node.size)
+        case nodes.Spell():
+            return Spelling(node)
         case nodes.Recurrent():
             return _layer(node)
         case nodes.Pool():
             return Pool(node.modes)
         case nodes.Dense():
             return torch.nn.Linear(node.in_features, node.out_features)
+        case nodes.Split():
+            return torch.nn.Identity()
+        case nodes.Decode():
+            return Decode(node)
         case nodes.Dropout():
-            return torch.nn.Dropout(node.p)
+            return SequenceDropout(node.p) if node.per_sequence else torch.nn.Dropout(node.p)
+        case nodes.Tied():
+            return Tied(node.vocabulary_size)
+        case nodes.Crf():
+            return CRF(node.tags)
 
 
 def _layer(node: nodes.Recurrent) -> Recurrent:
@@ -135,6 +263,7 @@ def _layer(node: nodes.Recurrent) -> Recurrent:
         "bidirectional": node.bidirectional,
         "merge": node.merge if node.bidirectional else "concat",
         "recurrent_dropout": node.recurrent_dropout,
+        "weight_dropout": node.weight_dropout,
         "reverse": node.reverse,
     }
     match node.cell:

@@ -41,6 +41,7 @@ class SimpleRNN(Recurrent):
         *,
         merge: Merge = "concat",
         recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
         reverse: bool = False,
         recompute: bool = False,
         kernel: Kernel = "auto",
@@ -60,6 +61,7 @@ class SimpleRNN(Recurrent):
             dtype=dtype,
             merge=merge,
             recurrent_dropout=recurrent_dropout,
+            weight_dropout=weight_dropout,
             reverse=reverse,
             recompute=recompute,
             kernel=kernel,
@@ -88,7 +90,11 @@ class LSTM(Recurrent):
         merge: how the last layer hands out its two directions: "concat", "sum", "mul", "ave", or None for both apart.
         recurrent_dropout: probability of hiding a hidden unit from the recurrent product, for a whole sequence, in
             training (Gal, Ghahramani 2016).
+        weight_dropout: probability of zeroing an entry of the recurrent matrices, anew at each call, in training
+            (Merity et al. 2017). A dropped matrix enters the same kernel, so that it costs next to nothing.
         forget_bias: total bias of the forget gate at the start; None keeps torch's random one.
+        chrono: the longest memory T, in steps, that the task asks for: the forget gate's total biases start at
+            log U(1, T - 1), drawn per unit, and the input gate's at their negative (Tallec, Ollivier 2018, section 2).
         reverse: run the only direction from the end.
         recompute: keep no gates for the backward call, which runs the layer again for them: less memory, more time, the
             same bits.
@@ -118,13 +124,17 @@ class LSTM(Recurrent):
         *,
         merge: Merge = "concat",
         recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
         forget_bias: float | None = None,
+        chrono: int | None = None,
         reverse: bool = False,
         recompute: bool = False,
         kernel: Kernel = "auto",
     ) -> None:
         if forget_bias is not None and not bias:
             raise InputError("forget_bias needs a bias to start. Pass bias=True, or leave forget_bias out.")
+        if forget_bias is not None and chrono is not None:
+            raise InputError("forget_bias and chrono both set the forget gate. Pass one of them.")
         super().__init__(
             "lstm",
             input_size,
@@ -138,22 +148,25 @@ class LSTM(Recurrent):
             dtype=dtype,
             merge=merge,
             recurrent_dropout=recurrent_dropout,
+            weight_dropout=weight_dropout,
             reverse=reverse,
             recompute=recompute,
             kernel=kernel,
+            chrono=chrono,
         )
         self.forget_bias = forget_bias
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all parameters as torch does, then set the bias of the forget gate if it was given."""
+        """Draw all parameters as torch does, then set the biases that `forget_bias` or `chrono` asks for."""
         super().reset_parameters()
-        if self.forget_bias is None:
-            return
-        forget = slice(self.hidden_size, 2 * self.hidden_size)
-        for name, parameter in self.named_parameters():
-            if name.startswith("bias"):
-                parameter.data[forget] = self.forget_bias if name.startswith("bias_ih") else 0.0
+        for suffix in self._suffixes():
+            if self.chrono is not None:
+                keep = self._draw_chrono(self.chrono)
+                self._start_gate(0, -keep, suffix)  # i f g o
+                self._start_gate(1, keep, suffix)
+            elif self.forget_bias is not None:
+                self._start_gate(1, self.forget_bias, suffix)
 
     def forward(
         self, x: Batch, hx: tuple[Tensor, Tensor] | None = None, *, table: Tensor | None = None
@@ -183,7 +196,9 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """Run a gated recurrent unit over each sequence, as `torch.nn.GRU` does: reset after the product.
 
-    Args and input are those of `LSTM`, without ``forget_bias``; the state is ``h`` alone (Cho et al. 2014).
+    Args and input are those of `LSTM`, without ``forget_bias``; the state is ``h`` alone (Cho et al. 2014). ``chrono``
+    lets the total biases of z, which keeps the state here, start at log U(1, T - 1) (Tallec, Ollivier 2018, whose gate
+    is 1 - z).
 
     >>> output, hn = GRU(3, 5, reverse=True)(torch.zeros(7, 3))
     >>> list(output.shape), list(hn.shape)
@@ -204,6 +219,8 @@ class GRU(Recurrent):
         *,
         merge: Merge = "concat",
         recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        chrono: int | None = None,
         reverse: bool = False,
         recompute: bool = False,
         kernel: Kernel = "auto",
@@ -221,11 +238,20 @@ class GRU(Recurrent):
             dtype=dtype,
             merge=merge,
             recurrent_dropout=recurrent_dropout,
+            weight_dropout=weight_dropout,
             reverse=reverse,
             recompute=recompute,
             kernel=kernel,
+            chrono=chrono,
         )
         self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters as torch does, then set the biases that `chrono` asks for."""
+        super().reset_parameters()
+        if self.chrono is not None:
+            for suffix in self._suffixes():
+                self._start_gate(1, self._draw_chrono(self.chrono), suffix)  # r z n
 
     def forward(self, x: Batch, hx: Tensor | None = None, *, table: Tensor | None = None) -> tuple[Any, Tensor]:
         """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""

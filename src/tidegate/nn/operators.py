@@ -5,7 +5,9 @@ Knows tensors, not modules. The operators are opaque to `torch.compile`, so it m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -53,6 +55,34 @@ Returns:
 recurrent_backward = torch.ops.tidegate.recurrent_backward.default
 pool = torch.ops.tidegate.pool.default
 pool_backward = torch.ops.tidegate.pool_backward.default
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """What one layer was given and found when it ran back; ``dh`` and ``dhn`` came to its outputs, None for zeros."""
+
+    cell: str
+    offsets: kernels.Array  # [B + 1]
+    directions: Sequence[kernels.Direction]
+    forward: kernels.Forward
+    dh: kernels.Array  # [N, D * H]
+    dhn: kernels.Array | None  # [D, B, H]
+    gradients: kernels.Gradients
+
+
+Watcher = Callable[[LayerRun], None]
+_watcher: Watcher | None = None
+
+
+@contextmanager
+def watched(watcher: Watcher | None) -> Iterator[None]:
+    """Hand every layer that runs back while the block lasts to ``watcher``; what it is handed may not be kept."""
+    global _watcher
+    before, _watcher = _watcher, watcher
+    try:
+        yield
+    finally:
+        _watcher = before
 
 
 def num_threads() -> int:
@@ -111,17 +141,20 @@ def _backward(cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tenso
             gates=_array(gates) if gated else None,
             memo=_array(memo) if gated else None,
         )
+    dense = np.zeros_like(forward.h) if dh is None else dh.detach().numpy()
     result = kernels.backward(
         *layer,
         forward,
-        np.zeros_like(forward.h) if dh is None else dh.detach().numpy(),
+        dense,
         dhn=_array(dhn),
         dcn=_array(dcn),
         table=_array(table),
         need_dx=need_dx,
-        overwrite=recompute,
+        overwrite=recompute and _watcher is None,
         num_threads=num_threads(),
     )
+    if _watcher is not None:
+        _watcher(LayerRun(cell, layer[2], layer[3], forward, dense, _array(dhn), result))
     each = result.directions
     weights = [array for d in each for array in (d.w_ih, d.w_hh, d.b_ih, d.b_hh)]
     found: list[Any] = [*weights, *[None] * (8 - len(weights)), [d.h0 for d in each], [d.c0 for d in each]]
@@ -208,7 +241,8 @@ def _pool_gradients(ctx: Any, dpooled: Tensor) -> tuple[Tensor, None, None]:
     return pool_backward(dpooled, *ctx.saved_tensors, ctx.modes), None, None
 
 
-def _refuse(ctx: Any, *grads: Any) -> NoReturn:
+def refuse_second_gradient(ctx: Any, *grads: Any) -> NoReturn:
+    """Stand in for the gradient of a gradient, which the kernels do not compute."""
     raise InputError(
         "a gradient of a gradient was asked for, but Tidegate's kernels compute first gradients only. "
         "Drop create_graph=True, or build layers with kernel='torch' in float64 for second gradients; "
@@ -217,8 +251,8 @@ def _refuse(ctx: Any, *grads: Any) -> NoReturn:
 
 
 torch.library.register_autograd("tidegate::pool", _pool_gradients, setup_context=_save_pool)
-torch.library.register_autograd("tidegate::pool_backward", _refuse)
-torch.library.register_autograd("tidegate::recurrent_backward", _refuse)
+torch.library.register_autograd("tidegate::pool_backward", refuse_second_gradient)
+torch.library.register_autograd("tidegate::recurrent_backward", refuse_second_gradient)
 
 
 def _directions(reverse: bool, inputs: Sequence[Any]) -> list[kernels.Direction]:

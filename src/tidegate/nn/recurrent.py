@@ -26,11 +26,19 @@ _DEFAULTS = {
     "bidirectional": False,
     "merge": "concat",
     "recurrent_dropout": 0.0,
+    "weight_dropout": 0.0,
     "forget_bias": None,
+    "chrono": None,
     "reverse": False,
     "recompute": False,
     "kernel": "auto",
 }
+
+
+def check_chrono(longest: int | None) -> None:
+    """Raise InputError where the longest memory that chrono initialisation is to prepare for is below 2 steps."""
+    if longest is not None and longest < 2:
+        raise InputError(f"chrono={longest}, but the longest memory in steps, at least 2, was wanted.")
 
 
 class Recurrent(Stack, torch.nn.Module):
@@ -51,9 +59,11 @@ class Recurrent(Stack, torch.nn.Module):
         dtype: torch.dtype | None,
         merge: Merge,
         recurrent_dropout: float,
+        weight_dropout: float,
         reverse: bool,
         recompute: bool,
         kernel: Kernel,
+        chrono: int | None = None,
     ) -> None:
         super().__init__()
         self.cell = cell
@@ -66,9 +76,11 @@ class Recurrent(Stack, torch.nn.Module):
         self.bidirectional = bidirectional
         self.merge = merge
         self.recurrent_dropout = float(recurrent_dropout)
+        self.weight_dropout = float(weight_dropout)
         self.reverse = reverse
         self.recompute = recompute
         self.kernel = kernel
+        self.chrono = chrono
         self._check_options()
         for layer in range(num_layers):
             self._add_layer(layer, device, dtype)
@@ -78,6 +90,20 @@ class Recurrent(Stack, torch.nn.Module):
         bound = 1 / sqrt(self.hidden_size)
         for parameter in self.parameters():
             torch.nn.init.uniform_(parameter, -bound, bound)
+
+    def _start_gate(self, gate: int, bias: float | Tensor, suffix: str) -> None:
+        """Let one gate of one direction start from a total bias, a number or [H]."""
+        rows = slice(gate * self.hidden_size, (gate + 1) * self.hidden_size)
+        self.get_parameter("bias_ih" + suffix).data[rows] = bias
+        self.get_parameter("bias_hh" + suffix).data[rows] = 0.0
+
+    def _draw_chrono(self, longest: int) -> Tensor:
+        """Draw the biases [H] of a gate that keeps the state: log U(1, T - 1), for memories of 2 to T steps."""
+        return torch.empty(self.hidden_size).uniform_(1, longest - 1).log()
+
+    def _suffixes(self) -> list[str]:
+        """Name every direction as the parameters do: _l0, _l0_reverse, _l1, ..."""
+        return [name.removeprefix("weight_ih") for name, _ in self.named_parameters() if name.startswith("weight_ih")]
 
     def extra_repr(self) -> str:
         """List the sizes and what differs from the defaults."""
@@ -108,7 +134,7 @@ class Recurrent(Stack, torch.nn.Module):
         for name in ("input_size", "hidden_size", "num_layers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}, but at least 1 was wanted.")
-        for name in ("dropout", "recurrent_dropout"):
+        for name in ("dropout", "recurrent_dropout", "weight_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}={getattr(self, name)}, but a probability from 0 to 1 was wanted.")
         if self.merge is not None and self.merge not in _MERGES:
@@ -119,6 +145,9 @@ class Recurrent(Stack, torch.nn.Module):
             raise InputError(f"merge={self.merge!r} needs two outputs. Pass bidirectional=True, or leave merge out.")
         if self.reverse and self.bidirectional:
             raise InputError("reverse=True and bidirectional=True exclude each other: both directions run already.")
+        if self.chrono is not None and not self.bias:
+            raise InputError("chrono needs a bias to start. Pass bias=True, or leave chrono out.")
+        check_chrono(self.chrono)
         if self.dropout and self.num_layers == 1:
             warnings.warn(f"dropout={self.dropout} acts between layers, but num_layers is 1.", stacklevel=4)
 

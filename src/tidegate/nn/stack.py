@@ -33,6 +33,7 @@ class Stack:
     bidirectional: bool
     merge: Merge
     recurrent_dropout: float
+    weight_dropout: float = 0.0
     reverse: bool
     recompute: bool
     training: bool
@@ -74,7 +75,7 @@ class Stack:
                 values,
                 offsets,
                 table if layer == 0 else None,
-                *[name and getattr(self, name) for name in parameter_names(layer, self.bidirectional, self.bias)],
+                *[self._weight(name) for name in parameter_names(layer, self.bidirectional, self.bias)],
                 h0 if h0 is None else h0[place],
                 c0 if c0 is None else c0[place],
                 self._draw_mask(batch_size),
@@ -89,6 +90,15 @@ class Stack:
             first, second = values.chunk(2, dim=1)
             return (restore(first), restore(second)), final
         return restore(self.merged(values)), final
+
+    def _weight(self, name: str | None) -> Tensor | None:
+        """Return a parameter by name, a recurrent matrix with its entries dropped; None for what there is not."""
+        if name is None:
+            return None
+        weight: Tensor = getattr(self, name)
+        if not (self.weight_dropout and self.training and name.startswith("weight_hh")):
+            return weight
+        return torch.nn.functional.dropout(weight, self.weight_dropout)
 
     def _draw_mask(self, batch_size: int) -> Tensor | None:
         """Draw which hidden units each sequence keeps over all its steps, [D, B, H], from torch's generator."""

@@ -12,24 +12,38 @@ if TYPE_CHECKING:
     from tidegate.runs.demo import Demo, choose_demo, demo_questions
     from tidegate.runs.environment import describe_environment
     from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
+    from tidegate.runs.forecasting import ColumnScore, Forecasting, measure_forecaster
+    from tidegate.runs.memory_lab import Lab, LabSetup, Trial, lab, lab_cells
+    from tidegate.runs.tagging import Tagging, TagScore, measure_tagger
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
 __all__ = [
     "Baseline",
     "ClassScore",
     "Classification",
+    "ColumnScore",
     "Comparison",
     "Demo",
     "Evaluation",
+    "Forecasting",
+    "Lab",
+    "LabSetup",
     "Result",
     "Source",
+    "TagScore",
+    "Tagging",
     "Training",
+    "Trial",
     "choose_demo",
     "compare",
     "demo_questions",
     "describe_environment",
     "evaluate",
+    "lab",
+    "lab_cells",
     "measure_classifier",
+    "measure_forecaster",
+    "measure_tagger",
     "repeat",
     "resume",
     "show_measure",
@@ -43,7 +57,10 @@ _HOMES = {
     "demo": ("Demo", "choose_demo", "demo_questions"),
     "environment": ("describe_environment",),
     "classification": ("ClassScore", "Classification", "measure_classifier"),
+    "forecasting": ("ColumnScore", "Forecasting", "measure_forecaster"),
     "evaluation": ("Evaluation", "evaluate", "show_measure"),
+    "memory_lab": ("Lab", "LabSetup", "Trial", "lab", "lab_cells"),
+    "tagging": ("TagScore", "Tagging", "measure_tagger"),
     "training": ("Result", "Source", "Training", "repeat", "resume", "start"),
 }
 

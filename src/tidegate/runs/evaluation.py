@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tidegate.data import Examples
 from tidegate.runs.classification import measure_classifier
-from tidegate.tasks._classifier import Classifier
+from tidegate.runs.forecasting import measure_forecaster
+from tidegate.runs.language import measure_language_model
+from tidegate.runs.tagging import measure_tagger
 
 if TYPE_CHECKING:
-    from tidegate.data import Examples
     from tidegate.tasks import AnyTask
 
 
@@ -29,6 +32,16 @@ class Evaluation(Protocol):
         """Give all of it, ready for `json.dumps`."""
 
 
+# How a model is measured, by the name of its task.
+_MEASURES: dict[str, Callable[[Any, Examples], Evaluation]] = {
+    "text-classifier": measure_classifier,
+    "sequence-classifier": measure_classifier,
+    "token-tagger": measure_tagger,
+    "forecaster": measure_forecaster,
+    "language-model": measure_language_model,
+}
+
+
 def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
     """Measure a fitted model.
 
@@ -40,8 +53,8 @@ def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
         DataError: there is no example, or an answer that the model does not know; the first one is named.
         MissingPackageError: a package that the metrics come from is not installed.
     """
-    assert isinstance(model, Classifier)
-    return measure_classifier(model, examples)
+    found: Evaluation = _MEASURES[model.name](model, examples)
+    return found
 
 
 def show_measure(name: str, value: float) -> str:
@@ -50,5 +63,6 @@ def show_measure(name: str, value: float) -> str:
     >>> show_measure("accuracy", 0.8861), show_measure("loss", 0.3141)
     ('88.61%', '0.3141 nats')
     """
-    units: dict[str, Any] = {"accuracy": "{:.2%}", "loss": "{:.4f} nats"}
+    shares = dict.fromkeys(("accuracy", "f1", "precision", "recall"), "{:.2%}")
+    units: dict[str, Any] = shares | {"loss": "{:.4f} nats", "perplexity": "{:.2f}"}
     return str(units.get(name, "{:.4g}").format(value))

@@ -15,7 +15,9 @@ import numpy as np
 
 from tidegate import data, tasks
 from tidegate.checkpoint import atomic_write
+from tidegate.data.series import Series
 from tidegate.errors import RunFolderError, TidegateError
+from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
 from tidegate.ragged import Ragged
 from tidegate.runs.evaluation import evaluate, show_measure
@@ -80,9 +82,10 @@ class Result:
     def headline(self) -> dict[str, str]:
         """Give the figures that a reader looks for first, as text under their names."""
         measured = {
-            f"{part} {self.chief}": show_measure(self.chief, found[self.chief])
+            f"{part} {name}": show_measure(name, value)
             for part, found in (("test", self.test), ("validation", self.valid))
-            if found is not None
+            for name, value in (found or {}).items()
+            if name == self.chief or name.endswith(f" {self.chief}")  # and that of guesses that need no model
         }
         return measured | {
             "epochs": str(self.epochs),
@@ -121,13 +124,13 @@ class Training:
 
     def finish(self) -> Result:
         """Measure the model on the test part, where there is one; write the report; sum the run up."""
-        history, tokens = _read_metrics(self.folder)
+        history, tokens, warnings = _read_metrics(self.folder)
         params = self.model.get_params()
         chosen = min(history, key=lambda record: record.get("valid_loss", 0.0)) if params["patience"] else history[-1]
         seconds = history[-1]["seconds"]
         result = Result(
             task=self.model.name,
-            chief=self.model.chief,
+            chief=self.model.chief_measure,
             data=self.dataset.name,
             run=str(self.folder.path),
             model=str(self.folder.model),
@@ -136,13 +139,14 @@ class Training:
             epochs=len(history),
             train_seconds=seconds,
             tokens_per_second=tokens / seconds,
-            valid=_part(chosen, "valid_"),
+            valid=_valid_measures(chosen, self.model.baselines_),
             test=None if self.dataset.test is None else _measure(self.model, self.dataset.test),
             history=history,
         )
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
         title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
-        atomic_write(self.folder.report, run_report(title, result.headline(), history, recipe).encode())
+        page = run_report(title, result.headline(), history, recipe, warnings=warnings)
+        atomic_write(self.folder.report, page.encode())
         return result
 
 
@@ -263,8 +267,13 @@ def _pieces(part: Examples | None) -> Iterable[bytes]:
         yield np.ascontiguousarray(part.x.values).tobytes()
         yield np.ascontiguousarray(part.x.offsets).tobytes()
     else:
-        yield from (x.encode() if isinstance(x, str) else json.dumps(x).encode() for x in part.x)
-    yield json.dumps(np.asarray(part.y).tolist() if isinstance(part.y, np.ndarray) else part.y).encode()
+        for x in part.x:
+            yield from x.pieces() if isinstance(x, Series) else [x.encode() if isinstance(x, str) else _json(x)]
+    yield _json(part.y.tolist() if isinstance(part.y, np.ndarray) else part.y)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
 
 
 def _xy(examples: Examples) -> tuple[Any, Any]:
@@ -280,8 +289,8 @@ def _measure(model: AnyTask, examples: Examples) -> dict[str, float]:
     return {**found.measures(), "examples": found.examples}
 
 
-def _read_metrics(folder: RunFolder) -> tuple[list[Record], int]:
-    """Read one record per epoch, and the number of tokens of all steps together, from the metrics of a run.
+def _read_metrics(folder: RunFolder) -> tuple[list[Record], int, list[str]]:
+    """Read one record per epoch, the number of tokens of all steps together, and the warnings from a run's metrics.
 
     Raises RunFolderError when they are not there, or not those of a run that came to its end.
     """
@@ -289,11 +298,12 @@ def _read_metrics(folder: RunFolder) -> tuple[list[Record], int]:
         steps = [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
         history = [_epoch_record(step) for step in steps if step["end_of_epoch"]]
         tokens = sum(step["tokens"] for step in steps)
+        warnings = [str(HealthWarning(**found)) for step in steps for found in step.get("warnings", ())]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{folder.metrics} cannot be read as the metrics of a run: {error!r}.") from None
     if not history:
         raise RunFolderError(f"{folder.metrics} holds no whole epoch.")
-    return history, tokens
+    return history, tokens, warnings
 
 
 def _epoch_record(step: dict[str, Any]) -> Record:
@@ -301,5 +311,6 @@ def _epoch_record(step: dict[str, Any]) -> Record:
     return {"epoch": step["epoch"], "train_loss": step["mean_loss"], **measured, "seconds": step["seconds"]}
 
 
-def _part(record: Record, prefix: str) -> Record | None:
-    return {name.removeprefix(prefix): value for name, value in record.items() if name.startswith(prefix)} or None
+def _valid_measures(record: Record, baselines: Record) -> Record | None:
+    found = {name.removeprefix("valid_"): value for name, value in record.items() if name.startswith("valid_")}
+    return found | baselines if found else None

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
+    Crf,
+    Decode,
     Dense,
     Dropout,
     Embed,
@@ -23,12 +25,23 @@ from tidegate.network import (
     Node,
     Pool,
     Recurrent,
+    Spell,
+    Split,
+    Tied,
     check_shapes,
     direction_suffixes,
+    parameter_shapes,
 )
 from tidegate.ragged import Ragged
+from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
+
+
+States: TypeAlias = Mapping[str, Array]
+"""The state of every recurrent node: `<index>.h`, and `<index>.c` of an lstm, each [L * D, B, H]."""
+State: TypeAlias = tuple[Array, Array | None]
+"""[B, H] hidden state, and the cell state of an lstm."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,7 @@ class Passage:
     offsets: Array  # [B+1]
     table: Array | None = None  # [V, C] when `rows` holds token ids
     final: Array | None = None  # [B, F] final state when the node before was recurrent
+    states: tuple[State, ...] = ()  # of each layer and direction of it, from which `Decode` goes on
 
 
 @dataclass(frozen=True)
@@ -97,50 +111,105 @@ class Executor:
         self.weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
         self.dtype = np.result_type(*self.weights.values()) if self.weights else np.dtype(np.float32)
 
-    def __call__(self, x: Ragged) -> Array:
+    def __call__(self, x: Ragged | Words) -> Array:
         """Compute the output of the last node: `[B, output_size]` once pooled, else `[N, output_size]`.
 
         Args:
             x: token ids `[N]` (int32 or int64) for a network that begins with `Embed`, else features `[N, C]` of the
-                type of the weights. Sequences may have length zero, and the batch may be empty.
+                type of the weights, or `Words` where it begins with `Spell`. Sequences may have length zero, and the
+                batch may be empty.
 
         Raises:
             ShapeError: the values are not of the shape or type that the first node reads.
             InputError: a token id is out of range; position, id and the size of the vocabulary are named.
         """
-        return self._walk(x, None)
+        return self._walk(x, None)[0]
 
-    def record(self, x: Ragged) -> Recording:
+    def record(self, x: Ragged | Words) -> Recording:
         """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.
 
         Raises as calling it does.
         """
         nodes: list[NodeRun] = []
-        output = self._walk(x, nodes)
+        output, _ = self._walk(x, nodes)
         return Recording(tuple(nodes), output)
 
-    def _walk(self, x: Ragged, record: list[NodeRun] | None) -> Array:
-        passage = Passage(self._check(x), np.asarray(x.offsets))
-        for index, node in enumerate(self.network.nodes):
+    def advance(self, x: Ragged, states: States) -> tuple[Array, dict[str, Array]]:
+        """Compute what enters the last node, `[N, F]`, and the states after the last step of each sequence.
+
+        A sequence that is cut into pieces, each of which begins with the states that the one before left, gives the
+        bits of the whole one; `head` is left to the caller, who may want it of some rows alone.
+
+        Args:
+            x: as for a call.
+            states: what the sequences begin with, as `advance` returned it; zeros for what is not in it.
+
+        Raises:
+            ShapeError, InputError: as a call does.
+        """
+        return self._walk(x, None, states, last=False)
+
+    def head(self, rows: Array) -> Array:
+        """Compute the output of the last node, `[., output_size]`, from what enters it."""
+        last = len(self.network.nodes) - 1
+        node = self.network.nodes[last]
+        assert isinstance(node, Dense | Tied), "the caller knows the network"
+        return self._multiply(node, last, Passage(rows, np.zeros(1, np.int64)))
+
+    def _walk(
+        self, x: Ragged | Words, record: list[NodeRun] | None, states: States | None = None, *, last: bool = True
+    ) -> tuple[Array, dict[str, Array]]:
+        """Run all nodes, or all but the last; return their output, and the final states of the recurrent ones."""
+        passage = self._begin(x)
+        ends: dict[str, Array] = {}
+        for index, node in enumerate(self.network.nodes if last else self.network.nodes[:-1]):
             layers: list[LayerRun] | None = None if record is None else []
-            gave = self._run(node, index, passage, layers)
+            if isinstance(node, Recurrent):
+                gave = self._recur(node, index, passage, layers, _start(states or {}, index))
+                ends |= _named(gave.states, index)
+            else:
+                gave = self._run(node, index, passage, layers)
             if record is not None:
                 record.append(NodeRun(index, node, passage, gave, tuple(layers or ())))
             passage = gave
-        return _rows(passage)
+        return _rows(passage), ends
 
     def _run(self, node: Node, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
         match node:
             case Embed():
                 return replace(read, table=self.weights[f"{index}.weight"])
-            case Recurrent():
-                return self._recur(node, index, read, layers)
             case Pool():
                 return Passage(_pool(node, read), read.offsets)
-            case Dense():
+            case Dense() | Tied():
                 return Passage(self._multiply(node, index, read), read.offsets)
-            case Dropout():
+            case Split():
+                parted = Ragged(read.rows, read.offsets).split(node.channels, shared=node.shared)
+                return Passage(parted.values, parted.offsets)
+            case Decode():
+                return self._decode(node, index, read, layers)
+            case Spell() | Dropout() | Crf():  # read already; for training; for whoever looks for paths
                 return read
+        raise AssertionError("recurrent nodes are run by _recur")
+
+    def _begin(self, x: Ragged | Words) -> Passage:
+        match self.network.nodes[0], x:
+            case Spell() as node, Words():
+                return Passage(self._spell(node, x), x.offsets)
+            case Spell(), _:
+                raise ShapeError(f"the network reads Words, ids with spellings; got a {type(x).__name__}")
+            case _, Ragged():
+                return Passage(self._check(x), np.asarray(x.offsets))
+        raise ShapeError(f"the network reads a Ragged batch; got a {type(x).__name__}")
+
+    def _spell(self, node: Spell, x: Words) -> Array:
+        """Put the row of each word beside what its characters say, `[N, output_size]`."""
+        known = _rows(Passage(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
+        weights = {name.removeprefix("0.characters."): array for name, array in self.weights.items()}
+        inner = Network.of(*node.characters)
+        reader = Executor(
+            inner, {name: weights[name] for name in parameter_shapes(inner)}, num_threads=self.num_threads
+        )
+        return np.concatenate([known, reader(x.spellings)[x.spelling]], axis=1)
 
     def _check(self, x: Ragged) -> Array:
         values = np.asarray(x.values)
@@ -155,29 +224,81 @@ class Executor:
             )
         return values
 
-    def _recur(self, node: Recurrent, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
+    def _recur(
+        self,
+        node: Recurrent,
+        index: int,
+        read: Passage,
+        layers: list[LayerRun] | None,
+        start: tuple[State, ...] = (),
+    ) -> Passage:
+        """Run the layers of a node, from zeros or from the states that `start` holds of each layer and direction."""
         x, table, offsets = read.rows, read.table, read.offsets
         options: dict[str, Any] = {"keep": layers is not None, "num_threads": self.num_threads}
+        begins, states = iter(start), list[State]()
         for layer in range(node.num_layers):
             directions = tuple(
-                kernels.Direction(
-                    w_ih=self.weights[f"{index}.weight_ih{suffix}"],
-                    w_hh=self.weights[f"{index}.weight_hh{suffix}"],
-                    b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
-                    b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
-                    reverse=node.reverse or suffix.endswith("_reverse"),
-                )
+                self._direction(node, index, suffix, next(begins, (None, None)))
                 for suffix in direction_suffixes(node, layer)
             )
             out = kernels.forward(node.cell, x, offsets, directions, table=table, **options)
             if layers is not None:
                 layers.append(LayerRun(node.cell, x, table, directions, out))
             x, table = out.h, None  # [N, D*H]
-        return Passage(_merge(x, node.merge, node), offsets, final=_merge(final_state(out), node.merge, node))
+            states += zip(out.hn, [None] * len(out.hn) if out.cn is None else out.cn, strict=True)
+        final = _merge(final_state(out), node.merge, node)
+        return Passage(_merge(x, node.merge, node), offsets, final=final, states=tuple(states))
 
-    def _multiply(self, node: Dense, index: int, read: Passage) -> Array:
-        weight, bias = self.weights[f"{index}.weight"], self.weights[f"{index}.bias"]
-        return kernels.linear(_rows(read), weight, bias, activation=node.activation)
+    def _direction(
+        self, node: Recurrent, index: int, suffix: str, start: tuple[Array | None, Array | None]
+    ) -> kernels.Direction:
+        return kernels.Direction(
+            w_ih=self.weights[f"{index}.weight_ih{suffix}"],
+            w_hh=self.weights[f"{index}.weight_hh{suffix}"],
+            b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
+            b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
+            reverse=node.reverse or suffix.endswith("_reverse"),
+            h0=start[0],
+            c0=start[1],
+        )
+
+    def _decode(self, node: Decode, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
+        before = self.network.nodes[index - 1]
+        assert isinstance(before, Recurrent), "the network was checked: a recurrent node stands right before"
+        start = tuple(
+            (np.repeat(h, node.steps, axis=0), None if c is None else np.repeat(c, node.steps, axis=0))
+            for h, c in read.states
+        )
+        table = self.weights[f"{index}.position"]  # [channels * steps, size]
+        if node.channel_size:
+            channel = np.repeat(self.weights[f"{index}.channel"], node.steps, axis=0)
+            table = np.concatenate([np.tile(table, (node.channels, 1)), channel], axis=1)
+        count = len(start[0][0])  # B * steps, each a sequence of one step
+        ones = Passage(np.arange(count) % len(table), np.arange(count + 1), table=table)
+        decoded = self._recur(before, index - 1, ones, layers, start)
+        return Passage(decoded.rows, np.arange(0, count + 1, node.steps))
+
+    def _multiply(self, node: Dense | Tied, index: int, read: Passage) -> Array:
+        weight, bias = self.weights[matrix_name(node, index)], self.weights[f"{index}.bias"]
+        activation = node.activation if isinstance(node, Dense) else None
+        return kernels.linear(_rows(read), weight, bias, activation=activation)
+
+
+def matrix_name(node: Dense | Tied, index: int) -> str:
+    """Name the matrix that an output node multiplies by: its own, or the table of the embedding."""
+    return "0.weight" if isinstance(node, Tied) else f"{index}.weight"
+
+
+def _start(states: States, index: int) -> tuple[State, ...]:
+    """Part the states that a node begins with by layer and direction."""
+    h, c = states.get(f"{index}.h"), states.get(f"{index}.c")
+    return () if h is None else tuple(zip(h, [None] * len(h) if c is None else c, strict=True))
+
+
+def _named(states: tuple[State, ...], index: int) -> dict[str, Array]:
+    """Put the states of all layers and directions of a node together, as `Executor.advance` takes them."""
+    cells = [c for _, c in states if c is not None]
+    return {f"{index}.h": np.stack([h for h, _ in states])} | ({f"{index}.c": np.stack(cells)} if cells else {})
 
 
 def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
@@ -192,7 +313,7 @@ def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
     return out
 
 
-def cut(x: Ragged, *, tokens: int) -> Iterator[Array]:
+def cut(x: Ragged | Words, *, tokens: int = 2**15) -> Iterator[Array]:
     """Cut sequences into batches of like lengths, of about `tokens` tokens each; yields the indices of each batch."""
     lengths = np.asarray(x.lengths)
     order = np.argsort(lengths, kind="stable")

@@ -9,15 +9,32 @@ from typing import Any
 from tidegate.checkpoint import load_model
 from tidegate.data.dataset import Kind
 from tidegate.errors import ModelFileError, OptionError
+from tidegate.tasks._forecast import Forecast
 from tidegate.tasks._task import Task
+from tidegate.tasks.forecaster import Forecaster
+from tidegate.tasks.language_model import LanguageModel
 from tidegate.tasks.run import MODEL
 from tidegate.tasks.sequence_classifier import SequenceClassifier
 from tidegate.tasks.text_classifier import TextClassifier
+from tidegate.tasks.token_tagger import TokenTagger
 
-__all__ = ["SequenceClassifier", "Task", "TextClassifier", "for_kind", "from_recipe", "load"]
+__all__ = [
+    "Forecast",
+    "Forecaster",
+    "LanguageModel",
+    "SequenceClassifier",
+    "Task",
+    "TextClassifier",
+    "TokenTagger",
+    "for_kind",
+    "from_recipe",
+    "load",
+]
 
 AnyTask = Task[Any]
-_TASKS: dict[str, type[AnyTask]] = {task.name: task for task in (TextClassifier, SequenceClassifier)}
+_TASKS: dict[str, type[AnyTask]] = {
+    task.name: task for task in (TextClassifier, SequenceClassifier, TokenTagger, Forecaster, LanguageModel)
+}
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -16,18 +16,18 @@ from pydantic import Field
 
 from tidegate import kernels
 from tidegate.data.checks import check_same_length
-from tidegate.network import Cell, Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
+from tidegate.health import Background, entropy, padding
+from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels
+from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Json, Share, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
-
-CELLS: dict[str, Cell] = {"rnn": "rnn_tanh", "rnn_relu": "rnn_relu", "lstm": "lstm", "gru": "gru"}
 
 
 class Preparation(Protocol):
@@ -190,6 +190,7 @@ class Classifier(Task[Classes]):
             measure=None if held is None else lambda weights: measure(Executor(network, weights), held),
             learned=learned,
             data=fingerprint(*(None if p is None else (p.x.values, p.x.offsets, p.y) for p in (part, held))),
+            background=Background(learn.rows, guess=entropy(learn.y), warnings=padding(learn.x)),
         )
         return plan, learned
 

@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.checkpoint import save_training
+from tidegate.data.streams import Streams
 from tidegate.errors import RunFolderError, TrainingError
+from tidegate.health import Background
 from tidegate.network import Network
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
-
     from tidegate.tasks.run import RunFolder
     from tidegate.train import State, Step
 
@@ -38,20 +37,25 @@ class Plan:
         network: what is trained.
         recipe: the arguments of `train.Recipe`.
         patience: epochs without a better validation loss before the run ends; 0 never ends it early.
-        lengths: [B], the steps of every training example, for batches of like lengths.
-        loss: takes the module, the indices of a batch and a generator; returns the mean loss and the tokens read.
+        loss: takes the module and what a `train.Loss` takes, or with `streams` a `train.StreamLoss`; returns what that
+            does.
         measure: takes weights and returns what they reach on the validation part, `loss` among it; None where there is
             no such part.
+        lengths: [B], the steps of every training example, for batches of whole sequences.
+        streams: instead of `lengths`, a corpus that is read in order.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
+        background: what is known of the training data, for warnings and errors.
     """
 
     network: Network
     recipe: Json
     patience: int
-    lengths: npt.NDArray[np.int64]
-    loss: Callable[[Module, npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]
+    loss: Callable[..., Any]
     measure: Callable[[Weights], dict[str, float]] | None
     about: Json
+    background: Background
+    lengths: npt.NDArray[np.int64] | None = None
+    streams: Streams | None = None
 
 
 @dataclass(frozen=True)
@@ -117,14 +121,16 @@ def follow(
         state,
         recipe,
         lengths=plan.lengths,
+        streams=plan.streams,
         loss=partial(plan.loss, module),
-        measure=None if measured is None else lambda: measured(_weights(module)),
+        measure=None if measured is None else lambda: measured(train.weights(state)),
+        background=plan.background,
     )
     try:
         while not (plan.patience and best.epochs_since >= plan.patience):
             if (step := next(steps, None)) is None:
                 break
-            improved = step.end_of_epoch and best.note(step, _copy(_weights(module)), patience=plan.patience)
+            improved = step.end_of_epoch and best.note(step, _copy(train.weights(state)), patience=plan.patience)
             if improved:
                 keep(best.weights, best.history)
             if folder is not None:
@@ -133,7 +139,7 @@ def follow(
                     _save(folder, plan, state, best)
             yield step
     except (GeneratorExit, TrainingError) as stop:
-        keep(best.weights or _copy(_weights(module)), best.history)
+        keep(best.weights or _copy(train.weights(state)), best.history)
         if folder is not None and isinstance(stop, GeneratorExit):
             _save(folder, plan, state, best)
         raise
@@ -177,10 +183,6 @@ def _load(module: Any, weights: Weights) -> None:
     import torch
 
     module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-
-
-def _weights(module: Any) -> Weights:
-    return {name: parameter.detach().numpy() for name, parameter in module.named_parameters()}
 
 
 def _copy(weights: Weights) -> Weights:

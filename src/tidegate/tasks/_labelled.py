@@ -20,15 +20,16 @@ Inputs: TypeAlias = list[str] | Ragged
 
 @dataclass(frozen=True)
 class Labelled:
-    """Hold inputs, and for each the number of its class."""
+    """Hold inputs, and for each the number of its class, and its row in the user's data where that is another one."""
 
     x: Inputs
     y: npt.NDArray[np.int64]  # [B]
+    rows: npt.NDArray[np.int64] | None = None  # [B]
 
     def select(self, indices: npt.NDArray[np.int64]) -> Labelled:
         """Take the examples at `indices`, in that order."""
         x = self.x.select(indices) if isinstance(self.x, Ragged) else [self.x[i] for i in indices]
-        return Labelled(x, self.y[indices])
+        return Labelled(x, self.y[indices], indices if self.rows is None else self.rows[indices])
 
 
 def as_labels(y: Any, *, name: str = "y") -> Array:

@@ -11,9 +11,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from tidegate.errors import InputError, OptionError
+from tidegate.network import Cell
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+CELLS: dict[str, Cell] = {"rnn": "rnn_tanh", "rnn_relu": "rnn_relu", "lstm": "lstm", "gru": "gru"}
+"""The cells by the names that users type."""
 
 
 def parameter_names(task: type[DataclassInstance]) -> tuple[str, ...]:

@@ -22,7 +22,9 @@ from pydantic import Field
 from tidegate.checkpoint import Model, library_version, load_training, save_model
 from tidegate.data.batching import batch_count
 from tidegate.data.dataset import Kind
+from tidegate.data.streams import Streams
 from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
+from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.tasks import presets
 from tidegate.tasks._fitting import Plan, Resumed, check_same, follow
@@ -231,9 +233,19 @@ class Task(ABC, Generic[L]):
         return self._learned().weights
 
     @property
+    def baselines_(self) -> dict[str, float]:
+        """What guesses that need no model reach on the part held out, under the names of their measures."""
+        return {}
+
+    @property
     def history_(self) -> list[Json]:
         """One record for each epoch of training; empty for a model that was loaded."""
         return self._learned().history
+
+    @property
+    def chief_measure(self) -> str:
+        """The measure that tells how good this model is; the same as `chief` unless that depends on the data."""
+        return self.chief
 
     def __repr__(self) -> str:
         changed = (f for f in fields(self) if f.init and getattr(self, f.name) != f.default)
@@ -253,21 +265,31 @@ class Task(ABC, Generic[L]):
         self,
         *,
         network: Network,
-        lengths: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64] | None = None,
+        streams: Streams | None = None,
         loss: Any,
         measure: Any,
         learned: Learned,
         data: str,
+        background: Background | None = None,
     ) -> Plan:
-        """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts."""
+        """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts.
+
+        Training goes over batches of sequences with these `lengths`, or over the chunks of `streams`.
+        """
+        if streams is not None:
+            updates = streams.chunks_per_epoch
+        else:
+            assert lengths is not None, "one of the two says what an epoch is"
+            updates = batch_count(len(lengths), self.batch_size)
         arguments = ("batch_size", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
         recipe = {name: getattr(self, name) for name in arguments}
-        recipe |= {"epochs": self._epochs_for(len(lengths)), "max_grad_norm": self.max_grad_norm or np.inf}
+        recipe |= {"epochs": self._epochs_for(updates), "max_grad_norm": self.max_grad_norm or np.inf}
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
-        return Plan(network, recipe, self.patience, lengths, loss, measure, about)
+        return Plan(network, recipe, self.patience, loss, measure, about, background or Background(), lengths, streams)
 
-    def _epochs_for(self, examples: int) -> int:
-        updates = batch_count(examples, self.batch_size)  # of one epoch
+    def _epochs_for(self, updates: int) -> int:
+        """Say how many epochs of so many updates to train."""
         return max(4, ceil(100 / updates)) if self.epochs == "auto" else self.epochs
 
     def _learned(self) -> Fitted[L]:

@@ -39,8 +39,67 @@ _SMALL = _TUTORIAL | {
     "patience": 5,
 }
 
+# The network and the loss of SegRNN (Lin et al. 2023, arXiv:2308.11200), with a quarter of its units: sizes and rates
+# were chosen on the validation part of ETTh1 (docs/forecasting.md).
+_FORECAST: dict[str, Any] = {
+    "lookback": 96,
+    "horizon": 96,
+    "num_layers": 1,
+    "bidirectional": False,
+    "independent": True,
+    "quantiles": (),
+    "scale": True,
+    "window_scaling": "last",
+    "calendar": False,
+    "strategy": "direct",
+    "steps_at_once": 1,
+    "validation_fraction": 0.1,
+    "optimizer": "adamw",
+    "weight_decay": 0.0,
+    "schedule": "cosine",
+    "warmup": 0.0,
+    "max_grad_norm": 1.0,
+    "epochs": 10,
+    "patience": 3,
+    "batch_size": 64,
+}
+_STEPWISE = _FORECAST | {"segment": 0, "hidden_size": 64, "dropout": 0.2, "loss": "mse", "learning_rate": 1e-3}
+# A BiLSTM-CRF (Huang, Xu, Yu 2015); with characters, that of Lample et al. (2016).
+_TAGGER: dict[str, Any] = {
+    "scheme": "auto",
+    "learn_scheme": "same",
+    "cell": "lstm",
+    "hidden_size": 128,
+    "num_layers": 1,
+    "vocabulary_size": 50_000,
+    "min_count": 2,
+    "embedding_size": 100,
+    "character_embedding_size": 32,
+    "character_hidden_size": 48,
+    "dropout": 0.5,
+    "recurrent_dropout": 0.0,
+    "word_dropout": 0.2,
+    "character_dropout": 0.0,
+    "validation_fraction": 0.1,
+    "epochs": 10,
+    "batch_size": 32,
+    "optimizer": "adamw",
+    "learning_rate": 5e-3,
+    "weight_decay": 0.01,
+    "schedule": "cosine",
+    "warmup": 0.1,
+    "max_grad_norm": 1.0,
+    "patience": 0,
+}
+
 # By task, then by name.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "forecaster": {
+        "segrnn": _FORECAST
+        | {"cell": "gru", "segment": 24, "hidden_size": 128, "dropout": 0.3, "loss": "mae", "learning_rate": 1e-3},
+        "lstm": _STEPWISE | {"cell": "lstm", "independent": False},
+        "bilstm": _STEPWISE | {"cell": "lstm", "independent": False, "bidirectional": True},
+    },
     "text-classifier": {
         "tutorial-simplernn": _SMALL | {"cell": "rnn", "bidirectional": False},
         "tutorial-lstm": _SMALL | {"cell": "lstm", "bidirectional": False},
@@ -56,6 +115,20 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "dropout": 0.5,
             "epochs": 4,
             "patience": 4,
+        },
+    },
+    "token-tagger": {
+        "tagger-words": _TAGGER | {"characters": False},
+        "tagger-characters": _TAGGER | {"characters": True},
+        # For corpora that are tagged by character: few sentences, so smaller steps.
+        "tagger-by-character": _TAGGER
+        | {
+            "hidden_size": 200,
+            "characters": False,
+            "word_dropout": 0.05,
+            "epochs": 15,
+            "batch_size": 10,
+            "learning_rate": 2e-3,
         },
     },
 }

@@ -1,0 +1,63 @@
+"""What `tidegate predict` does with a forecaster: files of series in, tables, JSON or a picture of forecasts out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tidegate.cli.options import collect_reading
+from tidegate.cli.output import emit_json, emit_table, say
+from tidegate.errors import InputError
+
+if TYPE_CHECKING:
+    from tidegate.data.series import Series
+    from tidegate.tasks import Forecast, Forecaster
+
+
+def print_forecasts(
+    model: Forecaster, files: list[str], *, reading: list[str] | None, picture: Path | None, json: bool
+) -> None:
+    """Print a row for each series and time, or a JSON object for each series."""
+    from tidegate.data.series_tables import as_series
+
+    options = collect_reading(None, reading)
+    if stray := [name for name in options if name != "repair"]:
+        raise InputError(f"--read {stray[0]}=...: a model knows its columns. Only repair can be chosen here.")
+    if not files or files == ["-"]:
+        raise InputError("there is nothing to forecast. Give a CSV, TSV, JSONL or Parquet file of series.")
+    for file in files:
+        series = as_series(Path(file), model.roles_, repair=str(options["repair"]) if options else None)
+        forecasts = model.predict(series)
+        if json:
+            for forecast in forecasts:
+                emit_json(_as_json(forecast))
+        else:
+            named = any(forecast.name for forecast in forecasts)
+            names: list[dict[str, object]] = [{"unique_id": f.name} if named else {} for f in forecasts]
+            emit_table([name | dict(row) for name, f in zip(names, forecasts, strict=True) for row in f.rows()])
+        if picture:
+            _draw(picture, series[0], forecasts[0])
+
+
+def _as_json(forecast: Forecast) -> dict[str, Any]:
+    return {
+        "unique_id": forecast.name,
+        "ds": [row["ds"] for row in forecast.rows()],
+        "mean": dict(zip(forecast.columns, forecast.mean.T.tolist(), strict=True)),
+        "quantiles": {
+            f"{level:g}": dict(zip(forecast.columns, values.T.tolist(), strict=True))
+            for level, values in forecast.quantiles.items()
+        },
+    }
+
+
+def _draw(picture: Path, series: Series, forecast: Forecast) -> None:
+    from tidegate.inspect.forecasts import draw_forecast
+
+    kind = picture.suffix.lower().removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise InputError(f"--picture {picture} is neither a .png nor an .svg file.")
+    targets = len(forecast.columns)
+    history = (series.times[: series.known], series.values[: series.known, :targets])
+    picture.write_bytes(draw_forecast(forecast, history=history, picture="png" if kind == "png" else "svg"))
+    say(f"Picture: {picture}")

@@ -1,0 +1,85 @@
+"""How commands read what a model shall answer: arguments, or the lines of stdin as they come."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tidegate.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from tidegate.tasks import AnyTask
+
+
+def batches(given: list[str] | None) -> Iterator[list[str]]:
+    """Give the arguments together; without any, or for a `-`, the complete lines of stdin as soon as they are there.
+
+    Raises InputError when stdin is a terminal, DataError for a line that is empty or not UTF-8.
+    """
+    if given and given != ["-"]:
+        return iter([given])
+    return _stdin_batches()
+
+
+def read_inputs(model: "AnyTask", lines: list[str]) -> list[Any]:
+    """Turn lines into what the model reads: texts as they are, sequences of numbers from JSON.
+
+    Raises DataError for a line that is no JSON.
+    """
+    return [_sequence(line) for line in lines] if model.reads == "sequence" else lines
+
+
+def shorten(text: str, width: int = 80) -> str:
+    """Bring a text onto one line of at most `width` characters.
+
+    >>> shorten("a  very long line", 8)
+    'a very …'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _sequence(line: str) -> list[list[float]]:
+    try:
+        steps: list[list[float]] = json.loads(line)
+        return steps
+    except (ValueError, RecursionError):
+        raise DataError(f"{shorten(line)!r} is not a sequence. Write JSON such as [[0.1, 0.2], [0.3, 0.4]].") from None
+
+
+def _stdin_batches() -> Iterator[list[str]]:
+    """Give the complete lines of stdin as soon as they are there, as many together as there are."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InputError("there is nothing to answer. Give texts, or pipe lines into stdin.")
+    rest, number = b"", 1
+    while chunk := os.read(sys.stdin.fileno(), 2**16):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from _decoded(lines, number)
+        number += len(lines)
+    if rest:
+        yield from _decoded([rest], number)
+
+
+def _decoded(lines: Iterable[bytes], number: int) -> Iterator[list[str]]:
+    """Decode one batch of lines; what stands before a line that is not UTF-8 is still given."""
+    batch: list[str] = []
+    for offset, line in enumerate(lines):
+        try:
+            batch.append(_decode(line, f"line {number + offset} of stdin"))
+        except DataError:
+            if batch:
+                yield batch
+            raise
+    if batch:
+        yield batch
+
+
+def _decode(line: bytes, where: str) -> str:
+    try:
+        text = line.removesuffix(b"\r").decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is not UTF-8: byte {error.start} is 0x{line[error.start]:02x}.") from None
+    if not text.strip():
+        raise DataError(f"{where} is empty. Leave empty lines out.")
+    return text

@@ -1,0 +1,103 @@
+"""`tidegate inspect`: what moved a model's answer, and what happened inside, as a page for a browser."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tidegate.cli.inputs import batches, read_inputs, shorten
+from tidegate.cli.options import Json, ModelPath
+from tidegate.cli.output import emit_json, emit_table, say
+from tidegate.errors import InputError
+
+if TYPE_CHECKING:
+    from tidegate.tasks import AnyTask
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="INPUT|-", help="Texts, or sequences as JSON; without any, or with -, the lines of stdin."),
+]
+DataName = Annotated[
+    str | None, typer.Option("--data", metavar="DATA", help="Take the inputs from a data set, by name or file.")
+]
+Rows = Annotated[
+    list[int] | None,
+    typer.Option("--row", metavar="K", min=0, help="A row of its test part, counted from 0; repeatable."),
+]
+Target = Annotated[
+    str | None, typer.Option("--target", metavar="LABEL", help="The label to explain; by default the predicted one.")
+]
+Begin = Annotated[
+    int, typer.Option("--begin", metavar="STEP", help="The first step to show; a negative one counts from the end.")
+]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write.")]
+
+
+def inspect(
+    model: ModelPath,
+    inputs: Inputs = None,
+    data: DataName = None,
+    row: Rows = None,
+    target: Target = None,
+    begin: Begin = 0,
+    out: Out = Path("inspect.html"),
+    json: Json = False,
+) -> None:
+    """Look inside a model while it answers.
+
+    Prints what each token or step contributed to the answer, and writes one page that works without a network: the
+    answer, the tokens coloured by what they contributed, gates, states and gradients of every unit, and how far back
+    the gradient reaches.
+
+    Examples:
+      tidegate inspect runs/imdb-tutorial-bilstm "Not a bad film at all." --out not-bad.html
+      tidegate inspect runs/digits --data digits --row 3 --row 7
+    """
+    import tidegate
+    from tidegate.checkpoint import atomic_write
+
+    task = tidegate.load(model)
+    found = tidegate.inspect.examine(task, _inputs(task, inputs, data, row or []), target=target)
+    page = found.to_html(f"Inside {model.resolve().name}", begin=begin)
+    for record in found.to_json():
+        if json:
+            emit_json(record)
+        else:
+            _print_one(record)
+    atomic_write(out, page.encode())
+    say(f"Page: {out}")
+
+
+def _inputs(task: "AnyTask", given: list[str] | None, data: str | None, rows: list[int]) -> Any:
+    """Read the inputs: those that were given, or rows of a data set."""
+    if data is None:
+        if rows:
+            raise InputError("--row counts in a data set. Name one with --data.")
+        return read_inputs(task, [line for batch in batches(given) for line in batch])
+    if given or not rows:
+        raise InputError("--data takes its inputs from --row alone. Write for example: --data digits --row 3")
+    from tidegate import data as datasets
+
+    dataset = datasets.load(data)
+    part = dataset.test or dataset.train
+    if beyond := [row for row in rows if row >= len(part)]:
+        raise InputError(f"{dataset.name} has no row {beyond[0]}: its rows are 0 to {len(part) - 1}.")
+    return part.select(rows).x
+
+
+def _print_one(record: dict[str, Any]) -> None:
+    """Print the answer, and below it a table of the steps."""
+    probability = record["probabilities"][str(record["label"])]
+    print(f"{record['label']}\t{probability:.4f}\t{shorten(' '.join(record['steps'] or []))}".rstrip())
+    by_direction = record["direction_contributions"] or {}
+    steps = record["steps"] or [str(step) for step in range(len(record["contributions"]))]
+    emit_table(
+        [
+            {
+                "step": step,
+                "contribution": f"{record['contributions'][index]:+.4f}",
+                **{name: f"{scores[index]:+.4f}" for name, scores in by_direction.items()},
+            }
+            for index, step in enumerate(steps)
+        ]
+    )

@@ -1,0 +1,147 @@
+"""The conditional random field as a layer: how likely a sequence of tags is, with gradients from the kernel.
+
+`tidegate.crf` finds the best paths; it needs no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tidegate import crf
+from tidegate.errors import InputError, ShapeError
+from tidegate.nn.operators import num_threads, refuse_second_gradient
+from tidegate.ragged import Ragged
+
+_SCORES = "Tensor emissions, Tensor offsets, Tensor transitions, Tensor start, Tensor end"
+torch.library.define("tidegate::crf", f"({_SCORES}) -> (Tensor log_partition, Tensor alpha)")
+torch.library.define("tidegate::crf_backward", f"({_SCORES}, Tensor alpha, Tensor weight) -> Tensor[]")
+
+
+class CRF(torch.nn.Module):
+    """Score sequences of tags as wholes (Lafferty, McCallum, Pereira 2001).
+
+    The parameters are scores: ``transitions`` [K, K] of going from a tag (row) to the next (column), ``start`` [K] of
+    the first tag, ``end`` [K] of the last one. All begin at zero.
+
+    Args:
+        num_tags: K, at least 1.
+
+    Raises:
+        InputError: ``num_tags`` is below 1.
+
+    >>> emissions = Ragged(torch.zeros(3, 2), torch.tensor([0, 2, 3]))
+    >>> CRF(2)(emissions, torch.tensor([0, 1, 1])).exp().detach()  # four equal paths, and two
+    tensor([0.2500, 0.5000])
+    """
+
+    def __init__(self, num_tags: int) -> None:
+        super().__init__()
+        if num_tags < 1:
+            raise InputError(f"num_tags={num_tags}, but at least 1 was wanted.")
+        self.transitions = torch.nn.Parameter(torch.zeros(num_tags, num_tags))
+        self.start = torch.nn.Parameter(torch.zeros(num_tags))
+        self.end = torch.nn.Parameter(torch.zeros(num_tags))
+
+    def forward(
+        self, emissions: Ragged, tags: Tensor, *, penalty: tuple[Tensor, Tensor, Tensor] | None = None
+    ) -> Tensor:
+        """Return the log-likelihood of each sequence of tags, [B], zero for an empty one.
+
+        Args:
+            emissions: [N, K] scores of each tag at each token.
+            tags: [N] int64.
+            penalty: what to add to ``transitions``, ``start`` and ``end``: zero, or `crf.FORBIDDEN` where no path may
+                go.
+
+        Raises:
+            ShapeError: emissions or tags have another shape or type.
+            InputError: a tag lies outside of 0 to K - 1; the first one is named.
+        """
+        self._check(emissions, tags)
+        scores = (self.transitions, self.start, self.end)
+        if penalty is not None:
+            scores = tuple(score + more for score, more in zip(scores, penalty, strict=True))  # type: ignore[assignment]
+        log_partition, _ = _partition(emissions.values, emissions.offsets, *scores)
+        likelihood: Tensor = _path_scores(emissions, tags, *scores) - log_partition
+        return likelihood
+
+    def extra_repr(self) -> str:
+        """Name the number of tags."""
+        return str(len(self.start))
+
+    def _check(self, emissions: Ragged, tags: Tensor) -> None:
+        values, size = emissions.values, len(self.start)
+        if values.dim() != 2 or values.shape[1] != size or values.dtype != self.start.dtype:
+            raise ShapeError(
+                f"emissions are {values.dtype} {list(values.shape)}, but {self!r} wants {self.start.dtype} [N, {size}]."
+            )
+        if tags.shape != values.shape[:1] or tags.dtype != torch.int64:
+            raise ShapeError(f"tags are {tags.dtype} {list(tags.shape)}, but int64 [{len(values)}] was wanted.")
+        outside = ((tags < 0) | (tags >= size)).nonzero()
+        if len(outside):
+            at = int(outside[0, 0])
+            raise InputError(f"tag {int(tags[at])} of token {at} is not between 0 and {size - 1}.")
+
+
+def _path_scores(emissions: Ragged, tags: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Add up what each path of tags meets, [B]."""
+    offsets = emissions.offsets
+    row = torch.arange(len(emissions)).repeat_interleave(emissions.lengths)  # [N]
+    live = emissions.lengths.nonzero()[:, 0]
+    first, last = offsets[:-1][live], offsets[1:][live] - 1
+    inside = (row[1:] == row[:-1]).nonzero()[:, 0]  # tokens that have another after them in their sequence
+    scores = emissions.values.gather(1, tags[:, None])[:, 0]
+    scores = scores.index_add(0, inside, transitions[tags[inside], tags[inside + 1]])
+    scores = scores.index_add(0, first, start[tags[first]]).index_add(0, last, end[tags[last]])
+    total: Tensor = emissions.values.new_zeros(len(emissions)).index_add(0, row, scores)
+    return total
+
+
+_partition = torch.ops.tidegate.crf.default
+"""Return the log of the sum over all paths [B], and alpha [N, K] float64 for the backward call."""
+
+
+def _scores(arrays: tuple[Tensor, ...]) -> crf.Scores:
+    emissions, offsets, transitions, start, end = (tensor.detach().numpy() for tensor in arrays)
+    return crf.Scores(emissions, offsets, transitions, start, end, num_threads=num_threads())
+
+
+@torch.library.impl("tidegate::crf", "CPU")
+def _forward(*arrays: Tensor) -> tuple[Tensor, Tensor]:
+    sums = crf.forward(_scores(arrays))
+    return torch.from_numpy(sums.log_partition).to(arrays[0].dtype), torch.from_numpy(sums.alpha)
+
+
+@torch.library.register_fake("tidegate::crf")  # type: ignore[untyped-decorator]
+def _forward_shapes(emissions: Tensor, offsets: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+    return emissions.new_empty(offsets.shape[0] - 1), emissions.new_empty(emissions.shape, dtype=torch.float64)
+
+
+@torch.library.impl("tidegate::crf_backward", "CPU")
+def _backward(*arrays: Tensor) -> list[Tensor]:
+    scores, alpha, weight = _scores(arrays[:5]), arrays[5].numpy(), arrays[6].detach().numpy()
+    found = crf.backward(scores, crf.Sums(weight, alpha), weight)
+    each = (found.emissions, found.transitions, found.start, found.end)
+    return [torch.from_numpy(array).to(arrays[0].dtype) for array in each]
+
+
+@torch.library.register_fake("tidegate::crf_backward")  # type: ignore[untyped-decorator]
+def _backward_shapes(*arrays: Tensor) -> list[Tensor]:
+    return [arrays[0].new_empty(arrays[at].shape) for at in (0, 2, 3, 4)]
+
+
+def _save(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.mark_non_differentiable(output[1])
+    ctx.save_for_backward(*inputs, output[1])
+
+
+def _gradients(ctx: Any, weight: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    emissions, *others = torch.ops.tidegate.crf_backward.default(*ctx.saved_tensors, weight.contiguous())
+    return emissions, None, *others
+
+
+torch.library.register_autograd("tidegate::crf", _gradients, setup_context=_save)
+torch.library.register_autograd("tidegate::crf_backward", refuse_second_gradient)

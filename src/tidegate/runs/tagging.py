@@ -1,0 +1,156 @@
+"""Measures taggers on sentences whose tags are known. The metrics are nervaluate's and scikit-learn's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from tidegate.data.schemes import find_spans
+from tidegate.errors import DataError, MissingPackageError
+from tidegate.tasks._tagging import check_sentences, check_tags, check_valid
+
+if TYPE_CHECKING:
+    from tidegate.data import Examples
+    from tidegate.tasks import TokenTagger
+
+Tagged = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class TagScore:
+    """Hold how well one tag, or spans of one label, are recognised, from 0 to 1; `count` is how often it is right."""
+
+    precision: float
+    recall: float
+    f1: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """Hold what a tagger reached.
+
+    accuracy: the share of words whose tag is right, from 0 to 1.
+    spans: how well spans are recognised, label and both edges right; None where tags name no spans.
+    each: the same for each label, or where tags name no spans for each tag.
+    """
+
+    accuracy: float
+    spans: TagScore | None
+    examples: int
+    words: int
+    each: dict[str, TagScore]
+
+    def measures(self) -> dict[str, float]:
+        """Give the figures of the whole part."""
+        if self.spans is None:
+            return {"accuracy": self.accuracy}
+        spans = self.spans
+        return {"f1": spans.f1, "precision": spans.precision, "recall": spans.recall, "accuracy": self.accuracy}
+
+    def table(self) -> list[dict[str, object]]:
+        """Give a row for each label or tag."""
+        name = "tag" if self.spans is None else "label"
+        return [
+            {
+                name: label,
+                **{key: f"{getattr(score, key):.4f}" for key in ("precision", "recall", "f1")},
+                "count": score.count,
+            }
+            for label, score in self.each.items()
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all of it, ready for `json.dumps`."""
+        return asdict(self)
+
+
+def measure_tagger(model: TokenTagger, examples: Examples) -> Tagging:
+    """Measure a fitted tagger.
+
+    A tag that no training sentence has counts as wrong, as it cannot be predicted; a warning names the first one.
+
+    Args:
+        model: what `tidegate.load` returns, or any fitted tagger.
+        examples: sentences and their true tags, at least one sentence.
+
+    Raises:
+        DataError: there is no sentence, or the tags do not follow the scheme of the model; the first one is named.
+        MissingPackageError: nervaluate or scikit-learn is not installed.
+    """
+    if not len(examples):
+        raise DataError("there are no examples to evaluate on.")
+    sentences = check_sentences(examples.x)
+    true = check_tags(sentences, examples.y)
+    check_valid(true, model.scheme_)
+    _warn_of_unknown(true, model)
+    predicted = model.predict(sentences)
+    flat_true, flat_predicted = list(chain.from_iterable(true)), list(chain.from_iterable(predicted))
+    spans, each = None, {}
+    if model.scheme_ is None:
+        each = score_tags(flat_true, flat_predicted)
+    else:
+        spans, each = score_spans(true, predicted)
+    right = sum(tag == found for tag, found in zip(flat_true, flat_predicted, strict=True))
+    return Tagging(right / len(flat_true), spans, len(sentences), len(flat_true), each)
+
+
+def score_spans(true: Tagged, predicted: Tagged) -> tuple[TagScore, dict[str, TagScore]]:
+    """Compare the spans that valid tags in any scheme spell out: over all, and for each label.
+
+    A span is right where its label and both its edges are (the strict mode of SemEval 2013, task 9).
+
+    >>> whole, each = score_spans([["B-person", "O", "B-place"]], [["B-person", "O", "B-person"]])
+    >>> whole
+    TagScore(precision=0.5, recall=0.5, f1=0.5, count=2)
+    >>> each["person"]
+    TagScore(precision=0.5, recall=1.0, f1=0.6666666666666666, count=1)
+    """
+    try:
+        from nervaluate import Evaluator
+    except ImportError as error:
+        raise MissingPackageError.of("nervaluate", "train", "an evaluation of spans") from error
+    there, found = ([_spans(tags) for tags in part] for part in (true, predicted))
+    labels = sorted({span["label"] for spans in (*there, *found) for span in spans})
+    if not labels:
+        return TagScore(0.0, 0.0, 0.0, 0), {}
+    result = Evaluator(there, found, tags=labels, loader="dict").evaluate()
+    each = {label: _score(result["entities"][label]["strict"]) for label in labels}
+    return _score(result["overall"]["strict"]), each
+
+
+def score_tags(true: Sequence[str], predicted: Sequence[str]) -> dict[str, TagScore]:
+    """Compare the tags of words, tag by tag.
+
+    >>> score_tags(["NOUN", "VERB"], ["NOUN", "NOUN"])["NOUN"]
+    TagScore(precision=0.5, recall=1.0, f1=0.6666666666666666, count=1)
+    """
+    try:
+        from sklearn.metrics import precision_recall_fscore_support
+    except ImportError as error:
+        raise MissingPackageError.of("scikit-learn", "train", "an evaluation") from error
+    tags = sorted({*true, *predicted})
+    scores = precision_recall_fscore_support(true, predicted, labels=tags, zero_division=0.0)
+    return {tag: TagScore(float(p), float(r), float(f), int(n)) for tag, p, r, f, n in zip(tags, *scores, strict=True)}
+
+
+def _spans(tags: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"label": span.label or "span", "start": span.first, "end": span.last} for span in find_spans(tags)]
+
+
+def _score(result: Any) -> TagScore:
+    return TagScore(float(result.precision), float(result.recall), float(result.f1), int(result.possible))
+
+
+def _warn_of_unknown(true: Tagged, model: TokenTagger) -> None:
+    known = model.known_tags
+    unknown = [tag for tags in true for tag in tags if tag not in known]
+    if unknown:
+        warnings.warn(
+            f"no training sentence has the tag {unknown[0]!r}; it and others like it count as wrong "
+            f"({len(unknown)} of {sum(map(len, true))} words).",
+            stacklevel=3,
+        )
