@@ -36,8 +36,9 @@ def run(
 ) -> tuple[Tensor, list[Walk]]:
     """Return the output of one sequence, [K] or [T, K], and every direction walked.
 
-    `x` is [T, C], or [T] token ids. No gradient passes direction `blocked` of the last node, if any.
+    `x` is [T, C], or [T] token ids. No gradient passes direction `blocked` of the last node that has two.
     """
+    double = [i for i, node in enumerate(network.nodes) if isinstance(node, Recurrent) and node.bidirectional]
     walks: list[Walk] = []
     last = torch.zeros(0)
     for index, node in enumerate(network.nodes):
@@ -46,7 +47,7 @@ def run(
             case Embed():
                 x = own["weight"][x.long()]
             case Recurrent():
-                x, last = _recurrent(node, own, x, walks, blocked)
+                x, last = _recurrent(node, own, x, walks, blocked if index in double[-1:] else None)
             case Pool():
                 x = _pool(node, x, last)
             case Dense():

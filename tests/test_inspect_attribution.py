@@ -84,7 +84,21 @@ def test_integrated_gradients_are_captums(cell: Any, layer: dict[str, Any], monk
 )
 def test_each_direction_gets_what_flows_through_it(cell: Any, merge: Any) -> None:
     """Beside a loop that lets the gradient through one direction of the last layer alone, and a plain sum of points."""
-    network = classifier(cell, merge=merge, num_layers=2, activation="sigmoid")
+    assert_split(classifier(cell, merge=merge, num_layers=2, activation="sigmoid"))
+
+
+def test_the_last_layer_that_has_two_directions_splits_the_scores() -> None:
+    network = Network.of(
+        *classifier("gru").nodes[:3],
+        Recurrent(cell="gru", input_size=10, hidden_size=4, bidirectional=True),
+        Recurrent(cell="lstm", input_size=8, hidden_size=3),
+        Pool(modes=("mean", "last")),
+        Dense(in_features=6, out_features=2),
+    )
+    assert_split(network)
+
+
+def assert_split(network: Network) -> None:
     weights, x = weights_of(network), tokens([5])
     found = tg.inspect.attribute((network, weights), x, target=1)
     assert found.directions is not None and found.direction_scores is not None
