@@ -71,22 +71,9 @@ template <class F>
 void Stream<T>::advance(const T* input, const std::int32_t* row, T* h, Index weights, int threads, const F& project) {
   const Kernels<T>& k = kernels<T>();
   const Index GH = kGates[cell_] * H_, size = cell_scratch<T>(H_);
-  const CellForward<T> run{{start_, length_, order_, false},
-                           H_,
-                           input,
-                           GH,
-                           row,
-                           w_hh_,
-                           bias_n_,
-                           h_,
-                           cell_ == kLstm ? c_ : nullptr,
-                           nullptr,
-                           h,
-                           H_,
-                           nullptr,
-                           nullptr,
-                           h_,
-                           cell_ == kLstm ? c_ : nullptr};
+  const CellForward<T> run{
+      {start_, length_, order_, false}, H_,      input, GH, row,     w_hh_,   bias_n_, h_,
+      cell_ == kLstm ? c_ : nullptr,    nullptr, h,     H_, nullptr, nullptr, h_,      cell_ == kLstm ? c_ : nullptr};
   const int members = sharers<T>(H_, weights, blocks(B_, 6), threads);
   if (members > 1 && B_ <= kTileRows) {
     T* const memory = workspace().team.template get<T>(members * size);

@@ -147,8 +147,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "batch_size": 32,
             "epochs": 15,
         },
-        "language-gaps": _WORDS
-        | {"direction": "both", "hidden_size": 128, "steps": 32, "batch_size": 64, "epochs": 4},
+        "language-gaps": _WORDS | {"direction": "both", "hidden_size": 128, "steps": 32, "batch_size": 64, "epochs": 4},
     },
     "text-classifier": {
         "tutorial-simplernn": _SMALL | {"cell": "rnn", "bidirectional": False},
