@@ -19,6 +19,7 @@ from safetensors import safe_open
 import tidegate as tg
 from hostile.models.build import CASES, seal, sound
 from tidegate.checkpoint import (
+    About,
     atomic_write,
     digest,
     load_model,
@@ -85,6 +86,43 @@ def test_a_file_sealed_by_other_code_is_read(tmp_path: Path) -> None:
     model = load_model(tmp_path / "m")
     assert (model.library, model.task) == ("0.1.0", {"name": "x"})
     assert np.array_equal(model.weights["0.weight"], weights()["0.weight"])
+
+
+def test_what_is_known_of_a_model_comes_back_and_changes_nothing_else(tmp_path: Path) -> None:
+    about = About(licence="CC-BY-4.0", data="imdb", metrics={"test": {"accuracy": 0.886, "examples": 25_000}})
+    save_model(tmp_path / "m", NETWORK, weights=weights(), task={"name": "x"}, about=about)
+    assert load_model(tmp_path / "m").about == about
+    assert _about(tmp_path / "m")["body"]["about"] == {
+        "licence": "CC-BY-4.0",
+        "data": "imdb",
+        "metrics": {"test": {"accuracy": 0.886, "examples": 25_000.0}},
+    }
+
+
+def test_more_is_said_of_a_model_without_forgetting_what_was_said() -> None:
+    known = About(licence="MIT", metrics={"validation": {"loss": 0.5}})
+    more = known.also(data="imdb", metrics={"test": {"accuracy": 0.75, "ratio": float("nan")}, "other": {"x": np.inf}})
+    assert more == About(
+        licence="MIT", data="imdb", metrics={"validation": {"loss": 0.5}, "test": {"accuracy": 0.75}}
+    )
+    assert more.also(licence="Apache-2.0", metrics={"test": {"accuracy": 1}}).metrics["test"] == {"accuracy": 1.0}
+
+
+@pytest.mark.parametrize("licence", ["", "x" * 1001])
+def test_a_licence_that_says_nothing_or_too_much_is_refused(licence: str) -> None:
+    with pytest.raises(InputError, match="licence: String should have at"):
+        About().also(licence=licence)
+
+
+def test_a_task_that_no_model_file_could_hold_is_refused_before_training(tmp_path: Path) -> None:
+    words = " ".join(f"word{number}" for number in range(210_000))
+    model = tg.TextClassifier(vocabulary_size=300_000, hidden_size=1, epochs=1, validation_fraction=0)
+    with pytest.raises(InputError, match=r"does not fit into a model file: .* Take a smaller vocabulary"):
+        model.fit_steps([words, "bad"], ["pos", "neg"])
+    task = {"name": "x", "labels": list(range(210_000))}
+    with pytest.raises(InputError, match="could be read again: of its header"):
+        save_model(tmp_path / "m", NETWORK, weights=weights(), task=task)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_digest_is_the_hash_of_the_network_and_of_every_array() -> None:

@@ -21,7 +21,7 @@ from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolMod
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
 from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels
+from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels, read_classes
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Json, Share, Task
 
@@ -195,7 +195,7 @@ class Classifier(Task[Classes]):
         return plan, learned
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:
-        classes = as_labels(stored["classes"])
+        classes = read_classes(stored["classes"])
         preparation = self._read_preparation(stored["preparation"])
         if preparation.input_size != network.input_size:
             raise ValueError(f"it prepares {preparation.input_size} inputs, its network reads {network.input_size}")

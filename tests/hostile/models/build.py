@@ -125,7 +125,7 @@ class _Bomb:
         return (exec, ("raise SystemExit('a model file was unpickled')",))
 
 
-DEEP = "[" * 200_000
+DEEP = "[" * 150_000
 DENSE = {"kind": "dense", "in_features": 1, "out_features": 2}
 
 # name of the file: (how it is built, what the refusal must say)
