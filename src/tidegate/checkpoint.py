@@ -133,14 +133,14 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         network = Network.from_json(json.dumps(body.get("network")))
         _check_weights(network, weights)
     except InputError as error:
-        raise ModelFileError(f"{path}: {error}") from None
+        raise ModelFileError(f"{path}: {error!s:.400}") from None
     task = body.get("task")
     if not isinstance(task, dict):
         raise ModelFileError(f"{path}: the model file does not say which task it is for")
     try:
         about = About.model_validate(body.get("about", {}))
     except ValidationError as error:
-        raise ModelFileError(f"{path}: what it says about the model cannot be read: {_first(error)}") from None
+        raise ModelFileError(f"{path}: what it says about the model cannot be read: {_first(error):.400}") from None
     return Model(network, weights, task, about, str(said["library"]), str(said["sha256"]))
 
 
@@ -233,10 +233,10 @@ def _read(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, npt.NDArr
             about = _parse_about(path, file.metadata(), kind)
             for name in file.keys():  # noqa: SIM118  (safe_open is no mapping)
                 if (dtype := file.get_slice(name).get_dtype()) not in DTYPES:
-                    raise ModelFileError(f"{path}: tensor {name!r} is {dtype}; wanted {' or '.join(DTYPES)}")
+                    raise ModelFileError(f"{path}: tensor {name!r:.80} is {dtype}; wanted {' or '.join(DTYPES)}")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path}: not a readable safetensors file, or a damaged one ({error})") from None
+        raise ModelFileError(f"{path}: not a readable safetensors file, or a damaged one ({error!s:.400})") from None
     if about["sha256"] != _content_hash(arrays, about):
         raise ModelFileError(f"{path}: the content does not match its hash; the file was altered or damaged")
     return arrays, about
@@ -279,13 +279,13 @@ def _parse_about(path: str | os.PathLike[str], metadata: dict[str, str] | None, 
     try:
         about = plain_json.read(text)
     except ValueError as error:
-        raise ModelFileError(f"{path}: its description is not readable JSON: {error}") from None
+        raise ModelFileError(f"{path}: its description is not readable JSON: {error!s:.400}") from None
     if not isinstance(about, dict) or not isinstance(schema := about.get("schema"), int) or schema < 1:
         raise ModelFileError(f"{path}: its description names no schema; the file was altered")
     if schema > SCHEMA:
         raise ModelFileError(
-            f"{path}: written by Tidegate {about.get('library')} with schema {schema}; this one reads up to {SCHEMA}. "
-            "Upgrade Tidegate to read it."
+            f"{path}: written by Tidegate {about.get('library')!s:.40} with schema {schema!s:.40}; "
+            f"this one reads up to {SCHEMA}. Upgrade Tidegate to read it."
         )
     if (found := about.get("kind")) != kind:
         raise ModelFileError(f"{path}: holds {_NAMES.get(str(found), 'something unknown')}, wanted {_NAMES[kind]}")

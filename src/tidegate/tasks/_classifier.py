@@ -88,6 +88,8 @@ class Classifier(Task[Classes]):
     """
 
     chief: ClassVar[str] = "accuracy"
+    begins: ClassVar[tuple[type[Node], ...]]
+    """What its network may begin with."""
 
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
     hidden_size: Size = 64
@@ -195,6 +197,8 @@ class Classifier(Task[Classes]):
         return plan, learned
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:
+        if not (network.pools and isinstance(network.nodes[0], self.begins)):
+            raise ValueError(f"its network begins with {network.nodes[0].kind!r}; wanted one that pools what it reads")
         classes = read_classes(stored["classes"])
         preparation = self._read_preparation(stored["preparation"])
         if preparation.input_size != network.input_size:
