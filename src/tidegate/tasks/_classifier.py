@@ -16,6 +16,7 @@ from pydantic import Field
 
 from tidegate import kernels
 from tidegate.data.checks import check_same_length
+from tidegate.errors import InputError
 from tidegate.health import Background, entropy, padding
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
@@ -71,7 +72,7 @@ class Part:
 class Classifier(Task[Classes]):
     """Train a recurrent classifier with scikit-learn's manners; abstract, see the tasks.
 
-    For `dense_size`, 0 means none.
+    For `dense_size` and `chrono`, 0 means none.
 
     Args:
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
@@ -83,6 +84,8 @@ class Classifier(Task[Classes]):
         dense_size: units of a hidden dense layer with relu before the output.
         dropout: share of features dropped before the output, and between stacked layers.
         recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sequence.
+        chrono: the longest memory, in steps, that the task asks for: gates start out to keep things that long (see
+            `train.initial_weights`), where an LSTM otherwise starts with a forget bias of one.
         validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
         others: see `Task`.
     """
@@ -100,6 +103,7 @@ class Classifier(Task[Classes]):
     dense_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
+    chrono: Annotated[int, Field(ge=0)] = 0
     validation_fraction: Share = 0.1
 
     @staticmethod
@@ -170,6 +174,8 @@ class Classifier(Task[Classes]):
         )
 
     def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, Classes]:
+        if self.chrono and self.cell not in ("lstm", "gru"):
+            raise InputError(f"chrono={self.chrono} sets gates, and cell={self.cell!r} has none. Leave chrono out.")
         examples, classes = learn_classes(self._check_inputs(X), y)
         if valid is None:
             learn, measured = hold_out(examples, self.validation_fraction, seed=self.seed)
@@ -191,6 +197,7 @@ class Classifier(Task[Classes]):
             loss=loss,
             measure=None if held is None else lambda weights: measure(Executor(network, weights), held),
             learned=learned,
+            chrono=self.chrono or None,
             data=fingerprint(*(None if p is None else (p.x.values, p.x.offsets, p.y) for p in (part, held))),
             background=Background(learn.rows, guess=entropy(learn.y), warnings=padding(learn.x)),
         )

@@ -43,6 +43,7 @@ class Plan:
             no such part.
         lengths: [B], the steps of every training example, for batches of whole sequences.
         streams: instead of `lengths`, a corpus that is read in order.
+        chrono: the longest memory in steps that the weights start out for.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
         background: what is known of the training data, for warnings and errors.
     """
@@ -56,6 +57,7 @@ class Plan:
     background: Background
     lengths: npt.NDArray[np.int64] | None = None
     streams: Streams | None = None
+    chrono: int | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def follow(
 
     module = nn.build(plan.network)
     recipe = train.Recipe(**plan.recipe)
-    _load(module, train.initial_weights(plan.network, seed=recipe.seed))
+    _load(module, train.initial_weights(plan.network, seed=recipe.seed, chrono=plan.chrono))
     state, best = train.start(module, recipe), Best()
     if resumed is not None:
         train.unpack(state, resumed.arrays, resumed.info["train"])

@@ -298,6 +298,7 @@ class Task(ABC, Generic[L]):
         measure: Any,
         learned: Learned,
         data: str,
+        chrono: int | None = None,
         background: Background | None = None,
     ) -> Plan:
         """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts.
@@ -313,7 +314,8 @@ class Task(ABC, Generic[L]):
         recipe = {name: getattr(self, name) for name in arguments}
         recipe |= {"epochs": self._epochs_for(updates), "max_grad_norm": self.max_grad_norm or np.inf}
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
-        return Plan(network, recipe, self.patience, loss, measure, about, background or Background(), lengths, streams)
+        told = background or Background()
+        return Plan(network, recipe, self.patience, loss, measure, about, told, lengths, streams, chrono)
 
     def _epochs_for(self, updates: int) -> int:
         """Say how many epochs of so many updates to train."""
