@@ -22,7 +22,7 @@ from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolMod
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
 from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels
+from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels, read_classes
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Json, Share, Task
 
@@ -91,6 +91,8 @@ class Classifier(Task[Classes]):
     """
 
     chief: ClassVar[str] = "accuracy"
+    begins: ClassVar[tuple[type[Node], ...]]
+    """What its network may begin with."""
 
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
     hidden_size: Size = 64
@@ -202,7 +204,9 @@ class Classifier(Task[Classes]):
         return plan, learned
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:
-        classes = as_labels(stored["classes"])
+        if not (network.pools and isinstance(network.nodes[0], self.begins)):
+            raise ValueError(f"its network begins with {network.nodes[0].kind!r}; wanted one that pools what it reads")
+        classes = read_classes(stored["classes"])
         preparation = self._read_preparation(stored["preparation"])
         if preparation.input_size != network.input_size:
             raise ValueError(f"it prepares {preparation.input_size} inputs, its network reads {network.input_size}")
