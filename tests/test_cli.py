@@ -62,6 +62,7 @@ COMMANDS = (
     "evaluate",
     "predict",
     "inspect",
+    "info",
     "compare",
     "lab",
     "data",
