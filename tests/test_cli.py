@@ -62,6 +62,7 @@ COMMANDS = (
     "evaluate",
     "predict",
     "inspect",
+    "export",
     "compare",
     "lab",
     "data",

@@ -32,6 +32,7 @@ from tidegate.tasks._parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
+    from tidegate.export import Interface
     from tidegate.train import Step
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -122,6 +123,10 @@ class Task(ABC, Generic[L]):
     @abstractmethod
     def predict(self, X: Any) -> Any:
         """Answer B inputs."""
+
+    @abstractmethod
+    def interface(self) -> Interface:
+        """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
 
     @classmethod
     def from_preset(cls, preset: str, **changes: Any) -> Self:
