@@ -53,7 +53,12 @@ def export(model: ModelPath, to: To, out: Out = None, states: States = "optional
             say(f"{kind}: {value.name} {value.type} [{shape}]{' (may be left out)' if value.optional else ''}")
     emit_table(
         [
-            {"batch": case.name, "absolute": f"{case.absolute:.1e}", "relative": f"{case.relative:.1e}"}
+            {
+                "batch": case.name,
+                "absolute": f"{case.absolute:.1e}",
+                "relative": f"{case.relative:.1e}",
+                "own rounding": None if case.rounding is None else f"{case.rounding:.1e}",
+            }
             for case in exported.cases
         ]
     )
