@@ -68,8 +68,10 @@ def test_a_running_sum_is_what_it_is_by_hand(tmp_path: Path, run: Run) -> None:
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("cell", CELLS)
 def test_recurrent_nodes_and_pools_give_our_numbers(tmp_path: Path, run: Run, cell: str, layer: str) -> None:
-    node, modes = recurrent(cell, **LAYERS[layer]), ("mean", "last", "max", "first")
-    ours = executor(node, Pool(modes=modes), Dense(in_features=4 * node.output_size, out_features=7))
+    node = recurrent(cell, **LAYERS[layer])
+    ours = executor(
+        node, Pool(modes=("mean", "last", "max", "first")), Dense(in_features=4 * node.output_size, out_features=7)
+    )
     to_onnx(ours, tmp_path / "model.onnx")
     x = features(3)
     found = run(tmp_path / "model.onnx", {"features": padded(x), "sequence_lens": lens(x)})
@@ -184,7 +186,7 @@ def test_a_batch_of_nothing_but_empty_sequences_is_answered(tmp_path: Path, run:
         Dense(in_features=8, out_features=2),
     )
     to_onnx(ours, tmp_path / "model.onnx")
-    inputs = {"tokens": np.full((2, time), -1, np.int64), "sequence_lens": np.zeros(2, np.int32)}
+    inputs: Arrays = {"tokens": np.full((2, time), -1, np.int64), "sequence_lens": np.zeros(2, np.int32)}
     found = run(tmp_path / "model.onnx", inputs)
     np.testing.assert_array_equal(found["output"], np.tile(ours.weights["3.bias"], (2, 1)))
     np.testing.assert_array_equal(found["hn_1"], np.zeros((1, 2, 4)))
