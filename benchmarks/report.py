@@ -95,7 +95,7 @@ def listing(record: Record, what: str) -> str:
 def races_lost(records: Mapping[str, Record]) -> str:
     """Name the races in which a rival was faster."""
     body = []
-    for name in sorted(name for name in records if "seconds" in records[name]):
+    for name in sorted(name for name in records if OURS in records[name].get("seconds", {})):
         faster = [rival for rival in rivals(records[name]) if ratio(records[name], rival)[0] < 1]
         body += [[name, rival, times(1 / ratio(records[name], rival)[0])] for rival in faster]
     if not body:

@@ -6,11 +6,13 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tidegate import runs
 from tidegate.cli import lab, main
 
 if TYPE_CHECKING:
@@ -56,6 +58,13 @@ def test_the_same_command_prints_the_same_json_but_for_the_time(
         3,
     )
     assert found["curve"] == [{"update": 3, "loss": found["curve"][0]["loss"], "level": found["level"]}]
+
+
+def test_the_command_tries_by_default_what_the_library_does() -> None:
+    options, visit = signature(lab.lab).parameters, runs.lab()
+    assert options["task"].default == visit.task.name
+    assert options["cells"].default == ",".join(visit.cells)
+    assert options["lengths"].default == ",".join(map(str, visit.lengths))
 
 
 MISUSE = {

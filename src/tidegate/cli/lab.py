@@ -96,7 +96,9 @@ def lab(
         emit_table([outcome.headline() for outcome in outcomes])
     if done:
         visit.write(done)
-        say(f"Pictures and results: {visit.folder}\nPage: {visit.report}")
+        say(f"Results: {visit.results}")
+    if any(outcome.curve for outcome in outcomes):
+        say(f"Page: {visit.report}")
     if stop.signal:
         say(f"stopped by {stop.signal.name}; {len(done)} of {visit.count} trainings were finished")
         raise typer.Exit(128 + stop.signal)

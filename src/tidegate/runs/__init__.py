@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from tidegate.runs.environment import describe_environment
     from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
     from tidegate.runs.forecasting import ColumnScore, Forecasting, measure_forecaster
-    from tidegate.runs.memory_lab import Lab, LabSetup, Trial, lab, lab_cells
+    from tidegate.runs.memory_lab import Lab, lab, lab_cells
+    from tidegate.runs.memory_trial import LabSetup, Trial
     from tidegate.runs.tagging import Tagging, TagScore, measure_tagger
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
@@ -59,7 +60,8 @@ _HOMES = {
     "classification": ("ClassScore", "Classification", "measure_classifier"),
     "forecasting": ("ColumnScore", "Forecasting", "measure_forecaster"),
     "evaluation": ("Evaluation", "evaluate", "show_measure"),
-    "memory_lab": ("Lab", "LabSetup", "Trial", "lab", "lab_cells"),
+    "memory_lab": ("Lab", "lab", "lab_cells"),
+    "memory_trial": ("LabSetup", "Trial"),
     "tagging": ("TagScore", "Tagging", "measure_tagger"),
     "training": ("Result", "Source", "Training", "repeat", "resume", "start"),
 }

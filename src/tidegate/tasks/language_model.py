@@ -132,7 +132,7 @@ class LanguageModel(Task[Vocabulary]):
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
         fitted, vocabulary = self._require_fitted(), self.vocabulary_
-        about: Json = {"task": self.name, "tokenizer": vocabulary.tokenizer.to_json(), "direction": self.direction}
+        about = {**self._described(), "tokenizer": vocabulary.tokenizer.to_json(), "direction": self.direction}
         about |= {"start": vocabulary.start, "end": vocabulary.end}
         return SequenceInterface(fitted.network, fitted.weights, about, ending="next")
 
@@ -330,6 +330,11 @@ class LanguageModel(Task[Vocabulary]):
                 f"it knows {vocabulary.size} tokens; its network reads {network.input_size} and foresees "
                 f"{network.output_size}"
             )
+        first, *inner, last = network.nodes
+        onward = all(not (node.bidirectional or node.reverse) for node in inner if isinstance(node, Recurrent))
+        plain = all(isinstance(node, Recurrent | Dropout) for node in inner) and isinstance(last, Dense | Tied)
+        if not (isinstance(first, Embed) and plain and onward):
+            raise ValueError("its network is not an embedding, recurrent nodes that read forwards, and one output node")
         return vocabulary
 
 

@@ -12,7 +12,7 @@ from tidegate.data.checks import check_features, in_argument
 from tidegate.data.dataset import Kind
 from tidegate.errors import ShapeError
 from tidegate.export import SequenceInterface
-from tidegate.network import Node
+from tidegate.network import Dense, Node, Recurrent
 from tidegate.ragged import Ragged
 from tidegate.tasks._classifier import Classifier, Preparation
 from tidegate.tasks._labelled import Inputs
@@ -74,6 +74,7 @@ class SequenceClassifier(Classifier):
 
     name: ClassVar[str] = "sequence-classifier"
     reads: ClassVar[Kind] = "sequence"
+    begins: ClassVar = (Recurrent, Dense)
 
     scale: bool = True
 

@@ -207,8 +207,8 @@ class TokenTagger(Task[Tagging]):
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
         fitted = self._require_fitted()
         reading, tags = fitted.learned.reading, fitted.learned.tags
-        about = {"task": self.name, "labels": list(tags.names), "scheme": tags.learned, **reading.to_json()}
-        about["max_characters"] = LONGEST_SPELLING
+        about = {**self._described(), "labels": list(tags.names), "scheme": tags.learned}
+        about |= {**reading.to_json(), "max_characters": LONGEST_SPELLING}
         return SequenceInterface(fitted.network, fitted.weights, about, penalties=tags.penalties)
 
     def score(self, X: Any, y: Any) -> float:
