@@ -90,12 +90,13 @@ def to_onnx(
         ExportError: the graph does not answer as the model does.
         OSError: the file could not be written.
 
+    >>> import numpy as np
     >>> from tidegate.network import Dense, Network
     >>> weights = {"0.weight": np.array([[2.0]], np.float32), "0.bias": np.array([1.0], np.float32)}
     >>> double = Executor(Network.of(Dense(in_features=1, out_features=1)), weights)
     >>> exported = to_onnx(double, "double.onnx")
     >>> [(value.name, value.shape) for value in exported.inputs]
-    [('sequence_lens', ('batch',)), ('features', ('batch', 'time', 1))]
+    [('features', ('batch', 'time', 1)), ('sequence_lens', ('batch',))]
     """
     for package in ("onnx", "onnxruntime"):
         if find_spec(package) is None:
