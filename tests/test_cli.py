@@ -63,6 +63,7 @@ COMMANDS = (
     "predict",
     "inspect",
     "info",
+    "export",
     "compare",
     "lab",
     "data",
