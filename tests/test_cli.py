@@ -242,7 +242,7 @@ MISUSE = {
     "unknown name": (("data", "path", "imbd"), "Did you mean 'imdb'?"),
     "not a number": (("train", "digits", "--set", "hidden_size=many"), "hidden_size"),
     "not key=value": (("train", "digits", "--set", "dropout"), "KEY=VALUE"),
-    "split as a way to read": (("train", "digits", "--read", "split=0.2"), "--read split=... says nothing about reading"),
+    "split as a way to read": (("train", "digits", "--read", "split=0.2"), "--read split=... says nothing"),
     "no data": (("train",), "exactly one of DATA"),
     "two sources": (("train", "digits", "--resume", "run"), "exactly one of DATA"),
     "options with resume": (("train", "--resume", "run", "--epochs", "3"), "Leave the others out"),
