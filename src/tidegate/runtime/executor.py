@@ -149,6 +149,13 @@ class Executor:
         """
         return self._walk(x, None, states, last=False)
 
+    def run(self, x: Ragged | Words, states: States) -> tuple[Array, dict[str, Array]]:
+        """Compute the output of the last node, as a call does, from `states`, and those after the last steps.
+
+        Arguments and errors are those of `advance`.
+        """
+        return self._walk(x, None, states)
+
     def head(self, rows: Array) -> Array:
         """Compute the output of the last node, `[., output_size]`, from what enters it."""
         last = len(self.network.nodes) - 1
@@ -206,11 +213,9 @@ class Executor:
         node = self.network.nodes[0]
         assert isinstance(node, Spell), "the network begins with it"
         known = _rows(Passage(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
-        weights = {name.removeprefix("0.characters."): array for name, array in self.weights.items()}
         inner = Network.of(*node.characters)
-        reader = Executor(
-            inner, {name: weights[name] for name in parameter_shapes(inner)}, num_threads=self.num_threads
-        )
+        weights = {name: self.weights[f"0.characters.{name}"] for name in parameter_shapes(inner)}
+        reader = Executor(inner, weights, num_threads=self.num_threads)
         return Ragged(np.concatenate([known, reader(x.spellings)[x.spelling]], axis=1), x.offsets)
 
     def _check(self, x: Ragged) -> Array:
