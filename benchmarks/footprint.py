@@ -36,11 +36,22 @@ from tidegate.tasks import TextClassifier
 WORDS, HIDDEN, TOLERANCE = 20_000, 64, 1e-5
 TEXT = "so this is the film that word17 said word1234 about , and word19000 was right"
 LEAST_SHOWN = 1.0  # megabytes; smaller packages are summed up
-SIZES = """
+BLAS = "numpy's OpenBLAS"
+NEEDED = (
+    "tidegate", "numpy", BLAS, "safetensors", "tokenizers", "pydantic", "pydantic_core", "annotated-types",
+    "typing-inspection", "typing_extensions",
+)  # fmt: skip
+"""What is imported where a model is loaded and predicts; tests/test_base_install.py knows the rest to be left alone."""
+SIZES = f"""
 import json
 from importlib.metadata import distributions
-files = {d.name: [d.locate_file(f) for f in d.files or () if f.suffix != ".pyc"] for d in distributions()}
-print(json.dumps({name: sum(f.stat().st_size for f in found if f.is_file()) / 1e6 for name, found in files.items()}))
+sizes = {{}}
+for package in distributions():
+    for file in package.files or ():
+        name = {BLAS!r} if "numpy.libs" in file.parts else package.name
+        if file.suffix != ".pyc" and package.locate_file(file).is_file():
+            sizes[name] = sizes.get(name, 0) + package.locate_file(file).stat().st_size / 1e6
+print(json.dumps(sizes))
 """
 
 
@@ -58,6 +69,7 @@ def run(rounds: int, threads: int) -> None:
         seconds, mebibytes = race(engines, folder, rounds)
     figures = {
         "MB installed": sum(sizes.values()),
+        "MB of what predicting imports": sum(sizes[name] for name in NEEDED),
         "MB resident": statistics.median(mebibytes[OURS]) * 2**20 / 1e6,
         "seconds to the first answer": statistics.median(seconds[OURS]),
     }
@@ -164,10 +176,14 @@ def table(sizes: dict[str, float], seconds: dict[str, list[float]], mebibytes: d
     ]
     large = {name: size for name, size in sorted(sizes.items(), key=lambda item: -item[1]) if size >= LEAST_SHOWN}
     rest = sum(sizes.values()) - sum(large.values())
-    packages = [[name, f"{size:.1f}"] for name, size in large.items()]
-    packages += [[f"{len(sizes) - len(large)} others", f"{rest:.1f}"], ["together", f"{sum(sizes.values()):.1f}"]]
+    packages = [[name, f"{size:.1f}", "yes" if name in NEEDED else ""] for name, size in large.items()]
+    packages += [
+        [f"{len(sizes) - len(large)} others", f"{rest:.1f}", ""],
+        ["together", f"{sum(sizes.values()):.1f}", ""],
+        ["what predicting imports", f"{sum(sizes[name] for name in NEEDED):.1f}", ""],
+    ]
     head = ["engine", "seconds to the first answer", "time / Tidegate's", "MB resident"]
-    return rows(head, engines) + "\n\n" + rows(["package of the base install", "MB"], packages)
+    return rows(head, engines) + "\n\n" + rows(["package of the base install", "MB", "to predict"], packages)
 
 
 def main() -> None:
