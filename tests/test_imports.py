@@ -5,7 +5,8 @@
     serve  scale  runs
     tasks
     train  inspect  export
-    nn  runtime  data  checkpoint
+    nn  runtime  data
+    checkpoint
     crf
     network  kernels  health  words
     ragged  _core

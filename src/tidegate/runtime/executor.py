@@ -5,14 +5,16 @@ Knows nodes and weights. Knows neither torch nor tasks: what comes out are the n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate import kernels
+from tidegate.checkpoint import save_model
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
     Crf,
@@ -36,7 +38,6 @@ from tidegate.ragged import Ragged
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
-
 
 States: TypeAlias = Mapping[str, Array]
 """The state of every recurrent node: `<index>.h`, and `<index>.c` of an lstm, each [L * D, B, H]."""
@@ -104,6 +105,9 @@ class Executor:
            [10.]], dtype=float32)
     """
 
+    name: ClassVar = "network"
+    """What stands in the place of a task in its model file."""
+
     def __init__(self, network: Network, weights: Mapping[str, Array], *, num_threads: int | None = None) -> None:
         check_shapes(network, {name: array.shape for name, array in weights.items()})
         self.network = network
@@ -124,6 +128,15 @@ class Executor:
             InputError: a token id is out of range; position, id and the size of the vocabulary are named.
         """
         return self._walk(x, None)[0]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file of a network without a task, which `tidegate.load` makes an executor of again.
+
+        Raises:
+            InputError: a weight is not finite.
+            OSError: it cannot be written; a file that was there before is then still there, whole.
+        """
+        save_model(path, self.network, weights=self.weights, task={"name": self.name})
 
     def record(self, x: Ragged | Words) -> Recording:
         """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.

@@ -9,6 +9,7 @@ from typing import Any
 from tidegate.checkpoint import load_model
 from tidegate.data.dataset import Kind
 from tidegate.errors import ModelFileError, OptionError
+from tidegate.runtime import Executor
 from tidegate.tasks._forecast import Forecast
 from tidegate.tasks._task import Task
 from tidegate.tasks.forecaster import Forecaster
@@ -40,12 +41,15 @@ _TASKS: dict[str, type[AnyTask]] = {
 def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file, or the model of a run folder, ready to predict; torch is not needed.
 
-    What comes is the fitted task that was saved: the file decides of which class.
+    What comes is the fitted task that was saved: the file decides of which class. A network without a task, as
+    `runtime.Executor.save` writes it, comes as an executor.
 
     Raises ModelFileError when the file is truncated, altered or of another kind.
     """
     file = Path(path) / MODEL if Path(path).is_dir() else Path(path)
     model = load_model(file)
+    if model.task.get("name") == Executor.name:
+        return Executor(model.network, model.weights)
     task = _TASKS.get(str(model.task.get("name")))
     if task is None:
         raise ModelFileError(f"{file}: for the task {model.task.get('name')!r}, which this Tidegate does not know")
