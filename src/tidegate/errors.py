@@ -8,6 +8,7 @@
     ├── ModelFileError                   1     a model file that is truncated, altered or of another kind
     ├── RunFolderError                   2     an output folder that cannot be used as asked
     ├── DownloadError                    1     a data set that could not be fetched
+    ├── ConversionError                  1     a converted model that does not compute what the original does
     ├── TrainingError                    1     training that cannot go on, such as a loss that is not finite
     └── MissingPackageError (ImportError) 1    an optional package that is not installed
 
@@ -68,6 +69,10 @@ class RunFolderError(TidegateError):
 
 class DownloadError(TidegateError):
     """Report a data set that could not be fetched."""
+
+
+class ConversionError(TidegateError):
+    """Report a converted model that does not compute what the original does."""
 
 
 class TrainingError(TidegateError):
