@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import kernels
-from tidegate.checkpoint import save_model
+from tidegate.checkpoint import About, save_model
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
     Crf,
@@ -129,14 +129,19 @@ class Executor:
         """
         return self._walk(x, None)[0]
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, licence: str | None = None) -> None:
         """Write the model file of a network without a task, which `tidegate.load` makes an executor of again.
+
+        Args:
+            path: where to.
+            licence: under which the model is given away, for `tidegate info` to show.
 
         Raises:
             InputError: a weight is not finite.
             OSError: it cannot be written; a file that was there before is then still there, whole.
         """
-        save_model(path, self.network, weights=self.weights, task={"name": self.name})
+        about = About().also(licence=licence)
+        save_model(path, self.network, weights=self.weights, task={"name": self.name}, about=about)
 
     def record(self, x: Ragged | Words) -> Recording:
         """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.
@@ -161,6 +166,13 @@ class Executor:
             ShapeError, InputError: as a call does.
         """
         return self._walk(x, None, states, last=False)
+
+    def run(self, x: Ragged | Words, states: States) -> tuple[Array, dict[str, Array]]:
+        """Compute the output of the last node, as a call does, from `states`, and those after the last steps.
+
+        Arguments and errors are those of `advance`.
+        """
+        return self._walk(x, None, states)
 
     def head(self, rows: Array) -> Array:
         """Compute the output of the last node, `[., output_size]`, from what enters it."""
@@ -219,11 +231,9 @@ class Executor:
         node = self.network.nodes[0]
         assert isinstance(node, Spell), "the network begins with it"
         known = _rows(Passage(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
-        weights = {name.removeprefix("0.characters."): array for name, array in self.weights.items()}
         inner = Network.of(*node.characters)
-        reader = Executor(
-            inner, {name: weights[name] for name in parameter_shapes(inner)}, num_threads=self.num_threads
-        )
+        weights = {name: self.weights[f"0.characters.{name}"] for name in parameter_shapes(inner)}
+        reader = Executor(inner, weights, num_threads=self.num_threads)
         return Ragged(np.concatenate([known, reader(x.spellings)[x.spelling]], axis=1), x.offsets)
 
     def _check(self, x: Ragged) -> Array:

@@ -17,12 +17,13 @@ from pydantic import Field
 from tidegate import kernels
 from tidegate.data.checks import check_same_length
 from tidegate.errors import InputError
+from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy, padding
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
 from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels
+from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels, read_classes
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Json, Share, Task
 
@@ -91,6 +92,8 @@ class Classifier(Task[Classes]):
     """
 
     chief: ClassVar[str] = "accuracy"
+    begins: ClassVar[tuple[type[Node], ...]]
+    """What its network may begin with."""
 
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
     hidden_size: Size = 64
@@ -202,7 +205,9 @@ class Classifier(Task[Classes]):
         return plan, learned
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:
-        classes = as_labels(stored["classes"])
+        if not (network.pools and isinstance(network.nodes[0], self.begins)):
+            raise ValueError(f"its network begins with {network.nodes[0].kind!r}; wanted one that pools what it reads")
+        classes = read_classes(stored["classes"])
         preparation = self._read_preparation(stored["preparation"])
         if preparation.input_size != network.input_size:
             raise ValueError(f"it prepares {preparation.input_size} inputs, its network reads {network.input_size}")
@@ -230,6 +235,12 @@ class Classifier(Task[Classes]):
         if self.dropout:
             nodes.append(Dropout(p=self.dropout))
         return Network.of(*nodes, Dense(in_features=width, out_features=num_classes))
+
+    def _interface(self, about: Json, *, scaling: tuple[Array, Array] | None = None) -> SequenceInterface:
+        """Name the classes, and say how input is prepared."""
+        fitted = self._require_fitted()
+        said = {**self._described(), "labels": fitted.learned.classes.tolist(), **about}
+        return SequenceInterface(fitted.network, fitted.weights, said, ending="classes", scaling=scaling)
 
     def _logits(self, X: Any) -> Array:
         fitted = self._require_fitted()

@@ -6,7 +6,7 @@ Knows a plan and where to write. Knows nothing of what is learned: a plan says h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -148,6 +148,18 @@ def follow(
     keep(best.weights, best.history)
     if folder is not None:
         folder.state.unlink()
+
+
+def valid_measures(history: Sequence[Json], *, patience: int) -> dict[str, float]:
+    """Say what the weights that are kept reached on the part held out: those of the best epoch, or of the last.
+
+    >>> valid_measures([{"loss": 0.9, "valid_loss": 0.5}, {"loss": 0.8, "valid_loss": 0.7}], patience=3)
+    {'loss': 0.5}
+    """
+    if not history:
+        return {}
+    kept = min(history, key=lambda record: record.get("valid_loss", 0.0)) if patience else history[-1]
+    return {name.removeprefix("valid_"): value for name, value in kept.items() if name.startswith("valid_")}
 
 
 def check_same(about: Json, stored: Json) -> None:

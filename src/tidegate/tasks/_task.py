@@ -10,7 +10,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass, field, fields
-from importlib.metadata import version
 from importlib.util import find_spec
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from tidegate.checkpoint import Model, library_version, load_training, save_model
+from tidegate.checkpoint import About, Metrics, Model, check_task, library_version, load_training, save_model
 from tidegate.data.batching import batch_count
 from tidegate.data.dataset import Kind
 from tidegate.data.streams import Streams
@@ -27,11 +26,12 @@ from tidegate.errors import InputError, MissingPackageError, ModelFileError, Run
 from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.tasks import presets
-from tidegate.tasks._fitting import Plan, Resumed, check_same, follow
+from tidegate.tasks._fitting import Plan, Resumed, check_same, follow, valid_measures
 from tidegate.tasks._parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
+    from tidegate.export import Interface
     from tidegate.train import Step
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -63,6 +63,7 @@ class Fitted(Generic[L]):
     weights: dict[str, Array]
     learned: L
     history: list[Json]
+    about: About
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -122,6 +123,10 @@ class Task(ABC, Generic[L]):
     @abstractmethod
     def predict(self, X: Any) -> Any:
         """Answer B inputs."""
+
+    @abstractmethod
+    def interface(self) -> Interface:
+        """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
 
     @classmethod
     def from_preset(cls, preset: str, **changes: Any) -> Self:
@@ -192,24 +197,45 @@ class Task(ABC, Generic[L]):
         if before is not None:
             check_same(plan.about, before)
         folder = _folder(run_dir, resume)
+        check_task({"params": plan.about["params"], **learned.to_json()})
         if folder is not None and resumed is None:
             folder.write_recipe(task=self.name, params=plan.about["params"], versions=_versions())
 
         def keep(weights: dict[str, Array], history: list[Json]) -> None:
-            self._fitted = Fitted(plan.about["params"], plan.network, weights, learned, history)
+            about = About().also(metrics={"validation": valid_measures(history, patience=plan.patience)})
+            self._fitted = Fitted(plan.about["params"], plan.network, weights, learned, history, about)
             if folder is not None:
-                self.save(folder.model)
+                self.save(folder.model, licence=folder.licence)
 
         return follow(plan, folder=folder, resumed=resumed, keep=keep)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        licence: str | None = None,
+        data: str | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         """Write the model file: weights, network and what was learned besides. `tidegate.load` reads it, without torch.
 
-        Raises OSError when it cannot be written; a file that was there before is then still there, whole.
+        The last three are for people alone, to be read in `about_` and by `tidegate info`. What is None, and metrics of
+        other parts, stay as they were when the model was trained or loaded.
+
+        Args:
+            path: where to; a file that is there already is replaced.
+            licence: under which the model is given away, such as "CC-BY-4.0".
+            data: the name of the data set that it was trained on.
+            metrics: what it reached, such as {"test": {"accuracy": 0.88}}; training notes those of `validation`.
+
+        Raises:
+            InputError: nothing was learned yet, or one of the three is empty, too long or of another type.
+            OSError: the file cannot be written; one that was there before is then still there, whole.
         """
         fitted = self._require_fitted()
         task = {"name": self.name, "params": fitted.params, **fitted.learned.to_json()}
-        save_model(path, fitted.network, weights=fitted.weights, task=task)
+        about = fitted.about.also(licence=licence, data=data, metrics=metrics)
+        save_model(path, fitted.network, weights=fitted.weights, task=task, about=about)
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
@@ -217,9 +243,9 @@ class Task(ABC, Generic[L]):
         try:
             task = cls().set_params(**model.task["params"])._checked()
             learned = task._read_learned(model.task, model.network)
-        except (InputError, KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"the model file describes no {cls.__name__}: {error}") from None
-        task._fitted = Fitted(task._plain_params(), model.network, model.weights, learned, [])
+        except (InputError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ModelFileError(f"the model file describes no {cls.__name__}: {error!s:.400}") from None
+        task._fitted = Fitted(task._plain_params(), model.network, model.weights, learned, [], model.about)
         return task
 
     @property
@@ -231,6 +257,11 @@ class Task(ABC, Generic[L]):
     def weights_(self) -> dict[str, Array]:
         """The weights by name, as in the model file."""
         return self._learned().weights
+
+    @property
+    def about_(self) -> About:
+        """What is known of the model besides: its licence, the data it was trained on, what it reached there."""
+        return self._learned().about
 
     @property
     def baselines_(self) -> dict[str, float]:
@@ -253,6 +284,10 @@ class Task(ABC, Generic[L]):
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._fitted is not None
+
+    def _described(self) -> Json:
+        """Say what the model is, for the metadata of a file in another format: task, licence, data, metrics."""
+        return {"task": self.name, **self._learned().about.model_dump(exclude_none=True)}
 
     def _checked(self) -> Self:
         """Copy the parameters into a task in which each has its type and lies within its range."""
@@ -326,5 +361,7 @@ def _resumed(folder: Folder) -> Resumed:
 
 
 def _versions() -> Json:
+    from importlib.metadata import version
+
     packages = ("numpy", "torch", "tokenizers")
     return {"tidegate": library_version()} | {package: version(package) for package in packages}

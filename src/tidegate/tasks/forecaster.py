@@ -22,6 +22,7 @@ from tidegate.tasks._forecast import Forecast, in_units, loss_of, predict_batch,
 from tidegate.tasks._layout import Layout
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Count, Json, NotNegative, Positive, Share, Task
+from tidegate.tasks._window_graph import WindowInterface
 from tidegate.tasks._windows import Indices, Scaling, Shape, Windows, WindowScaling, cut_windows, measurable
 
 if TYPE_CHECKING:
@@ -183,6 +184,17 @@ class Forecaster(Task[LearnedSeries]):
         """Give by what the targets `[K]` of a series are divided in training."""
         deviation = self._learned().learned.scaling.of(name)[1]
         return np.asarray(deviation[: len(self.roles_.targets)])
+
+    def interface(self) -> WindowInterface:
+        """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
+        fitted = self._require_fitted()
+        learned, layout = fitted.learned, self._layout(fitted.learned.roles)
+        stored = learned.to_json()
+        about = {**self._described(), "columns": list(learned.roles.columns), "quantiles": list(self.quantiles)}
+        about |= {name: stored[name] for name in ("roles", "step", "scaling")}
+        about |= {"calendar": self.calendar, "window_scaling": self.window_scaling}
+        pooled = learned.scaling.pooled
+        return WindowInterface(fitted.network, fitted.weights, about, layout, self.window_scaling, pooled)
 
     @property
     def baselines_(self) -> dict[str, float]:
@@ -375,8 +387,10 @@ def _read(stored: Json) -> LearnedSeries:
     found: Json = {key: tuple(v) if isinstance(v, list) else v for key, v in stored["roles"].items()}
     roles = Roles(**found)
     step = Step(**stored["step"])
-    if step.count < 1 or step.unit not in ("ms", "month", "index") or not roles.targets:
-        raise ValueError("it names no target, or no step of time")
+    if type(step.count) is not int or not 1 <= step.count < 2**53 or step.unit not in ("ms", "month", "index"):
+        raise ValueError("it names no step of time")
+    if not roles.targets or not all(isinstance(name, str) for name in roles.columns):
+        raise ValueError("it names no target, or a column by something else than a text")
     scaling = Scaling.from_json(stored["scaling"], len(roles.columns))
     ends = {str(n): int(e) if step.unit == "index" else np.datetime64(e, "ms") for n, e in dict(stored["ends"]).items()}
     return LearnedSeries(roles, step, scaling, ends, {str(n): float(v) for n, v in dict(stored["baselines"]).items()})

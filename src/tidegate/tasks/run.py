@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
-
-import tomlkit
 
 from tidegate.checkpoint import atomic_write
 from tidegate.errors import RunFolderError
@@ -31,7 +28,9 @@ MODEL, METRICS, RECIPE, REPORT, STATE = (
 class RunFolder:
     """Name the files of one run and write them so that a kill at any moment leaves each of them whole."""
 
-    def __init__(self, path: str | os.PathLike[str], *, data: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, data: Mapping[str, Any] | None = None, licence: str | None = None
+    ) -> None:
         self.path = Path(path)
         self.model = self.path / MODEL
         self.metrics = self.path / METRICS
@@ -39,10 +38,16 @@ class RunFolder:
         self.report = self.path / REPORT
         self.state = self.path / STATE
         self._data = dict(data or {})
+        self._licence = licence
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], *, overwrite: bool = False, data: Mapping[str, Any] | None = None
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        data: Mapping[str, Any] | None = None,
+        licence: str | None = None,
     ) -> RunFolder:
         """Make a folder for a new run.
 
@@ -50,11 +55,12 @@ class RunFolder:
             path: the folder; it is made when it is not there.
             overwrite: delete the files of the run that it holds already; files of other names are left alone.
             data: what the recipe shall say about where the data came from.
+            licence: what the model files of the run shall say about theirs.
 
         Raises:
             RunFolderError: the folder holds a run already, or is no folder.
         """
-        run = cls(path, data=data)
+        run = cls(path, data=data, licence=licence)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -82,11 +88,20 @@ class RunFolder:
         return self.model.is_file() and not self.state.exists()
 
     @property
+    def licence(self) -> str | None:
+        """What the model files of the run say about their licence: as it was created with, or as its recipe has it."""
+        if self._licence is None and self.recipe_file.is_file():
+            return str(found) if (found := self.recipe.get("licence")) else None
+        return self._licence
+
+    @property
     def recipe(self) -> Json:
         """Read the recipe: `task`, `params`, `data` and `versions`.
 
         Raises RunFolderError when the file cannot be read as one.
         """
+        import tomllib
+
         try:
             recipe = tomllib.loads(self.recipe_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -97,8 +112,12 @@ class RunFolder:
 
     def write_recipe(self, *, task: str, params: Mapping[str, Any], versions: Mapping[str, str]) -> None:
         """Write everything that is needed to run it again, as TOML."""
+        import tomlkit
+
         document = tomlkit.document()
         document.add("task", tomlkit.item(task))
+        if self._licence is not None:
+            document.add("licence", tomlkit.item(self._licence))
         for name, part in (("params", params), ("data", self._data), ("versions", versions)):
             document.add(name, tomlkit.item(dict(part)))
         atomic_write(self.recipe_file, tomlkit.dumps(document).encode())

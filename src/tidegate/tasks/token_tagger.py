@@ -23,6 +23,7 @@ from tidegate.data.split import stratified_split
 from tidegate.data.tokenizer import UNKNOWN_ID, train_spelling, train_whole_words
 from tidegate.data.wordsplit import Piece
 from tidegate.errors import DataError
+from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
 from tidegate.ragged import Ragged
@@ -30,6 +31,7 @@ from tidegate.runtime import Executor, cut
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._tagging import (
+    LONGEST_SPELLING,
     Reading,
     TaggedWord,
     Tagging,
@@ -200,6 +202,14 @@ class TokenTagger(Task[Tagging]):
     def spans_of(self, text: str, words: Sequence[TaggedWord]) -> list[TextSpan]:
         """Find the spans among the words of a text that `predict_words` gave."""
         return place_spans(text, words, self._require_fitted().learned.tags.spans([word.tag for word in words]))
+
+    def interface(self) -> SequenceInterface:
+        """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
+        fitted = self._require_fitted()
+        reading, tags = fitted.learned.reading, fitted.learned.tags
+        about = {**self._described(), "labels": list(tags.names), "scheme": tags.learned}
+        about |= {**reading.to_json(), "max_characters": LONGEST_SPELLING}
+        return SequenceInterface(fitted.network, fitted.weights, about, penalties=tags.penalties)
 
     def score(self, X: Any, y: Any) -> float:
         """Compute the accuracy, the share of words whose predicted tag is theirs."""
