@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.cli.forecasts import print_forecasts
-from tidegate.cli.inputs import batches, read_inputs, shorten
+from tidegate.cli.inputs import batches, load_task, read_inputs, shorten
 from tidegate.cli.options import Json, ModelPath, Reading
 from tidegate.cli.output import emit_json
 from tidegate.cli.tagging import print_tags
@@ -52,9 +52,7 @@ def predict(
       cut -f 2 reviews.tsv | tidegate predict runs/imdb-tutorial-bilstm --json
       tidegate predict runs/ett-segrnn recent.csv --picture forecast.png
     """
-    import tidegate
-
-    loaded = tidegate.load(model)
+    loaded = load_task(model)
     if loaded.reads == "series":
         print_forecasts(loaded, texts or [], reading=reading, picture=picture, json=json)
         return

@@ -36,12 +36,11 @@ def to_torch(model: Any) -> PlainNetwork:
         InputError: the network has a node that torch has no module for; it is named.
         ConversionError: the proof failed.
 
-    >>> from tidegate.network import Dense
+    >>> from tidegate.network import Dense, Network
     >>> double = Executor(Network.of(Dense(in_features=1, out_features=1)),
     ...     {"0.weight": np.array([[2.0]], np.float32), "0.bias": np.array([1.0], np.float32)})
-    >>> to_torch(double)(torch.tensor([[[1.0], [4.0]]]), torch.tensor([2]))[0]
-    tensor([[3.],
-            [9.]], grad_fn=...)
+    >>> to_torch(double)(torch.tensor([[[1.0], [4.0]]]), torch.tensor([2])).tolist()
+    [[[3.0], [9.0]]]
     """
     executor = _executor(model)
     network = executor.network
