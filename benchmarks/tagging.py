@@ -1,8 +1,8 @@
 """How long is a training step of the tagger, and which share of it does the conditional random field take?
 
 English EWT, parts of speech, a preset of ``TokenTagger``. A step is what ``train.fit`` reports: selecting the batch,
-the loss, its gradients and the update. The field alone is its loss and gradient over scores of the same batches, which must
-equal a plain loop of torch's operators before. An epoch is as many steps as there are batches.
+the loss, its gradients and the update. The field alone is its loss and gradient over scores of the same batches, which
+must equal a plain loop of torch's operators before. An epoch is as many steps as there are batches.
 
     python -m benchmarks.tagging [--preset tagger-characters] [--rounds 10]
 """
