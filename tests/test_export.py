@@ -15,7 +15,7 @@ import pytest
 import tidegate as tg
 from graphs import LENGTHS, TIME, Array, Arrays, executor, features, lens, padded, run_onnx, run_openvino, tokens
 from tidegate.errors import ExportError, InputError, MissingPackageError, OptionError
-from tidegate.export import SequenceInterface, nodes, to_onnx
+from tidegate.export import SequenceInterface, drawing, nodes, to_onnx
 from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Node, Pool, Recurrent, Spell, Split, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
@@ -404,3 +404,13 @@ def test_a_task_that_is_not_fitted_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="could not write"):
         to_onnx(executor(recurrent("gru")), tmp_path / "nowhere" / "model.onnx")
+
+
+def test_batches_are_shorter_where_a_step_has_many_numbers() -> None:
+    found = {
+        name: (len(lengths), time)
+        for name, lengths, time in drawing.draw_lengths(np.random.default_rng(0), width=2**20)
+    }
+    assert found["1 of up to 16"] == (1, 16)
+    assert found["7 of up to 2"] == (7, 2)
+    assert max(batch * time for batch, time in found.values() if batch != 3) == 16
