@@ -20,7 +20,7 @@ TOLERANCE: Final = 1e-5
 Both sides compute in float32, but ONNX Runtime adds in another order and has other approximations of exp and tanh.
 """
 _ROOM: Final = 8
-"""How many times as far as our own float32 answers ONNX Runtime may be from those in float64."""
+"""How many times as far from our answers ONNX Runtime may be as these are from answers in float64."""
 
 
 _REPORT: Final = "This is a fault of Tidegate: please report it, with the network of the model."
