@@ -10,7 +10,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass, field, fields
-from importlib.metadata import version
 from importlib.util import find_spec
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
@@ -362,5 +361,7 @@ def _resumed(folder: Folder) -> Resumed:
 
 
 def _versions() -> Json:
+    from importlib.metadata import version
+
     packages = ("numpy", "torch", "tokenizers")
     return {"tidegate": library_version()} | {package: version(package) for package in packages}

@@ -51,7 +51,7 @@ class LanguageModel(Task[Vocabulary]):
     but the state is carried on, and begins anew with each text.
 
     >>> texts = ["the sea is wide", "the sea is deep", "the wood is deep"] * 8
-    >>> model = LanguageModel(hidden_size=16, epochs=20, batch_size=4, learning_rate=0.02, validation_fraction=0)
+    >>> model = LanguageModel(hidden_size=32, epochs=20, batch_size=4, learning_rate=0.02, validation_fraction=0)
     >>> model.fit(texts).predict(["the sea", "the wood is"])
     ['is', 'deep']
 
