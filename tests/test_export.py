@@ -150,6 +150,20 @@ def test_channels_are_split_and_decoded(tmp_path: Path, run: Run, cell: Any, cha
     assert_close(found.reshape(-1, 2), ours(x))
 
 
+@both_runtimes
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_was_decoded_is_read_and_decoded_again(tmp_path: Path, run: Run, cell: Any) -> None:
+    first, second = (Recurrent(cell=cell, input_size=size, hidden_size=5) for size in (4, 5))
+    ours = executor(first, Decode(steps=3, size=4), second, Decode(steps=2, size=5))
+    to_onnx(ours, tmp_path / "model.onnx")
+    x = features(4)
+    found = run(tmp_path / "model.onnx", {"features": padded(x), "sequence_lens": lens(x)})
+    assert_close(found["output"].reshape(-1, 5), ours(x))
+    _, ends = ours.run(x, {})
+    assert_close(found["hn_0"], ends["0.h"])
+    assert_close(found["hn_2"], ends["2.h"])
+
+
 def test_channels_without_a_pool_are_sequences_of_their_own(tmp_path: Path) -> None:
     ours = executor(Split(channels=2, size=1), Recurrent(cell="gru", input_size=1, hidden_size=3))
     exported = to_onnx(ours, tmp_path / "model.onnx")
@@ -399,6 +413,11 @@ def test_an_unknown_way_to_treat_states_is_named(tmp_path: Path) -> None:
 def test_a_task_that_is_not_fitted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not fitted"):
         to_onnx(tg.TextClassifier(), tmp_path / "model.onnx")
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="list cannot be exported. Pass a fitted task"):
+        to_onnx([1, 2], tmp_path / "model.onnx")  # type: ignore[arg-type]
 
 
 def test_a_folder_that_does_not_exist_is_an_error_of_the_system(tmp_path: Path) -> None:

@@ -287,8 +287,8 @@ class SequenceInterface(Interface):
 
     @property
     def _decoded(self) -> int:
-        """Count the steps of each sequence behind a Decode node; 0 where there is none."""
-        return next((node.steps for node in self.network.nodes if isinstance(node, Decode)), 0)
+        """Count the steps of each sequence behind the last Decode node; 0 where there is none."""
+        return next((node.steps for node in reversed(self.network.nodes) if isinstance(node, Decode)), 0)
 
     @staticmethod
     def _time(inputs: Mapping[str, Array]) -> int:
