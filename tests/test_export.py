@@ -416,7 +416,7 @@ def test_a_task_that_is_not_fitted_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="list cannot be exported. Pass a fitted task"):
+    with pytest.raises(InputError, match=r"list cannot be exported\. Pass a fitted task"):
         to_onnx([1, 2], tmp_path / "model.onnx")  # type: ignore[arg-type]
 
 
