@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tidegate as tg
 from graphs import LENGTHS, TIME, Array, Arrays, executor, features, lens, padded, run_onnx, run_openvino, tokens
@@ -172,6 +175,34 @@ def test_channels_without_a_pool_are_sequences_of_their_own(tmp_path: Path) -> N
     within = np.arange(TIME) < np.repeat(LENGTHS, 2)[:, None]
     assert_close(found["output"][within], ours(x))
     assert [value.shape[1] for value in exported.outputs if value.name == "hn_1"] == ["sequences"]
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> list[Node]:
+    """Draw an input, recurrent nodes of all kinds, dense ones between them, and perhaps a pool."""
+    width = draw(st.integers(1, 4))
+    made: list[Node] = [Embed(vocabulary_size=5, size=width)] if draw(st.booleans()) else []
+    for _ in range(draw(st.integers(1, 3))):
+        options: dict[str, Any] = dict(draw(st.sampled_from(list(LAYERS.values()))))
+        options |= {"bias": draw(st.booleans()), "cell": draw(st.sampled_from(CELLS))}
+        node = Recurrent(input_size=width, hidden_size=draw(st.integers(1, 4)), **options)
+        made, width = [*made, node], node.output_size
+        if draw(st.booleans()):
+            size: int = draw(st.integers(1, 4))
+            activation: Any = draw(st.sampled_from(["relu", "tanh", "sigmoid", None]))
+            made, width = [*made, Dense(in_features=width, out_features=size, activation=activation)], size
+    modes: list[Any] = ["first", "max", "mean", *(["last"] if isinstance(made[-1], Recurrent) else [])]
+    if draw(st.booleans()):
+        made.append(Pool(modes=tuple(draw(st.lists(st.sampled_from(modes), min_size=1, unique=True)))))
+    return made
+
+
+@settings(max_examples=15)
+@given(networks(), st.sampled_from(["optional", "required", "off"]))
+def test_any_network_proves_itself(made: list[Node], states: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        exported = to_onnx(executor(*made), Path(folder) / "model.onnx", states=states)
+    assert exported.worst < 1e-5
 
 
 # --- padding and lengths
