@@ -5,7 +5,7 @@ Knows nodes and weights. Knows neither torch nor tasks: what comes out are the n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -239,10 +239,7 @@ class Executor:
         options: dict[str, Any] = {"keep": layers is not None, "num_threads": self.num_threads}
         begins, states = iter(start), list[State]()
         for layer in range(node.num_layers):
-            directions = tuple(
-                self._direction(node, index, suffix, next(begins, (None, None)))
-                for suffix in direction_suffixes(node, layer)
-            )
+            directions = layer_directions(self.weights, node, index, layer, begins)
             out = kernels.forward(node.cell, x, offsets, directions, table=table, **options)
             if layers is not None:
                 layers.append(LayerRun(node.cell, x, table, directions, out))
@@ -250,19 +247,6 @@ class Executor:
             states += zip(out.hn, [None] * len(out.hn) if out.cn is None else out.cn, strict=True)
         final = _merge(final_state(out), node.merge, node)
         return Passage(_merge(x, node.merge, node), offsets, final=final, states=tuple(states))
-
-    def _direction(
-        self, node: Recurrent, index: int, suffix: str, start: tuple[Array | None, Array | None]
-    ) -> kernels.Direction:
-        return kernels.Direction(
-            w_ih=self.weights[f"{index}.weight_ih{suffix}"],
-            w_hh=self.weights[f"{index}.weight_hh{suffix}"],
-            b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
-            b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
-            reverse=node.reverse or suffix.endswith("_reverse"),
-            h0=start[0],
-            c0=start[1],
-        )
 
     def _decode(self, node: Decode, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
         before = self.network.nodes[index - 1]
@@ -284,6 +268,20 @@ class Executor:
         weight, bias = self.weights[matrix_name(node, index)], self.weights[f"{index}.bias"]
         activation = node.activation if isinstance(node, Dense) else None
         return kernels.linear(_rows(read), weight, bias, activation=activation)
+
+
+def layer_directions(
+    weights: Mapping[str, Array], node: Recurrent, index: int, layer: int, start: Iterable[State] = ()
+) -> tuple[kernels.Direction, ...]:
+    """Gather what the kernels read of one layer of a node, its directions to begin with `start`, or zeros."""
+    begins = iter(start)
+    found = []
+    for suffix in direction_suffixes(node, layer):
+        h0, c0 = next(begins, (None, None))
+        names = (f"{index}.{kind}{suffix}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        reverse = node.reverse or suffix.endswith("_reverse")
+        found.append(kernels.Direction(*map(weights.get, names), reverse=reverse, h0=h0, c0=c0))  # type: ignore[arg-type]
+    return tuple(found)
 
 
 def matrix_name(node: Dense | Tied, index: int) -> str:
