@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 import tidegate as tg
-from hostile.models.build import CASES, sound
+from hostile.models.build import CASES, seal, sound
 from tidegate.checkpoint import (
     atomic_write,
+    digest,
     load_model,
     load_training,
     save_model,
@@ -84,6 +85,16 @@ def test_a_file_sealed_by_other_code_is_read(tmp_path: Path) -> None:
     model = load_model(tmp_path / "m")
     assert (model.library, model.task) == ("0.1.0", {"name": "x"})
     assert np.array_equal(model.weights["0.weight"], weights()["0.weight"])
+
+
+def test_a_digest_is_the_hash_of_the_network_and_of_every_array() -> None:
+    network, arrays = NETWORK, weights()
+    about = {"network": json.loads(network.to_json())}
+    assert digest(network, arrays) == seal(arrays, about)["sha256"]
+    assert digest(network, dict(reversed(arrays.items()))) == digest(network, arrays)
+    other = Network.of(*network.nodes[:2], Pool(modes=("mean",)), network.nodes[3])
+    changed = arrays | {"3.bias": np.nextafter(arrays["3.bias"], np.float32(9))}
+    assert len({digest(network, arrays), digest(other, arrays), digest(network, changed)}) == 3
 
 
 def test_strided_weights_are_written_as_they_read(tmp_path: Path) -> None:
