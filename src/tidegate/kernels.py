@@ -1,7 +1,7 @@
 """The compiled kernels, NumPy in and NumPy out; which instruction set and how many threads run them.
 
-The only importer of the compiled core beside `crf` and `stepping`. Knows arrays in torch's layout and nothing of models. Results are
-equal to the bit over instruction sets, threads, batch neighbours and order of the batch.
+Imports the compiled core, as only `crf` and `stepping` do besides. Knows arrays in torch's layout and nothing of
+models. Results are equal to the bit over instruction sets, threads, batch neighbours and order of the batch.
 
 Shape letters: ``N B T C H V`` = tokens, sequences, steps, inputs, hidden units, vocabulary; ``D`` = directions (1 or
 2); ``G`` = gates of the cell. Gates stand in torch's order, ``i f g o`` and ``r z n``.
@@ -447,6 +447,7 @@ class Call:
         )
 
     def bad_token(self, position: int) -> InputError:
+        """Say which token has an id outside of the table."""
         assert self.ids is not None
         sequence = int(np.searchsorted(self.offsets, position, side="right")) - 1
         return InputError(
@@ -472,22 +473,26 @@ def _part(name: str, array: Array | None, d: int, shape: tuple[int, ...], kind: 
 
 
 def thread_count(num_threads: int | None) -> int:
+    """Count the threads of a call, None standing for those of every kernel."""
     return num_threads or get_num_threads()
 
 
 def choose(what: str, name: str | None, known: Sequence[str | None]) -> int:
+    """Find the number of a name; raises OptionError for one that is not known."""
     if name not in known:
         raise OptionError.unknown(what, str(name), [k for k in known if k is not None])
     return known.index(name)
 
 
 def mode_numbers(modes: Sequence[str]) -> list[int]:
+    """Find the numbers of pooling modes; raises OptionError for none, one twice, or one that is not known."""
     if not modes or len(set(modes)) < len(modes):
         raise OptionError(f"pooling modes {list(modes)}: wanted one or more of {', '.join(POOL_MODES)}, each once.")
     return [choose("pooling mode", mode, POOL_MODES) for mode in modes]
 
 
 def float_kind(name: str, array: Array) -> np.dtype[Any]:
+    """Return the type of an array; raises ShapeError unless it is float32 or float64."""
     if array.dtype not in (np.float32, np.float64):
         raise ShapeError(f"{name} holds {array.dtype} but the kernels want float32 or float64. Convert it first.")
     return array.dtype

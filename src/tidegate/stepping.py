@@ -120,9 +120,10 @@ class Streams:
         except (BufferError, TypeError, ValueError):  # checked there, since it is quicker, and told here
             x, out = self._row(x), kernels.expect("out", out, (self._out,), self._kind)
             rows = self._core.step(slot, x, out, self._threads)
-        if rows <= 0:
-            return self._refuse(rows, x)
-        return out
+        if rows > 0:
+            return out
+        self._refuse(rows, x)
+        return None
 
     def step_token(self, token: int, slot: int = 0, out: Array | None = None) -> Array | None:
         """Take one sequence on by a row of the table; otherwise as `step`. Raises InputError for an id it lacks."""
@@ -135,9 +136,10 @@ class Streams:
             raise
         except TypeError:
             raise InputError(f"{token!r:.40} came where one token id is wanted, a whole number.") from None
-        if rows <= 0:
-            return self._refuse(rows, token)
-        return out
+        if rows > 0:
+            return out
+        self._refuse(rows, token)
+        return None
 
     def run(
         self, slots: Array, values: Array, offsets: Array, *, ending: bool = False, out: Array | None = None
@@ -241,8 +243,8 @@ def _not_finite(rows: Array) -> str:
     row, feature = np.argwhere(~np.isfinite(rows))[0]
     where = f"row {row} of the chunk" if len(rows) > 1 else "the step"
     return (
-        f"{where} has {rows[row, feature]} as feature {feature}; only finite numbers can be read. Leave the step out or "
-        "fill the value in: the stream is as it was before."
+        f"{where} has {rows[row, feature]} as feature {feature}; only finite numbers can be read. Leave the step out "
+        "or fill the value in: the stream is as it was before."
     )
 
 
@@ -251,7 +253,6 @@ def _no_row(ids: Array, size: int | None) -> str:
         return "the network reads rows of features, not token ids."
     at = np.flatnonzero((ids < 0) | (ids >= size))[0]
     return (
-        f"token id {ids[at]} is out of range; the vocabulary has {size} ids. Use the tokenizer of the model; the stream "
-        "is as it was before."
+        f"token id {ids[at]} is out of range; the vocabulary has {size} ids. Use the tokenizer of the model; the "
+        "stream is as it was before."
     )
-

@@ -12,6 +12,7 @@ from tidegate.runtime.executor import (
     run_sorted,
 )
 from tidegate.runtime.stream import Prepared, Stream
+from tidegate.runtime.stream_pool import Streamable, StreamPool
 from tidegate.runtime.writer import Sampling, Writer
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "Recording",
     "Sampling",
     "Stream",
+    "StreamPool",
+    "Streamable",
     "Writer",
     "cut",
     "final_state",

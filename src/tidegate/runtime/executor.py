@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,9 @@ from tidegate.network import (
 )
 from tidegate.ragged import Ragged
 from tidegate.words import Words
+
+if TYPE_CHECKING:
+    from tidegate.runtime.stream import Prepared, Stream
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -148,6 +151,18 @@ class Executor:
             ShapeError, InputError: as a call does.
         """
         return self._walk(x, None, states, last=False)
+
+    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Stream:
+        """Feed a live sequence to the network, step by step; arguments and errors are those of `runtime.Stream`."""
+        from tidegate.runtime.stream import Stream
+
+        return Stream.of(self.prepare_stream(lookahead=lookahead), state=state)
+
+    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
+        """Pack the weights for any number of streams, as `StreamPool` does."""
+        from tidegate.runtime.stream import Prepared
+
+        return Prepared(self, lookahead)
 
     def head(self, rows: Array) -> Array:
         """Compute the output of the last node, `[., output_size]`, from what enters it."""
@@ -271,16 +286,24 @@ class Executor:
 
 
 def layer_directions(
-    weights: Mapping[str, Array], node: Recurrent, index: int, layer: int, start: Iterable[State] = ()
+    weights: Mapping[str, Array], node: Recurrent, index: int, layer: int, start: Iterable[tuple[Array | None, Array | None]] = ()
 ) -> tuple[kernels.Direction, ...]:
     """Gather what the kernels read of one layer of a node, its directions to begin with `start`, or zeros."""
     begins = iter(start)
     found = []
     for suffix in direction_suffixes(node, layer):
         h0, c0 = next(begins, (None, None))
-        names = (f"{index}.{kind}{suffix}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-        reverse = node.reverse or suffix.endswith("_reverse")
-        found.append(kernels.Direction(*map(weights.get, names), reverse=reverse, h0=h0, c0=c0))  # type: ignore[arg-type]
+        found.append(
+            kernels.Direction(
+                w_ih=weights[f"{index}.weight_ih{suffix}"],
+                w_hh=weights[f"{index}.weight_hh{suffix}"],
+                b_ih=weights.get(f"{index}.bias_ih{suffix}"),
+                b_hh=weights.get(f"{index}.bias_hh{suffix}"),
+                reverse=node.reverse or suffix.endswith("_reverse"),
+                h0=h0,
+                c0=c0,
+            )
+        )
     return tuple(found)
 
 

@@ -6,6 +6,7 @@ Knows networks and their weights. What steps are to users, and what they make of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self, TypeAlias
@@ -23,6 +24,7 @@ from tidegate.stepping import StreamNetwork, Streams, as_rows
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
+Json: TypeAlias = dict[str, Any]
 
 _SLOTS = (np.array([0]), np.array([1]))
 
@@ -61,8 +63,14 @@ class Prepared:
 
     def rows(self, chunk: Any) -> Array:
         """Bring a chunk into the form of the network: `[n, C]` of the type of its weights, or `[n]` int32 ids."""
-        if self.read is not None:
-            chunk = self.read(chunk)
+        return self.network_rows(chunk if self.read is None else self.read(chunk))
+
+    def one(self, x: Any) -> Array:
+        """Bring one step, as a user passes it, into the form of a chunk; a text may hold several, or none."""
+        return self.rows(x if isinstance(x, str | Words) else [x])
+
+    def network_rows(self, chunk: Any) -> Array:
+        """Do what `rows` does with a chunk that is the network's own input."""
         network = self.executor.network
         if isinstance(chunk, Words) and network.reads_words:
             return np.asarray(self.executor.spell(chunk).values)
@@ -70,35 +78,50 @@ class Prepared:
             return _ids(chunk)
         rows = as_rows(chunk, self.executor.dtype)
         if rows.size == 0:
-            return rows.reshape(0, self.network.width)
+            return self.no_rows
         if rows.ndim != 2 or rows.shape[1] != self.network.width:
             raise ShapeError(f"a chunk is {list(rows.shape)} but [steps, {self.network.width}] is wanted here.")
         return rows
 
-    def pack(self, streams: Streams, slot: int) -> bytes:
-        """Save the state of a slot."""
-        info = {"digest": self.digest, "steps": streams.steps(slot), "lookahead": self.network.lookahead}
-        return pack_state(info, streams.read(slot))
+    @property
+    def no_rows(self) -> Array:
+        """A chunk without steps."""
+        network = self.network
+        return np.empty((0, network.width), network.kind) if network.tokens is None else np.empty(0, np.int32)
 
-    def unpack(self, state: bytes, streams: Streams, slot: int) -> None:
-        """Bring a slot to a state that was saved. Raises StateError, the slot as before, where it is not one of it."""
+    def pack(self, streams: Streams, slot: int, about: Json | None = None) -> bytes:
+        """Save the state of a slot, and what is to be kept with it."""
+        info = {"digest": self.digest, "steps": streams.steps(slot), "lookahead": self.network.lookahead}
+        return pack_state(info | {"about": about or {}}, streams.read(slot))
+
+    def unpack(self, state: bytes, streams: Streams, slot: int) -> Json:
+        """Bring a slot to a state that was saved, and return what was kept with it.
+
+        Raises StateError, the slot as before, where the state is not one of this model and look-ahead.
+        """
         info, numbers = unpack_state(state, digest=self.digest)
         steps, lookahead = info.get("steps"), info.get("lookahead")
         if lookahead != self.network.lookahead:
             raise StateError(f"the state was saved with lookahead={lookahead}; this stream has {self.lookahead or 0}.")
-        if numbers.shape != (streams.numbers,) or not isinstance(steps, int) or not 0 <= steps < 2**62:
-            raise StateError(f"the state holds {numbers.size} numbers where {streams.numbers} are wanted; it was altered.")
-        streams.write(numbers.astype(self.executor.dtype, copy=False), steps, slot)
+        about = info.get("about")
+        if numbers.dtype != self.network.kind or numbers.shape != (streams.numbers,) or not isinstance(about, dict):
+            raise StateError(
+                f"the state holds {numbers.size} numbers where {streams.numbers} are wanted; it was altered."
+            )
+        if type(steps) is not int or not 0 <= steps < 2**62:
+            raise StateError(f"the state says that {steps!r} steps were taken; it was altered.")
+        streams.write(numbers, steps, slot)
+        return about
 
-    def open(self, streams: Streams, slot: int, state: bytes | None) -> None:
-        """Begin a sequence in a slot, anew or where a saved one stopped."""
+    def open(self, streams: Streams, slot: int, state: bytes | None) -> Json:
+        """Begin a sequence in a slot, anew or where a saved one stopped; return what was kept with that."""
         if state is not None:
-            self.unpack(state, streams, slot)
-            return
+            return self.unpack(state, streams, slot)
         streams.clear(slot)
         if self.begin:
             values = np.array(self.begin, np.int32)
             streams.run(np.array([slot]), values, np.array([0, len(values)]))
+        return {}
 
     def answer(self, rows: Array) -> Array:
         """Turn rows of output into answers."""
@@ -110,9 +133,10 @@ class Stream:
 
     Pushed in any chunks, a sequence gives the numbers of the whole one, to the bit. A network that reads forwards
     answers each step at once; one that pools says what it would say if the sequence ended here. Where layers also run
-    from the end, `lookahead` says how many steps each of them, together, looks ahead: the answer to a step is given when
-    so many more are known or `finish` is called, and its numbers are those of the sequence that ends there. Of several
-    such layers each is given an even share. A pooled network answers at once, for every K, from what is known.
+    from the end, `lookahead` says how far: the answer to a step is given when so many more are known or `finish` is
+    called, and its numbers are those of a sequence that ends there. Of several such layers each has an even share of
+    it, and the answer of a layer is final. A pooled network is answered at once, the last steps looking ahead as far as
+    they can. With a look-ahead as long as the sequence in each layer, all numbers are those of the whole one.
 
     One thread may use a stream at a time; the interpreter is free meanwhile.
 
@@ -134,9 +158,12 @@ class Stream:
     >>> stream = Stream(network, double)
     >>> [stream.step([x]).item() for x in (1.0, 3.0, 2.0)]
     [2.0, 6.0, 6.0]
+
+    Attributes:
+        about: JSON that is saved with the state, for whoever stands between a user and the stream.
     """
 
-    __slots__ = ("_ended", "_prepared", "_streams")
+    __slots__ = ("_ended", "_prepared", "_streams", "_tokens", "about")
 
     def __init__(
         self,
@@ -158,8 +185,9 @@ class Stream:
 
     def _begin(self, prepared: Prepared, state: bytes | None) -> None:
         self._prepared, self._ended = prepared, ""
+        self._tokens = prepared.network.tokens is not None
         self._streams = prepared.streams(2)  # the second is for what is tried out
-        prepared.open(self._streams, 0, state)
+        self.about = prepared.open(self._streams, 0, state)
 
     def step(self, x: Any, *, out: Array | None = None) -> Array | None:
         """Take one step and return the answer that is due, `[K]`; None where none is due yet.
@@ -173,17 +201,15 @@ class Stream:
             InputError: a number is not finite, or an id is out of range; the stream is as before.
             StreamEndedError: the stream was finished or closed.
         """
-        self._require_open()
+        if self._ended:
+            self.require_open()
         prepared = self._prepared
         if prepared.read is not None or isinstance(x, Words):
-            rows = prepared.rows(x if isinstance(x, str | Words) else [x])
+            rows = prepared.one(x)
             if len(rows) != 1:
                 return self._last(self._run(self._streams, 0, rows))
             x = rows[0]
-        if prepared.network.tokens is None:
-            row = self._streams.step(x, out=out)
-        else:
-            row = self._streams.step_token(x, out=out)
+        row = (self._streams.step_token if self._tokens else self._streams.step)(x, 0, out)
         return row if row is None or prepared.say is None else np.asarray(prepared.say(row[None])[0])
 
     def push(self, chunk: Any) -> Array:
@@ -191,7 +217,7 @@ class Stream:
 
         Raises as `step` does: of a chunk that is refused no step was taken.
         """
-        self._require_open()
+        self.require_open()
         return self._answers(self._run(self._streams, 0, self._prepared.rows(chunk)))
 
     def peek(self, chunk: Any = ()) -> Array:
@@ -199,8 +225,8 @@ class Stream:
 
         Returns what `push` and then `finish` would give, `[n, K]`; pooled, `[K]`. Raises as they do.
         """
-        self._require_open()
-        rows = self._prepared.rows(chunk) if len(chunk) else self._none()
+        self.require_open()
+        rows = self._prepared.rows(chunk) if len(chunk) else self._prepared.no_rows
         self._streams.copy(0, 1)
         return self._answers(self._run(self._streams, 1, rows, ending=True))
 
@@ -222,9 +248,10 @@ class Stream:
 
         Raises StreamEndedError where this one has ended.
         """
-        self._require_open()
+        self.require_open()
         twin = type(self).of(self._prepared)
         twin._streams.write(self._streams.read(), self.steps)
+        twin.about = deepcopy(self.about)
         return twin
 
     @property
@@ -233,8 +260,8 @@ class Stream:
 
         Raises StreamEndedError where the stream has ended.
         """
-        self._require_open()
-        return self._prepared.pack(self._streams, 0)
+        self.require_open()
+        return self._prepared.pack(self._streams, 0, self.about)
 
     @property
     def steps(self) -> int:
@@ -258,10 +285,6 @@ class Stream:
     def _run(self, streams: Streams, slot: int, rows: Array, *, ending: bool = False) -> Array:
         return streams.run(_SLOTS[slot], rows, np.array([0, len(rows)]), ending=ending)[0]
 
-    def _none(self) -> Array:
-        network = self._prepared.network
-        return np.empty((0, network.width), network.kind) if network.tokens is None else np.empty(0, np.int32)
-
     def _answers(self, rows: Array) -> Array:
         answers = self._prepared.answer(rows)
         return np.asarray(answers[-1]) if self._prepared.network.pooled else answers
@@ -269,7 +292,8 @@ class Stream:
     def _last(self, rows: Array) -> Array | None:
         return np.asarray(self._prepared.answer(rows)[-1]) if len(rows) else None
 
-    def _require_open(self) -> None:
+    def require_open(self) -> None:
+        """Raise StreamEndedError where the stream was finished or closed."""
         if self._ended:
             raise StreamEndedError(f"this stream was {self._ended} after {self.steps} steps. Begin a new one.")
 
@@ -285,16 +309,16 @@ def pack(executor: Executor, lookahead: int | None) -> StreamNetwork:
     if isinstance(first, Embed):
         packed = StreamNetwork(first.size, executor.dtype, table=executor.weights["0.weight"])
     else:
-        packed = StreamNetwork(
-            first.output_size if isinstance(first, Spell) else network.input_size, executor.dtype
-        )
+        packed = StreamNetwork(first.output_size if isinstance(first, Spell) else network.input_size, executor.dtype)
     for index, node in enumerate(network.nodes):
         match node:
             case Recurrent():
                 for layer in range(node.num_layers):
                     merge = node.merge if layer == node.num_layers - 1 else "concat"
                     directions = layer_directions(executor.weights, node, index, layer)
-                    packed.add_layer(node.cell, directions, merge=merge, lookahead=next(ahead) if _looks_back(node) else 0)
+                    packed.add_layer(
+                        node.cell, directions, merge=merge, lookahead=next(ahead) if _looks_back(node) else 0
+                    )
             case Pool():
                 packed.add_pool(node.modes)
             case Dense() | Tied():
@@ -303,8 +327,8 @@ def pack(executor: Executor, lookahead: int | None) -> StreamNetwork:
                 packed.add_matrix(*weights, activation=activation)
             case Split() | Decode():
                 raise InputError(
-                    f"node {index} ({node.kind}) reads a window as a whole, so that the network cannot be stepped. Call "
-                    "it with windows, or ask its forecaster for a stream."
+                    f"node {index} ({node.kind}) reads a window as a whole, so that the network cannot be stepped. "
+                    "Call it with windows, or ask its forecaster for a stream."
                 )
             case Embed() | Spell() | Dropout() | Crf():  # read already; for training; for whoever looks for paths
                 pass
@@ -320,8 +344,8 @@ def _shares(network: Network, lookahead: int | None) -> Any:
     layers = sum(node.num_layers for node in network.nodes if isinstance(node, Recurrent) and _looks_back(node))
     if layers and lookahead is None:
         raise InputError(
-            "the network also reads from the end, so that it knows nothing for sure before the end. Pass lookahead=K to "
-            "have each step answered once K more are known, such as lookahead=8, or train with bidirectional=False."
+            "the network also reads from the end, so that it knows nothing for sure before the end. Pass lookahead=K "
+            "to have each step answered once K more are known, such as lookahead=8, or train with bidirectional=False."
         )
     if (lookahead or 0) < 0 or isinstance(lookahead, bool) or not isinstance(lookahead or 0, int):
         raise InputError(f"lookahead={lookahead!r}; wanted a number of steps, at least 0.")
@@ -337,6 +361,6 @@ def _ids(chunk: Any) -> Array:
         return np.empty(0, np.int32)
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise ShapeError(f"a chunk is {values.dtype} {list(values.shape)} but token ids [steps] are wanted here.")
-    if values.dtype != np.int32 and not (-1 <= values.min() and values.max() < 2**31):
+    if values.dtype != np.int32 and not (values.min() >= -1 and values.max() < 2**31):
         values = np.clip(values, -1, 2**31 - 1)  # out of range in any case
     return np.ascontiguousarray(values, np.int32)

@@ -56,7 +56,9 @@ def unpack_state(data: bytes, *, digest: str) -> tuple[Json, Array]:
         raise StateError(f"these {len(data):,} bytes are no saved state of a stream, or a truncated one.")
     _, version, length = _FIXED.unpack_from(data)
     if version != VERSION:
-        raise StateError(f"the state has version {version}; this Tidegate reads {VERSION}. Upgrade Tidegate to read it.")
+        raise StateError(
+            f"the state has version {version}; this Tidegate reads {VERSION}. Upgrade Tidegate to read it."
+        )
     content, kept = data[:-_HASH], data[-_HASH:]
     if hashlib.sha256(content).digest() != kept or _FIXED.size + length > len(content):
         raise StateError("the state does not match its hash; it was truncated or altered. Begin a new stream.")
