@@ -89,14 +89,14 @@ void StreamNetwork<T>::add_layer(Cell cell, Index H, const Direction<T>* directi
   StreamStage<T>& stage = add(StreamStage<T>::kLayer, merge == kConcat ? count * H : H);
   stage.cell = cell;
   stage.H = H;
-  stage.lookahead = lookahead;
   stage.directions = count;
   stage.merge = merge;
   for (int d = 0; d < count; ++d) {
     pack_direction(stage, directions[d], stage.direction[d]);
     if (reads_table && V_ * stage.gates() <= kMostKept) keep_table(stage, table_, V_, stage.direction[d]);
   }
-  lookahead_ += lookahead;
+  stage.lookahead = stage.backward() ? lookahead : 0;
+  lookahead_ += stage.lookahead;
 }
 
 template <class T>

@@ -54,7 +54,7 @@ class StreamNetwork:
         """Run a recurrent layer; its directions begin with zeros.
 
         A direction that runs from the end starts anew for each row, ``lookahead`` rows after it, or at the last row
-        where the sequence ends before. Raises as `kernels.forward` does.
+        where the sequence ends before; others need none. Raises as `kernels.forward` does.
         """
         empty = np.empty((0, self.out), self.kind)
         call = kernels.Call(cell, empty, np.zeros(1, np.int64), directions, None, None)

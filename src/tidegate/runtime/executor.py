@@ -286,7 +286,11 @@ class Executor:
 
 
 def layer_directions(
-    weights: Mapping[str, Array], node: Recurrent, index: int, layer: int, start: Iterable[tuple[Array | None, Array | None]] = ()
+    weights: Mapping[str, Array],
+    node: Recurrent,
+    index: int,
+    layer: int,
+    start: Iterable[tuple[Array | None, Array | None]] = (),
 ) -> tuple[kernels.Direction, ...]:
     """Gather what the kernels read of one layer of a node, its directions to begin with `start`, or zeros."""
     begins = iter(start)

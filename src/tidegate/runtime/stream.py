@@ -347,7 +347,7 @@ def _shares(network: Network, lookahead: int | None) -> Any:
             "the network also reads from the end, so that it knows nothing for sure before the end. Pass lookahead=K "
             "to have each step answered once K more are known, such as lookahead=8, or train with bidirectional=False."
         )
-    if (lookahead or 0) < 0 or isinstance(lookahead, bool) or not isinstance(lookahead or 0, int):
+    if lookahead is not None and (type(lookahead) is not int or lookahead < 0):
         raise InputError(f"lookahead={lookahead!r}; wanted a number of steps, at least 0.")
     if lookahead and not layers:
         raise InputError(f"lookahead={lookahead}, but the network reads forwards and needs none. Leave it out.")
