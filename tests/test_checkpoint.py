@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +19,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 import tidegate as tg
-from hostile.models.build import CASES, seal, sound
+from hostile.models.build import BOMBS, CASES, seal, sound
 from tidegate.checkpoint import (
+    About,
     atomic_write,
     digest,
     load_model,
@@ -28,6 +31,39 @@ from tidegate.checkpoint import (
 )
 from tidegate.errors import InputError, ModelFileError
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent, parameter_shapes
+
+REFUSE = """
+import json, resource, sys
+from pathlib import Path
+import tokenizers
+import tidegate as tg
+from tidegate.checkpoint import load_model
+
+tg.load  # imported before anything is measured
+
+def resident(field):
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(field + ":")[2].split()[0]) / 1024
+
+folder, seconds, *names = sys.argv[1:]
+used = resource.getrusage(resource.RUSAGE_SELF)
+spent = int(used.ru_utime + used.ru_stime) + 1
+resource.setrlimit(resource.RLIMIT_CPU, (spent + int(seconds),) * 2)  # of the processor, not by the clock
+risen = {}
+for name in names:
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak
+    before = resident("VmRSS")
+    refused = False
+    try:
+        tg.load(Path(folder) / name)
+    except tg.errors.ModelFileError as error:
+        refused = len(str(error)) < 1000
+    size = (Path(folder) / name).stat().st_size / 2**20
+    risen[name] = resident("VmHWM") - before - size
+    if not refused:
+        sys.exit(f"no refusal of {name}, or a long one; MiB beyond its size: {risen[name]}")
+print(json.dumps(risen))
+"""
 
 NETWORK = Network.of(
     Embed(vocabulary_size=5, size=2),
@@ -85,6 +121,41 @@ def test_a_file_sealed_by_other_code_is_read(tmp_path: Path) -> None:
     model = load_model(tmp_path / "m")
     assert (model.library, model.task) == ("0.1.0", {"name": "x"})
     assert np.array_equal(model.weights["0.weight"], weights()["0.weight"])
+
+
+def test_what_is_known_of_a_model_comes_back_and_changes_nothing_else(tmp_path: Path) -> None:
+    about = About(licence="CC-BY-4.0", data="imdb", metrics={"test": {"accuracy": 0.886, "examples": 25_000}})
+    save_model(tmp_path / "m", NETWORK, weights=weights(), task={"name": "x"}, about=about)
+    assert load_model(tmp_path / "m").about == about
+    assert _about(tmp_path / "m")["body"]["about"] == {
+        "licence": "CC-BY-4.0",
+        "data": "imdb",
+        "metrics": {"test": {"accuracy": 0.886, "examples": 25_000.0}},
+    }
+
+
+def test_more_is_said_of_a_model_without_forgetting_what_was_said() -> None:
+    known = About(licence="MIT", metrics={"validation": {"loss": 0.5}})
+    more = known.also(data="imdb", metrics={"test": {"accuracy": 0.75, "ratio": float("nan")}, "other": {"x": np.inf}})
+    assert more == About(licence="MIT", data="imdb", metrics={"validation": {"loss": 0.5}, "test": {"accuracy": 0.75}})
+    assert more.also(licence="Apache-2.0", metrics={"test": {"accuracy": 1}}).metrics["test"] == {"accuracy": 1.0}
+
+
+@pytest.mark.parametrize("licence", ["", "x" * 1001])
+def test_a_licence_that_says_nothing_or_too_much_is_refused(licence: str) -> None:
+    with pytest.raises(InputError, match="licence: String should have at"):
+        About().also(licence=licence)
+
+
+def test_a_task_that_no_model_file_could_hold_is_refused_before_training(tmp_path: Path) -> None:
+    words = " ".join(f"word{number}" for number in range(210_000))
+    model = tg.TextClassifier(vocabulary_size=300_000, hidden_size=1, epochs=1, validation_fraction=0)
+    with pytest.raises(InputError, match=r"does not fit into a model file: .* Take a smaller vocabulary"):
+        model.fit_steps([words, "bad"], ["pos", "neg"])
+    task = {"name": "x", "labels": list(range(210_000))}
+    with pytest.raises(InputError, match="could be read again: of its header"):
+        save_model(tmp_path / "m", NETWORK, weights=weights(), task=task)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_digest_is_the_hash_of_the_network_and_of_every_array() -> None:
@@ -146,6 +217,40 @@ def test_hostile_files_are_refused(tmp_path: Path, classifier: tg.TextClassifier
     finally:
         tracemalloc.stop()
     assert str(path) in str(refusal.value)
+
+
+def test_refusing_hostile_files_takes_no_more_memory_than_the_file_and_64_mib_and_no_second_each(
+    tmp_path: Path, classifier: tg.TextClassifier
+) -> None:
+    """Measured in a process of its own, by the most memory that it ever had resident."""
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("the peak of a single call is measured on Linux alone")
+    path = tmp_path / "model.safetensors"
+    classifier.save(path)
+    arrays, about = dict(classifier.weights_), _about(path)
+    hostile = {name: build for name, (build, _) in CASES.items()} | BOMBS
+    for name, build in hostile.items():
+        (tmp_path / name).write_bytes(build(arrays, about))
+    command = [sys.executable, "-c", REFUSE, str(tmp_path), str(len(hostile)), *hostile]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    risen = json.loads(done.stdout)
+    assert risen.keys() == hostile.keys()
+    assert {name: mib for name, mib in risen.items() if mib > 64} == {}
+
+
+def test_loading_a_large_sound_file_takes_its_size_once(tmp_path: Path) -> None:
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("the peak of a single call is measured on Linux alone")
+    network = Network.of(Embed(vocabulary_size=2**19, size=64), Pool(modes=("max",)))
+    table = np.ones((2**19, 64), np.float32)  # 128 MiB
+    save_model(tmp_path / "large", network, weights={"0.weight": table}, task={"name": "x"})
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSE.replace("tg.load", "load_model"), str(tmp_path), "60", "large"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "no refusal of large" in done.stderr
+    assert float(done.stderr.split()[-1]) < 16
 
 
 def test_the_file_that_the_hostile_ones_are_built_from_is_sound(tmp_path: Path, classifier: tg.TextClassifier) -> None:

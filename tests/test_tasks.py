@@ -477,6 +477,22 @@ def test_word_dropout_leaves_words_out_and_keeps_the_rest_in_their_order() -> No
     assert task.set_params(word_dropout=0)._augment(x, np.random.default_rng(0)) is x
 
 
+def test_chrono_starts_the_gates_to_keep_things_that_long() -> None:
+    X, y = waves(8)
+    still: dict[str, Any] = SMALL | {"epochs": 1, "learning_rate": 1e-12, "weight_decay": 0, "hidden_size": 64}
+    for chrono in (0, 1000):
+        weights = tg.SequenceClassifier(**still, chrono=chrono).fit(X, y).weights_
+        i, f, _, _ = weights["0.bias_ih_l0"].reshape(4, 64)
+        memory = np.exp(f) + 1  # of a gate that keeps the share sigmoid(f) at each step
+        if chrono:
+            assert 2 <= memory.min() < 100 < 900 < memory.max() <= 1000
+            np.testing.assert_allclose(i, -f, rtol=1e-6)
+        else:
+            np.testing.assert_allclose(memory, np.e + 1, rtol=1e-6)
+    with pytest.raises(InputError, match="chrono=9 sets gates, and cell='rnn' has none"):
+        tg.SequenceClassifier(cell="rnn", chrono=9).fit(X, y)
+
+
 def test_features_are_scaled_by_the_training_part_alone() -> None:
     X, y = waves(20)
     task = tg.SequenceClassifier(**SMALL | {"epochs": 1, "validation_fraction": 0}).fit(X, y)

@@ -244,6 +244,11 @@ class Network(_Part):
         return isinstance(self.nodes[0], Spell)
 
     @property
+    def pools(self) -> bool:
+        """Tell whether one row comes out of each sequence rather than one of each step."""
+        return any(isinstance(node, Pool) for node in self.nodes)
+
+    @property
     def input_size(self) -> int:
         """Count what one step of input may be: features of a dense step, or ids of the vocabulary."""
         match self.nodes[0]:

@@ -50,6 +50,9 @@ Recipe = Annotated[
     Path | None,
     typer.Option("--recipe", metavar="DIR", help="Train again, from the beginning, what the run in this folder did."),
 ]
+Licence = Annotated[
+    str | None, typer.Option("--licence", metavar="TEXT", help="What the model file shall say about its licence.")
+]
 
 # By the name of the task, what to type after its training.
 _NEXT = {
@@ -82,6 +85,7 @@ def train(
     settings: Settings = None,
     out: Out = None,
     overwrite: Overwrite = False,
+    licence: Licence = None,
     resume: Resume = None,
     recipe: Recipe = None,
     json: Json = False,
@@ -117,7 +121,7 @@ def train(
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")
     options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
-    if data is None and (params or preset or options):
+    if data is None and (params or preset or options or licence):
         raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
     if resume and (out or overwrite):
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
@@ -129,7 +133,7 @@ def train(
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
         source = runs.Source(str(data), options)
-        training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite)
+        training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite, licence=licence)
     result = carry_out(training)
     if json:
         emit_json(result.to_json())

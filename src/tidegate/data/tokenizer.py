@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from tidegate import plain_json
 from tidegate.data.checks import check_texts
 from tidegate.data.decoding import Decoder, Spelling
 from tidegate.errors import DataError, InputError, OptionError
@@ -43,6 +44,14 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}
 _WORD = rf"[^\W_{_UNSPACED}]+(?:['’][^\W_{_UNSPACED}]+)*|\S"
 _PARAGRAPH = re.compile(_LINE_BREAK, re.IGNORECASE)
 _CHARACTER = r"[\s\S]"
+_SPACES = r"\s+"
+_DIGIT = r"\d"
+_PATTERNS = (_LINE_BREAK, _WORD, _CHARACTER, _SPACES, _DIGIT)
+_STEPS = ("NFC", "Lowercase", "Replace", "Split", "ByteLevel")
+_MOST_STEPS = 4
+_OPTIONS = (
+    "dropout", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges"
+)  # fmt: skip
 _LEAST_BPE = 258  # `<unk>`, the bytes, and one pair
 
 
@@ -67,7 +76,7 @@ class Tokenizer:
     @property
     def size(self) -> int:
         """Count the tokens, `<unk>` included: ids lie in [0, size)."""
-        return len(self.vocabulary)
+        return self._engine.get_vocab_size(with_added_tokens=False)
 
     def encode(self, texts: Sequence[str], *, max_tokens: int | None = None, keep: Keep = "last") -> Ragged:
         """Encode texts to a Ragged of int32 ids [N].
@@ -201,7 +210,7 @@ def train_whole_words(words: Sequence[str], vocabulary_size: int = 20_000, *, mi
     """
     from tokenizers import Regex, normalizers
 
-    plain = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(r"\d"), "0")])
+    plain = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(_DIGIT), "0")])
     return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, plain, None))
 
 
@@ -255,21 +264,42 @@ def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000) -> Tokenizer:
 
 
 def from_json(text: str) -> Tokenizer:
-    """Restore a tokenizer from `to_json`. Anything else raises DataError."""
+    """Restore a tokenizer from `to_json`.
+
+    Anything else raises DataError: other kinds of vocabularies, ids with gaps, steps or patterns that no tokenizer of
+    this file has, since a pattern of a stranger may take forever to match.
+    """
     try:
-        content = json.loads(text)
-        model = content["model"]
-        ids = sorted(model["vocab"].values())
-        bytewise = model["type"] == "BPE" and content["pre_tokenizer"]["type"] == "ByteLevel"
-        sound = (bytewise or model["type"] == "WordLevel") and model["vocab"][UNKNOWN] == UNKNOWN_ID == ids[0]
-        extras = [content[part] for part in ("added_tokens", "truncation", "padding", "post_processor", "decoder")]
-        if not sound or ids != list(range(len(ids))) or any(extras):
-            raise DataError("it is no vocabulary of words or byte pairs with ids from 0 and '<unk>' as id 0")
+        _check_content(plain_json.read(text))
         tokenizer = Tokenizer(text)
         _ = tokenizer._engine
     except Exception as error:  # the package raises bare Exception for whatever it cannot read
-        raise DataError(f"this is not a tokenizer that Tidegate wrote: {error}.") from error
+        raise DataError(f"this is not a tokenizer that Tidegate wrote: {error!s:.200}.") from error
     return tokenizer
+
+
+def _check_content(content: Any) -> None:
+    """Raise an exception of any kind for what is no tokenizer of ours."""
+    model, vocabulary = content["model"], content["model"]["vocab"]
+    whole = all(type(token) is int for token in vocabulary.values())
+    ids = np.sort(np.fromiter(vocabulary.values() if whole else (), np.int64))  # a list would take ten times the memory
+    if vocabulary[UNKNOWN] != UNKNOWN_ID or not np.array_equal(ids, np.arange(len(vocabulary))):
+        raise DataError("its ids do not run from 0 on, or '<unk>' is not id 0")
+    if any(content[part] for part in ("added_tokens", "truncation", "padding", "post_processor", "decoder")):
+        raise DataError("it has parts that no tokenizer of ours has")
+    bytewise = model["type"] == "BPE" and content["pre_tokenizer"]["type"] == "ByteLevel"
+    if not (bytewise or (model["type"] == "WordLevel" and model["unk_token"] == UNKNOWN)):
+        raise DataError("it is no vocabulary of words or byte pairs")
+    if any(model.get(option) for option in _OPTIONS):
+        raise DataError("its byte pairs are put together in another way than ours")
+    normalizer = content["normalizer"] or {"type": "Sequence", "normalizers": []}
+    steps = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
+    splitter = [content["pre_tokenizer"]] if content["pre_tokenizer"] else []
+    for step in (*steps, *splitter):
+        pattern, written = step.get("pattern", {}).get("Regex"), step.get("content", "")
+        known = step["type"] in _STEPS and (pattern in _PATTERNS or pattern is None) and written in ("", " ", "0")
+        if not known or len(steps) > _MOST_STEPS or (pattern is None and "pattern" in step):
+            raise DataError(f"it has the step {step!s:.80}, which none of ours has")
 
 
 def _train_on(texts: Sequence[str], vocabulary_size: int, min_count: int, assemble: Assemble) -> Tokenizer:
@@ -315,7 +345,7 @@ def _assemble(model: tokenizers.models.Model, *, by_character: bool, keep_case: 
     lower = [] if keep_case else [normalizers.Lowercase()]
     steps = [normalizers.NFC(), *lower, normalizers.Replace(Regex(_LINE_BREAK), " ")]
     if by_character:
-        steps.append(normalizers.Replace(Regex(r"\s+"), " "))
+        steps.append(normalizers.Replace(Regex(_SPACES), " "))
     return _engine(model, normalizers.Sequence(steps), _CHARACTER if by_character else _WORD)
 
 

@@ -61,7 +61,7 @@ class LabSetup:
 
 SETUPS = {
     "adding": LabSetup(),
-    "copy": LabSetup(hidden_size=128, learning_rate=0.003, updates=10_000, check_every=200, mixed=True),
+    "copy": LabSetup(hidden_size=128, learning_rate=0.003, updates=20_000, check_every=200, mixed=True),
     "temporal-order": LabSetup(),
     "first-token": LabSetup(),
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tidegate import data, tasks
-from tidegate.checkpoint import atomic_write
+from tidegate.checkpoint import About, atomic_write
 from tidegate.data.series import Series
 from tidegate.errors import RunFolderError, TidegateError
 from tidegate.health import HealthWarning
@@ -22,6 +22,7 @@ from tidegate.inspect.report import run_report
 from tidegate.ragged import Ragged
 from tidegate.runs.evaluation import evaluate, show_measure
 from tidegate.tasks import presets
+from tidegate.tasks._fitting import valid_measures
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
@@ -126,7 +127,11 @@ class Training:
         """Measure the model on the test part, where there is one; write the report; sum the run up."""
         history, tokens, warnings = _read_metrics(self.folder)
         params = self.model.get_params()
-        chosen = min(history, key=lambda record: record.get("valid_loss", 0.0)) if params["patience"] else history[-1]
+        valid = valid_measures(history, patience=params["patience"])
+        measured = {} if self.dataset.test is None else _measure(self.model, self.dataset.test)
+        self.model.save(
+            self.folder.model, licence=self.folder.licence, data=self.dataset.name, metrics={"test": measured}
+        )
         seconds = history[-1]["seconds"]
         result = Result(
             task=self.model.name,
@@ -139,8 +144,8 @@ class Training:
             epochs=len(history),
             train_seconds=seconds,
             tokens_per_second=tokens / seconds,
-            valid=_valid_measures(chosen, self.model.baselines_),
-            test=None if self.dataset.test is None else _measure(self.model, self.dataset.test),
+            valid=valid | self.model.baselines_ if valid else None,
+            test=measured or None,
             history=history,
         )
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
@@ -158,6 +163,7 @@ def start(
     params: Params | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    licence: str | None = None,
 ) -> Training:
     """Begin a run.
 
@@ -168,18 +174,21 @@ def start(
         params: parameters of the task, over those of the preset.
         out: the run folder; by default a new one under `runs/`, named after the data and the preset or cell.
         overwrite: replace the run that `out` already holds.
+        licence: what the model file shall say about its licence.
 
     Raises:
+        InputError: the licence is empty or too long.
         OptionError: an unknown data set, preset or parameter.
         DataError: the data cannot be read or learned from.
         RunFolderError: `out` holds a run already.
     """
+    About().also(licence=licence)
     dataset = dataset or source.load()
     model = build_task(dataset, params or {}, preset=preset)
     path = Path(out) if out else default_folder(dataset.name, preset or str(model.get_params()["cell"]))
     about = source.describe(dataset)
     replaces = overwrite and path.is_dir()
-    folder = RunFolder(path, data=about) if replaces else RunFolder.create(path, data=about)
+    folder = (RunFolder if replaces else RunFolder.create)(path, data=about, licence=licence)
     try:
         steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
     except TidegateError:
@@ -225,9 +234,10 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
     folder = RunFolder.open(path)
     source = source_of(folder.recipe)
     dataset = source.load()
-    if fingerprint(dataset) != folder.recipe["data"].get("sha256"):
+    recipe = folder.recipe
+    if fingerprint(dataset) != recipe["data"].get("sha256"):
         raise RunFolderError(f"the examples of {source.name} are not those of the run in {path}: train on them afresh.")
-    return start(source, dataset=dataset, params=folder.recipe["params"], out=out, overwrite=overwrite)
+    return start(source, dataset=dataset, params=recipe["params"], out=out, overwrite=overwrite, licence=folder.licence)
 
 
 def source_of(recipe: Mapping[str, Any]) -> Source:
@@ -309,8 +319,3 @@ def _read_metrics(folder: RunFolder) -> tuple[list[Record], int, list[str]]:
 def _epoch_record(step: dict[str, Any]) -> Record:
     measured = {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
     return {"epoch": step["epoch"], "train_loss": step["mean_loss"], **measured, "seconds": step["seconds"]}
-
-
-def _valid_measures(record: Record, baselines: Record) -> Record | None:
-    found = {name.removeprefix("valid_"): value for name, value in record.items() if name.startswith("valid_")}
-    return found | baselines if found else None

@@ -48,7 +48,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     model = load_model(file)
     task = _TASKS.get(str(model.task.get("name")))
     if task is None:
-        raise ModelFileError(f"{file}: for the task {model.task.get('name')!r}, which this Tidegate does not know")
+        raise ModelFileError(f"{file}: for the task {model.task.get('name')!r:.80}, which this Tidegate does not know")
     try:
         return task.from_model(model)
     except ModelFileError as error:

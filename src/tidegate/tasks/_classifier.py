@@ -16,12 +16,13 @@ from pydantic import Field
 
 from tidegate import kernels
 from tidegate.data.checks import check_same_length
+from tidegate.errors import InputError
 from tidegate.health import Background, entropy, padding
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, run_sorted
 from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels
+from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels, read_classes
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Json, Share, Task
 
@@ -74,7 +75,7 @@ class Part:
 class Classifier(Task[Classes]):
     """Train a recurrent classifier with scikit-learn's manners; abstract, see the tasks.
 
-    For `dense_size`, 0 means none.
+    For `dense_size` and `chrono`, 0 means none.
 
     Args:
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
@@ -86,11 +87,15 @@ class Classifier(Task[Classes]):
         dense_size: units of a hidden dense layer with relu before the output.
         dropout: share of features dropped before the output, and between stacked layers.
         recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sequence.
+        chrono: the longest memory, in steps, that the task asks for: gates start out to keep things that long (see
+            `train.initial_weights`), where an LSTM otherwise starts with a forget bias of one.
         validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
         others: see `Task`.
     """
 
     chief: ClassVar[str] = "accuracy"
+    begins: ClassVar[tuple[type[Node], ...]]
+    """What its network may begin with."""
 
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
     hidden_size: Size = 64
@@ -101,6 +106,7 @@ class Classifier(Task[Classes]):
     dense_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
+    chrono: Annotated[int, Field(ge=0)] = 0
     validation_fraction: Share = 0.1
 
     @staticmethod
@@ -177,6 +183,8 @@ class Classifier(Task[Classes]):
         )
 
     def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, Classes]:
+        if self.chrono and self.cell not in ("lstm", "gru"):
+            raise InputError(f"chrono={self.chrono} sets gates, and cell={self.cell!r} has none. Leave chrono out.")
         examples, classes = learn_classes(self._check_inputs(X), y)
         if valid is None:
             learn, measured = hold_out(examples, self.validation_fraction, seed=self.seed)
@@ -198,13 +206,16 @@ class Classifier(Task[Classes]):
             loss=loss,
             measure=None if held is None else lambda weights: measure(Executor(network, weights), held),
             learned=learned,
+            chrono=self.chrono or None,
             data=fingerprint(*(None if p is None else (p.x.values, p.x.offsets, p.y) for p in (part, held))),
             background=Background(learn.rows, guess=entropy(learn.y), warnings=padding(learn.x)),
         )
         return plan, learned
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:
-        classes = as_labels(stored["classes"])
+        if not (network.pools and isinstance(network.nodes[0], self.begins)):
+            raise ValueError(f"its network begins with {network.nodes[0].kind!r}; wanted one that pools what it reads")
+        classes = read_classes(stored["classes"])
         preparation = self._read_preparation(stored["preparation"])
         if preparation.input_size != network.input_size:
             raise ValueError(f"it prepares {preparation.input_size} inputs, its network reads {network.input_size}")

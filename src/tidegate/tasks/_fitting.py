@@ -6,7 +6,7 @@ Knows a plan and where to write. Knows nothing of what is learned: a plan says h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -43,6 +43,7 @@ class Plan:
             no such part.
         lengths: [B], the steps of every training example, for batches of whole sequences.
         streams: instead of `lengths`, a corpus that is read in order.
+        chrono: the longest memory in steps that the weights start out for.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
         background: what is known of the training data, for warnings and errors.
     """
@@ -56,6 +57,7 @@ class Plan:
     background: Background
     lengths: npt.NDArray[np.int64] | None = None
     streams: Streams | None = None
+    chrono: int | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def follow(
 
     module = nn.build(plan.network)
     recipe = train.Recipe(**plan.recipe)
-    _load(module, train.initial_weights(plan.network, seed=recipe.seed))
+    _load(module, train.initial_weights(plan.network, seed=recipe.seed, chrono=plan.chrono))
     state, best = train.start(module, recipe), Best()
     if resumed is not None:
         train.unpack(state, resumed.arrays, resumed.info["train"])
@@ -146,6 +148,18 @@ def follow(
     keep(best.weights, best.history)
     if folder is not None:
         folder.state.unlink()
+
+
+def valid_measures(history: Sequence[Json], *, patience: int) -> dict[str, float]:
+    """Say what the weights that are kept reached on the part held out: those of the best epoch, or of the last.
+
+    >>> valid_measures([{"loss": 0.9, "valid_loss": 0.5}, {"loss": 0.8, "valid_loss": 0.7}], patience=3)
+    {'loss': 0.5}
+    """
+    if not history:
+        return {}
+    kept = min(history, key=lambda record: record.get("valid_loss", 0.0)) if patience else history[-1]
+    return {name.removeprefix("valid_"): value for name, value in kept.items() if name.startswith("valid_")}
 
 
 def check_same(about: Json, stored: Json) -> None:

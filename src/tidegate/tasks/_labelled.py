@@ -17,6 +17,8 @@ Array: TypeAlias = npt.NDArray[Any]
 Inputs: TypeAlias = list[str] | Ragged
 """What a task makes of the X it was given, once checked: texts, or features `[N, C]`."""
 
+_MOST_LETTERS = 2**22  # of an array of labels, in which each takes as much as the longest
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -61,7 +63,22 @@ def learn_classes(x: Inputs, y: Any) -> tuple[Labelled, Array]:
     check_same_length(len(x), len(labels))
     check_classes(labels)
     classes, codes = np.unique(labels, return_inverse=True)
+    read_classes(classes.tolist())
     return Labelled(x, codes.astype(np.int64)), classes
+
+
+def read_classes(stored: Any) -> Array:
+    """Read the classes `[K]` of a model file.
+
+    Raises InputError, TypeError or ValueError for what is no sorted list of distinct labels of one kind, and for labels
+    so long that an array of them would fill the memory.
+    """
+    if not isinstance(stored, list) or sorted(set(stored)) != stored:
+        raise ValueError("its classes are no sorted list of distinct labels")
+    longest = max((len(label) for label in stored if isinstance(label, str)), default=0)
+    if longest * len(stored) > _MOST_LETTERS:
+        raise InputError(f"{len(stored):,} classes have names of up to {longest:,} characters; shorten them.")
+    return as_labels(stored)
 
 
 def number_labels(x: Inputs, y: Any, classes: Array) -> Labelled:

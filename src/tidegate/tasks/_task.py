@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from tidegate.checkpoint import Model, library_version, load_training, save_model
+from tidegate.checkpoint import About, Metrics, Model, check_task, library_version, load_training, save_model
 from tidegate.data.batching import batch_count
 from tidegate.data.dataset import Kind
 from tidegate.data.streams import Streams
@@ -28,7 +28,7 @@ from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks import presets
-from tidegate.tasks._fitting import Plan, Resumed, check_same, follow
+from tidegate.tasks._fitting import Plan, Resumed, check_same, follow, valid_measures
 from tidegate.tasks._parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import RunFolder
 
@@ -64,6 +64,7 @@ class Fitted(Generic[L]):
     weights: dict[str, Array]
     learned: L
     history: list[Json]
+    about: About
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -193,24 +194,45 @@ class Task(ABC, Generic[L]):
         if before is not None:
             check_same(plan.about, before)
         folder = _folder(run_dir, resume)
+        check_task({"params": plan.about["params"], **learned.to_json()})
         if folder is not None and resumed is None:
             folder.write_recipe(task=self.name, params=plan.about["params"], versions=_versions())
 
         def keep(weights: dict[str, Array], history: list[Json]) -> None:
-            self._fitted = Fitted(plan.about["params"], plan.network, weights, learned, history)
+            about = About().also(metrics={"validation": valid_measures(history, patience=plan.patience)})
+            self._fitted = Fitted(plan.about["params"], plan.network, weights, learned, history, about)
             if folder is not None:
-                self.save(folder.model)
+                self.save(folder.model, licence=folder.licence)
 
         return follow(plan, folder=folder, resumed=resumed, keep=keep)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        licence: str | None = None,
+        data: str | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         """Write the model file: weights, network and what was learned besides. `tidegate.load` reads it, without torch.
 
-        Raises OSError when it cannot be written; a file that was there before is then still there, whole.
+        The last three are for people alone, to be read in `about_` and by `tidegate info`. What is None, and metrics of
+        other parts, stay as they were when the model was trained or loaded.
+
+        Args:
+            path: where to; a file that is there already is replaced.
+            licence: under which the model is given away, such as "CC-BY-4.0".
+            data: the name of the data set that it was trained on.
+            metrics: what it reached, such as {"test": {"accuracy": 0.88}}; training notes those of `validation`.
+
+        Raises:
+            InputError: nothing was learned yet, or one of the three is empty, too long or of another type.
+            OSError: the file cannot be written; one that was there before is then still there, whole.
         """
         fitted = self._require_fitted()
         task = {"name": self.name, "params": fitted.params, **fitted.learned.to_json()}
-        save_model(path, fitted.network, weights=fitted.weights, task=task)
+        about = fitted.about.also(licence=licence, data=data, metrics=metrics)
+        save_model(path, fitted.network, weights=fitted.weights, task=task, about=about)
 
     def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Any:
         """Begin a live sequence, which is fed step by step and answered at each; see `runtime.Stream`.
@@ -235,9 +257,9 @@ class Task(ABC, Generic[L]):
         try:
             task = cls().set_params(**model.task["params"])._checked()
             learned = task._read_learned(model.task, model.network)
-        except (InputError, KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"the model file describes no {cls.__name__}: {error}") from None
-        task._fitted = Fitted(task._plain_params(), model.network, model.weights, learned, [])
+        except (InputError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ModelFileError(f"the model file describes no {cls.__name__}: {error!s:.400}") from None
+        task._fitted = Fitted(task._plain_params(), model.network, model.weights, learned, [], model.about)
         return task
 
     @property
@@ -249,6 +271,11 @@ class Task(ABC, Generic[L]):
     def weights_(self) -> dict[str, Array]:
         """The weights by name, as in the model file."""
         return self._learned().weights
+
+    @property
+    def about_(self) -> About:
+        """What is known of the model besides: its licence, the data it was trained on, what it reached there."""
+        return self._learned().about
 
     @property
     def baselines_(self) -> dict[str, float]:
@@ -289,6 +316,7 @@ class Task(ABC, Generic[L]):
         measure: Any,
         learned: Learned,
         data: str,
+        chrono: int | None = None,
         background: Background | None = None,
     ) -> Plan:
         """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts.
@@ -304,7 +332,8 @@ class Task(ABC, Generic[L]):
         recipe = {name: getattr(self, name) for name in arguments}
         recipe |= {"epochs": self._epochs_for(updates), "max_grad_norm": self.max_grad_norm or np.inf}
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
-        return Plan(network, recipe, self.patience, loss, measure, about, background or Background(), lengths, streams)
+        told = background or Background()
+        return Plan(network, recipe, self.patience, loss, measure, about, told, lengths, streams, chrono)
 
     def _epochs_for(self, updates: int) -> int:
         """Say how many epochs of so many updates to train."""

@@ -411,8 +411,10 @@ def _read(stored: Json) -> LearnedSeries:
     found: Json = {key: tuple(v) if isinstance(v, list) else v for key, v in stored["roles"].items()}
     roles = Roles(**found)
     step = Step(**stored["step"])
-    if step.count < 1 or step.unit not in ("ms", "month", "index") or not roles.targets:
-        raise ValueError("it names no target, or no step of time")
+    if type(step.count) is not int or not 1 <= step.count < 2**53 or step.unit not in ("ms", "month", "index"):
+        raise ValueError("it names no step of time")
+    if not roles.targets or not all(isinstance(name, str) for name in roles.columns):
+        raise ValueError("it names no target, or a column by something else than a text")
     scaling = Scaling.from_json(stored["scaling"], len(roles.columns))
     ends = {str(n): int(e) if step.unit == "index" else np.datetime64(e, "ms") for n, e in dict(stored["ends"]).items()}
     return LearnedSeries(roles, step, scaling, ends, {str(n): float(v) for n, v in dict(stored["baselines"]).items()})

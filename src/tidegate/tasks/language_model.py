@@ -333,6 +333,11 @@ class LanguageModel(Task[Vocabulary]):
                 f"it knows {vocabulary.size} tokens; its network reads {network.input_size} and foresees "
                 f"{network.output_size}"
             )
+        first, *inner, last = network.nodes
+        onward = all(not (node.bidirectional or node.reverse) for node in inner if isinstance(node, Recurrent))
+        plain = all(isinstance(node, Recurrent | Dropout) for node in inner) and isinstance(last, Dense | Tied)
+        if not (isinstance(first, Embed) and plain and onward):
+            raise ValueError("its network is not an embedding, recurrent nodes that read forwards, and one output node")
         return vocabulary
 
 

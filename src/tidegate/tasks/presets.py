@@ -17,6 +17,7 @@ _TUTORIAL: dict[str, Any] = {
     "merge": "concat",
     "pooling": ("last",),
     "recurrent_dropout": 0.0,
+    "chrono": 0,
     "vocabulary_size": 10_000,
     "keep": "last",
     "word_dropout": 0.0,

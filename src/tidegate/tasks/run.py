@@ -31,7 +31,9 @@ MODEL, METRICS, RECIPE, REPORT, STATE = (
 class RunFolder:
     """Name the files of one run and write them so that a kill at any moment leaves each of them whole."""
 
-    def __init__(self, path: str | os.PathLike[str], *, data: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, data: Mapping[str, Any] | None = None, licence: str | None = None
+    ) -> None:
         self.path = Path(path)
         self.model = self.path / MODEL
         self.metrics = self.path / METRICS
@@ -39,10 +41,16 @@ class RunFolder:
         self.report = self.path / REPORT
         self.state = self.path / STATE
         self._data = dict(data or {})
+        self._licence = licence
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], *, overwrite: bool = False, data: Mapping[str, Any] | None = None
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        data: Mapping[str, Any] | None = None,
+        licence: str | None = None,
     ) -> RunFolder:
         """Make a folder for a new run.
 
@@ -50,11 +58,12 @@ class RunFolder:
             path: the folder; it is made when it is not there.
             overwrite: delete the files of the run that it holds already; files of other names are left alone.
             data: what the recipe shall say about where the data came from.
+            licence: what the model files of the run shall say about theirs.
 
         Raises:
             RunFolderError: the folder holds a run already, or is no folder.
         """
-        run = cls(path, data=data)
+        run = cls(path, data=data, licence=licence)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -82,6 +91,13 @@ class RunFolder:
         return self.model.is_file() and not self.state.exists()
 
     @property
+    def licence(self) -> str | None:
+        """What the model files of the run say about their licence: as it was created with, or as its recipe has it."""
+        if self._licence is None and self.recipe_file.is_file():
+            return str(found) if (found := self.recipe.get("licence")) else None
+        return self._licence
+
+    @property
     def recipe(self) -> Json:
         """Read the recipe: `task`, `params`, `data` and `versions`.
 
@@ -99,6 +115,8 @@ class RunFolder:
         """Write everything that is needed to run it again, as TOML."""
         document = tomlkit.document()
         document.add("task", tomlkit.item(task))
+        if self._licence is not None:
+            document.add("licence", tomlkit.item(self._licence))
         for name, part in (("params", params), ("data", self._data), ("versions", versions)):
             document.add(name, tomlkit.item(dict(part)))
         atomic_write(self.recipe_file, tomlkit.dumps(document).encode())

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tidegate.data.checks import check_features, in_argument
 from tidegate.data.dataset import Kind
 from tidegate.errors import ShapeError
-from tidegate.network import Node
+from tidegate.network import Dense, Node, Recurrent
 from tidegate.ragged import Ragged
 from tidegate.stepping import as_rows
 from tidegate.tasks._classifier import Classifier, Preparation
@@ -80,6 +80,7 @@ class SequenceClassifier(Classifier):
 
     name: ClassVar[str] = "sequence-classifier"
     reads: ClassVar[Kind] = "sequence"
+    begins: ClassVar = (Recurrent, Dense)
 
     scale: bool = True
 

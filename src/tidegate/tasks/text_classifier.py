@@ -72,6 +72,7 @@ class TextClassifier(Classifier):
 
     name: ClassVar[str] = "text-classifier"
     reads: ClassVar[Kind] = "text"
+    begins: ClassVar = (Embed,)
 
     vocabulary_size: Count = 20_000
     max_tokens: Count = 500

@@ -120,12 +120,42 @@ def with_a_word_more(arrays: Arrays, about: Json) -> bytes:
     return changed("body/task/preparation/tokenizer", json.dumps(tokenizer))(arrays, about)
 
 
+def tokenizer_changed(change: Callable[[Json], object]) -> Callable[[Arrays, Json], bytes]:
+    """Change the tokenizer, and seal the file again."""
+
+    def build(arrays: Arrays, about: Json) -> bytes:
+        tokenizer = json.loads(about["body"]["task"]["preparation"]["tokenizer"])
+        change(tokenizer)
+        return changed("body/task/preparation/tokenizer", json.dumps(tokenizer))(arrays, about)
+
+    return build
+
+
+def node_changed(index: int, key: str, value: object) -> Callable[[Arrays, Json], bytes]:
+    return changed(f"body/network/nodes/{index}/{key}", value)
+
+
+def without_pool(arrays: Arrays, about: Json) -> bytes:
+    """Make a network that fits together and names a class for each step, where one for each text is wanted."""
+    about = copy.deepcopy(about)
+    nodes = about["body"]["network"]["nodes"]
+    width = 2 * nodes[1]["hidden_size"]
+    nodes[2:] = [{"kind": "dense", "in_features": width, "out_features": 2}]
+    kept = {name: array for name, array in arrays.items() if not name.startswith(("2.", "3."))}
+    new = {"2.weight": np.zeros((2, width), np.float32), "2.bias": np.zeros(2, np.float32)}
+    return sound(kept | new, about)
+
+
 class _Bomb:
     def __reduce__(self) -> tuple[Any, ...]:
         return (exec, ("raise SystemExit('a model file was unpickled')",))
 
 
-DEEP = "[" * 200_000
+SLOW = {"type": "Split", "pattern": {"Regex": "(a|a)*$|(x+x+)+y"}, "behavior": "Removed", "invert": True}
+GROWING = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}
+TABLE = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
+LOOP = [{"kind": "decode", "steps": 1, "size": 2}]
+DEEP = "[" * 150_000
 DENSE = {"kind": "dense", "in_features": 1, "out_features": 2}
 
 # name of the file: (how it is built, what the refusal must say)
@@ -179,6 +209,29 @@ CASES: dict[str, tuple[Callable[[Arrays, Json], bytes], str]] = {
     "task-missing": (changed("body/task", None), "which task"),
     "task-unknown": (changed("body/task/name", "fortune-teller"), "does not know"),
     "task-of-another-kind": (changed("body/task/name", "sequence-classifier"), "describes no SequenceClassifier"),
+    "task-of-text-too-long": (changed("body/task/name", "x" * 100_000), "does not know"),
+    "about-a-text": (changed("body/about", "good"), "what it says about the model cannot be read"),
+    "about-licence-a-list": (changed("body/about", {"licence": ["MIT"]}), "licence: Input should be a valid string"),
+    "about-metrics-of-words": (changed("body/about", {"metrics": {"test": {"f1": "high"}}}), "metrics.test.f1"),
+    "network-cyclic": (changed("body/network/nodes", LOOP), "must stand right after a recurrent node"),
+    "network-of-too-many-nodes": (changed("body/network/nodes", [DENSE] * 65), "at most 64 items"),
+    "network-without-nodes": (changed("body/network/nodes", []), "at least 1 item"),
+    "network-nodes-an-object": (changed("body/network/nodes", {"0": DENSE}), "not a network"),
+    "network-unknown-field": (node_changed(1, "script", "x"), "script: Extra inputs"),
+    "network-size-negative": (node_changed(1, "hidden_size", -2), "hidden_size: Input should be greater"),
+    "network-size-zero": (node_changed(0, "size", 0), "size: Input should be greater"),
+    "network-size-a-float": (node_changed(1, "hidden_size", 2.5), "hidden_size: Input should be a valid integer"),
+    "network-size-a-text": (node_changed(1, "hidden_size", "2"), "hidden_size: Input should be a valid integer"),
+    "network-layers-endless": (node_changed(1, "num_layers", 10**9), "num_layers: Input should be less"),
+    "network-cell-unknown": (node_changed(1, "cell", "lstn"), "cell: Input should be"),
+    "network-width-of-others": (node_changed(3, "in_features", 9), "wants 9 features but gets"),
+    "network-without-pool": (without_pool, "wanted one that pools"),
+    "tensor-name-empty": (rearranged(lambda a: a | {"": a["3.bias"]}), "does not have"),
+    "tensor-name-outside": (rearranged(lambda a: a | {"../../x": a["3.bias"]}), "does not have: ../../x"),
+    "tensors-of-long-names": (rearranged(lambda a: a | {"x" * 9999: a["3.bias"]}), "does not have: xxx"),
+    "tensor-complex": (header_changed(lambda h: h["3.bias"].update(dtype="C64", shape=[1])), "C64; wanted"),
+    "tensor-type-unknown": (header_changed(lambda h: h["3.bias"].update(dtype="OBJECT")), "damaged"),
+    "tensor-gap": (header_changed(lambda h: h.pop("3.bias")), "damaged"),
     "params-missing": (changed("body/task/params", None), "describes no TextClassifier"),
     "params-unknown": (changed("body/task/params", {"hiden_size": 3}), "hidden_size"),
     "params-out-of-range": (changed("body/task/params", {"hidden_size": -3}), "hidden_size"),
@@ -188,4 +241,75 @@ CASES: dict[str, tuple[Callable[[Arrays, Json], bytes], str]] = {
     "tokenizer-missing": (changed("body/task/preparation", {}), "describes no TextClassifier"),
     "tokenizer-garbage": (changed("body/task/preparation/tokenizer", "{}"), "describes no TextClassifier"),
     "tokenizer-of-other-size": (with_a_word_more, "its network reads"),
+    "tokenizer-deep": (changed("body/task/preparation/tokenizer", DEEP), "nested too deeply"),
+    "tokenizer-a-number": (changed("body/task/preparation/tokenizer", 7), "describes no TextClassifier"),
+    "tokenizer-pattern-of-strangers": (tokenizer_changed(lambda t: t.update(pre_tokenizer=SLOW)), "has the step"),
+    "tokenizer-grows-texts": (tokenizer_changed(lambda t: t.update(normalizer=GROWING)), "has the step"),
+    "tokenizer-step-unknown": (tokenizer_changed(lambda t: t.update(normalizer=TABLE)), "has the step"),
+    "tokenizer-steps-endless": (
+        tokenizer_changed(lambda t: t["normalizer"].update(normalizers=[{"type": "NFC"}] * 999)),
+        "has the step",
+    ),
+    "tokenizer-steps-nested": (
+        tokenizer_changed(lambda t: t["normalizer"].update(normalizers=[t["normalizer"].copy()])),
+        "has the step",
+    ),
+    "tokenizer-of-unigrams": (tokenizer_changed(lambda t: t["model"].update(type="Unigram")), "no vocabulary of words"),
+    "tokenizer-id-negative": (tokenizer_changed(lambda t: t["model"]["vocab"].update(good=-1)), "from 0 on"),
+    "tokenizer-id-huge": (tokenizer_changed(lambda t: t["model"]["vocab"].update(good=2**80)), "describes no"),
+    "tokenizer-id-a-truth": (tokenizer_changed(lambda t: t["model"]["vocab"].update(good=True)), "from 0 on"),
+    "tokenizer-id-twice": (tokenizer_changed(lambda t: t["model"]["vocab"].update(good=2)), "from 0 on"),
+    "tokenizer-with-added-words": (tokenizer_changed(lambda t: t.update(added_tokens=[{"id": 1}])), "has parts"),
+    "tokenizer-pads": (tokenizer_changed(lambda t: t.update(padding={"strategy": "BatchLongest"})), "has parts"),
+    "tokenizer-without-unknown": (tokenizer_changed(lambda t: t["model"]["vocab"].pop("<unk>")), "describes no"),
+    "classes-unsorted": (changed("body/task/classes", ["pos", "neg"]), "no sorted list"),
+    "classes-twice": (changed("body/task/classes", ["a", "a"]), "no sorted list"),
+    "classes-mixed": (changed("body/task/classes", [1, "a"]), "describes no TextClassifier"),
+    "classes-of-numbers-with-fractions": (changed("body/task/classes", [0.5, 1.5]), "describes no TextClassifier"),
+    "classes-an-object": (changed("body/task/classes", {"a": "b"}), "no sorted list"),
+    "params-a-list": (changed("body/task/params", [1]), "describes no TextClassifier"),
+    "params-endless": (changed("body/task/params/hidden_size", 10**4000), "hidden_size"),
+}
+
+
+def unfolded(change: Callable[[Json], object]) -> Callable[[Arrays, Json], bytes]:
+    """Fill the description, as much as a file may hold, with what takes far more memory than text."""
+
+    def build(arrays: Arrays, about: Json) -> bytes:
+        about = copy.deepcopy(about)
+        change(about["body"])
+        return sound(arrays, about)
+
+    return build
+
+
+def _words(body: Json, count: int, name: str) -> None:
+    tokenizer = json.loads(body["task"]["preparation"]["tokenizer"])
+    tokenizer["model"]["vocab"] = {"<unk>": 0} | {name.format(i): i for i in range(1, count)}
+    body["task"]["preparation"]["tokenizer"] = json.dumps(tokenizer, ensure_ascii=False)
+
+
+NOTHING = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+MANY = 199_000  # values; a few more and the file is refused unread
+
+# name of the file: how it is built. Each is small on the disk, and must stay so in memory until it is refused.
+BOMBS: dict[str, Callable[[Arrays, Json], bytes]] = {
+    "objects": unfolded(lambda body: body["task"].update(x=[{"a": 0}] * (MANY // 2), params=None)),
+    "lists": unfolded(lambda body: body["task"].update(x=[[[[[]]]]] * (MANY // 6), params=None)),
+    "names": unfolded(lambda body: body["task"].update(x={f"{i:025d}": 0 for i in range(MANY)}, params=None)),
+    "numbers": unfolded(lambda body: body["task"].update(x=[i + 0.5 for i in range(MANY)], params=None)),
+    "wide-letters": unfolded(lambda body: body["task"].update(x="\U0001f600" + "a" * 7_900_000, params=None)),
+    "long-label": unfolded(lambda body: body["task"].update(classes=["a" * 7_900_000, "b"])),
+    "nodes": unfolded(lambda body: body["network"].update(nodes=[{"kind": "dropout", "p": 0.1}] * (MANY // 4))),
+    "params": unfolded(lambda body: body["task"].update(params={f"{i:020d}": 0 for i in range(MANY)})),
+    "words": unfolded(lambda body: _words(body, MANY - 100, "{:06d}")),
+    "long-words": unfolded(lambda body: _words(body, MANY * 2 // 3, "{:025d}")),
+    "wide-words": unfolded(lambda body: _words(body, MANY // 2, "\U0001f600\U0001f600{:06d}")),
+    "more-values-than-are-read": unfolded(lambda body: body["task"].update(x=[0] * 250_000)),
+    "header-of-lists": lambda a, j: framed(json.dumps({"x": [[]] * 1_000_000}).encode(), b""),
+    "header-of-names": lambda a, j: framed(json.dumps({str(i): [] for i in range(90_000)}).encode(), b""),
+    "tensors-of-nothing": lambda a, j: framed(json.dumps({str(i): NOTHING for i in range(39_000)}).encode(), b""),
+    "tensor-of-many-dimensions": lambda a, j: framed(
+        json.dumps({"a": {"dtype": "F32", "shape": [1] * MANY, "data_offsets": [0, 4]}}).encode(), b"0000"
+    ),
 }

@@ -1,0 +1,215 @@
+// Runs every kernel over made-up cases and prints a digest of each result, per ISA: how two machines are compared.
+// Input comes from whole numbers alone, so that it is the same everywhere. Shares no check with the Python tests.
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "crf_layer.h"
+#include "dispatch.h"
+#include "layer.h"
+#include "sampler.h"
+#include "stream.h"
+#include "threads.h"
+
+namespace {
+
+using namespace tidegate;
+
+// FNV-1a over the bytes of results; every machine of ours is little-endian.
+class Digest {
+ public:
+  template <class T>
+  Digest& add(const std::vector<T>& values) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
+    for (std::size_t i = 0; i < values.size() * sizeof(T); ++i) state_ = (state_ ^ bytes[i]) * 0x100000001b3u;
+    return *this;
+  }
+
+  void print(const std::string& name) const {
+    std::printf("%s %s %016" PRIx64 "\n", active_isa().name, name.c_str(), state_);
+  }
+
+ private:
+  std::uint64_t state_ = 0xcbf29ce484222325u;
+};
+
+// Numbers from -scale to scale (SplitMix64, Steele et al. 2014); each is a small whole number over a power of two.
+class Numbers {
+ public:
+  explicit Numbers(std::uint64_t seed) : state_(seed) {}
+
+  std::uint64_t next() {
+    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+
+  template <class T>
+  std::vector<T> draw(Index count, double scale = 1) {
+    std::vector<T> values(static_cast<std::size_t>(count));
+    for (T& value : values) value = static_cast<T>(scale * (static_cast<double>(next() >> 41) * 0x1p-22 - 1));
+    return values;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+const std::vector<Index> kOffsets = {0, 1, 1, 30, 37, 100, 103, 104, 111, 111, 140};
+constexpr Index kN = 140, kB = 10;
+
+struct Size {
+  Index C, H;
+};
+
+template <class T>
+std::string named(const char* what, const char* detail, Size size) {
+  return std::string(what) + detail + (sizeof(T) == 4 ? "/f32/" : "/f64/") + std::to_string(size.C) + "x" +
+         std::to_string(size.H);
+}
+
+// What one direction reads and writes.
+template <class T>
+struct Side {
+  std::vector<T> w_ih, w_hh, b_ih, b_hh, h0, c0, mask, dhn, dcn;
+  std::vector<T> hn, cn, gates, memo, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0;
+
+  Side(Numbers& numbers, Index GH, Size size, double scale) {
+    const auto [C, H] = size;
+    w_ih = numbers.draw<T>(GH * C, scale), w_hh = numbers.draw<T>(GH * H, scale);
+    b_ih = numbers.draw<T>(GH), b_hh = numbers.draw<T>(GH), mask = numbers.draw<T>(kB * H, 2);
+    for (auto* state : {&h0, &c0, &dhn, &dcn}) *state = numbers.draw<T>(kB * H);
+    for (auto* state : {&hn, &cn, &dh0, &dc0}) state->resize(kB * H);
+    gates.resize(kN * GH), memo.resize(kN * H);
+    dw_ih.resize(GH * C), dw_hh.resize(GH * H), db_ih.resize(GH), db_hh.resize(GH);
+  }
+
+  Direction<T> direction(bool reverse) const {
+    return {w_ih.data(), w_hh.data(), b_ih.data(), b_hh.data(), reverse, h0.data(), c0.data(), mask.data()};
+  }
+};
+
+// A layer of two directions, forward and backward. A small `scale` lets numbers fade below the smallest normal one.
+template <class T>
+void layer(Cell cell, const char* name, Size size, double scale) {
+  const auto [C, H] = size;
+  const Index GH = kGates[cell] * H;
+  Numbers numbers(17);
+  const std::vector<T> x = numbers.draw<T>(kN * C, scale), dh = numbers.draw<T>(kN * 2 * H, scale);
+  std::vector<T> h(kN * 2 * H), dx(kN * C);
+  Side<T> sides[2] = {{numbers, GH, size, scale}, {numbers, GH, size, scale}};
+  LayerInput<T> in{cell,     kN,      kB,      C, H, kOffsets.data(),
+                   x.data(), nullptr, nullptr, 0, 2, {sides[0].direction(false), sides[1].direction(true)},
+                   3};
+  LayerForward<T> forward{in, h.data(), {}, {}, {}, 0};
+  LayerBackward<T> backward{in, h.data(), dh.data(), {}, {}, {}, false, dx.data(), {}, {}};
+  for (int d = 0; d < 2; ++d) {
+    Side<T>& s = sides[d];
+    forward.hn[d] = s.hn.data(), forward.cn[d] = s.cn.data();
+    forward.kept[d] = backward.kept[d] = {s.gates.data(), s.memo.data()};
+    backward.dhn[d] = s.dhn.data(), backward.dcn[d] = s.dcn.data();
+    backward.gradients[d] = {s.dw_ih.data(), s.dw_hh.data(), s.db_ih.data(),
+                             s.db_hh.data(), s.dh0.data(),   s.dc0.data()};
+  }
+  if (layer_forward(forward) != Status::kOk || layer_backward(backward) != Status::kOk) std::abort();
+  Digest digest_forward, digest_backward;
+  digest_forward.add(h), digest_backward.add(dx);
+  for (const Side<T>& s : sides) {
+    digest_forward.add(s.hn).add(s.cn).add(s.gates).add(s.memo);
+    digest_backward.add(s.dw_ih).add(s.dw_hh).add(s.db_ih).add(s.db_hh).add(s.dh0).add(s.dc0);
+  }
+  digest_forward.print(named<T>(name, scale < 1e-9 ? "/forward/faint" : "/forward", size));
+  digest_backward.print(named<T>(name, scale < 1e-9 ? "/backward/faint" : "/backward", size));
+}
+
+template <class T>
+void stream(Cell cell, const char* name, Size size) {
+  const auto [C, H] = size;
+  Numbers numbers(23);
+  const Side<T> side(numbers, kGates[cell] * H, size, 0.5);
+  Direction<T> direction = side.direction(false);
+  direction.mask = nullptr;
+  Stream<T> live(cell, kB, C, H, direction);
+  std::vector<T> h(kB * H);
+  Digest digest;
+  for (int step = 0; step < 5; ++step) {
+    live.step(numbers.draw<T>(kB * C).data(), h.data(), 2);
+    digest.add(h);
+  }
+  digest.print(named<T>(name, "/stream", size));
+}
+
+template <class T>
+void around(Size size) {
+  const auto [C, H] = size;
+  Numbers numbers(31);
+  const std::vector<T> x = numbers.draw<T>(kN * C, 3), w = numbers.draw<T>(C * H), bias = numbers.draw<T>(H);
+  std::vector<T> y(kN * H), z(kN * H), pooled(kB * H), dx(kN * H);
+  for (const Activation activation : {kIdentity, kRelu, kTanh, kSigmoid}) {
+    dense(x.data(), w.data(), false, bias.data(), y.data(), kN, C, H, activation, 3);
+    Digest().add(y).print(named<T>("linear/", std::to_string(activation).c_str(), size));
+    parallel(1, 1, [&](Index) { kernels<T>().activate(activation, y.data(), z.data(), 0, kN * H); });
+    Digest().add(z).print(named<T>("activate/", std::to_string(activation).c_str(), size));
+  }
+  parallel(1, 1, [&](Index) { kernels<T>().softmax(y.data(), H, z.data(), 0, kN); });
+  Digest().add(z).print(named<T>("softmax", "", size));
+  for (const PoolMode mode : {kLast, kFirst, kMax, kMean}) {
+    const Pool<T> pool{z.data(), kOffsets.data(), H, mode, pooled.data(), H, dx.data()};
+    parallel(1, 1, [&](Index) {
+      kernels<T>().pool(pool, 0, kB);
+      kernels<T>().pool_backward(pool, 0, kB);
+    });
+    Digest().add(pooled).add(dx).print(named<T>("pool/", std::to_string(mode).c_str(), size));
+  }
+  Sampler<T> sampler(C, H, w.data(), bias.data());
+  std::vector<Index> chosen;
+  for (int i = 0; i < 50; ++i) chosen.push_back(sampler.choose(x.data() + i * C, {0.7, i % 5, 0.9}, i / 50.0, 2));
+  Digest().add(chosen).print(named<T>("sampler", "", size));
+}
+
+void field(Index K) {
+  Numbers numbers(41);
+  const std::vector<double> emissions = numbers.draw<double>(kN * K, 9), transitions = numbers.draw<double>(K * K, 4),
+                            start = numbers.draw<double>(K), end = numbers.draw<double>(K),
+                            weight = numbers.draw<double>(kB);
+  std::vector<double> alpha(kN * K), partition(kB), de(kN * K), dt(K * K), ds(K), dn(K), scores(kB * 3);
+  std::vector<std::int32_t> tags(3 * kN);
+  const CrfScores in{kN, kB, K, emissions.data(), kOffsets.data(), transitions.data(), start.data(), end.data(), 3};
+  if (crf_partition(in, alpha.data(), partition.data()) != Status::kOk) std::abort();
+  if (crf_gradient(in, alpha.data(), weight.data(), de.data(), dt.data(), ds.data(), dn.data()) != Status::kOk) {
+    std::abort();
+  }
+  if (crf_best_paths(in, 3, tags.data(), scores.data()) != Status::kOk) std::abort();
+  Digest().add(partition).print(named<double>("crf/partition", "", {K, K}));
+  Digest().add(de).add(dt).add(ds).add(dn).print(named<double>("crf/gradient", "", {K, K}));
+  Digest().add(tags).add(scores).print(named<double>("crf/best", "", {K, K}));
+}
+
+template <class T>
+void all() {
+  constexpr const char* kNames[kCells] = {"rnn_tanh", "rnn_relu", "lstm", "gru"};
+  for (const Size size : {Size{1, 1}, Size{3, 7}, Size{20, 32}, Size{33, 65}}) {
+    for (const Cell cell : {kRnnTanh, kRnnRelu, kLstm, kGru}) {
+      layer<T>(cell, kNames[cell], size, 0.4);
+      layer<T>(cell, kNames[cell], size, sizeof(T) == 4 ? 0x1p-60 : 0x1p-500);
+      stream<T>(cell, kNames[cell], size);
+    }
+    around<T>(size);
+  }
+}
+
+}  // namespace
+
+int main() {
+  const Isa* isas[kMostIsas];
+  const int count = available_isas(isas);
+  for (int i = 0; i < count; ++i) {
+    use_isa(*isas[i]);
+    all<float>();
+    all<double>();
+    for (const Index K : {1, 5, 20}) field(K);
+  }
+}
