@@ -11,7 +11,7 @@ from test_runtime_stream import MODES, features, steps_of, weights_of
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError, StateError
 from tidegate.network import Embed, Network, Recurrent
-from tidegate.runtime import Executor, StreamPool
+from tidegate.runtime import Executor, Stream, StreamPool
 
 
 def executor_of(**options: Any) -> Executor:
@@ -25,7 +25,8 @@ def executor_of(**options: Any) -> Executor:
 def test_each_stream_of_a_pool_is_as_if_alone(cell: str, options: Any, lookahead: int | None) -> None:
     executor = executor_of(cell=cell, bidirectional=lookahead is not None, num_layers=2, **options)
     rng = np.random.default_rng(2)
-    pool, alone = StreamPool(executor, 30, lookahead=lookahead), {}
+    pool = StreamPool(executor, 30, lookahead=lookahead)
+    alone: dict[int, Stream] = {}
     before = kernels.active_isa()
     for isa in kernels.available_isas():
         kernels.use_isa(isa)

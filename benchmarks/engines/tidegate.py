@@ -185,20 +185,19 @@ def look_inside(job: Job) -> Contest:
     return Contest(check, lambda: {name: spent() for name, spent in ways.items()}, kernels.active_isa)
 
 
-def one_direction(arrays: dict[str, Array]) -> kernels.Direction:
-    return kernels.Direction(arrays["w_ih"], arrays["w_hh"], arrays["b_ih"], arrays["b_hh"])
-
-
 def stream_step(job: Job) -> Contest:
     arrays = job.load()
     steps = arrays["steps"]  # [T, 1, C]
-    stream = kernels.Stream("lstm", one_direction(arrays), num_threads=job.threads)
-    start = stream.state
+    network = Network.of(Recurrent(cell="lstm", input_size=job.inputs, hidden_size=job.hidden))
+    names = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
+    weights = {f"0.{name}_l0": arrays[short] for short, name in names.items()}
+    begun = Stream(network, weights, num_threads=job.threads)
 
     def walk() -> Array:
-        stream.state = start
+        stream = begun.fork()
         for x in steps:
             h = stream.step(x)
+        assert h is not None, "a layer that reads forwards answers each step"
         return h
 
     return Contest(lambda: walk().ravel().tolist(), clock(walk), kernels.active_isa)

@@ -170,22 +170,6 @@ def digest(network: Network, weights: Arrays) -> str:
     return _content_hash(plain, {"network": json.loads(network.to_json())})
 
 
-def digest(network: Network, weights: Arrays) -> str:
-    """Name a network with its weights by 64 hexadecimal digits: other nodes or other numbers give another name.
-
-    It is the SHA-256 that model files use, over the description of the network and every array; labels, tokenizer and
-    where the weights lie in memory have no part in it. What belongs to one model alone can be bound to it by this.
-
-    >>> from tidegate.network import Dense
-    >>> network = Network.of(Dense(in_features=1, out_features=1))
-    >>> arrays = {"0.weight": np.ones((1, 1), np.float32), "0.bias": np.zeros(1, np.float32)}
-    >>> digest(network, arrays)[:8], digest(network, arrays | {"0.bias": np.ones(1, np.float32)})[:8]
-    ('a88eaaad', 'ceb47fcc')
-    """
-    plain = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-    return _content_hash(plain, {"network": json.loads(network.to_json())})
-
-
 def save_training(path: str | os.PathLike[str], arrays: Arrays, info: Json) -> None:
     """Write the state of a training run: arrays by name, and everything else as JSON. Never pickle."""
     _write(path, "training", arrays, info)

@@ -221,11 +221,9 @@ class Executor:
         node = self.network.nodes[0]
         assert isinstance(node, Spell), "the network begins with it"
         known = _rows(Passage(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
-        weights = {name.removeprefix("0.characters."): array for name, array in self.weights.items()}
         inner = Network.of(*node.characters)
-        reader = Executor(
-            inner, {name: weights[name] for name in parameter_shapes(inner)}, num_threads=self.num_threads
-        )
+        weights = {name: self.weights[f"0.characters.{name}"] for name in parameter_shapes(inner)}
+        reader = Executor(inner, weights, num_threads=self.num_threads)
         return Ragged(np.concatenate([known, reader(x.spellings)[x.spelling]], axis=1), x.offsets)
 
     def _check(self, x: Ragged) -> Array:
