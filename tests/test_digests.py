@@ -30,7 +30,9 @@ def check(found: dict[str, list[str]]) -> None:
     stored = STORED.read_text().splitlines()
     for isa, lines in found.items():
         other = [line for line, wanted in zip(lines, stored, strict=True) if line != wanted]
-        assert other == [], f"{isa} gives other bits. If they were meant to change, store what the scalar kernels print."
+        assert other == [], (
+            f"{isa} gives other bits. If they were meant to change, store what the scalar kernels print."
+        )
 
 
 def test_every_instruction_set_of_this_machine_gives_the_stored_bits() -> None:

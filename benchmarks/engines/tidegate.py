@@ -15,7 +15,7 @@ from benchmarks.work import Array, Job
 from tidegate import inspect, kernels, nn
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor
+from tidegate.runtime import Executor, Stream
 
 LAYERS = {"rnn": nn.SimpleRNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELLS: dict[str, Any] = {"rnn": "rnn_tanh", "lstm": "lstm", "gru": "gru"}

@@ -83,10 +83,13 @@ class ForecasterStream:
         source, length = self._source, self._source.lookback
         if self.steps < length:
             return None
-        first = self.steps - length
-        begin = source.step.after(source.start, first)[-1:] if first else np.array([source.start])
-        times = np.concatenate([begin, source.step.after(begin[0], length - 1)])
+        times = source.step.at(source.start, np.arange(self.steps - length, self.steps))
         return source.forecast(Series(source.name, times, self._rows, source.roles, source.step, 0, length))
+
+    @property
+    def next_time(self) -> Any:
+        """The time of the row that is to come."""
+        return self._source.step.at(self._source.start, np.array([self.steps]))[0]
 
     def finish(self) -> Forecast | None:
         """End the series, and return its last forecast. Raises StreamEndedError after the end."""

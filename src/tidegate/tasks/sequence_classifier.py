@@ -47,7 +47,9 @@ class Scaling:
 
     def _scale(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         if len(rows) and rows.shape[1:] != self.mean.shape:
-            raise ShapeError(f"X has {' x '.join(map(str, rows.shape[1:]))} features per step; {len(self.mean)} were trained on")
+            raise ShapeError(
+                f"X has {' x '.join(map(str, rows.shape[1:]))} features per step; {len(self.mean)} were trained on"
+            )
         with np.errstate(over="ignore", invalid="ignore"):  # [N, C]; without steps, C may be anything
             return ((rows.reshape(-1, len(self.mean)) - self.mean) / self.deviation).astype(np.float32)
 
