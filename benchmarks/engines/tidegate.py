@@ -185,6 +185,10 @@ def look_inside(job: Job) -> Contest:
     return Contest(check, lambda: {name: spent() for name, spent in ways.items()}, kernels.active_isa)
 
 
+def one_direction(arrays: dict[str, Array]) -> kernels.Direction:
+    return kernels.Direction(arrays["w_ih"], arrays["w_hh"], arrays["b_ih"], arrays["b_hh"])
+
+
 def stream_step(job: Job) -> Contest:
     arrays = job.load()
     steps = arrays["steps"]  # [T, 1, C]

@@ -1,6 +1,4 @@
-"""`tidegate predict --stream`: every line of stdin answered as it comes. A line that cannot be read is
-told on stderr and left out.
-"""
+"""`tidegate predict --stream`: lines of stdin answered as they come, those that cannot be read told and left out."""
 
 from __future__ import annotations
 

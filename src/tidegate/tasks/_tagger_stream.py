@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import crf
-from tidegate.errors import InputError, StateError
+from tidegate.errors import StateError
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks._tagging import Reading, TaggedWord, Tagging, check_words
 
@@ -97,7 +97,7 @@ class TaggerStream:
     @property
     def lookahead(self) -> int:
         """Words that must follow before one is answered."""
-        return self._stream.lookahead + self._paired
+        return self._stream.lookahead
 
     @property
     def ended(self) -> bool:
@@ -106,24 +106,23 @@ class TaggerStream:
 
     @property
     def _paired(self) -> bool:
-        return reads_pairs(self._learned.reading)
+        """Whether what is read of a word depends on the next one."""
+        reading = self._learned.reading
+        return reading.spelling is not None and reading.unit == "character"
 
     def _take(self, word: str) -> list[TaggedWord]:
         now = self._progress
-        held = now.words[-1:] if self._paired else ()
-        words = (*now.words, word)
+        given, before = self._prepared.no_rows, now.before
         if not self._paired:
             given = self._stream.push(self._rows(word, "", ""))
-            before = ""
-        elif held:
-            given = self._stream.push(self._rows(held[0], now.before, word))
-            before = held[0]
-        else:
-            given, before = self._stream.push(self._prepared.no_rows), now.before
-        self._set(Progress(words, before, now.tag, now.at, now.steps + 1))
-        if not len(given):
+        elif now.words:  # what was held until the next was known; the row that it gives was answered already
+            before = now.words[-1]
+            self._stream.push(self._rows(before, now.before, word))
+        self._set(Progress((*now.words, word), before, now.tag, now.at, now.steps + 1))
+        if len(self._progress.words) <= self.lookahead:
             return []
-        return self._answer(np.concatenate([given, self._stream.peek(self._rest())]), all_of_them=False)
+        rest = self._stream.peek(self._rest())
+        return self._answer(rest if self._paired else np.concatenate([given, rest]), all_of_them=False)
 
     def _rest(self) -> Array:
         """Give what the network has not read, since more of it was to come, as if nothing did."""
@@ -157,18 +156,6 @@ class TaggerStream:
     def _set(self, progress: Progress) -> None:
         self._progress = progress
         self._stream.about = vars(progress) | {"words": list(progress.words)}
-
-
-def reads_pairs(reading: Reading) -> bool:
-    """Tell whether what is read of a word depends on the next one."""
-    return reading.spelling is not None and reading.unit == "character"
-
-
-def network_lookahead(lookahead: int, reading: Reading) -> int:
-    """Say how far the network may look ahead where words are to be answered after `lookahead` more."""
-    if reads_pairs(reading) and lookahead < 1:
-        raise InputError("the tagger reads each character together with the next. Pass lookahead=1 or more.")
-    return lookahead - reads_pairs(reading)
 
 
 def _read_progress(about: dict[str, Any], tags: int) -> Progress:

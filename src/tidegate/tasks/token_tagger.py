@@ -29,7 +29,7 @@ from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream, cut
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._parameters import CELLS
-from tidegate.tasks._tagger_stream import Moves, TaggerStream, network_lookahead
+from tidegate.tasks._tagger_stream import Moves, TaggerStream
 from tidegate.tasks._tagging import (
     Reading,
     TaggedWord,
@@ -211,8 +211,7 @@ class TokenTagger(Task[Tagging]):
         fitted = self._require_fitted()
         if type(lookahead) is not int or lookahead < 0:
             raise InputError(f"lookahead={lookahead!r}; wanted a number of words, at least 0, such as 8.")
-        ahead = network_lookahead(lookahead, fitted.learned.reading)
-        prepared = Prepared(Executor(fitted.network, fitted.weights), ahead)
+        prepared = Prepared(Executor(fitted.network, fitted.weights), lookahead)
         moves = _moves(prepared.executor, fitted.learned.tags)
         return TaggerStream(Stream.of(prepared, state=state), prepared, fitted.learned, moves)
 
