@@ -7,17 +7,22 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tidegate as tg
+from answers import answer
 
 pytestmark = pytest.mark.xdist_group("base install")  # one environment serves them all
 
 ROOT = Path(__file__).parents[1]
 TEXTS = ["a good film", "good, and well made", "what a good story", "bad", "a bad film", "so bad it hurts"]
 LABELS = ["pos", "pos", "pos", "neg", "neg", "neg"]
+STEPS = [np.full((length, 2), 0.1 * length) for length in (1, 5, 3, 4, 2, 6)]
+WAVE = np.sin(np.arange(80) / 3)
+SMALL: dict[str, Any] = {"hidden_size": 6, "epochs": 2, "validation_fraction": 0.0}
 
 PREDICT = """
 import json, sys
@@ -83,6 +88,29 @@ def test_a_loaded_model_predicts_the_same_bits(python: Path, model: tuple[tg.Tex
     np.testing.assert_array_equal(np.float32(answer["rows"]), classifier.predict_proba(TEXTS))
     assert answer["labels"] == classifier.predict(TEXTS).tolist()
     assert answer["heavy"] == []
+
+
+def test_every_task_answers_the_same_bits_as_where_it_was_trained(python: Path, tmp_path: Path) -> None:
+    models: dict[str, Any] = {
+        "text": tg.TextClassifier(**SMALL).fit(TEXTS, LABELS),
+        "sequence": tg.SequenceClassifier(**SMALL, cell="gru", num_layers=2).fit(STEPS, [True, False] * 3),
+        "tagger": tg.TokenTagger(**SMALL).fit(*tagged()),
+        "forecaster": tg.Forecaster(**SMALL, lookback=12, horizon=5, quantiles=(0.1, 0.9)).fit(WAVE),
+        "step-by-step": tg.Forecaster(**SMALL, lookback=12, horizon=5, segment=1, cell="lstm").fit(WAVE),
+        "words": tg.LanguageModel(**SMALL, steps=4).fit(TEXTS),
+        "both": tg.LanguageModel(**SMALL, steps=4, direction="both").fit(TEXTS),
+        "bpe": tg.LanguageModel(**SMALL, steps=4, tokens="bpe", vocabulary_size=260).fit(TEXTS),
+    }
+    for name, trained in models.items():
+        trained.save(tmp_path / name)
+    there = json.loads(run(python, ROOT / "tests" / "answers.py", tmp_path, *models))
+    assert there["heavy"] == []
+    assert there["answers"] == {name: json.loads(json.dumps(answer(trained))) for name, trained in models.items()}
+
+
+def tagged() -> tuple[list[list[str]], list[list[str]]]:
+    sentences = [text.replace(",", "").split() for text in TEXTS]
+    return sentences, [["ADJ" if word in ("good", "bad") else "X" for word in words] for words in sentences]
 
 
 def test_a_loaded_model_is_looked_into_gradients_included(python: Path, model: tuple[tg.TextClassifier, Path]) -> None:

@@ -62,6 +62,8 @@ COMMANDS = (
     "evaluate",
     "predict",
     "inspect",
+    "info",
+    "export",
     "compare",
     "lab",
     "data",
@@ -232,7 +234,7 @@ def test_without_out_each_run_gets_a_new_folder(
 
 MISUSE = {
     "unknown data": (("train", "digit"), "Did you mean 'digits'?"),
-    "unknown preset": (("train", "digits", "--preset", "tutorial-lsmt"), "Did you mean 'tutorial-lstm'?"),
+    "unknown preset": (("train", "digits", "--preset", "pixel"), "Did you mean 'pixels'?"),
     "unknown cell": (("train", "digits", "--cell", "lstn"), "Did you mean 'lstm'?"),
     "unknown setting": (("train", "digits", "--set", "hiden_size=3"), "Did you mean 'hidden_size'?"),
     "unknown option": (("train", "digits", "--hiden-size", "3"), "--hidden-size"),
@@ -240,6 +242,7 @@ MISUSE = {
     "unknown name": (("data", "path", "imbd"), "Did you mean 'imdb'?"),
     "not a number": (("train", "digits", "--set", "hidden_size=many"), "hidden_size"),
     "not key=value": (("train", "digits", "--set", "dropout"), "KEY=VALUE"),
+    "split as a way to read": (("train", "digits", "--read", "split=0.2"), "--read split=... says nothing"),
     "no data": (("train",), "exactly one of DATA"),
     "two sources": (("train", "digits", "--resume", "run"), "exactly one of DATA"),
     "options with resume": (("train", "--resume", "run", "--epochs", "3"), "Leave the others out"),

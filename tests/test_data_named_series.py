@@ -67,10 +67,11 @@ def packed(content: bytes, name: str = "household_power_consumption.txt") -> byt
     return buffer.getvalue()
 
 
-def serve(server: Server, content: bytes, *, sha256: str | None = "") -> Remote:
+def serve(server: Server, content: bytes, *, file: str = "ETTh1.csv", sha256: str | None = "") -> Remote:
     server.content = content
     digest = hashlib.sha256(content).hexdigest() if sha256 == "" else sha256
-    return replace(server.remote, size=len(content), sha256=digest)
+    url = server.remote.url.replace("file.bin", file)
+    return replace(server.remote, url=url, size=len(content), sha256=digest)
 
 
 # --- ETT ---------------------------------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ def test_ett_is_split_by_months_of_30_days(server: Server, monkeypatch: pytest.M
 
 
 def test_a_table_of_quarters_of_an_hour_is_four_times_as_long(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ett.REMOTES, "ETTm2", serve(server, table(57_600, 15)))
+    monkeypatch.setitem(ett.REMOTES, "ETTm2", serve(server, table(57_600, 15), file="ETTm2.csv"))
     dataset = data.load("ett", table="ETTm2")
     assert dataset.test is not None
     (series,) = dataset.test.x
@@ -145,7 +146,9 @@ def test_minutes_become_means_of_hours_and_empty_hours_a_line_between() -> None:
 def test_household_power_is_downloaded_checked_inside_and_brought_to_hours_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(household_power, "REMOTE", serve(server, packed(minutes()), sha256=None))
+    monkeypatch.setattr(
+        household_power, "REMOTE", serve(server, packed(minutes()), file=household_power.REMOTE.file, sha256=None)
+    )
     monkeypatch.setattr(household_power, "MINUTES_SHA256", hashlib.sha256(minutes()).hexdigest())
     dataset = data.load("household_power")
     assert dataset.train.x[0].values[:, 0].tolist() == [1.5, 3.5, 4.5]
@@ -158,7 +161,9 @@ def test_household_power_is_downloaded_checked_inside_and_brought_to_hours_once(
 
 
 def test_an_archive_of_other_content_is_refused_and_deleted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(household_power, "REMOTE", serve(server, packed(minutes()), sha256=None))
+    monkeypatch.setattr(
+        household_power, "REMOTE", serve(server, packed(minutes()), file=household_power.REMOTE.file, sha256=None)
+    )
     with pytest.raises(DownloadError, match=r"has SHA-256 .* wanted 4259c9d7.*The archive was deleted"):
         data.load("household_power")
     assert data.path("household_power") is None

@@ -1,4 +1,4 @@
-"""Law 2 across machines: the kernels give the stored bits on every instruction set here, and on Arm under an emulator."""
+"""Law 2 across machines: every instruction set here, and Arm in an emulator, give the bits that are stored."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def check(found: dict[str, list[str]]) -> None:
     stored = STORED.read_text().splitlines()
     for isa, lines in found.items():
         other = [line for line, wanted in zip(lines, stored, strict=True) if line != wanted]
-        assert other == [], (
-            f"{isa} gives other bits. If they were meant to change, store what the scalar kernels print."
-        )
+        assert other == [], f"{isa} gives other bits. If they shall change, store what the scalar kernels print."
 
 
 def test_every_instruction_set_of_this_machine_gives_the_stored_bits() -> None:
@@ -68,7 +66,7 @@ def cross_compiled() -> Path:
     options = [f"-DCMAKE_{name}={value}" for name, value in target.items()]
     configure = ["cmake", "-G", "Ninja", "-S", str(ROOT), "-B", str(CROSS), "-DTIDEGATE_DIGESTS=ON", *options]
     for command in (configure, ["cmake", "--build", str(CROSS)]):
-        done = subprocess.run(command, env=os.environ | {"PATH": tools}, capture_output=True, text=True)
+        done = subprocess.run(command, env=os.environ | {"PATH": tools}, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     return CROSS / "digests"
 

@@ -53,7 +53,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> list[Base]:
     rng = np.random.default_rng(0)
     steps, labels = [rng.normal(size=(4, 2)) for _ in range(8)], [0, 1] * 4
     tags = [["DET", "NOUN", "VERB"]] * 8
-    models = {
+    models: dict[str, Any] = {
         "text": tg.TextClassifier(**SMALL).fit(TEXTS, ["pos", "neg"] * 4),
         "dense": tg.TextClassifier(**SMALL, dense_size=3, cell="gru", num_layers=2).fit(TEXTS, labels),
         "sequence": tg.SequenceClassifier(**SMALL).fit(steps, labels),

@@ -15,9 +15,22 @@ from hypothesis import strategies as st
 
 from tidegate import kernels, nn
 from tidegate.errors import InputError, ShapeError
-from tidegate.network import Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Split, Tied, parameter_shapes
+from tidegate.network import (
+    Decode,
+    Dense,
+    Dropout,
+    Embed,
+    Network,
+    Pool,
+    Recurrent,
+    Spell,
+    Split,
+    Tied,
+    parameter_shapes,
+)
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Sampling, Writer, cut, run_sorted
+from tidegate.words import Words
 
 TORCH = {"rnn_tanh": torch.nn.RNN, "rnn_relu": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 MERGES: dict[str, Callable[[Any, Any], Any]] = {
@@ -72,6 +85,19 @@ def by_torch(network: Network, weights: dict[str, npt.NDArray[Any]], ids: npt.ND
         pooled = torch.cat([h.mean(dim=0), last, h.max(dim=0).values])
         hidden = torch.relu(pooled @ state["3.weight"].T + state["3.bias"])
         return (hidden @ state["5.weight"].T + state["5.bias"]).numpy()
+
+
+def test_words_are_spelled_with_weights_of_their_own_whatever_follows() -> None:
+    letters = (Embed(vocabulary_size=11, size=4), Recurrent(cell="gru", input_size=4, hidden_size=3))
+    spell = Spell(words=Embed(vocabulary_size=7, size=1), characters=(*letters, Pool(modes=("last",))))
+    after = Recurrent(cell="gru", input_size=4, hidden_size=3)  # of the same place and shapes as the reader of letters
+    network = Network.of(spell, after)
+    weights = weights_of(network)
+    words = Words(Ragged.from_list([[5, 6]]), np.array([1, 0]), tokens([3, 4]))
+    inner = {name.removeprefix("0.characters."): array for name, array in weights.items() if "characters" in name}
+    spelled = Executor(Network.of(*spell.characters), inner)(words.spellings)  # [2, 3]
+    wanted = np.concatenate([weights["0.words.weight"][[5, 6]], spelled[[1, 0]]], axis=1)
+    np.testing.assert_array_equal(Executor(network, weights).spell(words).values, wanted)
 
 
 @pytest.mark.parametrize("cell", sorted(TORCH))

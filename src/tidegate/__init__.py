@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidegate import data, errors, inspect, kernels, network, nn, runtime, tasks, train
+    from tidegate import data, errors, export, inspect, kernels, network, nn, runtime, tasks, train
     from tidegate.checkpoint import library_version
     from tidegate.errors import TidegateError
     from tidegate.network import Network
@@ -36,6 +36,7 @@ __all__ = [
     "accelerate",
     "data",
     "errors",
+    "export",
     "inspect",
     "kernels",
     "load",

@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -208,6 +207,8 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
 
 def library_version() -> str:
     """Name the installed version of Tidegate, `0` where it runs from a source tree that was never installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("tidegate")
     except PackageNotFoundError:

@@ -11,6 +11,7 @@
     ├── RunFolderError                   2     an output folder that cannot be used as asked
     ├── DownloadError                    1     a data set that could not be fetched
     ├── TrainingError                    1     training that cannot go on, such as a loss that is not finite
+    ├── ExportError                      1     an exported graph that does not answer as the model does
     └── MissingPackageError (ImportError) 1    an optional package that is not installed
 
 A message says what came, what was wanted and what to do.
@@ -82,6 +83,10 @@ class DownloadError(TidegateError):
 
 class TrainingError(TidegateError):
     """Report training that cannot go on."""
+
+
+class ExportError(TidegateError):
+    """Report an exported graph that does not answer as the model does; nothing was written."""
 
 
 class MissingPackageError(TidegateError, ImportError):

@@ -10,7 +10,21 @@ from typing import TextIO
 
 import typer
 
-from tidegate.cli import compare, complete, data, demo, doctor, evaluate, generate, inspect, lab, predict, train
+from tidegate.cli import (
+    compare,
+    complete,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    generate,
+    info,
+    inspect,
+    lab,
+    predict,
+    train,
+)
 from tidegate.cli.options import help_text
 from tidegate.errors import TidegateError
 
@@ -28,6 +42,8 @@ for command in (
     generate.generate,
     complete.complete,
     inspect.inspect,
+    info.info,
+    export.export,
     compare.compare,
     lab.lab,
     doctor.doctor,

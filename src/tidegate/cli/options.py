@@ -82,6 +82,9 @@ def collect_params(settings: list[str] | None, **flags: Value) -> dict[str, Valu
     return given(**flags) | dict(map(parse_setting, settings or []))
 
 
+_OTHER_ARGUMENTS = ("source", "kind", "split", "unlabelled", "progress")  # of `data.load`
+
+
 def collect_reading(task: str | None, reading: list[str] | None, **flags: Value) -> dict[str, Value]:
     """Join what says how to read the data: the kind of a plain file, the flags that were given, and `--read`.
 
@@ -93,6 +96,8 @@ def collect_reading(task: str | None, reading: list[str] | None, **flags: Value)
     pairs = [part.partition("=") for part in reading or []]
     if bad := [key for key, equals, value in pairs if not (key.strip() and equals and value.strip())]:
         raise InputError(f"--read {bad[0]} is not KEY=VALUE. Write for example: --read repair=sort")
+    if own := [key for key, _, _ in pairs if key.strip() in _OTHER_ARGUMENTS]:
+        raise InputError(f"--read {own[0]}=... says nothing about reading a file. Try --task or --split.")
     kind = None if task is None else KINDS[task]
     return given(kind=kind, **flags) | {key.strip(): value.strip() for key, _, value in pairs}
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.data import schemes
-from tidegate.data.cache import cache_folder, find_file
 from tidegate.data.dataset import Dataset
 from tidegate.data.progress import Progress
 from tidegate.data.source import Remote, Source
@@ -33,7 +32,7 @@ class Corpus:
 
     def find(self) -> Path | None:
         """Find the folder of the files on this machine, None unless all are there."""
-        files = [find_file(self.name, _file(remote)) for remote in self.parts.values()]
+        files = [remote.find(self.name) for remote in self.parts.values()]
         return None if None in files or files[0] is None else files[0].parent
 
     def fetch(self, progress: Progress) -> Path:
@@ -52,18 +51,7 @@ class Corpus:
         return gather(self.name, parts, licence=self.licence, citation=self.citation)
 
     def _files(self, progress: Progress) -> dict[str, Path]:
-        from tidegate.data.download import download  # brings ssl, which is slow to import
-
-        folder = cache_folder() / self.name
-        return {
-            part: find_file(self.name, _file(remote))
-            or download(self.name, remote, folder / _file(remote), progress=progress)
-            for part, remote in self.parts.items()
-        }
-
-
-def _file(remote: Remote) -> str:
-    return remote.url.rpartition("/")[2]
+        return {part: remote.fetch(self.name, progress) for part, remote in self.parts.items()}
 
 
 def _source(corpus: Corpus, *, title: str, homepage: str, columns: tuple[str, ...] = ()) -> Source:

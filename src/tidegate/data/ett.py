@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tidegate.data.cache import cache_folder, find_file
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.progress import Progress
 from tidegate.data.series_tables import COLUMNS, Choice, read_series
@@ -37,14 +36,12 @@ REMOTES = {
 
 def find(table: str = "ETTh1") -> Path | None:
     """Find the file of a table on this machine. One that a user put there is judged by its content."""
-    return find_file(_NAME, f"{table}.csv")
+    return REMOTES[table].find(_NAME)
 
 
 def fetch(progress: Progress, table: str = "ETTh1") -> Path:
     """Return the file of a table, downloaded into the cache if it is not on this machine."""
-    from tidegate.data.download import download  # brings ssl, which is slow to import
-
-    return find(table) or download(_NAME, REMOTES[table], cache_folder() / _NAME / f"{table}.csv", progress=progress)
+    return REMOTES[table].fetch(_NAME, progress)
 
 
 def load(*, unlabelled: bool, progress: Progress, table: str = "ETTh1", **columns: str) -> Dataset:

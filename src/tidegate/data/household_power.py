@@ -56,9 +56,7 @@ def fetch(progress: Progress) -> Path:
         return _write_hours(found.read_bytes(), str(found))
     if found is not None:
         return _write_hours(_unpack(found), str(found))
-    from tidegate.data.download import download  # brings ssl, which is slow to import
-
-    archive = download(_NAME, REMOTE, cache_folder() / _NAME / _ARCHIVE, progress=progress)
+    archive = REMOTE.fetch(_NAME, progress)
     minutes = _unpack(archive)
     if (digest := hashlib.sha256(minutes).hexdigest()) != MINUTES_SHA256:
         archive.unlink()

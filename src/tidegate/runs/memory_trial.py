@@ -103,6 +103,7 @@ LAB_CELLS = {
 class Trial:
     """Train one cell on a task of one length: read `steps()` to the end, then ask for the `outcome()`.
 
+    >>> from tidegate.data import memory_tasks
     >>> trial = Trial(memory_tasks.get("first-token"), "gru", 5, LabSetup(updates=200))
     >>> for step in trial.steps():
     ...     pass

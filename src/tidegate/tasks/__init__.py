@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tidegate.checkpoint import load_model
+from tidegate.checkpoint import Model, load_model
 from tidegate.data.dataset import Kind
 from tidegate.errors import ModelFileError, OptionError
 from tidegate.tasks._forecast import Forecast
@@ -29,6 +29,8 @@ __all__ = [
     "for_kind",
     "from_recipe",
     "load",
+    "model_file",
+    "restore",
 ]
 
 AnyTask = Task[Any]
@@ -44,15 +46,25 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises ModelFileError when the file is truncated, altered or of another kind.
     """
-    file = Path(path) / MODEL if Path(path).is_dir() else Path(path)
+    file = model_file(path)
     model = load_model(file)
-    task = _TASKS.get(str(model.task.get("name")))
-    if task is None:
-        raise ModelFileError(f"{file}: for the task {model.task.get('name')!r:.80}, which this Tidegate does not know")
     try:
-        return task.from_model(model)
+        return restore(model)
     except ModelFileError as error:
         raise ModelFileError(f"{file}: {error}") from None
+
+
+def model_file(path: str | os.PathLike[str]) -> Path:
+    """Name the model file that a path means: itself, or the one in a run folder."""
+    return Path(path) / MODEL if Path(path).is_dir() else Path(path)
+
+
+def restore(model: Model) -> Any:
+    """Make ready to predict what a model file said; raises ModelFileError where it describes no task of ours."""
+    task = _TASKS.get(str(model.task.get("name")))
+    if task is None:
+        raise ModelFileError(f"for the task {model.task.get('name')!r:.80}, which this Tidegate does not know")
+    return task.from_model(model)
 
 
 def for_kind(kind: Kind) -> type[AnyTask]:

@@ -17,6 +17,7 @@ from pydantic import Field
 from tidegate import kernels
 from tidegate.data.checks import check_same_length
 from tidegate.errors import InputError
+from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy, padding
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
@@ -243,6 +244,12 @@ class Classifier(Task[Classes]):
         if self.dropout:
             nodes.append(Dropout(p=self.dropout))
         return Network.of(*nodes, Dense(in_features=width, out_features=num_classes))
+
+    def _interface(self, about: Json, *, scaling: tuple[Array, Array] | None = None) -> SequenceInterface:
+        """Name the classes, and say how input is prepared."""
+        fitted = self._require_fitted()
+        said = {**self._described(), "labels": fitted.learned.classes.tolist(), **about}
+        return SequenceInterface(fitted.network, fitted.weights, said, ending="classes", scaling=scaling)
 
     def _logits(self, X: Any) -> Array:
         fitted = self._require_fitted()

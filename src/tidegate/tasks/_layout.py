@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tidegate.network import Dense, Node, Split
 from tidegate.ragged import Ragged
-from tidegate.tasks._windows import lag_count, with_known
+from tidegate.tasks._windows import known_lags, with_known
 
 Array = npt.NDArray[Any]
 
@@ -52,7 +52,7 @@ class Layout:
     @property
     def shared(self) -> int:
         """Count the columns that every channel reads besides its own."""
-        return self.past + self.known * lag_count(self.lookback, self.horizon)
+        return self.past + self.known * len(known_lags(self.lookback, self.horizon))
 
     @property
     def input_size(self) -> int:
@@ -68,6 +68,11 @@ class Layout:
     def rows_out(self) -> int:
         """Count the rows of output of one channel: the segments of the horizon, the last of which may reach beyond."""
         return -(-self.horizon // self.segment) if self.decoded else 1
+
+    @property
+    def steps(self) -> int:
+        """Count the steps that are given for one target, the last of which may lie beyond the horizon."""
+        return self.rows_out * self.segment if self.decoded else self.horizon
 
     @property
     def output_size(self) -> int:
@@ -95,15 +100,11 @@ class Layout:
     def answers(self, rows: Any) -> Any:
         """Lay out the output, an array or a tensor, as [B, H, K, Q]."""
         own = self.targets // self.channels
-        wide = rows.reshape(-1, self.channels, self._steps, own, self.outputs)
-        return wide.swapaxes(1, 2).reshape(-1, self._steps, self.targets, self.outputs)[:, : self.horizon]
+        wide = rows.reshape(-1, self.channels, self.steps, own, self.outputs)
+        return wide.swapaxes(1, 2).reshape(-1, self.steps, self.targets, self.outputs)[:, : self.horizon]
 
     def parts(self, count: int) -> Iterator[npt.NDArray[np.int64]]:
         """Give the indices of `count` windows, as many together as are worth predicting at once."""
         size = max(_ROWS // (self.channels * (self.rows_in + self.rows_out)), 1)
         for start in range(0, count, size):
             yield np.arange(start, min(start + size, count))
-
-    @property
-    def _steps(self) -> int:
-        return self.rows_out * self.segment if self.decoded else self.horizon

@@ -10,7 +10,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass, field, fields
-from importlib.metadata import version
 from importlib.util import find_spec
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
@@ -33,6 +32,7 @@ from tidegate.tasks._parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
+    from tidegate.export import Interface
     from tidegate.train import Step
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -124,6 +124,10 @@ class Task(ABC, Generic[L]):
     @abstractmethod
     def predict(self, X: Any) -> Any:
         """Answer B inputs."""
+
+    @abstractmethod
+    def interface(self) -> Interface:
+        """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
 
     @classmethod
     def from_preset(cls, preset: str, **changes: Any) -> Self:
@@ -299,6 +303,10 @@ class Task(ABC, Generic[L]):
     def __sklearn_is_fitted__(self) -> bool:
         return self._fitted is not None
 
+    def _described(self) -> Json:
+        """Say what the model is, for the metadata of a file in another format: task, licence, data, metrics."""
+        return {"task": self.name, **self._learned().about.model_dump(exclude_none=True)}
+
     def _checked(self) -> Self:
         """Copy the parameters into a task in which each has its type and lies within its range."""
         return type(self)(**checked(type(self), self.get_params()))
@@ -371,5 +379,7 @@ def _resumed(folder: Folder) -> Resumed:
 
 
 def _versions() -> Json:
+    from importlib.metadata import version
+
     packages = ("numpy", "torch", "tokenizers")
     return {"tidegate": library_version()} | {package: version(package) for package in packages}

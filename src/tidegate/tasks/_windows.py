@@ -22,7 +22,7 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 WindowScaling: TypeAlias = Literal["off", "last", "standard"]
 Json: TypeAlias = dict[str, Any]
 
-_LEAST = 1e-5  # of a deviation by which a window is divided, as reversible instance normalisation has it
+LEAST_VARIANCE = 1e-5  # of a deviation by which a window is divided, as reversible instance normalisation has it
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Windows:
         first, length = self.origins[indices] - self.shape.lookback, self.shape.lookback
         observed = _gather(self.observed, first, length)  # [B, L, O]
         known = _gather(self.known, first, length + self.shape.horizon)
-        shift, scale = _levels(observed, self.shape.window_scaling)
+        shift, scale = levels(observed, self.shape.window_scaling)
         K = self.targets
         return Batch((observed - shift) / scale, known, shift[:, :, :K], scale[:, :, :K])
 
@@ -195,13 +195,24 @@ def with_known(observed: Array, known: Array, horizon: int) -> Array:
     twice and so on the look-back, so that every step that is to be forecast is told of once.
     """
     length = observed.shape[1]
-    lags = [0, *range(horizon, 0, -length)] if known.shape[2] else []
+    lags = known_lags(length, horizon) if known.shape[2] else []
     return np.concatenate([observed, *(known[:, lag : lag + length] for lag in lags)], axis=2)
 
 
-def lag_count(lookback: int, horizon: int) -> int:
-    """Count how often `with_known` lays the known columns beside each step."""
-    return 1 + len(range(horizon, 0, -lookback))
+def known_lags(lookback: int, horizon: int) -> list[int]:
+    """List how many steps ahead those lie that `with_known` lays beside each step, that step itself first."""
+    return [0, *range(horizon, 0, -lookback)]
+
+
+def levels(observed: Array, how: WindowScaling) -> tuple[Array, Array]:
+    """Compute by what each window is shifted and divided, each [B, 1, O]."""
+    if how == "off":
+        return np.zeros_like(observed[:, :1]), np.ones_like(observed[:, :1])
+    if how == "last":
+        return observed[:, -1:].copy(), np.ones_like(observed[:, :1])
+    wide = observed.astype(np.float64)
+    deviation = np.sqrt(wide.var(axis=1, keepdims=True) + LEAST_VARIANCE)
+    return wide.mean(axis=1, keepdims=True).astype(np.float32), deviation.astype(np.float32)
 
 
 def _gather(rows: Array, first: Indices, length: int) -> Array:
@@ -210,17 +221,6 @@ def _gather(rows: Array, first: Indices, length: int) -> Array:
         return np.zeros((len(first), length, 0), rows.dtype)
     views = np.lib.stride_tricks.sliding_window_view(rows, length, axis=0)  # [N - length + 1, C, length]
     return np.ascontiguousarray(views[first].transpose(0, 2, 1))
-
-
-def _levels(observed: Array, how: WindowScaling) -> tuple[Array, Array]:
-    """Compute by what each window is shifted and divided, each [B, 1, O]."""
-    if how == "off":
-        return np.zeros_like(observed[:, :1]), np.ones_like(observed[:, :1])
-    if how == "last":
-        return observed[:, -1:].copy(), np.ones_like(observed[:, :1])
-    wide = observed.astype(np.float64)
-    deviation = np.sqrt(wide.var(axis=1, keepdims=True) + _LEAST)
-    return wide.mean(axis=1, keepdims=True).astype(np.float32), deviation.astype(np.float32)
 
 
 def _future(s: Series, rows: Array, end: int, have: int) -> Array:

@@ -24,6 +24,7 @@ from tidegate.tasks._forecaster_stream import ForecasterStream, Source, check_st
 from tidegate.tasks._layout import Layout
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Count, Json, NotNegative, Positive, Share, Task
+from tidegate.tasks._window_graph import WindowInterface
 from tidegate.tasks._windows import Indices, Scaling, Shape, Windows, WindowScaling, cut_windows, measurable
 
 if TYPE_CHECKING:
@@ -219,6 +220,17 @@ class Forecaster(Task[LearnedSeries]):
         """Give by what the targets `[K]` of a series are divided in training."""
         deviation = self._learned().learned.scaling.of(name)[1]
         return np.asarray(deviation[: len(self.roles_.targets)])
+
+    def interface(self) -> WindowInterface:
+        """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
+        fitted = self._require_fitted()
+        learned, layout = fitted.learned, self._layout(fitted.learned.roles)
+        stored = learned.to_json()
+        about = {**self._described(), "columns": list(learned.roles.columns), "quantiles": list(self.quantiles)}
+        about |= {name: stored[name] for name in ("roles", "step", "scaling")}
+        about |= {"calendar": self.calendar, "window_scaling": self.window_scaling}
+        pooled = learned.scaling.pooled
+        return WindowInterface(fitted.network, fitted.weights, about, layout, self.window_scaling, pooled)
 
     @property
     def baselines_(self) -> dict[str, float]:

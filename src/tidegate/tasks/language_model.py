@@ -16,6 +16,7 @@ from tidegate.data.dataset import Kind
 from tidegate.data.streams import Chunk, Streams
 from tidegate.data.tokenizer import Tokenizer, train_bpe, train_spelling, train_words
 from tidegate.errors import DataError, InputError, OptionError
+from tidegate.export import SequenceInterface
 from tidegate.health import Background
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
@@ -50,7 +51,7 @@ class LanguageModel(Task[Vocabulary]):
     but the state is carried on, and begins anew with each text.
 
     >>> texts = ["the sea is wide", "the sea is deep", "the wood is deep"] * 8
-    >>> model = LanguageModel(hidden_size=16, epochs=20, batch_size=4, learning_rate=0.02, validation_fraction=0)
+    >>> model = LanguageModel(hidden_size=32, epochs=20, batch_size=4, learning_rate=0.02, validation_fraction=0)
     >>> model.fit(texts).predict(["the sea", "the wood is"])
     ['is', 'deep']
 
@@ -138,6 +139,13 @@ class LanguageModel(Task[Vocabulary]):
         ids = [document[:-1] for document in vocabulary.documents(texts)]
         steps = [step for text in texts for step in ("<start>", *vocabulary.tokenizer.tokenize(text))]
         return Ragged.from_list(ids, dtype=np.int32), steps
+
+    def interface(self) -> SequenceInterface:
+        """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
+        fitted, vocabulary = self._require_fitted(), self.vocabulary_
+        about = {**self._described(), "tokenizer": vocabulary.tokenizer.to_json(), "direction": self.direction}
+        about |= {"start": vocabulary.start, "end": vocabulary.end}
+        return SequenceInterface(fitted.network, fitted.weights, about, ending="next")
 
     @property
     def classes_(self) -> Array:

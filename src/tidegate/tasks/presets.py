@@ -150,6 +150,32 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "language-gaps": _WORDS | {"direction": "both", "hidden_size": 128, "steps": 32, "batch_size": 64, "epochs": 4},
     },
+    "sequence-classifier": {
+        # One number per step and hundreds of steps, such as the pixels of MNIST; see docs/signals.md.
+        "pixels": {
+            "cell": "lstm",
+            "hidden_size": 128,
+            "num_layers": 1,
+            "bidirectional": False,
+            "merge": "concat",
+            "pooling": ("last", "mean"),
+            "dense_size": 0,
+            "dropout": 0.1,
+            "recurrent_dropout": 0.0,
+            "chrono": 784,
+            "scale": True,
+            "validation_fraction": 0.1,
+            "epochs": 6,
+            "batch_size": 32,
+            "optimizer": "adamw",
+            "learning_rate": 8e-3,
+            "weight_decay": 0.01,
+            "schedule": "cosine",
+            "warmup": 0.1,
+            "max_grad_norm": 1.0,
+            "patience": 0,
+        },
+    },
     "text-classifier": {
         "tutorial-simplernn": _SMALL | {"cell": "rnn", "bidirectional": False},
         "tutorial-lstm": _SMALL | {"cell": "lstm", "bidirectional": False},
@@ -170,6 +196,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "token-tagger": {
         "tagger-words": _TAGGER | {"characters": False},
         "tagger-characters": _TAGGER | {"characters": True},
+        # Half the units and twice the batch: as good but for a third of a percent on English EWT, in half the time.
+        "tagger-small": _TAGGER | {"characters": True, "hidden_size": 64, "batch_size": 64, "learning_rate": 6e-3},
         # For corpora that are tagged by character: few sentences, so smaller steps.
         "tagger-by-character": _TAGGER
         | {

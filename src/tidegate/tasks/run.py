@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
-
-import tomlkit
 
 from tidegate.checkpoint import atomic_write
 from tidegate.errors import RunFolderError
@@ -103,6 +100,8 @@ class RunFolder:
 
         Raises RunFolderError when the file cannot be read as one.
         """
+        import tomllib
+
         try:
             recipe = tomllib.loads(self.recipe_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -113,6 +112,8 @@ class RunFolder:
 
     def write_recipe(self, *, task: str, params: Mapping[str, Any], versions: Mapping[str, str]) -> None:
         """Write everything that is needed to run it again, as TOML."""
+        import tomlkit
+
         document = tomlkit.document()
         document.add("task", tomlkit.item(task))
         if self._licence is not None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tidegate.data.checks import check_features, in_argument
 from tidegate.data.dataset import Kind
 from tidegate.errors import ShapeError
+from tidegate.export import SequenceInterface
 from tidegate.network import Dense, Node, Recurrent
 from tidegate.ragged import Ragged
 from tidegate.stepping import as_rows
@@ -92,6 +93,12 @@ class SequenceClassifier(Classifier):
     epochs: Count | Literal["auto"] = 30
     batch_size: Count = 32
     learning_rate: Positive = 5e-3
+
+    def interface(self) -> SequenceInterface:
+        """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
+        preparation = self._require_fitted().learned.preparation
+        assert isinstance(preparation, Scaling)
+        return self._interface({}, scaling=(preparation.mean, preparation.deviation))
 
     @staticmethod
     def _check_inputs(X: Any, *, name: str = "X") -> Inputs:

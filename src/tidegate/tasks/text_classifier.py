@@ -10,6 +10,7 @@ import numpy as np
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.dataset import Kind
 from tidegate.data.tokenizer import Keep, Tokenizer, from_json, train_words
+from tidegate.export import SequenceInterface
 from tidegate.network import Embed, Node, Size
 from tidegate.ragged import Ragged
 from tidegate.tasks._classifier import Classifier, Preparation
@@ -79,6 +80,13 @@ class TextClassifier(Classifier):
     keep: Keep = "last"
     embedding_size: Size = 64
     word_dropout: Share = 0.5
+
+    def interface(self) -> SequenceInterface:
+        """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
+        preparation = self._require_fitted().learned.preparation
+        assert isinstance(preparation, Tokens)
+        limits = {"max_tokens": preparation.max_tokens, "keep": preparation.keep}
+        return self._interface({"tokenizer": preparation.tokenizer.to_json(), **limits})
 
     @staticmethod
     def _check_inputs(X: Any, *, name: str = "X") -> Inputs:

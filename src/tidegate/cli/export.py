@@ -1,0 +1,65 @@
+"""`tidegate export`: a model as a file for other runtimes, proven before it is written."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from tidegate.cli.options import Json, ModelPath
+from tidegate.cli.output import emit_json, emit_table, say
+from tidegate.errors import OptionError
+
+if TYPE_CHECKING:
+    from tidegate.export import StateInputs
+
+FORMATS = ("onnx",)
+
+To = Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format to write; there is one: onnx.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE", help="The file to write; by default it stands beside the model's."),
+]
+States = Annotated[
+    str,
+    typer.Option(
+        "--states", metavar="HOW", help="Whether states are inputs, to read in pieces: optional, required or off."
+    ),
+]
+
+
+def export(model: ModelPath, to: To, out: Out = None, states: States = "optional", json: Json = False) -> None:
+    """Write a model for other runtimes.
+
+    The file is run over batches of many sizes and lengths in ONNX Runtime first, and compared with the model. Prints
+    the largest differences of each batch; where one is too large, no file is written.
+
+    Examples:
+      tidegate export runs/imdb-tutorial-bilstm --to onnx
+      tidegate export model.safetensors --to onnx -o model.onnx --json
+    """
+    import tidegate
+
+    if to not in FORMATS:
+        raise OptionError.unknown("format", to, FORMATS)
+    target = out or (model / "model.onnx" if model.is_dir() else model.with_suffix(".onnx"))
+    exported = tidegate.export.to_onnx(tidegate.load(model), target, states=cast("StateInputs", states))
+    if json:
+        emit_json({**asdict(exported), "path": str(exported.path)})
+        return
+    for kind, values in (("input", exported.inputs), ("output", exported.outputs)):
+        for value in values:
+            shape = ", ".join(map(str, value.shape))
+            say(f"{kind}: {value.name} {value.type} [{shape}]{' (may be left out)' if value.optional else ''}")
+    emit_table(
+        [
+            {
+                "batch": case.name,
+                "absolute": f"{case.absolute:.1e}",
+                "relative": f"{case.relative:.1e}",
+                "own rounding": None if case.rounding is None else f"{case.rounding:.1e}",
+            }
+            for case in exported.cases
+        ]
+    )
+    say(f"Written: {exported.path} ({exported.bytes:,} bytes, opset {exported.opset})")

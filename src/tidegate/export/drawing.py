@@ -1,0 +1,66 @@
+"""Draws batches for a graph to prove itself on: sizes and lengths of all kinds, and garbage in the padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.network import Embed, Network, Spell
+
+Array: TypeAlias = npt.NDArray[Any]
+
+_BATCHES: Final = (1, 2, 7)
+_LONGEST: Final = (1, 2, 17, 128)
+_LETTERS: Final = 9  # of the longest word
+_NO_ID: Final = (-1, 2**40)  # what lies in the padding of ids, turn by turn
+
+
+def draw_lengths(rng: np.random.Generator) -> Iterator[tuple[str, Array, int]]:
+    """Draw a grid of batches: the name of each, its lengths [B], and the steps that it is padded to."""
+    for longest in _LONGEST:
+        for batch in _BATCHES:
+            lengths = rng.integers(0, longest, batch, endpoint=True)
+            lengths[rng.integers(batch)] = longest
+            yield f"{batch} of up to {longest}", lengths, longest
+    yield "padded by 3 more", np.array([2, 0, 1]), 5
+    yield "nothing but empty ones", np.array([0, 0]), 0
+
+
+def draw_sequences(
+    rng: np.random.Generator, network: Network, lengths: Array, time: int, scaling: tuple[Array, Array] | None
+) -> dict[str, Array]:
+    """Draw the inputs of a network, as `SequenceInterface` names them; features are like those of `scaling`."""
+    first, inputs = network.nodes[0], {"sequence_lens": lengths.astype(np.int32)}
+    if isinstance(first, Embed):
+        return inputs | {"tokens": _ids(rng, first.vocabulary_size, lengths, time)}
+    if isinstance(first, Spell):
+        letters = first.characters[0]
+        assert isinstance(letters, Embed), "the network was checked: characters are embedded first"
+        count = max(int(lengths.sum()) // 2, 1)
+        sizes = rng.integers(0, _LETTERS, count, endpoint=True)
+        return inputs | {
+            "tokens": _ids(rng, first.words.vocabulary_size, lengths, time),
+            "spelling": _ids(rng, count, lengths, time),
+            "characters": _ids(rng, letters.vocabulary_size, sizes, max(int(sizes.max()), 1)),
+            "character_lens": sizes.astype(np.int32),
+        }
+    mean, deviation = (0.0, 1.0) if scaling is None else scaling
+    rows = (rng.standard_normal((len(lengths), time, network.input_size)) * deviation + mean).astype(np.float32)
+    rows[_padding(lengths, time)] = np.nan
+    return inputs | {"features": rows}
+
+
+def _ids(rng: np.random.Generator, size: int, lengths: Array, time: int) -> Array:
+    """Draw ids [B, T] below `size`; in the padding stands what is no id."""
+    ids = rng.integers(0, size, (len(lengths), time))
+    padding = _padding(lengths, time)
+    ids[padding] = np.resize(_NO_ID, int(padding.sum()))
+    return ids
+
+
+def _padding(lengths: Array, time: int) -> Array:
+    """Tell which of [B, T] lie past the lengths."""
+    return np.asarray(np.arange(time) >= lengths[:, None])

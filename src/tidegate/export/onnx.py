@@ -1,0 +1,145 @@
+"""Writes a model as an ONNX file, once it has been proven to answer as the model does. Knows no nodes."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, get_args
+
+from tidegate.checkpoint import atomic_write, library_version
+from tidegate.errors import InputError, MissingPackageError, OptionError
+from tidegate.export.interface import Interface, SequenceInterface, StateInputs
+from tidegate.export.proof import Case, prove
+from tidegate.runtime import Executor
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
+
+
+class Exportable(Protocol):
+    """What a fitted task says of itself."""
+
+    def interface(self) -> Interface:
+        """Say what surrounds its network in a graph; refuse before fit."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """Describe an input or an output of a graph.
+
+    Args:
+        name: its name.
+        type: of its numbers, as NumPy names it.
+        shape: sizes, and names for those that are free.
+        optional: whether it may be left out.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int | str, ...]
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Tell what was written, and how it proved itself.
+
+    Args:
+        path: of the file.
+        bytes: its size.
+        opset: of ONNX.
+        inputs: of the graph.
+        outputs: of the graph.
+        cases: the batches on which ONNX Runtime was compared with our own runtime.
+    """
+
+    path: Path
+    bytes: int
+    opset: int
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    cases: tuple[Case, ...]
+
+    @property
+    def worst(self) -> float:
+        """The largest difference, as a share of the size of a number; `proof.TOLERANCE` is allowed."""
+        return max(case.relative for case in self.cases)
+
+
+def to_onnx(
+    model: Exportable | Executor, path: str | os.PathLike[str], *, states: StateInputs = "optional"
+) -> Exported:
+    """Write a model as an ONNX file that is right for every batch and every length, and prove it before.
+
+    The graph is run in ONNX Runtime over a grid of batches and lengths, with garbage in the padding, and compared with
+    our own runtime. Where it differs nothing is written, and a file that was there before stays as it was.
+
+    Args:
+        model: a fitted task, or a `runtime.Executor`, which is a network with weights.
+        path: where to.
+        states: whether the states of recurrent nodes are inputs and outputs, so that a sequence can be read in pieces:
+            `optional` ones are zeros where they are left out, `required` ones are plain inputs, for runtimes that know
+            no defaults such as OpenVINO; or `off`. Nodes that read from the end as well have none.
+
+    Raises:
+        MissingPackageError: onnx or onnxruntime is not installed.
+        InputError: the model is not fitted, its weights are not float32, or they are more than an ONNX file holds.
+        ExportError: the graph does not answer as the model does.
+        OSError: the file could not be written.
+
+    >>> import numpy as np
+    >>> from tidegate.network import Dense, Network
+    >>> weights = {"0.weight": np.array([[2.0]], np.float32), "0.bias": np.array([1.0], np.float32)}
+    >>> double = Executor(Network.of(Dense(in_features=1, out_features=1)), weights)
+    >>> exported = to_onnx(double, "double.onnx")
+    >>> [(value.name, value.shape) for value in exported.inputs]
+    [('features', ('batch', 'time', 1)), ('sequence_lens', ('batch',))]
+    """
+    for package in ("onnx", "onnxruntime"):
+        if find_spec(package) is None:
+            raise MissingPackageError.of(package, "onnx", "export to ONNX")
+    if states not in get_args(StateInputs):
+        raise OptionError.unknown("way to treat states", states, get_args(StateInputs))
+    interface = SequenceInterface(model.network, model.weights) if isinstance(model, Executor) else model.interface()
+    if kinds := {str(array.dtype) for array in interface.weights.values()} - {"float32"}:
+        raise InputError(f"the weights are {', '.join(kinds)}; an ONNX graph computes in float32. Cast them before.")
+    graph = _write(interface, states)
+    content = graph.SerializeToString()
+    cases = prove(content, interface, states=states)
+    atomic_write(path, content)
+    defaults = {tensor.name for tensor in graph.graph.initializer}
+    return Exported(
+        path=Path(path),
+        bytes=len(content),
+        opset=graph.opset_import[0].version,
+        inputs=tuple(_described(value, defaults) for value in graph.graph.input),
+        outputs=tuple(_described(value, set()) for value in graph.graph.output),
+        cases=cases,
+    )
+
+
+def _write(interface: Interface, states: StateInputs) -> ModelProto:
+    from tidegate.export.graph import Graph
+
+    graph, version = Graph(), library_version()
+    interface.write(graph, states)
+    about = {"tidegate": version, "network": json.loads(interface.network.to_json()), **interface.about}
+    kinds = ", ".join(node.kind for node in interface.network.nodes)
+    return graph.model(
+        str(about.get("task", "network")).replace("-", "_"),
+        doc=f"Written by Tidegate {version}: {kinds}.",
+        producer=version,
+        about={key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()},
+    )
+
+
+def _described(value: ValueInfoProto, defaults: set[str]) -> Value:
+    from onnx import helper
+
+    tensor = value.type.tensor_type
+    shape = tuple(axis.dim_param or axis.dim_value for axis in tensor.shape.dim)
+    dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    return Value(value.name, dtype, shape, optional=value.name in defaults)

@@ -1,0 +1,115 @@
+"""One model may be asked by many threads at once: the bits are those of one thread, and the interpreter is not held."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tidegate as tg
+from answers import answer
+from tidegate import _core, kernels
+
+SMALL: dict[str, Any] = {"hidden_size": 24, "epochs": 1, "validation_fraction": 0.0}
+TEXTS, LABELS = ["a good film", "a bad film", "so good", "so bad it hurts"] * 3, ["pos", "neg"] * 6
+WAVE = np.sin(np.arange(80) / 3)
+THREADS, CALLS = 8, 12
+
+x = np.zeros((600_000, 8), np.float32)
+one = kernels.Direction(np.zeros((64, 8), np.float32), np.zeros((64, 16), np.float32))
+long = np.array([0, len(x)])
+
+# Long calls of each kernel that a prediction needs; two offsets, because NumPy lets go of the interpreter over many.
+LONG: dict[str, Callable[[], object]] = {
+    "forward": lambda: kernels.forward("lstm", x, long, [one], num_threads=1),
+    "linear": lambda: kernels.linear(x, one.w_ih, num_threads=1),
+    "pool": lambda: kernels.pool(x, long, ("max", "mean")),
+    "softmax": lambda: kernels.softmax(x),
+}
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, Any]:
+    tags = [["X"] * len(text.split()) for text in TEXTS]
+    return {
+        "text": tg.TextClassifier(**SMALL).fit(TEXTS, LABELS),
+        "sequence": tg.SequenceClassifier(**SMALL).fit([np.ones((n + 1, 2)) for n in range(12)], LABELS),
+        "tagger": tg.TokenTagger(**SMALL).fit([text.split() for text in TEXTS], tags),
+        "forecaster": tg.Forecaster(**SMALL, lookback=12, horizon=5, quantiles=(0.5,)).fit(WAVE),
+        "language": tg.LanguageModel(**SMALL, steps=4, direction="both").fit(TEXTS),
+    }
+
+
+@pytest.mark.parametrize("name", ["text", "sequence", "tagger", "forecaster", "language"])
+def test_many_threads_ask_one_model_and_get_the_bits_of_one_thread(models: dict[str, Any], name: str) -> None:
+    alone = answer(models[name])
+    begin = threading.Barrier(THREADS)
+
+    def ask(_: int) -> list[bool]:
+        begin.wait()
+        return [answer(models[name]) == alone for _ in range(CALLS)]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert all(all(equal) for equal in pool.map(ask, range(THREADS)))
+
+
+def test_threads_that_ask_different_models_do_not_disturb_each_other(models: dict[str, Any]) -> None:
+    """Kernels of other shapes and kinds at the same time: scratch that threads shared would be overwritten."""
+    names = list(models) * 2
+    alone = {name: answer(model) for name, model in models.items()}
+    begin = threading.Barrier(len(names))
+
+    def ask(name: str) -> list[bool]:
+        begin.wait()
+        return [answer(models[name]) == alone[name] for _ in range(CALLS)]
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert all(all(equal) for equal in pool.map(ask, names))
+
+
+@pytest.fixture
+def nobody_is_interrupted() -> Iterator[None]:
+    """Leave it to whoever holds the interpreter when to let go of it."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1000.0)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.usefixtures("nobody_is_interrupted")
+def test_another_thread_gets_on_while_a_kernel_runs(name: str) -> None:
+    assert gets_on_during(LONG[name], calls=100)
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.usefixtures("nobody_is_interrupted")
+def test_that_test_would_see_a_kernel_that_holds_the_interpreter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, name, lambda *arguments: sum(range(100_000)))
+    assert not gets_on_during(LONG[name], calls=3)
+
+
+def gets_on_during(call: Callable[[], object], *, calls: int) -> bool:
+    """Tell whether a thread that waits for the interpreter gets it during one of so many calls. Nothing is timed."""
+    call()  # what is done once, such as starting threads, is done
+    waiting, got_on = threading.Event(), threading.Event()
+
+    def other() -> None:
+        waiting.wait()
+        got_on.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    waiting.set()  # from here on it wants the interpreter, which this thread holds
+    found = False
+    for _ in range(calls):
+        call()
+        if found := got_on.is_set():
+            break
+    thread.join()
+    return found

@@ -1,0 +1,406 @@
+"""Exported graphs give the numbers of our runtime in ONNX Runtime and OpenVINO, for every node and every length."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import tidegate as tg
+from graphs import LENGTHS, TIME, Array, Arrays, executor, features, lens, padded, run_onnx, run_openvino, tokens
+from tidegate.errors import ExportError, InputError, MissingPackageError, OptionError
+from tidegate.export import SequenceInterface, nodes, to_onnx
+from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Node, Pool, Recurrent, Spell, Split, Tied
+from tidegate.ragged import Ragged
+from tidegate.runtime import Executor
+from tidegate.words import Words
+
+CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")
+LAYERS: dict[str, dict[str, Any]] = {
+    "forward": {},
+    "stacked": {"num_layers": 3},
+    "no bias": {"bias": False},
+    "reverse": {"reverse": True, "num_layers": 2},
+    "concat": {"bidirectional": True},
+    "sum": {"bidirectional": True, "merge": "sum"},
+    "mul": {"bidirectional": True, "merge": "mul"},
+    "ave": {"bidirectional": True, "merge": "ave"},
+    "stacked both ways": {"bidirectional": True, "merge": "sum", "num_layers": 2},
+}
+Run = Callable[[Path, Arrays], Arrays]
+both_runtimes = pytest.mark.parametrize("run", [run_onnx, run_openvino])
+
+
+def recurrent(cell: Any, **layer: Any) -> Recurrent:
+    return Recurrent(cell=cell, input_size=3, hidden_size=4, **layer)
+
+
+def assert_close(found: Array, wanted: Array) -> None:
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
+# --- numbers
+
+
+@both_runtimes
+def test_a_running_sum_is_what_it_is_by_hand(tmp_path: Path, run: Run) -> None:
+    layer = Recurrent(cell="rnn_relu", input_size=1, hidden_size=1, bias=False)
+    one = np.ones((1, 1), np.float32)
+    summing = Executor(tg.Network.of(layer), {"0.weight_ih_l0": one, "0.weight_hh_l0": one})
+    to_onnx(summing, tmp_path / "sum.onnx", states="required")
+    inputs = {
+        "features": np.array([[[1], [2], [np.nan]], [[5], [6], [7]], [[np.nan]] * 3], np.float32),
+        "sequence_lens": np.array([2, 3, 0], np.int32),
+        "h0_0": np.array([[[10], [0], [4]]], np.float32),
+    }
+    found = run(tmp_path / "sum.onnx", inputs)
+    assert found["output"].tolist() == [[[11], [13], [0]], [[5], [11], [18]], [[0], [0], [0]]]
+    assert found["hn_0"].tolist() == [[[13], [18], [4]]]
+
+
+@both_runtimes
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_recurrent_nodes_and_pools_give_our_numbers(tmp_path: Path, run: Run, cell: str, layer: str) -> None:
+    node = recurrent(cell, **LAYERS[layer])
+    ours = executor(
+        node, Pool(modes=("mean", "last", "max", "first")), Dense(in_features=4 * node.output_size, out_features=7)
+    )
+    to_onnx(ours, tmp_path / "model.onnx")
+    x = features(3)
+    found = run(tmp_path / "model.onnx", {"features": padded(x), "sequence_lens": lens(x)})
+    assert_close(found["output"], ours(x))
+
+
+@both_runtimes
+@pytest.mark.parametrize("cell", CELLS)
+def test_steps_past_the_end_are_zero_and_the_rest_our_numbers(tmp_path: Path, run: Run, cell: str) -> None:
+    ours = executor(recurrent(cell, bidirectional=True, num_layers=2), Dense(in_features=8, out_features=2))
+    to_onnx(ours, tmp_path / "model.onnx")
+    x = features(3)
+    found = run(tmp_path / "model.onnx", {"features": padded(x), "sequence_lens": lens(x)})["output"]
+    assert found.shape == (len(LENGTHS), TIME, 2)
+    assert not found[np.arange(TIME) >= LENGTHS[:, None]].any()
+    assert_close(found[np.arange(TIME) < LENGTHS[:, None]], ours(x))
+
+
+@both_runtimes
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", None])
+def test_dense_nodes_alone_give_our_numbers(tmp_path: Path, run: Run, activation: Any) -> None:
+    dense = Dense(in_features=3, out_features=5, activation=activation)
+    ours = executor(dense, Dropout(p=0.5), Pool(modes=("max", "mean")))
+    to_onnx(ours, tmp_path / "model.onnx")
+    x = features(3)
+    found = run(tmp_path / "model.onnx", {"features": padded(x), "sequence_lens": lens(x)})
+    assert_close(found["output"], ours(x))
+
+
+@both_runtimes
+def test_a_tied_output_reads_the_table_of_the_embedding(tmp_path: Path, run: Run) -> None:
+    layer = Recurrent(cell="gru", input_size=4, hidden_size=4)
+    ours = executor(Embed(vocabulary_size=9, size=4), Dropout(p=0.1), layer, Tied(vocabulary_size=9, size=4))
+    to_onnx(ours, tmp_path / "model.onnx")
+    x = tokens(9)
+    found = run(tmp_path / "model.onnx", {"tokens": padded(x, fill=-1), "sequence_lens": lens(x)})["output"]
+    assert_close(found[np.arange(TIME) < LENGTHS[:, None]], ours(x))
+
+
+@both_runtimes
+@pytest.mark.parametrize("cell", CELLS)
+def test_words_are_spelled_in_the_graph(tmp_path: Path, run: Run, cell: Any) -> None:
+    letters = (Embed(vocabulary_size=6, size=3), recurrent(cell, bidirectional=True), Pool(modes=("last",)))
+    spell = Spell(words=Embed(vocabulary_size=9, size=2), characters=letters)
+    ours = executor(spell, Recurrent(cell=cell, input_size=10, hidden_size=3, bidirectional=True), Crf(tags=6))
+    to_onnx(ours, tmp_path / "model.onnx")
+    words, rng = tokens(9), np.random.default_rng(1)
+    spellings = Ragged.from_list([rng.integers(0, 6, length) for length in (3, 1, 7, 2)], dtype=np.int64)
+    which = words.with_values(rng.integers(0, 4, len(words.values)))
+    inputs = {
+        "tokens": padded(words, fill=99),
+        "sequence_lens": lens(words),
+        "spelling": padded(which, fill=-5),
+        "characters": padded(spellings, time=8, fill=-1),
+        "character_lens": lens(spellings),
+    }
+    found = run(tmp_path / "model.onnx", inputs)
+    assert_close(found["emissions"][np.arange(TIME) < LENGTHS[:, None]], ours(Words(words, which.values, spellings)))
+    for name in ("transitions", "start", "end"):
+        np.testing.assert_array_equal(found[name], ours.weights[f"2.{name}"])
+
+
+@both_runtimes
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_are_split_and_decoded(tmp_path: Path, run: Run, cell: Any, channels: int) -> None:
+    layer = Recurrent(cell=cell, input_size=4, hidden_size=5, num_layers=2)
+    first: list[Node] = [Split(channels=3, size=1, shared=2)] if channels > 1 else []
+    read = Dense(in_features=3 if first else 5, out_features=4, activation="relu")
+    decode, last = Decode(steps=3, channels=channels, size=4), Dense(in_features=5, out_features=2)
+    ours = executor(*first, read, layer, decode, last)
+    to_onnx(ours, tmp_path / "model.onnx")
+    x = features(5)
+    found = run(tmp_path / "model.onnx", {"features": padded(x), "sequence_lens": lens(x)})["output"]
+    assert found.shape == (len(LENGTHS) * channels, 3, 2)
+    assert_close(found.reshape(-1, 2), ours(x))
+
+
+def test_channels_without_a_pool_are_sequences_of_their_own(tmp_path: Path) -> None:
+    ours = executor(Split(channels=2, size=1), Recurrent(cell="gru", input_size=1, hidden_size=3))
+    exported = to_onnx(ours, tmp_path / "model.onnx")
+    x = features(2)
+    found = run_onnx(tmp_path / "model.onnx", {"features": padded(x), "sequence_lens": lens(x)})
+    within = np.arange(TIME) < np.repeat(LENGTHS, 2)[:, None]
+    assert_close(found["output"][within], ours(x))
+    assert [value.shape[1] for value in exported.outputs if value.name == "hn_1"] == ["sequences"]
+
+
+# --- padding and lengths
+
+
+@both_runtimes
+def test_what_lies_in_the_padding_has_no_effect_to_the_bit(tmp_path: Path, run: Run) -> None:
+    layer = recurrent("lstm", bidirectional=True, num_layers=2)
+    to_onnx(executor(layer, Pool(modes=("max", "last"))), tmp_path / "model.onnx")
+    x = features(3)
+    clean, *dirty = (
+        run(tmp_path / "model.onnx", {"features": padded(x, fill=fill), "sequence_lens": lens(x)})["output"]
+        for fill in (0.0, np.nan, np.inf, 1e30)
+    )
+    for found in dirty:
+        np.testing.assert_array_equal(found, clean)
+
+
+@both_runtimes
+@pytest.mark.parametrize("time", [0, 1, 4])
+def test_a_batch_of_nothing_but_empty_sequences_is_answered(tmp_path: Path, run: Run, time: int) -> None:
+    ours = executor(
+        Embed(vocabulary_size=5, size=3),
+        recurrent("gru"),
+        Pool(modes=("max", "last")),
+        Dense(in_features=8, out_features=2),
+    )
+    to_onnx(ours, tmp_path / "model.onnx")
+    inputs: Arrays = {"tokens": np.full((2, time), -1, np.int64), "sequence_lens": np.zeros(2, np.int32)}
+    found = run(tmp_path / "model.onnx", inputs)
+    np.testing.assert_array_equal(found["output"], np.tile(ours.weights["3.bias"], (2, 1)))
+    np.testing.assert_array_equal(found["hn_1"], np.zeros((1, 2, 4)))
+
+
+# --- states
+
+
+@both_runtimes
+@pytest.mark.parametrize("cell", CELLS)
+def test_pieces_that_pass_their_states_on_equal_the_whole(tmp_path: Path, run: Run, cell: Any) -> None:
+    nodes = (recurrent(cell, num_layers=2), Dropout(p=0.1), Recurrent(cell=cell, input_size=4, hidden_size=2))
+    ours = executor(*nodes, Dense(in_features=2, out_features=3))
+    to_onnx(ours, tmp_path / "model.onnx", states="required")
+    x, cuts = features(3), np.array([2, 0, 8, 1])
+    rows = padded(x)
+    ends: Arrays = {}
+    for index, size, layers in ((0, 4, 2), (2, 2, 1)):
+        ends |= {
+            f"{kind}n_{index}": np.zeros((layers, 4, size), np.float32) for kind in ("hc" if cell == "lstm" else "h")
+        }
+    whole = run(tmp_path / "model.onnx", _begun(ends) | {"features": rows, "sequence_lens": lens(x)})
+    parts = []
+    for first, last in ((np.zeros(4, int), cuts), (cuts, LENGTHS)):
+        piece = Ragged.from_list([row[a:b] for row, a, b in zip(rows, first, last, strict=True)])
+        found = run(tmp_path / "model.onnx", _begun(ends) | {"features": padded(piece), "sequence_lens": lens(piece)})
+        ends = {name: array for name, array in found.items() if name != "output"}
+        parts.append(Ragged.from_padded(found["output"], lens(piece)))
+    joined = np.concatenate([np.concatenate(pair) for pair in zip(*parts, strict=True)])
+    assert_close(joined, Ragged.from_padded(whole["output"], lens(x)).values)
+    assert_close(joined, ours(x))
+    for name, state in ends.items():
+        assert_close(state, whole[name])
+
+
+def test_states_that_are_left_out_are_zero(tmp_path: Path) -> None:
+    ours = executor(recurrent("lstm"))
+    exported = to_onnx(ours, tmp_path / "model.onnx")
+    assert {value.name: value.optional for value in exported.inputs} == {
+        "features": False,
+        "sequence_lens": False,
+        "h0_0": True,
+        "c0_0": True,
+    }
+    x = features(3)
+    given = {"features": padded(x), "sequence_lens": lens(x)}
+    zeros = np.zeros((1, len(LENGTHS), 4), np.float32)
+    without, with_zeros, others = (
+        run_onnx(tmp_path / "model.onnx", given | more)
+        for more in ({}, {"h0_0": zeros, "c0_0": zeros}, {"h0_0": zeros + 0.5})
+    )
+    np.testing.assert_array_equal(without["output"], with_zeros["output"])
+    assert np.abs(without["output"] - others["output"]).max() > 0.01
+
+
+@pytest.mark.parametrize("layer", [{"bidirectional": True}, {"reverse": True}])
+def test_layers_that_read_from_the_end_have_no_state_to_carry_on(tmp_path: Path, layer: dict[str, bool]) -> None:
+    exported = to_onnx(executor(recurrent("gru", **layer)), tmp_path / "model.onnx", states="required")
+    assert [value.name for value in exported.inputs] == ["features", "sequence_lens"]
+    assert [value.name for value in exported.outputs] == ["output"]
+
+
+def _begun(ends: Arrays) -> Arrays:
+    """Take the states that one piece ended with for those that the next begins with."""
+    return {name.replace("n_", "0_"): state for name, state in ends.items()}
+
+
+# --- the file
+
+
+def test_the_file_passes_the_checker_and_says_what_it_is(tmp_path: Path) -> None:
+    ours = executor(recurrent("lstm"), Pool(modes=("last",)))
+    exported = to_onnx(ours, tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert (model.opset_import[0].version, model.ir_version, exported.opset) == (14, 7, 14)
+    about = {entry.key: entry.value for entry in model.metadata_props}
+    assert tg.Network.from_json(about["network"]) == ours.network
+    assert about["tidegate"] == model.producer_version == tg.__version__
+    values = [*model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output]
+    assert all(value.name.isidentifier() for value in values)
+    assert exported.bytes == (tmp_path / "model.onnx").stat().st_size
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    contents = set()
+    for _ in range(2):
+        to_onnx(executor(recurrent("gru", bidirectional=True), Pool(modes=("max",))), tmp_path / "model.onnx")
+        contents.add((tmp_path / "model.onnx").read_bytes())
+    assert len(contents) == 1
+
+
+def test_the_report_tells_every_batch_with_and_without_states(tmp_path: Path) -> None:
+    exported = to_onnx(executor(recurrent("lstm")), tmp_path / "model.onnx")
+    names = [case.name for case in exported.cases]
+    assert {"1 of up to 1", "7 of up to 128", "7 of up to 128, from states", "nothing but empty ones"} <= set(names)
+    assert len(set(names)) == len(names) == 28
+    assert all(case.relative < 1e-5 and case.rounding is None for case in exported.cases)
+    assert exported.worst == max(case.relative for case in exported.cases)
+
+
+# --- proof
+
+
+def _wrong_gates(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(nodes._ORDER, "lstm", (0, 1, 2, 3))
+    patch.setitem(nodes._ORDER, "gru", (0, 1, 2))
+
+
+def _wrong_reset(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(nodes, "_attributes", lambda node: {"hidden_size": node.hidden_size, "direction": "forward"})
+
+
+def _unturned(patch: pytest.MonkeyPatch) -> None:
+    whole = nodes.steps_of
+    patch.setattr(
+        "tidegate.export.interface.steps_of", lambda *args: replace(s := whole(*args), turns=_ones(args[0], s))
+    )
+
+
+def _ones(graph: Any, steps: nodes.Steps) -> str:
+    return str(graph.add("Div", steps.turns, steps.turns))
+
+
+def _unmasked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        "tidegate.export.nodes.NodeWriter._pooled",
+        lambda self, mode, flow, steps: self.graph.add("ReduceMax", flow.rows, axes=[0], keepdims=0),
+    )
+
+
+@pytest.mark.parametrize("harm", [_wrong_gates, _wrong_reset, _unturned, _unmasked])
+def test_a_graph_that_answers_wrongly_is_never_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    node = recurrent("gru", bidirectional=True)
+    ours = executor(node, Dense(in_features=8, out_features=8), Pool(modes=("max",)))
+    harm(monkeypatch)
+    with pytest.raises(ExportError, match=r"the output 'output' of the graph differs .* 1e-05 is allowed"):
+        to_onnx(ours, tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_there_stays_when_the_new_graph_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"before")
+    _wrong_gates(monkeypatch)
+    with pytest.raises(ExportError):
+        to_onnx(executor(recurrent("lstm")), tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").read_bytes() == b"before"
+
+
+def test_a_graph_with_outputs_of_another_shape_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SequenceInterface, "_answers", lambda self, rows, lengths, time: {"output": rows})
+    with pytest.raises(ExportError, match=r"the outputs of the graph are \{'output': \[1, 1, 4\]"):
+        to_onnx(executor(recurrent("gru", reverse=True)), tmp_path / "model.onnx")
+
+
+def test_numbers_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "_ACTIVATION", {"relu": "Log"})
+    with pytest.raises(ExportError, match="differs from what the model answers by nan"):
+        to_onnx(executor(Dense(in_features=1, out_features=4, activation="relu")), tmp_path / "model.onnx")
+
+
+def test_a_model_that_makes_much_of_rounding_is_measured_by_its_own(tmp_path: Path) -> None:
+    layer = Recurrent(cell="rnn_tanh", input_size=3, hidden_size=16)
+    exported = to_onnx(executor(layer, size=3.0), tmp_path / "model.onnx")
+    wild = [case for case in exported.cases if case.relative > 1e-3]
+    assert wild
+    assert all(case.rounding is not None and case.rounding > case.absolute / 8 for case in wild)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nodes, "_OPS", nodes._OPS | {"rnn_tanh": "RNN"})
+        patch.setattr(nodes, "_attributes", lambda node: {"hidden_size": node.hidden_size, "activations": ["Sigmoid"]})
+        with pytest.raises(ExportError):
+            to_onnx(executor(layer, size=3.0), tmp_path / "wrong.onnx")
+
+
+# --- what cannot be exported
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_missing_package_is_named_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr("tidegate.export.onnx.find_spec", lambda name: None if name == package else find(name))
+    with pytest.raises(MissingPackageError, match=rf"'{package}', .* pip install 'tidegate\[onnx\]'"):
+        to_onnx(executor(recurrent("gru")), tmp_path / "model.onnx")
+
+
+def test_weights_in_float64_are_refused(tmp_path: Path) -> None:
+    small = executor(recurrent("gru"))
+    wide = Executor(small.network, {name: array.astype(np.float64) for name, array in small.weights.items()})
+    with pytest.raises(InputError, match=r"the weights are float64; .* float32. Cast them"):
+        to_onnx(wide, tmp_path / "model.onnx")
+
+
+def test_more_weights_than_a_file_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.export.graph.MOST_BYTES", 100)
+    with pytest.raises(InputError, match="an ONNX file holds 100 at most"):
+        to_onnx(executor(recurrent("gru")), tmp_path / "model.onnx")
+
+
+def test_an_unknown_way_to_treat_states_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="Did you mean 'required'"):
+        to_onnx(executor(recurrent("gru")), tmp_path / "model.onnx", states="require")  # type: ignore[arg-type]
+
+
+def test_a_task_that_is_not_fitted_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not fitted"):
+        to_onnx(tg.TextClassifier(), tmp_path / "model.onnx")
+
+
+def test_a_folder_that_does_not_exist_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="could not write"):
+        to_onnx(executor(recurrent("gru")), tmp_path / "nowhere" / "model.onnx")
