@@ -129,7 +129,7 @@ def test_a_tagger_that_waits_for_the_end_says_what_predict_says(tagger: tg.Token
 @pytest.mark.parametrize("lookahead", [0, 1, 2])
 def test_a_tagger_answers_a_word_by_the_best_path_over_the_window(tagger: tg.TokenTagger, lookahead: int) -> None:
     sentence = ["the", "boat", "sails", "on", "the", "tide"]
-    stream, found = tagger.stream(lookahead=lookahead), []
+    stream, found = tagger.stream(lookahead=lookahead), list[Any]()
     for count, word in enumerate(sentence, 1):
         answer = stream.step(word)
         assert (answer is None) == (count <= lookahead)
@@ -231,14 +231,14 @@ def test_a_forecaster_forecasts_from_each_row(forecaster: tg.Forecaster) -> None
 
 def test_a_forecaster_of_times_needs_a_beginning() -> None:
     hours = np.datetime64("2026-01-01T00:00", "ms") + np.arange(60) * np.timedelta64(3_600_000, "ms")
-    columns = {"unique_id": ["a"] * 60, "ds": hours, "y": np.arange(60.0) % 7}
+    columns: dict[str, Any] = {"unique_id": ["a"] * 60, "ds": hours, "y": np.arange(60.0) % 7}
     model = tg.Forecaster(lookback=8, horizon=2, hidden_size=4, epochs=1, calendar=True).fit(columns)
     with pytest.raises(InputError, match="1 hour apart, need a beginning"):
         model.stream()
     with pytest.raises(InputError, match="is no time"):
         model.stream(start="soon")
     stream = model.stream(start="2026-01-01T00:00", series="a")
-    found = stream.push(columns["y"][:30, None])  # type: ignore[index]
+    found = stream.push(columns["y"][:30, None])
     (want,) = model.predict({name: values[:30] for name, values in columns.items()})
     assert found is not None
     assert found.mean.tobytes() == want.mean.tobytes()

@@ -152,7 +152,6 @@ class Executor:
         """
         return self._walk(x, None, states, last=False)
 
-<<<<<<< HEAD
     def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Stream:
         """Feed a live sequence to the network, step by step; arguments and errors are those of `runtime.Stream`."""
         from tidegate.runtime.stream import Stream
@@ -164,14 +163,13 @@ class Executor:
         from tidegate.runtime.stream import Prepared
 
         return Prepared(self, lookahead)
-=======
+
     def run(self, x: Ragged | Words, states: States) -> tuple[Array, dict[str, Array]]:
         """Compute the output of the last node, as a call does, from `states`, and those after the last steps.
 
         Arguments and errors are those of `advance`.
         """
         return self._walk(x, None, states)
->>>>>>> main
 
     def head(self, rows: Array) -> Array:
         """Compute the output of the last node, `[., output_size]`, from what enters it."""

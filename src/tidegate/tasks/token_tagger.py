@@ -22,12 +22,8 @@ from tidegate.data.schemes import Scheme, find_spans
 from tidegate.data.split import stratified_split
 from tidegate.data.tokenizer import UNKNOWN_ID, train_spelling, train_whole_words
 from tidegate.data.wordsplit import Piece
-<<<<<<< HEAD
 from tidegate.errors import DataError, InputError
-=======
-from tidegate.errors import DataError
 from tidegate.export import SequenceInterface
->>>>>>> main
 from tidegate.health import Background, entropy
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
 from tidegate.ragged import Ragged
@@ -208,7 +204,6 @@ class TokenTagger(Task[Tagging]):
         """Find the spans among the words of a text that `predict_words` gave."""
         return place_spans(text, words, self._require_fitted().learned.tags.spans([word.tag for word in words]))
 
-<<<<<<< HEAD
     def stream(self, *, lookahead: int | None = 8, state: bytes | None = None) -> TaggerStream:
         """Begin a sentence whose words are tagged as they come, each once `lookahead` more are known.
 
@@ -228,7 +223,7 @@ class TokenTagger(Task[Tagging]):
             "a tagger has no pool of streams, as it decides on tags together. Call stream() for each sentence, or pool "
             "runtime.Executor(tagger.network_, tagger.weights_) for the scores of its network."
         )
-=======
+
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
         fitted = self._require_fitted()
@@ -236,7 +231,6 @@ class TokenTagger(Task[Tagging]):
         about = {**self._described(), "labels": list(tags.names), "scheme": tags.learned}
         about |= {**reading.to_json(), "max_characters": LONGEST_SPELLING}
         return SequenceInterface(fitted.network, fitted.weights, about, penalties=tags.penalties)
->>>>>>> main
 
     def score(self, X: Any, y: Any) -> float:
         """Compute the accuracy, the share of words whose predicted tag is theirs."""
