@@ -150,6 +150,13 @@ def test_training_names_the_extra_that_brings_torch(python: Path) -> None:
     assert "pip install 'tidegate[train]'" in run(python, "-c", FIT)
 
 
+def test_export_names_the_extra_that_brings_onnx(python: Path, model: tuple[tg.TextClassifier, Path]) -> None:
+    command = [str(python.with_name("tidegate")), "export", str(model[1]), "--to", "onnx"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install 'tidegate[onnx]'" in done.stderr
+
+
 def run(*command: object) -> str:
     """Run a command that must succeed, away from the source tree, and return what it printed."""
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, cwd="/")

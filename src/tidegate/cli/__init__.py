@@ -13,6 +13,7 @@ import typer
 from tidegate.cli import (
     compare,
     complete,
+    convert,
     data,
     demo,
     doctor,
@@ -44,6 +45,7 @@ for command in (
     inspect.inspect,
     info.info,
     export.export,
+    convert.convert,
     compare.compare,
     lab.lab,
     doctor.doctor,
@@ -97,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _flushed(stop.code if isinstance(stop.code, int) else 0)
     except TidegateError as error:
         return _failed(str(error), error.exit_code)
+    except BrokenPipeError:
+        return _flushed(0)
     except OSError as error:
         return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except KeyboardInterrupt:

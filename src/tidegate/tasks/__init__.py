@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.checkpoint import Model, load_model
 from tidegate.data.dataset import Kind
 from tidegate.errors import ModelFileError, OptionError
+from tidegate.runtime import Executor
 from tidegate.tasks._task import Task
 from tidegate.tasks.run import MODEL
 
@@ -50,7 +51,8 @@ _TASKS: dict[str, tuple[Kind, str]] = {
 def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file, or the model of a run folder, ready to predict; torch is not needed.
 
-    What comes is the fitted task that was saved: the file decides of which class.
+    What comes is the fitted task that was saved: the file decides of which class. A network without a task, as
+    `runtime.Executor.save` writes it, comes as an executor.
 
     Raises ModelFileError when the file is truncated, altered or of another kind.
     """
@@ -68,8 +70,13 @@ def model_file(path: str | os.PathLike[str]) -> Path:
 
 
 def restore(model: Model) -> Any:
-    """Make ready to predict what a model file said; raises ModelFileError where it describes no task of ours."""
+    """Make ready to predict what a model file said, a task or a network alone.
+
+    Raises ModelFileError where it describes neither.
+    """
     name = str(model.task.get("name"))
+    if name == Executor.name:
+        return Executor(model.network, model.weights)
     if name not in _TASKS:
         raise ModelFileError(f"for the task {name!r:.80}, which this Tidegate does not know")
     return _class(name).from_model(model)
