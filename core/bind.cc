@@ -281,16 +281,16 @@ void define(nb::module_& m) {
   m.def("activate", &activate<T>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
 }
 
-// A contiguous matrix. A step of a stream is so short that nanobind's own arrays would show.
+// A contiguous matrix, or a vector where one row is wanted. A step of a stream is so short that nanobind's own arrays
+// would show.
 template <class T>
 class Matrix {
  public:
   Matrix(nb::handle object, Index rows, Index columns, int flags = 0) {
     if (PyObject_GetBuffer(object.ptr(), &view_, flags | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)) throw nb::python_error();
-    if (view_.ndim == 2 && view_.shape[0] == rows && view_.shape[1] == columns &&
-        std::string_view(view_.format) == (sizeof(T) == 4 ? "f" : "d")) {
-      return;
-    }
+    const bool fits = view_.ndim == 2 ? view_.shape[0] == rows && view_.shape[1] == columns
+                                      : view_.ndim == 1 && rows == 1 && view_.shape[0] == columns;
+    if (fits && std::string_view(view_.format) == (sizeof(T) == 4 ? "f" : "d")) return;
     PyBuffer_Release(&view_);
     throw nb::value_error("another shape or type is wanted");
   }
@@ -303,58 +303,128 @@ class Matrix {
   Py_buffer view_;
 };
 
+// What came instead of rows that a stream takes.
+enum Refused : int { kNotFinite = -1, kNoRow = -2, kBusy = -3, kSlots = -4 };
+
 template <class T>
-void define_stream(nb::module_& m, const char* name) {
-  nb::class_<Stream<T>>(m, name)
+bool finite(const T* x, Index count) {
+  bool all = true;
+  for (Index i = 0; i < count; ++i) all &= x[i] - x[i] == 0;
+  return all;
+}
+
+bool within(const std::int32_t* ids, Index count, Index V) {
+  return std::all_of(ids, ids + count, [V](std::int32_t id) { return id >= 0 && id < V; });
+}
+
+// Returns the rows of output, or what was refused, in which case nothing has changed.
+template <class T>
+Index take(Streams<T>& self, const Index* slot, const Index* offsets, Index n, const T* x, const std::int32_t* ids,
+           bool ending, T* out, int threads) {
+  if (n > 1 && !self.distinct(slot, n)) return kSlots;
+  if (x && !finite(x, offsets[n] * self.network().width())) return kNotFinite;
+  if (ids && !within(ids, offsets[n], self.network().V())) return kNoRow;
+  Index rows = 0;
+  for (Index i = 0; i < n; ++i) rows += self.rows_after(slot[i], offsets[i + 1] - offsets[i], ending);
+  if (!self.enter()) return kBusy;
+  try {
+    const nb::gil_scoped_release release;
+    self.run(slot, offsets, n, x, ids, ending, out, threads);
+  } catch (...) {
+    self.leave();
+    throw;
+  }
+  self.leave();
+  return rows;
+}
+
+template <class T>
+void define_stream_network(nb::module_& m, const char* name) {
+  using Network = StreamNetwork<T>;
+  nb::class_<Network>(m, name)
       .def(
           "__init__",
-          [](Stream<T>* self, int cell, Index B, nb::tuple d) {
-            const auto w_ih = nb::cast<In<T>>(d[0], false), w_hh = nb::cast<In<T>>(d[1], false);
-            new (self) Stream<T>(static_cast<Cell>(cell), B, static_cast<Index>(w_ih.shape(1)),
-                                 static_cast<Index>(w_hh.shape(1)), direction<T>(d));
+          [](Network* self, Index width, nb::object table) {
+            if (table.is_none()) {
+              new (self) Network(width, nullptr, 0);
+            } else {
+              const auto rows = nb::cast<In<T>>(table, false);
+              new (self) Network(width, rows.data(), static_cast<Index>(rows.shape(0)));
+            }
           },
-          "cell"_a, "B"_a, "direction"_a)
+          "width"_a, "table"_a.none(), nb::keep_alive<1, 3>())
       .def(
-          "step",
-          [](Stream<T>& self, nb::handle x, nb::handle h, int threads) {
-            const Matrix<T> from(x, self.B(), self.C()), to(h, self.B(), self.H(), PyBUF_WRITABLE);
-            const nb::gil_scoped_release release;
-            self.step(from.data(), to.data(), threads);
+          "add_matrix",
+          [](Network& self, In<T> w, nb::object bias, int activation) {
+            self.add_matrix(static_cast<Index>(w.shape(0)), w.data(), input<T>(bias),
+                            static_cast<Activation>(activation));
           },
-          "x"_a, "h"_a, "threads"_a)
+          "w"_a.noconvert(), "bias"_a.none(), "activation"_a)
       .def(
-          "keep_table",
-          [](Stream<T>& self, In<T> table, int threads) {
-            const nb::gil_scoped_release release;
-            self.keep_table(table.data(), static_cast<Index>(table.shape(0)), threads);
+          "add_layer",
+          [](Network& self, int cell, Index H, nb::sequence directions, int merge, Index lookahead) {
+            const int count = static_cast<int>(nb::len(directions));
+            Direction<T> each[2];
+            for (int d = 0; d < count; ++d) each[d] = direction<T>(directions[d]);
+            self.add_layer(static_cast<Cell>(cell), H, each, count, static_cast<Merge>(merge), lookahead);
           },
-          "table"_a.noconvert(), "threads"_a)
+          "cell"_a, "H"_a, "directions"_a, "merge"_a, "lookahead"_a)
       .def(
-          "step_token",  // of a single sequence
-          [](Stream<T>& self, Index token, nb::handle h, int threads) {
-            if (token < 0 || token >= self.V()) throw nb::index_error("no such row");
-            const Matrix<T> to(h, 1, self.H(), PyBUF_WRITABLE);
-            const std::int32_t row = static_cast<std::int32_t>(token);
-            const nb::gil_scoped_release release;
-            self.step_tokens(&row, to.data(), threads);
+          "add_pool",
+          [](Network& self, nb::sequence modes) {
+            PoolMode mode[kPoolModes];
+            const int count = static_cast<int>(nb::len(modes));
+            for (int m = 0; m < count; ++m) mode[m] = static_cast<PoolMode>(nb::cast<int>(modes[m]));
+            self.add_pool(mode, count);
           },
-          "token"_a, "h"_a, "threads"_a)
+          "modes"_a)
+      .def_prop_ro("out", &Network::out)
+      .def_prop_ro("lookahead", &Network::lookahead)
+      .def_prop_ro("pooled", &Network::pooled);
+}
+
+template <class T>
+void define_streams(nb::module_& m, const char* name) {
+  using Self = Streams<T>;
+  nb::class_<Self>(m, name)
+      .def(nb::init<const StreamNetwork<T>&, Index>(), "network"_a, "capacity"_a, nb::keep_alive<1, 2>())
       .def(
-          "read",
-          [](Stream<T>& self, nb::handle h, nb::handle c) {
-            const Index B = self.B(), H = self.H();
-            std::copy_n(self.h(), B * H, Matrix<T>(h, B, H, PyBUF_WRITABLE).data());
-            if (!c.is_none()) std::copy_n(self.c(), B * H, Matrix<T>(c, B, H, PyBUF_WRITABLE).data());
+          "step",  // one slot by one row of features
+          [](Self& self, Index slot, nb::handle x, nb::handle out, int threads) {
+            const Index offsets[2] = {0, 1};
+            const Matrix<T> from(x, 1, self.network().width()), to(out, 1, self.network().out(), PyBUF_WRITABLE);
+            return take<T>(self, &slot, offsets, 1, from.data(), nullptr, false, to.data(), threads);
           },
-          "h"_a, "c"_a.none())
+          "slot"_a, "x"_a, "out"_a, "threads"_a)
       .def(
-          "write",
-          [](Stream<T>& self, nb::handle h, nb::handle c) {
-            const Index B = self.B(), H = self.H();
-            std::copy_n(Matrix<T>(h, B, H).data(), B * H, self.h());
-            if (!c.is_none()) std::copy_n(Matrix<T>(c, B, H).data(), B * H, self.c());
+          "step_token",
+          [](Self& self, Index slot, Index token, nb::handle out, int threads) -> Index {
+            if (token < 0 || token >= self.network().V()) return kNoRow;
+            const Index offsets[2] = {0, 1};
+            const std::int32_t id = static_cast<std::int32_t>(token);
+            const Matrix<T> to(out, 1, self.network().out(), PyBUF_WRITABLE);
+            return take<T>(self, &slot, offsets, 1, nullptr, &id, false, to.data(), threads);
           },
-          "h"_a, "c"_a.none());
+          "slot"_a, "token"_a, "out"_a, "threads"_a)
+      .def(
+          "run",
+          [](Self& self, In<Index> slots, In<Index> offsets, nb::object x, nb::object ids, bool ending, Array<T> out,
+             int threads) {
+            return take<T>(self, slots.data(), offsets.data(), static_cast<Index>(slots.size()), input<T>(x),
+                           input<std::int32_t>(ids), ending, out.data(), threads);
+          },
+          "slots"_a.noconvert(), "offsets"_a.noconvert(), "x"_a.none(), "ids"_a.none(), "ending"_a, "out"_a.noconvert(),
+          "threads"_a)
+      .def("rows_after", &Self::rows_after, "slot"_a, "steps"_a, "ending"_a)
+      .def("steps", &Self::steps, "slot"_a)
+      .def("clear", &Self::clear, "slot"_a)
+      .def("copy", &Self::copy, "from"_a, "to"_a)
+      .def_prop_ro("numbers", &Self::numbers)
+      .def(
+          "read", [](Self& self, Index slot, Array<T> to) { self.read(slot, to.data()); }, "slot"_a, "to"_a.noconvert())
+      .def(
+          "write", [](Self& self, Index slot, In<T> from, Index steps) { self.write(slot, from.data(), steps); },
+          "slot"_a, "from"_a.noconvert(), "steps"_a);
 }
 
 template <class T>
@@ -394,8 +464,10 @@ NB_MODULE(_core, m) {
   m.def("use_isa", &choose_isa, "name"_a);
   define<float>(m);
   define<double>(m);
-  define_stream<float>(m, "Stream32");
-  define_stream<double>(m, "Stream64");
+  define_stream_network<float>(m, "StreamNetwork32");
+  define_stream_network<double>(m, "StreamNetwork64");
+  define_streams<float>(m, "Streams32");
+  define_streams<double>(m, "Streams64");
   define_sampler<float>(m, "Sampler32");
   define_sampler<double>(m, "Sampler64");
 }

@@ -3,6 +3,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -130,16 +131,50 @@ void stream(Cell cell, const char* name, Size size) {
   const auto [C, H] = size;
   Numbers numbers(23);
   const Side<T> side(numbers, kGates[cell] * H, size, 0.5);
-  Direction<T> direction = side.direction(false);
-  direction.mask = nullptr;
-  Stream<T> live(cell, kB, C, H, direction);
+  const Direction<T> direction = side.direction(false);
+  StreamNetwork<T> network(C, nullptr, 0);
+  network.add_layer(cell, H, &direction, 1, kConcat, 0);
+  Streams<T> live(network, kB);
+  for (Index b = 0; b < kB; ++b) {
+    std::vector<T> state(side.h0.begin() + b * H, side.h0.begin() + (b + 1) * H);
+    state.insert(state.end(), side.c0.begin() + b * H, side.c0.begin() + (b + 1) * H);
+    live.write(b, state.data(), 0);
+  }
+  std::vector<Index> slots(kB), offsets(kB + 1);
+  std::iota(slots.begin(), slots.end(), 0);
+  std::iota(offsets.begin(), offsets.end(), 0);
   std::vector<T> h(kB * H);
   Digest digest;
   for (int step = 0; step < 5; ++step) {
-    live.step(numbers.draw<T>(kB * C).data(), h.data(), 2);
+    live.run(slots.data(), offsets.data(), kB, numbers.draw<T>(kB * C).data(), nullptr, false, h.data(), 2);
     digest.add(h);
   }
   digest.print(named<T>(name, "/stream", size));
+}
+
+// Sequences of uneven lengths through a layer that looks ahead, pools of it, and a matrix.
+template <class T>
+void stream_network(Cell cell, const char* name, Size size) {
+  const auto [C, H] = size;
+  Numbers numbers(29);
+  const Side<T> side(numbers, kGates[cell] * H, size, 0.5);
+  const Direction<T> directions[2] = {side.direction(false), side.direction(true)};
+  const PoolMode modes[] = {kMean, kLast, kMax, kFirst};
+  const std::vector<T> w = numbers.draw<T>(3 * 4 * H), bias = numbers.draw<T>(3);
+  StreamNetwork<T> network(C, nullptr, 0);
+  network.add_layer(cell, H, directions, 2, kMultiply, 3);
+  network.add_pool(modes, 4);
+  network.add_matrix(3, w.data(), bias.data(), kTanh);
+  Streams<T> live(network, kB);
+  std::vector<Index> slots(kB);
+  std::iota(slots.begin(), slots.end(), 0);
+  std::vector<T> said(kB * 3);
+  Digest digest;
+  for (int turn = 0; turn < 2; ++turn) {
+    live.run(slots.data(), kOffsets.data(), kB, numbers.draw<T>(kN * C).data(), nullptr, turn == 1, said.data(), 2);
+    digest.add(said);
+  }
+  digest.print(named<T>(name, "/stream/network", size));
 }
 
 template <class T>
@@ -196,6 +231,7 @@ void all() {
       layer<T>(cell, kNames[cell], size, 0.4);
       layer<T>(cell, kNames[cell], size, sizeof(T) == 4 ? 0x1p-60 : 0x1p-500);
       stream<T>(cell, kNames[cell], size);
+      stream_network<T>(cell, kNames[cell], size);
     }
     around<T>(size);
   }

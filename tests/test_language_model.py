@@ -278,7 +278,7 @@ def test_presets_are_complete_and_train() -> None:
 def test_the_same_seed_writes_the_same_text_and_another_one_another(fitted: tg.LanguageModel) -> None:
     texts = [fitted.generate("the ", length=30, endless=True, seed=seed) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
-    assert "".join(fitted.stream("the ", length=30, endless=True, seed=1)) == texts[0]
+    assert "".join(fitted.write("the ", length=30, endless=True, seed=1)) == texts[0]
     longer = fitted.generate("the ", length=60, endless=True, seed=1)
     assert longer.startswith(texts[0])
     assert len(longer) > len(texts[0])

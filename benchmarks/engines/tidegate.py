@@ -15,7 +15,7 @@ from benchmarks.work import Array, Job
 from tidegate import inspect, kernels, nn
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor
+from tidegate.runtime import Executor, Stream
 
 LAYERS = {"rnn": nn.SimpleRNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELLS: dict[str, Any] = {"rnn": "rnn_tanh", "lstm": "lstm", "gru": "gru"}
@@ -192,13 +192,16 @@ def one_direction(arrays: dict[str, Array]) -> kernels.Direction:
 def stream_step(job: Job) -> Contest:
     arrays = job.load()
     steps = arrays["steps"]  # [T, 1, C]
-    stream = kernels.Stream("lstm", one_direction(arrays), num_threads=job.threads)
-    start = stream.state
+    network = Network.of(Recurrent(cell="lstm", input_size=job.inputs, hidden_size=job.hidden))
+    names = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
+    weights = {f"0.{name}_l0": arrays[short] for short, name in names.items()}
+    begun = Stream(network, weights, num_threads=job.threads)
 
     def walk() -> Array:
-        stream.state = start
+        stream = begun.fork()
         for x in steps:
             h = stream.step(x)
+        assert h is not None, "a layer that reads forwards answers each step"
         return h
 
     return Contest(lambda: walk().ravel().tolist(), clock(walk), kernels.active_isa)

@@ -4,7 +4,9 @@
     ├── InputError (ValueError)          2     what the caller passed cannot be used
     │   ├── ShapeError                   2     an array of the wrong shape, type or length
     │   ├── OptionError                  2     an unknown name; the nearest known one is suggested
-    │   └── DataError                    2     the content of a data file; row or byte named
+    │   ├── DataError                    2     the content of a data file; row or byte named
+    │   ├── StreamEndedError             2     a step of a stream that was finished or closed
+    │   └── StateError                   2     the saved state of a stream: truncated, altered or of another model
     ├── ModelFileError                   1     a model file that is truncated, altered or of another kind
     ├── RunFolderError                   2     an output folder that cannot be used as asked
     ├── DownloadError                    1     a data set that could not be fetched
@@ -56,6 +58,14 @@ class OptionError(InputError):
 
 class DataError(InputError):
     """Refuse the content of a data file or a row of data."""
+
+
+class StreamEndedError(InputError):
+    """Refuse a step of a stream that was finished or closed."""
+
+
+class StateError(InputError):
+    """Refuse the saved state of a stream that is truncated, altered or of another model."""
 
 
 class ModelFileError(TidegateError):

@@ -1,7 +1,7 @@
 """The compiled kernels, NumPy in and NumPy out; which instruction set and how many threads run them.
 
-The only importer of the compiled core beside `crf`. Knows arrays in torch's layout and nothing of models. Results are
-equal to the bit over instruction sets, threads, batch neighbours and order of the batch.
+Imports the compiled core, as only `crf` and `stepping` do besides. Knows arrays in torch's layout and nothing of
+models. Results are equal to the bit over instruction sets, threads, batch neighbours and order of the batch.
 
 Shape letters: ``N B T C H V`` = tokens, sequences, steps, inputs, hidden units, vocabulary; ``D`` = directions (1 or
 2); ``G`` = gates of the cell. Gates stand in torch's order, ``i f g o`` and ``r z n``.
@@ -184,7 +184,7 @@ def forward(
     >>> run.h.ravel().tolist(), run.hn.ravel().tolist()
     ([1.0, 2.0, 1.0], [2.0, 1.0])
     """
-    call = _Call(cell, x, offsets, directions, table, num_threads)
+    call = Call(cell, x, offsets, directions, table, num_threads)
     N, B, H, D, kind = call.N, call.B, call.H, len(directions), call.kind
     h = _empty((N, D * H), kind)
     hn = np.empty((D, B, H), kind)
@@ -224,12 +224,12 @@ def backward(
     the input is left out unless ``need_dx``; with ``steps`` those of every step are kept, too. ``overwrite`` saves
     memory by computing in that of the gates and memo, which are lost. Raises as `forward` does.
     """
-    call = _Call(cell, x, offsets, directions, table, num_threads)
+    call = Call(cell, x, offsets, directions, table, num_threads)
     N, B, H, D, kind = call.N, call.B, call.H, len(directions), call.kind
     if GATES[cell] > 1 and (forward.gates is None or forward.memo is None):
         raise InputError("backward needs the gates of the forward call. Call forward(..., keep=True) first.")
-    _expect("forward.h", forward.h, (N, D * H), kind)
-    dh = _expect("dh", dh, (N, D * H), kind)
+    expect("forward.h", forward.h, (N, D * H), kind)
+    dh = expect("dh", dh, (N, D * H), kind)
     dstate = [(_part("dhn", dhn, d, (D, B, H), kind), _part("dcn", dcn, d, (D, B, H), kind)) for d in range(D)]
     dx = (np.empty if table is None else np.zeros)(call.x.shape, kind) if need_dx else None
     GH, C = GATES[cell] * H, call.C
@@ -267,90 +267,6 @@ def step(cell: str, x: Array, direction: Direction, *, num_threads: int | None =
     return run.hn[0], None if run.cn is None else run.cn[0]
 
 
-class Stream:
-    """A layer of one direction over live sequences: the weights are packed once, and the state is kept between steps.
-
-    Each step gives the bits that a whole sequence would. One thread may step a stream at a time; several streams may
-    step at once.
-
-    >>> one = np.ones((1, 1), np.float32)
-    >>> stream = Stream("rnn_relu", Direction(one, one))
-    >>> [stream.step(np.ones((1, 1), np.float32)).item() for _ in range(3)]
-    [1.0, 2.0, 3.0]
-    """
-
-    __slots__ = ("_core", "_kind", "_shape", "_threads", "_wanted", "has_c")
-
-    def __init__(
-        self,
-        cell: str,
-        direction: Direction,
-        *,
-        sequences: int = 1,
-        table: Array | None = None,
-        num_threads: int | None = None,
-    ) -> None:
-        """Begin ``sequences`` streams that step together, at ``direction.h0`` and ``c0`` or zero.
-
-        ``direction`` may neither run from the end nor have a mask. A ``table [V, C]`` is for a single sequence of token
-        ids: its product with ``w_ih`` is taken once, here, and kept, ``[V, G*H]``. Raises as `forward` does.
-        """
-        if direction.reverse or direction.mask is not None:
-            raise InputError("a stream runs forwards and without dropout. Leave reverse and mask out.")
-        C = direction.w_ih.shape[-1]
-        kind = _float_kind("w_ih", direction.w_ih)
-        call = _Call(cell, np.empty((0, C), kind), np.zeros(sequences + 1, np.int64), [direction], None, num_threads)
-        core = _core.Stream32 if kind == np.float32 else _core.Stream64
-        self._core = core(call.cell, sequences, call.directions[0])
-        self._kind, self._wanted, self._shape = kind, (sequences, C), (sequences, call.H)
-        self._threads = call.threads
-        self.has_c = cell == "lstm"
-        if table is not None:
-            if sequences != 1:
-                raise InputError(f"a table is for a single sequence of tokens, not for {sequences}. Leave one out.")
-            self._core.keep_table(_expect("table", table, (len(table), C), kind), call.threads)
-
-    def step_token(self, token: int) -> Array:
-        """Take the row of a token one step on and return the new state ``h [1, H]``, to the bit as `step` does.
-
-        Raises InputError where the table, if there is one, has no such row; the state is then as before.
-        """
-        h: Array = np.empty(self._shape, self._kind)
-        try:
-            self._core.step_token(token, h, self._threads)
-        except IndexError:
-            raise InputError(f"token id {token} is out of range, or the stream was made without a table.") from None
-        return h
-
-    def step(self, x: Array) -> Array:
-        """Take ``x [sequences, C]`` one step on and return the new state ``h [sequences, H]``.
-
-        Raises ShapeError for another shape or type; the state is then as before.
-        """
-        h: Array = np.empty(self._shape, self._kind)
-        try:
-            self._core.step(x, h, self._threads)
-        except (BufferError, TypeError, ValueError):  # checked there, since it is quicker, and told here
-            self._core.step(_expect("x", np.asarray(x), self._wanted, self._kind), h, self._threads)
-        return h
-
-    @property
-    def state(self) -> tuple[Array, Array | None]:
-        """The state after the last step, a copy: ``h`` and, for the lstm, ``c``, each [sequences, H]."""
-        h: Array = np.empty(self._shape, self._kind)
-        c = np.empty_like(h) if self.has_c else None
-        self._core.read(h, c)
-        return h, c
-
-    @state.setter
-    def state(self, state: tuple[Array, Array | None]) -> None:
-        h, c = state
-        if (c is None) is self.has_c:
-            raise ShapeError("the state of an lstm is h and c, that of the other cells h and None.")
-        h = _expect("h", h, self._shape, self._kind)
-        self._core.write(h, c if c is None else _expect("c", c, self._shape, self._kind))
-
-
 class Sampler:
     """Chooses the next token of a text: scores ``x @ w.T + b``, their softmax, and a draw from it, in one call.
 
@@ -366,13 +282,13 @@ class Sampler:
 
     def __init__(self, w: Array, b: Array | None = None, *, num_threads: int | None = None) -> None:
         """Take ``w [V, K]`` and ``b [V]``, in which minus infinity bars a token. Raises ShapeError."""
-        self._kind = _float_kind("w", w)
+        self._kind = float_kind("w", w)
         if w.ndim != 2 or not w.size:
             raise ShapeError(f"w is {list(w.shape)} but a sampler wants [V, K], both at least 1.")
-        bias = None if b is None else _expect("b", b, (len(w),), self._kind)
+        bias = None if b is None else expect("b", b, (len(w),), self._kind)
         core = _core.Sampler32 if self._kind == np.float32 else _core.Sampler64
-        self._core = core(_expect("w", w, w.shape, self._kind), bias)
-        self._shape, self._threads = (1, w.shape[1]), _threads(num_threads)
+        self._core = core(expect("w", w, w.shape, self._kind), bias)
+        self._shape, self._threads = (1, w.shape[1]), thread_count(num_threads)
 
     def choose(self, x: Array, u: float, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> int:
         """Choose the token on which ``u``, 0 <= u < 1, falls where the probabilities of ``x [1, K]`` lie side by side.
@@ -389,7 +305,7 @@ class Sampler:
         try:
             return self._core.choose(x, temperature, top_k, top_p, u, self._threads)
         except (BufferError, TypeError, ValueError):  # checked there, since it is quicker, and told here
-            x = _expect("x", np.asarray(x), self._shape, self._kind)
+            x = expect("x", np.asarray(x), self._shape, self._kind)
             return self._core.choose(x, temperature, top_k, top_p, u, self._threads)
 
 
@@ -404,15 +320,15 @@ def linear(
     >>> linear(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([-20.0]), activation="relu").tolist()
     [[0.0]]
     """
-    kind = _float_kind("x", x)
+    kind = float_kind("x", x)
     if w.ndim != 2:
         raise ShapeError(f"w is {list(w.shape)} but linear wants [M, K].")
     M, K = w.shape
     y = np.empty((len(x), M), kind)
-    bias = None if b is None else _expect("b", b, (M,), kind)
-    which = _choose("activation", activation, ACTIVATIONS)
-    x, w = _expect("x", x, (len(x), K), kind), _expect("w", w, (M, K), kind)
-    _core.linear(x, w, False, bias, y, which, _threads(num_threads))
+    bias = None if b is None else expect("b", b, (M,), kind)
+    which = choose("activation", activation, ACTIVATIONS)
+    x, w = expect("x", x, (len(x), K), kind), expect("w", w, (M, K), kind)
+    _core.linear(x, w, False, bias, y, which, thread_count(num_threads))
     return y
 
 
@@ -422,12 +338,12 @@ def product(x: Array, w: Array, *, num_threads: int | None = None) -> Array:
     >>> product(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])).tolist()
     [[11.0]]
     """
-    kind = _float_kind("x", x)
+    kind = float_kind("x", x)
     if x.ndim != 2 or w.ndim != 2:
         raise ShapeError(f"x is {list(x.shape)} and w {list(w.shape)}, but product wants [N, K] and [K, M].")
     y = _empty((len(x), w.shape[1]), kind)
-    x, w = _expect("x", x, x.shape, kind), _expect("w", w, (x.shape[1], w.shape[1]), kind)
-    _core.linear(x, w, True, None, y, 0, _threads(num_threads))
+    x, w = expect("x", x, x.shape, kind), expect("w", w, (x.shape[1], w.shape[1]), kind)
+    _core.linear(x, w, True, None, y, 0, thread_count(num_threads))
     return y
 
 
@@ -436,11 +352,11 @@ def activate(x: Array, activation: str, *, num_threads: int | None = None) -> Ar
 
     Results below the smallest normal number are zero.
     """
-    kind = _float_kind("x", x)
+    kind = float_kind("x", x)
     x = np.ascontiguousarray(x)
     y = np.empty_like(x)
-    which = _choose("activation", activation, ACTIVATIONS)
-    _core.activate(which, x.reshape(-1), y.reshape(-1), _threads(num_threads))
+    which = choose("activation", activation, ACTIVATIONS)
+    _core.activate(which, x.reshape(-1), y.reshape(-1), thread_count(num_threads))
     return y.astype(kind, copy=False)
 
 
@@ -452,11 +368,11 @@ def pool(h: Array, offsets: Array, modes: Sequence[str], *, num_threads: int | N
     >>> pool(np.array([[1.0], [3.0], [5.0]]), np.array([0, 2, 3]), ["max", "mean"]).tolist()
     [[3.0, 2.0], [5.0, 5.0]]
     """
-    kind = _float_kind("h", h)
+    kind = float_kind("h", h)
     offsets = check_offsets(offsets, len(h))
     pooled = np.empty((len(offsets) - 1, len(modes) * h.shape[1]), kind)
-    h = _expect("h", h, (len(h), h.shape[1]), kind)
-    _core.pool(h, offsets, _modes(modes), pooled, None, _threads(num_threads))
+    h = expect("h", h, (len(h), h.shape[1]), kind)
+    _core.pool(h, offsets, mode_numbers(modes), pooled, None, thread_count(num_threads))
     return pooled
 
 
@@ -464,29 +380,29 @@ def pool_backward(
     dpooled: Array, h: Array, offsets: Array, modes: Sequence[str], *, num_threads: int | None = None
 ) -> Array:
     """Return the gradient ``[N, H]`` of what `pool` read. The first of several equal maxima takes the gradient."""
-    kind = _float_kind("h", h)
+    kind = float_kind("h", h)
     offsets = check_offsets(offsets, len(h))
-    h = _expect("h", h, (len(h), h.shape[1]), kind)
-    dpooled = _expect("dpooled", dpooled, (len(offsets) - 1, len(modes) * h.shape[1]), kind)
+    h = expect("h", h, (len(h), h.shape[1]), kind)
+    dpooled = expect("dpooled", dpooled, (len(offsets) - 1, len(modes) * h.shape[1]), kind)
     dh = _empty(h.shape, kind)
-    _core.pool(h, offsets, _modes(modes), dpooled, dh, _threads(num_threads))
+    _core.pool(h, offsets, mode_numbers(modes), dpooled, dh, thread_count(num_threads))
     return dh
 
 
 def softmax(x: Array, *, num_threads: int | None = None) -> Array:
     """Return the softmax of every row of ``x [N, K]``, each in one fixed order of sums."""
-    kind = _float_kind("x", x)
+    kind = float_kind("x", x)
     if x.ndim != 2 or x.shape[1] == 0:
         raise ShapeError(f"x is {list(x.shape)} but softmax wants [N, K] with K of at least 1.")
     y = np.empty(x.shape, kind)
-    _core.softmax(_expect("x", x, x.shape, kind), y, _threads(num_threads))
+    _core.softmax(expect("x", x, x.shape, kind), y, thread_count(num_threads))
     return y
 
 
 # --- checks at the surface -------------------------------------------------------------------------------------------
 
 
-class _Call:
+class Call:
     """The checked arguments that forward and backward have in common."""
 
     def __init__(
@@ -498,21 +414,21 @@ class _Call:
         table: Array | None,
         num_threads: int | None,
     ) -> None:
-        self.cell = _choose("cell", cell, CELLS)
-        self.threads = _threads(num_threads)
+        self.cell = choose("cell", cell, CELLS)
+        self.threads = thread_count(num_threads)
         if len(directions) not in (1, 2):
             raise ShapeError(f"a layer has 1 or 2 directions, not {len(directions)}.")
-        self.kind = _float_kind("x" if table is None else "table", x if table is None else table)
+        self.kind = float_kind("x" if table is None else "table", x if table is None else table)
         w_hh = directions[0].w_hh
         self.N, self.H, G = len(x), w_hh.shape[-1], GATES[cell]
         self.C = directions[0].w_ih.shape[-1]
         if table is None:
-            self.x, self.ids = _expect("x", x, (self.N, self.C), self.kind), None
+            self.x, self.ids = expect("x", x, (self.N, self.C), self.kind), None
         else:
             if x.dtype not in (np.int32, np.int64):
                 raise ShapeError(f"x holds {x.dtype} but token ids must be int32 or int64. Convert them first.")
-            self.x = _expect("table", table, (len(table), self.C), self.kind)
-            self.ids = _expect("x", x, (self.N,), x.dtype)
+            self.x = expect("table", table, (len(table), self.C), self.kind)
+            self.ids = expect("x", x, (self.N,), x.dtype)
         self.offsets = check_offsets(offsets, self.N)
         self.B = len(self.offsets) - 1
         self.directions = [self._direction(d, G * self.H) for d in directions]
@@ -520,17 +436,18 @@ class _Call:
     def _direction(self, d: Direction, GH: int) -> tuple[object, ...]:
         state = (self.B, self.H)
         return (
-            _expect("w_ih", d.w_ih, (GH, self.C), self.kind),
-            _expect("w_hh", d.w_hh, (GH, self.H), self.kind),
-            d.b_ih if d.b_ih is None else _expect("b_ih", d.b_ih, (GH,), self.kind),
-            d.b_hh if d.b_hh is None else _expect("b_hh", d.b_hh, (GH,), self.kind),
+            expect("w_ih", d.w_ih, (GH, self.C), self.kind),
+            expect("w_hh", d.w_hh, (GH, self.H), self.kind),
+            d.b_ih if d.b_ih is None else expect("b_ih", d.b_ih, (GH,), self.kind),
+            d.b_hh if d.b_hh is None else expect("b_hh", d.b_hh, (GH,), self.kind),
             d.reverse,
-            d.h0 if d.h0 is None else _expect("h0", d.h0, state, self.kind),
-            d.c0 if d.c0 is None else _expect("c0", d.c0, state, self.kind),
-            d.mask if d.mask is None else _expect("mask", d.mask, state, self.kind),
+            d.h0 if d.h0 is None else expect("h0", d.h0, state, self.kind),
+            d.c0 if d.c0 is None else expect("c0", d.c0, state, self.kind),
+            d.mask if d.mask is None else expect("mask", d.mask, state, self.kind),
         )
 
     def bad_token(self, position: int) -> InputError:
+        """Say which token has an id outside of the table."""
         assert self.ids is not None
         sequence = int(np.searchsorted(self.offsets, position, side="right")) - 1
         return InputError(
@@ -551,33 +468,37 @@ def _kept(gates: Array | None, memo: Array | None, D: int) -> list[tuple[Array |
 
 
 def _part(name: str, array: Array | None, d: int, shape: tuple[int, ...], kind: np.dtype[Any]) -> Array | None:
-    part: Array | None = None if array is None else _expect(name, array, shape, kind)[d]
+    part: Array | None = None if array is None else expect(name, array, shape, kind)[d]
     return part
 
 
-def _threads(num_threads: int | None) -> int:
+def thread_count(num_threads: int | None) -> int:
+    """Count the threads of a call, None standing for those of every kernel."""
     return num_threads or get_num_threads()
 
 
-def _choose(what: str, name: str | None, known: Sequence[str | None]) -> int:
+def choose(what: str, name: str | None, known: Sequence[str | None]) -> int:
+    """Find the number of a name; raises OptionError for one that is not known."""
     if name not in known:
         raise OptionError.unknown(what, str(name), [k for k in known if k is not None])
     return known.index(name)
 
 
-def _modes(modes: Sequence[str]) -> list[int]:
+def mode_numbers(modes: Sequence[str]) -> list[int]:
+    """Find the numbers of pooling modes; raises OptionError for none, one twice, or one that is not known."""
     if not modes or len(set(modes)) < len(modes):
         raise OptionError(f"pooling modes {list(modes)}: wanted one or more of {', '.join(POOL_MODES)}, each once.")
-    return [_choose("pooling mode", mode, POOL_MODES) for mode in modes]
+    return [choose("pooling mode", mode, POOL_MODES) for mode in modes]
 
 
-def _float_kind(name: str, array: Array) -> np.dtype[Any]:
+def float_kind(name: str, array: Array) -> np.dtype[Any]:
+    """Return the type of an array; raises ShapeError unless it is float32 or float64."""
     if array.dtype not in (np.float32, np.float64):
         raise ShapeError(f"{name} holds {array.dtype} but the kernels want float32 or float64. Convert it first.")
     return array.dtype
 
 
-def _expect(name: str, array: Array, shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
+def expect(name: str, array: Array, shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
     """Check an array's shape and type, and copy it where it is not contiguous."""
     if array.shape != shape:
         raise ShapeError(f"{name} is {list(array.shape)} but {list(shape)} is wanted here.")

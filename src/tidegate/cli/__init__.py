@@ -99,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _flushed(stop.code if isinstance(stop.code, int) else 0)
     except TidegateError as error:
         return _failed(str(error), error.exit_code)
+    except BrokenPipeError:
+        return _flushed(0)
     except OSError as error:
         return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except KeyboardInterrupt:

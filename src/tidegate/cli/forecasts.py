@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidegate.cli.options import collect_reading
-from tidegate.cli.output import emit_json, emit_table, say
+from tidegate.cli.output import emit_json, emit_table, say, show
 from tidegate.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +37,16 @@ def print_forecasts(
             emit_table([name | dict(row) for name, f in zip(names, forecasts, strict=True) for row in f.rows()])
         if picture:
             _draw(picture, series[0], forecasts[0])
+
+
+def print_forecast(forecast: Forecast, *, json: bool) -> None:
+    """Print one forecast of a series that goes on: a line for each time and then an empty one, or a JSON object."""
+    if json:
+        emit_json(_as_json(forecast))
+        return
+    for row in forecast.rows():
+        print("\t".join([*([forecast.name] if forecast.name else []), *map(show, row.values())]))
+    print()
 
 
 def _as_json(forecast: Forecast) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def generate(
     if not isinstance(loaded, tidegate.LanguageModel):
         raise InputError(f"{model} holds a {loaded.name}, which writes no texts. Ask it with: tidegate predict")
     options = given(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    pieces = loaded.stream(prompt, length=length, endless=endless, **options)
+    pieces = loaded.write(prompt, length=length, endless=endless, **options)
     if json:
         emit_json({"prompt": prompt, "text": "".join(pieces)})
         return

@@ -64,15 +64,26 @@ def _sequence(line: str) -> list[list[float]]:
 
 def _stdin_batches() -> Iterator[list[str]]:
     """Give the complete lines of stdin as soon as they are there, as many together as there are."""
-    if sys.stdin is None or sys.stdin.isatty():
-        raise InputError("there is nothing to answer. Give texts, or pipe lines into stdin.")
-    rest, number = b"", 1
-    while chunk := os.read(sys.stdin.fileno(), 2**16):
-        *lines, rest = (rest + chunk).split(b"\n")
+    number = 1
+    for lines in _complete_lines():
         yield from _decoded(lines, number)
         number += len(lines)
+
+
+def stdin_lines() -> Iterator[tuple[int, bytes]]:
+    """Give every line of stdin as soon as it is complete, with its number from 1; raises InputError for a terminal."""
+    return enumerate((line for lines in _complete_lines() for line in lines), 1)
+
+
+def _complete_lines() -> Iterator[list[bytes]]:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InputError("there is nothing to answer. Give texts, or pipe lines into stdin.")
+    rest = b""
+    while chunk := os.read(sys.stdin.fileno(), 2**16):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield lines
     if rest:
-        yield from _decoded([rest], number)
+        yield [rest]
 
 
 def _decoded(lines: Iterable[bytes], number: int) -> Iterator[list[str]]:
@@ -80,7 +91,7 @@ def _decoded(lines: Iterable[bytes], number: int) -> Iterator[list[str]]:
     batch: list[str] = []
     for offset, line in enumerate(lines):
         try:
-            batch.append(_decode(line, f"line {number + offset} of stdin"))
+            batch.append(decode_line(line, f"line {number + offset} of stdin"))
         except DataError:
             if batch:
                 yield batch
@@ -89,11 +100,12 @@ def _decoded(lines: Iterable[bytes], number: int) -> Iterator[list[str]]:
         yield batch
 
 
-def _decode(line: bytes, where: str) -> str:
+def decode_line(line: bytes, where: str, *, allow_empty: bool = False) -> str:
+    """Decode a line; raises DataError where it is not UTF-8, or empty unless that is allowed."""
     try:
         text = line.removesuffix(b"\r").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not UTF-8: byte {error.start} is 0x{line[error.start]:02x}.") from None
-    if not text.strip():
+    if not text.strip() and not allow_empty:
         raise DataError(f"{where} is empty. Leave empty lines out.")
     return text

@@ -23,6 +23,17 @@ Texts = Annotated[
 Draw = Annotated[
     Path | None, typer.Option("--picture", metavar="FILE", help="Draw a forecast, too: into a .png or .svg file.")
 ]
+Live = Annotated[
+    bool, typer.Option("--stream", help="Answer every line of stdin by itself as it comes: texts, or rows of numbers.")
+]
+Group = Annotated[
+    str | None,
+    typer.Option("--group", metavar="COL", help="With --stream: the column that tells sequences of rows apart."),
+]
+Lookahead = Annotated[
+    int | None,
+    typer.Option("--lookahead", metavar="K", help="With --stream: how far a model that also reads backwards may look."),
+]
 Spans = Annotated[
     bool, typer.Option("--spans", help="Of a tagger: print spans of words and where they stand, not each word.")
 ]
@@ -34,6 +45,9 @@ def predict(
     spans: Spans = False,
     reading: Reading = None,
     picture: Draw = None,
+    stream: Live = False,
+    group: Group = None,
+    lookahead: Lookahead = None,
     json: Json = False,
 ) -> None:
     """Classify texts or sequences, tag the words of texts, or forecast series.
@@ -46,13 +60,24 @@ def predict(
 
     A forecaster takes files, and answers with a table of what comes after the last row of each series.
 
+    With --stream nothing waits for more input. Texts are answered line by line. A model of sequences takes rows of CSV,
+    one step each, and answers each row with the classes so far; a forecaster answers each with the forecast from
+    there on. An empty line begins a new sequence. What cannot be read is told with its line number and left out; the
+    exit code is 1 where that happened.
+
     Examples:
       tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
       tidegate predict runs/wnut17-lstm --spans "Ada Lovelace lived in London."
       cut -f 2 reviews.tsv | tidegate predict runs/imdb-tutorial-bilstm --json
       tidegate predict runs/ett-segrnn recent.csv --picture forecast.png
+      tail -f sensors.csv | tidegate predict runs/sensors-gru --stream --group machine --json
     """
     loaded = load_task(model)
+    if stream:
+        _print_live(loaded, texts, spans=spans, group=group, lookahead=lookahead, json=json)
+        return
+    if group is not None or lookahead is not None:
+        raise InputError("--group and --lookahead are for --stream. Leave them out, or add it.")
     if loaded.reads == "series":
         print_forecasts(loaded, texts or [], reading=reading, picture=picture, json=json)
         return
@@ -66,6 +91,27 @@ def predict(
         else:
             _print_labels(loaded, batch, json=json)
         sys.stdout.flush()
+
+
+def _print_live(
+    model: Any, texts: list[str] | None, *, spans: bool, group: str | None, lookahead: int | None, json: bool
+) -> None:
+    from tidegate.cli.live import answer_lines, row_answer, series_answer, text_answer
+
+    if texts and texts != ["-"]:
+        raise InputError("--stream reads stdin. Leave the texts and files out, and pipe lines in.")
+    if model.reads != "sequence" and (group is not None or lookahead is not None):
+        raise InputError(f"--group and --lookahead are for models of sequences, but this is a {model.name}.")
+    if model.reads == "sequence":
+        answer = row_answer(model, group=group, lookahead=lookahead, json=json)
+    elif model.reads == "series":
+        answer = series_answer(model, json=json)
+    elif model.reads == "tagged":
+        answer = text_answer(lambda batch: print_tags(model, batch, spans=spans, json=json))
+    else:
+        answer = text_answer(lambda batch: _print_labels(model, batch, json=json))
+    if answer_lines(answer):
+        raise typer.Exit(1)
 
 
 def _print_labels(classifier: Any, batch: list[str], *, json: bool) -> None:

@@ -60,7 +60,15 @@ class Step:
 
     def after(self, last: Any, steps: int) -> Times:
         """Give the next `steps` times after `last`."""
-        ahead = np.arange(1, steps + 1) * self.count
+        return self.at(last, np.arange(1, steps + 1))
+
+    def at(self, last: Any, steps: npt.NDArray[np.int64]) -> Times:
+        """Give the times so many steps after `last`, [T].
+
+        >>> Step(2, "index").at(10, np.array([0, 5])).tolist()
+        [10, 20]
+        """
+        ahead = steps * self.count
         if self.unit == "index":
             return np.asarray(int(last) + ahead, np.int64)
         last = np.datetime64(last, "ms")

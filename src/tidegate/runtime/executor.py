@@ -6,9 +6,9 @@ Knows nodes and weights. Knows neither torch nor tasks: what comes out are the n
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ from tidegate.network import (
 )
 from tidegate.ragged import Ragged
 from tidegate.words import Words
+
+if TYPE_CHECKING:
+    from tidegate.runtime.stream import Prepared, Stream
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -167,6 +170,18 @@ class Executor:
         """
         return self._walk(x, None, states, last=False)
 
+    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Stream:
+        """Feed a live sequence to the network, step by step; arguments and errors are those of `runtime.Stream`."""
+        from tidegate.runtime.stream import Stream
+
+        return Stream.of(self.prepare_stream(lookahead=lookahead), state=state)
+
+    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
+        """Pack the weights for any number of streams, as `StreamPool` does."""
+        from tidegate.runtime.stream import Prepared
+
+        return Prepared(self, lookahead)
+
     def run(self, x: Ragged | Words, states: States) -> tuple[Array, dict[str, Array]]:
         """Compute the output of the last node, as a call does, from `states`, and those after the last steps.
 
@@ -262,10 +277,7 @@ class Executor:
         options: dict[str, Any] = {"keep": layers is not None, "num_threads": self.num_threads}
         begins, states = iter(start), list[State]()
         for layer in range(node.num_layers):
-            directions = tuple(
-                self._direction(node, index, suffix, next(begins, (None, None)))
-                for suffix in direction_suffixes(node, layer)
-            )
+            directions = layer_directions(self.weights, node, index, layer, begins)
             out = kernels.forward(node.cell, x, offsets, directions, table=table, **options)
             if layers is not None:
                 layers.append(LayerRun(node.cell, x, table, directions, out))
@@ -273,19 +285,6 @@ class Executor:
             states += zip(out.hn, [None] * len(out.hn) if out.cn is None else out.cn, strict=True)
         final = _merge(final_state(out), node.merge, node)
         return Passage(_merge(x, node.merge, node), offsets, final=final, states=tuple(states))
-
-    def _direction(
-        self, node: Recurrent, index: int, suffix: str, start: tuple[Array | None, Array | None]
-    ) -> kernels.Direction:
-        return kernels.Direction(
-            w_ih=self.weights[f"{index}.weight_ih{suffix}"],
-            w_hh=self.weights[f"{index}.weight_hh{suffix}"],
-            b_ih=self.weights.get(f"{index}.bias_ih{suffix}"),
-            b_hh=self.weights.get(f"{index}.bias_hh{suffix}"),
-            reverse=node.reverse or suffix.endswith("_reverse"),
-            h0=start[0],
-            c0=start[1],
-        )
 
     def _decode(self, node: Decode, index: int, read: Passage, layers: list[LayerRun] | None) -> Passage:
         before = self.network.nodes[index - 1]
@@ -307,6 +306,32 @@ class Executor:
         weight, bias = self.weights[matrix_name(node, index)], self.weights[f"{index}.bias"]
         activation = node.activation if isinstance(node, Dense) else None
         return kernels.linear(_rows(read), weight, bias, activation=activation)
+
+
+def layer_directions(
+    weights: Mapping[str, Array],
+    node: Recurrent,
+    index: int,
+    layer: int,
+    start: Iterable[tuple[Array | None, Array | None]] = (),
+) -> tuple[kernels.Direction, ...]:
+    """Gather what the kernels read of one layer of a node, its directions to begin with `start`, or zeros."""
+    begins = iter(start)
+    found = []
+    for suffix in direction_suffixes(node, layer):
+        h0, c0 = next(begins, (None, None))
+        found.append(
+            kernels.Direction(
+                w_ih=weights[f"{index}.weight_ih{suffix}"],
+                w_hh=weights[f"{index}.weight_hh{suffix}"],
+                b_ih=weights.get(f"{index}.bias_ih{suffix}"),
+                b_hh=weights.get(f"{index}.bias_hh{suffix}"),
+                reverse=node.reverse or suffix.endswith("_reverse"),
+                h0=h0,
+                c0=c0,
+            )
+        )
+    return tuple(found)
 
 
 def matrix_name(node: Dense | Tied, index: int) -> str:

@@ -14,12 +14,13 @@ import numpy.typing as npt
 from tidegate import kernels
 from tidegate.errors import InputError
 from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, check_shapes
+from tidegate.runtime.executor import layer_directions
+from tidegate.stepping import StreamNetwork, Streams
 
 Array: TypeAlias = npt.NDArray[Any]
-State: TypeAlias = tuple[tuple[Array, Array | None], ...]
-"""The state of each layer: h and, for the lstm, c, each [1, H]."""
+State: TypeAlias = tuple[Array, Array | None]
+"""The state of all layers, and what enters the output."""
 
-_KEPT = 2**22  # numbers at most of a table that is multiplied once by the input weights
 _DRAWN = 256  # random numbers at a time
 
 
@@ -90,28 +91,21 @@ class Writer:
         if not (isinstance(first, Embed) and isinstance(last, Dense | Tied) and plain and onward):
             raise InputError("a writer needs an embedding, recurrent nodes that read forwards, and one output node.")
         self._table = np.ascontiguousarray(weights["0.weight"])
-        directions = [
-            (node, _direction(weights, index, layer)) for index, node in inner for layer in range(node.num_layers)
-        ]
-        self._by_token = len(self._table) * len(directions[0][1].w_ih) <= _KEPT
-        tables = [self._table if self._by_token else None, *[None] * len(directions)]
-        self._streams = [
-            kernels.Stream(node.cell, direction, table=table, num_threads=num_threads)
-            for (node, direction), table in zip(directions, tables, strict=False)
-        ]
+        steps = StreamNetwork(first.size, self._table.dtype, table=self._table)
+        for index, node in inner:
+            for layer in range(node.num_layers):
+                steps.add_layer(node.cell, layer_directions(weights, node, index, layer))
+        self._streams = Streams(steps, num_threads=num_threads)
         end = len(network.nodes) - 1
         bias = weights[f"{end}.bias"].copy()
         bias[list(barred)] = -inf
         matrix = self._table if isinstance(last, Tied) else np.ascontiguousarray(weights[f"{end}.weight"])
         self._sampler = kernels.Sampler(matrix, bias, num_threads=num_threads)
-        self._above: Array | None = None  # [1, H], what enters the output
+        self._above: Array | None = None  # [H], what enters the output
 
     def read(self, tokens: Iterable[int]) -> None:
         """Go on over tokens that are given. Raises InputError for an id that the network does not know."""
-        size = len(self._table)
         for token in tokens:
-            if not 0 <= token < size:
-                raise InputError(f"token id {token} is out of range; the vocabulary has {size} ids")
             self._step(int(token))
 
     def write(self, count: int, sampling: Sampling) -> Iterator[int]:
@@ -131,26 +125,13 @@ class Writer:
 
     @property
     def state(self) -> State:
-        """What has been read, as a copy of the state of each layer; assign it to go on from there."""
-        return tuple(stream.state for stream in self._streams)
+        """What has been read, as a copy; assign it to go on from there."""
+        return self._streams.read(), self._above
 
     @state.setter
     def state(self, state: State) -> None:
-        for stream, part in zip(self._streams, state, strict=True):
-            stream.state = part
-        self._above = state[-1][0].copy()
+        numbers, self._above = state
+        self._streams.write(numbers, 0)
 
     def _step(self, token: int) -> None:
-        first, *rest = self._streams
-        x = first.step_token(token) if self._by_token else first.step(self._table[token : token + 1])
-        for stream in rest:
-            x = stream.step(x)
-        self._above = x
-
-
-def _direction(weights: Mapping[str, Array], index: int, layer: int) -> kernels.Direction:
-    def named(kind: str) -> str:
-        return f"{index}.{kind}_l{layer}"
-
-    biases = (weights.get(named("bias_ih")), weights.get(named("bias_hh")))
-    return kernels.Direction(weights[named("weight_ih")], weights[named("weight_hh")], *biases)
+        self._above = self._streams.step_token(token)

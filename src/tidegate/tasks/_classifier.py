@@ -21,7 +21,7 @@ from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy, padding
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, run_sorted
+from tidegate.runtime import Executor, Prepared, run_sorted
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels, read_classes
 from tidegate.tasks._parameters import CELLS
@@ -41,6 +41,9 @@ class Preparation(Protocol):
 
     def encode(self, inputs: Inputs) -> Ragged:
         """Turn B inputs into B sequences."""
+
+    def read(self, chunk: Any) -> Array:
+        """Turn steps of a live sequence, as they come, into what the network reads: `[n, C]` or `[n]` ids."""
 
     def spell(self, inputs: Inputs) -> list[str] | None:
         """List the N steps of those sequences as text; None where they are no text."""
@@ -147,6 +150,12 @@ class Classifier(Task[Classes]):
         The numbers of one input depend, to the bit, neither on the other inputs nor on threads.
         """
         return kernels.softmax(self._logits(X))
+
+    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
+        """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
+        fitted = self._require_fitted()
+        executor = Executor(fitted.network, fitted.weights)
+        return Prepared(executor, lookahead, read=fitted.learned.preparation.read, say=kernels.softmax)
 
     def score(self, X: Any, y: Any) -> float:
         """Compute the accuracy, the share of inputs whose predicted class is their label."""

@@ -58,6 +58,12 @@ class Vocabulary:
         """Turn B texts into B sequences of ids, int32, each between its marks."""
         return mark(self.tokenizer.encode(list(texts)), self)
 
+    def read(self, chunk: Any) -> Ids:
+        """Turn a piece of a text, or ids, into ids [n]; of ids none is checked."""
+        if isinstance(chunk, str):
+            return np.asarray(self.tokenizer.encode([chunk]).values, np.int32)
+        return np.asarray(chunk)
+
     def spell(self, token: int) -> str:
         """Write one token alone; the marks are written as nothing."""
         return self.tokenizer.decode([token]) if token < self.tokenizer.size else ""

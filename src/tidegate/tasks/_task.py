@@ -25,6 +25,7 @@ from tidegate.data.streams import Streams
 from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
 from tidegate.health import Background
 from tidegate.network import Network
+from tidegate.runtime import Prepared, Stream
 from tidegate.tasks import presets
 from tidegate.tasks._fitting import Plan, Resumed, check_same, follow, valid_measures
 from tidegate.tasks._parameters import checked, parameter_names, require_known
@@ -236,6 +237,23 @@ class Task(ABC, Generic[L]):
         task = {"name": self.name, "params": fitted.params, **fitted.learned.to_json()}
         about = fitted.about.also(licence=licence, data=data, metrics=metrics)
         save_model(path, fitted.network, weights=fitted.weights, task=task, about=about)
+
+    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Any:
+        """Begin a live sequence, which is fed step by step and answered at each; see `runtime.Stream`.
+
+        Args:
+            lookahead: steps that must follow before one is answered; needed where the network also reads from the end.
+            state: where to go on, as the `state` of another stream of this model gave it, on any machine.
+
+        Raises:
+            InputError: the model is not fitted, or cannot be streamed without `lookahead`.
+            StateError: the state is truncated, altered or of another model.
+        """
+        return Stream.of(self.prepare_stream(lookahead=lookahead), state=state)
+
+    @abstractmethod
+    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
+        """Pack the weights for any number of streams, as `runtime.StreamPool` does; raises InputError as `stream`."""
 
     @classmethod
     def from_model(cls, model: Model) -> Self:

@@ -10,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, Field
 
+from tidegate.checkpoint import digest
 from tidegate.data.dataset import Kind
 from tidegate.data.series import Roles, Series, hold_out_last
 from tidegate.data.series_tables import as_series
 from tidegate.data.times import CALENDAR_SIZE, Step
 from tidegate.errors import DataError, InputError
 from tidegate.network import Decode, Dense, Dropout, Network, Node, Pool, Recurrent, Size
-from tidegate.runtime import Executor
+from tidegate.runtime import Executor, Prepared
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._forecast import Forecast, in_units, loss_of, predict_batch, train_answers
+from tidegate.tasks._forecaster_stream import ForecasterStream, Source, check_streamable, start_time
 from tidegate.tasks._layout import Layout
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Count, Json, NotNegative, Positive, Share, Task
@@ -149,6 +151,40 @@ class Forecaster(Task[LearnedSeries]):
         if not (series := self._check_series(X)):
             return []
         return list(self._forecasts(series, [np.array([s.known]) for s in series]))
+
+    def stream(
+        self, *, lookahead: int | None = None, state: bytes | None = None, start: Any = None, series: str = ""
+    ) -> ForecasterStream:
+        """Begin a series that is fed row by row and forecast from each on, once the look-back is filled.
+
+        Args:
+            lookahead: of no use here: what lies ahead is forecast.
+            state: where to go on, as the `state` of another stream of this model gave it.
+            start: the time of the first row; needed but where a series merely counts, which then begins with 0.
+            series: the name of the series, where it was trained on and is scaled by its own mean and deviation.
+
+        Raises:
+            InputError: the model is not fitted, needs columns that are known in the future, or knows no time to start.
+            StateError: the state is truncated, altered or of another model or series.
+        """
+        fitted = self._require_fitted()
+        check_streamable(fitted.learned.roles, lookahead)
+        source = Source(
+            forecast=lambda window: next(self._forecasts([window], [np.array([window.known])])),
+            digest=digest(fitted.network, fitted.weights),
+            roles=fitted.learned.roles,
+            step=fitted.learned.step,
+            lookback=self.lookback,
+            name=series,
+            start=start_time(start, fitted.learned.step),
+        )
+        return ForecasterStream(source, state=state)
+
+    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
+        """Raise InputError: a window is read as a whole, so that no state goes from step to step."""
+        raise InputError(
+            "a forecaster has no pool of streams: it reads each window anew. Call stream() for each series."
+        )
 
     def backtest(self, X: Any, *, begin: Any = None, stride: int = 1) -> list[Forecast]:
         """Forecast from one origin after the other, each time from what was known then.

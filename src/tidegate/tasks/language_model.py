@@ -20,7 +20,7 @@ from tidegate.export import SequenceInterface
 from tidegate.health import Background
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, Sampling, Writer
+from tidegate.runtime import Executor, Prepared, Sampling, Writer
 from tidegate.tasks._corpus import (
     Vocabulary,
     check_prompt,
@@ -118,6 +118,17 @@ class LanguageModel(Task[Vocabulary]):
         rows, _ = executor.advance(begun, {})
         return kernels.softmax(executor.head(rows[np.asarray(begun.offsets[1:]) - 1]))
 
+    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
+        """Pack the weights for streams, each of a text from its very beginning.
+
+        A step is a token, by its id or as a text of any number of tokens, and is answered with the probability of each
+        token to come next, `[V]`. A piece of a text ends where a word ends, if the tokens are words.
+        """
+        vocabulary = self.vocabulary_
+        return Prepared(
+            self._executor(), lookahead, read=vocabulary.read, say=kernels.softmax, begin=(vocabulary.start,)
+        )
+
     def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
         """Turn texts into ids as the network reads them, `[N]` int32, and the tokens as text, the start as `<start>`.
 
@@ -157,15 +168,15 @@ class LanguageModel(Task[Vocabulary]):
         return _measure(self._executor(), self.vocabulary_, self._check_inputs(X))
 
     def generate(self, prompt: str | None = None, *, length: int = 200, **options: Any) -> str:
-        """Write a text, the prompt not included; arguments and errors are those of `stream`.
+        """Write a text, the prompt not included; arguments and errors are those of `write`.
 
         >>> model = LanguageModel(epochs=10, batch_size=2, validation_fraction=0, learning_rate=0.02)
         >>> model.fit(["one two three four five six"] * 8).generate("one two", temperature=0)
         ' three four five six'
         """
-        return "".join(self.stream(prompt, length=length, **options))
+        return "".join(self.write(prompt, length=length, **options))
 
-    def stream(
+    def write(
         self, prompt: str | None = None, *, length: int = 200, endless: bool = False, **options: Any
     ) -> Iterator[str]:
         """Write a text token by token, yielding what each adds to it as soon as it is chosen.

@@ -14,6 +14,7 @@ from tidegate.errors import ShapeError
 from tidegate.export import SequenceInterface
 from tidegate.network import Dense, Node, Recurrent
 from tidegate.ragged import Ragged
+from tidegate.stepping import as_rows
 from tidegate.tasks._classifier import Classifier, Preparation
 from tidegate.tasks._labelled import Inputs
 from tidegate.tasks._task import Count, Json, Positive, Share
@@ -37,13 +38,21 @@ class Scaling:
         Raises ShapeError when they have another number of features, DataError where float32 cannot hold one.
         """
         assert isinstance(inputs, Ragged)
-        if inputs.values.shape[1] != len(self.mean) and len(inputs.values):
-            raise ShapeError(f"X has {inputs.values.shape[1]} features per step; {len(self.mean)} were trained on")
-        rows = inputs.values.reshape(-1, len(self.mean))  # [N, C]; without steps, C may be anything
-        with np.errstate(over="ignore"):
-            scaled = inputs.with_values(((rows - self.mean) / self.deviation).astype(np.float32))
+        scaled = inputs.with_values(self._scale(inputs.values))
         check_features(scaled, where=in_argument("scaled X"))
         return scaled
+
+    def read(self, chunk: Any) -> npt.NDArray[np.float32]:
+        """Scale steps `[n, C]` of a live sequence; the stream refuses what is not finite."""
+        return self._scale(as_rows(chunk, np.float64))
+
+    def _scale(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        if len(rows) and rows.shape[1:] != self.mean.shape:
+            raise ShapeError(
+                f"X has {' x '.join(map(str, rows.shape[1:]))} features per step; {len(self.mean)} were trained on"
+            )
+        with np.errstate(over="ignore", invalid="ignore"):  # [N, C]; without steps, C may be anything
+            return ((rows.reshape(-1, len(self.mean)) - self.mean) / self.deviation).astype(np.float32)
 
     def spell(self, inputs: Inputs) -> None:
         """Return nothing: readings are no text."""

@@ -15,7 +15,7 @@ from tidegate.network import Embed, Node, Size
 from tidegate.ragged import Ragged
 from tidegate.tasks._classifier import Classifier, Preparation
 from tidegate.tasks._labelled import Inputs
-from tidegate.tasks._task import Count, Json, Share
+from tidegate.tasks._task import Array, Count, Json, Share
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class Tokens:
         """Turn B texts into B sequences of ids, int32."""
         assert isinstance(inputs, list)
         return self.tokenizer.encode(inputs, max_tokens=self.max_tokens, keep=self.keep)
+
+    def read(self, chunk: Any) -> Array:
+        """Turn a piece of a text, or a list of them, into ids `[n]`; a piece ends where a word ends."""
+        pieces = [chunk] if isinstance(chunk, str) else list(chunk)
+        check_texts(pieces, where=in_argument("pieces"), allow_empty=True)
+        return np.asarray(self.tokenizer.encode(pieces).values)
 
     def spell(self, inputs: Inputs) -> list[str]:
         """List the tokens of all texts, one for each id; those that are not in the vocabulary are spelled out, too."""

@@ -22,14 +22,15 @@ from tidegate.data.schemes import Scheme, find_spans
 from tidegate.data.split import stratified_split
 from tidegate.data.tokenizer import UNKNOWN_ID, train_spelling, train_whole_words
 from tidegate.data.wordsplit import Piece
-from tidegate.errors import DataError
+from tidegate.errors import DataError, InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, cut
+from tidegate.runtime import Executor, Prepared, Stream, cut
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._parameters import CELLS
+from tidegate.tasks._tagger_stream import Moves, TaggerStream
 from tidegate.tasks._tagging import (
     LONGEST_SPELLING,
     Reading,
@@ -202,6 +203,26 @@ class TokenTagger(Task[Tagging]):
     def spans_of(self, text: str, words: Sequence[TaggedWord]) -> list[TextSpan]:
         """Find the spans among the words of a text that `predict_words` gave."""
         return place_spans(text, words, self._require_fitted().learned.tags.spans([word.tag for word in words]))
+
+    def stream(self, *, lookahead: int | None = 8, state: bytes | None = None) -> TaggerStream:
+        """Begin a sentence whose words are tagged as they come, each once `lookahead` more are known.
+
+        Raises InputError before `fit`, and where `lookahead` is no number of words; StateError for the state of another
+        model, or one that was altered.
+        """
+        fitted = self._require_fitted()
+        if type(lookahead) is not int or lookahead < 0:
+            raise InputError(f"lookahead={lookahead!r}; wanted a number of words, at least 0, such as 8.")
+        prepared = Prepared(Executor(fitted.network, fitted.weights), lookahead)
+        moves = _moves(prepared.executor, fitted.learned.tags)
+        return TaggerStream(Stream.of(prepared, state=state), prepared, fitted.learned, moves)
+
+    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
+        """Raise InputError: what words are tagged with depends on each other, so each sentence has its own stream."""
+        raise InputError(
+            "a tagger has no pool of streams, as it decides on tags together. Call stream() for each sentence, or pool "
+            "runtime.Executor(tagger.network_, tagger.weights_) for the scores of its network."
+        )
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
@@ -399,12 +420,17 @@ def _span_counts(tag_set: TagSet, true: Array, predicted: Array) -> Array:
 
 
 def _score(executor: Executor, x: Ragged | Words, tag_set: TagSet) -> Iterator[tuple[Array, crf.Scores]]:
-    at = len(executor.network.nodes) - 1
-    weights = [executor.weights[f"{at}.{name}"] for name in ("transitions", "start", "end")]
-    moves = [weight + penalty for weight, penalty in zip(weights, tag_set.penalties, strict=True)]
+    moves = _moves(executor, tag_set)
     for indices in cut(x):
         batch = x.select(indices)
         yield indices, crf.Scores(executor(batch), batch.offsets, *moves, num_threads=executor.num_threads)
+
+
+def _moves(executor: Executor, tag_set: TagSet) -> Moves:
+    at = len(executor.network.nodes) - 1
+    weights = [executor.weights[f"{at}.{name}"] for name in ("transitions", "start", "end")]
+    moves, start, end = (weight + penalty for weight, penalty in zip(weights, tag_set.penalties, strict=True))
+    return moves, start, end
 
 
 def _disturbed(x: Ragged | Words, words: float, characters: float, rng: np.random.Generator) -> Ragged | Words:

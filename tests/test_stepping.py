@@ -1,0 +1,234 @@
+"""Steps: law 3 to the bit on every instruction set, slots that know nothing of each other, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cases
+from tidegate import kernels
+from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.stepping import StreamNetwork, Streams
+
+STEPS = 7
+
+
+@pytest.fixture
+def isas() -> Iterator[tuple[str, ...]]:
+    before = kernels.active_isa()
+    yield kernels.available_isas()
+    kernels.use_isa(before)
+
+
+def steps(case: cases.Case, B: int) -> Any:
+    """Cut the input of B sequences of one length into [STEPS, B, C]."""
+    return np.ascontiguousarray(case.x.reshape(B, STEPS, -1).swapaxes(0, 1))
+
+
+def network_of(cell: str, case: cases.Case, *, lookahead: int = 0) -> StreamNetwork:
+    network = StreamNetwork(case.x.shape[1], case.x.dtype)
+    network.add_layer(cell, case.directions, lookahead=lookahead)
+    return network
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("cell", kernels.CELLS)
+@pytest.mark.parametrize(("B", "C", "H"), [(1, 3, 5), (1, 16, 32), (3, 9, 49), (60, 4, 20)])
+def test_steps_are_the_whole_sequence(cell: str, B: int, C: int, H: int, kind: type, isas: tuple[str, ...]) -> None:
+    case = cases.make(cell, [STEPS] * B, C, H, kind=kind, directions=1, states=False)
+    whole = case.forward()
+    network = network_of(cell, case)
+    for isa in isas:
+        kernels.use_isa(isa)
+        streams = Streams(network, B)
+        slots, offsets = np.arange(B), np.arange(B + 1)
+        got = [streams.run(slots, x, offsets)[0] for x in steps(case, B)]
+        np.testing.assert_array_equal(np.stack(got, axis=1).reshape(B * STEPS, H), whole.h)
+        states = np.stack([streams.read(slot)[:H] for slot in range(B)])
+        np.testing.assert_array_equal(states, whole.hn[0])
+
+
+@pytest.mark.parametrize("cell", kernels.CELLS)
+@pytest.mark.parametrize("lookahead", [0, 1, 3, 20])
+def test_a_backward_direction_sees_the_rows_that_follow_and_no_more(
+    cell: str, lookahead: int, isas: tuple[str, ...]
+) -> None:
+    case = cases.make(cell, [STEPS], 3, 21, kind=np.float64, states=False)
+    want = np.empty((STEPS, 42))
+    for step in range(STEPS):  # what the layer says of a step when the sequence ends `lookahead` later
+        end = min(STEPS, step + lookahead + 1)
+        run = kernels.forward(cell, case.x[:end], np.array([0, end]), case.directions)
+        want[step] = run.h[step]
+    network = network_of(cell, case, lookahead=lookahead)
+    for isa in isas:
+        kernels.use_isa(isa)
+        streams = Streams(network, 1)
+        got = [streams.run(np.array([0]), x, np.array([0, 1]))[0] for x in steps(case, 1)]
+        assert [len(rows) for rows in got] == [int(step >= lookahead) for step in range(STEPS)]
+        rest, _ = streams.run(np.array([0]), case.x[:0], np.array([0, 0]), ending=True)
+        np.testing.assert_array_equal(np.concatenate([*got, rest]), want)
+
+
+@pytest.mark.parametrize(("cell", "H"), [("rnn_tanh", 300), ("lstm", 200), ("gru", 210)])
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_threads_that_share_a_step_give_the_same_bits(cell: str, H: int, threads: int, directions: int) -> None:
+    case = cases.make(cell, [STEPS], 150, H, kind=np.float64, directions=directions, states=False)
+    streams = Streams(network_of(cell, case, lookahead=STEPS), 1, num_threads=threads)
+    got = [streams.run(np.array([0]), x, np.array([0, 1]))[0] for x in steps(case, 1)]
+    rest, _ = streams.run(np.array([0]), case.x[:0], np.array([0, 0]), ending=True)
+    np.testing.assert_array_equal(np.concatenate([*got, rest]), case.forward(num_threads=1).h)
+
+
+@pytest.mark.parametrize("cell", kernels.CELLS)
+@pytest.mark.parametrize("threads", [1, 4])
+def test_slots_step_in_any_company_as_alone(cell: str, threads: int) -> None:
+    rng = np.random.default_rng(5)
+    case = cases.make(cell, [2], 6, 33, states=False)
+    network = network_of(cell, case, lookahead=2)
+    network.add_pool(["mean", "last", "max", "first"])
+    together, alone = Streams(network, 40, num_threads=threads), [Streams(network, 1) for _ in range(40)]
+    for _ in range(12):
+        slots = rng.permutation(40)[: rng.integers(1, 41)]
+        lengths = rng.integers(0, 4, len(slots))
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        x = rng.normal(size=(offsets[-1], 6)).astype(np.float32)
+        got, _ = together.run(slots, x, offsets)
+        for i, slot in enumerate(slots):
+            rows = x[offsets[i] : offsets[i + 1]]
+            want, _ = alone[slot].run(np.array([0]), rows, np.array([0, len(rows)]))
+            assert got[i].tobytes() == want[0].tobytes()
+    assert [together.steps(slot) for slot in range(40)] == [each.steps() for each in alone]
+
+
+def test_a_chunk_longer_than_what_passes_at_once_is_the_whole(isas: tuple[str, ...]) -> None:
+    lengths = [200, 1, 64, 65, 0, 129]
+    case = cases.make("gru", lengths, 3, 18, directions=2, states=False)
+    network = network_of("gru", case, lookahead=250)
+    got, offsets = Streams(network, 6).run(np.arange(6), case.x, case.offsets, ending=True)
+    np.testing.assert_array_equal(offsets, case.offsets)
+    np.testing.assert_array_equal(got, case.forward().h)
+
+
+@pytest.mark.parametrize("cell", kernels.CELLS)
+def test_a_state_goes_on_in_another_stream(cell: str) -> None:
+    case = cases.make(cell, [STEPS], 3, 5, states=False)
+    network = network_of(cell, case, lookahead=2)
+    first, second = Streams(network, 1), Streams(network, 3)
+    x = steps(case, 1)
+    for row in x[:3]:
+        first.step(row[0])
+    second.write(first.read(), first.steps(), 1)
+    second.copy(1, 2)
+    for row in x[3:]:
+        want = first.step(row[0])
+        assert want is not None
+        for slot in (1, 2):
+            np.testing.assert_array_equal(second.step(row[0], slot), want)
+    second.clear(1)
+    assert not second.read(1).any()
+    assert second.steps(1) == 0
+
+
+def test_the_weights_may_die_and_no_bias_is_a_zero_bias() -> None:
+    case = cases.make("gru", [STEPS], 3, 5, directions=1, bias=False, states=False)
+    weights = case.directions[0]
+    network = StreamNetwork(3, np.float32)
+    network.add_layer("gru", [kernels.Direction(weights.w_ih.copy(), weights.w_hh.copy())])
+    streams = Streams(network)
+    got = np.stack([streams.step(x[0]) for x in steps(case, 1)])  # type: ignore[misc]
+    np.testing.assert_array_equal(got, case.forward().h)
+
+
+def test_strided_rows_and_lists_give_the_bits_of_their_copy() -> None:
+    case = cases.make("lstm", [STEPS], 6, 5, directions=1, states=False)
+    wide = np.zeros((STEPS, 12), np.float32)
+    wide[:, ::2] = case.x
+    for rows in (wide[:, ::2], case.x.tolist(), case.x.astype(np.float64)):
+        streams = Streams(network_of("lstm", case))
+        got = np.stack([streams.step(x) for x in rows])  # type: ignore[misc]
+        np.testing.assert_array_equal(got, case.forward().h)
+
+
+@pytest.mark.parametrize(
+    ("x", "complaint"),
+    [
+        (np.zeros((1, 4), np.float32), r"a step is \[1, 4\] but \[3\]"),
+        (np.zeros((3, 1), np.float32), r"a step is \[3, 1\]"),
+        ([0.0, float("nan"), 0.0], "the step has nan as feature 1"),
+        (np.array([0, 0, -np.inf], np.float32), "the step has -inf as feature 2"),
+        (np.array([0, 0, 1e39]), "the step has inf as feature 2"),
+        (["a", "b", "c"], "holds <U1 where numbers"),
+        ([[1.0], [1.0, 2.0]], "different lengths"),
+    ],
+)
+def test_a_refused_step_leaves_the_state(x: Any, complaint: str) -> None:
+    case = cases.make("lstm", [STEPS], 3, 5, directions=1, states=False)
+    streams = Streams(network_of("lstm", case))
+    streams.step(case.x[0])
+    before = streams.read()
+    with pytest.raises(InputError, match=complaint):
+        streams.step(x)
+    assert streams.read().tobytes() == before.tobytes()
+    assert streams.steps() == 1
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("cell", kernels.CELLS)
+@pytest.mark.parametrize(("H", "V"), [(5, 40), (210, 40), (300, 14_000)])
+def test_a_step_with_a_token_gives_the_bits_of_its_row(cell: str, H: int, V: int, kind: Any) -> None:
+    rng = np.random.default_rng(H)
+    shapes = ((kernels.GATES[cell] * H, 7), (kernels.GATES[cell] * H, H), (kernels.GATES[cell] * H,))
+    w_ih, w_hh, b_ih = (rng.normal(0, 0.3, shape).astype(kind) for shape in shapes)
+    direction = kernels.Direction(w_ih, w_hh, b_ih, b_ih * kind(0.5))
+    table = rng.normal(size=(V, 7)).astype(kind)
+    ids = rng.integers(0, V, 12).astype(np.int32)
+    want = kernels.forward(cell, ids, np.array([0, 12]), [direction], table=table).h
+    network = StreamNetwork(7, kind, table=table)
+    network.add_layer(cell, [direction])
+    for threads in (1, 4):
+        streams = Streams(network, num_threads=threads)
+        got = [streams.step_token(int(token)) for token in ids]
+        assert b"".join(row.tobytes() for row in got if row is not None) == want.tobytes()
+        streams.clear()
+        assert streams.run(np.array([0]), ids, np.array([0, 12]))[0].tobytes() == want.tobytes()
+
+
+def test_a_token_without_a_row_is_refused_and_the_state_stays() -> None:
+    network = StreamNetwork(3, np.float64, table=np.ones((4, 3)))
+    network.add_layer("rnn_relu", [kernels.Direction(np.ones((2, 3)), np.ones((2, 2)))])
+    streams = Streams(network)
+    streams.step_token(3)
+    before = streams.read()
+    for token in (-1, 4):
+        with pytest.raises(InputError, match=f"token id {token} is out of range; the vocabulary has 4 ids"):
+            streams.step_token(token)
+        with pytest.raises(InputError, match=f"token id {token} is out of range"):
+            streams.run(np.array([0]), np.array([0, token], np.int32), np.array([0, 2]))
+    with pytest.raises(InputError, match="one token id"):
+        streams.step_token("two")  # type: ignore[arg-type]
+    assert streams.read().tobytes() == before.tobytes()
+
+
+def test_what_cannot_be_packed_or_stepped() -> None:
+    case = cases.make("lstm", [STEPS], 3, 5, directions=1, states=False)
+    network = StreamNetwork(3, np.float32)
+    with pytest.raises(OptionError, match="lsmt"):
+        network.add_layer("lsmt", case.directions)
+    with pytest.raises(OptionError, match="merge"):
+        network.add_layer("lstm", case.directions, merge="glue")
+    with pytest.raises(ShapeError, match="w is"):
+        network.add_matrix(np.ones((2, 4), np.float32))
+    network.add_layer("lstm", case.directions)
+    streams = Streams(network, 2)
+    for slots in ([0, 0], [0, 2], [-1, 0]):
+        with pytest.raises(InputError, match="slots must differ and lie between 0 and 1"):
+            streams.run(np.array(slots), case.x[:2], np.array([0, 1, 2]))
+    with pytest.raises(ShapeError, match="numbers is"):
+        streams.write(np.zeros(3, np.float32), 0)
+    with pytest.raises(ShapeError, match="out is"):
+        streams.step(case.x[0], out=np.zeros(4, np.float32))
+    assert streams.steps() == 0
