@@ -19,9 +19,10 @@ import numpy.typing as npt
 import pytest
 
 import tidegate as tg
-from tidegate.convert import keras_network
+from tidegate.convert import keras_network, keras_reader
 from tidegate.convert.keras_equations import evaluate
-from tidegate.errors import ConversionError, InputError, ModelFileError
+from tidegate.convert.keras_layers import Layer, read_layers
+from tidegate.errors import ConversionError, InputError, MissingPackageError, ModelFileError
 from tidegate.network import Embed, Pool, Recurrent
 
 pytestmark = [
@@ -44,6 +45,20 @@ def keras() -> Any:
         warnings.simplefilter("ignore")
         import keras
     return keras
+
+
+@pytest.fixture
+def same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read files here and now: what is looked at is what is read, not by whom, and a process takes half a second."""
+
+    def read_file(path: Path, description: bytes = b"") -> tuple[list[Layer], list[list[Array]]]:
+        text, arrays = keras_reader.read(path, description)
+        layers = read_layers(json.loads(text))
+        return layers, [
+            [array for name, array in arrays.items() if name.startswith(f"{i}.")] for i in range(len(layers))
+        ]
+
+    monkeypatch.setattr("tidegate.convert.keras.read_file", read_file)
 
 
 def sequential(keras: Any, layers: Layers, *, ids: bool = False, features: int = 3) -> Any:
@@ -134,6 +149,7 @@ FEATURES: dict[str, Layers] = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("same_process")
 @pytest.mark.parametrize("name", FEATURES)
 def test_layers_over_features_agree_from_both_kinds_of_files(keras: Any, name: str, tmp_path: Path) -> None:
     model = sequential(keras, FEATURES[name])
@@ -267,7 +283,7 @@ def test_neither_keras_nor_torch_is_imported(keras: Any, tmp_path: Path) -> None
 @pytest.mark.parametrize("name", FEATURES)
 def test_the_equations_give_what_keras_computes(keras: Any, name: str) -> None:
     model = sequential(keras, FEATURES[name])
-    layers = tg.convert.keras_layers.read_layers(json.loads(model.to_json()))
+    layers = read_layers(json.loads(model.to_json()))
     weights = [model.get_layer(layer.name).get_weights() if layer.places else [] for layer in layers]
     for length in LENGTHS:
         x = inputs(model, length)
@@ -276,6 +292,7 @@ def test_the_equations_give_what_keras_computes(keras: Any, name: str) -> None:
         )
 
 
+@pytest.mark.usefixtures("same_process")
 @pytest.mark.parametrize("as_file", [True, False])
 def test_a_conversion_that_is_wrong_does_not_pass_the_proof(
     keras: Any, as_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -407,6 +424,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], object], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("same_process")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_of_weights_is_refused(name: str, sound: tuple[str, bytes], tmp_path: Path) -> None:
     change, complaint = HOSTILE[name]
@@ -442,6 +460,7 @@ DESCRIPTIONS: dict[str, tuple[Callable[[str], str], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("same_process")
 @pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_a_hostile_description_is_refused(name: str, sound: tuple[str, bytes], tmp_path: Path) -> None:
     change, complaint = DESCRIPTIONS[name]
@@ -479,6 +498,43 @@ def test_damaged_and_foreign_files_are_refused(sound: tuple[str, bytes], tmp_pat
             (tmp_path / name).write_bytes(content)
         with pytest.raises(ModelFileError, match=complaint):
             tg.convert.from_keras(tmp_path / name)
+
+
+@pytest.mark.parametrize(("ends", "reason"), [("kill -SEGV $$", "signal 11"), ("echo Oh >&2; exit 1", "Oh")])
+def test_a_reader_that_dies_of_a_file_is_a_damaged_file(
+    ends: str, reason: str, sound: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = tmp_path / "python"
+    dying.write_text(f"#!/bin/sh\n{ends}\n")
+    dying.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(dying))
+    with pytest.raises(ModelFileError, match=f"or a damaged one .*{reason}"):
+        tg.convert.from_keras(packed(tmp_path / "model.keras", *sound))
+
+
+def test_nothing_is_imported_from_the_folder_that_one_stands_in(
+    sound: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(tmp_path / "model.keras", *sound)
+    for name in ("h5py", "json", "tidegate"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    assert tg.convert.from_keras(path).network.input_size == 9
+
+
+def test_a_missing_h5py_names_the_extra(
+    sound: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.convert.keras_file.find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'tidegate\[keras\]'"):
+        tg.convert.from_keras(packed(tmp_path / "model.keras", *sound))
+
+
+def test_more_layers_than_any_model_has_are_refused(tmp_path: Path, sound: tuple[str, bytes]) -> None:
+    layers = [{"class_name": "Dropout", "config": {"name": f"d{index}", "rate": 0.1}} for index in range(501)]
+    text = json.dumps({"class_name": "Sequential", "config": {"layers": layers}})
+    with pytest.raises(InputError, match="501 layers; at most 500"):
+        tg.convert.from_keras(packed(tmp_path / "model.keras", text, sound[1]))
 
 
 def test_something_else_is_refused() -> None:

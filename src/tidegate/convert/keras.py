@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from tidegate import kernels
 from tidegate.convert.keras_equations import evaluate
-from tidegate.convert.keras_file import open_weights, read_description
+from tidegate.convert.keras_file import read_file
 from tidegate.convert.keras_layers import Input, Layer, read_layers
 from tidegate.convert.keras_network import NetworkOfKeras
 from tidegate.convert.proof import LENGTHS, Conversion, prove, sequences
@@ -54,10 +55,8 @@ def read_keras(source: Source, *, config: Config = None) -> Conversion:
     """Convert as `from_keras` does, and tell what proves it and what to know of the model."""
     if not isinstance(source, str | os.PathLike):
         return _read_model(source)
-    with open_weights(source) as file:
-        layers = read_layers(_description(config, file.description, str(source)))
-        weights = [file.of(layer) for layer in layers]
-    return _convert(layers, weights, lambda x: evaluate(layers, weights, x, logits=True), softmax=False)
+    layers, weights = read_file(Path(source), _description(config))
+    return _convert(layers, weights, lambda x: evaluate(layers, weights, x, logits=True))
 
 
 def _read_model(model: Any) -> Conversion:
@@ -66,7 +65,10 @@ def _read_model(model: Any) -> Conversion:
         raise InputError(f"a {type(model).__name__} came; wanted a file of Keras, or a model.")
     layers = read_layers(json.loads(model.to_json()))
     weights = [[np.asarray(array) for array in _own_layer(model, layer)] for layer in layers]
-    return _convert(layers, weights, lambda x: np.asarray(model.predict(x[None], verbose=0))[0], softmax=True)
+    steps = next((layer.settings.steps for layer in layers if isinstance(layer.settings, Input)), None)
+    lengths = [steps] * 3 if steps else LENGTHS
+    answer = partial(model.predict, verbose=0)
+    return _convert(layers, weights, lambda x: np.asarray(answer(x[None]))[0], lengths=lengths, softmax=True)
 
 
 def _own_layer(model: Any, layer: Layer) -> list[Any]:
@@ -75,26 +77,27 @@ def _own_layer(model: Any, layer: Layer) -> list[Any]:
     return own
 
 
-def _description(config: Config, inside: str | bytes | None, path: str) -> Any:
-    """Find the description of a model: in its file, or beside it."""
+def _description(config: Config) -> bytes:
+    """Bring the description that stands beside a file of weights into one form; empty where there is none."""
+    if config is None:
+        return b""
     if isinstance(config, dict):
-        return config
-    if config is not None and not str(config).lstrip().startswith("{"):
-        return read_description(Path(config).read_bytes(), str(config))
-    text = inside if config is None else str(config)
-    if text is None:
-        raise InputError(f"{path} holds weights alone. Pass config=, what model.to_json() wrote, or save it whole.")
-    return read_description(text, path)
+        return json.dumps(config).encode()
+    return str(config).encode() if str(config).lstrip().startswith("{") else Path(config).read_bytes()
 
 
 def _convert(
-    layers: list[Layer], weights: Sequence[list[Array]], rival: Callable[[Array], Array], *, softmax: bool
+    layers: list[Layer],
+    weights: Sequence[list[Array]],
+    rival: Callable[[Array], Array],
+    *,
+    lengths: Sequence[int] = LENGTHS,
+    softmax: bool = False,
 ) -> Conversion:
     """Convert, and compare with the rival, which gives probabilities where `softmax` says so."""
     found = NetworkOfKeras(layers, weights)
     model = Executor(found.network, found.weights)
-    steps = next((layer.settings.steps for layer in layers if isinstance(layer.settings, Input)), None)
-    x = sequences(found.network, model.dtype, lengths=[steps] * 3 if steps else LENGTHS, lowest=int(found.masked))
+    x = sequences(found.network, model.dtype, lengths=lengths, lowest=int(found.masked))
     pooled = any(isinstance(node, Pool) for node in found.network.nodes)
 
     def ours(batch: Ragged) -> Array:

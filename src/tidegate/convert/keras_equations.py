@@ -32,14 +32,15 @@ def evaluate(layers: Sequence[Layer], weights: Sequence[Sequence[Array]], x: Arr
     """
     for index, (layer, own) in enumerate(zip(layers, weights, strict=True)):
         last = not any(isinstance(other.settings, Dense | Activate) for other in layers[index + 1 :])
-        x = _apply(layer.settings, [array.astype(np.float64) for array in own], x, logits=logits and last)
+        x = _apply(layer.settings, own, x, logits=logits and last)
     return x
 
 
-def _apply(settings: Any, own: list[Array], x: Array, *, logits: bool) -> Array:
+def _apply(settings: Any, stored: Sequence[Array], x: Array, *, logits: bool) -> Array:
+    if isinstance(settings, Embedding):  # the table may be large: a few rows of it become float64
+        return stored[0][x].astype(np.float64)
+    own = [array.astype(np.float64) for array in stored]
     match settings:
-        case Embedding():
-            return np.asarray(own[0][x])
         case Recurrent():
             return _run(settings, own, x)
         case Bidirectional():

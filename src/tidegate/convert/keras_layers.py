@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,6 +18,7 @@ from tidegate.errors import InputError, ModelFileError
 Json: TypeAlias = dict[str, Any]
 Count = Annotated[int, Field(ge=1, le=2**24)]
 Rate = Annotated[float, Field(ge=0, lt=1, strict=False)]
+MAX_LAYERS: Final = 500
 Activation = Literal["relu", "tanh", "sigmoid", "linear", "softmax"]
 
 
@@ -147,6 +148,8 @@ def read_layers(description: Any) -> list[Layer]:
             entries = config["layers"]
         else:
             raise InputError(f"the model is a {kind!r}; wanted a Sequential one, or a Functional one that is a chain.")
+        if len(entries) > MAX_LAYERS:
+            raise InputError(f"the model has {len(entries):,} layers; at most {MAX_LAYERS} are read.")
         named = dict(zip(_paths(entries), entries, strict=True))
         chain = set(range(len(entries))) if kind == "Sequential" else set(_chain(config))
         picked = [pair for index, pair in enumerate(named.items()) if index in chain]
@@ -258,7 +261,7 @@ def _direction(where: str, entry: Json) -> Recurrent:
 
 def _settings(where: str, kind: str, config: Json) -> Settings:
     """Read the settings of one layer that wraps no other."""
-    if kind not in ("InputLayer", "Masking"):
+    if kind in ("Embedding", "SimpleRNN", "LSTM", "GRU", "Dense"):
         _check_dtype(where, config.get("dtype"))
     match kind:
         case "InputLayer":

@@ -143,6 +143,8 @@ def _array(parameter: Tensor) -> Array:
 
 
 def _refusal(part: Any) -> str:
+    if type(part).__module__.startswith("tidegate.nn."):
+        return f"{type(part).__name__} is a layer of Tidegate: runtime.Executor(*nn.as_network(layer)) runs it."
     known = (nn.Embedding, nn.RNNBase, nn.Linear, nn.Dropout)
     if isinstance(part, nn.Module):
         names = [f"model.{name}" for name, child in part.named_children() if isinstance(child, known)]
