@@ -73,7 +73,7 @@ $(VENV)/.python: pyproject.toml $(TORCH)
 # Our package: Python files are read where they stand, the core is compiled again when it changed.
 $(VENV)/.installed: $(VENV)/.python $(CORE)
 	@echo "Building Tidegate ..."
-	@$(GET) --no-build-isolation --config-settings=cmake.define.TIDEGATE_DIGESTS=ON --editable '.[train,plot,data,onnx]'
+	@$(GET) --no-build-isolation --config-settings=cmake.define.TIDEGATE_DIGESTS=ON --editable '.[train,plot,data,onnx,keras]'
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed

@@ -9,6 +9,7 @@ from benchmarks import (
     epoch,
     first_call,
     flair_tagger,
+    footprint,
     import_time,
     inference,
     layer,
@@ -36,6 +37,7 @@ QUESTIONS = (
     memory,
     first_call,
     import_time,
+    footprint,
 )
 
 

@@ -19,6 +19,7 @@ from benchmarks.tables import rows
 COMMANDS = {
     "python": ["-c", "pass"],
     "import tidegate": ["-c", "import tidegate"],
+    "tidegate.load": ["-c", "import tidegate; tidegate.load"],
     "tidegate --help": ["-m", "tidegate", "--help"],
 }
 

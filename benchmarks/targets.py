@@ -53,6 +53,9 @@ TARGETS = (
     Target("growing batches", "scaling", "dearest / cheapest token, 10^4 to 10^7 tokens", 1.1, at_most=True),
     Target("longer sequences", "scaling", "dearest / cheapest token, 10 to 10^5 steps", 1.1, at_most=True),
     Target("`import tidegate`", "import-time", "seconds of import tidegate", 0.2, at_most=True),
+    Target("`import tidegate; tidegate.load`", "import-time", "seconds of tidegate.load", 0.2, at_most=True),
+    Target("the base install", "footprint", "MB installed", 60, at_most=True),
+    Target("a loaded BiLSTM 64 text classifier", "footprint", "MB resident", 80, at_most=True),
     Target("`tidegate --help`", "import-time", "seconds of tidegate --help", 0.3, at_most=True),
 )
 

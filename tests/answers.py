@@ -36,4 +36,5 @@ def answer(model: Any) -> Any:
 if __name__ == "__main__":
     folder, *names = sys.argv[1:]
     found = {name: answer(tg.load(f"{folder}/{name}")) for name in names}
-    print(json.dumps({"answers": found, "heavy": sorted({"torch", "sklearn"} & sys.modules.keys())}))
+    tops = {name.partition(".")[0] for name, module in sys.modules.items() if "site-packages" in str(module)}
+    print(json.dumps({"answers": found, "packages": sorted(tops)}))

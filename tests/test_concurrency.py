@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from answers import answer
 from tidegate import _core, kernels
 
 SMALL: dict[str, Any] = {"hidden_size": 24, "epochs": 1, "validation_fraction": 0.0}
 TEXTS, LABELS = ["a good film", "a bad film", "so good", "so bad it hurts"] * 3, ["pos", "neg"] * 6
 WAVE = np.sin(np.arange(80) / 3)
-THREADS, CALLS = 8, 12
+THREADS, CALLS = 8, 30
 
 x = np.zeros((600_000, 8), np.float32)
 one = kernels.Direction(np.zeros((64, 8), np.float32), np.zeros((64, 16), np.float32))
@@ -45,31 +44,54 @@ def models() -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def everybody_is_interrupted() -> Iterator[None]:
+    """Hand the interpreter from thread to thread as often as can be."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
 @pytest.mark.parametrize("name", ["text", "sequence", "tagger", "forecaster", "language"])
+@pytest.mark.usefixtures("everybody_is_interrupted")
 def test_many_threads_ask_one_model_and_get_the_bits_of_one_thread(models: dict[str, Any], name: str) -> None:
-    alone = answer(models[name])
-    begin = threading.Barrier(THREADS)
-
-    def ask(_: int) -> list[bool]:
-        begin.wait()
-        return [answer(models[name]) == alone for _ in range(CALLS)]
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        assert all(all(equal) for equal in pool.map(ask, range(THREADS)))
+    together([(models[name], number) for number in range(THREADS)])
 
 
+@pytest.mark.usefixtures("everybody_is_interrupted")
 def test_threads_that_ask_different_models_do_not_disturb_each_other(models: dict[str, Any]) -> None:
     """Kernels of other shapes and kinds at the same time: scratch that threads shared would be overwritten."""
-    names = list(models) * 2
-    alone = {name: answer(model) for name, model in models.items()}
-    begin = threading.Barrier(len(names))
+    together([(model, number) for number in range(2) for model in models.values()])
 
-    def ask(name: str) -> list[bool]:
+
+def together(questions: list[tuple[Any, int]]) -> None:
+    """Ask each question in a thread of its own, again and again, and compare with what each answers alone."""
+    alone = [asked(*question) for question in questions]
+    begin = threading.Barrier(len(questions))
+
+    def ask(place: int) -> int:
         begin.wait()
-        return [answer(models[name]) == alone[name] for _ in range(CALLS)]
+        return sum(asked(*questions[place]) != alone[place] for _ in range(CALLS))
 
-    with ThreadPoolExecutor(len(names)) as pool:
-        assert all(all(equal) for equal in pool.map(ask, names))
+    with ThreadPoolExecutor(len(questions)) as pool:
+        assert list(pool.map(ask, range(len(questions)))) == [0] * len(questions)
+
+
+def asked(model: Any, number: int) -> Any:
+    """Ask a model something that no other thread asks, so that what is mixed up is seen."""
+    texts = [TEXTS[number % len(TEXTS)] + " good" * number, " ".join(TEXTS[: number + 1])]
+    match model.name:
+        case "text-classifier":
+            return model.predict_proba(texts).tobytes()
+        case "sequence-classifier":
+            return model.predict_proba([np.full((number + 1, 2), 0.1 * number), np.ones((3, 2)) * number]).tobytes()
+        case "token-tagger":
+            return [rows.tobytes() for rows in model.predict_proba(texts)]
+        case "forecaster":
+            return model.predict(WAVE * (number + 1))[0].mean.tobytes()
+        case _:
+            return model.predict_proba(texts).tobytes(), model.generate("good", length=9, seed=number)
 
 
 @pytest.fixture

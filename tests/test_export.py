@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tidegate as tg
 from graphs import LENGTHS, TIME, Array, Arrays, executor, features, lens, padded, run_onnx, run_openvino, tokens
 from tidegate.errors import ExportError, InputError, MissingPackageError, OptionError
-from tidegate.export import SequenceInterface, nodes, to_onnx
+from tidegate.export import SequenceInterface, drawing, nodes, to_onnx
 from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Node, Pool, Recurrent, Spell, Split, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
@@ -150,6 +153,20 @@ def test_channels_are_split_and_decoded(tmp_path: Path, run: Run, cell: Any, cha
     assert_close(found.reshape(-1, 2), ours(x))
 
 
+@both_runtimes
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_was_decoded_is_read_and_decoded_again(tmp_path: Path, run: Run, cell: Any) -> None:
+    first, second = (Recurrent(cell=cell, input_size=size, hidden_size=5) for size in (4, 5))
+    ours = executor(first, Decode(steps=3, size=4), second, Decode(steps=2, size=5))
+    to_onnx(ours, tmp_path / "model.onnx")
+    x = features(4)
+    found = run(tmp_path / "model.onnx", {"features": padded(x), "sequence_lens": lens(x)})
+    assert_close(found["output"].reshape(-1, 5), ours(x))
+    _, ends = ours.run(x, {})
+    assert_close(found["hn_0"], ends["0.h"])
+    assert_close(found["hn_2"], ends["2.h"])
+
+
 def test_channels_without_a_pool_are_sequences_of_their_own(tmp_path: Path) -> None:
     ours = executor(Split(channels=2, size=1), Recurrent(cell="gru", input_size=1, hidden_size=3))
     exported = to_onnx(ours, tmp_path / "model.onnx")
@@ -158,6 +175,34 @@ def test_channels_without_a_pool_are_sequences_of_their_own(tmp_path: Path) -> N
     within = np.arange(TIME) < np.repeat(LENGTHS, 2)[:, None]
     assert_close(found["output"][within], ours(x))
     assert [value.shape[1] for value in exported.outputs if value.name == "hn_1"] == ["sequences"]
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> list[Node]:
+    """Draw an input, recurrent nodes of all kinds, dense ones between them, and perhaps a pool."""
+    width = draw(st.integers(1, 4))
+    made: list[Node] = [Embed(vocabulary_size=5, size=width)] if draw(st.booleans()) else []
+    for _ in range(draw(st.integers(1, 3))):
+        options: dict[str, Any] = dict(draw(st.sampled_from(list(LAYERS.values()))))
+        options |= {"bias": draw(st.booleans()), "cell": draw(st.sampled_from(CELLS))}
+        node = Recurrent(input_size=width, hidden_size=draw(st.integers(1, 4)), **options)
+        made, width = [*made, node], node.output_size
+        if draw(st.booleans()):
+            size: int = draw(st.integers(1, 4))
+            activation: Any = draw(st.sampled_from(["relu", "tanh", "sigmoid", None]))
+            made, width = [*made, Dense(in_features=width, out_features=size, activation=activation)], size
+    modes: list[Any] = ["first", "max", "mean", *(["last"] if isinstance(made[-1], Recurrent) else [])]
+    if draw(st.booleans()):
+        made.append(Pool(modes=tuple(draw(st.lists(st.sampled_from(modes), min_size=1, unique=True)))))
+    return made
+
+
+@settings(max_examples=15)
+@given(networks(), st.sampled_from(["optional", "required", "off"]))
+def test_any_network_proves_itself(made: list[Node], states: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        exported = to_onnx(executor(*made), Path(folder) / "model.onnx", states=states)
+    assert exported.worst < 1e-5
 
 
 # --- padding and lengths
@@ -401,6 +446,21 @@ def test_a_task_that_is_not_fitted_is_refused(tmp_path: Path) -> None:
         to_onnx(tg.TextClassifier(), tmp_path / "model.onnx")
 
 
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"list cannot be exported\. Pass a fitted task"):
+        to_onnx([1, 2], tmp_path / "model.onnx")  # type: ignore[arg-type]
+
+
 def test_a_folder_that_does_not_exist_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="could not write"):
         to_onnx(executor(recurrent("gru")), tmp_path / "nowhere" / "model.onnx")
+
+
+def test_batches_are_shorter_where_a_step_has_many_numbers() -> None:
+    found = {
+        name: (len(lengths), time)
+        for name, lengths, time in drawing.draw_lengths(np.random.default_rng(0), width=2**20)
+    }
+    assert found["1 of up to 16"] == (1, 16)
+    assert found["7 of up to 2"] == (7, 2)
+    assert max(batch * time for batch, time in found.values() if batch != 3) == 16

@@ -4,7 +4,7 @@
     cli
     serve  scale  runs
     tasks
-    train  inspect  export
+    train  inspect  export  convert
     nn  runtime  data
     checkpoint
     crf  stepping
@@ -35,8 +35,8 @@ RANK = {part: len(ROWS) - index for index, row in enumerate(ROWS) for part in ro
 FRONT_DOOR = "__init__"
 
 # Packages that the base install lacks, and the parts that may import them: at the top of a file, and inside a function.
-GUESTS_AT_TOP = {"torch": {"nn", "train"}}
-GUESTS_INSIDE = {"torch": {"nn", "train", "tasks", "runs"}}
+GUESTS_AT_TOP = {"torch": {"nn", "train", "convert"}}
+GUESTS_INSIDE = {"torch": {"nn", "train", "convert", "tasks", "runs"}}
 HEAVY = ("torch", "sklearn", "pydantic", "typer", "matplotlib", "pyarrow")
 
 

@@ -361,3 +361,13 @@ def test_targets_of_steps_and_gradients_are_counted() -> None:
         tg.inspect.trace(model, x, target=[0, 1, 2, 3, 0])
     with pytest.raises(ShapeError, match=r"gradient of the output is \[2, 3\]; the output is \[5, 3\]"):
         tg.inspect.trace(model, x, target=np.zeros((2, 3)))
+
+
+def test_an_executor_is_looked_into_like_its_network_and_weights() -> None:
+    network, x = classifier(), tokens(LENGTHS)
+    pair = (network, weights_of(network))
+    ours, theirs = tg.inspect.trace(Executor(*pair), x), tg.inspect.trace(pair, x)
+    assert [direction.name for direction in ours.directions] == [direction.name for direction in theirs.directions]
+    for one, other in zip(ours.directions, theirs.directions, strict=True):
+        np.testing.assert_array_equal(one.h, other.h, strict=True)
+        assert one.h.any()

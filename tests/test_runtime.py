@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tidegate as tg
 from tidegate import kernels, nn
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
@@ -374,3 +376,22 @@ def test_a_writer_of_another_network_or_with_nothing_read_is_refused() -> None:
         next(writer.write(1, Sampling()))
     with pytest.raises(InputError, match="token id 3 is out of range; the vocabulary has 3 ids"):
         writer.read([1, 3])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_network_without_a_task_is_saved_and_loaded_to_the_bit(tmp_path: Path, dtype: Any) -> None:
+    network = classifier("gru", bidirectional=True, merge="mul")
+    executor = Executor(network, weights_of(network, dtype))
+    executor.save(tmp_path / "model.safetensors")
+    loaded = tg.load(tmp_path / "model.safetensors")
+    assert isinstance(loaded, Executor) and loaded.network == network
+    np.testing.assert_array_equal(loaded(tokens([3, 0, 7])), executor(tokens([3, 0, 7])), strict=True)
+
+
+def test_a_network_with_a_weight_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:
+    network = classifier()
+    broken = weights_of(network)
+    broken["3.bias"][1] = np.nan
+    with pytest.raises(InputError, match=r"'3\.bias' holds values that are not finite"):
+        Executor(network, broken).save(tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,9 +20,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 import tidegate as tg
+from tidegate import tasks
+from tidegate.data import dataset
 from tidegate.errors import DataError, InputError, ModelFileError, OptionError, ShapeError, TidegateError
 from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent
-from tidegate.tasks import presets
+from tidegate.tasks import from_recipe, presets
 from tidegate.tasks.sequence_classifier import Scaling
 
 SMALL: dict[str, Any] = {
@@ -527,3 +529,12 @@ def test_sequences_without_a_step_get_a_prediction() -> None:
     assert task.predict_proba([]).shape == (0, 2)
     text = tg.TextClassifier(**SMALL | {"epochs": 1}).fit(*texts(8))
     assert text.predict_proba([]).shape == (0, 2)
+
+
+def test_every_task_is_found_by_its_name_and_by_the_kind_of_data_that_it_reads() -> None:
+    found = {tasks.for_kind(kind) for kind in get_args(dataset.Kind)}
+    assert {task.name for task in found} == set(tasks._TASKS)
+    for task in found:
+        assert tasks.for_kind(task.reads) is task
+        assert type(from_recipe({"task": task.name, "params": {}})) is task
+        assert getattr(tasks, task.__name__) is task

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidegate import data, errors, export, inspect, kernels, network, nn, runtime, tasks, train
+    from tidegate import convert, data, errors, export, inspect, kernels, network, nn, runtime, tasks, train
     from tidegate.checkpoint import library_version
     from tidegate.errors import TidegateError
     from tidegate.network import Network
@@ -34,6 +34,7 @@ __all__ = [
     "TokenTagger",
     "__version__",
     "accelerate",
+    "convert",
     "data",
     "errors",
     "export",

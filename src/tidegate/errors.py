@@ -10,6 +10,7 @@
     ├── ModelFileError                   1     a model file that is truncated, altered or of another kind
     ├── RunFolderError                   2     an output folder that cannot be used as asked
     ├── DownloadError                    1     a data set that could not be fetched
+    ├── ConversionError                  1     a converted model that does not compute what the original does
     ├── TrainingError                    1     training that cannot go on, such as a loss that is not finite
     ├── ExportError                      1     an exported graph that does not answer as the model does
     └── MissingPackageError (ImportError) 1    an optional package that is not installed
@@ -79,6 +80,10 @@ class RunFolderError(TidegateError):
 
 class DownloadError(TidegateError):
     """Report a data set that could not be fetched."""
+
+
+class ConversionError(TidegateError):
+    """Report a converted model that does not compute what the original does."""
 
 
 class TrainingError(TidegateError):

@@ -13,6 +13,7 @@ import typer
 from tidegate.cli import (
     compare,
     complete,
+    convert,
     data,
     demo,
     doctor,
@@ -44,6 +45,7 @@ for command in (
     inspect.inspect,
     info.info,
     export.export,
+    convert.convert,
     compare.compare,
     lab.lab,
     doctor.doctor,

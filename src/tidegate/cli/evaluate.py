@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tidegate.cli.inputs import load_task
 from tidegate.cli.options import Column, Data, Json, Label, ModelPath, Reading, Split, Targets, Text, collect_reading
 from tidegate.cli.output import emit_json, emit_table, emit_tree, say
 
@@ -26,10 +27,9 @@ def evaluate(
       tidegate evaluate runs/imdb-tutorial-bilstm imdb
       tidegate evaluate model.safetensors new.csv --text review --label stars --json
     """
-    import tidegate
     from tidegate import runs
 
-    loaded = tidegate.load(model)
+    loaded = load_task(model)
     options = collect_reading(None, reading, text=text, label=label, column=column, target_columns=targets, split=split)
     kind = {"kind": loaded.reads} if Path(data).exists() else {}
     dataset = runs.Source(data, kind | options).load()

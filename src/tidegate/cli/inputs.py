@@ -4,12 +4,26 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from tidegate.tasks import AnyTask
+
+
+def load_task(path: Path) -> Any:
+    """Load a model for a command that reads inputs as its task does; raises InputError for a network without a task."""
+    import tidegate
+
+    loaded = tidegate.load(path)
+    if isinstance(loaded, tidegate.runtime.Executor):
+        raise InputError(
+            f"{path} holds a network without a task, which does not say what its inputs and outputs mean. "
+            "Ask it from Python: tidegate.load(path)(batch)"
+        )
+    return loaded
 
 
 def batches(given: list[str] | None) -> Iterator[list[str]]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.inputs import batches, read_inputs, shorten
+from tidegate.cli.inputs import batches, load_task, read_inputs, shorten
 from tidegate.cli.options import Json, ModelPath
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.errors import InputError
@@ -56,7 +56,7 @@ def inspect(
     import tidegate
     from tidegate.checkpoint import atomic_write
 
-    task = tidegate.load(model)
+    task = load_task(model)
     found = tidegate.inspect.examine(task, _inputs(task, inputs, data, row or []), target=target)
     page = found.to_html(f"Inside {model.resolve().name}", begin=begin)
     for record in found.to_json():

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.cli.forecasts import print_forecasts
-from tidegate.cli.inputs import batches, read_inputs, shorten
+from tidegate.cli.inputs import batches, load_task, read_inputs, shorten
 from tidegate.cli.options import Json, ModelPath, Reading
 from tidegate.cli.output import emit_json
 from tidegate.cli.tagging import print_tags
@@ -72,9 +72,7 @@ def predict(
       tidegate predict runs/ett-segrnn recent.csv --picture forecast.png
       tail -f sensors.csv | tidegate predict runs/sensors-gru --stream --group machine --json
     """
-    import tidegate
-
-    loaded = tidegate.load(model)
+    loaded = load_task(model)
     if stream:
         _print_live(loaded, texts, spans=spans, group=group, lookahead=lookahead, json=json)
         return

@@ -14,14 +14,18 @@ Array: TypeAlias = npt.NDArray[Any]
 
 _BATCHES: Final = (1, 2, 7)
 _LONGEST: Final = (1, 2, 17, 128)
+_NUMBERS: Final = 2**24  # that a batch may have for output
 _LETTERS: Final = 9  # of the longest word
 _NO_ID: Final = (-1, 2**40)  # what lies in the padding of ids, turn by turn
 
 
-def draw_lengths(rng: np.random.Generator) -> Iterator[tuple[str, Array, int]]:
-    """Draw a grid of batches: the name of each, its lengths [B], and the steps that it is padded to."""
-    for longest in _LONGEST:
-        for batch in _BATCHES:
+def draw_lengths(rng: np.random.Generator, *, width: int) -> Iterator[tuple[str, Array, int]]:
+    """Draw a grid of batches: the name of each, its lengths [B], and the steps that it is padded to.
+
+    Where `width`, the numbers that a graph gives for each step, is large, the longest ones are shorter.
+    """
+    for batch in _BATCHES:
+        for longest in sorted({min(longest, max(_NUMBERS // (batch * width), 1)) for longest in _LONGEST}):
             lengths = rng.integers(0, longest, batch, endpoint=True)
             lengths[rng.integers(batch)] = longest
             yield f"{batch} of up to {longest}", lengths, longest

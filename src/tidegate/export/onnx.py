@@ -86,7 +86,8 @@ def to_onnx(
 
     Raises:
         MissingPackageError: onnx or onnxruntime is not installed.
-        InputError: the model is not fitted, its weights are not float32, or they are more than an ONNX file holds.
+        InputError: the model is neither of the two or not fitted, its weights are not float32, or they are more than an
+            ONNX file holds.
         ExportError: the graph does not answer as the model does.
         OSError: the file could not be written.
 
@@ -103,7 +104,7 @@ def to_onnx(
             raise MissingPackageError.of(package, "onnx", "export to ONNX")
     if states not in get_args(StateInputs):
         raise OptionError.unknown("way to treat states", states, get_args(StateInputs))
-    interface = SequenceInterface(model.network, model.weights) if isinstance(model, Executor) else model.interface()
+    interface = _interface(model)
     if kinds := {str(array.dtype) for array in interface.weights.values()} - {"float32"}:
         raise InputError(f"the weights are {', '.join(kinds)}; an ONNX graph computes in float32. Cast them before.")
     graph = _write(interface, states)
@@ -119,6 +120,17 @@ def to_onnx(
         outputs=tuple(_described(value, set()) for value in graph.graph.output),
         cases=cases,
     )
+
+
+def _interface(model: Exportable | Executor) -> Interface:
+    if isinstance(model, Executor):
+        return SequenceInterface(model.network, model.weights)
+    if not hasattr(model, "interface"):
+        raise InputError(
+            f"{type(model).__name__} cannot be exported. Pass a fitted task, such as what tidegate.load gives, or a "
+            "tidegate.runtime.Executor, which is a network with its weights."
+        )
+    return model.interface()
 
 
 def _write(interface: Interface, states: StateInputs) -> ModelProto:

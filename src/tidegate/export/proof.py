@@ -20,7 +20,7 @@ TOLERANCE: Final = 1e-5
 Both sides compute in float32, but ONNX Runtime adds in another order and has other approximations of exp and tanh.
 """
 _ROOM: Final = 8
-"""How many times as far as our own float32 answers ONNX Runtime may be from those in float64."""
+"""How many times as far from our answers ONNX Runtime may be as these are from answers in float64."""
 
 
 _REPORT: Final = "This is a fault of Tidegate: please report it, with the network of the model."
@@ -53,7 +53,10 @@ def prove(content: bytes, interface: Interface, *, states: StateInputs) -> tuple
     rounding; where an output has another shape; or where the graph does not run.
     """
     rng, session = np.random.default_rng(0), open_session(content)
-    return tuple(_judge(name, session, inputs, interface) for name, inputs in interface.draw(rng, states))
+    return tuple(
+        _judge(name, session, inputs, interface.expect(inputs, states), interface)
+        for name, inputs in interface.draw(rng, states)
+    )
 
 
 def open_session(content: bytes) -> Any:
@@ -68,14 +71,15 @@ def open_session(content: bytes) -> Any:
         raise ExportError(f"ONNX Runtime does not take the graph: {error}. {_REPORT}") from error
 
 
-def _judge(name: str, session: Any, inputs: Mapping[str, Array], interface: Interface) -> Case:
+def _judge(
+    name: str, session: Any, inputs: Mapping[str, Array], wanted: Mapping[str, Array], interface: Interface
+) -> Case:
     """Compare all outputs of one batch; raises ExportError where they differ."""
     names = [output.name for output in session.get_outputs()]
     try:
         found = dict(zip(names, session.run(names, dict(inputs)), strict=True))
     except Exception as error:
         raise ExportError(f"{name}: ONNX Runtime does not run the graph: {error}. {_REPORT}") from error
-    wanted = interface.expect(inputs)
     shapes, expected = ({n: list(array.shape) for n, array in arrays.items()} for arrays in (found, wanted))
     if shapes != expected:
         raise ExportError(f"{name}: the outputs of the graph are {shapes}; wanted {expected}. {_REPORT}")

@@ -109,7 +109,7 @@ def _find(model: Any, inputs: Any) -> Subject:
     if hasattr(model, "prepare"):
         return _of_task(model, inputs)
     match model:
-        case (Network() as network, Mapping() as weights):
+        case Executor(network=network, weights=weights) | (Network() as network, Mapping() as weights):
             return Subject(network, weights, _as_ragged(network, weights, inputs), None, None)
     if hasattr(model, "named_parameters"):  # a module of torch, which is loaded then
         from tidegate.nn import as_network, as_ragged
@@ -117,8 +117,8 @@ def _find(model: Any, inputs: Any) -> Subject:
         network, weights = as_network(model)
         return Subject(network, weights, _as_ragged(network, weights, as_ragged(model, inputs)), None, None)
     raise InputError(
-        f"{type(model).__name__} cannot be looked into. Pass a task, a layer of tidegate.nn, or a pair of a Network "
-        "and its weights."
+        f"{type(model).__name__} cannot be looked into. Pass a task, an executor, a layer of tidegate.nn, or a pair of "
+        "a Network and its weights."
     )
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tidegate.runs.classification import Classification, ClassScore, measure_classifier
     from tidegate.runs.comparison import Comparison, compare
     from tidegate.runs.demo import Demo, choose_demo, demo_questions
-    from tidegate.runs.description import describe_model
+    from tidegate.runs.description import describe_model, describe_nodes
     from tidegate.runs.environment import describe_environment
     from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
     from tidegate.runs.forecasting import ColumnScore, Forecasting, measure_forecaster
@@ -41,6 +41,7 @@ __all__ = [
     "demo_questions",
     "describe_environment",
     "describe_model",
+    "describe_nodes",
     "evaluate",
     "lab",
     "lab_cells",
@@ -58,7 +59,7 @@ _HOMES = {
     "baselines": ("Baseline", "train_baselines"),
     "comparison": ("Comparison", "compare"),
     "demo": ("Demo", "choose_demo", "demo_questions"),
-    "description": ("describe_model",),
+    "description": ("describe_model", "describe_nodes"),
     "environment": ("describe_environment",),
     "classification": ("ClassScore", "Classification", "measure_classifier"),
     "forecasting": ("ColumnScore", "Forecasting", "measure_forecaster"),

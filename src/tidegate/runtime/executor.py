@@ -5,15 +5,17 @@ Knows nodes and weights. Knows neither torch nor tasks: what comes out are the n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate import kernels
+from tidegate.checkpoint import About, save_model
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
     Crf,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from tidegate.runtime.stream import Prepared, Stream
 
 Array: TypeAlias = npt.NDArray[Any]
-
 
 States: TypeAlias = Mapping[str, Array]
 """The state of every recurrent node: `<index>.h`, and `<index>.c` of an lstm, each [L * D, B, H]."""
@@ -108,6 +109,9 @@ class Executor:
            [10.]], dtype=float32)
     """
 
+    name: ClassVar = "network"
+    """What stands in the place of a task in its model file."""
+
     def __init__(self, network: Network, weights: Mapping[str, Array], *, num_threads: int | None = None) -> None:
         check_shapes(network, {name: array.shape for name, array in weights.items()})
         self.network = network
@@ -128,6 +132,20 @@ class Executor:
             InputError: a token id is out of range; position, id and the size of the vocabulary are named.
         """
         return self._walk(x, None)[0]
+
+    def save(self, path: str | os.PathLike[str], *, licence: str | None = None) -> None:
+        """Write the model file of a network without a task, which `tidegate.load` makes an executor of again.
+
+        Args:
+            path: where to.
+            licence: under which the model is given away, for `tidegate info` to show.
+
+        Raises:
+            InputError: a weight is not finite.
+            OSError: it cannot be written; a file that was there before is then still there, whole.
+        """
+        about = About().also(licence=licence)
+        save_model(path, self.network, weights=self.weights, task={"name": self.name}, about=about)
 
     def record(self, x: Ragged | Words) -> Recording:
         """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.

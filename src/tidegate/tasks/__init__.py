@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidegate.checkpoint import Model, load_model
 from tidegate.data.dataset import Kind
 from tidegate.errors import ModelFileError, OptionError
-from tidegate.tasks._forecast import Forecast
+from tidegate.runtime import Executor
 from tidegate.tasks._task import Task
-from tidegate.tasks.forecaster import Forecaster
-from tidegate.tasks.language_model import LanguageModel
 from tidegate.tasks.run import MODEL
-from tidegate.tasks.sequence_classifier import SequenceClassifier
-from tidegate.tasks.text_classifier import TextClassifier
-from tidegate.tasks.token_tagger import TokenTagger
+
+if TYPE_CHECKING:
+    from tidegate.tasks._forecast import Forecast
+    from tidegate.tasks.forecaster import Forecaster
+    from tidegate.tasks.language_model import LanguageModel
+    from tidegate.tasks.sequence_classifier import SequenceClassifier
+    from tidegate.tasks.text_classifier import TextClassifier
+    from tidegate.tasks.token_tagger import TokenTagger
 
 __all__ = [
     "Forecast",
@@ -34,15 +38,21 @@ __all__ = [
 ]
 
 AnyTask = Task[Any]
-_TASKS: dict[str, type[AnyTask]] = {
-    task.name: task for task in (TextClassifier, SequenceClassifier, TokenTagger, Forecaster, LanguageModel)
+# By the name of the task, the kind of data that it is for and its class, which stands in a file of its name.
+_TASKS: dict[str, tuple[Kind, str]] = {
+    "text-classifier": ("text", "TextClassifier"),
+    "sequence-classifier": ("sequence", "SequenceClassifier"),
+    "token-tagger": ("tagged", "TokenTagger"),
+    "forecaster": ("series", "Forecaster"),
+    "language-model": ("corpus", "LanguageModel"),
 }
 
 
 def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file, or the model of a run folder, ready to predict; torch is not needed.
 
-    What comes is the fitted task that was saved: the file decides of which class.
+    What comes is the fitted task that was saved: the file decides of which class. A network without a task, as
+    `runtime.Executor.save` writes it, comes as an executor.
 
     Raises ModelFileError when the file is truncated, altered or of another kind.
     """
@@ -60,11 +70,16 @@ def model_file(path: str | os.PathLike[str]) -> Path:
 
 
 def restore(model: Model) -> Any:
-    """Make ready to predict what a model file said; raises ModelFileError where it describes no task of ours."""
-    task = _TASKS.get(str(model.task.get("name")))
-    if task is None:
-        raise ModelFileError(f"for the task {model.task.get('name')!r:.80}, which this Tidegate does not know")
-    return task.from_model(model)
+    """Make ready to predict what a model file said, a task or a network alone.
+
+    Raises ModelFileError where it describes neither.
+    """
+    name = str(model.task.get("name"))
+    if name == Executor.name:
+        return Executor(model.network, model.weights)
+    if name not in _TASKS:
+        raise ModelFileError(f"for the task {name!r:.80}, which this Tidegate does not know")
+    return _class(name).from_model(model)
 
 
 def for_kind(kind: Kind) -> type[AnyTask]:
@@ -73,7 +88,7 @@ def for_kind(kind: Kind) -> type[AnyTask]:
     >>> for_kind("text").name
     'text-classifier'
     """
-    return next(task for task in _TASKS.values() if task.reads == kind)
+    return next(_class(name) for name, (reads, _) in _TASKS.items() if reads == kind)
 
 
 def from_recipe(recipe: dict[str, Any]) -> AnyTask:
@@ -83,4 +98,20 @@ def from_recipe(recipe: dict[str, Any]) -> AnyTask:
     """
     if recipe["task"] not in _TASKS:
         raise OptionError.unknown("task", recipe["task"], _TASKS)
-    return _TASKS[recipe["task"]]().set_params(**recipe["params"])
+    return _class(recipe["task"])().set_params(**recipe["params"])
+
+
+def _class(name: str) -> type[AnyTask]:
+    home = import_module(f"tidegate.tasks.{name.replace('-', '_')}")
+    found: type[AnyTask] = getattr(home, _TASKS[name][1])
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: a process that predicts needs one task, not all."""
+    if name == "Forecast":
+        return import_module("tidegate.tasks._forecast").Forecast
+    for task, (_, owner) in _TASKS.items():
+        if name == owner:
+            return _class(task)
+    raise AttributeError(f"module 'tidegate.tasks' has no attribute {name!r}")

@@ -94,7 +94,7 @@ class WindowInterface(Interface):
             own["scaling_deviation"] = deviation * rng.uniform(0.5, 2, (batch, len(mean)))
             yield f"{batch} windows, own scaling", inputs | own
 
-    def expect(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def expect(self, inputs: Mapping[str, Array], states: StateInputs) -> dict[str, Array]:
         """Compute the outputs of the graph for these inputs with our own runtime."""
         mean, deviation = self._scaling_of(inputs)
         scaled = ((inputs["observed"] - mean[..., : self._observed]) / deviation[..., : self._observed]).astype(
