@@ -152,12 +152,12 @@ def test_a_tagger_answers_a_word_by_the_best_path_over_the_window(tagger: tg.Tok
 def test_a_tagger_goes_on_from_the_tag_that_it_gave(lookahead: int) -> None:
     model = tg.TokenTagger(hidden_size=5, epochs=1, batch_size=4, validation_fraction=0, scheme="plain", min_count=1)
     model.fit(SENTENCES, TAGS)
-    rng, last = np.random.default_rng(8), len(model.network_.nodes) - 1
+    rng, last = np.random.default_rng(1), len(model.network_.nodes) - 1
     moves, start, end = rng.normal(0, 3, (3, 3)), rng.normal(0, 3, 3), rng.normal(0, 3, 3)
     for name, array in (("transitions", moves), ("start", start), ("end", end)):
         model.weights_[f"{last}.{name}"] = array.astype(np.float32)
     moves, start, end = (array.astype(np.float32).astype(np.float64) for array in (moves, start, end))
-    executor, sentence = Executor(model.network_, model.weights_), SENTENCES[1] + SENTENCES[0]
+    executor, sentence = Executor(model.network_, model.weights_), SENTENCES[1] * 2 + SENTENCES[0] * 3
     stream, before, conditioned = model.stream(lookahead=lookahead), start, 0
     answers = stream.push(sentence)
     assert len(answers) == len(sentence) - lookahead
