@@ -1,7 +1,7 @@
 """Time rivals fairly: each in its own process on the same cores, equal numbers first, then interleaved rounds.
 
 Knows no engine. A rival is a process that answers questions, one JSON line each: ``check`` with the numbers that must
-be equal, ``run`` with the seconds of one round, in all or by part.
+be equal, ``run`` with the seconds of one round, in all, by part or step by step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 PAUSE = 0.05  # seconds for the threads of the rival before to fall asleep
 
-Seconds: TypeAlias = float | dict[str, float]
+Seconds: TypeAlias = float | dict[str, float] | list[float]
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,21 @@ class Rival:
 
 @dataclass
 class Outcome:
-    """What a race found; ``parts`` only where a rival told more than one."""
+    """What a race found; ``parts`` where a rival told several times by name, ``latency`` where it told each step's."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     parts: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    latency: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, answer: Seconds) -> None:
+        if isinstance(answer, list):
+            for share in (50, 99):
+                value = statistics.quantiles(answer, n=100, method="inclusive")[share - 1]
+                self.latency.setdefault(name, {}).setdefault(f"p{share}", []).append(value)
+            answer = sum(answer)
         self.seconds.setdefault(name, []).append(sum(answer.values()) if isinstance(answer, dict) else answer)
         if isinstance(answer, dict):
             for part, value in answer.items():

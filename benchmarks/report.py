@@ -40,6 +40,7 @@ RACES = {  # the beginning of a name, the heading, what the time is per
     "layer-lstm": ("A layer without padding, forward and backward", "step"),
     "inference": ("Inference at real review lengths", "batch"),
     "stream-step": ("One step of one stream", "step"),
+    "stream-pool": ("Many streams that step together", "step of all"),
     "flair": ("Flair's tagger, with and without tg.accelerate", "batch"),
 }
 

@@ -2,7 +2,8 @@
 
 An LSTM with as many inputs as units. Tidegate keeps the state in its stream; the others, which have no other way, hand
 it out to Python and get it back at each step. Each engine gets all threads and may use as many as it likes; ONNX
-Runtime and PyTorch also run on a single one. After all steps the states must be equal.
+Runtime and PyTorch also run on a single one. After all steps the states must be equal. Percentiles are those of the 500
+steps of a round, medians over the rounds.
 
     python -m benchmarks.stream_step [--hidden 64] [--rounds 10]
 """
@@ -39,7 +40,7 @@ def entries(job: Job) -> list[Rival]:
 
 
 def compare(hidden: int, rounds: int, threads: int) -> None:
-    """Race the engines, print a Markdown table and keep the samples."""
+    """Race the engines on one stream, print a Markdown table and keep the percentiles of every round."""
     where = machine(threads)
     steps = np.random.default_rng(1).standard_normal((STEPS, 1, hidden)).astype(np.float32)
     weights = draw_weights("lstm", hidden, hidden, 1)

@@ -36,15 +36,25 @@ def milliseconds(seconds: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.4f}"
 
 
+def microseconds(rounds: Sequence[float]) -> str:
+    """Write the median of the rounds."""
+    return times(statistics.median(rounds) * 1e6)
+
+
 def race_table(record: Record, per: str = "step") -> str:
     """Write one race: each engine, its time per unit of work, tokens per second, and the ratio with its spread."""
     units, tokens = record.get("batches", 1), record.get("tokens")
     body = []
+    latency = record.get("latency", {})
     for name in [OURS, *rivals(record)]:
         middle = statistics.median(record["seconds"][name])
         speed = f"{tokens / middle:,.0f}" if tokens else "-"
         median, least, most = ratio(record, name)
         spread = f"{times(median)} ({times(least)} - {times(most)})"
-        body.append([name, milliseconds(middle / units), speed, "1" if name == OURS else spread])
-    body += [[name, "not run", "", reason] for name, reason in record.get("absent", {}).items()]
-    return rows(["engine", f"ms per {per}", "valid tokens per second", "time / Tidegate's (least - most)"], body)
+        shares = [microseconds(each) for each in latency[name].values()] if latency else []
+        body.append([name, milliseconds(middle / units), *shares, speed, "1" if name == OURS else spread])
+    heads = [f"{share}, µs" for share in next(iter(latency.values()))] if latency else []
+    body += [[name, "not run", *[""] * (1 + len(heads)), reason] for name, reason in record.get("absent", {}).items()]
+    return rows(
+        ["engine", f"ms per {per}", *heads, "valid tokens per second", "time / Tidegate's (least - most)"], body
+    )

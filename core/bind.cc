@@ -321,7 +321,7 @@ bool within(const std::int32_t* ids, Index count, Index V) {
 template <class T>
 Index take(Streams<T>& self, const Index* slot, const Index* offsets, Index n, const T* x, const std::int32_t* ids,
            bool ending, T* out, int threads) {
-  if (n > 1 && !self.distinct(slot, n)) return kSlots;
+  if (!self.distinct(slot, n)) return kSlots;
   if (x && !finite(x, offsets[n] * self.network().width())) return kNotFinite;
   if (ids && !within(ids, offsets[n], self.network().V())) return kNoRow;
   Index rows = 0;

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks import compare, tables, targets
+from benchmarks import compare, race, tables, targets
 
 
 def record(**seconds: list[float]) -> dict[str, Any]:
@@ -37,6 +37,21 @@ def test_race_table_begins_with_us_and_then_the_fastest_rival() -> None:
         "| fast | 1,000 | 1,000 | 2.00 (2.00 - 2.00) |",
         "| slow | 2,000 | 500 | 4.00 (4.00 - 4.00) |",
         "| jax | not run |  | no |",
+    ]
+
+
+def test_a_race_of_single_steps_tells_their_percentiles() -> None:
+    outcome = race.Outcome()
+    for scale in (1.0, 2.0, 4.0):  # of a round of steps that take 0, 1, ... 100 microseconds, times the scale
+        outcome.add("tidegate", [step * scale / 1e6 for step in range(101)])
+    assert outcome.seconds == {"tidegate": pytest.approx([5050e-6, 10100e-6, 20200e-6])}
+    assert outcome.latency["tidegate"]["p50"] == pytest.approx([50e-6, 100e-6, 200e-6])
+    found = tables.race_table(record(**outcome.seconds) | {"latency": outcome.latency, "absent": {"jax": "no"}})
+    assert found.split("\n") == [
+        "| engine | ms per step | p50, µs | p99, µs | valid tokens per second | time / Tidegate's (least - most) |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| tidegate | 10.1 | 100 | 198 | - | 1 |",
+        "| jax | not run |  |  |  | no |",
     ]
 
 

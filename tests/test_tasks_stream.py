@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
+from tidegate import crf
 from tidegate.errors import DataError, InputError, ShapeError, StateError, StreamEndedError
 from tidegate.runtime import Executor, StreamPool
 
@@ -145,6 +146,30 @@ def test_a_tagger_answers_a_word_by_the_best_path_over_the_window(tagger: tg.Tok
     assert all(tag != "I-x" or before in ("B-x", "I-x") for before, tag in zip(["O", *tags], tags, strict=False))
     with pytest.raises(StreamEndedError):
         stream.step("the")
+
+
+@pytest.mark.parametrize("lookahead", [0, 2])
+def test_a_tagger_goes_on_from_the_tag_that_it_gave(lookahead: int) -> None:
+    model = tg.TokenTagger(hidden_size=5, epochs=1, batch_size=4, validation_fraction=0, scheme="plain", min_count=1)
+    model.fit(SENTENCES, TAGS)
+    rng, last = np.random.default_rng(1), len(model.network_.nodes) - 1
+    moves, start, end = rng.normal(0, 3, (3, 3)), rng.normal(0, 3, 3), rng.normal(0, 3, 3)
+    for name, array in (("transitions", moves), ("start", start), ("end", end)):
+        model.weights_[f"{last}.{name}"] = array.astype(np.float32)
+    moves, start, end = (array.astype(np.float32).astype(np.float64) for array in (moves, start, end))
+    executor, sentence = Executor(model.network_, model.weights_), SENTENCES[1] * 2 + SENTENCES[0] * 3
+    stream, before, conditioned = model.stream(lookahead=lookahead), start, 0
+    answers = stream.push(sentence)
+    assert len(answers) == len(sentence) - lookahead
+    for at, answer in enumerate(answers):
+        window = executor(model.prepare([sentence[: at + lookahead + 1]])[0])[at:]
+        offsets = np.array([0, len(window)])
+        [path], _ = crf.best_paths(crf.Scores(window, offsets, moves, before, end))
+        [free], _ = crf.best_paths(crf.Scores(window, offsets, moves, start, end))
+        conditioned += int(path[0] != free[0])
+        assert answer.tag == model.tags_[path[0]]
+        before = moves[path[0]]
+    assert conditioned > 0
 
 
 def test_a_tagger_goes_on_from_its_state_and_forks(tagger: tg.TokenTagger) -> None:

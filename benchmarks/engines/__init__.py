@@ -6,11 +6,12 @@ A file imports its engine and NumPy, and nothing of Tidegate's but in ``tidegate
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-Seconds: TypeAlias = float | dict[str, float]
+Seconds: TypeAlias = float | dict[str, float] | list[float]
+Array: TypeAlias = Any
 
 
 def nothing() -> str:
@@ -26,6 +27,28 @@ def clock(work: Callable[[], object]) -> Callable[[], float]:
         return time.perf_counter() - begin
 
     return run
+
+
+def clock_each(begin: Callable[[], Callable[[Array], Array]], steps: Iterable[Array]) -> Callable[[], list[float]]:
+    """Make a function that begins anew, takes all steps, and returns how many seconds each of them took."""
+
+    def run() -> list[float]:
+        step, seconds = begin(), []
+        for x in steps:
+            start = time.perf_counter()
+            step(x)
+            seconds.append(time.perf_counter() - start)
+        return seconds
+
+    return run
+
+
+def last_of(begin: Callable[[], Callable[[Array], Array]], steps: Iterable[Array]) -> Array:
+    """Take all steps and return what the last one gave."""
+    step, out = begin(), None
+    for x in steps:
+        out = step(x)
+    return out
 
 
 @dataclass(frozen=True)

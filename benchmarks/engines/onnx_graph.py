@@ -47,10 +47,11 @@ def classifier(job: Job, arrays: dict[str, Array], *, lengths: bool) -> bytes:
 
 
 def step(job: Job, arrays: dict[str, Array]) -> bytes:
-    """Build one LSTM step of one sequence: ``x [1, 1, C]``, ``h`` and ``c [1, 1, H]``."""
+    """Build one LSTM step of B sequences: ``x [1, B, C]``, ``h`` and ``c [1, B, H]``."""
+    B = arrays["steps"].shape[1]
     node = helper.make_node("LSTM", ["x", "W", "R", "B", "", "h", "c"], ["", "hn", "cn"], hidden_size=job.hidden)
-    state = (TensorProto.FLOAT, [1, 1, job.hidden])
-    inputs = {"x": (TensorProto.FLOAT, [1, 1, job.inputs]), "h": state, "c": state}
+    state = (TensorProto.FLOAT, [1, B, job.hidden])
+    inputs = {"x": (TensorProto.FLOAT, [1, B, job.inputs]), "h": state, "c": state}
     return serialise([node], inputs, {"hn": state, "cn": state}, layer_constants(job, arrays))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from benchmarks import work
-from benchmarks.engines import Contest, clock, onnx_graph
+from benchmarks.engines import Contest, clock, clock_each, last_of, onnx_graph
 from benchmarks.work import Array, Job
 
 
@@ -37,12 +38,16 @@ def inference(job: Job) -> Contest:
 def stream_step(job: Job) -> Contest:
     arrays = job.load()
     model = session(onnx_graph.step(job, arrays), job.threads)
-    steps = arrays["steps"][:, None]  # [T, 1, 1, C]
+    steps = arrays["steps"][:, None]  # [T, 1, B, C]
+    zero = np.zeros((1, steps.shape[2], job.hidden), np.float32)
 
-    def walk() -> Array:
-        h = c = np.zeros((1, 1, job.hidden), np.float32)
-        for x in steps:
-            h, c = model.run(None, {"x": x, "h": h, "c": c})
-        return h
+    def begin() -> Callable[[Array], Array]:
+        state = [zero, zero]
 
-    return Contest(lambda: walk().ravel().tolist(), clock(walk))
+        def step(x: Array) -> Array:
+            state[:] = model.run(None, {"x": x, "h": state[0], "c": state[1]})
+            return state[0]
+
+        return step
+
+    return Contest(lambda: last_of(begin, steps).ravel().tolist(), clock_each(begin, steps))

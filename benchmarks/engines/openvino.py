@@ -6,13 +6,14 @@ padding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import openvino
 
 from benchmarks import work
-from benchmarks.engines import Contest, clock, onnx_graph
+from benchmarks.engines import Contest, clock, clock_each, last_of, onnx_graph
 from benchmarks.work import Array, Job
 
 
@@ -42,13 +43,17 @@ def inference(job: Job) -> Contest:
 def stream_step(job: Job) -> Contest:
     arrays = job.load()
     request = compiled(onnx_graph.step(job, arrays), job.threads)
-    steps = arrays["steps"][:, None]  # [T, 1, 1, C]
+    steps = arrays["steps"][:, None]  # [T, 1, B, C]
+    zero = np.zeros((1, steps.shape[2], job.hidden), np.float32)
 
-    def walk() -> Array:
-        h = c = np.zeros((1, 1, job.hidden), np.float32)
-        for x in steps:
-            out = request.infer({"x": x, "h": h, "c": c}, share_inputs=True, share_outputs=False)
-            h, c = out[0], out[1]
-        return h
+    def begin() -> Callable[[Array], Array]:
+        state = [zero, zero]
 
-    return Contest(lambda: walk().ravel().tolist(), clock(walk))
+        def step(x: Array) -> Array:
+            out = request.infer({"x": x, "h": state[0], "c": state[1]}, share_inputs=True, share_outputs=False)
+            state[:] = out[0], out[1]
+            return state[0]
+
+        return step
+
+    return Contest(lambda: last_of(begin, steps).ravel().tolist(), clock_each(begin, steps))

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks import work
-from benchmarks.engines import Contest, clock, nothing, torch_training
+from benchmarks.engines import Contest, clock, clock_each, last_of, nothing, torch_training
 from benchmarks.work import Array, Job
 
 LAYERS: dict[str, Any] = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
@@ -126,7 +125,7 @@ def inference(job: Job) -> Contest:
 def stream_step(job: Job) -> Contest:
     """Race on single steps of ``LSTMCell``, or of ``LSTM`` in mode ``layer``."""
     arrays = prepare(job)
-    steps = list(torch.from_numpy(arrays["steps"]))  # T times [1, C]
+    steps = list(torch.from_numpy(arrays["steps"]))  # T times [B, C]
     whole = job.mode == "layer"
     model: Any = torch.nn.LSTM(job.inputs, job.hidden) if whole else torch.nn.LSTMCell(job.inputs, job.hidden)
     names = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
@@ -134,11 +133,17 @@ def stream_step(job: Job) -> Contest:
         {name + ("_l0" if whole else ""): torch.from_numpy(arrays[short]) for short, name in names.items()}
     )
 
-    @torch.inference_mode()
-    def walk() -> Array:
-        state: Any = (torch.zeros(1, job.hidden), torch.zeros(1, job.hidden))
-        for x in steps:
-            state = model(x, state)[1] if whole else model(x, state)
-        return np.asarray(state[0])
+    def begin() -> Callable[[Array], Array]:
+        state: Any = (torch.zeros(steps[0].shape[0], job.hidden),) * 2
+        if whole:
+            state = tuple(part[None] for part in state)
 
-    return Contest(lambda: walk().ravel().tolist(), clock(walk))
+        @torch.inference_mode()
+        def step(x: Any) -> Any:
+            nonlocal state
+            state = model(x[None], state)[1] if whole else model(x, state)
+            return state[0]
+
+        return step
+
+    return Contest(lambda: last_of(begin, steps).numpy().ravel().tolist(), clock_each(begin, steps))

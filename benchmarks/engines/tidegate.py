@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -10,12 +11,12 @@ import torch
 from torch import Tensor
 
 from benchmarks import work
-from benchmarks.engines import Contest, clock, torch_training
+from benchmarks.engines import Contest, clock, clock_each, last_of, torch_training
 from benchmarks.work import Array, Job
 from tidegate import inspect, kernels, nn
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, Stream
+from tidegate.runtime import Executor, StreamPool
 
 LAYERS = {"rnn": nn.SimpleRNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELLS: dict[str, Any] = {"rnn": "rnn_tanh", "lstm": "lstm", "gru": "gru"}
@@ -191,17 +192,28 @@ def one_direction(arrays: dict[str, Array]) -> kernels.Direction:
 
 def stream_step(job: Job) -> Contest:
     arrays = job.load()
-    steps = arrays["steps"]  # [T, 1, C]
+    steps = arrays["steps"]  # [T, B, C]
     network = Network.of(Recurrent(cell="lstm", input_size=job.inputs, hidden_size=job.hidden))
     names = {"w_ih": "weight_ih", "w_hh": "weight_hh", "b_ih": "bias_ih", "b_hh": "bias_hh"}
     weights = {f"0.{name}_l0": arrays[short] for short, name in names.items()}
-    begun = Stream(network, weights, num_threads=job.threads)
+    executor = Executor(network, weights, num_threads=job.threads)
+    begin = one_stream(executor) if steps.shape[1] == 1 else all_streams(executor, steps.shape[1])
+    return Contest(lambda: last_of(begin, steps).ravel().tolist(), clock_each(begin, steps), kernels.active_isa)
 
-    def walk() -> Array:
-        stream = begun.fork()
-        for x in steps:
-            h = stream.step(x)
-        assert h is not None, "a layer that reads forwards answers each step"
-        return h
 
-    return Contest(lambda: walk().ravel().tolist(), clock(walk), kernels.active_isa)
+def one_stream(executor: Executor) -> Callable[[], Callable[[Array], Array]]:
+    begun = executor.stream()
+    return lambda: cast(Callable[[Array], Array], begun.fork().step)
+
+
+def all_streams(executor: Executor, count: int) -> Callable[[], Callable[[Array], Array]]:
+    pool, slots = StreamPool(executor, count), np.arange(count)
+
+    def begin() -> Callable[[Array], Array]:
+        for key in list(pool):
+            pool.close(key)
+        for key in range(count):
+            pool.open(key)
+        return lambda x: pool.step_slots(slots, x)
+
+    return begin

@@ -99,11 +99,12 @@ class Streams:
     [1.0, 2.0, 1.0]
     """
 
-    __slots__ = ("_core", "_kind", "_out", "_threads", "capacity", "network")
+    __slots__ = ("_core", "_kind", "_out", "_pooled", "_threads", "_waits", "capacity", "network")
 
     def __init__(self, network: StreamNetwork, capacity: int = 1, *, num_threads: int | None = None) -> None:
         """Make room for ``capacity`` sequences, each at its beginning. Raises MemoryError."""
         self.network, self.capacity = network, capacity
+        self._pooled, self._waits = network.pooled, network.lookahead > 0
         core = _core.Streams32 if network.kind == np.float32 else _core.Streams64
         self._core = core(network.core, capacity)
         self._kind, self._out, self._threads = network.kind, network.out, kernels.thread_count(num_threads)
@@ -201,9 +202,9 @@ class Streams:
 
     def _given(self, slots: Array, offsets: Array, ending: bool) -> Array:
         """Say where the rows of output of each sequence will begin, [n + 1]."""
-        if self.network.pooled:
+        if self._pooled:
             return np.arange(len(slots) + 1)
-        if not self.network.lookahead:
+        if not self._waits:
             return offsets
         counts = [self._core.rows_after(s, int(k), ending) for s, k in zip(slots, np.diff(offsets), strict=True)]
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -246,10 +247,15 @@ class Executor:
         node = self.network.nodes[0]
         assert isinstance(node, Spell), "the network begins with it"
         known = _rows(Passage(np.asarray(x.tokens.values), x.offsets, table=self.weights["0.words.weight"]))
+        return Ragged(np.concatenate([known, self._speller(x.spellings)[x.spelling]], axis=1), x.offsets)
+
+    @cached_property
+    def _speller(self) -> Executor:
+        node = self.network.nodes[0]
+        assert isinstance(node, Spell), "asked for by `spell` alone"
         inner = Network.of(*node.characters)
         weights = {name: self.weights[f"0.characters.{name}"] for name in parameter_shapes(inner)}
-        reader = Executor(inner, weights, num_threads=self.num_threads)
-        return Ragged(np.concatenate([known, reader(x.spellings)[x.spelling]], axis=1), x.offsets)
+        return Executor(inner, weights, num_threads=self.num_threads)
 
     def _check(self, x: Ragged) -> Array:
         values = np.asarray(x.values)

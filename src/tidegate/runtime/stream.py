@@ -71,6 +71,8 @@ class Prepared:
 
     def network_rows(self, chunk: Any) -> Array:
         """Do what `rows` does with a chunk that is the network's own input."""
+        if isinstance(chunk, np.ndarray) and chunk.shape[1:] == self._row and chunk.dtype == self.executor.dtype:
+            return chunk  # what needs no look is quickly let through
         network = self.executor.network
         if isinstance(chunk, Words) and network.reads_words:
             return np.asarray(self.executor.spell(chunk).values)
@@ -82,6 +84,11 @@ class Prepared:
         if rows.ndim != 2 or rows.shape[1] != self.network.width:
             raise ShapeError(f"a chunk is {list(rows.shape)} but [steps, {self.network.width}] is wanted here.")
         return rows
+
+    @cached_property
+    def _row(self) -> tuple[int, ...] | None:
+        """The shape of a row of features; None where tokens are read."""
+        return (self.network.width,) if self.network.tokens is None else None
 
     @property
     def no_rows(self) -> Array:

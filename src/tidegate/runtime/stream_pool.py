@@ -54,6 +54,9 @@ class StreamPool:
         self._slots: dict[Hashable, int] = {}
         self._free = list(range(capacity - 1, -1, -1))
         self._open = np.zeros(capacity, bool)
+        self._offsets = np.arange(capacity + 1)
+        network = self._prepared.network
+        self._waits = network.lookahead > 0 and not network.pooled
 
     def open(self, key: Hashable = None, *, state: bytes | None = None) -> Hashable:
         """Begin a sequence and return its key: the one that was passed, else the number of its slot.
@@ -126,16 +129,17 @@ class StreamPool:
             ShapeError: there is not one step for each slot.
         """
         slots = np.ascontiguousarray(slots, np.int64)
-        network = self._prepared.network
-        if network.lookahead and not network.pooled:
+        if self._waits:
             raise InputError("the model looks ahead, so that a step may have no answer yet. Step it by key.")
         values = self._prepared.network_rows(x)
         if slots.ndim != 1 or len(values) != len(slots):
             raise ShapeError(f"{len(values)} steps came for slots {list(slots.shape)}. Pass one step for each slot.")
-        closed = np.flatnonzero((slots < 0) | (slots >= self.capacity) | ~self._open[slots.clip(0, self.capacity - 1)])
-        if len(closed):
-            raise InputError(f"slot {slots[closed[0]]} is not open; open {len(self)} of {self.capacity} are.")
-        return self._streams.run(slots, values, np.arange(len(slots) + 1), out=out)[0]
+        if not self._open.take(slots, mode="clip").all() or (slots >= self.capacity).any():
+            closed = next(int(slot) for slot in slots if slot not in self._slots.values())
+            raise InputError(f"slot {closed} is not open; {len(self)} of {self.capacity} are.")
+        if len(slots) > self.capacity:
+            raise InputError(f"{len(slots)} slots came, of which the pool has {self.capacity}. Name each once.")
+        return self._streams.run(slots, values, self._offsets[: len(slots) + 1], out=out)[0]
 
     def slot(self, key: Hashable) -> int:
         """Find the slot of a sequence. Raises InputError where it is not open."""
