@@ -359,6 +359,20 @@ def test_a_state_that_another_layer_gives_is_refused(keras: Any, cell: str, tmp_
             tg.convert.from_keras(source)
 
 
+@pytest.mark.usefixtures("same_process")
+@pytest.mark.parametrize("mask", ["greater", "not_equal"])
+def test_a_mask_of_ones_own_is_refused_and_those_of_keras_are_not(keras: Any, mask: str, tmp_path: Path) -> None:
+    L = keras.layers
+    ids, steps = keras.Input((None,), dtype="int32"), keras.Input((None, 3))
+    own = L.LSTM(3)(L.Embedding(9, 3)(ids), mask=getattr(keras.ops, mask)(ids, 5))
+    of_words = L.LSTM(3)(L.GRU(3, return_sequences=True)(L.Embedding(9, 3, mask_zero=True)(ids)))
+    of_steps = L.Bidirectional(L.LSTM(3))(L.Masking(0.5)(steps))
+    with pytest.raises(InputError, match="is given a mask of its own; wanted none, or that of mask_zero or Masking"):
+        tg.convert.from_keras(saved(keras.Model(ids, own), tmp_path / "own.keras"))
+    assert tg.convert.from_keras(saved(keras.Model(ids, of_words), tmp_path / "words.keras")).network.reads_tokens
+    assert tg.convert.from_keras(saved(keras.Model(steps, of_steps), tmp_path / "steps.keras")).network.input_size == 3
+
+
 @pytest.mark.parametrize("foreign", [{"registered_name": "mine>LSTM"}, {"module": "mine.layers"}])
 @pytest.mark.parametrize("wrapper", [None, "Bidirectional", "TimeDistributed"])
 def test_a_class_that_only_has_the_name_of_one_of_keras_is_refused(foreign: Any, wrapper: str | None) -> None:

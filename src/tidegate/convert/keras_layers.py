@@ -183,6 +183,10 @@ def _chain(config: Json) -> list[int]:
         calls = entries[index]["inbound_nodes"]
         if len(calls) > 1:
             raise InputError(f"layer {name!r} is called {len(calls)} times; wanted a chain of layers.")
+        if calls and not _is_padding(_options(calls[0]).get("mask"), entries):
+            raise InputError(
+                f"layer {name!r} is given a mask of its own; wanted none, or that of mask_zero or Masking."
+            )
         name = _before(name, calls[0]) if calls else None
     if chain != sorted(chain, reverse=True):
         raise InputError("the layers are not listed in the order in which data passes them; wanted a chain.")
@@ -200,12 +204,36 @@ def _before(name: str, call: Any) -> str:
             sources = []
     else:  # Keras 2: [[name, node, tensor, keyword arguments], ...]
         sources = [source[0] for source in call]
-    options = call["kwargs"] if isinstance(call, dict) else call[0][3] if len(call[0]) > 3 else {}
-    if given := [key for key, value in options.items() if key != "mask" and _names_a_layer(value)]:
+    if given := [key for key, value in _options(call).items() if key != "mask" and _names_a_layer(value)]:
         raise InputError(f"layer {name!r} is given its {given[0]} by another layer; wanted a chain of layers.")
     if len(sources) != 1:
         raise InputError(f"layer {name!r} reads {len(sources) or 'several'} layers; wanted a chain, each reading one.")
     return str(sources[0])
+
+
+def _options(call: Any) -> Json:
+    """Find the keyword arguments of a call, of Keras 2 or 3."""
+    found: Json = call["kwargs"] if isinstance(call, dict) else call[0][3] if len(call[0]) > 3 else {}
+    return found
+
+
+def _is_padding(mask: Any, entries: list[Json]) -> bool:
+    """Tell whether a mask hides padding alone: what `mask_zero` and `Masking` make, or none at all.
+
+    Keras 3 writes them as operations beside the chain: ids that are not 0, and steps that are not one value throughout.
+    """
+    named = {entry["name"]: entry for entry in entries}
+
+    def maker(tensor: Any) -> Json:
+        return named[tensor["config"]["keras_history"][0]] if isinstance(tensor, dict) else {"class_name": None}
+
+    if mask is None:
+        return True
+    made = maker(mask)
+    of_steps = made["class_name"] == "Any"
+    if of_steps:
+        made = maker(made["inbound_nodes"][0]["args"][0])
+    return bool(made["class_name"] == "NotEqual" and (of_steps or made["inbound_nodes"][0]["args"][1] == 0))
 
 
 def _names_a_layer(value: Any) -> bool:
