@@ -6,7 +6,9 @@ files of each package, without the bytecode that Python writes later. The others
 with the same tokenizer and weights. Each process starts, loads, answers one text and waits: the time is until its
 answer comes, the memory what is resident then. All must give the same probabilities.
 
-    python -m benchmarks.footprint [--rounds 10]
+    python -m benchmarks.footprint [--rounds 10] [--numpy WHEEL]
+
+With another wheel of NumPy, such as one that was built without BLAS, the table is printed and nothing is kept.
 """
 
 from __future__ import annotations
@@ -55,12 +57,12 @@ print(json.dumps(sizes))
 """
 
 
-def run(rounds: int, threads: int) -> None:
+def run(rounds: int, threads: int, numpy: Path | None = None) -> None:
     """Install, write the models, start each engine in every round, print tables and keep the samples."""
     where = machine(threads)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        python = install(folder)
+        python = install(folder, numpy)
         sizes: dict[str, float] = json.loads(output(python, "-c", SIZES))
         output(python, "-m", "compileall", "-q", python.parents[1] / "lib")
         write_models(folder, threads)
@@ -69,24 +71,25 @@ def run(rounds: int, threads: int) -> None:
         seconds, mebibytes = race(engines, folder, rounds)
     figures = {
         "MB installed": sum(sizes.values()),
-        "MB of what predicting imports": sum(sizes[name] for name in NEEDED),
+        "MB of what predicting imports": sum(sizes.get(name, 0.0) for name in NEEDED),
         "MB resident": statistics.median(mebibytes[OURS]) * 2**20 / 1e6,
         "seconds to the first answer": statistics.median(seconds[OURS]),
     }
     setting = {"cell": "lstm", "hidden": HIDDEN, "directions": 2, "words": WORDS}
     start = {"seconds": seconds, "mebibytes": mebibytes}
-    save("footprint", __doc__, where, setting=setting, megabytes=sizes, start=start, figures=figures)
+    if numpy is None:
+        save("footprint", __doc__, where, setting=setting, megabytes=sizes, start=start, figures=figures)
     print(table(sizes, seconds, mebibytes) + "\n")
 
 
-def install(folder: Path) -> Path:
+def install(folder: Path, numpy: Path | None) -> Path:
     """Make an environment with the base package alone, and return its interpreter."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     output(*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", folder, ROOT)
     (wheel,) = folder.glob("tidegate-*.whl")
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
-    output(*pip, f"--python={python}", "install", "--no-compile", wheel)
+    output(*pip, f"--python={python}", "install", "--no-compile", wheel, *filter(None, [numpy]))
     return python
 
 
@@ -180,7 +183,7 @@ def table(sizes: dict[str, float], seconds: dict[str, list[float]], mebibytes: d
     packages += [
         [f"{len(sizes) - len(large)} others", f"{rest:.1f}", ""],
         ["together", f"{sum(sizes.values()):.1f}", ""],
-        ["what predicting imports", f"{sum(sizes[name] for name in NEEDED):.1f}", ""],
+        ["what predicting imports", f"{sum(sizes.get(name, 0.0) for name in NEEDED):.1f}", ""],
     ]
     head = ["engine", "seconds to the first answer", "time / Tidegate's", "MB resident"]
     return rows(head, engines) + "\n\n" + rows(["package of the base install", "MB", "to predict"], packages)
@@ -188,8 +191,10 @@ def table(sizes: dict[str, float], seconds: dict[str, list[float]], mebibytes: d
 
 def main() -> None:
     """Answer the question."""
-    args = command.parser(__doc__).parse_args()
-    run(args.rounds, args.threads)
+    parser = command.parser(__doc__)
+    parser.add_argument("--numpy", type=lambda wheel: Path(wheel).resolve())
+    args = parser.parse_args()
+    run(args.rounds, args.threads, args.numpy)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ import pytest
 
 import tidegate as tg
 from conftest import Cli
-from graphs import run_onnx
+from graphs import executor, features, lens, padded, run_onnx
 from tidegate.export import nodes
+from tidegate.network import Pool, Recurrent
 
 TEXTS, LABELS = ["good fun", "so good", "bad", "so bad"] * 4, ["pos", "pos", "neg", "neg"] * 4
 
@@ -106,3 +107,13 @@ def test_a_missing_package_ends_with_1_and_names_the_extra(
     answer = cli("export", model, "--to", "onnx")
     assert answer.code == 1
     assert "pip install 'tidegate[onnx]'" in answer.err
+
+
+def test_a_network_without_a_task_is_exported_too(cli: Cli, tmp_path: Path) -> None:
+    layer = Recurrent(cell="gru", input_size=2, hidden_size=3)
+    ours = executor(layer, Pool(modes=("last",)))
+    ours.save(tmp_path / "network.safetensors")
+    assert cli("export", tmp_path / "network.safetensors", "--to", "onnx").code == 0
+    x = features(2)
+    found = run_onnx(tmp_path / "network.onnx", {"features": padded(x), "sequence_lens": lens(x)})
+    np.testing.assert_allclose(found["output"], ours(x), atol=1e-5)

@@ -82,7 +82,7 @@ def test_generate_shows_each_piece_as_it_comes(cli: Cli, run: Path, monkeypatch:
         yield " first"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tg.LanguageModel, "stream", broken)
+    monkeypatch.setattr(tg.LanguageModel, "write", broken)
     code, out, _ = cli("generate", run, "--prompt", "the")
     assert (code, out) == (130, "the first")
 

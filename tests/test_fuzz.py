@@ -26,6 +26,8 @@ from safetensors import safe_open
 import tidegate as tg
 from hostile.models.build import container, framed, seal, sound
 from tidegate.errors import InputError, ModelFileError
+from tidegate.ragged import Ragged
+from tidegate.runtime import Executor
 
 SECONDS = float(os.environ.get("TIDEGATE_FUZZ_SECONDS", "0"))
 SMALL: dict[str, Any] = {"hidden_size": 2, "epochs": 1, "validation_fraction": 0}
@@ -62,10 +64,12 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> list[Base]:
         "words": tg.LanguageModel(**SMALL, steps=4).fit(TEXTS),
         "bpe": tg.LanguageModel(**SMALL, tokens="bpe", vocabulary_size=262, steps=4).fit(TEXTS),
     }
+    models["network"] = Executor(models["dense"].network_, models["dense"].weights_)
     found = []
     for name, model in models.items():
         path = tmp_path_factory.mktemp("base") / name
-        model.save(path, licence="MIT", metrics={"test": {"accuracy": 0.5}})
+        told: Json = {} if name == "network" else {"metrics": {"test": {"accuracy": 0.5}}}
+        model.save(path, licence="MIT", **told)
         with safe_open(path, framework="numpy") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             about: Json = json.loads(file.metadata()["tidegate"])
@@ -88,6 +92,8 @@ def use(model: Any) -> bool:
                     model.predict(["the boat rises"])
                 case "forecaster":
                     model.predict(WAVE)
+                case "network":
+                    model(Ragged(np.arange(3), np.array([0, 3, 3])))
                 case _:
                     model.predict(["good", "so"]), model.generate("good", length=3)
         except InputError:
@@ -223,7 +229,7 @@ def loaded(path: Path) -> tuple[Any, str | None]:
 
 
 def same(model: Any, arrays: Arrays) -> bool:
-    weights = model.weights_
+    weights = model.weights if model.name == "network" else model.weights_
     return weights.keys() == arrays.keys() and all(weights[name].tobytes() == arrays[name].tobytes() for name in arrays)
 
 

@@ -87,7 +87,7 @@ def test_instruction_sets_and_threads_choose_the_same(columns: int) -> None:
     assert len(set(found.pop())) > 3
 
 
-@pytest.mark.parametrize("x", [np.zeros((1, 8)), np.zeros((2, 7)), np.zeros((1, 7), np.float32), np.zeros(7)])
+@pytest.mark.parametrize("x", [np.zeros((1, 8)), np.zeros((2, 7)), np.zeros((1, 7), np.float32), np.zeros(8)])
 def test_another_shape_or_type_is_refused(x: Any) -> None:
     with pytest.raises(ShapeError, match="x "):
         Sampler(W).choose(x, 0.5)

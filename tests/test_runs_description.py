@@ -17,6 +17,7 @@ from tidegate import runs
 from tidegate.errors import ModelFileError
 from tidegate.network import Decode, Dense, Network, Recurrent, Split
 from tidegate.runs.description import describe_nodes
+from tidegate.runtime import Executor
 
 TEXTS, LABELS = ["good film", "bad film", "so good", "so bad"] * 4, ["pos", "neg"] * 8
 
@@ -87,6 +88,15 @@ def test_a_file_that_says_nothing_besides_is_described(file: Path, tmp_path: Pat
     save_model(tmp_path / "old", model.network, weights=model.weights, task=model.task)
     found = runs.describe_model(tmp_path / "old")
     assert (found["licence"], found["data"], found["metrics"]) == (None, None, {})
+
+
+def test_a_network_without_a_task_is_described(tmp_path: Path) -> None:
+    network = Network.of(Dense(in_features=2, out_features=3))
+    weights = {"0.weight": np.zeros((3, 2)), "0.bias": np.zeros(3)}
+    Executor(network, weights).save(tmp_path / "m", licence="MIT")
+    found = runs.describe_model(tmp_path / "m")
+    assert (found["task"], found["licence"], found["dtype"], found["parameters"]) == ("network", "MIT", "float64", 9)
+    assert (found["learned"], found["params"]) == ({}, {})
 
 
 def test_what_cannot_be_loaded_is_not_described(file: Path, tmp_path: Path) -> None:

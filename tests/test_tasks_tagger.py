@@ -340,6 +340,7 @@ def test_parameters_that_do_not_exist_or_fit_are_named() -> None:
     [
         ({"tags": ["B-person", "O"]}, "names 2 tags, its network scores 5"),
         ({"tags": ["O", "B-person", "B-place", "I-person", "I-place"]}, "no sorted list"),
+        ({"tags": ["B-person", "B-place", "I-person", "O", "\ud800"]}, "no valid Unicode"),
         ({"given": "bioe"}, "names the schemes bioe and bio"),
         ({"given": None}, "names the schemes None and bio"),
         ({"unit": "letter"}, "reads 'letter'"),

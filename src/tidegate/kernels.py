@@ -291,10 +291,10 @@ class Sampler:
         self._shape, self._threads = (1, w.shape[1]), thread_count(num_threads)
 
     def choose(self, x: Array, u: float, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> int:
-        """Choose the token on which ``u``, 0 <= u < 1, falls where the probabilities of ``x [1, K]`` lie side by side.
+        """Choose the token on which ``u``, 0 <= u < 1, falls where the probabilities of ``x [K]`` lie side by side.
 
         Args:
-            x: what enters the output.
+            x: what enters the output, [K] or [1, K].
             u: a random number; the same one gives the same token, to the bit, on every instruction set.
             temperature: scores are divided by it; 0 takes the most probable token.
             top_k: choose among so many of the most probable tokens; 0 among all.

@@ -21,7 +21,7 @@ from tidegate.errors import MissingPackageError, ModelFileError
 
 Array: TypeAlias = npt.NDArray[Any]
 
-_SECONDS: Final = 60  # a healthy file of a gigabyte takes some 3 s (2026-11-21)
+_SECONDS: Final = 20  # a healthy file of a gigabyte takes some 3 s (2026-11-21)
 
 
 def read_file(path: Path, description: bytes = b"") -> tuple[list[Layer], list[list[Array]]]:

@@ -72,6 +72,18 @@ def check_classes(labels: Sequence[object] | np.ndarray) -> None:
         raise DataError(f"all {len(labels)} labels are {only!r}; a classifier needs at least two classes.")
 
 
+def check_writable(names: Sequence[object], what: str) -> None:
+    r"""Refuse a name that cannot be printed or written, since it holds half of a pair of code units (DataError).
+
+    >>> check_writable(["pos", chr(0xD800)], "label")
+    Traceback (most recent call last):
+    tidegate.errors.DataError: the label '\ud800' is no valid Unicode; correct it.
+    """
+    for name in names:
+        if isinstance(name, str) and any("\ud800" <= character <= "\udfff" for character in name):
+            raise DataError(f"the {what} {name!r:.40} is no valid Unicode; correct it.")
+
+
 def check_known_classes(
     labels: Sequence[object] | np.ndarray, classes: Sequence[object], *, where: Where | None = None
 ) -> None:

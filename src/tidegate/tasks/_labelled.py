@@ -8,7 +8,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.checks import check_classes, check_known_classes, check_labels, check_same_length, in_argument
+from tidegate.data.checks import (
+    check_classes,
+    check_known_classes,
+    check_labels,
+    check_same_length,
+    check_writable,
+    in_argument,
+)
 from tidegate.data.split import stratified_split
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
@@ -70,14 +77,15 @@ def learn_classes(x: Inputs, y: Any) -> tuple[Labelled, Array]:
 def read_classes(stored: Any) -> Array:
     """Read the classes `[K]` of a model file.
 
-    Raises InputError, TypeError or ValueError for what is no sorted list of distinct labels of one kind, and for labels
-    so long that an array of them would fill the memory.
+    Raises InputError, TypeError or ValueError for what is no sorted list of distinct labels of one kind, for labels
+    that are no Unicode, and for labels so long that an array of them would fill the memory.
     """
     if not isinstance(stored, list) or sorted(set(stored)) != stored:
         raise ValueError("its classes are no sorted list of distinct labels")
     longest = max((len(label) for label in stored if isinstance(label, str)), default=0)
     if longest * len(stored) > _MOST_LETTERS:
         raise InputError(f"{len(stored):,} classes have names of up to {longest:,} characters; shorten them.")
+    check_writable(stored, "label")
     return as_labels(stored)
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tidegate import crf
 from tidegate.data import schemes
+from tidegate.data.checks import check_writable
 from tidegate.data.schemes import Scheme, Span
 from tidegate.data.tokenizer import Tokenizer, from_json
 from tidegate.data.wordsplit import Piece, place_words, split_characters, split_words
@@ -125,6 +126,7 @@ class TagSet:
         names, found = stored["tags"], (stored["given"], stored["learned"])
         if not names or sorted(set(names)) != names or not all(isinstance(name, str) for name in names):
             raise ValueError("its tags are no sorted list of names")
+        check_writable(names, "tag")
         if any(scheme not in (None, *schemes.SCHEMES) for scheme in found) or (found[0] is None) != (found[1] is None):
             raise ValueError(f"it names the schemes {found[0]} and {found[1]}")
         return cls(tuple(names), *found)

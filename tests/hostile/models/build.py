@@ -264,6 +264,7 @@ CASES: dict[str, tuple[Callable[[Arrays, Json], bytes], str]] = {
     "tokenizer-without-unknown": (tokenizer_changed(lambda t: t["model"]["vocab"].pop("<unk>")), "describes no"),
     "classes-unsorted": (changed("body/task/classes", ["pos", "neg"]), "no sorted list"),
     "classes-twice": (changed("body/task/classes", ["a", "a"]), "no sorted list"),
+    "classes-not-unicode": (changed("body/task/classes", ["a", "\ud800"]), "no valid Unicode"),
     "classes-mixed": (changed("body/task/classes", [1, "a"]), "describes no TextClassifier"),
     "classes-of-numbers-with-fractions": (changed("body/task/classes", [0.5, 1.5]), "describes no TextClassifier"),
     "classes-an-object": (changed("body/task/classes", {"a": "b"}), "no sorted list"),
