@@ -346,6 +346,62 @@ def test_a_model_that_branches_is_refused(keras: Any) -> None:
         tg.convert.from_keras(keras.Model(entry, [L.LSTM(4)(entry), L.GRU(4)(entry)]))
 
 
+@pytest.mark.usefixtures("same_process")
+@pytest.mark.parametrize("cell", ["LSTM", "GRU"])
+def test_a_state_that_another_layer_gives_is_refused(keras: Any, cell: str, tmp_path: Path) -> None:
+    L = keras.layers
+    entry = keras.Input((None, 3))
+    mean = L.GlobalAveragePooling1D()(entry)
+    states = [L.Dense(4)(mean) for _ in range(2 if cell == "LSTM" else 1)]
+    model = keras.Model(entry, getattr(L, cell)(4)(entry, initial_state=states if cell == "LSTM" else states[0]))
+    for source in (model, saved(model, tmp_path / "model.keras"), saved(model, tmp_path / "model.h5")):
+        with pytest.raises(InputError, match=r"is given its initial_state by another layer; wanted a chain"):
+            tg.convert.from_keras(source)
+
+
+@pytest.mark.usefixtures("same_process")
+@pytest.mark.parametrize("mask", ["greater", "not_equal"])
+def test_a_mask_of_ones_own_is_refused_and_those_of_keras_are_not(keras: Any, mask: str, tmp_path: Path) -> None:
+    L = keras.layers
+    ids, steps = keras.Input((None,), dtype="int32"), keras.Input((None, 3))
+    own = L.LSTM(3)(L.Embedding(9, 3)(ids), mask=getattr(keras.ops, mask)(ids, 5))
+    of_words = L.LSTM(3)(L.GRU(3, return_sequences=True)(L.Embedding(9, 3, mask_zero=True)(ids)))
+    of_steps = L.Bidirectional(L.LSTM(3))(L.Masking(0.5)(steps))
+    with pytest.raises(InputError, match="is given a mask of its own; wanted none, or that of mask_zero or Masking"):
+        tg.convert.from_keras(saved(keras.Model(ids, own), tmp_path / "own.keras"))
+    assert tg.convert.from_keras(saved(keras.Model(ids, of_words), tmp_path / "words.keras")).network.reads_tokens
+    assert tg.convert.from_keras(saved(keras.Model(steps, of_steps), tmp_path / "steps.keras")).network.input_size == 3
+
+
+@pytest.mark.parametrize("foreign", [{"registered_name": "mine>LSTM"}, {"module": "mine.layers"}])
+@pytest.mark.parametrize("wrapper", [None, "Bidirectional", "TimeDistributed"])
+def test_a_class_that_only_has_the_name_of_one_of_keras_is_refused(foreign: Any, wrapper: str | None) -> None:
+    kind = "Dense" if wrapper == "TimeDistributed" else "LSTM"
+    own: Any = {
+        "module": "keras.layers",
+        "class_name": kind,
+        "registered_name": None,
+        "config": {"name": "inner", "units": 2},
+    }
+    layer, other = own, own | foreign
+    if wrapper:
+        outer = {"name": "outer", "merge_mode": "sum"}
+        layer, other = ({"class_name": wrapper, "config": outer | {"layer": inner}} for inner in (own, own | foreign))
+    assert read_layers({"class_name": "Sequential", "config": {"layers": [layer]}})
+    with pytest.raises(InputError, match=f"holds a class '{kind}' that is not Keras's own; what it computes"):
+        read_layers({"class_name": "Sequential", "config": {"layers": [other]}})
+
+
+def test_a_layer_that_is_larger_than_any_node_is_refused(tmp_path: Path) -> None:
+    config = {"name": "wide", "units": 70_000, "use_bias": False}
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file["layers/dense/vars/0"] = np.zeros((1, 70_000), np.float32)
+    model = {"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": config}]}}
+    with pytest.raises(InputError, match="a network has no Dense node of such out_features"):
+        tg.convert.from_keras(path, config=model)
+
+
 def test_code_in_a_file_is_not_run(keras: Any, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     model = keras.Sequential(
@@ -442,6 +498,18 @@ def test_the_same_array_for_many_layers_is_read_no_more_than_the_file_is_long(tm
             file[f"layers/dense_{index}"] = file["layers/dense"]
     with pytest.raises(ModelFileError, match="claim more bytes than the file holds"):
         tg.convert.from_keras(path, config={"class_name": "Sequential", "config": {"layers": dense}})
+
+
+@pytest.mark.parametrize("head", [bytes(16), b"\1" + bytes(7) + b"\xff" * 8])
+def test_texts_that_hdf5_would_walk_for_ever_are_refused_before(head: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"layers": []}})
+    content = path.read_bytes()
+    first = content.index(b"GCOL") + 16
+    path.write_bytes(content[:first] + head + content[first + 16 :])
+    with pytest.raises(ModelFileError, match="a text in it lies about its size"):
+        tg.convert.from_keras(path)
 
 
 DEEP = "[" * 200_000

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import tidegate as tg
 from tidegate.convert import torch_network, torch_parts
+from tidegate.convert.proof import sequences as draw
 from tidegate.convert.torch_module import PlainNetwork
 from tidegate.errors import ConversionError, InputError, MissingPackageError, OptionError
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Pool, Recurrent, Tied, parameter_shapes
@@ -157,6 +158,7 @@ def test_a_parametrized_weight_counts_as_it_stands() -> None:
         ([nn.LSTM(3, 5).half()], InputError, "torch.float16; wanted float32"),
         ([nn.LSTM(3, 5), nn.LSTM(5, 5).double()], InputError, "float32"),
         ([tg.nn.LSTM(3, 5)], InputError, r"LSTM is a layer of Tidegate: .*as_network"),
+        ([nn.Linear(2, 70_000)], InputError, "a network has no Dense node of such out_features"),
         ([3], InputError, "3 has no counterpart"),
         ([], InputError, "no network"),
     ],
@@ -234,6 +236,51 @@ def test_steps_come_out_padded_with_zeros_and_a_tied_table_stays_one() -> None:
     )
     assert not out[1, 1:].any()
     assert module.get_submodule("2").weight is module.get_submodule("0").weight
+
+
+POOLS: Any = ("first", "max", "mean")
+DENSE = Dense(in_features=3, out_features=4, activation="relu")
+READERS = [
+    Network.of(DENSE, Pool(modes=POOLS)),
+    Network.of(
+        DENSE, Recurrent(cell="lstm", input_size=4, hidden_size=5, bidirectional=True), Pool(modes=("last", *POOLS))
+    ),
+    Network.of(DENSE, Recurrent(cell="gru", input_size=4, hidden_size=5, reverse=True), Pool(modes=("last",))),
+    Network.of(Embed(vocabulary_size=20, size=4), Recurrent(cell="gru", input_size=4, hidden_size=5)),
+]
+
+
+@pytest.mark.parametrize("network", READERS, ids=lambda network: network.nodes[-1].kind)
+@pytest.mark.parametrize("lengths", [(4, 0, 9), (0, 0)])
+def test_what_lies_in_the_padding_has_no_effect_and_a_sequence_may_be_empty(
+    network: Network, lengths: tuple[int, ...]
+) -> None:
+    executor = executor_of(network)
+    x = draw(network, np.float32, lengths=lengths)
+    padded = torch.full((len(lengths), 11, *x.values.shape[1:]), 999 if network.reads_tokens else torch.nan)
+    padded = padded.to(torch.from_numpy(x.values).dtype)
+    for row, sequence in zip(padded, x, strict=True):
+        row[: len(sequence)] = torch.from_numpy(sequence)
+    with torch.no_grad():
+        out = tg.convert.to_torch(executor)(padded, torch.tensor(lengths)).numpy()
+    if out.ndim == 3:
+        out = np.concatenate([row[:length] for row, length in zip(out, lengths, strict=True)])
+    np.testing.assert_allclose(out, executor(x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "lengths"), [((2, 3), [3, 4]), ((2, 3), [3]), ((2, 3), [-1, 2]), ((0, 3), [])])
+def test_lengths_that_do_not_fit_are_refused(shape: tuple[int, int], lengths: list[int]) -> None:
+    module = tg.convert.to_torch(executor_of(READERS[-1]))
+    with pytest.raises(ValueError, match=r"x is \[\d, 3\].* wanted at least one sequence .* a length from 0 to 3"):
+        module(torch.zeros(shape, dtype=torch.int64), torch.tensor(lengths))
+
+
+def test_dropout_of_whole_sequences_drops_the_same_features_at_all_steps() -> None:
+    layer = Recurrent(cell="gru", input_size=3, hidden_size=50, dropout=0.5)  # one layer: nothing lies between
+    module = tg.convert.to_torch(executor_of(Network.of(layer, Dropout(p=0.5, per_sequence=True)))).train()
+    dropped = module(torch.randn(1, 6, 3), torch.tensor([6]))[0] == 0  # [T, H]
+    assert 0 < dropped[0].sum() < 50
+    assert (dropped == dropped[0]).all()
 
 
 def test_there_and_back_is_the_same_to_the_bit() -> None:

@@ -19,6 +19,7 @@ Json: TypeAlias = dict[str, Any]
 Count = Annotated[int, Field(ge=1, le=2**24)]
 Rate = Annotated[float, Field(ge=0, lt=1, strict=False)]
 MAX_LAYERS: Final = 500
+_HOMES: Final = ("keras", "tf_keras", "tensorflow.keras")
 Activation = Literal["relu", "tanh", "sigmoid", "linear", "softmax"]
 
 
@@ -153,7 +154,7 @@ def read_layers(description: Any) -> list[Layer]:
         named = dict(zip(_paths(entries), entries, strict=True))
         chain = set(range(len(entries))) if kind == "Sequential" else set(_chain(config))
         picked = [pair for index, pair in enumerate(named.items()) if index in chain]
-        return [_layer(path, entry["class_name"], entry["config"]) for path, entry in picked]
+        return [_layer(path, entry) for path, entry in picked]
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ModelFileError(f"this is no description of a Keras model ({type(error).__name__}: {error})") from None
 
@@ -182,6 +183,10 @@ def _chain(config: Json) -> list[int]:
         calls = entries[index]["inbound_nodes"]
         if len(calls) > 1:
             raise InputError(f"layer {name!r} is called {len(calls)} times; wanted a chain of layers.")
+        if calls and not _is_padding(_options(calls[0]).get("mask"), entries):
+            raise InputError(
+                f"layer {name!r} is given a mask of its own; wanted none, or that of mask_zero or Masking."
+            )
         name = _before(name, calls[0]) if calls else None
     if chain != sorted(chain, reverse=True):
         raise InputError("the layers are not listed in the order in which data passes them; wanted a chain.")
@@ -199,9 +204,46 @@ def _before(name: str, call: Any) -> str:
             sources = []
     else:  # Keras 2: [[name, node, tensor, keyword arguments], ...]
         sources = [source[0] for source in call]
+    if given := [key for key, value in _options(call).items() if key != "mask" and _names_a_layer(value)]:
+        raise InputError(f"layer {name!r} is given its {given[0]} by another layer; wanted a chain of layers.")
     if len(sources) != 1:
         raise InputError(f"layer {name!r} reads {len(sources) or 'several'} layers; wanted a chain, each reading one.")
     return str(sources[0])
+
+
+def _options(call: Any) -> Json:
+    """Find the keyword arguments of a call, of Keras 2 or 3."""
+    found: Json = call["kwargs"] if isinstance(call, dict) else call[0][3] if len(call[0]) > 3 else {}
+    return found
+
+
+def _is_padding(mask: Any, entries: list[Json]) -> bool:
+    """Tell whether a mask hides padding alone: what `mask_zero` and `Masking` make, or none at all.
+
+    Keras 3 writes them as operations beside the chain: ids that are not 0, and steps that are not one value throughout.
+    """
+    named = {entry["name"]: entry for entry in entries}
+
+    def maker(tensor: Any) -> Json:
+        return named[tensor["config"]["keras_history"][0]] if isinstance(tensor, dict) else {"class_name": None}
+
+    if mask is None:
+        return True
+    made = maker(mask)
+    of_steps = made["class_name"] == "Any"
+    if of_steps:
+        made = maker(made["inbound_nodes"][0]["args"][0])
+    return bool(made["class_name"] == "NotEqual" and (of_steps or made["inbound_nodes"][0]["args"][1] == 0))
+
+
+def _names_a_layer(value: Any) -> bool:
+    """Tell whether an argument of a call, of Keras 2 or 3, is the output of a layer, or holds one."""
+    match value:
+        case {"class_name": "__keras_tensor__"} | [str(), int(), int()]:
+            return True
+        case list():
+            return any(map(_names_a_layer, value))
+    return False
 
 
 def _only(places: Any, what: str) -> str:
@@ -212,14 +254,17 @@ def _only(places: Any, what: str) -> str:
     return str(flat[0])
 
 
-def _layer(path: str, kind: str, config: Json) -> Layer:
+def _layer(path: str, entry: Json) -> Layer:
+    kind, config = entry["class_name"], entry["config"]
     name = str(config["name"])
     where = f"layer {name!r} ({kind})"
+    _check_own(where, entry)
     try:
         if kind == "Bidirectional":
             both = tuple(f"{path}/{side}_layer/cell" for side in ("forward", "backward"))
             return Layer(name, _bidirectional(where, config), both)
         if kind == "TimeDistributed":
+            _check_own(where, config["layer"])
             path, kind, config = f"{path}/layer", config["layer"]["class_name"], config["layer"]["config"]
             if kind not in ("Dense", "Dropout", "Activation"):
                 raise InputError(f"{where} wraps a {kind}; wanted Dense, Dropout or Activation.")
@@ -253,6 +298,7 @@ def _bidirectional(where: str, config: Json) -> Bidirectional:
 
 
 def _direction(where: str, entry: Json) -> Recurrent:
+    _check_own(where, entry)
     settings = _settings(where, entry["class_name"], entry["config"])
     if not isinstance(settings, Recurrent):
         raise InputError(f"{where} wraps a {entry['class_name']}; wanted SimpleRNN, LSTM or GRU.")
@@ -301,6 +347,13 @@ def _recurrent(where: str, kind: str, config: Json) -> Recurrent:
             "The two compute different things, so its weights cannot be carried over. Train it with reset_after=True."
         )
     return settings
+
+
+def _check_own(where: str, entry: Json) -> None:
+    """Refuse a class of someone else's that has the name of one of Keras's: its equations are not in the file."""
+    kind, module = entry["class_name"], entry.get("module") or "keras"
+    if entry.get("registered_name") not in (None, kind) or not module.startswith(_HOMES):
+        raise InputError(f"{where} holds a class {kind!r} that is not Keras's own; what it computes cannot be known.")
 
 
 def _check_dtype(where: str, policy: Any) -> None:

@@ -20,6 +20,7 @@ from tidegate.convert.keras_layers import (
     Pooling,
     Recurrent,
 )
+from tidegate.convert.sizes import refusing_sizes
 from tidegate.errors import InputError, ModelFileError
 from tidegate.network import GATES, Network, Node
 from tidegate.network import Dense as DenseNode
@@ -54,7 +55,8 @@ class NetworkOfKeras:
         for layer, arrays in zip(layers, weights, strict=True):
             if self.softmax:
                 raise InputError(f"layer {layer.name!r} stands after a softmax; a network has none inside.")
-            self._add(layer, arrays)
+            with refusing_sizes():
+                self._add(layer, arrays)
         if self._flipped and not any(isinstance(node, PoolNode) for node in self._nodes):
             raise InputError(
                 "the steps that come out stand in the order of the run, from the end, as go_backwards=True with "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import mmap
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ MAX_DESCRIPTION: Final = 16 * 2**20  # bytes; that of a model of a hundred layer
 MAX_MEMBERS: Final = 100
 REFUSED: Final = 3
 """The exit code of a refusal that says why."""
+_HEAP: Final = b"GCOL\x01"
+_HEAD: Final = 16  # bytes before the objects of a heap, and before the content of each
 _HDF5: Final = b"\x89HDF\r\n\x1a\n"
 _ADVICE: Final = "save the model with model.save('model.keras')"
 _ZIP: Final = b"PK\x03\x04"
@@ -98,11 +101,14 @@ def open_weights(file: Path) -> Iterator[Weights]:
     begin = _begin(file)
     if begin.startswith(_ZIP):
         content = _unzip(file, "model.weights.h5", file.stat().st_size)
+        _check_heaps(content, str(file))
         with h5py.File(io.BytesIO(content), "r") as opened:
             weights = Weights(opened, len(content), str(file))
             weights.description = _unzip(file, "config.json", MAX_DESCRIPTION)
             yield weights
     elif begin.startswith(_HDF5):
+        with file.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            _check_heaps(mapped, str(file))
         with h5py.File(file, "r") as opened:
             yield Weights(opened, file.stat().st_size, str(file))
     else:
@@ -129,6 +135,25 @@ def read_description(text: bytes, path: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise ModelFileError(f"{path}: its description is not readable JSON") from None
+
+
+def _check_heaps(content: bytes | mmap.mmap, path: str) -> None:
+    """Refuse a file whose texts lie about their sizes, which HDF5 1.14 would walk for ever.
+
+    A heap is `GCOL`, a version, 3 bytes, its size; then come objects, each an index (2 bytes), 6 bytes, its size and as
+    many bytes, up to a multiple of 8. Index 0 is what is free, and its size counts the head. (HDF5 File Format, III.E.)
+    """
+    start = content.find(_HEAP)
+    while start >= 0:
+        end = start + int.from_bytes(content[start + 8 : start + _HEAD], "little")
+        at = start + _HEAD
+        while at + _HEAD <= min(end, len(content)):
+            size = int.from_bytes(content[at + 8 : at + _HEAD], "little")
+            size = _HEAD + -(-size // 8) * 8 if any(content[at : at + 2]) else size
+            if not _HEAD <= size <= end - at:
+                raise ModelFileError(f"{path}: a damaged file; a text in it lies about its size")
+            at += size
+        start = content.find(_HEAP, start + 1)
 
 
 def _begin(file: Path) -> bytes:

@@ -41,10 +41,20 @@ class PlainNetwork(nn.Module):
         """Return [B, K] where the network pools, else [B, T, K] with zeros past each length.
 
         Args:
-            x: ids [B, T] or features [B, T, C], padded with anything; an id there must be one of the vocabulary.
-            lengths: [B], each of at least 1.
+            x: ids [B, T] or features [B, T, C], padded with anything; B and T are at least 1.
+            lengths: [B], each from 0 to T. An empty sequence pools to zeros.
+
+        Raises:
+            ValueError: the batch is empty, or a length is out of its range.
         """
-        live = torch.arange(x.shape[1], device=x.device) < lengths.to(x.device)[:, None]  # [B, T]
+        steps = x.shape[1]
+        if not (len(x) and steps) or lengths.shape != x.shape[:1] or lengths.min() < 0 or lengths.max() > steps:
+            raise ValueError(
+                f"x is {list(x.shape)} and lengths are {lengths.tolist()!s:.60}; wanted at least one sequence and one "
+                f"step, and for each sequence a length from 0 to {steps}."
+            )
+        live = torch.arange(steps, device=x.device) < lengths.to(x.device)[:, None]  # [B, T]
+        x = x.masked_fill(~live if x.dim() == 2 else ~live[..., None], 0)
         final: Tensor | None = None
         pooled = False
         for node, module in zip(self.nodes, self.children(), strict=True):
@@ -53,6 +63,8 @@ class PlainNetwork(nn.Module):
                     x, final = _recur(node, module, x, lengths)
                 case "pool":
                     x, pooled = torch.cat([_pool(mode, x, final, live) for mode in node["modes"]], dim=1), True
+                case "dropout" if node["per_sequence"]:
+                    x = module(x.transpose(1, 2)).transpose(1, 2)
                 case _:
                     x = _ACTIVATIONS[node.get("activation")](module(x))
         return x if pooled else x * live[..., None]
@@ -67,7 +79,8 @@ def _module(node: dict[str, Any]) -> nn.Module:
             return nn.Embedding(node["vocabulary_size"], node["size"])
         case "recurrent":
             sizes = (node["input_size"], node["hidden_size"])
-            options = {name: node[name] for name in ("num_layers", "bias", "bidirectional", "dropout")}
+            options = {name: node[name] for name in ("num_layers", "bias", "bidirectional")}
+            options["dropout"] = node["dropout"] if node["num_layers"] > 1 else 0.0
             name, _, nonlinearity = node["cell"].partition("_")
             kinds: dict[str, type[nn.Module]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
             more = {"nonlinearity": nonlinearity} if nonlinearity else {}
@@ -77,7 +90,7 @@ def _module(node: dict[str, Any]) -> nn.Module:
         case "tied":
             return nn.Linear(node["size"], node["vocabulary_size"])
         case "dropout":
-            return nn.Dropout(node["p"])
+            return nn.Dropout1d(node["p"]) if node["per_sequence"] else nn.Dropout(node["p"])
         case "pool":
             return nn.Identity()
     raise ValueError(f"torch has no module for a {node['kind']!r} node")
@@ -86,11 +99,13 @@ def _module(node: dict[str, Any]) -> nn.Module:
 def _recur(node: dict[str, Any], layer: nn.Module, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Return the states at all steps [B, T, F] and the final ones [B, F], the two directions merged."""
     x = _flipped(x, lengths) if node["reverse"] else x
-    packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+    some = lengths.cpu().clamp(min=1)  # torch packs no empty sequence
+    packed = pack_padded_sequence(x, some, batch_first=True, enforce_sorted=False)
     packed, state = layer(packed)
     out, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
     hidden = state[0] if isinstance(state, tuple) else state  # [L * D, B, H]
     final = hidden[-2 if node["bidirectional"] else -1 :].transpose(0, 1).flatten(1)
+    final = final.masked_fill((lengths == 0).to(x.device)[:, None], 0)
     merged = (out, final) if not node["bidirectional"] else (_merge(node["merge"], out), _merge(node["merge"], final))
     return (_flipped(merged[0], lengths) if node["reverse"] else merged[0]), merged[1]
 
@@ -120,7 +135,9 @@ def _pool(mode: str, x: Tensor, final: Tensor | None, live: Tensor) -> Tensor:
         case "last" if final is not None:
             return final
         case "first":
-            return x[:, 0]
+            pooled = x[:, 0]
         case "max":
-            return x.masked_fill(~live[..., None], -torch.inf).amax(dim=1)
-    return (x * live[..., None]).sum(dim=1) / live.sum(dim=1, keepdim=True)
+            pooled = x.masked_fill(~live[..., None], -torch.inf).amax(dim=1)
+        case _:
+            pooled = (x * live[..., None]).sum(dim=1) / live.sum(dim=1, keepdim=True).clamp(min=1)
+    return pooled.masked_fill(~live.any(dim=1, keepdim=True), 0)

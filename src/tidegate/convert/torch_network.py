@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tidegate.convert.proof import prove, sequences
+from tidegate.convert.proof import LENGTHS, prove, sequences
 from tidegate.convert.torch_module import PlainNetwork
 from tidegate.errors import InputError
 from tidegate.network import Crf, Decode, Pool, Spell, Split
@@ -70,7 +70,7 @@ def _executor(model: Any) -> Executor:
 
 def _prove(executor: Executor, module: PlainNetwork) -> None:
     """Run a padded batch through the module at once, and hand out its rows as the rival's answers."""
-    x = sequences(executor.network, executor.dtype)
+    x = sequences(executor.network, executor.dtype, lengths=(*LENGTHS, 0))
     padded, lengths = x.to_padded()
     with torch.no_grad():
         out = np.asarray(module(torch.from_numpy(padded), torch.from_numpy(np.array(lengths))))

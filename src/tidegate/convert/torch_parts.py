@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tidegate.convert.proof import prove, sequences
+from tidegate.convert.sizes import refusing_sizes
 from tidegate.errors import InputError, OptionError
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Pool, PoolMode, Recurrent
 from tidegate.runtime import Executor
@@ -88,7 +89,8 @@ def _read(parts: list[Part]) -> tuple[list[Node], dict[str, Array]]:
                 raise InputError(f"{part} does not stand behind a Linear; a network applies it nowhere else.")
             nodes.append(last.model_copy(update={"activation": activation}))
             continue
-        node, arrays = _read_one(part)
+        with refusing_sizes():
+            node, arrays = _read_one(part)
         weights |= {f"{len(nodes)}.{name}": array for name, array in arrays.items()}
         nodes.append(node)
     return nodes, weights
