@@ -317,17 +317,34 @@ bool within(const std::int32_t* ids, Index count, Index V) {
   return std::all_of(ids, ids + count, [V](std::int32_t id) { return id >= 0 && id < V; });
 }
 
-// Returns the rows of output, or what was refused, in which case nothing has changed.
+// Does something short with streams that no other thread steps; returns kBusy, and does nothing, where one does.
+template <class T, class F>
+Index alone(Streams<T>& self, const F& f) {
+  if (!self.enter()) return kBusy;
+  f();
+  self.leave();
+  return 0;
+}
+
+// Returns the rows of output, of which there is room for `most`, or what was refused, in which case nothing has
+// changed.
 template <class T>
 Index take(Streams<T>& self, const Index* slot, const Index* offsets, Index n, const T* x, const std::int32_t* ids,
-           bool ending, T* out, int threads) {
-  if (!self.distinct(slot, n)) return kSlots;
+           bool ending, T* out, Index most, int threads) {
   if (x && !finite(x, offsets[n] * self.network().width())) return kNotFinite;
   if (ids && !within(ids, offsets[n], self.network().V())) return kNoRow;
-  Index rows = 0;
-  for (Index i = 0; i < n; ++i) rows += self.rows_after(slot[i], offsets[i + 1] - offsets[i], ending);
   if (!self.enter()) return kBusy;
+  Index rows = 0;
   try {
+    if (!self.distinct(slot, n)) {
+      self.leave();
+      return kSlots;
+    }
+    for (Index i = 0; i < n; ++i) rows += self.rows_after(slot[i], offsets[i + 1] - offsets[i], ending);
+    if (rows > most) {  // another thread has stepped since `out` was made
+      self.leave();
+      return kBusy;
+    }
     const nb::gil_scoped_release release;
     self.run(slot, offsets, n, x, ids, ending, out, threads);
   } catch (...) {
@@ -393,7 +410,7 @@ void define_streams(nb::module_& m, const char* name) {
           [](Self& self, Index slot, nb::handle x, nb::handle out, int threads) {
             const Index offsets[2] = {0, 1};
             const Matrix<T> from(x, 1, self.network().width()), to(out, 1, self.network().out(), PyBUF_WRITABLE);
-            return take<T>(self, &slot, offsets, 1, from.data(), nullptr, false, to.data(), threads);
+            return take<T>(self, &slot, offsets, 1, from.data(), nullptr, false, to.data(), 1, threads);
           },
           "slot"_a, "x"_a, "out"_a, "threads"_a)
       .def(
@@ -403,7 +420,7 @@ void define_streams(nb::module_& m, const char* name) {
             const Index offsets[2] = {0, 1};
             const std::int32_t id = static_cast<std::int32_t>(token);
             const Matrix<T> to(out, 1, self.network().out(), PyBUF_WRITABLE);
-            return take<T>(self, &slot, offsets, 1, nullptr, &id, false, to.data(), threads);
+            return take<T>(self, &slot, offsets, 1, nullptr, &id, false, to.data(), 1, threads);
           },
           "slot"_a, "token"_a, "out"_a, "threads"_a)
       .def(
@@ -411,19 +428,31 @@ void define_streams(nb::module_& m, const char* name) {
           [](Self& self, In<Index> slots, In<Index> offsets, nb::object x, nb::object ids, bool ending, Array<T> out,
              int threads) {
             return take<T>(self, slots.data(), offsets.data(), static_cast<Index>(slots.size()), input<T>(x),
-                           input<std::int32_t>(ids), ending, out.data(), threads);
+                           input<std::int32_t>(ids), ending, out.data(), static_cast<Index>(out.shape(0)), threads);
           },
           "slots"_a.noconvert(), "offsets"_a.noconvert(), "x"_a.none(), "ids"_a.none(), "ending"_a, "out"_a.noconvert(),
           "threads"_a)
       .def("rows_after", &Self::rows_after, "slot"_a, "steps"_a, "ending"_a)
       .def("steps", &Self::steps, "slot"_a)
-      .def("clear", &Self::clear, "slot"_a)
-      .def("copy", &Self::copy, "from"_a, "to"_a)
+      .def(
+          "clear", [](Self& self, Index slot) { return alone(self, [&] { self.clear(slot); }); }, "slot"_a)
+      .def(
+          "copy", [](Self& self, Index from, Index to) { return alone(self, [&] { self.copy(from, to); }); }, "from"_a,
+          "to"_a)
       .def_prop_ro("numbers", &Self::numbers)
       .def(
-          "read", [](Self& self, Index slot, Array<T> to) { self.read(slot, to.data()); }, "slot"_a, "to"_a.noconvert())
+          "read",
+          [](Self& self, Index slot, Array<T> to) {
+            Index steps = 0;
+            const Index why = alone(self, [&] { self.read(slot, to.data()), steps = self.steps(slot); });
+            return why ? why : steps;
+          },
+          "slot"_a, "to"_a.noconvert())
       .def(
-          "write", [](Self& self, Index slot, In<T> from, Index steps) { self.write(slot, from.data(), steps); },
+          "write",
+          [](Self& self, Index slot, In<T> from, Index steps) {
+            return alone(self, [&] { self.write(slot, from.data(), steps); });
+          },
           "slot"_a, "from"_a.noconvert(), "steps"_a);
 }
 

@@ -65,6 +65,13 @@ def test_json_tells_the_network_and_the_proof_and_the_file_stands_beside_the_sou
     assert answer.err == ""
 
 
+def test_a_source_is_not_written_over(cli: Cli, model: Path) -> None:
+    before = model.read_bytes()
+    answer = cli("convert", model, "-o", model)
+    assert answer.code == 2
+    assert model.read_bytes() == before
+
+
 def test_weights_alone_take_the_description_from_a_file(cli: Cli, model: Path, tmp_path: Path) -> None:
     with h5py.File(model, "r+") as file:
         (tmp_path / "model.json").write_text(file.attrs["model_config"])

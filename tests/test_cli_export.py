@@ -85,6 +85,14 @@ def test_a_format_that_is_not_known_ends_with_2(cli: Cli, model: Path) -> None:
     assert (answer.code, answer.err) == (2, "error: unknown format 'onyx'. Did you mean 'onnx'? Known: onnx.\n")
 
 
+def test_a_model_is_not_written_over_by_its_graph(cli: Cli, model: Path) -> None:
+    before = model.read_bytes()
+    answer = cli("export", model, "--to", "onnx", "-o", model)
+    assert answer.code == 2
+    assert "is the file that is read" in answer.err
+    assert model.read_bytes() == before
+
+
 def test_states_may_be_required_or_left_out(cli: Cli, tmp_path: Path) -> None:
     model = tg.LanguageModel(hidden_size=4, epochs=1, validation_fraction=0).fit(TEXTS)
     model.save(tmp_path / "m.safetensors")

@@ -169,3 +169,19 @@ def test_a_reader_who_goes_away_ends_it_without_a_word(sensors: Path) -> None:
         process.stdin.close()
         assert process.stderr.read() == ""
         assert process.wait() == 1
+
+
+def test_lines_that_no_table_has_are_left_out(cli: Cli, sensors: Path) -> None:
+    lines = [b"1.0,2.0", b"1.0,2.0\r3.0,4.0", b"1.0," + b"2" * 200_000, b"1.0,2.0"]
+    answer = cli("predict", sensors, "--stream", stdin=b"\n".join(lines))
+    assert answer.code == 1
+    assert len(answer.out.splitlines()) == 2
+    assert [line.split(": ")[0] for line in answer.err.splitlines()] == ["line 2", "line 3"]
+
+
+def test_options_of_other_tasks_are_refused_beside_stream_too(cli: Cli, sensors: Path, hourly: Path) -> None:
+    for option in (("--picture", "x.png"), ("--read", "repair=sort"), ("--spans",)):
+        answer = cli("predict", sensors, "--stream", *option)
+        assert answer.code == 2
+        assert option[0] in answer.err
+    assert cli("predict", hourly, "--stream", "--picture", "x.png").code == 2

@@ -293,8 +293,8 @@ def test_what_looks_ahead_must_say_how_far_and_nothing_else_may() -> None:
         Stream(both, weights_of(both))
     with pytest.raises(InputError, match=r"lookahead=3, but the network reads forwards"):
         Stream(one, weights_of(one), lookahead=3)
-    for wrong in (-1, 1.5, True, "3"):
-        with pytest.raises(InputError, match="wanted a number of steps, at least 0"):
+    for wrong in (-1, 1.5, True, "3", 2**16 + 1, 2**60):
+        with pytest.raises(InputError, match="wanted a number of steps, from 0 to 65,536"):
             Stream(both, weights_of(both), lookahead=wrong)  # type: ignore[arg-type]
     segments = Network.of(
         Split(channels=2, size=3),
@@ -394,6 +394,28 @@ def test_two_threads_do_not_step_one_stream() -> None:
     stop.set()
     other.join()
     assert "another thread is stepping this stream" in refused[0]
+
+
+def test_a_state_is_read_between_steps_or_not_at_all() -> None:
+    network = Network.of(Recurrent(cell="lstm", input_size=3, hidden_size=64))
+    stream = Stream(network, weights_of(network), num_threads=1)
+    chunk = np.random.default_rng(0).standard_normal((64, 3)).astype(np.float32)
+    alone, legal = stream.fork(), {stream.state}
+    for _ in range(40):
+        alone.push(chunk)
+        legal.add(alone.state)
+    writer = threading.Thread(target=lambda: [stream.push(chunk) for _ in range(40)])
+    seen, refused = set(), 0
+    writer.start()
+    while writer.is_alive():
+        try:
+            seen.add(stream.state)
+        except InputError:
+            refused += 1
+    writer.join()
+    assert seen <= legal
+    assert refused
+    assert stream.state == alone.state
 
 
 @pytest.mark.parametrize("lookahead", [None, 3])

@@ -109,8 +109,11 @@ def test_a_full_pool_and_keys_that_are_not_open_are_told() -> None:
         pool.step_slots([-1], x[:1])
     with pytest.raises(ShapeError, match="2 steps came for slots"):
         pool.step_slots([0], x[:2])
-    with pytest.raises(InputError, match="capacity=0"):
-        StreamPool(executor_of(), 0)
+    with pytest.raises(ShapeError, match="slots are float64; wanted whole numbers"):
+        pool.step_slots([0.7], x[:1])
+    for capacity in (0, 2.5, True, 2**62):
+        with pytest.raises(InputError, match=rf"capacity={capacity}; wanted the number of sequences"):
+            StreamPool(executor_of(), capacity)  # type: ignore[arg-type]
     assert (pool.step({}), pool.push({})) == ({}, {})
 
 

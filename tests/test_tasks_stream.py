@@ -53,6 +53,9 @@ def test_a_sequence_classifier_scales_rows_and_says_its_classes_so_far(forwards:
         for step, row in enumerate(x, 1):
             assert fork.step(row.tolist()).tobytes() == forwards.predict_proba([x[:step]])[0].tobytes()
         assert stream.fork().push(x).tobytes() == fork.finish().tobytes()
+    row, buffer = readings()[0][0][0], np.empty(len(forwards.classes_), np.float32)
+    assert stream.fork().step(row, out=buffer) is buffer
+    assert buffer.tobytes() == forwards.predict_proba([[row]])[0].tobytes()
     state = stream.state
     for bad, error in (
         ([1.0], ShapeError),
@@ -237,7 +240,7 @@ def test_a_forecaster_forecasts_from_each_row(forecaster: tg.Forecaster) -> None
     assert found is not None
     assert pushed.mean.tobytes() == found.mean.tobytes()
     state = stream.state
-    for bad in ([1.0], [1.0, np.nan], ["a", "b"], 3.0):
+    for bad in ([1.0], [1.0, np.nan], ["a", "b"], 3.0, [1.0, 1e39]):
         with pytest.raises(InputError):
             stream.step(bad)
     assert stream.state == state

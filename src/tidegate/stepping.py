@@ -179,21 +179,23 @@ class Streams:
 
     def clear(self, slot: int = 0) -> None:
         """Bring a sequence back to its beginning."""
-        self._core.clear(slot)
+        self._refuse(self._core.clear(slot), None)
 
     def copy(self, source: int, target: int) -> None:
         """Make one sequence what another is."""
-        self._core.copy(source, target)
+        self._refuse(self._core.copy(source, target), None)
 
-    def read(self, slot: int = 0) -> Array:
-        """Copy the numbers of a state ``[numbers]``; together with the number of steps they are all of it."""
+    def read(self, slot: int = 0) -> tuple[Array, int]:
+        """Copy a state: its numbers ``[numbers]`` and how many steps were taken, which is all of it."""
         numbers = np.empty(self.numbers, self._kind)
-        self._core.read(slot, numbers)
-        return numbers
+        steps = self._core.read(slot, numbers)
+        self._refuse(steps, None)
+        return numbers, steps
 
     def write(self, numbers: Array, steps: int, slot: int = 0) -> None:
         """Go on from a state that `read` gave. Raises ShapeError where it is not one of this network."""
-        self._core.write(slot, kernels.expect("numbers", numbers, (self.numbers,), self._kind), steps)
+        state = kernels.expect("numbers", numbers, (self.numbers,), self._kind)
+        self._refuse(self._core.write(slot, state, steps), None)
 
     @property
     def numbers(self) -> int:
@@ -217,7 +219,7 @@ class Streams:
         return row
 
     def _refuse(self, why: int, came: Any) -> None:
-        """Raise what a refusal stands for; zero rows are none."""
+        """Raise what a refusal stands for; zero and more are none."""
         if why == _BUSY:
             raise InputError("another thread is stepping this stream. Give each thread streams of its own, or a lock.")
         if why == _SLOTS:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tidegate.cli.inputs import require_other_file
 from tidegate.cli.options import Json
 from tidegate.cli.output import emit_json, emit_table, say
 
@@ -40,8 +41,9 @@ def convert(
     import tidegate
     from tidegate import runs
 
-    found = tidegate.convert.read_keras(source, config=config)
     target = out or source.with_suffix(".safetensors")
+    require_other_file(source, target)
+    found = tidegate.convert.read_keras(source, config=config)
     found.model.save(target, licence=licence)
     nodes = list(runs.describe_nodes(found.model.network))
     if json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from tidegate.cli.inputs import require_other_file
 from tidegate.cli.options import Json, ModelPath
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.errors import OptionError
@@ -43,6 +44,7 @@ def export(model: ModelPath, to: To, out: Out = None, states: States = "optional
     if to not in FORMATS:
         raise OptionError.unknown("format", to, FORMATS)
     target = out or (model / "model.onnx" if model.is_dir() else model.with_suffix(".onnx"))
+    require_other_file(model, target)
     exported = tidegate.export.to_onnx(tidegate.load(model), target, states=cast("StateInputs", states))
     if json:
         emit_json({**asdict(exported), "path": str(exported.path)})

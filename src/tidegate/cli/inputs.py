@@ -26,6 +26,12 @@ def load_task(path: Path) -> Any:
     return loaded
 
 
+def require_other_file(source: Path, target: Path) -> None:
+    """Raise InputError where what is written would take the place of what it is made from."""
+    if target.resolve() == source.resolve():
+        raise InputError(f"{target} is the file that is read. Name another one with -o.")
+
+
 def batches(given: list[str] | None) -> Iterator[list[str]]:
     """Give the arguments together; without any, or for a `-`, the complete lines of stdin as soon as they are there.
 

@@ -50,7 +50,10 @@ class Table:
 
     def read(self, line: str) -> list[str] | None:
         """Return the cells of a row; None for the header. Raises DataError where the row does not fit the header."""
-        cells = [cell.strip() for cell in next(csv.reader([line], delimiter="\t" if "\t" in line else ","))]
+        try:
+            cells = [cell.strip() for cell in next(csv.reader([line], delimiter="\t" if "\t" in line else ","))]
+        except csv.Error as error:
+            raise DataError(f"it is no row of a table: {error}.") from None
         if not self._begun and not any(map(_is_number, cells)):
             self._begun, self.header = True, cells
             return None
@@ -71,7 +74,7 @@ class Table:
     def _place(self, group: str) -> int:
         if self.header is not None and group in self.header:
             return self.header.index(group)
-        if group.isdigit():
+        if group.isdecimal() and len(group) < 6:
             return int(group)
         raise InputError(f"--group {group}: no header names such a column. Without a header, count columns from 0.")
 

@@ -73,7 +73,13 @@ def predict(
       tail -f sensors.csv | tidegate predict runs/sensors-gru --stream --group machine --json
     """
     loaded = load_task(model)
+    if loaded.reads != "series" and (picture or reading):
+        raise InputError("--picture and --read are for forecasters. Leave them out.")
+    if spans and loaded.reads != "tagged":
+        raise InputError(f"--spans is for taggers, but {model} is a {loaded.name}.")
     if stream:
+        if picture or reading:
+            raise InputError("--picture and --read are for files, not for --stream. Leave them out.")
         _print_live(loaded, texts, spans=spans, group=group, lookahead=lookahead, json=json)
         return
     if group is not None or lookahead is not None:
@@ -81,10 +87,6 @@ def predict(
     if loaded.reads == "series":
         print_forecasts(loaded, texts or [], reading=reading, picture=picture, json=json)
         return
-    if picture or reading:
-        raise InputError("--picture and --read are for forecasters. Leave them out.")
-    if spans and loaded.reads != "tagged":
-        raise InputError(f"--spans is for taggers, but {model} is a {loaded.name}.")
     for batch in batches(texts):
         if loaded.reads == "tagged":
             print_tags(loaded, batch, spans=spans, json=json)

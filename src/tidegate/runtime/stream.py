@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tidegate.checkpoint import digest
 from tidegate.errors import InputError, ShapeError, StateError, StreamEndedError
+from tidegate.kernels import expect
 from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Spell, Split, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime.executor import Executor, layer_directions, matrix_name
@@ -26,6 +27,7 @@ from tidegate.words import Words
 Array: TypeAlias = npt.NDArray[Any]
 Json: TypeAlias = dict[str, Any]
 
+MOST_AHEAD = 2**16  # steps of look-ahead
 _SLOTS = (np.array([0]), np.array([1]))
 
 
@@ -98,8 +100,9 @@ class Prepared:
 
     def pack(self, streams: Streams, slot: int, about: Json | None = None) -> bytes:
         """Save the state of a slot, and what is to be kept with it."""
-        info = {"digest": self.digest, "steps": streams.steps(slot), "lookahead": self.network.lookahead}
-        return pack_state(info | {"about": about or {}}, streams.read(slot))
+        numbers, steps = streams.read(slot)
+        info = {"digest": self.digest, "steps": steps, "lookahead": self.network.lookahead}
+        return pack_state(info | {"about": about or {}}, numbers)
 
     def unpack(self, state: bytes, streams: Streams, slot: int) -> Json:
         """Bring a slot to a state that was saved, and return what was kept with it.
@@ -214,10 +217,12 @@ class Stream:
         if prepared.read is not None or isinstance(x, Words):
             rows = prepared.one(x)
             if len(rows) != 1:
-                return self._last(self._run(self._streams, 0, rows))
+                return _into(out, self._last(self._run(self._streams, 0, rows)))
             x = rows[0]
-        row = (self._streams.step_token if self._tokens else self._streams.step)(x, 0, out)
-        return row if row is None or prepared.say is None else np.asarray(prepared.say(row[None])[0])
+        if prepared.say is None:
+            return (self._streams.step_token if self._tokens else self._streams.step)(x, 0, out)
+        row = (self._streams.step_token if self._tokens else self._streams.step)(x, 0)
+        return row if row is None else _into(out, np.asarray(prepared.say(row[None])[0]))
 
     def push(self, chunk: Any) -> Array:
         """Take any number of steps at once and return the answers that are due, `[n, K]`; pooled, the last, `[K]`.
@@ -257,7 +262,7 @@ class Stream:
         """
         self.require_open()
         twin = type(self).of(self._prepared)
-        twin._streams.write(self._streams.read(), self.steps)
+        twin._streams.write(*self._streams.read())
         twin.about = deepcopy(self.about)
         return twin
 
@@ -342,6 +347,15 @@ def pack(executor: Executor, lookahead: int | None) -> StreamNetwork:
     return packed
 
 
+def _into(out: Array | None, answer: Array | None) -> Array | None:
+    """Hand an answer out in the array that was passed for it, if one was."""
+    if out is None or answer is None:
+        return answer
+    out = expect("out", out, answer.shape, answer.dtype)
+    np.copyto(out, answer)
+    return out
+
+
 def _looks_back(node: Recurrent) -> bool:
     return node.bidirectional or node.reverse
 
@@ -354,8 +368,8 @@ def _shares(network: Network, lookahead: int | None) -> Any:
             "the network also reads from the end, so that it knows nothing for sure before the end. Pass lookahead=K "
             "to have each step answered once K more are known, such as lookahead=8, or train with bidirectional=False."
         )
-    if lookahead is not None and (type(lookahead) is not int or lookahead < 0):
-        raise InputError(f"lookahead={lookahead!r}; wanted a number of steps, at least 0.")
+    if lookahead is not None and (type(lookahead) is not int or not 0 <= lookahead <= MOST_AHEAD):
+        raise InputError(f"lookahead={lookahead!r}; wanted a number of steps, from 0 to {MOST_AHEAD:,}.")
     if lookahead and not layers:
         raise InputError(f"lookahead={lookahead}, but the network reads forwards and needs none. Leave it out.")
     whole = lookahead or 0

@@ -14,6 +14,9 @@ from tidegate.runtime.stream import Prepared
 Array: TypeAlias = npt.NDArray[Any]
 
 
+MOST_STREAMS = 2**20
+
+
 class Streamable(Protocol):
     """What can be streamed: a fitted task, or an `Executor`."""
 
@@ -47,8 +50,11 @@ class StreamPool:
     """
 
     def __init__(self, model: Streamable, capacity: int, *, lookahead: int | None = None) -> None:
-        if capacity < 1:
-            raise InputError(f"capacity={capacity!r}; wanted the number of sequences that may be open together.")
+        if type(capacity) is not int or not 1 <= capacity <= MOST_STREAMS:
+            raise InputError(
+                f"capacity={capacity!r:.40}; wanted the number of sequences that may be open together, from 1 to "
+                f"{MOST_STREAMS:,}."
+            )
         self._prepared = model.prepare_stream(lookahead=lookahead)
         self._streams = self._prepared.streams(capacity)
         self._slots: dict[Hashable, int] = {}
@@ -128,7 +134,9 @@ class StreamPool:
                 so that no row might be due.
             ShapeError: there is not one step for each slot.
         """
-        slots = np.ascontiguousarray(slots, np.int64)
+        if (given := np.asarray(slots)).dtype.kind not in "iu" and given.size:
+            raise ShapeError(f"the slots are {given.dtype}; wanted whole numbers.")
+        slots = np.ascontiguousarray(given, np.int64)
         if self._waits:
             raise InputError("the model looks ahead, so that a step may have no answer yet. Step it by key.")
         values = self._prepared.network_rows(x)

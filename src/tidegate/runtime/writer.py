@@ -126,7 +126,7 @@ class Writer:
     @property
     def state(self) -> State:
         """What has been read, as a copy; assign it to go on from there."""
-        return self._streams.read(), self._above
+        return self._streams.read()[0], self._above
 
     @state.setter
     def state(self, state: State) -> None:

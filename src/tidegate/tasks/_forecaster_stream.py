@@ -16,6 +16,8 @@ from tidegate.runtime.stream_state import pack_state, unpack_state
 from tidegate.stepping import as_rows
 from tidegate.tasks._forecast import Forecast
 
+_LARGEST = 1e30  # far within float32, in which networks compute
+
 Array: TypeAlias = npt.NDArray[Any]
 
 
@@ -72,19 +74,15 @@ class ForecasterStream:
         """Take rows `[n, C]` and forecast from the last of them on. Raises as `step`, no row taken."""
         self._require_open()
         new = self._check(as_rows(rows, np.float64))
-        if len(new):
-            self._rows = np.concatenate([self._rows, new])[-len(self._rows) :]
-            self.steps += len(new)
-        return self.peek()
+        rows, steps = np.concatenate([self._rows, new])[-len(self._rows) :], self.steps + len(new)
+        forecast = self._forecast(rows, steps)
+        self._rows, self.steps = rows, steps
+        return forecast
 
     def peek(self) -> Forecast | None:
         """Forecast from the last row on once more."""
         self._require_open()
-        source, length = self._source, self._source.lookback
-        if self.steps < length:
-            return None
-        times = source.step.at(source.start, np.arange(self.steps - length, self.steps))
-        return source.forecast(Series(source.name, times, self._rows, source.roles, source.step, 0, length))
+        return self._forecast(self._rows, self.steps)
 
     @property
     def next_time(self) -> Any:
@@ -118,6 +116,13 @@ class ForecasterStream:
         """Whether the stream was finished or closed."""
         return bool(self._ended)
 
+    def _forecast(self, rows: Array, steps: int) -> Forecast | None:
+        source, length = self._source, self._source.lookback
+        if steps < length:
+            return None
+        times = source.step.at(source.start, np.arange(steps - length, steps))
+        return source.forecast(Series(source.name, times, rows, source.roles, source.step, 0, length))
+
     def _restore(self, state: bytes) -> None:
         source = self._source
         about, numbers = unpack_state(state, digest=source.digest)
@@ -139,12 +144,12 @@ class ForecasterStream:
             raise ShapeError(
                 f"rows are {list(rows.shape)} but {len(columns)} columns are wanted: {', '.join(columns)}."
             )
-        missing = np.argwhere(~np.isfinite(rows))
+        missing = np.argwhere(~(np.abs(rows) < _LARGEST))
         if len(missing):
             at, column = missing[0]
             raise InputError(
-                f"row {at} has {rows[at, column]} as {columns[column]!r}; only finite numbers can be forecast from. "
-                "Fill it in: the stream is as it was before."
+                f"row {at} has {rows[at, column]} as {columns[column]!r}; only numbers can be forecast from, up to "
+                f"{_LARGEST:g}. Fill it in: the stream is as it was before."
             )
         return rows
 
