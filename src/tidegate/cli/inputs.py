@@ -84,11 +84,14 @@ def stdin_lines() -> Iterator[tuple[int, bytes]]:
 def _complete_lines() -> Iterator[list[bytes]]:
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("there is nothing to answer. Give texts, or pipe lines into stdin.")
-    rest = b""
+    pieces: list[bytes] = []  # of a line that is not complete
     while chunk := os.read(sys.stdin.fileno(), 2**16):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield lines
-    if rest:
+        end, *lines = chunk.split(b"\n")
+        pieces.append(end)
+        if lines:
+            yield [b"".join(pieces), *lines[:-1]]
+            pieces = [lines[-1]]
+    if rest := b"".join(pieces):
         yield [rest]
 
 

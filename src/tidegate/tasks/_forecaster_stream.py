@@ -180,6 +180,9 @@ def start_time(start: Any, step: Step) -> Any:
     if start is None:
         raise InputError(f"the times of the rows, {step} apart, need a beginning. Pass start='2026-01-01T00:00'.")
     try:
-        return np.datetime64(start, "ms")
+        time = np.datetime64("NaT" if getattr(start, "tzinfo", None) else start, "ms")
     except (ValueError, TypeError):
-        raise InputError(f"start={start!r} is no time. Write it as '2026-01-01T00:00'.") from None
+        time = np.datetime64("NaT", "ms")
+    if np.isnat(time):
+        raise InputError(f"start={start!r} is no time without a time zone. Write it as '2026-01-01T00:00'.")
+    return time
