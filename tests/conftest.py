@@ -31,6 +31,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --slow"))
 
 
+@pytest.fixture(autouse=True)
+def _same_random_numbers() -> None:
+    """Let torch draw the same numbers in a test, whichever tests ran before it."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
 def absent(what: str) -> NoReturn:
     """Skip a test whose surroundings are missing; where CI is set they must be there, so fail."""
     if os.environ.get("CI"):

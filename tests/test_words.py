@@ -135,7 +135,6 @@ def test_a_sentence_alone_gives_the_bits_it_gives_in_any_batch() -> None:
 
 
 def test_every_parameter_learns() -> None:
-    torch.manual_seed(0)
     description = network()
     module = nn.build(description)
     crf = list(module.children())[-1]
