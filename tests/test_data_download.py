@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -56,6 +57,15 @@ class Server:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
 
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.http.shutdown()
+        self.thread.join()
+        self.http.server_close()
+
     @property
     def remote(self) -> Remote:
         url = f"http://127.0.0.1:{self.http.server_address[1]}/file.bin"
@@ -65,12 +75,8 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "*")
-    running = Server()
-    running.thread.start()
-    yield running
-    running.http.shutdown()
-    running.thread.join()
-    running.http.server_close()
+    with Server() as running:
+        yield running
 
 
 def fetch(server: Server, folder: Path) -> Path:

@@ -35,12 +35,8 @@ def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "*")
-    running = Server()
-    running.thread.start()
-    yield running
-    running.http.shutdown()
-    running.thread.join()
-    running.http.server_close()
+    with Server() as running:
+        yield running
 
 
 def table(rows: int = HOURS, minutes: int = 60) -> bytes:
