@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidegate.data.graphemes import split_graphemes
 from tidegate.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -51,13 +52,16 @@ def read_inputs(model: "AnyTask", lines: list[str]) -> list[Any]:
 
 
 def shorten(text: str, width: int = 80) -> str:
-    """Bring a text onto one line of at most `width` characters.
+    """Bring a text onto one line of at most `width` characters, as a reader counts them.
 
     >>> shorten("a  very long line", 8)
     'a very …'
     """
     line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+    if len(line) <= width:
+        return line
+    characters = split_graphemes(line)
+    return line if len(characters) <= width else "".join(characters[: width - 1]) + "…"
 
 
 def _sequence(line: str) -> list[list[float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from tidegate import crf
 from tidegate.data import schemes
-from tidegate.data.checks import check_writable
+from tidegate.data.checks import check_texts, check_writable
+from tidegate.data.graphemes import split_graphemes
 from tidegate.data.schemes import Scheme, Span
 from tidegate.data.tokenizer import Tokenizer, from_json
 from tidegate.data.wordsplit import Piece, place_words, split_characters, split_words
@@ -42,8 +43,9 @@ class Reading:
     spelling: Tokenizer | None
     unit: Unit
 
-    def split(self, text: str) -> list[Piece]:
-        """Cut a plain text into words."""
+    def split(self, text: str, where: str) -> list[Piece]:
+        """Cut a plain text into words; raises DataError, with `where` for its name, for half of a surrogate pair."""
+        check_texts([text], where=lambda _: where, allow_empty=True)
         return split_words(text) if self.unit == "word" else split_characters(text)
 
     def encode(self, sentences: Sequence[Sequence[str]]) -> Ragged | Words:
@@ -253,7 +255,7 @@ def as_pieces(X: Any, reading: Reading) -> tuple[list[str], list[list[Piece]]]:
     texts, pieces = [], []
     for index, item in enumerate(X):
         if isinstance(item, str):
-            found = reading.split(item)
+            found = reading.split(item, f"X[{index}]")
             if not found:
                 raise DataError(f"X[{index}] is an empty text. Leave it out.")
             texts.append(item)
@@ -284,6 +286,7 @@ def _numbered(sentences: Sequence[Sequence[Item]]) -> tuple[Ragged, list[Item]]:
 
 
 def guess_unit(sentences: Sequence[Sequence[str]]) -> Unit:
-    """Tell whether the words of a corpus are single characters, as in Chinese ones without words."""
-    lengths = np.fromiter((len(word) for word in chain.from_iterable(sentences)), np.int64)
-    return "character" if (lengths == 1).mean() > 0.95 else "word"
+    """Tell whether the words of a corpus are single characters of a reader, as in Chinese ones without words."""
+    words = Counter(chain.from_iterable(sentences))
+    single = sum(many for word, many in words.items() if len(word) == 1 or len(split_graphemes(word)) == 1)
+    return "character" if single > 0.95 * words.total() else "word"

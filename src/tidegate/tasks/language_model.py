@@ -14,7 +14,7 @@ from tidegate import kernels
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.dataset import Kind
 from tidegate.data.streams import Chunk, Streams
-from tidegate.data.tokenizer import Tokenizer, train_bpe, train_spelling, train_words
+from tidegate.data.tokenizer import Tokenizer, train_bpe, train_graphemes, train_words
 from tidegate.errors import DataError, InputError, OptionError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background
@@ -305,7 +305,7 @@ class LanguageModel(Task[Vocabulary]):
             case "words":
                 return train_words(texts, self.vocabulary_size, keep_case=True)
             case "characters":
-                return train_spelling(texts, self.vocabulary_size)
+                return train_graphemes(texts, self.vocabulary_size)
             case "bpe":
                 return train_bpe(texts, self.vocabulary_size)
 

@@ -329,14 +329,15 @@ class TokenTagger(Task[Tagging]):
         learned: Scheme | None = given
         if given is not None and self.learn_scheme != "same":
             learned = self.learn_scheme
-        words, unit = list(chain.from_iterable(sentences)), guess_unit(sentences)
+        words = list(chain.from_iterable(sentences))
+        vocabulary = train_whole_words(words, self.vocabulary_size, min_count=self.min_count)
+        unit = guess_unit(sentences)
         spelling = None
         if self.characters and unit == "word":
             spelling = train_spelling(words)
         elif self.characters:
             pairs = [pair for sentence in sentences for _, pair in pairs_of(sentence)]
             spelling = train_whole_words(pairs, self.vocabulary_size, min_count=self.min_count)
-        vocabulary = train_whole_words(words, self.vocabulary_size, min_count=self.min_count)
         return Tagging(Reading(vocabulary, spelling, unit), TagSet.learn(tagged, given, learned))
 
     def _network(self, learned: Tagging) -> Network:
