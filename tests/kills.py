@@ -158,7 +158,7 @@ def watch(folder: Path, number: int, hit: Hit | None, seen: list[str], only: str
             note("os.fsync", name)
         fsync(handle)
 
-    os.fsync = counted
+    vars(os)["fsync"] = counted
     sys.addaudithook(hook)
 
 

@@ -10,6 +10,7 @@ import warnings
 import weakref
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from tidegate.errors import RunFolderError
 
@@ -55,6 +56,12 @@ class Lock:
     def __init__(self, path: Path, *, wait: bool = False) -> None:
         handle = _take(path, wait)
         self.release = weakref.finalize(self, _give_back, path, handle, os.getpid())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 class LockedFolder:
