@@ -183,12 +183,18 @@ def load_training(path: str | os.PathLike[str]) -> tuple[dict[str, npt.NDArray[A
 def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that a reader, a crash or a full disk finds either the old content or the new, never a part.
 
-    The bytes go to a temporary name in the same folder, are flushed to the disk, renamed, and the folder is flushed.
+    The bytes go to a temporary name in the same folder, are flushed to the disk, renamed, and the folder is flushed. A
+    link stays a link: the file that it leads to is replaced. What is no file, such as a pipe, is written to as it is.
 
     Raises:
         OSError: with the path and the reason; the temporary file is gone and the old content untouched.
     """
     target = Path(path)
+    if target.is_symlink():
+        target = Path(os.path.realpath(target))
+    if target.exists() and not target.is_file() and not target.is_dir():
+        target.write_bytes(data)
+        return
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with draft.open("xb") as file:
@@ -202,7 +208,18 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
     finally:
         with suppress(OSError):
             draft.unlink()
-    _flush_folder(target.parent)
+    flush_folder(target.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make a rename durable; where folders cannot be opened (Windows) there is nothing to flush."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def library_version() -> str:
@@ -323,14 +340,3 @@ def _first(error: ValidationError) -> str:
 
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename durable; where folders cannot be opened (Windows) there is nothing to flush."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
