@@ -328,20 +328,32 @@ def test_predict_reads_lines_from_stdin(cli: Cli, reviews_run: Path, dash: tuple
     assert [line.split("\t")[2] for line in answer.out.splitlines()] == ["so good", "so dull", "fine 好"]
 
 
-@pytest.mark.parametrize(
-    ("stdin", "fragment"),
-    [
-        (b"good\nbad\n\xe4h\n", "line 3 of stdin is not UTF-8: byte 0 is 0xe4"),
-        (b"good\nbad\n\n", "line 3 of stdin is empty"),
-    ],
-)
-def test_lines_before_one_that_cannot_be_read_are_answered(
-    cli: Cli, reviews_run: Path, stdin: bytes, fragment: str
-) -> None:
-    answer = cli("predict", reviews_run, stdin=stdin)
+def test_lines_before_one_that_cannot_be_read_are_answered(cli: Cli, reviews_run: Path) -> None:
+    answer = cli("predict", reviews_run, stdin=b"good\nbad\n\xe4h\n")
     assert answer.code == 2
     assert len(answer.out.splitlines()) == 2
-    assert fragment in answer.err
+    assert "line 3 of stdin is not UTF-8: byte 0 is 0xe4" in answer.err
+
+
+@pytest.mark.parametrize("stream", [(), ("--stream",)])
+def test_every_line_of_text_gets_its_answer_blank_ones_too(
+    cli: Cli, reviews_run: Path, stream: tuple[str, ...]
+) -> None:
+    stdin, nothing = b"so good\n\n \t\r\nso dull\n\n", tg.load(reviews_run).predict_proba([""])[0]
+    answer = cli("predict", reviews_run, *stream, "--json", stdin=stdin)
+    spoken = [json.loads(line) for line in answer.out.splitlines()]
+    assert (answer.code, answer.err) == (0, "")
+    assert [line["input"] for line in spoken] == ["so good", "", " \t", "so dull", ""]
+    for blank in (1, 2, 4):
+        assert list(map(np.float32, spoken[blank]["probabilities"].values())) == nothing.tolist()
+    assert len(cli("predict", reviews_run, *stream, stdin=stdin).out.splitlines()) == 5
+    assert cli("predict", reviews_run, "").out == f"{spoken[1]['label']}\t{max(nothing):.4f}\t\n"
+
+
+def test_a_blank_line_is_a_sequence_without_steps(cli: Cli, digits_run: Path) -> None:
+    blank, written = cli("predict", digits_run, stdin=b"\n"), cli("predict", digits_run, "[]")
+    assert blank.code == written.code == 0
+    assert blank.out.split("\t")[:2] == written.out.split("\t")[:2]
 
 
 def test_a_line_far_down_is_named_by_its_number(cli: Cli, reviews_run: Path) -> None:

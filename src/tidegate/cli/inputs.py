@@ -35,7 +35,7 @@ def require_other_file(source: Path, target: Path) -> None:
 def batches(given: list[str] | None) -> Iterator[list[str]]:
     """Give the arguments together; without any, or for a `-`, the complete lines of stdin as soon as they are there.
 
-    Raises InputError when stdin is a terminal, DataError for a line that is empty or not UTF-8.
+    Raises InputError when stdin is a terminal, DataError for a line that is not UTF-8.
     """
     if given and given != ["-"]:
         return iter([given])
@@ -43,7 +43,7 @@ def batches(given: list[str] | None) -> Iterator[list[str]]:
 
 
 def read_inputs(model: "AnyTask", lines: list[str]) -> list[Any]:
-    """Turn lines into what the model reads: texts as they are, sequences of numbers from JSON.
+    """Turn lines into what the model reads: texts as they are, sequences of numbers from JSON, of a blank line none.
 
     Raises DataError for a line that is no JSON.
     """
@@ -61,6 +61,8 @@ def shorten(text: str, width: int = 80) -> str:
 
 
 def _sequence(line: str) -> list[list[float]]:
+    if not line.strip():
+        return []
     try:
         steps: list[list[float]] = json.loads(line)
         return steps
@@ -109,12 +111,9 @@ def _decoded(lines: Iterable[bytes], number: int) -> Iterator[list[str]]:
         yield batch
 
 
-def decode_line(line: bytes, where: str, *, allow_empty: bool = False) -> str:
-    """Decode a line; raises DataError where it is not UTF-8, or empty unless that is allowed."""
+def decode_line(line: bytes, where: str) -> str:
+    """Decode a line; raises DataError where it is not UTF-8."""
     try:
-        text = line.removesuffix(b"\r").decode("utf-8-sig")
+        return line.removesuffix(b"\r").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not UTF-8: byte {error.start} is 0x{line[error.start]:02x}.") from None
-    if not text.strip() and not allow_empty:
-        raise DataError(f"{where} is empty. Leave empty lines out.")
-    return text
