@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tidegate.runs.answers import Piece, answer_names, answer_rows, answer_words, row_inputs, row_name
     from tidegate.runs.baselines import Baseline, train_baselines
     from tidegate.runs.classification import Classification, ClassScore, measure_classifier
     from tidegate.runs.comparison import Comparison, compare
@@ -30,12 +31,16 @@ __all__ = [
     "Forecasting",
     "Lab",
     "LabSetup",
+    "Piece",
     "Result",
     "Source",
     "TagScore",
     "Tagging",
     "Training",
     "Trial",
+    "answer_names",
+    "answer_rows",
+    "answer_words",
     "choose_demo",
     "compare",
     "demo_questions",
@@ -50,12 +55,15 @@ __all__ = [
     "measure_tagger",
     "repeat",
     "resume",
+    "row_inputs",
+    "row_name",
     "show_measure",
     "start",
     "train_baselines",
 ]
 
 _HOMES = {
+    "answers": ("Piece", "answer_names", "answer_rows", "answer_words", "row_inputs", "row_name"),
     "baselines": ("Baseline", "train_baselines"),
     "comparison": ("Comparison", "compare"),
     "demo": ("Demo", "choose_demo", "demo_questions"),
