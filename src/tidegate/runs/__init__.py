@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tidegate.runs.environment import describe_environment
     from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
     from tidegate.runs.forecasting import ColumnScore, Forecasting, measure_forecaster
+    from tidegate.runs.held_out import Part, choose_part
     from tidegate.runs.memory_lab import Lab, lab, lab_cells
     from tidegate.runs.memory_trial import LabSetup, Trial
     from tidegate.runs.tagging import Tagging, TagScore, measure_tagger
@@ -31,6 +32,7 @@ __all__ = [
     "Forecasting",
     "Lab",
     "LabSetup",
+    "Part",
     "Piece",
     "Result",
     "Source",
@@ -42,6 +44,7 @@ __all__ = [
     "answer_rows",
     "answer_words",
     "choose_demo",
+    "choose_part",
     "compare",
     "demo_questions",
     "describe_environment",
@@ -72,6 +75,7 @@ _HOMES = {
     "classification": ("ClassScore", "Classification", "measure_classifier"),
     "forecasting": ("ColumnScore", "Forecasting", "measure_forecaster"),
     "evaluation": ("Evaluation", "evaluate", "show_measure"),
+    "held_out": ("Part", "choose_part"),
     "memory_lab": ("Lab", "lab", "lab_cells"),
     "memory_trial": ("LabSetup", "Trial"),
     "tagging": ("TagScore", "Tagging", "measure_tagger"),
