@@ -133,9 +133,9 @@ class TokenTagger(Task[Tagging]):
         return reading.encode(words), list(chain.from_iterable(words))
 
     def predict(self, X: Any) -> list[list[str]]:
-        """Find the most probable sequence of tags of each sentence, which the scheme allows.
+        """Find the most probable sequence of tags of each sentence, which the scheme allows; of no words it is empty.
 
-        Raises InputError for a single text; DataError for an empty sentence or word, which is named.
+        Raises InputError for a single text; DataError for an empty word, which is named.
         """
         return [tags for [(tags, _)] in self.predict_best(X, 1)]
 
@@ -234,7 +234,7 @@ class TokenTagger(Task[Tagging]):
 
     def score(self, X: Any, y: Any) -> float:
         """Compute the accuracy, the share of words whose predicted tag is theirs."""
-        sentences = check_sentences(X)
+        sentences = check_sentences(X, allow_empty=True)
         true, found = check_tags(sentences, y), self.predict(sentences)
         pairs = zip(chain.from_iterable(true), chain.from_iterable(found), strict=True)
         return float(np.mean([tag == predicted for tag, predicted in pairs]))
