@@ -1,8 +1,8 @@
-#include "stream.h"
+#include "stream/stream.h"
 
-#include "batch.h"
-#include "dispatch.h"
-#include "threads.h"
+#include "isa/dispatch.h"
+#include "layer/batch.h"
+#include "machine/threads.h"
 
 namespace tidegate {
 namespace {

@@ -2,10 +2,10 @@
 // no sum depends on the number of threads.
 #include <vector>
 
-#include "batch.h"
-#include "dispatch.h"
-#include "pack.h"
-#include "threads.h"
+#include "isa/dispatch.h"
+#include "layer/batch.h"
+#include "layer/pack.h"
+#include "machine/threads.h"
 
 namespace tidegate {
 namespace {

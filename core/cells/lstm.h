@@ -2,7 +2,7 @@
 // with the forget gate of Gers et al. 2000). memo = c'.
 #pragma once
 
-#include "cell.h"
+#include "layer/tile.h"
 
 namespace tidegate {
 namespace {

@@ -2,7 +2,7 @@
 // h' = (1 - z) * n + z * h   (Cho et al. 2014). memo = q.
 #pragma once
 
-#include "cell.h"
+#include "layer/tile.h"
 
 namespace tidegate {
 namespace {

@@ -2,7 +2,7 @@
 // logarithms. Knows arrays in float64; shapes are checked by the caller.
 #pragma once
 
-#include "layer.h"
+#include "layer/layer.h"
 
 namespace tidegate {
 

@@ -2,7 +2,7 @@
 // (results below the smallest normal number are zero). NaN gives NaN, infinities saturate, tanh is odd to the bit.
 #pragma once
 
-#include "simd.h"
+#include "isa/simd.h"
 
 namespace tidegate {
 namespace {

@@ -2,7 +2,7 @@
 // (forward) or grows (backward) at its end, and no step is spent on one that is over. Knows no cell's equations.
 #pragma once
 
-#include "gemm.h"
+#include "isa/gemm.h"
 
 namespace tidegate {
 namespace {

@@ -11,13 +11,13 @@
 #include <string>
 #include <string_view>
 
-#include "crf_layer.h"
-#include "dispatch.h"
-#include "layer.h"
-#include "memory.h"
-#include "sampler.h"
-#include "stream.h"
-#include "threads.h"
+#include "isa/dispatch.h"
+#include "layer/layer.h"
+#include "machine/memory.h"
+#include "machine/threads.h"
+#include "stream/sampler.h"
+#include "stream/stream.h"
+#include "structured/crf_layer.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;

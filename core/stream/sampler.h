@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-#include "layer.h"
-#include "memory.h"
-#include "workspace.h"
+#include "layer/layer.h"
+#include "machine/memory.h"
+#include "machine/workspace.h"
 
 namespace tidegate {
 

@@ -3,7 +3,7 @@
 
 #include <initializer_list>
 
-#include "memory.h"
+#include "machine/memory.h"
 #include "tidegate.h"
 
 namespace tidegate {

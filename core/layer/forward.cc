@@ -1,8 +1,8 @@
 // A layer run forward: pack, project the input, walk the tiles through time.
-#include "batch.h"
-#include "dispatch.h"
-#include "pack.h"
-#include "threads.h"
+#include "isa/dispatch.h"
+#include "layer/batch.h"
+#include "layer/pack.h"
+#include "machine/threads.h"
 
 namespace tidegate {
 template <class T>

@@ -1,8 +1,8 @@
 // Packs the weights of a network that sequences will stream through.
-#include "batch.h"
-#include "dispatch.h"
-#include "pack.h"
-#include "stream.h"
+#include "isa/dispatch.h"
+#include "layer/batch.h"
+#include "layer/pack.h"
+#include "stream/stream.h"
 
 namespace tidegate {
 namespace {

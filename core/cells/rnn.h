@@ -1,7 +1,7 @@
 // SimpleRNN: h' = tanh(.) or relu(.) of the projected input + w_hh h   (Elman 1990). No gates, no memo.
 #pragma once
 
-#include "cell.h"
+#include "layer/tile.h"
 
 namespace tidegate {
 namespace {

@@ -1,11 +1,11 @@
-#include "sampler.h"
+#include "stream/sampler.h"
 
 #include <algorithm>
 #include <numeric>
 
-#include "dispatch.h"
-#include "pack.h"
-#include "threads.h"
+#include "isa/dispatch.h"
+#include "layer/pack.h"
+#include "machine/threads.h"
 
 namespace tidegate {
 

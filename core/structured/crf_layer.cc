@@ -1,12 +1,12 @@
-#include "crf_layer.h"
+#include "structured/crf_layer.h"
 
 #include <algorithm>
 #include <cmath>
 #include <new>
 
-#include "dispatch.h"
-#include "threads.h"
-#include "workspace.h"
+#include "isa/dispatch.h"
+#include "machine/threads.h"
+#include "machine/workspace.h"
 
 namespace tidegate {
 namespace {

@@ -19,13 +19,13 @@
 #define TIDEGATE_UNROLL _Pragma("GCC unroll 8")
 
 #if defined(TIDEGATE_SCALAR)
-#include "simd_scalar.h"
+#include "isa/simd_scalar.h"
 #elif defined(TIDEGATE_AVX2)
-#include "simd_avx2.h"
+#include "isa/simd_avx2.h"
 #elif defined(TIDEGATE_AVX512)
-#include "simd_avx512.h"
+#include "isa/simd_avx512.h"
 #elif defined(TIDEGATE_NEON)
-#include "simd_neon.h"
+#include "isa/simd_neon.h"
 #else
 #error "name an ISA: TIDEGATE_SCALAR, TIDEGATE_AVX2, TIDEGATE_AVX512 or TIDEGATE_NEON"
 #endif

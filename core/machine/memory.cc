@@ -1,4 +1,4 @@
-#include "memory.h"
+#include "machine/memory.h"
 
 #include <algorithm>
 #include <mutex>

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <numeric>
 
-#include "layer.h"
-#include "threads.h"
-#include "workspace.h"
+#include "layer/layer.h"
+#include "machine/threads.h"
+#include "machine/workspace.h"
 
 namespace tidegate {
 

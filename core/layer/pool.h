@@ -1,7 +1,7 @@
 // Pooling over the tokens of each sequence, and softmax over the columns of each row.
 #pragma once
 
-#include "math.h"
+#include "isa/math.h"
 
 namespace tidegate {
 namespace {

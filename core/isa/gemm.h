@@ -2,7 +2,7 @@
 // multiply-adds over K ascending. A lane is an output column; nothing is ever added across lanes.
 #pragma once
 
-#include "math.h"
+#include "isa/math.h"
 
 namespace tidegate {
 namespace {

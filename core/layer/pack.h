@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "layer.h"
+#include "layer/layer.h"
 
 namespace tidegate {
 

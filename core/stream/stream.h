@@ -9,8 +9,8 @@
 #include <deque>
 #include <vector>
 
-#include "layer.h"
-#include "workspace.h"
+#include "layer/layer.h"
+#include "machine/workspace.h"
 
 namespace tidegate {
 

@@ -3,7 +3,7 @@
 // count as kMostNats, which keeps every sum above zero.
 #pragma once
 
-#include "math.h"
+#include "isa/math.h"
 
 namespace tidegate {
 namespace {
