@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from tidegate.cli import (
     train,
 )
 from tidegate.cli.options import help_text
+from tidegate.cli.output import ready_streams, say, write_nowhere
 from tidegate.errors import TidegateError
 
 app = typer.Typer(
@@ -84,35 +84,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code.
 
     0: done. 1: it failed. 2: it was misused. 130 and 143: SIGINT and SIGTERM. An error that the user can act on is one
-    line on stderr and never a traceback; a reader of stdout who went away is no error to speak of.
+    line on stderr and never a traceback; that a reader of stdout went away, as `head` does, is no error.
 
     >>> main(["--version"])  # doctest: +SKIP
     tidegate 0.1.0
     0
     """
-    _open_closed_streams()
+    ready_streams()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             app(args=None if argv is None else list(argv), prog_name="tidegate")
     except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # which typer turns into an exit of 1
+            return _flushed(0)
         return _flushed(stop.code if isinstance(stop.code, int) else 0)
     except TidegateError as error:
         return _failed(str(error), error.exit_code)
-    except BrokenPipeError:
-        return _flushed(0)
     except OSError as error:
         return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except KeyboardInterrupt:
         return _failed("interrupted", 130)
     return 0
-
-
-def _open_closed_streams() -> None:
-    """Send to nowhere what would be written to a stream that was closed before we began."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 def _show_warning(
@@ -124,19 +117,22 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning as one line, without the place in our code that it came from."""
-    print(f"warning: {message}", file=sys.stderr)
+    say(f"warning: {message}")
 
 
 def _failed(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    say(f"error: {message}")
     return _flushed(code)
 
 
 def _flushed(code: int) -> int:
-    """Flush stdout now, where a closed pipe can still be met without a word from the interpreter."""
+    """Flush stdout now, where what cannot be written can still be told, and a reader who went away passed over."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_nowhere(sys.stdout)
+    except OSError as error:
+        write_nowhere(sys.stdout)
+        say(f"error: stdout cannot be written: {error.strerror}")
         return code or 1
     return code

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from tidegate.data.graphemes import split_graphemes
+from tidegate.data.plain_text import complete_lines
 from tidegate.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -156,15 +157,8 @@ def stdin_lines() -> Iterator[tuple[int, bytes]]:
 def _complete_lines() -> Iterator[list[bytes]]:
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("there is nothing to answer. Give texts, or pipe lines into stdin.")
-    pieces: list[bytes] = []  # of a line that is not complete
-    while chunk := os.read(sys.stdin.fileno(), 2**16):
-        end, *lines = chunk.split(b"\n")
-        pieces.append(end)
-        if lines:
-            yield [b"".join(pieces), *lines[:-1]]
-            pieces = [lines[-1]]
-    if rest := b"".join(pieces):
-        yield [rest]
+    descriptor = sys.stdin.fileno()
+    yield from complete_lines(iter(lambda: os.read(descriptor, 2**16), b""))
 
 
 def _decoded(lines: Iterable[bytes], number: int) -> Iterator[list[str]]:

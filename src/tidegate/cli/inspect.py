@@ -64,7 +64,7 @@ def inspect(
             emit_json(record)
         else:
             _print_one(record)
-    atomic_write(out, page.encode())
+    atomic_write(out, page.encode(errors="backslashreplace"))
     say(f"Page: {out}")
 
 

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+
+def ready_streams() -> None:
+    """Let stdout and stderr take whatever is printed: what their encoding cannot spell is escaped as in Python.
+
+    What would be written to a stream that was closed before we began goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def write_nowhere(stream: TextIO) -> None:
+    """Let go nowhere what is still to be written to a stream that nobody reads any longer."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(message: str) -> None:
-    """Tell the person at the terminal something that is not a result."""
-    print(message, file=sys.stderr, flush=True)
+    """Tell the person at the terminal something that is not a result; where nobody listens, go on."""
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        write_nowhere(sys.stderr)
 
 
 def emit_json(result: object) -> None:
     """Print one JSON object on one line; a number that is not finite is refused, because JSON has none.
 
+    Where stdout is not UTF-8, all but ASCII is escaped.
+
     >>> emit_json({"accuracy": 0.5, "label": "好"})
     {"accuracy": 0.5, "label": "好"}
     """
-    print(json.dumps(result, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(result, ensure_ascii=not _is_unicode(sys.stdout.encoding), allow_nan=False))
+
+
+def _is_unicode(encoding: str | None) -> bool:
+    """Tell whether every character can be written in an encoding; a stream without one keeps them as they are."""
+    return encoding is None or codecs.lookup(encoding).name.startswith("utf-")
 
 
 def emit_table(rows: Sequence[Mapping[str, object]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tidegate.errors import DataError, OptionError
@@ -14,6 +15,7 @@ from tidegate.errors import DataError, OptionError
 _BYTE_ORDER_MARK = "\ufeff"
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # UTF-32 little-endian begins with the first of them, too
 _LINE_END = re.compile("\r\n|\n|\r")
+_LINE_END_OF_BYTES = re.compile(_LINE_END.pattern.encode())
 
 
 def read_text(file: Path, encoding: str | None = None) -> str:
@@ -79,3 +81,22 @@ def split_lines(text: str) -> list[str]:
     """
     lines = _LINE_END.split(text)
     return lines if lines[-1] else lines[:-1]
+
+
+def complete_lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    r"""Cut what comes in chunks into lines as `split_lines` does, each as soon as its end is there.
+
+    >>> list(complete_lines([b"one\r", b"\ntwo\nth", b"ree"]))
+    [[b'one'], [b'two'], [b'three']]
+    """
+    pieces: list[bytes] = []  # of a line that is not complete
+    returned = False  # whether the chunk before ended with \r, to which a \n may still belong
+    for chunk in chunks:
+        end, *lines = _LINE_END_OF_BYTES.split(chunk[1:] if returned and chunk.startswith(b"\n") else chunk)
+        returned = chunk.endswith(b"\r")
+        pieces.append(end)
+        if lines:
+            yield [b"".join(pieces), *lines[:-1]]
+            pieces = [lines[-1]]
+    if rest := b"".join(pieces):
+        yield [rest]

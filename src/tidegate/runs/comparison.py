@@ -85,13 +85,13 @@ class Comparison:
         Raises MissingPackageError where matplotlib is not installed, after `results.json` has been written.
         """
         content = {name: result.to_json() for name, result in results.items()}
-        atomic_write(self.folder / "results.json", json.dumps(content, indent=2, ensure_ascii=False).encode())
+        atomic_write(self.folder / "results.json", json.dumps(content, indent=2).encode())
         histories = {name: result.history for name, result in results.items()}
         atomic_write(self.curves, draw_learning_curves(histories))
         rows = [{"preset": name, **result.headline()} for name, result in results.items()]
         reports = {name: f"{name}/report.html" for name in results}
         page = comparison_report(f"{len(results)} presets on {self.dataset.name}", rows, histories, reports)
-        atomic_write(self.report, page.encode())
+        atomic_write(self.report, page.encode(errors="backslashreplace"))
         self.hold.release()
 
 

@@ -114,7 +114,7 @@ class Lab:
             atomic_write(self.folder / name, picture)
         facts = {"task": self.task.name} | {name.replace("_", " "): str(v) for name, v in asdict(self.setup).items()}
         page = memory_report(f"Memory lab: {self.task.name}", facts, outcomes, flows, measure=measure)
-        atomic_write(self.report, page.encode())
+        atomic_write(self.report, page.encode(errors="backslashreplace"))
 
 
 def lab(

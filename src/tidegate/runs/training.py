@@ -15,6 +15,8 @@ import numpy as np
 
 from tidegate import data, tasks
 from tidegate.checkpoint import About, atomic_write
+from tidegate.data.checks import check_writable
+from tidegate.data.plain_text import split_lines
 from tidegate.data.series import Series
 from tidegate.errors import RunFolderError
 from tidegate.health import HealthWarning
@@ -53,6 +55,7 @@ class Source:
     def describe(self, dataset: Dataset) -> dict[str, Any]:
         """Write down for a recipe where the examples came from, and by a hash which ones they were."""
         name = self.name if self.name in data.names() else str(Path(self.name).resolve())
+        check_writable(Path(name).parts, "file name")
         return {"name": name, **self.options, "sha256": fingerprint(dataset)}
 
 
@@ -162,7 +165,7 @@ class Training:
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
         title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
         page = run_report(title, result.headline(), history, recipe, warnings=warnings)
-        atomic_write(self.folder.report, page.encode())
+        atomic_write(self.folder.report, page.encode(errors="backslashreplace"))
         return result
 
 
@@ -355,7 +358,7 @@ def _read_metrics(folder: RunFolder) -> tuple[list[Record], float, list[str]]:
     Raises RunFolderError when they are not there, or not those of a run that came to its end.
     """
     try:
-        steps = [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
+        steps = [json.loads(line) for line in split_lines(folder.metrics.read_text(encoding="utf-8"))]
         history = [_epoch_record(step) for step in steps if step["end_of_epoch"]]
         speed = _speed(steps)
         warnings = [str(HealthWarning(**found)) for step in steps for found in step.get("warnings", ())]
