@@ -75,7 +75,7 @@ def require_texts(given: list[str], advice: str) -> None:
 
 def _is_there(word: str) -> bool:
     try:
-        return Path(word).exists()
+        return bool(word) and Path(word).exists()
     except (OSError, ValueError):  # longer than any name may be
         return False
 
