@@ -35,10 +35,13 @@ def evaluate(
     dataset = runs.Source(data, kind | options).load()
     part = "all" if dataset.test is None else "test"
     found = runs.evaluate(loaded, dataset.train if dataset.test is None else dataset.test)
+    for warning in found.warnings():
+        say(f"warning: {warning}")
     if json:
         emit_json({"model": str(model), "data": dataset.name, "part": part, **found.to_json()})
         return
     say(f"{model} on {found.examples:,} examples of {dataset.name} ({part})")
-    emit_tree({name: runs.show_measure(name, value) for name, value in found.measures().items()})
+    worst = found.neglect.worst if found.neglect else None
+    emit_tree(runs.show_measures(found.measures(), worst))
     print()
     emit_table(found.table())

@@ -28,6 +28,7 @@ def print_forecasts(
     for file in files:
         series = as_series(Path(file), model.roles_, repair=str(options["repair"]) if options else None)
         forecasts = model.predict(series)
+        _remark_on_means(forecasts)
         if json:
             for forecast in forecasts:
                 emit_json(_as_json(forecast))
@@ -37,6 +38,15 @@ def print_forecasts(
             emit_table([name | dict(row) for name, f in zip(names, forecasts, strict=True) for row in f.rows()])
         if picture:
             _draw(picture, series[0], forecasts[0])
+
+
+def _remark_on_means(forecasts: list[Forecast]) -> None:
+    """Say where means lie outside of their own quantiles, which no reader expects."""
+    if share := sum(forecast.outside for forecast in forecasts) / max(len(forecasts), 1):
+        say(
+            f"warning: {share:.0%} of the means lie outside of the quantiles beside them. Train for more epochs; until "
+            "then trust neither."
+        )
 
 
 def print_forecast(forecast: Forecast, *, json: bool) -> None:

@@ -135,6 +135,8 @@ def train(
         source = runs.Source(str(data), options)
         training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite, licence=licence)
     result = carry_out(training)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
     if json:
         emit_json(result.to_json())
     else:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tidegate.runs.demo import Demo, choose_demo, demo_questions
     from tidegate.runs.description import describe_model, describe_nodes
     from tidegate.runs.environment import describe_environment
-    from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
+    from tidegate.runs.evaluation import Evaluation, evaluate, show_measure, show_measures
     from tidegate.runs.forecasting import ColumnScore, Forecasting, measure_forecaster
     from tidegate.runs.memory_lab import Lab, lab, lab_cells
     from tidegate.runs.memory_trial import LabSetup, Trial
@@ -51,6 +51,7 @@ __all__ = [
     "repeat",
     "resume",
     "show_measure",
+    "show_measures",
     "start",
     "train_baselines",
 ]
@@ -63,7 +64,7 @@ _HOMES = {
     "environment": ("describe_environment",),
     "classification": ("ClassScore", "Classification", "measure_classifier"),
     "forecasting": ("ColumnScore", "Forecasting", "measure_forecaster"),
-    "evaluation": ("Evaluation", "evaluate", "show_measure"),
+    "evaluation": ("Evaluation", "evaluate", "show_measure", "show_measures"),
     "memory_lab": ("Lab", "lab", "lab_cells"),
     "memory_trial": ("LabSetup", "Trial"),
     "tagging": ("TagScore", "Tagging", "measure_tagger"),

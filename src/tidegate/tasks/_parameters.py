@@ -60,4 +60,5 @@ def _translate(error: ValidationError, task: type[DataclassInstance]) -> InputEr
         hint = get_type_hints(task)[name]
         choices = get_args(get_args(hint)[0]) if len(first["loc"]) > 1 else get_args(hint)
         return OptionError.unknown(name, str(value), choices)
-    return InputError(f"{name}={value!r} cannot be used: {first['msg'][0].lower()}{first['msg'][1:]}")
+    said = first["msg"].removeprefix("Value error, ")
+    return InputError(f"{name}={value!r} cannot be used: {said[0].lower()}{said[1:]}")
