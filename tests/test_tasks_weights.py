@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 import tidegate as tg
 from tidegate import kernels, nn, train
-from tidegate.errors import DataError, InputError, RunFolderError, ShapeError
+from tidegate.errors import DataError, InputError, OptionError, RunFolderError, ShapeError
 from tidegate.tasks._weights import weigh_classes
 
 SMALL: dict[str, Any] = {"hidden_size": 4, "epochs": 3, "batch_size": 8, "seed": 5, "learning_rate": 0.02}
@@ -173,6 +173,8 @@ def test_tasks_that_weigh_nothing_say_so() -> None:
         tg.Forecaster(lookback=4, horizon=1).fit(np.sin(np.arange(40.0)), sample_weight=[1.0])
     with pytest.raises(InputError, match="a language model weighs all tokens the same"):
         tg.LanguageModel().fit(TEXTS, sample_weight=WEIGHTS)
+    with pytest.raises(OptionError, match="TokenTagger has no class_weight: classifiers alone"):
+        tg.TokenTagger().set_params(class_weight="balanced")
 
 
 def test_a_score_is_the_weighted_share_that_is_right() -> None:

@@ -295,8 +295,8 @@ def never_predicted(classes: ClassHealth, part: str, *, what: str = "class") -> 
     listed = ", ".join(map(repr, missed[:10])) + (f" and {len(missed) - 10} more" if len(missed) > 10 else "")
     several = "classes" if what == "class" else f"{what}s"
     subject, them = (f"The {what} {listed} is", "it") if len(missed) == 1 else (f"The {several} {listed} are", "them")
-    weigh = "Set class_weight to balanced" if what == "class" else f"Give sentences with {them} a higher sample_weight"
-    advice = f"{weigh}, train for more epochs, or gather more examples of {them}."
+    weigh = "Set class_weight to balanced, train" if what == "class" else "Train"
+    advice = f"{weigh} for more epochs, or gather more examples of {them}."
     return [HealthWarning("never-predicted", f"{subject} never predicted on {part}.", advice)]
 
 

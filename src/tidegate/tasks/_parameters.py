@@ -29,6 +29,11 @@ def require_known(task: type[DataclassInstance], names: Mapping[str, object]) ->
     """Raise OptionError, with the nearest known name, for a name that is no parameter."""
     known = parameter_names(task)
     for name in names:
+        if name == "class_weight" and name not in known:
+            raise OptionError(
+                f"{task.__name__} has no class_weight: classifiers alone give each example a class. Leave it out; fit "
+                "says which tasks take a sample_weight."
+            )
         if name not in known:
             raise OptionError.unknown(f"parameter of {task.__name__}", name, known)
 
