@@ -38,6 +38,13 @@ def rows(path: Path, **arguments: str) -> tuple[object, object]:
     return train.x, train.y
 
 
+def test_whole_numbers_that_a_file_stores_as_floats_are_spelled_as_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"text": "a", "label": 1.0}\n{"text": "b", "label": 0}\n')
+    assert rows(path) == (["a", "b"], ["1", "0"])
+    write_parquet(tmp_path / "a.parquet", text=["a", "b"], label=[1.0, 0.0])
+    assert rows(tmp_path / "a.parquet") == (["a", "b"], ["1", "0"])
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

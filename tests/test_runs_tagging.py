@@ -79,7 +79,10 @@ def test_an_evaluation_counts_words_spans_and_labels(names: Path) -> None:
     predicted = model.predict(X)
     assert predicted == [["B-person", "O", "B-place", "I-place"], ["B-person", "O"]]
     found = runs.evaluate(model, Examples(X, [["B-person", "O", "B-place", "O"], ["B-place", "O"]]))
-    assert found.measures() == pytest.approx({"f1": 1 / 3, "precision": 1 / 3, "recall": 1 / 3, "accuracy": 4 / 6})
+    whole = {"f1": 1 / 3, "precision": 1 / 3, "recall": 1 / 3, "accuracy": 4 / 6}
+    assert found.measures() == pytest.approx(whole | {"macro_f1": (2 / 3 + 0) / 2, "worst_recall": 0.0})
+    assert found.neglect is not None and found.neglect.worst == "place"
+    assert found.warnings() == []
     assert [row["label"] for row in found.table()] == ["person", "place"]
     assert found.table()[0] == {
         "label": "person",
@@ -108,7 +111,7 @@ def test_tags_without_spans_are_scored_one_by_one() -> None:
     X, y = [["a", "b", "c"]] * 4, [["X", "Y", "X"]] * 4
     model = tg.TokenTagger(**SMALL | {"validation_fraction": 0.0}).fit(X, y)
     found = runs.evaluate(model, Examples([["a", "b", "c"]], [["X", "Y", "Y"]]))
-    assert found.measures() == {"accuracy": pytest.approx(2 / 3)}
+    assert found.measures() == pytest.approx({"accuracy": 2 / 3, "macro_f1": 2 / 3, "worst_recall": 0.5})
     assert [(row["tag"], row["precision"], row["recall"]) for row in found.table()] == [
         ("X", "0.5000", "1.0000"),
         ("Y", "1.0000", "0.5000"),
@@ -134,7 +137,7 @@ def test_a_tagger_is_trained_evaluated_and_asked_on_the_command_line(cli: Cli, t
     result = json.loads(answer.out)
     assert (result["task"], result["chief"]) == ("token-tagger", "f1")
     assert result["test"]["f1"] > 0.9
-    assert set(result["valid"]) == {"loss", "accuracy", "f1"}
+    assert set(result["valid"]) == {"loss", "accuracy", "f1", "macro_f1", "worst_recall", "worst_class"}
     assert (tmp_path / "run" / "report.html").stat().st_size > 1000
     measured = json.loads(cli("evaluate", tmp_path / "run", file, "--json").out)
     assert measured["each"].keys() == {"person", "place"}

@@ -321,9 +321,15 @@ def test_features_are_refused_that_were_not_trained_on_or_do_not_fit_float32() -
         task.predict([np.array([[0, 0]] * 3 + [[0, 1e300]])])
 
 
-def test_too_few_examples_to_hold_out_any_say_what_to_do(kind: Kind) -> None:
-    with pytest.raises(DataError, match=r"too few to hold out 10% .* validation_fraction=0"):
-        kind.task().fit_steps(*kind.data(4))
+def test_too_few_examples_to_hold_out_any_are_all_trained_on_with_a_warning(kind: Kind) -> None:
+    X, y = kind.data(6)
+    small = SMALL | {"epochs": 2, "patience": 2, "validation_fraction": 0.1}
+    with pytest.warns(UserWarning, match=r"6 examples are too few to hold out 10% .* validation_fraction=0"):
+        told = kind.task(**small).fit(X, y)
+    meant = kind.task(**small | {"validation_fraction": 0}).fit(X, y)
+    assert {name: array.tobytes() for name, array in told.weights_.items()} == {
+        name: array.tobytes() for name, array in meant.weights_.items()
+    }
 
 
 def test_validation_data_are_checked_like_the_rest(kind: Kind) -> None:

@@ -50,10 +50,13 @@ def evaluate(
     chosen = runs.choose_part(runs.Source(data, kind | options), trained_on(model), part)  # type: ignore[arg-type]
     say(chosen.note)
     found = runs.evaluate(loaded, chosen.examples)
+    for warning in found.warnings():
+        say(f"warning: {warning}")
     if json:
         emit_json({"model": str(model), "data": chosen.dataset.name, "part": chosen.name, **found.to_json()})
         return
     say(f"{model} on {found.examples:,} examples of {chosen.dataset.name} ({chosen.name})")
-    emit_tree({name: runs.show_measure(name, value) for name, value in found.measures().items()})
+    worst = found.neglect.worst if found.neglect else None
+    emit_tree(runs.show_measures(found.measures(), worst))
     print()
     emit_table(found.table())

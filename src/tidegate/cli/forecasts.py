@@ -31,6 +31,7 @@ def forecast_files(model: Forecaster, files: list[Path], wish: Wish, *, picture:
     for file, target in zip(files, targets, strict=True):
         series = as_series(file, model.roles_, repair=str(options["repair"]) if options else None)
         forecasts = model.predict(series)
+        _remark_on_means(forecasts)
         if json:
             for forecast in forecasts:
                 emit_json(_as_json(forecast))
@@ -49,6 +50,15 @@ def _rows(forecasts: list[Forecast]) -> list[dict[str, object]]:
     named = any(forecast.name for forecast in forecasts)
     names: list[dict[str, object]] = [{"unique_id": f.name} if named else {} for f in forecasts]
     return [name | dict(row) for name, f in zip(names, forecasts, strict=True) for row in f.rows()]
+
+
+def _remark_on_means(forecasts: list[Forecast]) -> None:
+    """Say where means lie outside of their own quantiles, which no reader expects."""
+    if share := sum(forecast.outside for forecast in forecasts) / max(len(forecasts), 1):
+        say(
+            f"warning: {share:.0%} of the means lie outside of the quantiles beside them. Train for more epochs; until "
+            "then trust neither."
+        )
 
 
 def print_forecast(forecast: Forecast, *, json: bool) -> None:

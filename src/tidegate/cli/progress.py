@@ -75,10 +75,12 @@ def epoch_line(step: Step) -> str:
     """Say in one line what an epoch brought.
 
     >>> from types import SimpleNamespace as Step
-    >>> epoch_line(Step(epoch=2, epochs=5, mean_loss=0.3, valid={"loss": 0.31, "accuracy": 0.87}, seconds=3.21))
-    'epoch 2/5  train loss 0.3000  valid loss 0.3100  valid accuracy 0.8700  3.2 s'
+    >>> epoch_line(Step(epoch=2, epochs=5, mean_loss=0.3, valid={"mse": 0.31}, classes=None, seconds=3.21))
+    'epoch 2/5  train loss 0.3000  valid mse 0.3100  3.2 s'
     """
-    measured = (f"valid {name} {value:.4f}" for name, value in (step.valid or {}).items())
+    measured = [f"valid {name.replace('_', ' ')} {value:.4f}" for name, value in (step.valid or {}).items()]
+    if step.classes is not None:
+        measured.append(f"({step.classes.worst})")
     epoch, loss = f"epoch {step.epoch}/{step.epochs}", f"train loss {step.mean_loss:.4f}"
     return "  ".join([epoch, loss, *measured, f"{step.seconds:.1f} s"])
 

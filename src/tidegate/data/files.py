@@ -105,9 +105,11 @@ def texts_in(folder: Path) -> list[Path]:
 
 
 def _as_label(label: object, where: str) -> str:
-    """Spell a label as a string: strings stripped, integers and truth values as JSON writes them."""
+    """Spell a label as a string: strings stripped, whole numbers and truth values as JSON writes them."""
     if isinstance(label, bool):
         return "true" if label else "false"
+    if isinstance(label, float) and label.is_integer():  # as pandas stores a column of whole numbers with a gap
+        return str(int(label))
     if isinstance(label, str | int):
         return str(label).strip()
     raise DataError(f"{where} has the label {label!r:.40}, a {type(label).__name__}; labels are strings or integers.")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tidegate.runs.demo import Demo, choose_demo, demo_questions
     from tidegate.runs.description import describe_model, describe_nodes
     from tidegate.runs.environment import describe_environment
-    from tidegate.runs.evaluation import Evaluation, evaluate, show_measure
+    from tidegate.runs.evaluation import Evaluation, evaluate, show_measure, show_measures
     from tidegate.runs.forecasting import ColumnScore, Forecasting, measure_forecaster
     from tidegate.runs.held_out import Part, choose_part
     from tidegate.runs.memory_lab import Lab, lab, lab_cells
@@ -61,6 +61,7 @@ __all__ = [
     "row_inputs",
     "row_name",
     "show_measure",
+    "show_measures",
     "start",
     "train_baselines",
 ]
@@ -74,7 +75,7 @@ _HOMES = {
     "environment": ("describe_environment",),
     "classification": ("ClassScore", "Classification", "measure_classifier"),
     "forecasting": ("ColumnScore", "Forecasting", "measure_forecaster"),
-    "evaluation": ("Evaluation", "evaluate", "show_measure"),
+    "evaluation": ("Evaluation", "evaluate", "show_measure", "show_measures"),
     "held_out": ("Part", "choose_part"),
     "memory_lab": ("Lab", "lab", "lab_cells"),
     "memory_trial": ("LabSetup", "Trial"),

@@ -46,6 +46,11 @@ class Forecast:
     quantiles: dict[float, Array]
     truth: Array | None = None
 
+    @property
+    def outside(self) -> float:
+        """The share of means that lie below their lowest quantile or above their highest."""
+        return float(means_outside(np.stack([self.mean, *self.quantiles.values()], axis=-1)).mean())
+
     def rows(self) -> list[dict[str, str | float]]:
         """Give a row for each time: `ds`, then of each column its mean and its quantiles."""
         table: list[dict[str, str | float]] = []
@@ -57,6 +62,21 @@ class Forecast:
                     row[f"{name} {100 * level:.4g}%"] = float(values[step, column])
             table.append(row)
         return table
+
+
+def means_outside(answers: Array) -> Array:
+    """Tell which means of answers [..., Q] lie below the lowest quantile or above the highest; none without two.
+
+    Args:
+        answers: the mean first, then the quantiles in their order.
+
+    >>> means_outside(np.array([[2.1, 2.53, 2.81], [2.6, 2.53, 2.81]]))
+    array([ True, False])
+    """
+    mean, quantiles = answers[..., 0], answers[..., 1:]
+    if quantiles.shape[-1] < 2:
+        return np.zeros(mean.shape, np.bool_)
+    return np.asarray((mean < quantiles[..., 0]) | (mean > quantiles[..., -1]))
 
 
 def loss_of(answers: Any, truth: Any, loss: Literal["mse", "mae"], levels: tuple[float, ...]) -> Any:

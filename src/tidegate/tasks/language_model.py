@@ -280,9 +280,13 @@ class LanguageModel(Task[Vocabulary]):
         check_texts(X, where=in_argument(name), allow_empty=allow_empty)
         return list(X)
 
-    def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, Vocabulary]:
+    def _plan(
+        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
+    ) -> tuple[Plan, Vocabulary]:
         if y is not None:
             raise InputError("y came with texts to learn a language from, which need none. Leave it out.")
+        if sample_weight is not None:
+            raise InputError("sample_weight: a language model weighs all tokens the same. Pass a text twice instead.")
         texts = self._check_inputs(X)
         held = None if valid is None else self._check_inputs(valid[0], name="valid X")
         if held is None and self.validation_fraction:
