@@ -18,15 +18,13 @@ def print_forecasts(
     model: Forecaster, files: list[str], *, reading: list[str] | None, picture: Path | None, json: bool
 ) -> None:
     """Print a row for each series and time, or a JSON object for each series."""
-    from tidegate.data.series_tables import as_series
+    from tidegate.data.series_tables import read_again
 
-    options = collect_reading(None, reading)
-    if stray := [name for name in options if name != "repair"]:
-        raise InputError(f"--read {stray[0]}=...: a model knows its columns. Only repair can be chosen here.")
+    options = {name: str(value) for name, value in collect_reading(None, reading).items()}
     if not files or files == ["-"]:
         raise InputError("there is nothing to forecast. Give a CSV, TSV, JSONL or Parquet file of series.")
     for file in files:
-        series = as_series(Path(file), model.roles_, repair=str(options["repair"]) if options else None)
+        series = read_again(Path(file), model.roles_, options)
         forecasts = model.predict(series)
         if json:
             for forecast in forecasts:
