@@ -150,7 +150,7 @@ def test_labels_become_strings(label: str, expected: str, tmp_path: Path) -> Non
         ("a.csv", "text,label,label\n1,2,3", "2 columns named 'label'"),
         ("a.csv", "text,label\na,pos\nb\n", r"row 2 \(line 3\) has 1 fields, the header 2"),
         ("a.csv", "text,label\na,pos\nb, c,neg\n", r"row 2 \(line 3\) has 3 fields"),
-        ("a.csv", 'text,label\n"a,pos\n', r"line 2: unexpected end of data\. Check the quotes"),
+        ("a.csv", 'text,label\n"a,pos\n', r"line 2: a quote that opens there is never closed"),
         ("a.csv", "text,label\na,pos\n ,neg\n,neg\n", r"row 2 \(line 3\) has an empty text \(and 1 more\)"),
         ("a.csv", "text,label\na,pos\nb,\n", r"row 2 \(line 3\) has no label\."),
         ("a.csv", b"text,label\na,pos\n\ncaf\xe9,neg\n", r"row 2, byte 21 \(0xe9\) is not UTF-8"),

@@ -18,18 +18,16 @@ def forecast_files(model: Forecaster, files: list[Path], wish: Wish, *, picture:
     """Print a row for each series and time, or a JSON object for each series; or write the rows as a table."""
     from tidegate.checkpoint import atomic_write
     from tidegate.data.rows import spell_table
-    from tidegate.data.series_tables import as_series
+    from tidegate.data.series_tables import read_again
 
-    options = wish.reading or {}
-    if stray := [name for name in options if name != "repair"]:
-        raise InputError(f"--read {stray[0]}=...: a model knows its columns. Only repair can be chosen here.")
+    options = {name: str(value) for name, value in (wish.reading or {}).items()}
     if wish.text is not None or (wish.out and json):
         raise InputError(f"{'--text is not for forecasters' if wish.text else '-o writes a table'}. Leave one out.")
     if not files:
         raise InputError("there is nothing to forecast. Give a CSV, TSV, JSONL or Parquet file of series.")
     targets = choose_targets(files, wish.out, overwrite=wish.overwrite) if wish.out else [None] * len(files)
     for file, target in zip(files, targets, strict=True):
-        series = as_series(file, model.roles_, repair=str(options["repair"]) if options else None)
+        series = read_again(file, model.roles_, options)
         forecasts = model.predict(series)
         _remark_on_means(forecasts)
         if json:

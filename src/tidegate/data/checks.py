@@ -13,6 +13,9 @@ import numpy as np
 from tidegate.errors import DataError, InputError, ShapeError
 from tidegate.ragged import Ragged
 
+LARGEST = 1e30
+"""The largest number that is computed with: far within float32, the squares of which float64 holds."""
+
 Where = Callable[[int], str]
 
 

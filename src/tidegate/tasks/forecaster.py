@@ -20,7 +20,7 @@ from tidegate.network import Decode, Dense, Dropout, Network, Node, Pool, Recurr
 from tidegate.runtime import Executor, Prepared
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._forecast import Forecast, in_units, loss_of, means_outside, predict_batch, train_answers
-from tidegate.tasks._forecaster_stream import ForecasterStream, Source, check_streamable, start_time
+from tidegate.tasks._forecaster_stream import ForecasterStream, Source, check_streamable, start_time, time_like
 from tidegate.tasks._layout import Layout
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Count, Json, NotNegative, Positive, Share, Task
@@ -169,6 +169,7 @@ class Forecaster(Task[LearnedSeries]):
         """
         fitted = self._require_fitted()
         check_streamable(fitted.learned.roles, lookahead)
+        begin, zone = start_time(start, fitted.learned.step, fitted.learned.roles)
         source = Source(
             forecast=lambda window: next(self._forecasts([window], [np.array([window.known])])),
             digest=digest(fitted.network, fitted.weights),
@@ -176,7 +177,8 @@ class Forecaster(Task[LearnedSeries]):
             step=fitted.learned.step,
             lookback=self.lookback,
             name=series,
-            start=start_time(start, fitted.learned.step),
+            start=begin,
+            zone=zone,
         )
         return ForecasterStream(source, state=state)
 
@@ -304,7 +306,7 @@ class Forecaster(Task[LearnedSeries]):
         unseen = 0 if end is None else int(np.searchsorted(s.times, end, side="right"))
         if begin is None:
             return max(unseen, s.begin)
-        first = int(np.searchsorted(s.times, _time_like(begin, s.times)))
+        first = int(np.searchsorted(s.times, time_like(begin, s)))
         if first < unseen:
             raise InputError(
                 f"begin={begin} lies in what the model was trained on, up to {end}: forecasts of that would tell what "
@@ -437,7 +439,11 @@ def _read(stored: Json) -> LearnedSeries:
     found: Json = {key: tuple(v) if isinstance(v, list) else v for key, v in stored["roles"].items()}
     roles = Roles(**found)
     step = Step(**stored["step"])
-    if type(step.count) is not int or not 1 <= step.count < 2**53 or step.unit not in ("ms", "month", "index"):
+    if (
+        type(step.count) is not int
+        or not 1 <= step.count < 2**53
+        or step.unit not in ("ms", "month", "business", "index")
+    ):
         raise ValueError("it names no step of time")
     if not roles.targets or not all(isinstance(name, str) for name in roles.columns):
         raise ValueError("it names no target, or a column by something else than a text")
@@ -485,11 +491,6 @@ def _guess_error(windows: Windows, layout: Layout, period: int) -> float:
         away = windows.repeat_last(indices, period) - windows.truth(indices)
         total += float((away.astype(np.float64) ** 2).mean()) * len(indices)
     return total / len(windows)
-
-
-def _time_like(time: Any, times: Array) -> Any:
-    """Read a time in the kind that a series has."""
-    return np.int64(time) if times.dtype.kind == "i" else np.datetime64(time, "ms")
 
 
 def _tensor(array: Array) -> Tensor:
