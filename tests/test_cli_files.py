@@ -136,10 +136,10 @@ def test_json_lines_keep_their_spelling(cli: Cli, models: Path, here: Path) -> N
 
 def test_parquet_keeps_types_and_order(cli: Cli, models: Path, here: Path) -> None:
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    texts = [["x", None, "y"][row % 3] for row in range(3000)]
+    texts = [["x", None, "y"][row % 3] for row in range(40_000)]
     kinds = {"n": arrow.int8(), "text": arrow.string(), "when": arrow.timestamp("us", "UTC")}
     given = arrow.table(
-        {"n": [r % 100 for r in range(3000)], "text": texts, "when": list(range(3000))}, arrow.schema(kinds)
+        {"n": [r % 100 for r in range(40_000)], "text": texts, "when": list(range(40_000))}, arrow.schema(kinds)
     )
     parquet.write_table(given, "new.parquet", row_group_size=700)
     assert cli("predict", models / "texts", "new.parquet", "-o", "out.parquet").code == 0

@@ -20,6 +20,7 @@ from tidegate.data.text_lines import TextLines, split_end
 from tidegate.errors import DataError, MissingPackageError, OptionError
 
 _ROWS, _LETTERS = 2**10, 2**18  # of a batch, at most, unless one row has more letters
+_GROUP = 2**14  # rows of Parquet that are written together
 _TOLD = re.compile(r'"?sep=(.)"?')  # as Excel tells the delimiter, in a line before the header
 
 Columns = Sequence[Sequence[object]]
@@ -295,6 +296,7 @@ class _ParquetRows:
         self.names: list[str] = self._file.schema_arrow.names
         self._sink = _Sink()
         self._writer: Any = None
+        self._held: list[Any] = []
 
     def close(self) -> None:
         self._file.close()
@@ -317,16 +319,24 @@ class _ParquetRows:
         for name, values in zip(self._new, columns, strict=True):
             plain = [_plain(value) if isinstance(value, list) else value for value in values]
             rows = rows.append_column(name, self._arrow.array(plain))
+        self._held.append(rows)
+        return self._flushed() if sum(map(len, self._held)) >= _GROUP else b""
+
+    def end(self) -> bytes:
+        if self._writer is None and not self._held:
+            empty = self._arrow.RecordBatch.from_pylist([], schema=self._file.schema_arrow)
+            self.write(Batch(empty, [], 1, 1.0), [[] for _ in self._new])
+        written = self._flushed() if self._held else b""
+        self._writer.close()
+        return written + self._sink.taken()
+
+    def _flushed(self) -> bytes:
+        """Write what is held as one group of rows."""
+        rows = self._arrow.concat_tables(self._held)
+        self._held.clear()
         if self._writer is None:
             self._writer = self._parquet.ParquetWriter(self._sink, rows.schema)
         self._writer.write_table(rows)
-        return self._sink.taken()
-
-    def end(self) -> bytes:
-        if self._writer is None:
-            empty = self._arrow.RecordBatch.from_pylist([], schema=self._file.schema_arrow)
-            self.write(Batch(empty, [], 1, 1.0), [[] for _ in self._new])
-        self._writer.close()
         return self._sink.taken()
 
 
