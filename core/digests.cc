@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "crf_layer.h"
-#include "dispatch.h"
-#include "layer.h"
-#include "sampler.h"
-#include "stream.h"
-#include "threads.h"
+#include "isa/dispatch.h"
+#include "layer/layer.h"
+#include "machine/threads.h"
+#include "stream/sampler.h"
+#include "stream/stream.h"
+#include "structured/crf_layer.h"
 
 namespace {
 

@@ -1,9 +1,9 @@
 // All kernels, compiled once per ISA. The table at the end is the one symbol that leaves this object.
-#include "crf.h"
-#include "gru.h"
-#include "lstm.h"
-#include "pool.h"
-#include "rnn.h"
+#include "cells/gru.h"
+#include "cells/lstm.h"
+#include "cells/rnn.h"
+#include "layer/pool.h"
+#include "structured/crf.h"
 
 namespace tidegate {
 namespace {

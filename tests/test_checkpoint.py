@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +300,9 @@ class _FullDisk:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
+    def fileno(self) -> int:
+        return int(self.file.fileno())
+
     def write(self, data: bytes) -> None:
         self.file.write(data[:3])
         _full()
@@ -362,3 +366,23 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_a_link_stays_a_link_and_what_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    target = tmp_path / "disk/model"
+    target.write_bytes(b"old")
+    link = tmp_path / "model"
+    link.symlink_to("disk/model")
+    atomic_write(link, b"new")
+    assert (link.is_symlink(), target.read_bytes()) == (True, b"new")
+    target.unlink()
+    atomic_write(link, b"again")
+    assert (link.is_symlink(), target.read_bytes()) == (True, b"again")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        atomic_write(pipe, b"through")
+        assert read.result() == b"through"
+    assert pipe.is_fifo()

@@ -103,7 +103,7 @@ MISUSE = {
     "another picture": (("{table}", "--picture", "next.gif"), "neither a .png nor an .svg"),
     "columns at prediction": (("{table}", "--read", "target_columns=y"), "a model knows its columns"),
     "not key=value": (("{table}", "--read", "sort"), "--read sort is not KEY=VALUE"),
-    "no such file": (("no-such.csv",), "no-such.csv cannot be read"),
+    "no such file": (("no-such.csv",), "there is no file no-such.csv"),
 }
 
 

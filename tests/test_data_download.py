@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import random
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
@@ -211,3 +214,32 @@ def test_a_disk_that_cannot_be_written_is_reported(server: Server, tmp_path: Pat
 def test_upstreams_archive_is_known_by_its_published_checksum() -> None:
     assert imdb.REMOTE.size == 84_125_825
     assert imdb.REMOTE.sha256 == "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
+
+
+def test_those_who_want_one_file_at_once_get_it_by_one_download(server: Server, tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+
+    def fetch(_: int) -> bytes:
+        together.wait()
+        return download("toy", server.remote, tmp_path / "file.bin", patience=QUICK).read_bytes()
+
+    server.cuts = [300_000, 300_000]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(fetch, range(4))) == [CONTENT] * 4
+    assert server.ranges == [None, "bytes=300000-", "bytes=600000-"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_what_did_not_reach_the_disk_is_not_taken_for_the_file(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(DownloadError, match="could not be stored"):
+            download("toy", server.remote, tmp_path / "file.bin", patience=QUICK)
+    assert list(tmp_path.iterdir()) == []
+    download("toy", server.remote, tmp_path / "file.bin", patience=QUICK)
+    assert server.ranges == [None, None]

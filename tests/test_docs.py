@@ -16,6 +16,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,12 +27,12 @@ from docs.pictures import FENCE, Block, blocks, pictures, run
 import tidegate as tg
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 MODULES = [
     module.name for module in pkgutil.walk_packages(tg.__path__, "tidegate.")
     if module.name not in ("tidegate._core", "tidegate.__main__")
 ]  # fmt: skip
-SHOWN_ONLY = {"text", "json", "toml", "cpp", "{toctree}", "{include}", "{image}", "{note}", "{figure}"}
+SHOWN_ONLY = {"text", "json", "toml", "cpp", "{toctree}", "{include}", "{eval-rst}", "{image}", "{note}", "{figure}"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -91,6 +92,36 @@ def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", re.sub(FENCE, "", page.read_text(encoding="utf-8")))
     local = [target for target in targets if not target.startswith(("https://", "_pictures/"))]
     assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def test_the_reference_names_everything_that_is_public() -> None:
+    told = {
+        f"{module}.{name}"
+        for page in (ROOT / "docs/reference").glob("*.md")
+        for module, names in re.findall(r"currentmodule:: (\S+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        for name in re.findall(r"auto\w+:: (\w+)", names)
+    }
+    assert [name for name in sorted(told) if not hasattr(*_home(name))] == []
+    doors = (
+        tg,
+        tg.data,
+        tg.inspect,
+        tg.export,
+        tg.convert,
+        tg.nn,
+        tg.runtime,
+        tg.tasks,
+        importlib.import_module("tidegate.runs"),
+    )
+    public = {f"{door.__name__}.{name}" for door in doors for name in door.__all__ if not name.startswith("_")}
+    things = {name for name in public if not isinstance(getattr(*_home(name)), types.ModuleType)}
+    seen = {id(getattr(*_home(name))) for name in told}
+    assert {name for name in things - told if id(getattr(*_home(name))) not in seen} == set()
+
+
+def _home(name: str) -> tuple[types.ModuleType, str]:
+    module, _, last = name.rpartition(".")
+    return importlib.import_module(module), last
 
 
 def test_the_table_of_parameters_tells_the_defaults() -> None:

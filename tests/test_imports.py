@@ -9,7 +9,7 @@
     checkpoint
     crf  stepping
     network  kernels  health  words
-    ragged  plain_json  _core
+    ragged  plain_json  lock  _core
     errors
 
 A file imports from rows below its own, and from its own package. The types it names count as imports, too.

@@ -173,6 +173,13 @@ def test_predict_prints_spans_with_their_places(cli: Cli, names: Path) -> None:
     np.testing.assert_array_less(0.5, [word["probability"] for word in found["words"]])
 
 
+def test_each_text_ends_with_an_empty_line_one_without_words_too(cli: Cli, names: Path) -> None:
+    answer = cli("predict", names, "--json", stdin=b"Ada\n\nBern\n")
+    assert [len(json.loads(line)["words"]) for line in answer.out.splitlines()] == [1, 0, 1]
+    assert cli("predict", names, stdin=b"Ada\n\nBern\n").out.count("\n\n") == 2
+    assert len(cli("predict", names, "--stream", stdin=b"Ada\n\nBern\n").out.splitlines()) == 5
+
+
 def test_spans_are_for_taggers(cli: Cli, tmp_path: Path) -> None:
     texts, labels = ["good", "bad"] * 8, ["pos", "neg"] * 8
     tg.TextClassifier(hidden_size=4, epochs=1).fit(texts, labels).save(tmp_path / "model")

@@ -265,15 +265,32 @@ def test_no_examples_are_refused(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("method", ["fit_steps", "predict", "score"])
-@pytest.mark.parametrize(
-    ("X", "reason"),
-    [(["good", " ", "bad"], r"X\[1\] has an empty text"), (["good", None, "bad"], r"X\[1\] is missing, not a text")],
-)
-def test_texts_that_cannot_be_used_are_named(method: str, X: Any, reason: str) -> None:
+def test_what_is_no_text_is_named(method: str) -> None:
     task = tg.TextClassifier(**SMALL | {"epochs": 1}).fit(*texts(8))
+    X = ["good", None, "bad"]
     arguments = [X] if method == "predict" else [X, ["a", "b", "a"]]
-    with pytest.raises(DataError, match=reason):
+    with pytest.raises(DataError, match=r"X\[1\] is missing, not a text"):
         getattr(task, method)(*arguments)
+
+
+def test_empty_texts_are_not_learned_from() -> None:
+    X, y = texts(8)
+    spoiled = [X[0], " ", *X[2:]]
+    with pytest.raises(DataError, match=r"X\[1\] has an empty text"):
+        tg.TextClassifier(**SMALL).fit_steps(spoiled, y)
+    with pytest.raises(DataError, match=r"valid X\[1\] has an empty text"):
+        tg.TextClassifier(**SMALL).fit_steps(X, y, valid=(spoiled, y))
+
+
+def test_inputs_of_length_zero_are_answered_in_their_place(kind: Kind) -> None:
+    X, y = kind.data(24)
+    task = kind.task(epochs=1).fit(X, y)
+    nothing: list[Any] = ["", " \n\t"] if isinstance(X[0], str) else [np.zeros((0, X[0].shape[1]))] * 2
+    found, alone = task.predict_proba([X[0], *nothing, X[1]]), task.predict_proba(nothing[:1])
+    assert (found[[0, 3]] == task.predict_proba(X[:2])).all()
+    assert (found[1:3] == alone).all()
+    assert task.predict([X[0], *nothing, X[1]]).tolist() == task.classes_[found.argmax(axis=1)].tolist()
+    assert task.score(nothing, task.predict(nothing)) == 1.0
 
 
 @pytest.mark.parametrize("method", ["fit_steps", "predict", "score"])

@@ -179,8 +179,15 @@ def test_a_folder_that_holds_a_run_is_refused_or_overwritten(whole: Path, tmp_pa
     with pytest.raises(RunFolderError, match="already holds a run"):
         steps(folder)
     assert (folder / "model.safetensors").read_bytes() == before
-    RunFolder.create(folder, overwrite=True)
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    list(steps(RunFolder.create(folder, overwrite=True), model=task(seed=5)))
+    assert sorted(path.name for path in folder.iterdir() if path.name != ".tidegate.lock") == [
+        "metrics.jsonl",
+        "model.safetensors",
+        "notes.txt",
+        "recipe.toml",
+    ]
+    assert (folder / "model.safetensors").read_bytes() != before
+    assert RunFolder.open(folder).recipe["params"]["seed"] == 5
 
 
 def test_a_folder_is_not_touched_where_the_data_are_refused(tmp_path: Path) -> None:

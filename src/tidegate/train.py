@@ -126,7 +126,7 @@ def fit(
     Between two records `state` is whole: it may be packed, or the iterator dropped and another one begun on it.
 
     Args:
-        state: from `start`, or `unpack`ed from a file.
+        state: from `start`, or what `unpack` read from a file.
         recipe: the same one that the run was started with.
         lengths: [B] length of each training sequence, for batches of whole sequences in random order.
         streams: instead of `lengths`, a corpus whose chunks are read in order: back-propagation is truncated at the

@@ -97,6 +97,7 @@ def lab(
     if done:
         visit.write(done)
         say(f"Results: {visit.results}")
+    visit.release()
     if any(outcome.curve for outcome in outcomes):
         say(f"Page: {visit.report}")
     if stop.signal:

@@ -28,7 +28,7 @@ def answer_lines(answer: Answer) -> int:
     refused = 0
     for number, line in stdin_lines():
         try:
-            note = answer(decode_line(line, "the line", allow_empty=True))
+            note = answer(decode_line(line, "the line"))
         except InputError as error:
             note, refused = f"left out: {error}", refused + 1
         sys.stdout.flush()
@@ -80,14 +80,8 @@ class Table:
 
 
 def text_answer(show: Callable[[list[str]], None]) -> Answer:
-    """Answer each line as a text by itself; an empty one is refused."""
-
-    def answer(line: str) -> None:
-        if not line.strip():
-            raise DataError("it is empty.")
-        show([line])
-
-    return answer
+    """Answer each line as a text by itself."""
+    return lambda line: show([line])
 
 
 def row_answer(model: SequenceClassifier, *, group: str | None, lookahead: int | None, json: bool) -> Answer:

@@ -127,13 +127,13 @@ def train(
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
     if resume:
         training = runs.resume(resume)
-        if training.folder.finished:
-            say(f"The run in {resume} has ended already; its model is measured once more.")
     elif recipe:
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
         source = runs.Source(str(data), options)
         training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite, licence=licence)
+    if training.note:
+        say(training.note)
     result = carry_out(training)
     for warning in result.warnings:
         say(f"warning: {warning}")

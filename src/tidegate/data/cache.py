@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
+
+from tidegate.lock import Lock
 
 TextGroups = dict[str, list[str]]
 
@@ -60,8 +61,10 @@ def cached_texts(
     if any(part is None for part in found):
         built = build()
         try:
-            for group, texts in built.items():
-                _save(cached / f"{group}.texts", key, texts)
+            cached.mkdir(parents=True, exist_ok=True)
+            with Lock(cached / ".lock", wait=True):
+                for group, texts in built.items():
+                    _save(cached / f"{group}.texts", key, texts)
         except OSError as error:
             warnings.warn(f"{source.name} will be read again next time: cannot write {cached} ({error})", stacklevel=2)
         found = [built[group] for group in wanted]
@@ -79,16 +82,11 @@ def _save(path: Path, key: str, groups: TextGroups) -> None:
     header = {"key": key, "groups": {name: [len(text) for text in texts] for name, texts in encoded.items()}}
     texts = chain.from_iterable(encoded.values())
     body = b"".join([json.dumps(header).encode(), b"\n", *texts])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(b"%08x\n" % zlib.crc32(body))
-            file.write(body)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
+    temporary = path.with_name(f".{path.name}.tmp")  # one name, as one process at a time is here: none is left behind
+    with temporary.open("wb") as file:
+        file.write(b"%08x\n" % zlib.crc32(body))
+        file.write(body)
+    temporary.replace(path)
 
 
 def _load(path: Path, key: str) -> TextGroups | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tidegate.data.checks import check_texts
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.files import find_parts, read_text, texts_in
+from tidegate.data.files import find_parts, texts_in
+from tidegate.data.plain_text import read_text, split_lines
 from tidegate.data.tables import READERS, TEXT_NAMES, listing, read_table, usual
 from tidegate.errors import DataError, InputError, OptionError
 
@@ -58,7 +59,7 @@ def _documents(place: Path, column: str | None, documents: str | None) -> list[s
         raise InputError(f"text names a column of a table, but {place} is none. Leave it out.")
     files = texts_in(place) if place.is_dir() else [place]
     if documents == "line":
-        texts = [line for file in files for line in read_text(file).splitlines() if line.strip()]
+        texts = [line for file in files for line in split_lines(read_text(file)) if line.strip()]
     else:
         texts = [read_text(file) for file in files]
         check_texts(texts, where=lambda index: str(files[index]))

@@ -13,10 +13,12 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tidegate.data.progress import Progress, silent
 from tidegate.data.source import Remote
 from tidegate.errors import DownloadError
+from tidegate.lock import HeldError, Lock
 
 _CHUNK = 1 << 18
 _LASTING = {408, 416, 425, 429, 500, 502, 503, 504}  # answers that may be different next time
@@ -37,6 +39,7 @@ def download(
     """Fetch a file and return where it lies now.
 
     A connection that breaks is taken up again where it broke, in this call or, when this one gives up, in the next.
+    While another process fetches the same file this one waits for it, and takes what it has brought.
 
     Args:
         name: of the data set, for messages.
@@ -49,28 +52,46 @@ def download(
         DownloadError: the server cannot be reached or refuses, more bytes come than should, the checksum is wrong
             (what came is deleted then), or the disk cannot be written.
     """
-    patience = patience or Patience()
-    part = _part(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        failures, most = 0, _size(part)
-        while _size(part) != remote.size:
-            try:
-                _fetch(name, remote, part, progress, patience.timeout)
-                reason: Exception | str = "the connection was cut off"
-            except _InterruptedError as error:
-                reason = error
-            failures = 0 if _size(part) > most else failures + 1
-            most = max(most, _size(part))
-            if failures >= patience.attempts:
-                raise DownloadError(_advice(name, remote, target, reason))
-            if failures:
-                time.sleep(patience.pause * 2 ** (failures - 1))
-        _verify(name, remote, part)
-        part.replace(target)
+        was_there = target.is_file()
+        with _alone(name, target, progress):
+            if was_there or not target.is_file():  # else another has brought it meanwhile
+                _bring(name, remote, target, progress, patience or Patience())
     except OSError as error:
         raise DownloadError(f"{name} could not be stored in {target.parent}: {error}.") from error
     return target
+
+
+def _alone(name: str, target: Path, progress: Progress) -> Lock:
+    """Lock a file to be fetched, when nobody else fetches it any more."""
+    path = target.with_name(f".{target.name}.lock")
+    try:
+        return Lock(path)
+    except HeldError:
+        progress(f"waiting for another process that downloads {name}", 0, 1)
+        return Lock(path, wait=True)
+
+
+def _bring(name: str, remote: Remote, target: Path, progress: Progress, patience: Patience) -> None:
+    part = _part(target)
+    failures, most = 0, _size(part)
+    while _size(part) != remote.size:
+        try:
+            _fetch(name, remote, part, progress, patience.timeout)
+            reason: Exception | str = "the connection was cut off"
+        except _InterruptedError as error:
+            reason = error
+        failures = 0 if _size(part) > most else failures + 1
+        most = max(most, _size(part))
+        if failures >= patience.attempts:
+            raise DownloadError(_advice(name, remote, target, reason))
+        if failures:
+            time.sleep(patience.pause * 2 ** (failures - 1))
+    _verify(name, remote, part)
+    with part.open("rb") as file:
+        _flush(file, part)
+    part.replace(target)
 
 
 class _InterruptedError(Exception):
@@ -122,7 +143,16 @@ def _store(
             file.write(data)
             progress(f"downloading {name}", have, remote.size)
         file.flush()
+        _flush(file, part)
+
+
+def _flush(file: BinaryIO, part: Path) -> None:
+    """Bring a file to the disk; where that fails nobody knows what is there, and it goes."""
+    try:
         os.fsync(file.fileno())
+    except OSError:
+        part.unlink()
+        raise
 
 
 def _verify(name: str, remote: Remote, part: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tidegate.data.checks import Where, check_known_classes, check_labels, check_texts
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.tables import READERS, Columns, decode, read_table
+from tidegate.data.plain_text import read_text
+from tidegate.data.tables import READERS, Columns, read_table
 from tidegate.errors import DataError, InputError
 
 _PARTS = {"train": ("train",), "valid": ("valid", "validation", "dev", "val"), "test": ("test",)}
@@ -101,14 +102,6 @@ def texts_in(folder: Path) -> list[Path]:
     if not files:
         raise DataError(f"{folder} holds no .txt file; at least one is wanted there.")
     return files
-
-
-def read_text(file: Path) -> str:
-    """Read a text of UTF-8; raises DataError, with the byte that is not, or the reason why it cannot be read."""
-    try:
-        return decode(file.read_bytes(), str(file))
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}.") from error
 
 
 def _as_label(label: object, where: str) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tidegate.data.plain_text import decode
 from tidegate.errors import DataError, InputError, MissingPackageError, OptionError
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -213,16 +214,6 @@ READERS: dict[str, Callable[[Path, Pick], Table]] = {
     ".parquet": _read_parquet,
     ".tsv": _read_tsv,
 }
-
-
-def decode(content: bytes, where: str) -> str:
-    """Decode UTF-8, with or without a byte order mark; refuse anything else, naming the byte (DataError)."""
-    try:
-        return content.decode().removeprefix(_BYTE_ORDER_MARK)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{where}, byte {error.start} (0x{content[error.start]:02x}) is not UTF-8. Save the file as UTF-8."
-        ) from error
 
 
 def _decode(path: Path, *, header: bool) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tidegate.data import schemes
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.tables import decode
+from tidegate.data.plain_text import read_text, split_lines
 from tidegate.errors import DataError, InputError, MissingPackageError, OptionError
 
 CONLLU_COLUMNS = ("upos", "xpos", "feats", "deprel", "lemma")
@@ -88,10 +88,7 @@ def gather(name: str, parts: Mapping[str, Sentences], *, licence: str = "unknown
 
 def read_sentences(path: Path, column: str | None = None) -> Sentences:
     """Read one file; see `load_tagged`."""
-    try:
-        text = decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    text = read_text(path)
     sentences = (_read_conllu if path.suffix.lower() == ".conllu" else _read_columns)(path, text, column)
     if not sentences.words:
         raise DataError(f"{path} is empty: it has no sentences.")
@@ -107,7 +104,7 @@ def _read_conllu(path: Path, text: str, column: str | None) -> Sentences:
     wanted = column or CONLLU_COLUMNS[0]
     if wanted not in CONLLU_COLUMNS:
         raise OptionError.unknown("column of CoNLL-U", wanted, CONLLU_COLUMNS)
-    rows = text.replace("\r\n", "\n").split("\n")
+    rows = split_lines(text)
     lines = (line for line, row in enumerate(rows, 1) if row.strip() and not row.startswith("#"))
     asis = dict.fromkeys(("lemma", "upos", "xpos", "feats", "head", "deps", "misc"), lambda fields, at: fields[at])
     sentences = Sentences(path)
@@ -130,7 +127,7 @@ def _read_columns(path: Path, text: str, column: str | None) -> Sentences:
         raise InputError(f"column={column!r}: {path} has numbered columns, 1 for the words. Give a number from 2.")
     separator = "\t" if "\t" in text.replace("\n\t\n", "\n\n") else None
     sentences, rows, width = Sentences(path), list[tuple[int, str, str]](), 0
-    for line, row in enumerate([*text.splitlines(), ""], 1):
+    for line, row in enumerate([*split_lines(text), ""], 1):
         if not row.strip():
             sentences.add(rows)
             rows = []

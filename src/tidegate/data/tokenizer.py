@@ -20,6 +20,7 @@ import numpy as np
 from tidegate import plain_json
 from tidegate.data.checks import check_texts
 from tidegate.data.decoding import Decoder, Spelling
+from tidegate.data.graphemes import CLUSTER, EXTENDERS
 from tidegate.errors import DataError, InputError, OptionError
 from tidegate.ragged import Ragged
 
@@ -39,14 +40,22 @@ _BLOCK = 16_384  # texts encoded at a time, which bounds memory
 _GROUP = 1024  # pieces in one call's item, which spreads them over the cores
 _LINE_BREAK = r"<br[ \t\r\n]*/?>"  # as <br /> stands between the paragraphs of web reviews
 # Scripts without spaces between words are read by characters. An apostrophe within a word belongs to it (don't);
-# every other mark is a token of its own.
+# every other mark is a token of its own. What a reader takes for one character stays whole.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_WORD = rf"[^\W_{_UNSPACED}]+(?:['’][^\W_{_UNSPACED}]+)*|\S"
+_IN_WORD = rf"[[^\W_{_UNSPACED}]{EXTENDERS}]"
+_WORD = rf"{_IN_WORD}+(?:['’]{_IN_WORD}+)*|(?!\s){CLUSTER}"
 _PARAGRAPH = re.compile(_LINE_BREAK, re.IGNORECASE)
-_CHARACTER = r"[\s\S]"
+# What byte pairs are looked for in: the pieces of Radford et al. 2019, but that marks belong to letters and digits.
+_PIECE = (
+    rf"'(?:[smtd]|re|ve|ll)| ?\p{{L}}[\p{{L}}{EXTENDERS}]*| ?\p{{N}}[\p{{N}}{EXTENDERS}]*| ?[^\s\p{{L}}\p{{N}}]+"
+    r"|\s+(?!\S)|\s+"
+)
+_SIGN = r"[\s\S]"  # one code point: what a letter and its marks are made of
 _SPACES = r"\s+"
 _DIGIT = r"\d"
-_PATTERNS = (_LINE_BREAK, _WORD, _CHARACTER, _SPACES, _DIGIT)
+# Before December 2026: words and characters without their marks. Models of that time hold them, and read as they did.
+_OLD_WORD = rf"[^\W_{_UNSPACED}]+(?:['’][^\W_{_UNSPACED}]+)*|\S"
+_PATTERNS = (_LINE_BREAK, _WORD, CLUSTER, _PIECE, _SIGN, _SPACES, _DIGIT, _OLD_WORD)
 _STEPS = ("NFC", "Lowercase", "Replace", "Split", "ByteLevel")
 _MOST_STEPS = 4
 _OPTIONS = (
@@ -192,6 +201,8 @@ def train_words(
 def train_characters(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
     """Train a tokenizer of lower-cased characters, spaces included; a run of white space counts as one space.
 
+    A character is what a reader takes for one: a letter with its marks, a picture with its skin tone.
+
     Arguments and errors are those of `train_words`.
 
     >>> train_characters(["好 好"]).vocabulary
@@ -203,26 +214,40 @@ def train_characters(texts: Sequence[str], vocabulary_size: int = 20_000, *, min
 def train_whole_words(words: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
     """Train a tokenizer of words that are cut out already: each text that it encodes is one token, spaces and all.
 
-    Case is ignored and every digit counts as 0. Arguments and errors are those of `train_words`.
+    Case is ignored, every digit counts as 0, and how marks are put together makes no difference (NFC). Arguments and
+    errors are those of `train_words`.
 
     >>> train_whole_words(["In", "1999", "in", "2001"]).vocabulary
     ['<unk>', '0000', 'in']
     """
     from tokenizers import Regex, normalizers
 
-    plain = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(_DIGIT), "0")])
+    plain = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(_DIGIT), "0")])
     return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, plain, None))
 
 
 def train_spelling(words: Sequence[str], vocabulary_size: int = 1000, *, min_count: int = 1) -> Tokenizer:
-    """Train a tokenizer of characters as they stand, upper and lower case apart.
+    """Train a tokenizer of what words are made of, upper and lower case apart: letters, and marks where NFC has any.
 
     Arguments and errors are those of `train_words`.
 
     >>> train_spelling(["An", "an"]).vocabulary
     ['<unk>', 'n', 'A', 'a']
     """
-    return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, None, _CHARACTER))
+    from tokenizers import normalizers
+
+    return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, normalizers.NFC(), _SIGN))
+
+
+def train_graphemes(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
+    """Train a tokenizer of what a reader takes for one character, as it stands: a letter is not cut from its marks.
+
+    Arguments and errors are those of `train_words`.
+
+    >>> train_graphemes(["नमस्ते"]).tokenize("नमस्ते")
+    ['न', 'म', 'स्ते']
+    """
+    return _train_on(texts, vocabulary_size, min_count, lambda model: _engine(model, None, CLUSTER))
 
 
 def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000) -> Tokenizer:
@@ -245,13 +270,18 @@ def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000) -> Tokenizer:
     'lower é'
     """
     import tokenizers
-    from tokenizers import models, pre_tokenizers, trainers
+    from tokenizers import Regex, models, pre_tokenizers, trainers
 
     if vocabulary_size < _LEAST_BPE:
         raise InputError(f"vocabulary_size is {vocabulary_size}; for BPE at least {_LEAST_BPE} are wanted, all bytes.")
     _check_training(texts)
     engine = tokenizers.Tokenizer(models.BPE())
-    engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    engine.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECE), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,
         special_tokens=[UNKNOWN],
@@ -287,19 +317,29 @@ def _check_content(content: Any) -> None:
         raise DataError("its ids do not run from 0 on, or '<unk>' is not id 0")
     if any(content[part] for part in ("added_tokens", "truncation", "padding", "post_processor", "decoder")):
         raise DataError("it has parts that no tokenizer of ours has")
-    bytewise = model["type"] == "BPE" and content["pre_tokenizer"]["type"] == "ByteLevel"
+    splitters = _splitters(content["pre_tokenizer"])
+    bytewise = model["type"] == "BPE" and splitters[-1]["type"] == "ByteLevel"
     if not (bytewise or (model["type"] == "WordLevel" and model["unk_token"] == UNKNOWN)):
         raise DataError("it is no vocabulary of words or byte pairs")
     if any(model.get(option) for option in _OPTIONS):
         raise DataError("its byte pairs are put together in another way than ours")
     normalizer = content["normalizer"] or {"type": "Sequence", "normalizers": []}
     steps = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
-    splitter = [content["pre_tokenizer"]] if content["pre_tokenizer"] else []
-    for step in (*steps, *splitter):
+    for step in (*steps, *splitters):
         pattern, written = step.get("pattern", {}).get("Regex"), step.get("content", "")
         known = step["type"] in _STEPS and (pattern in _PATTERNS or pattern is None) and written in ("", " ", "0")
         if not known or len(steps) > _MOST_STEPS or (pattern is None and "pattern" in step):
             raise DataError(f"it has the step {step!s:.80}, which none of ours has")
+
+
+def _splitters(content: Any) -> list[Any]:
+    """List the steps that cut a text; raises an exception of any kind where there are more than ours have."""
+    if not content:
+        return []
+    steps = content["pretokenizers"] if content["type"] == "Sequence" else [content]
+    if len(steps) > 1 and [step["type"] for step in steps] != ["Split", "ByteLevel"]:
+        raise DataError("it cuts texts in a way that none of ours does")
+    return list(steps)
 
 
 def _train_on(texts: Sequence[str], vocabulary_size: int, min_count: int, assemble: Assemble) -> Tokenizer:
@@ -346,7 +386,7 @@ def _assemble(model: tokenizers.models.Model, *, by_character: bool, keep_case: 
     steps = [normalizers.NFC(), *lower, normalizers.Replace(Regex(_LINE_BREAK), " ")]
     if by_character:
         steps.append(normalizers.Replace(Regex(_SPACES), " "))
-    return _engine(model, normalizers.Sequence(steps), _CHARACTER if by_character else _WORD)
+    return _engine(model, normalizers.Sequence(steps), CLUSTER if by_character else _WORD)
 
 
 def _engine(

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tidegate.data.graphemes import CLUSTER, EXTENDERS, find_all
+
 # As in the Penn Treebank and Universal Dependencies: marks stand alone, don't is do + n't, it's is it + 's. The words
 # of the development part of English EWT are cut as its annotators did with an F1 of 98 % (November 2026).
-_CLITIC = r"['’](?:s|m|d|ll|re|ve)\b|n['’]t\b"
-_ADDRESS = r"(?:https?://|www\.)\S*[^\s.,:;!?'\"()]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-_SHORT = r"(?:[^\W\d_]\.){2,}"  # U.S.
-_NUMBER = r"\d+(?:[.,:/]\d+)*(?![^\W\d_])"
-_PLAIN = r"[^\W_]+?(?=n['’]t\b)|[^\W_]+(?:\.[^\W_]+)*"
-_WORD = re.compile(rf"{_ADDRESS}|[@#]\w+|{_SHORT}|{_NUMBER}|{_CLITIC}|{_PLAIN}|([^\w\s]|_)\1+|\S", re.IGNORECASE)
-_CHARACTER = re.compile(r"\S")
+_LETTER = r"\p{L}\p{N}"
+_IN_WORD = _LETTER + EXTENDERS
+_HIDDEN = r"\x{AD}\x{61C}\x{200E}\x{200F}\x{2060}"  # hyphens and directions that are not seen, between two letters
+_SPACE = r"\s\x{1C}-\x{1F}"
+_RUN = rf"[{_LETTER}][{_IN_WORD}]*+(?:[{_HIDDEN}]+[{_LETTER}][{_IN_WORD}]*+)*"
+_END = rf"(?![{_IN_WORD}_])"
+_CLITIC = rf"['’](?:s|m|d|ll|re|ve){_END}|n['’]t{_END}"
+_MAIL = rf"(?<![{_IN_WORD}_.+-])[{_IN_WORD}_.+-]++@[{_IN_WORD}_-]+(?:\.[{_IN_WORD}_-]+)+"
+_ADDRESS = rf"(?:https?://|www\.)[^{_SPACE}]*[^{_SPACE}.,:;!?'\"()]|{_MAIL}"
+_SHORT = rf"(?:[\p{{L}}\p{{Nl}}\p{{No}}][{EXTENDERS}]*\.){{2,}}"  # U.S.
+_NUMBER = rf"\p{{Nd}}++(?:[.,:/]\p{{Nd}}++)*(?![\p{{L}}\p{{Nl}}\p{{No}}{EXTENDERS}])"
+_PLAIN = rf"[{_LETTER}][{_IN_WORD}]*?(?=n['’]t{_END})|{_RUN}(?:\.{_RUN})*"
+_NAME = rf"[@#][{_LETTER}_][{_IN_WORD}_]*"
+_MARKS = rf"((?![{_LETTER}{_SPACE}]){CLUSTER})\1+"
+_OTHER = rf"(?:(?![{_SPACE}])|(?=\p{{Zs}}(?!\y))){CLUSTER}"  # a space only where a mark stands on it
+# Between two \y a match begins and ends where a character does.
+_WORD = rf"(?i)\y(?:{_ADDRESS}|{_NAME}|{_SHORT}|{_NUMBER}|{_CLITIC}|{_PLAIN}|{_MARKS}|{_OTHER})\y"
+_CHARACTER = rf"\y{_OTHER}"
 
 
 @dataclass(frozen=True)
@@ -27,21 +39,21 @@ class Piece:
 
 
 def split_words(text: str) -> list[Piece]:
-    """Cut a text into words and marks.
+    """Cut a text into words and marks; what a reader takes for one character stays whole.
 
     >>> [piece.word for piece in split_words("I don't think it's $4.50, Mr. Li.")]
     ['I', 'do', "n't", 'think', 'it', "'s", '$', '4.50', ',', 'Mr', '.', 'Li', '.']
     """
-    return [Piece(found[0], *found.span()) for found in _WORD.finditer(text)]
+    return [Piece(*found) for found in find_all(_WORD, text)]
 
 
 def split_characters(text: str) -> list[Piece]:
-    """Cut a text into its characters, white space left out.
+    """Cut a text into what a reader takes for its characters, white space left out.
 
     >>> [piece.start for piece in split_characters("高 勇")]
     [0, 2]
     """
-    return [Piece(found[0], *found.span()) for found in _CHARACTER.finditer(text)]
+    return [Piece(*found) for found in find_all(_CHARACTER, text)]
 
 
 def place_words(words: Sequence[str]) -> list[Piece]:

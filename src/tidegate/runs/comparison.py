@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,16 @@ from tidegate.checkpoint import atomic_write
 from tidegate.errors import InputError, RunFolderError
 from tidegate.inspect.curves import draw_learning_curves
 from tidegate.inspect.report import comparison_report
-from tidegate.runs.training import build_task, default_folder, start
+from tidegate.lock import LockedFolder
+from tidegate.runs.training import build_task, new_folder, resume, start
+from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tidegate.data import Dataset
     from tidegate.runs.training import Params, Result, Source, Training
+    from tidegate.tasks import AnyTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +37,13 @@ class Comparison:
     dataset: Dataset
     presets: tuple[str, ...]
     params: dict[str, Any]
-    folder: Path
+    hold: LockedFolder
     overwrite: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is written; nobody else can until the results are, or this object goes."""
+        return self.hold.path
 
     @property
     def curves(self) -> Path:
@@ -47,8 +56,17 @@ class Comparison:
         return self.folder / "compare.html"
 
     def trainings(self) -> Iterator[tuple[str, Training]]:
-        """Begin one run after the other, each in a folder of its own below `folder`, under the name of its preset."""
+        """Begin one run after the other, each in a folder of its own below `folder`, under the name of its preset.
+
+        Where an interrupted comparison goes on, so do its runs; those that have ended are measured once more.
+        """
+        for stale in (self.report, self.curves, self.folder / "results.json"):
+            stale.unlink(missing_ok=True)
         for name in self.presets:
+            out = self.folder / name
+            if RunFolder(out).finished and not self.overwrite:
+                yield name, resume(out)
+                continue
             yield (
                 name,
                 start(
@@ -56,7 +74,7 @@ class Comparison:
                     dataset=self.dataset,
                     preset=name,
                     params=self.params,
-                    out=self.folder / name,
+                    out=out,
                     overwrite=self.overwrite,
                 ),
             )
@@ -74,6 +92,7 @@ class Comparison:
         reports = {name: f"{name}/report.html" for name in results}
         page = comparison_report(f"{len(results)} presets on {self.dataset.name}", rows, histories, reports)
         atomic_write(self.report, page.encode())
+        self.hold.release()
 
 
 def compare(
@@ -90,20 +109,40 @@ def compare(
         source: where the examples come from.
         names: the presets, each once.
         params: parameters of the task, over those of every preset.
-        out: the folder; by default a new one under `runs/`.
+        out: the folder; by default a new one under `runs/`. The same comparison that was interrupted there goes on.
         overwrite: replace the runs of these names that `out` already holds.
 
     Raises:
         InputError: no preset, or one twice, or unknown, or a parameter that is unknown.
-        RunFolderError: `out` holds runs already.
+        RunFolderError: `out` holds other runs already, or a comparison that has ended, or another process writes there.
     """
     if not names or len(set(names)) < len(names):
         raise InputError(f"wanted presets to compare, each once, but got {', '.join(names) or 'none'}.")
-    folder = Path(out) if out else default_folder(Path(source.name).name, "compared")
-    taken = [name for name in names if (folder / name).exists()]
-    if taken and not overwrite:
-        raise RunFolderError(f"{folder} already holds a run of {taken[0]}. Overwrite it, or name another folder.")
-    dataset = source.load()
-    for name in names:
-        build_task(dataset, params or {}, preset=name)
-    return Comparison(source, dataset, tuple(names), dict(params or {}), folder, overwrite)
+    with ExitStack() as on_failure:
+        hold = None
+        if out:
+            hold = LockedFolder(out)
+            on_failure.callback(hold.release)
+            hold.lock()
+        dataset = source.load()
+        models = {name: build_task(dataset, params or {}, preset=name) for name in names}
+        if hold is None:
+            hold = new_folder(LockedFolder, Path(source.name).name, "compared")
+            on_failure.callback(hold.release)
+        found = Comparison(source, dataset, tuple(names), dict(params or {}), hold, overwrite)
+        if not overwrite:
+            _check_untaken(found, models)
+        on_failure.pop_all()
+    return found
+
+
+def _check_untaken(comparison: Comparison, models: Mapping[str, AnyTask]) -> None:
+    """Raise RunFolderError unless the runs that are there are what the comparison would make itself."""
+    folder, about = comparison.folder, comparison.source.describe(comparison.dataset)
+    if comparison.report.exists():
+        raise RunFolderError(f"{folder} already holds a comparison. Overwrite it, or name another folder.")
+    for name, model in models.items():
+        run = RunFolder(folder / name, data=about)
+        if run.held() and (other := run.differing(task=model.name, params=model.get_params())):
+            told = f"{folder} already holds a run of {name}, and its {other} differs."
+            raise RunFolderError(f"{told} Overwrite it, or name another folder.")

@@ -15,11 +15,13 @@ from tidegate.data.memory_tasks import MemoryTask
 from tidegate.errors import InputError, OptionError, RunFolderError
 from tidegate.inspect.charts import draw_gradient_flow
 from tidegate.inspect.memory import Outcome, draw_memory_curves, draw_memory_success, memory_report
+from tidegate.lock import LockedFolder
 from tidegate.runs.memory_trial import LAB_CELLS, SETUPS, LabSetup, Trial
-from tidegate.runs.training import default_folder
+from tidegate.runs.training import new_folder
 
 CELLS = ("rnn", "lstm", "lstm-chrono", "gru", "bilstm")
 LENGTHS = (50, 100, 200, 400, 800)
+_PICTURES = ("curves.png", "success.png", "gradient-flow.png")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,16 @@ class Lab:
     cells: tuple[str, ...]
     lengths: tuple[int, ...]
     setup: LabSetup
-    folder: Path
+    hold: LockedFolder
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is written; nobody else can until `release`."""
+        return self.hold.path
+
+    def release(self) -> None:
+        """Let others write into the folder; one that nothing was written into goes."""
+        self.hold.release()
 
     @property
     def results(self) -> Path:
@@ -67,14 +78,15 @@ class Lab:
         return sorted(outcomes, key=lambda outcome: (self.cells.index(outcome.cell), outcome.length))
 
     def save(self, trials: Sequence[Trial]) -> None:
-        """Write `results.json` of the trials that have ended so far."""
+        """Write `results.json` of the trials that have ended so far; pages and pictures of others go."""
         content = {
             "task": self.task.name,
             "measure": self.task.measure,
             "setup": asdict(self.setup),
             "outcomes": [asdict(outcome) for outcome in self.ranked(trials)],
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
+        for stale in (self.report, *map(self.folder.joinpath, _PICTURES)):
+            stale.unlink(missing_ok=True)
         atomic_write(self.results, json.dumps(content, indent=1).encode())
 
     def write(self, trials: Sequence[Trial]) -> None:
@@ -93,9 +105,13 @@ class Lab:
             return
         longest = {trial.cell: trial for trial in sorted(trials, key=lambda trial: trial.length)}
         flows = {f"{cell}, T = {trial.length}": trial.flow() for cell, trial in longest.items()}
-        atomic_write(self.folder / "curves.png", draw_memory_curves(outcomes, measure=measure))
-        atomic_write(self.folder / "success.png", draw_memory_success(outcomes))
-        atomic_write(self.folder / "gradient-flow.png", draw_gradient_flow(flows))
+        drawn = (
+            draw_memory_curves(outcomes, measure=measure),
+            draw_memory_success(outcomes),
+            draw_gradient_flow(flows),
+        )
+        for name, picture in zip(_PICTURES, drawn, strict=True):
+            atomic_write(self.folder / name, picture)
         facts = {"task": self.task.name} | {name.replace("_", " "): str(v) for name, v in asdict(self.setup).items()}
         page = memory_report(f"Memory lab: {self.task.name}", facts, outcomes, flows, measure=measure)
         atomic_write(self.report, page.encode())
@@ -124,7 +140,7 @@ def lab(
         OptionError: an unknown task, cell or setting; those that exist are named.
         InputError: no cell or length, or one of them twice; a length that the task cannot have; a setting that is not
             above zero.
-        RunFolderError: `out` holds results already.
+        RunFolderError: `out` holds results already, or another process writes there.
     """
     found = memory_tasks.get(task)
     for what, given in (("cells", cells), ("lengths", lengths)):
@@ -136,10 +152,15 @@ def lab(
     for length in lengths:
         found.check_length(length)
     setup = _changed(SETUPS[task], settings or {})
-    folder = Path(out) if out else default_folder("lab", task)
-    visit = Lab(found, tuple(cells), tuple(lengths), setup, folder)
+    if out:
+        hold = LockedFolder(out)
+        hold.lock()
+    else:
+        hold = new_folder(LockedFolder, "lab", task)
+    visit = Lab(found, tuple(cells), tuple(lengths), setup, hold)
     if visit.results.exists() and not overwrite:
-        raise RunFolderError(f"{folder} already holds {visit.results.name}. Overwrite it, or name another folder.")
+        hold.release()
+        raise RunFolderError(f"{out} already holds {visit.results.name}. Overwrite it, or name another folder.")
     return visit
 
 

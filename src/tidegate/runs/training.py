@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from tidegate import data, tasks
 from tidegate.checkpoint import About, atomic_write
 from tidegate.data.series import Series
-from tidegate.errors import RunFolderError, TidegateError
+from tidegate.errors import RunFolderError
 from tidegate.health import ClassHealth, HealthWarning, never_predicted
 from tidegate.inspect.report import run_report
+from tidegate.lock import LockedFolder
 from tidegate.ragged import Ragged
 from tidegate.runs.evaluation import evaluate, show_measures
 from tidegate.runs.forecasting import forecast_warnings
@@ -104,6 +105,8 @@ class Result:
 class Training:
     """Hold a run under way: read `steps` to the end and `finish`, or `stop` and resume another time.
 
+    Nobody else can train in its folder until then. `note` says how it was found where it does not begin anew.
+
     >>> training = start(Source("digits"), out="runs/digits", params={"epochs": 1})  # doctest: +SKIP
     >>> for step in training.steps:  # doctest: +SKIP
     ...     print(step.loss)
@@ -115,6 +118,7 @@ class Training:
     folder: RunFolder
     model: AnyTask
     steps: Iterator[Step]
+    note: str = ""
 
     def run(self) -> Result:
         """Train to the end and finish, for those who do not want to see the steps."""
@@ -126,10 +130,18 @@ class Training:
         """Save the state of the last step that was read; there are no more steps then."""
         if isinstance(self.steps, Generator):
             self.steps.close()
+        self.folder.release()
 
     def finish(self) -> Result:
         """Measure the model on the test part, where there is one; write the report; sum the run up."""
-        history, tokens, warnings = _read_metrics(self.folder)
+        self.folder.lock()
+        try:
+            return self._finish()
+        finally:
+            self.folder.release()
+
+    def _finish(self) -> Result:
+        history, speed, warnings = _read_metrics(self.folder)
         params = self.model.get_params()
         kept = kept_epoch(history, patience=params["patience"])
         valid = valid_measures(history, patience=params["patience"])
@@ -140,7 +152,6 @@ class Training:
         )
         neglect = None if found is None else found.neglect
         amiss = _judge(kept, valid | self.model.baselines_, self.model.name) if found is None else found.warnings()
-        seconds = history[-1]["seconds"]
         result = Result(
             task=self.model.name,
             chief=self.model.chief_measure,
@@ -150,8 +161,8 @@ class Training:
             params=params,
             parameters=sum(array.size for array in self.model.weights_.values()),
             epochs=len(history),
-            train_seconds=seconds,
-            tokens_per_second=tokens / seconds,
+            train_seconds=history[-1]["seconds"],
+            tokens_per_second=speed,
             valid=valid | self.model.baselines_ | _worst(kept.get("worst_class")) if valid else None,
             test=measures | _worst(neglect.worst if neglect else None) if measures else None,
             history=history,
@@ -181,32 +192,49 @@ def start(
         dataset: what `source.load()` gave, where it has been loaded already.
         preset: the name of a set-up to start from.
         params: parameters of the task, over those of the preset.
-        out: the run folder; by default a new one under `runs/`, named after the data and the preset or cell.
-        overwrite: replace the run that `out` already holds.
+        out: the run folder; by default a new one under `runs/`, named after the data and the preset or cell. The very
+            run that it holds, killed before its end, goes on.
+        overwrite: let the new run take the place of the one that `out` already holds, as soon as it has a model.
         licence: what the model file shall say about its licence.
 
     Raises:
         InputError: the licence is empty or too long.
         OptionError: an unknown data set, preset or parameter.
         DataError: the data cannot be read or learned from.
-        RunFolderError: `out` holds a run already.
+        RunFolderError: `out` holds another run already, or one that has ended, or another process trains there.
     """
     About().also(licence=licence)
-    dataset = dataset or source.load()
-    model = build_task(dataset, params or {}, preset=preset)
-    path = Path(out) if out else default_folder(dataset.name, preset or str(model.get_params()["cell"]))
-    about = source.describe(dataset)
-    replaces = overwrite and path.is_dir()
-    folder = (RunFolder if replaces else RunFolder.create)(path, data=about, licence=licence)
-    try:
-        steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
-    except TidegateError:
-        with suppress(OSError):
-            folder.path.rmdir()  # which it does only where nothing is in it
-        raise
-    for stale in (folder.model, folder.report):  # only now is it certain that a new run takes the place of the old one
-        stale.unlink(missing_ok=True)
-    return Training(dataset, folder, model, steps)
+    with ExitStack() as on_failure:
+        folder = None
+        if out:
+            folder = RunFolder(out)
+            on_failure.callback(folder.release)
+            folder.lock()  # before anything is looked at
+        dataset = dataset or source.load()
+        model = build_task(dataset, params or {}, preset=preset)
+        if folder is None:
+            folder = new_folder(RunFolder, dataset.name, preset or str(model.get_params()["cell"]))
+            on_failure.callback(folder.release)
+        folder.describe(data=source.describe(dataset), licence=licence)
+        training = _begin(folder, dataset, model, overwrite=overwrite)
+        on_failure.pop_all()
+    return training
+
+
+def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bool) -> Training:
+    """Begin a run in a folder that is locked, or go on with the same one if it was killed there before its end."""
+    if overwrite:
+        folder.replace()
+    elif folder.held():
+        other = folder.differing(task=model.name, params=model.get_params())
+        if other is not None or folder.report.exists():
+            why = f"its {other} differs" if other else "it has ended"
+            raise RunFolderError(
+                f"{folder.path} already holds a run, and {why}. "
+                "Overwrite it, or name another folder; what was interrupted goes on with --resume."
+            )
+        return _go_on(folder, dataset)
+    return Training(dataset, folder, model, model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder))
 
 
 def build_task(dataset: Dataset, params: Params, *, preset: str | None = None) -> AnyTask:
@@ -221,17 +249,35 @@ def build_task(dataset: Dataset, params: Params, *, preset: str | None = None) -
 def resume(path: str | Path) -> Training:
     """Go on with an interrupted run; one that has ended already has no more steps, and can be finished once more.
 
+    One that was killed before its first step begins as its recipe says.
+
     Raises:
-        RunFolderError: the folder holds no run, or the data or the parameters are no longer those of the run.
+        RunFolderError: the folder holds no run, or another process trains there, or the data or the parameters are no
+            longer those of the run.
         ModelFileError: its state cannot be read.
     """
     folder = RunFolder.open(path)
-    recipe = folder.recipe
-    dataset = source_of(recipe).load()
+    with ExitStack() as on_failure:
+        on_failure.callback(folder.release)
+        folder.lock()
+        training = _go_on(folder, source_of(folder.recipe).load())
+        on_failure.pop_all()
+    return training
+
+
+def _go_on(folder: RunFolder, dataset: Dataset) -> Training:
+    """Go on where a run was interrupted: in the middle, before its first state, or after its last step."""
     if folder.finished:
-        return Training(dataset, folder, tasks.load(folder.path), iter(()))
-    model = tasks.from_recipe(recipe)
-    return Training(dataset, folder, model, model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), resume=folder))
+        note = f"The run in {folder.path} has ended already; its model is measured once more."
+        return Training(dataset, folder, tasks.load(folder.path), iter(()), note)
+    model, parts = tasks.from_recipe(folder.recipe), _xy(dataset.train)
+    if folder.state.exists():
+        note = f"The run in {folder.path} was interrupted, and goes on."
+        return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), resume=folder), note)
+    _check_examples(folder, dataset)
+    folder.describe(data=folder.recipe["data"], licence=folder.licence)
+    note = f"The run in {folder.path} was interrupted before its first step, and begins anew."
+    return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), run_dir=folder), note)
 
 
 def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool = False) -> Training:
@@ -243,10 +289,15 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
     folder = RunFolder.open(path)
     source = source_of(folder.recipe)
     dataset = source.load()
-    recipe = folder.recipe
-    if fingerprint(dataset) != recipe["data"].get("sha256"):
-        raise RunFolderError(f"the examples of {source.name} are not those of the run in {path}: train on them afresh.")
-    return start(source, dataset=dataset, params=recipe["params"], out=out, overwrite=overwrite, licence=folder.licence)
+    _check_examples(folder, dataset)
+    params = folder.recipe["params"]
+    return start(source, dataset=dataset, params=params, out=out, overwrite=overwrite, licence=folder.licence)
+
+
+def _check_examples(folder: RunFolder, dataset: Dataset) -> None:
+    if fingerprint(dataset) != folder.recipe["data"].get("sha256"):
+        told = f"the examples of {dataset.name} are not those of the run in {folder.path}: train on them afresh."
+        raise RunFolderError(told)
 
 
 def source_of(recipe: Mapping[str, Any]) -> Source:
@@ -258,15 +309,14 @@ def source_of(recipe: Mapping[str, Any]) -> Source:
     return Source(described.pop("name"), described)
 
 
-def default_folder(data_name: str, what: str) -> Path:
-    """Name a folder under `runs/` that does not exist yet.
+F = TypeVar("F", bound=LockedFolder)
 
-    >>> default_folder("no-such-data", "lstm").as_posix()
-    'runs/no-such-data-lstm'
-    """
+
+def new_folder(kind: type[F], data_name: str, what: str) -> F:
+    """Make and lock a new folder under `runs/`; no two processes get the same, whenever they ask."""
     base = Path("runs") / f"{data_name}-{what}"
     numbered = (base.with_name(f"{base.name}-{number}") for number in count(2))
-    return next(folder for folder in chain([base], numbered) if not folder.exists())
+    return next(folder for folder in map(kind, chain([base], numbered)) if folder.make())
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -320,21 +370,31 @@ def _judge(kept: Record, measures: Mapping[str, float], task: str) -> list[Healt
     return never_predicted(ClassHealth(kept["worst_class"], tuple(kept["never_predicted"])), part, what=what)
 
 
-def _read_metrics(folder: RunFolder) -> tuple[list[Record], int, list[str]]:
-    """Read one record per epoch, the number of tokens of all steps together, and the warnings from a run's metrics.
+def _read_metrics(folder: RunFolder) -> tuple[list[Record], float, list[str]]:
+    """Read one record per epoch, the tokens per second of all steps together, and the warnings from a run's metrics.
 
     Raises RunFolderError when they are not there, or not those of a run that came to its end.
     """
     try:
         steps = [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
         history = [_epoch_record(step) for step in steps if step["end_of_epoch"]]
-        tokens = sum(step["tokens"] for step in steps)
+        speed = _speed(steps)
         warnings = [str(HealthWarning(**found)) for step in steps for found in step.get("warnings", ())]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{folder.metrics} cannot be read as the metrics of a run: {error!r}.") from None
     if not history:
         raise RunFolderError(f"{folder.metrics} holds no whole epoch.")
-    return history, tokens, warnings
+    return history, speed, warnings
+
+
+def _speed(steps: Sequence[Mapping[str, Any]]) -> float:
+    """Divide the tokens of the steps by their seconds; what is told of lost steps (`rewind`) has no tokens."""
+    tokens, seconds, before = 0, 0.0, 0.0
+    for step in steps:
+        if "tokens" in step:
+            tokens, seconds = tokens + step["tokens"], seconds + step["seconds"] - before
+        before = step["seconds"]
+    return tokens / seconds if seconds else 0.0
 
 
 def _epoch_record(step: dict[str, Any]) -> Record:

@@ -12,7 +12,7 @@ from tidegate.data.dataset import Kind
 from tidegate.errors import ModelFileError, OptionError
 from tidegate.runtime import Executor
 from tidegate.tasks._task import Task
-from tidegate.tasks.run import MODEL
+from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
     from tidegate.tasks._forecast import Forecast
@@ -66,7 +66,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def model_file(path: str | os.PathLike[str]) -> Path:
     """Name the model file that a path means: itself, or the one in a run folder."""
-    return Path(path) / MODEL if Path(path).is_dir() else Path(path)
+    return RunFolder(path).model if Path(path).is_dir() else Path(path)
 
 
 def restore(model: Model) -> Any:

@@ -127,6 +127,11 @@ class Classifier(Task[Classes]):
     def _check_inputs(X: Any, *, name: str = "X") -> Inputs:
         """Check what a user passed, and bring it into the one form that the task works with."""
 
+    @classmethod
+    def _check_examples(cls, X: Any, *, name: str = "X") -> Inputs:
+        """Check what is to be learned from or measured on; by default all that can be answered."""
+        return cls._check_inputs(X, name=name)
+
     @abstractmethod
     def _learn_preparation(self, inputs: Inputs) -> Preparation:
         """Learn from the training part how inputs become sequences."""
@@ -204,11 +209,11 @@ class Classifier(Task[Classes]):
     ) -> tuple[Plan, Classes]:
         if self.chrono and self.cell not in ("lstm", "gru"):
             raise InputError(f"chrono={self.chrono} sets gates, and cell={self.cell!r} has none. Leave chrono out.")
-        examples, classes = learn_classes(self._check_inputs(X), y, sample_weight)
+        examples, classes = learn_classes(self._check_examples(X), y, sample_weight)
         if valid is None:
             learn, measured = hold_out(examples, self.validation_fraction, seed=self.seed)
         else:
-            held_x = self._check_inputs(valid[0], name="valid X")
+            held_x = self._check_examples(valid[0], name="valid X")
             learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y")
         stored = None if about is None else about["preparation"]
         preparation = self._learn_preparation(learn.x) if stored is None else self._read_preparation(stored)

@@ -117,7 +117,7 @@ def follow(
         best = Best(_named(resumed.arrays, "best."), **resumed.info["best"])
     if folder is not None:
         _save(folder, plan, state, best)
-        folder.rewind(state.step)
+        folder.rewind(state.step, epochs=[_told(record, recipe.epochs) for record in best.history])
 
     measure = plan.measure
     steps = train.fit(
@@ -211,8 +211,16 @@ def _save(folder: RunFolder, plan: Plan, state: State, best: Best) -> None:
 
     arrays, info = train.pack(state)
     arrays |= {f"best.{name}": array for name, array in best.weights.items()}
+    folder.flush_metrics()
     memory = {"loss": best.loss, "epochs_since": best.epochs_since, "history": best.history}
     save_training(folder.state, arrays, {"train": info, "best": memory, "about": plan.about})
+
+
+def _told(record: Json, epochs: int) -> Json:
+    """Say in the words of the metrics what the history says of an epoch."""
+    valid = {name.removeprefix("valid_"): value for name, value in record.items() if name.startswith("valid_")}
+    kept = {name: record[name] for name in ("epoch", "step", "learning_rate", "seconds")}
+    return kept | {"epochs": epochs, "mean_loss": record["loss"], "valid": valid or None}
 
 
 def _load(module: Any, weights: Weights) -> None:

@@ -66,7 +66,7 @@ class TaggerStream:
         """Read words, or a text that is cut into words, and return those that are answered now. Raises as `step`."""
         self._stream.require_open()
         reading = self._learned.reading
-        cut = [piece.word for piece in reading.split(words)] if isinstance(words, str) else list(words)
+        cut = [piece.word for piece in reading.split(words, "the stream")] if isinstance(words, str) else list(words)
         return [answer for word in (check_words(cut, "the stream") if cut else []) for answer in self._take(word)]
 
     def finish(self) -> list[TaggedWord]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from tidegate import crf
 from tidegate.data import schemes
-from tidegate.data.checks import check_writable
+from tidegate.data.checks import check_texts, check_writable
+from tidegate.data.graphemes import split_graphemes
 from tidegate.data.schemes import Scheme, Span
 from tidegate.data.tokenizer import Tokenizer, from_json
 from tidegate.data.wordsplit import Piece, place_words, split_characters, split_words
@@ -42,8 +43,9 @@ class Reading:
     spelling: Tokenizer | None
     unit: Unit
 
-    def split(self, text: str) -> list[Piece]:
-        """Cut a plain text into words."""
+    def split(self, text: str, where: str) -> list[Piece]:
+        """Cut a plain text into words; raises DataError, with `where` for its name, for half of a surrogate pair."""
+        check_texts([text], where=lambda _: where, allow_empty=True)
         return split_words(text) if self.unit == "word" else split_characters(text)
 
     def encode(self, sentences: Sequence[Sequence[str]]) -> Ragged | Words:
@@ -190,21 +192,21 @@ def place_spans(text: str, words: Sequence[TaggedWord], spans: Sequence[Span]) -
     ]
 
 
-def check_sentences(X: Any, *, name: str = "X") -> list[list[str]]:
+def check_sentences(X: Any, *, name: str = "X", allow_empty: bool = False) -> list[list[str]]:
     """Check sentences of words and copy them.
 
-    Raises InputError for something else than a list of lists; DataError, naming the word, for a sentence without words
-    and for a word that is empty or no text.
+    Raises InputError for something else than a list of lists; DataError, naming the word, for a word that is empty or
+    no text, and unless `allow_empty` for a sentence without words.
     """
     if isinstance(X, str) or any(isinstance(words, str) for words in X):
         raise InputError(f"{name} holds a plain text where lists of words are wanted: [['One', 'sentence'], ...].")
-    return [check_words(words, f"{name}[{index}]") for index, words in enumerate(X)]
+    return [check_words(words, f"{name}[{index}]", allow_empty=allow_empty) for index, words in enumerate(X)]
 
 
-def check_words(X: Any, where: str) -> list[str]:
+def check_words(X: Any, where: str, *, allow_empty: bool = False) -> list[str]:
     """Check the words of one sentence and copy them; raises DataError as `check_sentences` does."""
     words = list(X)
-    if not words:
+    if not words and not allow_empty:
         raise DataError(f"{where} is an empty sentence. Leave it out.")
     for at, word in enumerate(words):
         if not isinstance(word, str) or not word.strip():
@@ -247,18 +249,19 @@ def check_valid(tagged: list[list[str]], scheme: Scheme | None, *, name: str = "
 
 
 def as_pieces(X: Any, reading: Reading) -> tuple[list[str], list[list[Piece]]]:
-    """Bring plain texts and lists of words, also mixed, into one form: the text, and its words with their places."""
+    """Bring plain texts and lists of words, also mixed, into one form: the text, and its words with their places.
+
+    Raises InputError for a single text; DataError, naming it, for a word that is empty or no text.
+    """
     if isinstance(X, str):
         raise InputError("a single string came where a list of texts or of lists of words is wanted. Pass [text].")
     texts, pieces = [], []
     for index, item in enumerate(X):
         if isinstance(item, str):
-            found = reading.split(item)
-            if not found:
-                raise DataError(f"X[{index}] is an empty text. Leave it out.")
+            found = reading.split(item, f"X[{index}]")
             texts.append(item)
         else:
-            words = check_words(item, f"X[{index}]")
+            words = check_words(item, f"X[{index}]", allow_empty=True)
             found = place_words(words)
             texts.append(" ".join(words))
         pieces.append(found)
@@ -284,6 +287,7 @@ def _numbered(sentences: Sequence[Sequence[Item]]) -> tuple[Ragged, list[Item]]:
 
 
 def guess_unit(sentences: Sequence[Sequence[str]]) -> Unit:
-    """Tell whether the words of a corpus are single characters, as in Chinese ones without words."""
-    lengths = np.fromiter((len(word) for word in chain.from_iterable(sentences)), np.int64)
-    return "character" if (lengths == 1).mean() > 0.95 else "word"
+    """Tell whether the words of a corpus are single characters of a reader, as in Chinese ones without words."""
+    words = Counter(chain.from_iterable(sentences))
+    single = sum(many for word, many in words.items() if len(word) == 1 or len(split_graphemes(word)) == 1)
+    return "character" if single > 0.95 * words.total() else "word"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from math import ceil
@@ -194,28 +195,34 @@ class Task(ABC, Generic[L]):
         Raises:
             InputError: a parameter or the data cannot be used.
             MissingPackageError: torch is not installed.
-            RunFolderError: `run_dir` holds a run already, or `resume` holds none that could go on.
+            RunFolderError: `run_dir` holds a run already, or `resume` holds none that could go on, or another process
+                trains there.
         """
         if find_spec("torch") is None:
             raise MissingPackageError.of("torch", "train", "training")
-        resumed = None if resume is None else _resumed(resume)
-        before = None if resumed is None else resumed.info["about"]
-        plan, learned = self._checked()._plan(X, y, valid=valid, about=before, sample_weight=sample_weight)
-        if before is not None:
-            check_same(plan.about, before)
-        folder = _folder(run_dir, resume)
-        check_task({"params": plan.about["params"], **learned.to_json()})
-        if folder is not None and resumed is None:
-            params = {name: value for name, value in plan.about["params"].items() if value is not None}
-            folder.write_recipe(task=self.name, params=params, versions=_versions())
+        with ExitStack() as on_failure:
+            folder = None if resume is None else _locked(resume, on_failure)
+            resumed = None if folder is None else _resumed(folder)
+            before = None if resumed is None else resumed.info["about"]
+            plan, learned = self._checked()._plan(X, y, valid=valid, about=before, sample_weight=sample_weight)
+            if before is not None:
+                check_same(plan.about, before)
+            check_task({"params": plan.about["params"], **learned.to_json()})
+            if run_dir is not None:
+                folder = _created(run_dir, on_failure)
+            if folder is not None and resumed is None:
+                params = {name: value for name, value in plan.about["params"].items() if value is not None}
+                folder.write_recipe(task=self.name, params=params, versions=_versions())
+            release = on_failure.pop_all()
 
         def keep(weights: dict[str, Array], history: list[Json]) -> None:
             about = About().also(metrics={"validation": valid_measures(history, patience=plan.patience)})
             self._fitted = Fitted(plan.about["params"], plan.network, weights, learned, history, about)
             if folder is not None:
                 self.save(folder.model, licence=folder.licence)
+                folder.publish()
 
-        return follow(plan, folder=folder, resumed=resumed, keep=keep)
+        return _released(follow(plan, folder=folder, resumed=resumed, keep=keep), release)
 
     def save(
         self,
@@ -386,24 +393,37 @@ def _as_stored(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _folder(run_dir: Folder | None, resume: Folder | None) -> RunFolder | None:
-    if resume is not None:
-        return _opened(resume)
-    if run_dir is None or isinstance(run_dir, RunFolder):
+def _created(run_dir: Folder, release: ExitStack) -> RunFolder:
+    """Make and lock a folder for a run; one that was handed over is its owner's to release."""
+    if isinstance(run_dir, RunFolder):
+        run_dir.lock()
         return run_dir
-    return RunFolder.create(run_dir)
+    folder = RunFolder.create(run_dir)
+    release.callback(folder.release)
+    return folder
 
 
-def _opened(folder: Folder) -> RunFolder:
-    return folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
+def _locked(resume: Folder, release: ExitStack) -> RunFolder:
+    """Open and lock the folder of a run that was begun."""
+    if isinstance(resume, RunFolder):
+        resume.lock()
+        return resume
+    folder = RunFolder.open(resume)
+    folder.lock()
+    release.callback(folder.release)
+    return folder
 
 
-def _resumed(folder: Folder) -> Resumed:
-    run = _opened(folder)
-    if not run.state.exists():
-        why = "it came to its end" if run.finished else "nothing was saved yet; begin it anew"
-        raise RunFolderError(f"the run in {run.path} cannot be resumed: {why}.")
-    return Resumed(*load_training(run.state))
+def _resumed(run: RunFolder) -> Resumed | None:
+    """Read the state to go on from; None where the run was killed before there was any, and begins."""
+    if run.finished:
+        raise RunFolderError(f"the run in {run.path} cannot be resumed: it came to its end.")
+    return Resumed(*load_training(run.state)) if run.state.exists() else None
+
+
+def _released(steps: Generator[Step, None, None], release: ExitStack) -> Generator[Step, None, None]:
+    with release:
+        yield from steps
 
 
 def _versions() -> Json:

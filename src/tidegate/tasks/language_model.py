@@ -14,7 +14,7 @@ from tidegate import kernels
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.dataset import Kind
 from tidegate.data.streams import Chunk, Streams
-from tidegate.data.tokenizer import Tokenizer, train_bpe, train_spelling, train_words
+from tidegate.data.tokenizer import Tokenizer, train_bpe, train_graphemes, train_words
 from tidegate.errors import DataError, InputError, OptionError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background
@@ -167,6 +167,18 @@ class LanguageModel(Task[Vocabulary]):
         """
         return _measure(self._executor(), self.vocabulary_, self._check_inputs(X))
 
+    def perplexities(self, X: Any) -> Array:
+        """Compute how badly each of B texts is foreseen from its very beginning, `[B]`: e to its loss per token.
+
+        The end of a text counts as a token, so that an empty one has a perplexity, too. Raises InputError where X are
+        no texts.
+        """
+        texts, vocabulary = self._check_inputs(X, allow_empty=True), self.vocabulary_
+        documents = vocabulary.documents(texts)
+        found, counts = log_probabilities(self._executor(), documents), np.asarray(documents.lengths) - 1
+        losses = -np.bincount(np.repeat(np.arange(len(counts)), counts), found, len(counts)) / counts
+        return np.asarray(np.exp(np.minimum(losses, 700.0)))
+
     def generate(self, prompt: str | None = None, *, length: int = 200, **options: Any) -> str:
         """Write a text, the prompt not included; arguments and errors are those of `write`.
 
@@ -309,7 +321,7 @@ class LanguageModel(Task[Vocabulary]):
             case "words":
                 return train_words(texts, self.vocabulary_size, keep_case=True)
             case "characters":
-                return train_spelling(texts, self.vocabulary_size)
+                return train_graphemes(texts, self.vocabulary_size)
             case "bpe":
                 return train_bpe(texts, self.vocabulary_size)
 

@@ -1,18 +1,22 @@
 """The folder that a training run leaves: model, metrics, recipe, and while it lasts the state to resume from.
 
-Knows files and their names. Knows no task and no torch; `fit_steps` and the command line both write through it.
+Knows files and their names, and lets one process at a time write them. Knows no task and no torch; `fit_steps` and the
+command line both write through it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tidegate.checkpoint import atomic_write
+from tidegate.checkpoint import atomic_write, flush_folder
 from tidegate.errors import RunFolderError
+from tidegate.lock import LockedFolder
 
 Json: TypeAlias = dict[str, Any]
 
@@ -23,22 +27,24 @@ MODEL, METRICS, RECIPE, REPORT, STATE = (
     "report.html",
     "state.safetensors",
 )
+_NEW = ".tidegate.new"  # a run that shall take the place of another, while it has no model yet
+_READY = ".tidegate.ready"  # the same once it has one: from here on it is the run of the folder
 
 
-class RunFolder:
-    """Name the files of one run and write them so that a kill at any moment leaves each of them whole."""
+class RunFolder(LockedFolder):
+    """Name the files of one run and write them so that a kill at any moment leaves each of them whole.
+
+    One that overwrites another run lies in a folder of its own until it has a model. Renaming that folder is the step
+    by which the folder goes from the old run to the new one; whoever locks the folder next carries out what was left.
+    """
 
     def __init__(
         self, path: str | os.PathLike[str], *, data: Mapping[str, Any] | None = None, licence: str | None = None
     ) -> None:
-        self.path = Path(path)
-        self.model = self.path / MODEL
-        self.metrics = self.path / METRICS
-        self.recipe_file = self.path / RECIPE
-        self.report = self.path / REPORT
-        self.state = self.path / STATE
+        super().__init__(path)
         self._data = dict(data or {})
         self._licence = licence
+        self._is_draft = False
 
     @classmethod
     def create(
@@ -49,38 +55,126 @@ class RunFolder:
         data: Mapping[str, Any] | None = None,
         licence: str | None = None,
     ) -> RunFolder:
-        """Make a folder for a new run.
+        """Make a folder for a new run and lock it.
 
         Args:
             path: the folder; it is made when it is not there.
-            overwrite: delete the files of the run that it holds already; files of other names are left alone.
+            overwrite: let the new run take the place of the one that it holds already, as soon as there is a model of
+                the new one; files of other names are left alone.
             data: what the recipe shall say about where the data came from.
             licence: what the model files of the run shall say about theirs.
 
         Raises:
-            RunFolderError: the folder holds a run already, or is no folder.
+            RunFolderError: the folder holds a run already, is in use by another process, or is no folder.
         """
         run = cls(path, data=data, licence=licence)
-        try:
-            run.path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise RunFolderError(f"{path} is not a folder; name one to write the run to.") from None
-        old = [run.path / name for name in (STATE, MODEL, METRICS, RECIPE, REPORT) if (run.path / name).exists()]
-        if old and not overwrite:
+        run.lock()
+        held = run.held()
+        if held and not overwrite:
+            run.release()
             raise RunFolderError(
-                f"{path} already holds a run ({old[0].name}). Resume it, overwrite it, or name another folder."
+                f"{path} already holds a run ({held[0]}). Resume it, overwrite it, or name another folder."
             )
-        for file in old:
-            file.unlink()
+        run.replace()
         return run
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
-        """Open the folder of a run that was begun; raises RunFolderError where there is none."""
+        """Open the folder of a run that was begun, to look at it; raises RunFolderError where there is none."""
         run = cls(path)
         if not run.recipe_file.is_file():
             raise RunFolderError(f"{path} holds no run: there is no {RECIPE} in it.")
         return run
+
+    @property
+    def model(self) -> Path:
+        """The best model so far."""
+        return self._at(MODEL)
+
+    @property
+    def metrics(self) -> Path:
+        """One line of JSON for each step."""
+        return self._at(METRICS)
+
+    @property
+    def recipe_file(self) -> Path:
+        """What is needed to run it again."""
+        return self._at(RECIPE)
+
+    @property
+    def report(self) -> Path:
+        """The page about a run that has ended."""
+        return self._at(REPORT)
+
+    @property
+    def state(self) -> Path:
+        """What is needed to go on, while the run is not finished."""
+        return self._at(STATE)
+
+    def _at(self, name: str) -> Path:
+        if self._is_draft:
+            return self.path / _NEW / name
+        ready = self.path / _READY / name
+        return ready if ready.exists() else self.path / name
+
+    def lock(self) -> bool:
+        """Make the folder where it is not there, keep others out, and put in order what a killed process left."""
+        if taken := super().lock():
+            self._put_in_order()
+        return taken
+
+    def held(self) -> list[str]:
+        """List the files of a run that are there; a recipe alone is none, for nothing has been made by it."""
+        return [name for name in (STATE, MODEL, METRICS, REPORT) if (self.path / name).exists()]
+
+    def describe(self, *, data: Mapping[str, Any], licence: str | None) -> None:
+        """Say what the recipe shall say about where the data came from, and under which licence models are."""
+        self._data, self._licence = dict(data), licence
+
+    def differing(self, *, task: str, params: Mapping[str, Any]) -> str | None:
+        """Name the first thing in which the run that is there differs from one that was described; None if nothing."""
+        mine = {"task": task, "params": _as_toml(params), "data": self._data}
+        return differing(self.recipe, mine if self._licence is None else mine | {"licence": self._licence})
+
+    def replace(self) -> None:
+        """Write from now on beside the run that the folder holds, if it holds any, until `publish`."""
+        self._is_draft = bool(self.held()) or (self.path / RECIPE).exists()
+
+    def publish(self) -> None:
+        """Let the run take the place of the one that it overwrites, in one step; where it overwrites none, do nothing.
+
+        Called as soon as there is a model.
+        """
+        if self._is_draft:
+            (self.path / _NEW).rename(self.path / _READY)
+            self._is_draft = False
+            flush_folder(self.path)
+            self._move_in()
+
+    def _put_in_order(self) -> None:
+        if (self.path / _READY).exists():
+            self._move_in()
+        if (self.path / _NEW).exists():
+            shutil.rmtree(self.path / _NEW)
+        for name in (MODEL, METRICS, RECIPE, REPORT, STATE):
+            for draft in self.path.glob(f".{name}.????????.tmp"):
+                draft.unlink()
+
+    def _move_in(self) -> None:
+        """Move the files of a run that is ready to their place; done twice, or half before, it comes to the same.
+
+        The model goes first and comes last, so that no recipe ever lies beside the model of another.
+        """
+        ready = self.path / _READY
+        (self.path / REPORT).unlink(missing_ok=True)
+        for name in (MODEL, STATE):
+            if (ready / name).exists():
+                (self.path / name).unlink(missing_ok=True)
+        for name in (RECIPE, METRICS, STATE, MODEL):
+            if (ready / name).exists():
+                (ready / name).replace(self.path / name)
+        flush_folder(self.path)
+        shutil.rmtree(ready)
 
     @property
     def finished(self) -> bool:
@@ -111,7 +205,10 @@ class RunFolder:
         return recipe
 
     def write_recipe(self, *, task: str, params: Mapping[str, Any], versions: Mapping[str, str]) -> None:
-        """Write everything that is needed to run it again, as TOML."""
+        """Write everything that is needed to run it again, as TOML.
+
+        Raises RunFolderError where the folder holds the recipe of another run, which was never begun.
+        """
         import tomlkit
 
         document = tomlkit.document()
@@ -120,21 +217,79 @@ class RunFolder:
             document.add("licence", tomlkit.item(self._licence))
         for name, part in (("params", params), ("data", self._data), ("versions", versions)):
             document.add(name, tomlkit.item(dict(part)))
+        if self._is_draft:
+            (self.path / _NEW).mkdir(exist_ok=True)
+        elif self.recipe_file.exists() and (found := differing(self.recipe, document.unwrap())):
+            told = f"{self.path} holds the recipe of another run: its {found} differs."
+            raise RunFolderError(f"{told} Overwrite it, or name another folder.")
         atomic_write(self.recipe_file, tomlkit.dumps(document).encode())
 
     def log(self, record: Json) -> None:
         """Append one record to the metrics, as one line of JSON."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise OSError(error.errno, f"could not write: {error.strerror}", str(self.metrics)) from error
 
-    def rewind(self, step: int) -> None:
-        """Drop the metrics of later steps, and a last line that a kill cut short."""
-        kept = []
+    def flush_metrics(self) -> None:
+        """Bring the metrics to the disk: to be called before a state that is as far is saved."""
+        if self.metrics.exists():
+            with self.metrics.open("rb") as file:
+                os.fsync(file.fileno())
+
+    def rewind(self, step: int, *, epochs: Sequence[Json] = ()) -> None:
+        """Make the metrics those of the first `step` steps.
+
+        Drops those of later steps, which will be made again, and a last line that a kill cut short. Where lines are
+        missing, as after a power cut, the ends of their epochs are told from `epochs`, with a warning.
+
+        Args:
+            step: how far the state is.
+            epochs: one record for each epoch up to there, with `epoch`, `step` and what `metrics` shall say of its end.
+        """
+        kept, last = self._lines(step)
+        if last < step:
+            lost = [record for record in epochs if last < record["step"] <= step]
+            kept += [json.dumps({**record, "end_of_epoch": True}).encode() + b"\n" for record in lost]
+            warnings.warn(
+                f"{self.metrics} ends with step {last}, but the state is that of step {step}. The epochs that ended "
+                "meanwhile are taken from the state, their single steps are lost; the model is not affected.",
+                stacklevel=2,
+            )
+        atomic_write(self.metrics, b"".join(kept))
+
+    def _lines(self, step: int) -> tuple[list[bytes], int]:
+        """Read the lines of the first `step` steps as far as they are whole, and the number of the last of them."""
+        kept, last = [], 0
         for line in self.metrics.read_bytes().splitlines(keepends=True) if self.metrics.exists() else []:
             try:
-                if not line.endswith(b"\n") or json.loads(line)["step"] > step:
-                    break
+                number = json.loads(line)["step"]
             except (ValueError, KeyError, TypeError):
                 break
+            if not line.endswith(b"\n") or number > step:
+                break
             kept.append(line)
-        atomic_write(self.metrics, b"".join(kept))
+            last = number
+        return kept, last
+
+
+def _as_toml(params: Mapping[str, Any]) -> Json:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+
+
+def differing(recipe: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """Name the first thing in which two recipes differ, the versions of packages aside; None where they are the same.
+
+    >>> differing({"task": "t", "params": {"seed": 1}}, {"task": "t", "params": {"seed": 2}})
+    'seed'
+    """
+    for part in ("task", "licence"):
+        if recipe.get(part) != other.get(part):
+            return part
+    for part in ("params", "data"):
+        mine, its = recipe.get(part, {}), other.get(part, {})
+        for name in sorted({*mine, *its}):
+            if mine.get(name) != its.get(name):
+                return name if part == "params" else "data" if name == "sha256" else f"{part} {name}"
+    return None

@@ -127,9 +127,9 @@ class TokenTagger(Task[Tagging]):
         return reading.encode(words), list(chain.from_iterable(words))
 
     def predict(self, X: Any) -> list[list[str]]:
-        """Find the most probable sequence of tags of each sentence, which the scheme allows.
+        """Find the most probable sequence of tags of each sentence, which the scheme allows; of no words it is empty.
 
-        Raises InputError for a single text; DataError for an empty sentence or word, which is named.
+        Raises InputError for a single text; DataError for an empty word, which is named.
         """
         return [tags for [(tags, _)] in self.predict_best(X, 1)]
 
@@ -228,7 +228,7 @@ class TokenTagger(Task[Tagging]):
 
     def score(self, X: Any, y: Any) -> float:
         """Compute the accuracy, the share of words whose predicted tag is theirs."""
-        sentences = check_sentences(X)
+        sentences = check_sentences(X, allow_empty=True)
         true, found = check_tags(sentences, y), self.predict(sentences)
         pairs = zip(chain.from_iterable(true), chain.from_iterable(found), strict=True)
         return float(np.mean([tag == predicted for tag, predicted in pairs]))
@@ -316,14 +316,15 @@ class TokenTagger(Task[Tagging]):
         learned: Scheme | None = given
         if given is not None and self.learn_scheme != "same":
             learned = self.learn_scheme
-        words, unit = list(chain.from_iterable(sentences)), guess_unit(sentences)
+        words = list(chain.from_iterable(sentences))
+        vocabulary = train_whole_words(words, self.vocabulary_size, min_count=self.min_count)
+        unit = guess_unit(sentences)
         spelling = None
         if self.characters and unit == "word":
             spelling = train_spelling(words)
         elif self.characters:
             pairs = [pair for sentence in sentences for _, pair in pairs_of(sentence)]
             spelling = train_whole_words(pairs, self.vocabulary_size, min_count=self.min_count)
-        vocabulary = train_whole_words(words, self.vocabulary_size, min_count=self.min_count)
         return Tagging(Reading(vocabulary, spelling, unit), TagSet.learn(tagged, given, learned))
 
     def _network(self, learned: Tagging) -> Network:
