@@ -288,3 +288,39 @@ def test_a_token_id_outside_of_the_table_is_refused(wrong: int) -> None:
     batch = Ragged.from_list([torch.tensor([1, 2]), torch.tensor([wrong, 3])])
     with pytest.raises(InputError, match=str(wrong)):
         nn.GRU(3, 4)(batch, table=torch.zeros(9, 3))
+
+
+@pytest.mark.parametrize("layer_type", [nn.SimpleRNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("options", [{}, {"recompute": True}, {"bidirectional": True, "merge": None}])
+def test_an_output_of_a_ragged_batch_may_be_changed_in_place(layer_type: Any, options: dict[str, Any]) -> None:
+    layer = layer_type(3, 4, dtype=torch.float64, **options)
+    batch = Ragged.from_list([torch.randn(n, 3, dtype=torch.float64) for n in (2, 0, 5)])
+    found = []
+    for copied in (True, False):
+        output = layer(batch)[0]
+        parts = [part.values for part in (output if isinstance(output, tuple) else (output,))]
+        parts = [part.clone() for part in parts] if copied else parts
+        for part in parts:
+            part[0] = 0
+            part.mul_(3).relu_()
+        loss = torch.stack([part.square().sum() for part in parts]).sum()
+        found.append(torch.autograd.grad(loss, list(layer.parameters())))
+    for ours, wanted in zip(*found, strict=True):
+        assert torch.equal(ours, wanted)
+
+
+def test_a_compiled_layer_trains_where_its_output_is_changed_in_place() -> None:
+    layer, x = nn.GRU(3, 4, batch_first=True), torch.randn(2, 5, 3)
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = layer(x)[0]
+        output[:, 0] = 0
+        output.relu_()
+        return output.square().sum()
+
+    found = [
+        torch.autograd.grad(each(x), list(layer.parameters()))
+        for each in (run, torch.compile(run, backend="aot_eager"))
+    ]
+    for ours, wanted in zip(*found, strict=True):
+        torch.testing.assert_close(ours, wanted)

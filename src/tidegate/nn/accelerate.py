@@ -12,11 +12,11 @@ from typing import Any, TypeVar, final
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.nn.utils import parametrize
 
 from tidegate.errors import InputError
 from tidegate.nn.stack import Stack, hx_pair, hx_single
+from tidegate.nn.transforms import at_work, why_no_rule
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -127,6 +127,10 @@ class Accelerated(Stack):
         """Tell an accelerated layer from torch's own."""
         return f"{super().extra_repr()}, accelerated=True"  # type: ignore[misc]
 
+    def _is_torchs(self) -> bool:
+        """Tell whether torch's own layer takes this call; under a transform its equations do, as torch's may refuse."""
+        return self._why_torch(self.weight_ih_l0) is not None and not at_work()
+
     def _why_torch(self, weight: Tensor) -> str | None:
         if weight.device.type != "cpu":
             return "as Tidegate's kernels are for the CPU"
@@ -151,7 +155,7 @@ class AcceleratedRNN(Accelerated, torch.nn.RNN):
     @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.RNN` does."""
-        if self._why_torch(self.weight_ih_l0):
+        if self._is_torchs():
             return super().forward(input, hx)
         output, (hn,) = self._run(input, hx_single(hx, "RNN"), None, None)
         return output, hn
@@ -170,7 +174,7 @@ class AcceleratedLSTM(Accelerated, torch.nn.LSTM):
         hx: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Any, tuple[Tensor, Tensor]]:
         """Take and return what `torch.nn.LSTM` does."""
-        if self._why_torch(self.weight_ih_l0):
+        if self._is_torchs():
             return super().forward(input, hx)
         h0, c0 = hx_pair(hx)
         output, (hn, cn) = self._run(input, h0, c0, None)
@@ -186,7 +190,7 @@ class AcceleratedGRU(Accelerated, torch.nn.GRU):
     @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.GRU` does."""
-        if self._why_torch(self.weight_ih_l0):
+        if self._is_torchs():
             return super().forward(input, hx)
         output, (hn,) = self._run(input, hx_single(hx, "GRU"), None, None)
         return output, hn
@@ -206,9 +210,7 @@ def _why_no_rule() -> str | None:
     """Say what surrounds this call that has no rule for the kernels; torch's compiler cannot read these questions."""
     if torch._C._is_tracing():
         return "as a trace or an export must hold torch's operators"
-    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
-        return "as Tidegate's kernels have no rule for torch.func and forward-mode derivatives"
-    return None
+    return why_no_rule()
 
 
 def _modules(module: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:

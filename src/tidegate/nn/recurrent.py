@@ -12,6 +12,7 @@ from torch import Tensor
 from tidegate import kernels
 from tidegate.errors import InputError, OptionError, ShapeError
 from tidegate.nn.stack import Merge, Stack, parameter_names
+from tidegate.nn.transforms import why_no_rule
 
 Kernel: TypeAlias = Literal["auto", "tidegate", "torch"]
 
@@ -114,10 +115,18 @@ class Recurrent(Stack, torch.nn.Module):
     def _why_torch(self, weight: Tensor) -> str | None:
         """Say why torch's own implementation runs, or None where our kernels do. An explicit choice holds or raises."""
         on_cpu = weight.device.type == "cpu"
+        transform = None if torch.compiler.is_compiling() else why_no_rule()
+        if transform and self.kernel == "tidegate":
+            raise InputError(
+                "kernel='tidegate' was asked for, but Tidegate's kernels have no rule for torch.func and forward-mode "
+                "derivatives. Build the layer with kernel='auto', which runs torch's operators there."
+            )
         if self.kernel == "torch":
             return "as kernel='torch' asks"
         if self.kernel == "auto" and not on_cpu:
             return "as Tidegate's kernels are for the CPU"
+        if transform:
+            return transform
         if not on_cpu:
             raise InputError(
                 f"kernel='tidegate' was asked for, but the layer lies on {weight.device} and Tidegate's kernels are "
