@@ -3,6 +3,7 @@
     TidegateError                    exit code
     ├── InputError (ValueError)          2     what the caller passed cannot be used
     │   ├── ShapeError                   2     an array of the wrong shape, type or length
+    │   ├── WrongTypeError (TypeError)   2     an argument of the wrong type, such as "False" for a bool
     │   ├── OptionError                  2     an unknown name; the nearest known one is suggested
     │   ├── DataError                    2     the content of a data file; row or byte named
     │   ├── StreamEndedError             2     a step of a stream that was finished or closed
@@ -76,6 +77,10 @@ class InputError(TidegateError, ValueError):
 
 class ShapeError(InputError):
     """Refuse an array whose shape, type or length does not fit."""
+
+
+class WrongTypeError(InputError, TypeError):
+    """Refuse an argument of the wrong type."""
 
 
 class OptionError(InputError):

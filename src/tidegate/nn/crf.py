@@ -13,6 +13,7 @@ from torch import Tensor
 from tidegate import crf
 from tidegate.errors import InputError, ShapeError
 from tidegate.nn import transforms
+from tidegate.nn.arguments import check_count
 from tidegate.nn.operators import num_threads
 from tidegate.ragged import Ragged
 
@@ -31,7 +32,7 @@ class CRF(torch.nn.Module):
         num_tags: K, at least 1.
 
     Raises:
-        InputError: ``num_tags`` is below 1.
+        InputError: ``num_tags`` is no whole number of at least 1.
 
     >>> emissions = Ragged(torch.zeros(3, 2), torch.tensor([0, 2, 3]))
     >>> CRF(2)(emissions, torch.tensor([0, 1, 1])).exp().detach()  # four equal paths, and two
@@ -40,8 +41,7 @@ class CRF(torch.nn.Module):
 
     def __init__(self, num_tags: int) -> None:
         super().__init__()
-        if num_tags < 1:
-            raise InputError(f"num_tags={num_tags}, but at least 1 was wanted.")
+        check_count("num_tags", num_tags)
         self.transitions = torch.nn.Parameter(torch.zeros(num_tags, num_tags))
         self.start = torch.nn.Parameter(torch.zeros(num_tags))
         self.end = torch.nn.Parameter(torch.zeros(num_tags))

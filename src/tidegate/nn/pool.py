@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tidegate import kernels
-from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.errors import InputError, OptionError, ShapeError, WrongTypeError
 from tidegate.nn import transforms
 from tidegate.nn.operators import num_threads
 from tidegate.ragged import Ragged
@@ -41,6 +41,8 @@ class Pool(torch.nn.Module):
 
     def __init__(self, modes: str | Sequence[str]) -> None:
         super().__init__()
+        if not isinstance(modes, str | Sequence):
+            raise WrongTypeError(f"modes={modes!r}, but a name or a list of names was wanted, such as ['max', 'mean'].")
         self.modes = (modes,) if isinstance(modes, str) else tuple(modes)
         if not self.modes or len(set(self.modes)) < len(self.modes):
             raise InputError(f"modes are {list(self.modes)}, but one or more were wanted, each once.")

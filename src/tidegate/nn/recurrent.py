@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tidegate import kernels
 from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.nn.arguments import check_count, check_flag, check_share
 from tidegate.nn.stack import Merge, Stack, parameter_names
 from tidegate.nn.transforms import why_no_rule
 
@@ -38,6 +39,8 @@ _DEFAULTS = {
 
 def check_chrono(longest: int | None) -> None:
     """Raise InputError where the longest memory that chrono initialisation is to prepare for is below 2 steps."""
+    if longest is not None:
+        check_count("chrono", longest)
     if longest is not None and longest < 2:
         raise InputError(f"chrono={longest}, but the longest memory in steps, at least 2, was wanted.")
 
@@ -67,6 +70,9 @@ class Recurrent(Stack, torch.nn.Module):
         chrono: int | None = None,
     ) -> None:
         super().__init__()
+        shares = {"dropout": dropout, "recurrent_dropout": recurrent_dropout, "weight_dropout": weight_dropout}
+        for name, value in shares.items():
+            check_share(name, value)
         self.cell = cell
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -141,11 +147,9 @@ class Recurrent(Stack, torch.nn.Module):
 
     def _check_options(self) -> None:
         for name in ("input_size", "hidden_size", "num_layers"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)}, but at least 1 was wanted.")
-        for name in ("dropout", "recurrent_dropout", "weight_dropout"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}={getattr(self, name)}, but a probability from 0 to 1 was wanted.")
+            check_count(name, getattr(self, name))
+        for name in ("bias", "batch_first", "bidirectional", "reverse", "recompute"):
+            check_flag(name, getattr(self, name))
         if self.merge is not None and self.merge not in _MERGES:
             raise OptionError.unknown("merge", str(self.merge), _MERGES)
         if self.kernel not in _KERNELS:
