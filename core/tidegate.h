@@ -47,11 +47,16 @@ struct Sequences {
 
 // The hidden units that one call of a cell kernel computes: all, or a share that begins and ends between groups of
 // panels. Those who compute the other shares run at the same time, and `meet` returns when all of them have called it.
+// It returns true, to all of them alike, and so does `halted`, when the result is not wanted any more.
 struct Units {
   Index first, last;
-  void (*meet)(void* meeting);  // null: nobody else
+  bool (*halted)();
+  bool (*meet)(void* meeting);  // null: nobody else
   void* meeting;
 };
+
+// Fused multiply-adds, or what takes as long, between two looks at whether the result is still wanted: some 50 us.
+constexpr Index kLook = Index(1) << 20;
 
 // A cell run forward over some sequences. `G * H` columns are gate-major: all units of gate 0, then of gate 1, ...
 template <class T>
@@ -165,6 +170,7 @@ struct Crf {
   const double* moves_back;  // [K, K] the same, the next tag first
   const double* start;       // [K] of the first tag
   const double* end;         // [K] of the last one
+  bool (*halted)();          // whether the result is not wanted any more
 };
 
 // The sum over all paths, as factors: the sum of a sequence is last * product over its tokens of exp(peak) * sum.
@@ -197,6 +203,7 @@ struct CrfBest {
   const double* end;          // [K]
   std::int32_t* tags;         // [paths, N]
   double* scores;             // [B, paths] descending; -inf where there are fewer, whose tags are left alone
+  bool (*halted)();           // as above
 };
 
 struct CrfKernels {

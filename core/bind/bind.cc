@@ -6,10 +6,13 @@
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
+#include <chrono>
+#include <exception>
 #include <new>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "isa/dispatch.h"
 #include "layer/layer.h"
@@ -19,12 +22,84 @@
 #include "stream/stream.h"
 #include "structured/crf_layer.h"
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#else
+#include <pthread.h>
+#endif
+
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace {
 
 using namespace tidegate;
+
+// The interpreter lock, given up while this exists. Where the interpreter ends meanwhile, a thread that is not the main
+// one can never have the lock again, and waits here for the end of the process.
+class Unlocked {
+ public:
+  Unlocked() : state_(PyEval_SaveThread()) {}
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+  ~Unlocked() {
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (...) {  // up to Python 3.13 it ends the thread, by unwinding a stack that must not be unwound
+      for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+  }
+
+ private:
+  PyThreadState* const state_;
+};
+
+bool is_main_thread() {
+#if defined(__linux__)
+  return syscall(SYS_gettid) == getpid();
+#else
+  return pthread_main_np() != 0;
+#endif
+}
+
+thread_local bool asking = false;
+
+// Lets the handlers of signals run that have come; true where one raised, as that of Ctrl-C does.
+bool interrupted() {
+  const PyGILState_STATE lock = PyGILState_Ensure();
+  asking = true;
+  const bool raised = PyErr_CheckSignals() != 0;
+  asking = false;
+  PyGILState_Release(lock);
+  return raised;
+}
+
+// Runs f without the interpreter lock. Signals are looked for meanwhile, and may end f early by an exception, where
+// `stoppable` says that nobody sees what f leaves behind then.
+template <class F>
+void unlocked(bool stoppable, const F& f) {
+  bool stopped = false;
+  {
+    const Unlocked lock;
+    if (asking) {  // a handler of a signal calls us amid another call, whose scratch this thread holds
+      std::exception_ptr error;
+      std::thread([&] {
+        try {
+          f();
+        } catch (...) {
+          error = std::current_exception();
+        }
+      }).join();
+      if (error) std::rethrow_exception(error);
+    } else {
+      const Halt halt(stoppable && is_main_thread() ? interrupted : nullptr);
+      f();
+      stopped = halt.stopped();
+    }
+  }
+  if (stopped) throw nb::python_error();
+}
 
 template <class T>
 using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
@@ -96,10 +171,7 @@ void forward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence 
     p.kept[d] = {pointer<T>(kept[d][0]), pointer<T>(kept[d][1])};
   }
   Status status;
-  {
-    const nb::gil_scoped_release release;
-    status = layer_forward(p);
-  }
+  unlocked(true, [&] { status = layer_forward(p); });
   check(status, p.bad_token);
 }
 
@@ -124,10 +196,7 @@ void backward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence
     p.steps[d] = {pointer<T>(steps[d][0]), pointer<T>(steps[d][1])};
   }
   Status status;
-  {
-    const nb::gil_scoped_release release;
-    status = layer_backward(p);
-  }
+  unlocked(true, [&] { status = layer_backward(p); });
   check(status, 0);
 }
 
@@ -137,20 +206,20 @@ void linear(In<T> x, In<T> w, bool as_it_is, nb::object bias, Array<T> y, int ac
   const Index rows = static_cast<Index>(x.shape(0)), K = static_cast<Index>(x.shape(1));
   const Index columns = static_cast<Index>(y.shape(1));
   Status status;
-  {
-    const nb::gil_scoped_release release;
+  unlocked(true, [&] {
     status = dense<T>(x.data(), w.data(), as_it_is, b, y.data(), rows, K, columns, static_cast<Activation>(activation),
                       worthwhile(rows * K * columns, threads));
-  }
+  });
   check(status, 0);
 }
 
 // Runs f(first, last) over 0 .. count in pieces of `piece`; `operations` is the work of it all.
 template <class F>
 void in_pieces(Index count, Index piece, Index operations, int threads, const F& f) {
-  const nb::gil_scoped_release release;
-  parallel((count + piece - 1) / piece, worthwhile(operations, threads),
-           [&](Index task) { f(task * piece, std::min(count, (task + 1) * piece)); });
+  unlocked(true, [&] {
+    parallel((count + piece - 1) / piece, worthwhile(operations, threads),
+             [&](Index task) { f(task * piece, std::min(count, (task + 1) * piece)); });
+  });
 }
 
 // pooled [B, modes * H] is written one mode after the other, or its gradient read and dh [N, H] written.
@@ -205,10 +274,7 @@ void crf_forward(In<double> emissions, In<Index> offsets, In<double> transitions
                  Array<double> alpha, Array<double> log_partition, int threads) {
   const CrfScores in = crf_scores(emissions, offsets, transitions, start, end, threads);
   Status status;
-  {
-    const nb::gil_scoped_release release;
-    status = crf_partition(in, alpha.data(), log_partition.data());
-  }
+  unlocked(true, [&] { status = crf_partition(in, alpha.data(), log_partition.data()); });
   check(status, 0);
 }
 
@@ -217,11 +283,10 @@ void crf_backward(In<double> emissions, In<Index> offsets, In<double> transition
                   Array<double> dstart, Array<double> dend, int threads) {
   const CrfScores in = crf_scores(emissions, offsets, transitions, start, end, threads);
   Status status;
-  {
-    const nb::gil_scoped_release release;
+  unlocked(true, [&] {
     status = crf_gradient(in, alpha.data(), weight.data(), demissions.data(), dtransitions.data(), dstart.data(),
                           dend.data());
-  }
+  });
   check(status, 0);
 }
 
@@ -230,10 +295,7 @@ void crf_best(In<double> emissions, In<Index> offsets, In<double> transitions, I
   const CrfScores in = crf_scores(emissions, offsets, transitions, start, end, threads);
   const Index paths = static_cast<Index>(scores.shape(1));
   Status status;
-  {
-    const nb::gil_scoped_release release;
-    status = crf_best_paths(in, paths, tags.data(), scores.data());
-  }
+  unlocked(true, [&] { status = crf_best_paths(in, paths, tags.data(), scores.data()); });
   check(status, 0);
 }
 
@@ -345,8 +407,7 @@ Index take(Streams<T>& self, const Index* slot, const Index* offsets, Index n, c
       self.leave();
       return kBusy;
     }
-    const nb::gil_scoped_release release;
-    self.run(slot, offsets, n, x, ids, ending, out, threads);
+    unlocked(false, [&] { self.run(slot, offsets, n, x, ids, ending, out, threads); });
   } catch (...) {
     self.leave();
     throw;
@@ -470,8 +531,9 @@ void define_sampler(nb::module_& m, const char* name) {
           "choose",
           [](Sampler<T>& self, nb::handle x, double temperature, Index top_k, double top_p, double u, int threads) {
             const Matrix<T> from(x, 1, self.K());
-            const nb::gil_scoped_release release;
-            return self.choose(from.data(), {temperature, top_k, top_p}, u, threads);
+            Index chosen = 0;
+            unlocked(false, [&] { chosen = self.choose(from.data(), {temperature, top_k, top_p}, u, threads); });
+            return chosen;
           },
           "x"_a, "temperature"_a, "top_k"_a, "top_p"_a, "u"_a, "threads"_a);
 }

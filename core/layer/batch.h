@@ -34,8 +34,10 @@ Index share_begin(Index H, Index member, Index members) {
 // The units of `member`, and where it meets the others.
 template <class T>
 Units share(Index H, Index member, Index members, Meeting& meeting) {
-  return {share_begin<T>(H, member, members), share_begin<T>(H, member + 1, members),
-          [](void* m) { static_cast<Meeting*>(m)->wait(); }, &meeting};
+  return {share_begin<T>(H, member, members), share_begin<T>(H, member + 1, members), halted,
+          member == 0 ? [](void* m) { return static_cast<Meeting*>(m)->lead(); }
+                      : [](void* m) { return static_cast<Meeting*>(m)->wait(); },
+          &meeting};
 }
 
 // How many threads share the hidden units of a tile; 1: none do. It takes more `weights` than a core can keep, and
@@ -77,12 +79,15 @@ void walk(const LayerInput<T>& in, const Batch& batch, const F& run) {
     const bool done = team(members, [&](Index member, Meeting& meeting) {
       const Units units = share<T>(in.H, member, members, meeting);
       const Index tasks = in.directions * blocks(in.B, kTileRows);
-      for (Index task = 0; task < tasks; ++task) tile(task, kTileRows, units, memory + member * size);
+      for (Index task = 0; task < tasks && !meeting.over(); ++task) {
+        tile(task, kTileRows, units, memory + member * size);
+      }
     });
     if (done) return;
   }
-  parallel(in.directions * batch.tiles, in.threads,
-           [&](Index task) { tile(task, batch.tile_rows, Units{0, in.H, nullptr, nullptr}, scratch<T>(size)); });
+  parallel(in.directions * batch.tiles, in.threads, [&](Index task) {
+    tile(task, batch.tile_rows, Units{0, in.H, halted, nullptr, nullptr}, scratch<T>(size));
+  });
 }
 
 // The rows that are projected: every token, or every distinct token once.

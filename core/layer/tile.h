@@ -20,6 +20,8 @@ struct TileRows {
   Index stride;  // of the rows in scratch
   Index ahead;   // from the token of a step to that of the next one visited
   Index active;
+  Index since = 0;      // the last look, in multiply-adds
+  bool halted = false;  // nobody wants the result: leave at the end of the step
   Index sequence[kTileRows];
   Index token[kTileRows];
 
@@ -33,8 +35,14 @@ struct TileRows {
     const Index start = sequences.start[sequence[r]];
     return sequences.reverse ? start + length(r) - 1 - step : start + step;
   }
-  TIDEGATE_INLINE void meet() const {
-    if (units.meet) units.meet(units.meeting);
+  // Waits for those who have the other units, and finds out whether to go on, after so many multiply-adds of our own.
+  TIDEGATE_INLINE void meet(Index operations) {
+    if (units.meet) {
+      halted = units.meet(units.meeting);
+    } else if ((since += operations) >= kLook) {
+      since = 0;
+      halted = units.halted();
+    }
   }
   // Copies our units of a state.
   template <class T>
@@ -105,7 +113,8 @@ void cell_forward(const CellForward<T>& p, Index first, Index last, const Units&
     tile.enter(step);
     Step<T>::run(tile);
     tile.leave();
-    tile.meet();
+    tile.meet(tile.active * p.H * p.H);
+    if (tile.halted) return;
   }
   tile.finish();
 }
@@ -161,7 +170,8 @@ template <class T, bool Carries>
 TIDEGATE_INLINE void state_gradient(BackwardTile<T>& tile, const T* const* a, Index Ka, const T* const* b, Index Kb) {
   const CellBackward<T>& p = tile.p;
   Sums<T> sums;
-  tile.meet();  // every unit's gate gradients are needed
+  tile.meet(tile.active * Ka * p.H);  // every unit's gate gradients are needed
+  if (tile.halted) return;
   const auto block = [&](Index row, Index rows, Index column, Index width, const T* weights, auto lanes) {
     T* const at = tile.dh + row * tile.stride + column;
     for (Index i = 0; i < rows * width; ++i) sums.set(i, Vec<T>::set(T(0)));
@@ -204,6 +214,7 @@ void cell_backward(const CellBackward<T>& p, Index first, Index last, const Unit
       Step<T>::template gates<false>(tile);
     }
     Step<T>::state(tile);
+    if (tile.halted) return;
   }
   tile.finish();
 }

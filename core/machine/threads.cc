@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -58,11 +59,19 @@ void look_away(int looks) {
   }
 }
 
+constexpr std::chrono::milliseconds kAsk{100};
+
+// Whose work this thread does, and when to ask about it next: never on a thread that only helps.
+thread_local Halt* halt = nullptr;
+thread_local bool asks = false;
+thread_local std::chrono::steady_clock::time_point ask_next;
+
 struct Job {
   void (*run)(void*, Index);
   void* context;
   Index tasks;
   int workers;
+  Halt* halt;
   bool team;  // worker i takes task i + 1 and no other, so that its caches hold what they held the last time
   std::uint64_t generation = 0;
 };
@@ -84,7 +93,10 @@ class Pool {
     }
     work(0);
     gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
-    for (int looks = 0; gate_.load(std::memory_order_acquire) != 0; ++looks) look_away(looks);
+    for (int looks = 0; gate_.load(std::memory_order_acquire) != 0; ++looks) {
+      look_away(looks);
+      if (looks % kLooks == 0) halted();
+    }
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
     return true;
   }
@@ -97,6 +109,7 @@ class Pool {
     if (job_.team) return job_.run(job_.context, member);
     try {
       for (Index task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < job_.tasks;) {
+        if (halted()) return;
         job_.run(job_.context, task);
       }
     } catch (...) {
@@ -135,6 +148,7 @@ class Pool {
       if (!enter()) continue;
       seen =
           job_.generation;  // it may be a later job than the one we woke for; a member who took it twice would be alone
+      halt = job_.halt;
       if (id < job_.workers) work(id + 1);
       gate_.fetch_sub(1, std::memory_order_acq_rel);
     }
@@ -187,24 +201,54 @@ struct Inside {
 
 }  // namespace
 
+Halt::Halt(bool (*ask)()) : ask_(ask) {
+  halt = this;
+  asks = ask != nullptr;
+  ask_next = std::chrono::steady_clock::now() + kAsk;
+}
+
+Halt::~Halt() {
+  halt = nullptr;
+  asks = false;
+}
+
+bool halted() {
+  if (!halt) return false;
+  if (asks && !halt->stopped() && std::chrono::steady_clock::now() >= ask_next) {
+    if (halt->ask_()) halt->stopped_.store(true, std::memory_order_relaxed);
+    ask_next = std::chrono::steady_clock::now() + kAsk;
+  }
+  return halt->stopped();
+}
+
 void run_tasks(Index tasks, int threads, void (*run)(void*, Index), void* context) {
   const FlushDenormals flush;
   const Index helpers = (tasks < threads ? tasks : threads) - 1;
   if (helpers > 0 && !inside) {
     const Inside guard;
-    if (the_pool().run({run, context, tasks, static_cast<int>(helpers), false})) return;
+    if (the_pool().run({run, context, tasks, static_cast<int>(helpers), halt, false})) return;
   }
-  for (Index task = 0; task < tasks; ++task) run(context, task);
+  for (Index task = 0; task < tasks && !halted(); ++task) run(context, task);
 }
 
-void Meeting::wait() {
-  const std::uint32_t round = round_.load(std::memory_order_relaxed);
+// A member may look at `last_` while the leader is a round ahead: what counts is the round that the member has behind
+// it.
+bool Meeting::wait() {
+  const std::uint64_t round = round_.load(std::memory_order_relaxed);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members_) {
     arrived_.store(0, std::memory_order_relaxed);
     round_.store(round + 1, std::memory_order_release);
-    return;
+  } else {
+    for (int looks = 0; round_.load(std::memory_order_acquire) == round; ++looks) look_away(looks);
   }
-  for (int looks = 0; round_.load(std::memory_order_acquire) == round; ++looks) look_away(looks);
+  return round + 1 >= last_.load(std::memory_order_relaxed);
+}
+
+bool Meeting::lead() {
+  if (halted() && last_.load(std::memory_order_relaxed) == ~std::uint64_t{0}) {
+    last_.store(round_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  return wait();
 }
 
 bool run_team(int members, void (*run)(void*, Index, Meeting&), void* context) {
@@ -221,7 +265,7 @@ bool run_team(int members, void (*run)(void*, Index, Meeting&), void* context) {
     all.run(all.context, task, all.meeting);
     all.meeting.wait();  // nobody leaves before everybody has come
   };
-  return the_pool().run({member, &team, members, members - 1, true});
+  return the_pool().run({member, &team, members, members - 1, halt, true});
 }
 
 }  // namespace tidegate

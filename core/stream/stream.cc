@@ -53,7 +53,7 @@ void advance(const StreamStage<T>& stage, const CellForward<T>& run, Index n, In
     });
     if (done) return;
   }
-  const Units all{0, H, nullptr, nullptr};
+  const Units all{0, H, halted, nullptr, nullptr};
   if (rows <= kTileRows && n <= kTileRows) {
     parallel(1, 1, [&](Index) {
       project(0, GH, 0, rows);

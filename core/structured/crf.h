@@ -69,12 +69,18 @@ TIDEGATE_INLINE double emitted(const double* emission, Index K, double* p) {
   return peak;
 }
 
+// Whether to leave at a token: looks every so many.
+TIDEGATE_INLINE bool halted_at(Index n, Index K, bool (*halted)()) {
+  return n % (kLook / (K * K) + 1) == 0 && halted();
+}
+
 inline void crf_forward(const CrfForward& c, Index first, Index last, double* scratch) {
   const Index K = c.crf.K;
   double* const reached = scratch;  // [K]
   for (Index b = first; b < last; ++b) {
     const Index begin = c.crf.offsets[b], end = c.crf.offsets[b + 1];
     for (Index n = begin; n < end; ++n) {
+      if (halted_at(n, K, c.crf.halted)) return;
       double* const alpha = c.alpha + n * K;
       c.peak[n] = emitted(c.crf.emissions + n * K, K, alpha);
       if (n > begin) advance(alpha - K, c.crf.moves, K, reached);
@@ -114,6 +120,7 @@ inline void crf_backward(const CrfBackward& c, Index first, Index last, double* 
     const Index begin = c.crf.offsets[b], end = c.crf.offsets[b + 1];
     for (Index k = 0; k < K; ++k) beta[k] = c.crf.end[k];
     for (Index n = end - 1; n >= begin; --n) {
+      if (halted_at(n, K, c.crf.halted)) return;
       const double* const alpha = c.alpha + n * K;
       double* const marginals = c.marginals + n * K;
       multiply(alpha, beta, K, marginals);
@@ -173,6 +180,7 @@ inline void crf_best(const CrfBest& c, Index first, Index last, double* scores, 
       for (Index p = 0; p < P; ++p) now[j * P + p] = p ? kNone : c.start[j] + c.emissions[begin * K + j];
     }
     for (Index t = 1; t < T; ++t) {
+      if (halted_at(t, K * P, c.halted)) return;
       for (Index j = 0; j < K; ++j) {
         best_after(now, c.transitions + j, K, K, P, next + j * P, origins + (t * K + j) * P);
         for (Index p = 0; p < P; ++p) next[j * P + p] += c.emissions[(begin + t) * K + j];

@@ -25,7 +25,7 @@ Factors factors(const CrfScores& in) {
   const Index K = in.K;
   double* const moves = buffer.get<double>(2 * K * K + 2 * K);
   double *const back = moves + K * K, *const start = back + K * K, *const end = start + K;
-  const Factors f{{K, in.emissions, in.offsets, moves, back, start, end},
+  const Factors f{{K, in.emissions, in.offsets, moves, back, start, end, halted},
                   largest(in.start, K),
                   largest(in.end, K),
                   largest(in.transitions, K * K)};
@@ -100,7 +100,8 @@ Status crf_gradient(const CrfScores& in, const double* alpha, const double* weig
 Status crf_best_paths(const CrfScores& in, Index paths, std::int32_t* tags, double* scores) try {
   Index longest = 1;
   for (Index b = 0; b < in.B; ++b) longest = std::max(longest, in.offsets[b + 1] - in.offsets[b]);
-  const CrfBest run{in.N, in.K, paths, in.emissions, in.offsets, in.transitions, in.start, in.end, tags, scores};
+  const CrfBest run{in.N,     in.K,   paths, in.emissions, in.offsets, in.transitions,
+                    in.start, in.end, tags,  scores,       halted};
   const CrfKernels& k = *active_isa().crf;
   const Index width = in.K * paths;
   by_sequences(in, in.N * in.K * width, [&](Index, Index first, Index end) {
