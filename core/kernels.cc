@@ -10,10 +10,12 @@ namespace {
 
 template <class T>
 constexpr Kernels<T> kTable = {
-    {cell_forward<T, RnnTanhForward>, cell_forward<T, RnnReluForward>, cell_forward<T, LstmForward>,
-     cell_forward<T, GruForward>},
-    {cell_backward<T, RnnTanhBackward>, cell_backward<T, RnnReluBackward>, cell_backward<T, LstmBackward>,
-     cell_backward<T, GruBackward>},
+    {
+        {cell_forward<T, RnnTanhForward>, cell_backward<T, RnnTanhBackward>},
+        {cell_forward<T, RnnReluForward>, cell_backward<T, RnnReluBackward>},
+        {cell_forward<T, LstmForward>, cell_backward<T, LstmBackward>},
+        {cell_forward<T, GruForward>, cell_backward<T, GruBackward>},
+    },  // in the order of `Cell`
     linear<T>,
     outer<T>,
     sum_by_row<T>,

@@ -11,13 +11,11 @@
 
 #include <cstdint>
 
+#include "cells/cells.h"
+
 namespace tidegate {
 
 using Index = std::int64_t;
-
-// Cells, and the number of gate values that each has per hidden unit.
-enum Cell : int { kRnnTanh, kRnnRelu, kLstm, kGru, kCells };
-constexpr int kGates[kCells] = {1, 1, 4, 3};
 
 enum Activation : int { kIdentity, kRelu, kTanh, kSigmoid, kActivations };
 
@@ -66,17 +64,17 @@ struct CellForward {
   const T* input;  // [*, input_stride] projected input with its bias
   Index input_stride;
   const std::int32_t* input_row;  // [N] row of `input` for each token; null: row n for token n
-  const T* w_hh;                  // packed by unit, all gates of a panel of units together (rnn: by column)
-  const T* bias_n;                // [H] gru: recurrent bias of the candidate; null: zero
+  const T* w_hh;                  // packed by unit, all gates of a panel of units together
+  const T* bias_apart;            // [H] recurrent bias of the gate that keeps it apart; null: zero
   const T* h0;                    // [B, H] or null: zero
-  const T* c0;                    // [B, H] or null: zero (lstm)
+  const T* c0;                    // [B, H] or null: zero
   const T* mask;                  // [B, H] or null: scales h where it enters w_hh
   T* h;                           // [N, h_stride] output of every step
   Index h_stride;
   T* gates;  // [N, G*H] or null; may be `input` itself
-  T* memo;   // [N, H] or null; lstm: cell state, gru: recurrent part of the candidate
+  T* memo;   // [N, H] or null; the cell state, or the recurrent part of the gate that keeps it apart
   T* hn;     // [B, H] state after the last step visited
-  T* cn;     // [B, H] (lstm)
+  T* cn;     // [B, H] of a cell that carries c
 };
 
 // The same run backward. `gates`, `memo` and `h` are what the forward run left.
@@ -96,11 +94,11 @@ struct CellBackward {
   const T* dhn;  // [B, H] or null
   const T* dcn;  // [B, H] or null
   T* dgates;     // [N, G*H] gradient of the projected input
-  T* dmemo;      // [N, H] gru: gradient of the recurrent part of the candidate
+  T* dmemo;      // [N, H] gradient of the recurrent part that a gate keeps apart
   T* dh0;        // [B, H]
-  T* dc0;        // [B, H] (lstm)
+  T* dc0;        // [B, H] of a cell that carries c
   T* dh_steps;   // [N, H] or null: gradient of the state that leaves each step, through all that follows
-  T* dc_steps;   // [N, H] the same of the cell state (lstm), where dh_steps is not null
+  T* dc_steps;   // [N, H] the same of the cell state, where dh_steps is not null
 };
 
 // y[row_out(i)] = activation(chain(start, x[row_in(i)] @ w)); start is y itself, the bias, or zero.
@@ -215,9 +213,14 @@ struct CrfKernels {
 };
 
 template <class T>
+struct CellKernels {
+  void (*forward)(const CellForward<T>&, Index first, Index last, const Units&, T* scratch);
+  void (*backward)(const CellBackward<T>&, Index first, Index last, const Units&, T* scratch);
+};
+
+template <class T>
 struct Kernels {
-  void (*cell_forward[kCells])(const CellForward<T>&, Index first, Index last, const Units&, T* scratch);
-  void (*cell_backward[kCells])(const CellBackward<T>&, Index first, Index last, const Units&, T* scratch);
+  CellKernels<T> cell[kCells];
   void (*linear)(const Linear<T>&, Index first, Index last);
   void (*outer)(const Outer<T>&, Index first, Index last, T* scratch);
   void (*sum_by_row)(const SumByRow<T>&, Index first, Index last);

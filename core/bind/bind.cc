@@ -147,7 +147,7 @@ LayerInput<T> layer_input(int cell, In<T> x, nb::handle ids, In<Index> offsets, 
   for (int d = 0; d < in.directions; ++d) in.direction[d] = direction<T>(directions[d]);
   const nb::tuple first = nb::cast<nb::tuple>(directions[0]);
   in.H = static_cast<Index>(nb::cast<In<T>>(first[1], false).shape(1));
-  in.threads = worthwhile(in.N * kGates[in.cell] * in.H * (in.H + in.C), threads);
+  in.threads = worthwhile(in.N * kTraits[in.cell].gates * in.H * (in.H + in.C), threads);
   return in;
 }
 
@@ -307,6 +307,38 @@ nb::ndarray<nb::numpy, std::uint8_t> empty(std::size_t bytes) {
     delete static_cast<Piece*>(p);
   });
   return nb::ndarray<nb::numpy, std::uint8_t>(piece->data, {bytes}, owner);
+}
+
+nb::object counterpart(const Counterpart& other, int gates) {
+  if (!other.name) return nb::none();
+  nb::list order;
+  for (int i = 0; i < gates; ++i) order.append(other.order[i]);
+  nb::dict found;
+  found["name"] = other.name;
+  found["order"] = nb::tuple(order);
+  return found;
+}
+
+// The table of cells, row by row; None stands where there is nothing.
+nb::list cells() {
+  nb::list found;
+  for (const CellTraits& traits : kTraits) {
+    nb::dict cell;
+    cell["name"] = traits.name;
+    cell["gates"] = traits.gates;
+    cell["letters"] = traits.letters;
+    cell["tanh"] = traits.tanh;
+    cell["function"] = traits.function;
+    cell["carries_c"] = traits.carries_c;
+    cell["shared"] = traits.shared;
+    cell["keeps"] = traits.keeps;
+    cell["lets_in"] = traits.lets_in;
+    cell["torch"] = traits.torch;
+    cell["onnx"] = counterpart(traits.onnx, traits.gates);
+    cell["keras"] = counterpart(traits.keras, traits.gates);
+    found.append(cell);
+  }
+  return found;
 }
 
 nb::tuple isa_names() {
@@ -549,6 +581,7 @@ NB_MODULE(_core, m) {
         "threads"_a);
   m.def("crf_best", &crf_best, "emissions"_a.noconvert(), "offsets"_a.noconvert(), "transitions"_a.noconvert(),
         "start"_a.noconvert(), "end"_a.noconvert(), "tags"_a.noconvert(), "scores"_a.noconvert(), "threads"_a);
+  m.def("cells", &cells);
   m.def("empty", &empty, "bytes"_a);
   m.def("available_isas", &isa_names);
   m.def("active_isa", [] { return active_isa().name; });

@@ -14,7 +14,7 @@ struct GruForward {
     const auto start = [&](const auto& patch, int g) {
       using V = typename std::decay_t<decltype(patch)>::Rows;
       if (g < 2) return patch.load(tile.x, g * p.H);
-      return V::make([&](int) { return p.bias_n ? patch.lanes.load(p.bias_n + patch.unit) : Vec<T>::set(0); });
+      return V::make([&](int) { return p.bias_apart ? patch.lanes.load(p.bias_apart + patch.unit) : Vec<T>::set(0); });
     };
     const auto finish = [&](const auto& patch, const Sums<T>& sums) {
       const auto keep = [&](int g, const auto& value) {

@@ -92,11 +92,12 @@ struct BackwardCall {
   const LayerInput<T>& in;
   const Kernels<T>& k;
   Workspace& w;
-  Index GH;
-  bool gru;
-  Rows rows;
-  CellBackward<T> run[2];
-  const T* dprojected[2];  // gradient of the rows that were projected
+  const CellTraits& traits;
+  Index GH = traits.gates * in.H;
+  Index shared = traits.shared * in.H;  // rows of w_hh whose gate gradients are those of the input, too
+  Rows rows{};
+  CellBackward<T> run[2]{};
+  const T* dprojected[2]{};  // gradient of the rows that were projected
 
   // Walks the tiles back through time, which leaves the gate gradients of every token.
   void through_time(const Batch& batch) {
@@ -106,7 +107,8 @@ struct BackwardCall {
       pack_columns(direction.w_hh, GH, in.H, in.H, Index(1), w_hh);
       const Kept<T>& kept = p.kept[d];
       T* const dgates = p.overwrite && kept.gates ? kept.gates : w.dgates[d].template get<T>(in.N * GH);
-      T* const dmemo = !gru ? nullptr : p.overwrite ? kept.memo : w.dmemo[d].template get<T>(in.N * in.H);
+      T* dmemo = nullptr;
+      if (traits.one_apart()) dmemo = p.overwrite ? kept.memo : w.dmemo[d].template get<T>(in.N * in.H);
       const Sequences sequences{batch.start, batch.length, batch.order, direction.reverse};
       run[d] = {sequences,
                 in.H,
@@ -130,7 +132,7 @@ struct BackwardCall {
       dprojected[d] = dgates;
     }
     walk(in, batch, [&](Index d, Index first, Index last, const Units& units, T* memory) {
-      k.cell_backward[in.cell](run[d], first, last, units, memory);
+      k.cell[in.cell].backward(run[d], first, last, units, memory);
     });
   }
 
@@ -179,11 +181,10 @@ struct BackwardCall {
       const LayerGradients<T>& out = p.gradients[d];
       const T* const mask = in.direction[d].mask;
       const T** const h_before = before + d * in.N;
-      const Index shared = gru ? 2 * in.H : GH;  // rows of w_hh whose gate gradients are those of the input, too
       find_states_before(p, d, zero, h_before, sequence);
       jobs.push_back(
           plan<T>({run[d].dgates, GH, shared, nullptr, 0, h_before, mask, sequence, in.H, out.w_hh, nullptr}, in.N));
-      if (gru) {
+      if (traits.one_apart()) {
         jobs.push_back(plan<T>({run[d].dmemo, in.H, in.H, nullptr, 0, h_before, mask, sequence, in.H,
                                 out.w_hh + shared * in.H, out.b_hh + shared},
                                in.N));
@@ -223,7 +224,7 @@ struct BackwardCall {
     parallel(static_cast<Index>(jobs.size()), in.threads, [&](Index job) { reduce_outer(jobs[job]); });
     for (int d = 0; d < in.directions; ++d) {
       const LayerGradients<T>& out = p.gradients[d];
-      std::copy(out.b_ih, out.b_ih + (gru ? 2 * in.H : GH), out.b_hh);
+      std::copy(out.b_ih, out.b_ih + shared, out.b_hh);
     }
   }
 };
@@ -232,7 +233,7 @@ struct BackwardCall {
 
 template <class T>
 Status layer_backward(LayerBackward<T>& p) try {
-  BackwardCall<T> call{p, p.in, kernels<T>(), workspace(), kGates[p.in.cell] * p.in.H, p.in.cell == kGru, {}, {}, {}};
+  BackwardCall<T> call{p, p.in, kernels<T>(), workspace(), kTraits[p.in.cell]};
   Index bad_token;
   const Status status = find_rows(p.in, call.rows, bad_token);
   if (status != Status::kOk) return status;

@@ -73,7 +73,8 @@ void walk(const LayerInput<T>& in, const Batch& batch, const F& run) {
     const Index first = task / in.directions * tile_rows;
     run(task % in.directions, first, std::min(in.B, first + tile_rows), units, memory);
   };
-  const int members = sharers<T>(in.H, kGates[in.cell] * in.H * in.H, in.directions * blocks(in.B, 6), in.threads);
+  const int members =
+      sharers<T>(in.H, kTraits[in.cell].gates * in.H * in.H, in.directions * blocks(in.B, 6), in.threads);
   if (members > 1) {
     T* const memory = workspace().team.template get<T>(members * size);
     const bool done = team(members, [&](Index member, Meeting& meeting) {

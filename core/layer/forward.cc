@@ -10,7 +10,7 @@ Status layer_forward(LayerForward<T>& p) try {
   const LayerInput<T>& in = p.in;
   const Kernels<T>& k = kernels<T>();
   Workspace& w = workspace();
-  const Index GH = kGates[in.cell] * in.H;
+  const Index GH = kTraits[in.cell].gates * in.H;
   Rows rows;
   const Status status = find_rows(in, rows, p.bad_token);
   if (status != Status::kOk) return status;
@@ -20,7 +20,7 @@ Status layer_forward(LayerForward<T>& p) try {
   for (int d = 0; d < in.directions; ++d) {
     const Direction<T>& direction = in.direction[d];
     T* const w_ih = w.w_ih[d].template get<T>(in.C * padded<T>(GH));
-    T* const w_hh = w.w_hh[d].template get<T>(in.H * kGates[in.cell] * padded<T>(in.H));
+    T* const w_hh = w.w_hh[d].template get<T>(in.H * kTraits[in.cell].gates * padded<T>(in.H));
     pack_columns(direction.w_ih, in.C, GH, Index(1), in.C, w_ih);
     pack_recurrent(in.cell, direction.w_hh, in.H, w_hh);
     T* const bias = w.bias[d].template get<T>(GH);
@@ -28,14 +28,13 @@ Status layer_forward(LayerForward<T>& p) try {
     const bool in_place = p.kept[d].gates && !rows.row_of_token;
     T* const projected = in_place ? p.kept[d].gates : w.projected[d].template get<T>(rows.count * GH);
     project[d] = {in.x, in.C, rows.id_of_row, w_ih, in.C, GH, bias, projected, GH, nullptr, false, kIdentity};
-    const T* const bias_n = in.cell == kGru && direction.b_hh ? direction.b_hh + 2 * in.H : nullptr;
     run[d] = {{batch.start, batch.length, batch.order, direction.reverse},
               in.H,
               projected,
               GH,
               rows.row_of_token,
               w_hh,
-              bias_n,
+              bias_apart(in.cell, direction, in.H),
               direction.h0,
               direction.c0,
               direction.mask,
@@ -52,7 +51,7 @@ Status layer_forward(LayerForward<T>& p) try {
     k.linear(project[task % in.directions], first, std::min(rows.count, first + kLinearRows));
   });
   walk(in, batch, [&](Index d, Index first, Index last, const Units& units, T* memory) {
-    k.cell_forward[in.cell](run[d], first, last, units, memory);
+    k.cell[in.cell].forward(run[d], first, last, units, memory);
   });
   w.release();
   return Status::kOk;

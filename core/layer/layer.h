@@ -46,7 +46,7 @@ struct LayerForward {
   LayerInput<T> in;
   T* h;      // [N, directions * H]
   T* hn[2];  // [B, H]
-  T* cn[2];  // [B, H] (lstm)
+  T* cn[2];  // [B, H] of a cell that carries c
   Kept<T> kept[2];
   Index bad_token;  // out: position of an id outside the table, with kBadToken
 };
@@ -55,7 +55,7 @@ struct LayerForward {
 template <class T>
 struct StepGradients {
   T* h;  // [N, H] or null: not wanted
-  T* c;  // [N, H] (lstm)
+  T* c;  // [N, H] of a cell that carries c
 };
 
 template <class T>
@@ -65,7 +65,7 @@ struct LayerGradients {
   T* b_ih;  // [G*H]
   T* b_hh;  // [G*H]
   T* h0;    // [B, H]
-  T* c0;    // [B, H] (lstm)
+  T* c0;    // [B, H] of a cell that carries c
 };
 
 template <class T>

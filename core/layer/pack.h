@@ -34,7 +34,7 @@ void pack_columns(const T* w, Index K, Index columns, Index row_stride, Index co
 template <class T>
 void pack_units(const T* w_hh, Index G, Index H, T* to) {
   for (Index unit = 0; unit < H; unit += kPanel<T>) {
-    const T* from[4];
+    const T* from[kMostGates];
     for (Index gate = 0; gate < G; ++gate) from[gate] = w_hh + (gate * H + unit) * H;
     pack_group(from, G, std::min(kPanel<T>, H - unit), H, Index(1), H, to + unit * G * H);
   }
@@ -43,10 +43,11 @@ void pack_units(const T* w_hh, Index G, Index H, T* to) {
 // Packs w_hh as the forward kernel of the cell reads it.
 template <class T>
 void pack_recurrent(Cell cell, const T* w_hh, Index H, T* to) {
-  if (kGates[cell] == 1) {
+  const int gates = kTraits[cell].gates;
+  if (gates == 1) {
     pack_columns(w_hh, H, H, Index(1), H, to);
   } else {
-    pack_units(w_hh, kGates[cell], H, to);
+    pack_units(w_hh, gates, H, to);
   }
 }
 
@@ -55,10 +56,16 @@ void copy_or_zero(const T* from, Index n, T* to) {
   for (Index i = 0; i < n; ++i) to[i] = from ? from[i] : T(0);
 }
 
-// What every projected row starts from. The candidate of a gru keeps its recurrent bias apart.
+// The recurrent bias that a gate keeps apart, or null.
+template <class T>
+const T* bias_apart(Cell cell, const Direction<T>& direction, Index H) {
+  return direction.b_hh && kTraits[cell].one_apart() ? direction.b_hh + kTraits[cell].shared * H : nullptr;
+}
+
+// What every projected row starts from.
 template <class T>
 void add_biases(Cell cell, const Direction<T>& direction, Index H, T* bias) {
-  const Index columns = kGates[cell] * H, shared = cell == kGru ? 2 * H : columns;
+  const Index columns = kTraits[cell].gates * H, shared = kTraits[cell].shared * H;
   copy_or_zero(direction.b_ih, columns, bias);
   for (Index j = 0; direction.b_hh && j < shared; ++j) bias[j] += direction.b_hh[j];
 }

@@ -126,7 +126,7 @@ struct BackwardTile : TileRows {
   T* dh;                         // [rows, stride] gradient of the state that leaves the step; then of what entered it
   T* dc;                         // [rows, stride]
   const T* h_before[kTileRows];  // [H] state before the step
-  const T* c_before[kTileRows];  // [H] cell state before the step (lstm)
+  const T* c_before[kTileRows];  // [H] cell state before the step
 
   BackwardTile(const CellBackward<T>& run, const Units& units, Index begin, Index end, T* scratch)
       : TileRows(run.sequences, units, begin, end, padded<T>(run.H), false), p(run) {

@@ -41,7 +41,7 @@ struct Project {
 template <class T>
 void advance(const StreamStage<T>& stage, const CellForward<T>& run, Index n, Index steps, Index rows, int threads,
              const Project<T>& project) {
-  const auto cell = kernels<T>().cell_forward[stage.cell];
+  const auto cell = kernels<T>().cell[stage.cell].forward;
   const Index H = stage.H, GH = stage.gates(), size = cell_scratch<T>(H), C = project.in.ids ? 0 : stage.in;
   const int members = sharers<T>(H, GH * (H + C), blocks(n, 6), threads);
   if (members > 1 && n > 0 && n <= kTileRows) {
@@ -113,7 +113,7 @@ Streams<T>::Streams(const StreamNetwork<T>& network, Index capacity) : network_(
     std::vector<std::pair<T**, Index>> wanted;
     if (stage.kind == StreamStage<T>::kLayer) {
       if (stage.forward()) wanted.push_back({&room.h, stage.H});
-      if (stage.forward() && stage.cell == kLstm) wanted.push_back({&room.c, stage.H});
+      if (stage.forward() && kTraits[stage.cell].carries_c) wanted.push_back({&room.c, stage.H});
       if (stage.backward()) wanted.push_back({&room.held_input, stage.lookahead * stage.gates()});
       if (stage.backward() && stage.forward()) wanted.push_back({&room.held_forward, stage.lookahead * stage.H});
       room.start.assign(slots, 0);
@@ -287,7 +287,7 @@ void Streams<T>::go_on(const Turn& turn, std::size_t index, const StreamRows<T>&
                            GH,
                            nullptr,
                            direction.w_hh,
-                           direction.bias_n,
+                           direction.bias_apart,
                            room.h,
                            room.c,
                            nullptr,
@@ -341,7 +341,7 @@ void Streams<T>::come_back(const Turn& turn, std::size_t index, const StreamRows
                            GH,
                            room.window_row.data(),
                            direction.w_hh,
-                           direction.bias_n,
+                           direction.bias_apart,
                            nullptr,
                            nullptr,
                            nullptr,
@@ -350,7 +350,7 @@ void Streams<T>::come_back(const Turn& turn, std::size_t index, const StreamRows
                            nullptr,
                            nullptr,
                            ends,
-                           stage.cell == kLstm ? ends + windows * H : nullptr};
+                           kTraits[stage.cell].carries_c ? ends + windows * H : nullptr};
   advance(stage, run, windows, steps, in.offsets[turn.n], turn.threads,
           Project<T>{stage, direction, in, room.place.data(), projected});
 }

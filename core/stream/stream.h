@@ -21,7 +21,7 @@ template <class T>
 struct StreamDirection {
   bool reverse;
   Buffer memory, table_memory;
-  const T *w_ih, *w_hh, *bias, *bias_n;
+  const T *w_ih, *w_hh, *bias, *bias_apart;
   const T* table;  // [V, G*H] the product of every row of the table, or null
 };
 
@@ -44,7 +44,7 @@ struct StreamStage {
   int modes;
   PoolMode mode[kPoolModes];
 
-  Index gates() const { return kGates[cell] * H; }
+  Index gates() const { return kTraits[cell].gates * H; }
   bool backward() const { return direction[directions - 1].reverse; }
   bool forward() const { return !direction[0].reverse; }
 };

@@ -27,19 +27,19 @@ class Parts {
 template <class T>
 void pack_direction(const StreamStage<T>& stage, const Direction<T>& from, StreamDirection<T>& to) {
   const Index C = stage.in, H = stage.H, GH = stage.gates(), wide = padded<T>(GH);
-  const Index recurrent = H * kGates[stage.cell] * padded<T>(H);
+  const Index recurrent = H * kTraits[stage.cell].gates * padded<T>(H);
   Parts<T> parts(to.memory.template get<T>(C * wide + recurrent + wide + padded<T>(H)));
   T *const w_ih = parts.take(C * wide), *const w_hh = parts.take(recurrent);
-  T *const bias = parts.take(wide), *const bias_n = parts.take(padded<T>(H));
+  T *const bias = parts.take(wide), *const apart = parts.take(padded<T>(H));
   pack_columns(from.w_ih, C, GH, Index(1), C, w_ih);
   pack_recurrent(stage.cell, from.w_hh, H, w_hh);
   add_biases(stage.cell, from, H, bias);
-  copy_or_zero(from.b_hh && stage.cell == kGru ? from.b_hh + 2 * H : nullptr, H, bias_n);
+  copy_or_zero(bias_apart(stage.cell, from, H), H, apart);
   to.reverse = from.reverse;
   to.w_ih = w_ih;
   to.w_hh = w_hh;
   to.bias = bias;
-  to.bias_n = bias_n;
+  to.bias_apart = apart;
   to.table = nullptr;
 }
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from tidegate import kernels
+from tidegate.cells import CELLS
 from tidegate.data import batch_count, batches
 from tidegate.data.streams import Chunk, Streams
 from tidegate.errors import InputError, TrainingError
@@ -197,7 +198,7 @@ def initial_weights(
         network: what the weights are for.
         seed: another seed gives other weights.
         embedding_scale: the largest number in a table.
-        forget_bias: of the forget gate, lstm.
+        forget_bias: of the gate that keeps the cell state, in a cell that carries one.
         chrono: the longest memory T, in steps, that the task asks for. The biases of the gates that keep the state (the
             forget gate; z of a gru) are then log U(1, T - 1), drawn per unit, in place of `forget_bias`, and those of
             the input gate their negative (Tallec, Ollivier 2018, section 2).
@@ -532,11 +533,11 @@ def _start_gates(
     bias: Array, rng: np.random.Generator, node: Recurrent, forget_bias: float, chrono: int | None
 ) -> None:
     """Set the biases [G * H] of the gates that keep and let in, in place; those of other cells stay."""
-    gates = bias.reshape(-1, node.hidden_size)  # [G, H]: i f g o, or r z n
-    keep: float | Array = forget_bias if node.cell == "lstm" else 0.0
+    gates, cell = bias.reshape(-1, node.hidden_size), CELLS[node.cell]  # [G, H]
+    keep: float | Array = forget_bias if cell.carries_c else 0.0
     if chrono is not None:
         keep = np.log(rng.uniform(1, chrono - 1, node.hidden_size))
-    if node.cell in ("lstm", "gru"):
-        gates[1] = keep
-    if node.cell == "lstm" and chrono is not None:
-        gates[0] = -keep
+    if cell.keeps is not None:
+        gates[cell.keeps] = keep
+    if cell.lets_in is not None and chrono is not None:
+        gates[cell.lets_in] = -keep
