@@ -8,7 +8,7 @@ import typer
 
 from tidegate.cli.forecasts import print_forecasts
 from tidegate.cli.inputs import batches, load_task, read_inputs, shorten
-from tidegate.cli.options import Json, ModelPath, Reading
+from tidegate.cli.options import Json, ModelPath, Reading, named_path
 from tidegate.cli.output import emit_json
 from tidegate.cli.tagging import print_tags
 from tidegate.errors import InputError
@@ -21,7 +21,10 @@ Texts = Annotated[
     ),
 ]
 Draw = Annotated[
-    Path | None, typer.Option("--picture", metavar="FILE", help="Draw a forecast, too: into a .png or .svg file.")
+    Path | None,
+    typer.Option(
+        "--picture", metavar="FILE", parser=named_path, help="Draw a forecast, too: into a .png or .svg file."
+    ),
 ]
 Live = Annotated[
     bool, typer.Option("--stream", help="Answer every line of stdin by itself as it comes: texts, or rows of numbers.")
