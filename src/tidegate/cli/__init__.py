@@ -103,6 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(str(error), error.exit_code)
     except OSError as error:
         return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+    except MemoryError as error:
+        told = f"the memory is not enough ({error})" if str(error) else "the memory is not enough"
+        return _failed(f"{told}. Take fewer or shorter inputs, a smaller batch_size or a smaller network.", 1)
     except KeyboardInterrupt:
         return _failed("interrupted", 130)
     return 0

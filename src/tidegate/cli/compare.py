@@ -21,13 +21,17 @@ from tidegate.cli.options import (
     Text,
     collect_params,
     collect_reading,
+    named_path,
 )
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.cli.training import carry_out
 
 Presets = Annotated[str, typer.Option("--presets", metavar="A,B,C", help="The set-ups to train, by name.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; by default a new folder under runs/.")
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", parser=named_path, help="Where to write; by default a new folder under runs/."
+    ),
 ]
 
 

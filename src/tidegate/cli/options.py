@@ -50,6 +50,17 @@ KINDS = {"classify": "text", "signals": "sequence", "tag": "tagged", "forecast":
 """What a plain file holds, by what is to be learned from it."""
 
 
+def named_path(text: str) -> Path:
+    """Read the path that an option gives; an empty one, as of a variable that is not set, means no folder at all.
+
+    >>> named_path("runs/one").as_posix()
+    'runs/one'
+    """
+    if not text:
+        raise typer.BadParameter("an empty name was given; wanted that of a file or folder, such as ./out.")
+    return Path(text)
+
+
 def help_text(command: Callable[..., None]) -> str:
     r"""Make the help of a command from its docstring; the lines of its examples stay as they are.
 

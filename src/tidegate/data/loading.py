@@ -150,8 +150,10 @@ def _check_columns(what: str, columns: Mapping[str, str], known: Collection[str]
 
 def _existing(source: str | os.PathLike[str]) -> Path:
     found = Path(source).expanduser()
-    if found.exists():
+    if found.is_file() or found.is_dir():
         return found
+    if found.exists():
+        raise DataError(f"{found} is no file but a pipe, a device or the like. Write what it gives to a file first.")
     if isinstance(source, str) and not found.suffix and len(found.parts) == 1:
         raise OptionError(
             f"{OptionError.unknown('data set', source, _SOURCES)} No file or folder has that name either."
