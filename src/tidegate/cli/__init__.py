@@ -26,7 +26,7 @@ from tidegate.cli import (
     predict,
     train,
 )
-from tidegate.cli.options import help_text
+from tidegate.cli.options import help_text, spell_option
 from tidegate.errors import TidegateError
 
 app = typer.Typer(
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return _flushed(stop.code if isinstance(stop.code, int) else 0)
     except TidegateError as error:
-        return _failed(str(error), error.exit_code)
+        return _failed(error.spelled(spell_option), error.exit_code)
     except BrokenPipeError:
         return _flushed(0)
     except OSError as error:

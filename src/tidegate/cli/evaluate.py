@@ -34,6 +34,7 @@ def evaluate(
     kind = {"kind": loaded.reads} if Path(data).exists() else {}
     dataset = runs.Source(data, kind | options).load()
     part = "all" if dataset.test is None else "test"
+    say(dataset.summary())
     found = runs.evaluate(loaded, dataset.train if dataset.test is None else dataset.test)
     if json:
         emit_json({"model": str(model), "data": dataset.name, "part": part, **found.to_json()})

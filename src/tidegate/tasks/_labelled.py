@@ -17,7 +17,7 @@ from tidegate.data.checks import (
     in_argument,
 )
 from tidegate.data.split import stratified_split
-from tidegate.errors import DataError, InputError
+from tidegate.errors import Argument, DataError, InputError
 from tidegate.ragged import Ragged
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -107,5 +107,6 @@ def hold_out(examples: Labelled, fraction: float, *, seed: int) -> tuple[Labelle
     try:
         kept, held = stratified_split(examples.y, fraction, seed=seed)
     except DataError as error:
-        raise DataError(f"{error} Pass more, or validation_fraction=0 to measure on nothing.") from None
+        advice = ("Pass more, or ", Argument("validation_fraction", 0), " to measure on nothing.")
+        raise DataError(*error.args, " ", *advice) from None
     return examples.select(kept), examples.select(held)
