@@ -23,7 +23,7 @@ from tidegate.cli.options import (
     named_path,
 )
 from tidegate.cli.output import emit_json, emit_tree, say
-from tidegate.cli.training import carry_out
+from tidegate.cli.training import carry_out, naming
 from tidegate.errors import InputError
 
 Data = Annotated[
@@ -139,7 +139,9 @@ def train(
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
         source = runs.Source(str(data), options)
-        training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite, licence=licence)
+        with naming(data):
+            training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite, licence=licence)
+    say(training.dataset.summary())
     if training.note:
         say(training.note)
     result = carry_out(training)

@@ -25,6 +25,10 @@ TEXT_NAMES = ("text", "review", "sentence", "document", "content", "comment", "m
 _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "polarity", "rating", "stars")
 
 
+class UnclearColumnsError(DataError):
+    """Refuse a table whose columns do not say which is the text, and which the label."""
+
+
 @dataclass(frozen=True)
 class Columns:
     """Say which columns to read; None stands for whichever has a usual name."""
@@ -55,8 +59,8 @@ class Columns:
             label = label or next((name for name in found if text and name != text), None)
         if text is None or label is None:
             missing = "text" if text is None else "label"
-            raise DataError(
-                f"{path} has no column that is clearly the {missing}. {listing(found)} Name it: {missing}=..."
+            raise UnclearColumnsError(
+                f"{path} has no column that is clearly the {missing}. {listing(found)} Name it: ", Argument(missing)
             )
         if text == label:
             raise InputError(f"text and label are both {text!r}; they must be two columns. {listing(found)}")
