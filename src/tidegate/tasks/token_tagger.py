@@ -41,10 +41,10 @@ from tidegate.tasks._tagging import (
     as_pieces,
     check_sentences,
     check_tags,
-    check_valid,
     guess_unit,
     pairs_of,
     place_spans,
+    settle_tags,
 )
 from tidegate.tasks._task import Array, Count, Json, Positive, Share, Task
 from tidegate.words import Words
@@ -78,8 +78,9 @@ class TokenTagger(Task[Tagging]):
     [['DET', 'NOUN', 'VERB'], ['DET', 'NOUN']]
 
     Args:
-        scheme: how tags spell out spans: `bio`, `iob1`, `bioes` or `bmes`; `auto` finds out, `plain` says that
-            they name no spans. Sequences that the scheme forbids are never predicted.
+        scheme: how tags spell out spans: `bio`, `iob1`, `bioes`, `bmes` or `bilou`; `auto` finds out which
+            explains most, and makes the best of odd tags with a warning; `plain` says that they name no spans.
+            Sequences that the scheme forbids are never predicted.
         learn_scheme: the scheme to learn; `same` learns the one that came. What is predicted is in the one that came.
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
         hidden_size: units of each direction.
@@ -104,7 +105,7 @@ class TokenTagger(Task[Tagging]):
     reads: ClassVar[Kind] = "tagged"
     chief: ClassVar[str] = "accuracy"
 
-    scheme: Literal["auto", "plain", "bio", "iob1", "bioes", "bmes"] = "auto"
+    scheme: Literal["auto", "plain", "bio", "iob1", "bioes", "bmes", "bilou"] = "auto"
     learn_scheme: Literal["same", "bio", "bioes"] = "same"
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
     hidden_size: Size = 128
@@ -274,8 +275,9 @@ class TokenTagger(Task[Tagging]):
         words = None if valid is None else check_sentences(valid[0], name="valid X")
         tags = [] if valid is None or words is None else check_tags(words, valid[1], name="valid y")
         given = self._given_scheme([*tagged, *tags])
-        check_valid(tagged, given)
-        check_valid(tags, given, name="valid y")
+        auto = self.scheme == "auto"
+        tagged = settle_tags(tagged, given, found_out=auto)
+        tags = settle_tags(tags, given, name="valid y", found_out=auto)
         rows = None
         if words is None:
             rows, sentences, tagged, held = self._hold_out(sentences, tagged)
