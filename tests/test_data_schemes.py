@@ -17,6 +17,7 @@ WRITTEN: dict[Scheme, str] = {
     "iob1": "I-a I-a I-a B-a O I-b I-b I-a",
     "bioes": "B-a I-a E-a S-a O B-b E-b S-a",
     "bmes": "B-a M-a E-a S-a O B-b E-b S-a",
+    "bilou": "B-a I-a L-a U-a O B-b L-b U-a",
 }
 
 
@@ -87,7 +88,14 @@ def test_what_is_forbidden_is_exactly_what_is_invalid(scheme: Scheme) -> None:
         ([["I-a", "I-a"], ["O"]], "iob1"),
         ([["B-a"]], "bio"),
         ([["I-a", "O", "B-b"]], "bio"),
-        ([["B-a", "M-a", "I-a"]], None),
+        ([["B-a", "M-a", "I-a"]], "bmes"),
+        ([["B", "I", "L", "U"]], "bilou"),
+        ([["O", "U-a"], ["B-a", "L-a"]], "bilou"),
+        ([["I-a", "O", "I-b"]] * 40 + [["O", "B-a"]], "iob1"),
+        ([["B-a", "I-a", "O"]] * 40 + [["I-b"], ["B-a", "I-b"], ["0"]], "bio"),
+        ([["B-a", "M-a", "E-a", "S-b"]] * 9 + [["B-a", "I-a", "E-a"], ["B-b", "O"]], "bmes"),
+        ([["B-a", "I-a", "E-a", "S-b"]] * 9 + [["B-a", "M-a", "E-a"], ["E-b", "O"]], "bioes"),
+        ([["NN", "VB", "B-a"]] * 9, None),
         ([["B-a", "B"]], None),
         ([["-LRB-", "B-a"]], None),
         ([], None),
@@ -124,3 +132,33 @@ def test_the_first_invalid_tag_is_found(scheme: Scheme, tags: str, word: int) ->
 def test_what_is_not_valid_is_made_the_best_of(tags: str, wanted: list[Span]) -> None:
     assert schemes.find_spans(tags.split()) == wanted
     assert schemes.find_invalid([schemes.convert(tags.split(), "bio")], "bio") is None
+
+
+@pytest.mark.parametrize(
+    ("scheme", "tags", "odd", "repaired"),
+    [
+        ("bio", "O I-a I-a O", [1], "O B-a I-a O"),
+        ("bio", "B-a I-b I-b", [1], "B-a B-b I-b"),
+        ("bio", "B-a 0 I-a b o", [1, 2, 3, 4], "B-a O B-a O O"),
+        ("bio", "B-a a O", [1], "B-a I-a O"),
+        ("bio", "B-a E-a O", [1], "B-a I-a O"),
+        ("iob1", "O B-a I-a", [1], "O I-a I-a"),
+        ("bioes", "B-a O S-b I-b", [1, 3], "S-a O S-b S-b"),
+        ("bmes", "B-a M-a", [1], "B-a E-a"),
+        ("bilou", "U-a I-a O", [1, 2], "U-a U-a O"),
+        ("bio", "B I O M", [3], "B I O B"),
+    ],
+)
+def test_odd_tags_are_found_and_the_best_is_made_of_them(
+    scheme: Scheme, tags: str, odd: list[int], repaired: str
+) -> None:
+    known = ["B"] if "-" not in tags else [f"{letter}-a" for letter in ("U" if scheme == "bilou" else "B")]
+    whole = [known, tags.split()] if scheme in ("bio", "bilou") else [["O"], tags.split()]
+    assert schemes.find_odd(whole, scheme) == [(1, at) for at in odd]
+    assert schemes.repair(whole, scheme) == [whole[0], repaired.split()]
+    assert schemes.find_odd(schemes.repair(whole, scheme), scheme) == []
+
+
+def test_what_is_valid_is_repaired_to_itself() -> None:
+    for scheme, written in WRITTEN.items():
+        assert schemes.repair([written.split(), ["O"]], scheme) == [written.split(), ["O"]]

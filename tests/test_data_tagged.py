@@ -105,9 +105,6 @@ def test_sentences_are_held_out_when_asked(tmp_path: Path) -> None:
         ("a.conll", COLUMNS, {"column": "upos"}, r"column='upos': .*numbered columns"),
         ("a.conll", "Ada\t \n", {}, "line 1 has an empty tag"),
         ("a.conll", "\n \n", {}, "it has no sentences"),
-        ("a.conll", "a O\nb I-x\n\nc B-x\n", {}, r"line 2 has the tag 'I-x' after O, where the scheme BIO allows"),
-        ("a.conll", "a O\n\nb B-x\nc E-y\n", {}, r"line 4 has the tag 'E-y' after B-x, where the scheme BIOES allows"),
-        ("a.conll", "a S-x\n\nb B-x\n", {}, r"line 3 has the tag 'B-x' after the beginning .*middle of a span"),
         ("a.conllu", CONLLU.replace("\t3\tcop\t_\t_", ""), {}, r"a.conllu, line 5 has 6 columns; CoNLL-U has 10"),
         ("a.conllu", CONLLU.replace("1\tIt", "one\tIt"), {}, r"a.conllu, near line \d+ is no CoNLL-U"),
         ("a.conllu", CONLLU, {"column": "xpox"}, "unknown column of CoNLL-U 'xpox'. Did you mean 'xpos'"),
@@ -120,14 +117,23 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, text: str, opti
         data.load(write(tmp_path / name, text), kind="tagged", **options)
 
 
-def test_every_part_is_held_to_the_scheme(tmp_path: Path) -> None:
-    write(tmp_path / "train.txt", "a B-x\nb I-x\n")
+def test_odd_tags_of_every_part_are_told_of_or_repaired(tmp_path: Path) -> None:
+    write(tmp_path / "train.txt", "a B-x\nb I-x\n\n" * 5 + "c O\nd I-x\n\n" * 2 + "e I-y\nf I-z\n")
     write(tmp_path / "test.txt", "a I-x\n")
-    with pytest.raises(DataError, match=r"test.txt, line 1 has the tag 'I-x' after the beginning"):
-        data.load(tmp_path, kind="tagged")
+    with pytest.warns(UserWarning, match="5 of 17 tags do not fit where they stand in BIO") as told:
+        found = data.load(tmp_path, kind="tagged")
+    assert len(told) == 1
+    for line, said in ((17, "I-x after O at its end"), (20, "I-x after O at its end"), (22, "I-y at the beginning")):
+        assert f"train.txt, line {line} ({said}" in str(told[0].message)
+    assert "line 23" not in str(told[0].message) and found.train.y[-1] == ["I-y", "I-z"]
+    repaired = data.load(tmp_path, kind="tagged", repair="tags")
+    assert repaired.train.y[5:] == [["O", "B-x"], ["O", "B-x"], ["B-y", "B-z"]]
+    assert repaired.test is not None and repaired.test.y == [["B-x"]]
     write(tmp_path / "train.txt", "a B-x\nb E-x\n")
     write(tmp_path / "test.txt", "a B-x\na M-x\na E-x\n")
     assert data.load(tmp_path, kind="tagged").train.y == [["B-x", "E-x"]]
+    with pytest.raises(OptionError, match=r"unknown repair .* 'tag'\. Did you mean 'tags'"):
+        data.load(tmp_path, kind="tagged", repair="tag")
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from sklearn.base import clone
 import tidegate as tg
 from tidegate.checkpoint import load_model, save_model
 from tidegate.data import schemes
-from tidegate.errors import DataError, InputError, ModelFileError, OptionError, ShapeError
+from tidegate.errors import DataError, InputError, ModelFileError, OddTagsWarning, OptionError, ShapeError
 from tidegate.network import Crf, Dense, Embed, Recurrent, Spell
 from tidegate.ragged import Ragged
 from tidegate.tasks._tagging import Reading, TagSet
@@ -122,7 +122,7 @@ def test_what_is_predicted_is_valid_in_the_scheme_that_came(scheme: schemes.Sche
     assert tagger.scheme_ == scheme
     found = tagger.predict([*X, ["Ada"] * 9, ["saw"]])
     assert schemes.find_invalid(found, scheme) is None
-    letters = {"bio": "OBI", "iob1": "OI", "bioes": "OBIES", "bmes": "OBMES"}[scheme]
+    letters = {"bio": "OBI", "iob1": "OI", "bioes": "OBIES", "bmes": "OBMES", "bilou": "OBILU"}[scheme]
     assert {tag[0] for tag in tagger.tags_} == set("OBIES" if learned == "bioes" else letters)
 
 
@@ -308,8 +308,6 @@ def test_sentences_that_cannot_be_used_are_named(names: tg.TokenTagger, method: 
         ([["a"], ["b"]], [["O"]], ShapeError, "2 sentences came with the tags of 1"),
         ([["a"]], None, InputError, "y is missing"),
         ([["a"]], [[""]], DataError, r"y\[0\]\[0\] is ''; a tag must be"),
-        ([["a"], ["b", "c"]], [["B-x"], ["O", "I-x"]], DataError, r"y\[1\]\[1\] is 'I-x', which the scheme BIO"),
-        ([["a"], ["b"]], [["S-x"], ["B-x"]], DataError, r"y\[1\]\[0\] is 'B-x', which the scheme BIOES"),
         ("a text", [["O"]], InputError, "plain text where lists of words"),
         (["a text"], [["O", "O"]], InputError, "plain text where lists of words"),
         ([], [], DataError, "no sentences"),
@@ -325,7 +323,26 @@ def test_validation_sentences_are_checked_like_the_rest() -> None:
     with pytest.raises(ShapeError, match=r"valid y\[0\] has 2 tags"):
         tagger.fit_steps(*posts(10), valid=([["a"]], [["O", "O"]]))
     with pytest.raises(DataError, match=r"valid y\[0\]\[0\] is 'I-person'"):
-        tagger.fit_steps(*posts(10), valid=([["a"]], [["I-person"]]))
+        tagger.set_params(scheme="bio").fit_steps(*posts(10), valid=([["a"]], [["I-person"]]))
+
+
+@pytest.mark.parametrize(
+    ("y", "scheme", "said"),
+    [
+        ([["B-x"], ["O", "I-x"]], "bio", r"y\[1\]\[1\] is 'I-x', which the scheme BIO"),
+        ([["S-x"], ["O", "B-x"]], "bioes", r"y\[1\]\[1\] is 'B-x', which the scheme BIOES"),
+        ([["B-x", "B-x", "I-x"], ["0", "B-x"]], "bio", r"y\[1\]\[0\] is '0', which the scheme BIO"),
+    ],
+)
+def test_the_best_is_made_of_odd_tags_unless_a_scheme_was_asked_for(y: Any, scheme: Any, said: str) -> None:
+    X = [["a"] * len(y[0]), ["b", "c"]]
+    with pytest.warns(OddTagsWarning, match=f"{said} does not allow there, nor 0 others of"):
+        found = tg.TokenTagger(**SMALL | {"epochs": 1, "validation_fraction": 0}).fit(X, y)
+    assert found.scheme_ == scheme
+    with pytest.raises(DataError, match=said):
+        tg.TokenTagger(**SMALL | {"scheme": scheme}).fit_steps(X, y)
+    again = tg.TokenTagger(**SMALL | {"epochs": 1, "validation_fraction": 0}).fit(X, schemes.repair(y, scheme))
+    assert again.predict_proba(X)[1].tolist() == found.predict_proba(X)[1].tolist()
 
 
 def test_a_tag_that_only_validation_has_counts_as_wrong() -> None:

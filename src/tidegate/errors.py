@@ -154,3 +154,7 @@ class MissingPackageError(TidegateError, ImportError):
         return cls(
             f"{purpose} needs the package {package!r}, which is not installed. Run: pip install 'tidegate[{extra}]'"
         )
+
+
+class OddTagsWarning(UserWarning):
+    """Tell that some tags are none of the scheme that explains most of them, and what was made of them."""

@@ -27,7 +27,7 @@ from tidegate.cli import (
 )
 from tidegate.cli.options import help_text, spell_option
 from tidegate.cli.output import ready_streams, say, write_nowhere
-from tidegate.errors import TidegateError
+from tidegate.errors import OddTagsWarning, TidegateError
 
 app = typer.Typer(
     name="tidegate",
@@ -94,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            warnings.simplefilter("ignore", OddTagsWarning)  # whoever read the file has told of them, with their lines
             app(args=None if argv is None else list(argv), prog_name="tidegate")
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):  # which typer turns into an exit of 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tidegate.data import corpora, digits, ett, household_power, imdb, mnist, pydocs, recordings, series_tables
+from tidegate.data import corpora, digits, ett, household_power, imdb, mnist, pydocs, recordings, series_tables, tagged
 from tidegate.data.corpus import load_corpus
 from tidegate.data.dataset import Dataset, Examples, Kind
 from tidegate.data.files import load_path
@@ -39,7 +39,7 @@ _LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
     "text": (load_path, ("text", "label", *FORM)),
     "sequence": (load_recordings, recordings.COLUMNS),
     "series": (series_tables.load_path, series_tables.COLUMNS),
-    "tagged": (load_tagged, ("column",)),
+    "tagged": (load_tagged, tagged.COLUMNS),
     "corpus": (load_corpus, ("text", "documents", *FORM)),
 }
 
@@ -106,8 +106,8 @@ def load(
         kind: what a file or folder holds: labelled texts (`text`) unless something else is said, such as sentences with
             a tag for each word (`tagged`, see `tagged.load_tagged`), or texts to learn a language from (`corpus`).
         columns: which columns of a file hold what. Of labelled texts: `text` and `label`, each found by its usual names
-            when not given. Of tagged sentences: `column`, that of the tags. Of sequences, one row per step: the fields
-            of `recordings.Choice`. Of series: those of `series_tables.Choice`, and `repair`. Of a corpus: `text`, and
+            when not given. Of tagged sentences: those of `tagged.load_tagged`. Of sequences, one row per step: those of
+            `recordings.Choice`. Of series: those of `series_tables.Choice`, and `repair`. Of a corpus: `text`, and
             for .txt files whether a `file` or a `line` is a document, as `documents`. Of a data set by name: what can
             be chosen in it.
         split: hold out this fraction of every class, or of all examples where there are none, as ``test``, the same

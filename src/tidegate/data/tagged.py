@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tidegate.data import schemes
+from tidegate.data.columns import read_columns
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.plain_text import read_text, split_lines
 from tidegate.errors import DataError, InputError, MissingPackageError, OptionError
 
 CONLLU_COLUMNS = ("upos", "xpos", "feats", "deprel", "lemma")
-_PARTS = {"train": "train", "valid": "valid|validation|dev|val", "test": "test"}
+_PARTS = {"train": "train", "valid": "valid|validation|devel|dev|val|testa", "test": "test|testb"}
+COLUMNS = ("column", "repair", "encoding")
+_NAMED = 3  # odd tags that a warning names
 _CONLLU_FIELDS = 10
 
 
@@ -26,6 +30,7 @@ class Sentences:
     words: list[list[str]] = field(default_factory=list)
     tags: list[list[str]] = field(default_factory=list)
     lines: list[list[int]] = field(default_factory=list)
+    column: str | None = None  # that the tags stood in
 
     def add(self, rows: list[tuple[int, str, str]]) -> None:
         """Append a sentence of rows: line, word, tag. Nothing is no sentence."""
@@ -35,45 +40,63 @@ class Sentences:
             self.tags.append(tags)
             self.lines.append(lines)
 
-    def where(self, sentence: int, word: int) -> str:
-        """Name a word by its file and line."""
-        return f"{self.path}, line {self.lines[sentence][word]}"
+    def describe(self, sentence: int, word: int) -> str:
+        """Name a tag by its file, its line and the tag before it."""
+        tags = self.tags[sentence]
+        before = f"after {tags[word - 1]}" if word else "at the beginning of a sentence"
+        end = " at its end" if word == len(tags) - 1 else ""
+        return f"{self.path}, line {self.lines[sentence][word]} ({tags[word]} {before}{end})"
 
 
-def load_tagged(path: Path, *, column: str | None = None, unlabelled: bool = False) -> Dataset:
+def load_tagged(
+    path: Path,
+    *,
+    column: str | None = None,
+    repair: str | None = None,
+    encoding: str | None = None,
+    unlabelled: bool = False,
+) -> Dataset:
     """Load sentences from a file, or from a folder of files whose names say `train`, `dev` (or `valid`) and `test`.
 
-    A `.conllu` file is read as CoNLL-U. Every other file has one word per line with its columns between tabs, or
-    between spaces where no line has a tab, and empty lines between sentences.
+    A `.conllu` file is read as CoNLL-U, every other one as `columns.read_columns` says. Where the tags spell out spans,
+    the scheme is taken that explains most of them; the others are told of with their lines.
 
     Args:
-        path: the file or folder.
+        path: the file or folder; `testa` and `testb` in names stand for dev and test.
         column: the column of the tags: of CoNLL-U `upos` (also when not given), `xpos`, `feats`, `deprel` or `lemma`;
-            of other files its number, from 1 for the words; the last one when not given.
+            of other files its number, from 1; the last one when not given, with the exceptions of `read_columns`.
+        repair: "tags" to write tags that do not fit the scheme anew, as `schemes.repair` does, without a warning.
+        encoding: that of the files, such as `latin-1`; UTF-8 when not given.
         unlabelled: there is no such part.
 
     Raises:
-        DataError: a line does not keep to the format, or a tag does not fit the one before it; the line is named.
+        DataError: a line does not keep to the format; it is named.
         InputError: unlabelled sentences are wanted.
-        OptionError: CoNLL-U has no such column.
+        OptionError: CoNLL-U has no such column, or there is no such repair or encoding.
     """
     if unlabelled:
         raise InputError(f"{path} has no unlabelled part.")
-    parts = _find_parts(path) if path.is_dir() else {"train": path}
-    return gather(path.resolve().name, {part: read_sentences(file, column) for part, file in parts.items()})
+    if repair not in (None, "tags"):
+        raise OptionError.unknown("repair of sentences with tags", str(repair), ["tags"])
+    files = _find_parts(path) if path.is_dir() else {"train": path}
+    parts: dict[str, Sentences] = {}
+    for part, file in files.items():  # train comes first: where its tags stand, those of the others do
+        parts[part] = read_sentences(file, column, encoding)
+        column = column or parts[part].column
+    return gather(path.resolve().name, parts, repair=repair is not None)
 
 
-def gather(name: str, parts: Mapping[str, Sentences], *, licence: str = "unknown", citation: str = "") -> Dataset:
-    """Make a data set of its parts, of which `train` must be there, once their tags have been checked.
+def gather(
+    name: str, parts: Mapping[str, Sentences], *, repair: bool = False, licence: str = "unknown", citation: str = ""
+) -> Dataset:
+    """Make a data set of its parts, of which `train` must be there.
 
-    Raises DataError for a sequence of tags that the scheme they are in does not allow; the line is named.
+    A warning names tags that the scheme they are in does not allow where they stand; or they are written anew.
     """
     scheme = schemes.detect(tags for sentences in parts.values() for tags in sentences.tags)
-    examples = {}
-    for part, sentences in parts.items():
-        if scheme is not None:
-            _check_tags(sentences, scheme)
-        examples[part] = Examples(sentences.words, sentences.tags)
+    if scheme is not None:
+        _settle(parts, scheme, repair=repair)
+    examples = {part: Examples(sentences.words, sentences.tags) for part, sentences in parts.items()}
     return Dataset(
         name=name,
         kind="tagged",
@@ -86,10 +109,18 @@ def gather(name: str, parts: Mapping[str, Sentences], *, licence: str = "unknown
     )
 
 
-def read_sentences(path: Path, column: str | None = None) -> Sentences:
-    """Read one file; see `load_tagged`."""
-    text = read_text(path)
-    sentences = (_read_conllu if path.suffix.lower() == ".conllu" else _read_columns)(path, text, column)
+def read_sentences(path: Path, column: str | None = None, encoding: str | None = None) -> Sentences:
+    """Read one file; see `load_tagged`. A warning says where not the last column was taken for the tags."""
+    text = read_text(path, encoding)
+    if path.suffix.lower() == ".conllu":
+        sentences = _read_conllu(path, text, column)
+    else:
+        found = read_columns(path, text, column)
+        sentences = Sentences(path, column=str(found.column))
+        for rows in found.sentences:
+            sentences.add(rows)
+        for note in found.notes:
+            warnings.warn(note, stacklevel=3)
     if not sentences.words:
         raise DataError(f"{path} is empty: it has no sentences.")
     return sentences
@@ -121,45 +152,22 @@ def _read_conllu(path: Path, text: str, column: str | None) -> Sentences:
     return sentences
 
 
-def _read_columns(path: Path, text: str, column: str | None) -> Sentences:
-    """Take the first column for the word and another for its tag."""
-    if column is not None and (not column.isdecimal() or int(column) < 2):
-        raise InputError(f"column={column!r}: {path} has numbered columns, 1 for the words. Give a number from 2.")
-    separator = "\t" if "\t" in text.replace("\n\t\n", "\n\n") else None
-    sentences, rows, width = Sentences(path), list[tuple[int, str, str]](), 0
-    for line, row in enumerate([*split_lines(text), ""], 1):
-        if not row.strip():
-            sentences.add(rows)
-            rows = []
-            continue
-        fields = row.split(separator)
-        width = width or len(fields)
-        at = width if column is None else int(column)
-        if len(fields) != width or not 2 <= at <= width:
-            raise _ragged(path, line, fields, width, at)
-        if not fields[0].strip() or not fields[at - 1].strip():
-            raise DataError(f"{path}, line {line} has an empty {'tag' if fields[0].strip() else 'word'}.")
-        rows.append((line, fields[0], fields[at - 1].strip()))
-    return sentences
-
-
-def _ragged(path: Path, line: int, fields: list[str], width: int, at: int) -> DataError:
-    if len(fields) != width:
-        return DataError(f"{path}, line {line} has {len(fields)} columns, the first line has {width}.")
-    return DataError(f"{path}, line {line} has {width} columns, so there is no tag in column {max(at, 2)}.")
-
-
-def _check_tags(sentences: Sentences, scheme: schemes.Scheme) -> None:
-    found = schemes.find_invalid(sentences.tags, scheme)
-    if found is None:
+def _settle(parts: Mapping[str, Sentences], scheme: schemes.Scheme, *, repair: bool) -> None:
+    """Write odd tags anew if asked to, else tell of them: how many there are, and where the first ones stand."""
+    odd = {part: schemes.find_odd(sentences.tags, scheme) for part, sentences in parts.items()}
+    if repair:
+        for sentences in parts.values():
+            sentences.tags = schemes.repair(sentences.tags, scheme)
         return
-    sentence, word = found
-    before = sentences.tags[sentence][word - 1] if word else "the beginning of a sentence"
-    raise DataError(
-        f"{sentences.where(*found)} has the tag {sentences.tags[sentence][word]!r} after {before}, where the scheme "
-        f"{scheme.upper()} allows none such, or ends a sentence in the middle of a span. "
-        "Correct the tags; `tidegate.data.schemes.convert` makes the best of them."
-    )
+    named = [parts[part].describe(*place) for part, places in odd.items() for place in places[:_NAMED]][:_NAMED]
+    if named:
+        words = sum(len(tags) for sentences in parts.values() for tags in sentences.tags)
+        many = sum(map(len, odd.values()))
+        warnings.warn(
+            f"{many} of {words} tags do not fit where they stand in {scheme.upper()}, the scheme "
+            f"that explains most: {'; '.join(named)}. The best is made of them; repair='tags' writes them anew.",
+            stacklevel=4,
+        )
 
 
 def _find_parts(folder: Path) -> dict[str, Path]:

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tidegate.data.schemes import OUTSIDE, find_spans
+from tidegate.data.schemes import OUTSIDE, Scheme, detect, find_odd, find_spans
 from tidegate.errors import DataError, MissingPackageError
 from tidegate.health import ClassHealth, HealthWarning, never_predicted
-from tidegate.tasks._tagging import check_sentences, check_tags, check_valid
+from tidegate.tasks._tagging import check_sentences, check_tags, settle_tags
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
@@ -106,7 +106,8 @@ def measure_tagger(model: TokenTagger, examples: Examples) -> Tagging:
         raise DataError("there are no examples to evaluate on.")
     sentences = check_sentences(examples.x)
     true = check_tags(sentences, examples.y)
-    check_valid(true, model.scheme_)
+    if _is_of_another_scheme(true, model.scheme_):
+        settle_tags(true, model.scheme_)  # which raises
     _warn_of_unknown(true, model)
     predicted = model.predict(sentences)
     flat_true, flat_predicted = list(chain.from_iterable(true)), list(chain.from_iterable(predicted))
@@ -119,6 +120,14 @@ def measure_tagger(model: TokenTagger, examples: Examples) -> Tagging:
     named = _names(predicted, model.scheme_)
     never = tuple(name for name, score in each.items() if score.count and name in _known(model) - named)
     return Tagging(right / len(flat_true), spans, len(sentences), len(flat_true), each, never)
+
+
+def _is_of_another_scheme(true: Tagged, scheme: Scheme | None) -> bool:
+    """Tell whether another scheme than that of a model explains more of the tags."""
+    if scheme is None or not (odd := len(find_odd(true, scheme))):
+        return False
+    found = detect(true)
+    return found is None or len(find_odd(true, found)) < odd
 
 
 def score_spans(true: Tagged, predicted: Tagged) -> tuple[TagScore, dict[str, TagScore]]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tidegate.data.checks import check_classes, check_same_length, check_writable, in_argument
 from tidegate.data.labels import count_labels, number_labels, read_labels, warn_of_twins
 from tidegate.data.split import stratified_split
-from tidegate.errors import Argument, DataError, InputError
+from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
 from tidegate.tasks._weights import Weights, read_sample_weight
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from tidegate.data.graphemes import split_graphemes
 from tidegate.data.schemes import Scheme, Span
 from tidegate.data.tokenizer import Tokenizer, from_json
 from tidegate.data.wordsplit import Piece, place_words, split_characters, split_words
-from tidegate.errors import DataError, InputError, ShapeError
+from tidegate.errors import DataError, InputError, OddTagsWarning, ShapeError
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -240,16 +241,31 @@ def check_tags(sentences: list[list[str]], y: Any, *, name: str = "y") -> list[l
     return tagged
 
 
-def check_valid(tagged: list[list[str]], scheme: Scheme | None, *, name: str = "y") -> None:
-    """Raise DataError, naming the tag, for a sequence that a scheme does not allow."""
-    found = None if scheme is None else schemes.find_invalid(tagged, scheme)
-    if found is not None and scheme is not None:
-        index, at = found
+def settle_tags(
+    tagged: list[list[str]], scheme: Scheme | None, *, name: str = "y", found_out: bool = False
+) -> list[list[str]]:
+    """Return tags that the scheme allows where they stand, which all are unless the scheme was merely found out.
+
+    Then the best is made of the odd ones, with an OddTagsWarning. Raises DataError, naming the tag, for an odd one
+    where the scheme was asked for.
+    """
+    odd = [] if scheme is None else schemes.find_odd(tagged, scheme)
+    if scheme is None or not odd:
+        return tagged
+    index, at = odd[0]
+    first = f"{name}[{index}][{at}] is {tagged[index][at]!r}, which the scheme {scheme.upper()} does not allow there"
+    if not found_out:
         raise DataError(
-            f"{name}[{index}][{at}] is {tagged[index][at]!r}, which the scheme {scheme.upper()} does not allow there, "
-            "or it ends the sentence in the middle of a span. Correct the tags, make the best of them with "
-            "tidegate.data.schemes.convert, or pass scheme='plain' to read them as names without meaning."
+            f"{first}, or it ends the sentence in the middle of a span. Correct the tags, make the best of them with "
+            "tidegate.data.schemes.repair, or pass scheme='plain' to read them as names without meaning."
         )
+    warnings.warn(
+        f"{first}, nor {len(odd) - 1} others of {sum(map(len, tagged))}; the best is made of them, as "
+        "tidegate.data.schemes.repair does.",
+        OddTagsWarning,
+        stacklevel=4,
+    )
+    return schemes.repair(tagged, scheme)
 
 
 def as_pieces(X: Any, reading: Reading) -> tuple[list[str], list[list[Piece]]]:

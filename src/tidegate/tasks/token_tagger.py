@@ -7,7 +7,7 @@ characters of each word.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -42,10 +42,10 @@ from tidegate.tasks._tagging import (
     as_pieces,
     check_sentences,
     check_tags,
-    check_valid,
     guess_unit,
     pairs_of,
     place_spans,
+    settle_tags,
 )
 from tidegate.tasks._task import Array, Count, Json, Positive, Share, Task
 from tidegate.tasks._weights import relative
@@ -72,8 +72,9 @@ class TokenTagger(Task[Tagging]):
     [['DET', 'NOUN', 'VERB'], ['DET', 'NOUN']]
 
     Args:
-        scheme: how tags spell out spans: `bio`, `iob1`, `bioes` or `bmes`; `auto` finds out, `plain` says that
-            they name no spans. Sequences that the scheme forbids are never predicted.
+        scheme: how tags spell out spans: `bio`, `iob1`, `bioes`, `bmes` or `bilou`; `auto` finds out which
+            explains most, and makes the best of odd tags with a warning; `plain` says that they name no spans.
+            Sequences that the scheme forbids are never predicted.
         learn_scheme: the scheme to learn; `same` learns the one that came. What is predicted is in the one that came.
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
         hidden_size: units of each direction.
@@ -98,7 +99,7 @@ class TokenTagger(Task[Tagging]):
     reads: ClassVar[Kind] = "tagged"
     chief: ClassVar[str] = "accuracy"
 
-    scheme: Literal["auto", "plain", "bio", "iob1", "bioes", "bmes"] = "auto"
+    scheme: Literal["auto", "plain", "bio", "iob1", "bioes", "bmes", "bilou"] = "auto"
     learn_scheme: Literal["same", "bio", "bioes"] = "same"
     cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
     hidden_size: Size = 128
@@ -273,8 +274,10 @@ class TokenTagger(Task[Tagging]):
         learn = Sentences.check(X, y, sample_weight)
         held = None if valid is None else Sentences.check(*valid, part="valid ")
         given = self._given_scheme([*learn.tags, *(held.tags if held else [])])
-        check_valid(learn.tags, given)
-        check_valid(held.tags if held else [], given, name="valid y")
+        auto = self.scheme == "auto"
+        learn = replace(learn, tags=settle_tags(learn.tags, given, found_out=auto))
+        if held is not None:
+            held = replace(held, tags=settle_tags(held.tags, given, name="valid y", found_out=auto))
         learn.warn_of_twins()
         if held is None:
             learn, held = learn.hold_out(self.validation_fraction, seed=self.seed)
