@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 GET    := $(PIP) install --no-compile
 JOBS   ?= auto
 
-CORE   := CMakeLists.txt $(wildcard core/*)
+CORE   := CMakeLists.txt $(wildcard core/*.* core/*/*.*)
 PEERS  := .venv-peers
 TORCH  := requirements/torch-cpu.txt
 

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "crf_layer.h"
-#include "dispatch.h"
-#include "layer.h"
-#include "sampler.h"
-#include "stream.h"
-#include "threads.h"
+#include "isa/dispatch.h"
+#include "layer/layer.h"
+#include "machine/threads.h"
+#include "stream/sampler.h"
+#include "stream/stream.h"
+#include "structured/crf_layer.h"
 
 namespace {
 
@@ -95,9 +95,9 @@ struct Side {
 
 // A layer of two directions, forward and backward. A small `scale` lets numbers fade below the smallest normal one.
 template <class T>
-void layer(Cell cell, const char* name, Size size, double scale) {
+void layer(Cell cell, Size size, double scale) {
   const auto [C, H] = size;
-  const Index GH = kGates[cell] * H;
+  const Index GH = kTraits[cell].gates * H;
   Numbers numbers(17);
   const std::vector<T> x = numbers.draw<T>(kN * C, scale), dh = numbers.draw<T>(kN * 2 * H, scale);
   std::vector<T> h(kN * 2 * H), dx(kN * C);
@@ -122,15 +122,15 @@ void layer(Cell cell, const char* name, Size size, double scale) {
     digest_forward.add(s.hn).add(s.cn).add(s.gates).add(s.memo);
     digest_backward.add(s.dw_ih).add(s.dw_hh).add(s.db_ih).add(s.db_hh).add(s.dh0).add(s.dc0);
   }
-  digest_forward.print(named<T>(name, scale < 1e-9 ? "/forward/faint" : "/forward", size));
-  digest_backward.print(named<T>(name, scale < 1e-9 ? "/backward/faint" : "/backward", size));
+  digest_forward.print(named<T>(kTraits[cell].name, scale < 1e-9 ? "/forward/faint" : "/forward", size));
+  digest_backward.print(named<T>(kTraits[cell].name, scale < 1e-9 ? "/backward/faint" : "/backward", size));
 }
 
 template <class T>
-void stream(Cell cell, const char* name, Size size) {
+void stream(Cell cell, Size size) {
   const auto [C, H] = size;
   Numbers numbers(23);
-  const Side<T> side(numbers, kGates[cell] * H, size, 0.5);
+  const Side<T> side(numbers, kTraits[cell].gates * H, size, 0.5);
   const Direction<T> direction = side.direction(false);
   StreamNetwork<T> network(C, nullptr, 0);
   network.add_layer(cell, H, &direction, 1, kConcat, 0);
@@ -149,15 +149,15 @@ void stream(Cell cell, const char* name, Size size) {
     live.run(slots.data(), offsets.data(), kB, numbers.draw<T>(kB * C).data(), nullptr, false, h.data(), 2);
     digest.add(h);
   }
-  digest.print(named<T>(name, "/stream", size));
+  digest.print(named<T>(kTraits[cell].name, "/stream", size));
 }
 
 // Sequences of uneven lengths through a layer that looks ahead, pools of it, and a matrix.
 template <class T>
-void stream_network(Cell cell, const char* name, Size size) {
+void stream_network(Cell cell, Size size) {
   const auto [C, H] = size;
   Numbers numbers(29);
-  const Side<T> side(numbers, kGates[cell] * H, size, 0.5);
+  const Side<T> side(numbers, kTraits[cell].gates * H, size, 0.5);
   const Direction<T> directions[2] = {side.direction(false), side.direction(true)};
   const PoolMode modes[] = {kMean, kLast, kMax, kFirst};
   const std::vector<T> w = numbers.draw<T>(3 * 4 * H), bias = numbers.draw<T>(3);
@@ -174,7 +174,7 @@ void stream_network(Cell cell, const char* name, Size size) {
     live.run(slots.data(), kOffsets.data(), kB, numbers.draw<T>(kN * C).data(), nullptr, turn == 1, said.data(), 2);
     digest.add(said);
   }
-  digest.print(named<T>(name, "/stream/network", size));
+  digest.print(named<T>(kTraits[cell].name, "/stream/network", size));
 }
 
 template <class T>
@@ -225,13 +225,13 @@ void field(Index K) {
 
 template <class T>
 void all() {
-  constexpr const char* kNames[kCells] = {"rnn_tanh", "rnn_relu", "lstm", "gru"};
   for (const Size size : {Size{1, 1}, Size{3, 7}, Size{20, 32}, Size{33, 65}}) {
-    for (const Cell cell : {kRnnTanh, kRnnRelu, kLstm, kGru}) {
-      layer<T>(cell, kNames[cell], size, 0.4);
-      layer<T>(cell, kNames[cell], size, sizeof(T) == 4 ? 0x1p-60 : 0x1p-500);
-      stream<T>(cell, kNames[cell], size);
-      stream_network<T>(cell, kNames[cell], size);
+    for (int i = 0; i < kCells; ++i) {
+      const Cell cell = static_cast<Cell>(i);
+      layer<T>(cell, size, 0.4);
+      layer<T>(cell, size, sizeof(T) == 4 ? 0x1p-60 : 0x1p-500);
+      stream<T>(cell, size);
+      stream_network<T>(cell, size);
     }
     around<T>(size);
   }

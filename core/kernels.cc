@@ -1,19 +1,21 @@
 // All kernels, compiled once per ISA. The table at the end is the one symbol that leaves this object.
-#include "crf.h"
-#include "gru.h"
-#include "lstm.h"
-#include "pool.h"
-#include "rnn.h"
+#include "cells/gru.h"
+#include "cells/lstm.h"
+#include "cells/rnn.h"
+#include "layer/pool.h"
+#include "structured/crf.h"
 
 namespace tidegate {
 namespace {
 
 template <class T>
 constexpr Kernels<T> kTable = {
-    {cell_forward<T, RnnTanhForward>, cell_forward<T, RnnReluForward>, cell_forward<T, LstmForward>,
-     cell_forward<T, GruForward>},
-    {cell_backward<T, RnnTanhBackward>, cell_backward<T, RnnReluBackward>, cell_backward<T, LstmBackward>,
-     cell_backward<T, GruBackward>},
+    {
+        {cell_forward<T, RnnTanhForward>, cell_backward<T, RnnTanhBackward>},
+        {cell_forward<T, RnnReluForward>, cell_backward<T, RnnReluBackward>},
+        {cell_forward<T, LstmForward>, cell_backward<T, LstmBackward>},
+        {cell_forward<T, GruForward>, cell_backward<T, GruBackward>},
+    },  // in the order of `Cell`
     linear<T>,
     outer<T>,
     sum_by_row<T>,

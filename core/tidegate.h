@@ -11,13 +11,11 @@
 
 #include <cstdint>
 
+#include "cells/cells.h"
+
 namespace tidegate {
 
 using Index = std::int64_t;
-
-// Cells, and the number of gate values that each has per hidden unit.
-enum Cell : int { kRnnTanh, kRnnRelu, kLstm, kGru, kCells };
-constexpr int kGates[kCells] = {1, 1, 4, 3};
 
 enum Activation : int { kIdentity, kRelu, kTanh, kSigmoid, kActivations };
 
@@ -47,11 +45,16 @@ struct Sequences {
 
 // The hidden units that one call of a cell kernel computes: all, or a share that begins and ends between groups of
 // panels. Those who compute the other shares run at the same time, and `meet` returns when all of them have called it.
+// It returns true, to all of them alike, and so does `halted`, when the result is not wanted any more.
 struct Units {
   Index first, last;
-  void (*meet)(void* meeting);  // null: nobody else
+  bool (*halted)();
+  bool (*meet)(void* meeting);  // null: nobody else
   void* meeting;
 };
+
+// Fused multiply-adds, or what takes as long, between two looks at whether the result is still wanted: some 50 us.
+constexpr Index kLook = Index(1) << 20;
 
 // A cell run forward over some sequences. `G * H` columns are gate-major: all units of gate 0, then of gate 1, ...
 template <class T>
@@ -61,17 +64,17 @@ struct CellForward {
   const T* input;  // [*, input_stride] projected input with its bias
   Index input_stride;
   const std::int32_t* input_row;  // [N] row of `input` for each token; null: row n for token n
-  const T* w_hh;                  // packed by unit, all gates of a panel of units together (rnn: by column)
-  const T* bias_n;                // [H] gru: recurrent bias of the candidate; null: zero
+  const T* w_hh;                  // packed by unit, all gates of a panel of units together
+  const T* bias_apart;            // [H] recurrent bias of the gate that keeps it apart; null: zero
   const T* h0;                    // [B, H] or null: zero
-  const T* c0;                    // [B, H] or null: zero (lstm)
+  const T* c0;                    // [B, H] or null: zero
   const T* mask;                  // [B, H] or null: scales h where it enters w_hh
   T* h;                           // [N, h_stride] output of every step
   Index h_stride;
   T* gates;  // [N, G*H] or null; may be `input` itself
-  T* memo;   // [N, H] or null; lstm: cell state, gru: recurrent part of the candidate
+  T* memo;   // [N, H] or null; the cell state, or the recurrent part of the gate that keeps it apart
   T* hn;     // [B, H] state after the last step visited
-  T* cn;     // [B, H] (lstm)
+  T* cn;     // [B, H] of a cell that carries c
 };
 
 // The same run backward. `gates`, `memo` and `h` are what the forward run left.
@@ -91,11 +94,11 @@ struct CellBackward {
   const T* dhn;  // [B, H] or null
   const T* dcn;  // [B, H] or null
   T* dgates;     // [N, G*H] gradient of the projected input
-  T* dmemo;      // [N, H] gru: gradient of the recurrent part of the candidate
+  T* dmemo;      // [N, H] gradient of the recurrent part that a gate keeps apart
   T* dh0;        // [B, H]
-  T* dc0;        // [B, H] (lstm)
+  T* dc0;        // [B, H] of a cell that carries c
   T* dh_steps;   // [N, H] or null: gradient of the state that leaves each step, through all that follows
-  T* dc_steps;   // [N, H] the same of the cell state (lstm), where dh_steps is not null
+  T* dc_steps;   // [N, H] the same of the cell state, where dh_steps is not null
 };
 
 // y[row_out(i)] = activation(chain(start, x[row_in(i)] @ w)); start is y itself, the bias, or zero.
@@ -165,6 +168,7 @@ struct Crf {
   const double* moves_back;  // [K, K] the same, the next tag first
   const double* start;       // [K] of the first tag
   const double* end;         // [K] of the last one
+  bool (*halted)();          // whether the result is not wanted any more
 };
 
 // The sum over all paths, as factors: the sum of a sequence is last * product over its tokens of exp(peak) * sum.
@@ -197,6 +201,7 @@ struct CrfBest {
   const double* end;          // [K]
   std::int32_t* tags;         // [paths, N]
   double* scores;             // [B, paths] descending; -inf where there are fewer, whose tags are left alone
+  bool (*halted)();           // as above
 };
 
 struct CrfKernels {
@@ -208,9 +213,14 @@ struct CrfKernels {
 };
 
 template <class T>
+struct CellKernels {
+  void (*forward)(const CellForward<T>&, Index first, Index last, const Units&, T* scratch);
+  void (*backward)(const CellBackward<T>&, Index first, Index last, const Units&, T* scratch);
+};
+
+template <class T>
 struct Kernels {
-  void (*cell_forward[kCells])(const CellForward<T>&, Index first, Index last, const Units&, T* scratch);
-  void (*cell_backward[kCells])(const CellBackward<T>&, Index first, Index last, const Units&, T* scratch);
+  CellKernels<T> cell[kCells];
   void (*linear)(const Linear<T>&, Index first, Index last);
   void (*outer)(const Outer<T>&, Index first, Index last, T* scratch);
   void (*sum_by_row)(const SumByRow<T>&, Index first, Index last);

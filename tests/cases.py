@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import reference
 from tidegate import kernels
+from tidegate.cells import CELLS
 
 Array = NDArray[Any]
 
@@ -78,7 +79,8 @@ def make(
 ) -> Case:
     """Draw a case; direction 1 runs from the end."""
     rng = np.random.default_rng([seed, C, H, len(lengths), directions])
-    B, N, G, V = len(lengths), int(np.sum(lengths, dtype=int)), kernels.GATES[cell], 11
+    B, N, V, card = len(lengths), int(np.sum(lengths, dtype=int)), 11, CELLS[cell]
+    G = card.gates
 
     def normal(*shape: int, scale: float = 1.0) -> Array:
         return (rng.normal(size=shape) * scale).astype(kind)
@@ -91,7 +93,7 @@ def make(
             normal(G * H, scale=0.3) if bias else None,
             reverse=d == 1,
             h0=normal(B, H, scale=0.5) if states else None,
-            c0=normal(B, H) if states and cell == "lstm" else None,
+            c0=normal(B, H) if states and card.carries_c else None,
             mask=((rng.random((B, H)) < 0.75) / 0.75).astype(kind) if mask else None,
         )
 
@@ -103,7 +105,7 @@ def make(
         tuple(one(d) for d in range(directions)),
         normal(N, directions * H),
         normal(directions, B, H),
-        normal(directions, B, H) if cell == "lstm" else None,
+        normal(directions, B, H) if card.carries_c else None,
     )
 
 
@@ -119,13 +121,14 @@ def flat(run: kernels.Forward, gradients: kernels.Gradients) -> dict[str, Array]
 def expected(case: Case) -> dict[str, Array]:
     """Run the reference over every sequence of a case, under the names of `flat`."""
     D, B, H = len(case.directions), len(case.offsets) - 1, case.directions[0].w_hh.shape[1]
-    N, G, C = len(case.ids), kernels.GATES[case.cell], case.table.shape[1]
+    N, C, card = len(case.ids), case.table.shape[1], CELLS[case.cell]
+    G = card.gates
     x, dh = case.x.astype(np.float64), case.dh.astype(np.float64)
     out: dict[str, Array] = {"h": np.zeros((N, D * H)), "hn": np.zeros((D, B, H)), "dx": np.zeros((N, C))}
     out["dh_steps"] = np.zeros((D, N, H))
-    if G > 1:
+    if card.gated:
         out |= {"gates": np.zeros((D, N, G * H)), "memo": np.zeros((D, N, H))}
-    if case.cell == "lstm":
+    if card.carries_c:
         out |= {"cn": np.zeros((D, B, H)), "dc_steps": np.zeros((D, N, H))}
     for d, direction in enumerate(case.directions):
         w = _weights(direction, G * H)
@@ -153,12 +156,12 @@ def expected(case: Case) -> dict[str, Array]:
             h0[b], c0[b] = g.h0, g.c0
             for name, part in vars(g.weights).items():
                 vars(total)[name] += part
-            if G > 1:
+            if card.gated:
                 out["gates"][d, tokens], out["memo"][d, tokens] = run.gates, run.memo
-            if case.cell == "lstm":
+            if card.carries_c:
                 out["cn"][d, b], out["dc_steps"][d, tokens] = run.cn, g.c
         out |= {f"{name}.{d}": value for name, value in vars(total).items()} | {f"h0.{d}": h0}
-        if case.cell == "lstm":
+        if card.carries_c:
             out[f"c0.{d}"] = c0
     return out
 

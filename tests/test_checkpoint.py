@@ -300,6 +300,9 @@ class _FullDisk:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
+    def fileno(self) -> int:
+        return int(self.file.fileno())
+
     def write(self, data: bytes) -> None:
         self.file.write(data[:3])
         _full()

@@ -166,7 +166,8 @@ def test_the_validation_figure_is_that_of_the_weights_that_were_kept(cli: Cli, t
     measured = [step["valid"] for step in steps if step["valid"]]
     best = min(measured, key=lambda valid: valid["loss"])
     assert best != measured[-1], "the run should have become worse before it ended"
-    assert json.loads(answer.out)["valid"] == best
+    worst = next(step["classes"]["worst"] for step in steps if step["valid"] == best)
+    assert json.loads(answer.out)["valid"] == best | {"worst_class": worst}
 
 
 def test_flags_and_settings_reach_the_task(cli: Cli, tmp_path: Path) -> None:
@@ -328,20 +329,32 @@ def test_predict_reads_lines_from_stdin(cli: Cli, reviews_run: Path, dash: tuple
     assert [line.split("\t")[2] for line in answer.out.splitlines()] == ["so good", "so dull", "fine 好"]
 
 
-@pytest.mark.parametrize(
-    ("stdin", "fragment"),
-    [
-        (b"good\nbad\n\xe4h\n", "line 3 of stdin is not UTF-8: byte 0 is 0xe4"),
-        (b"good\nbad\n\n", "line 3 of stdin is empty"),
-    ],
-)
-def test_lines_before_one_that_cannot_be_read_are_answered(
-    cli: Cli, reviews_run: Path, stdin: bytes, fragment: str
-) -> None:
-    answer = cli("predict", reviews_run, stdin=stdin)
+def test_lines_before_one_that_cannot_be_read_are_answered(cli: Cli, reviews_run: Path) -> None:
+    answer = cli("predict", reviews_run, stdin=b"good\nbad\n\xe4h\n")
     assert answer.code == 2
     assert len(answer.out.splitlines()) == 2
-    assert fragment in answer.err
+    assert "line 3 of stdin is not UTF-8: byte 0 is 0xe4" in answer.err
+
+
+@pytest.mark.parametrize("stream", [(), ("--stream",)])
+def test_every_line_of_text_gets_its_answer_blank_ones_too(
+    cli: Cli, reviews_run: Path, stream: tuple[str, ...]
+) -> None:
+    stdin, nothing = b"so good\n\n \t\r\nso dull\n\n", tg.load(reviews_run).predict_proba([""])[0]
+    answer = cli("predict", reviews_run, *stream, "--json", stdin=stdin)
+    spoken = [json.loads(line) for line in answer.out.splitlines()]
+    assert (answer.code, answer.err) == (0, "")
+    assert [line["input"] for line in spoken] == ["so good", "", " \t", "so dull", ""]
+    for blank in (1, 2, 4):
+        assert list(map(np.float32, spoken[blank]["probabilities"].values())) == nothing.tolist()
+    assert len(cli("predict", reviews_run, *stream, stdin=stdin).out.splitlines()) == 5
+    assert cli("predict", reviews_run, "").out == f"{spoken[1]['label']}\t{max(nothing):.4f}\t\n"
+
+
+def test_a_blank_line_is_a_sequence_without_steps(cli: Cli, digits_run: Path) -> None:
+    blank, written = cli("predict", digits_run, stdin=b"\n"), cli("predict", digits_run, "[]")
+    assert blank.code == written.code == 0
+    assert blank.out.split("\t")[:2] == written.out.split("\t")[:2]
 
 
 def test_a_line_far_down_is_named_by_its_number(cli: Cli, reviews_run: Path) -> None:
@@ -428,10 +441,59 @@ def test_evaluate_measures_the_test_part(cli: Cli, digits_run: Path) -> None:
     assert f"{found['accuracy']:.2%}" in plain.out
 
 
-def test_evaluate_takes_all_of_a_file_without_parts(cli: Cli, reviews: Path, reviews_run: Path) -> None:
-    columns = ("--text", "review", "--label", "stars")
-    assert json.loads(cli("evaluate", reviews_run, reviews, *columns, "--json").out)["examples"] == 48
-    assert json.loads(cli("evaluate", reviews_run, reviews, *columns, "--split", 0.25, "--json").out)["examples"] == 12
+def measured(answer: Answer) -> tuple[str, int]:
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    return found["part"], found["examples"]
+
+
+def test_evaluate_measures_what_the_run_held_out_read_as_the_run_read_it(
+    cli: Cli, reviews: Path, reviews_run: Path, tmp_path: Path
+) -> None:
+    answer = cli("evaluate", reviews_run, reviews, "--json")
+    assert measured(answer) == ("test", 12)
+    assert "held out by the run: 12 of 48 rows" in answer.err
+    held = data.load(reviews, text="review", label="stars", split=0.25).test
+    assert held is not None
+    assert json.loads(answer.out)["accuracy"] == pytest.approx(tg.load(reviews_run).score(held.x, held.y))
+    elsewhere = Path(shutil.copy(reviews, tmp_path / "copy.csv"))
+    assert measured(cli("evaluate", reviews_run / "model.safetensors", elsewhere, "--json")) == ("test", 12)
+    assert measured(cli("evaluate", reviews_run, reviews, "--split", 0.5, "--json")) == ("test", 24)
+    for part, count in {"all": 48, "train": 36, "test": 12}.items():
+        assert measured(cli("evaluate", reviews_run, reviews, "--part", part, "--json")) == (part, count)
+    refused = cli("evaluate", reviews_run, reviews, "--part", "valid")
+    assert refused.code == 2
+    assert "has no part valid, only train, test" in refused.err
+    assert "Did you mean 'train'?" in cli("evaluate", reviews_run, reviews, "--part", "trian").err
+
+
+def test_evaluate_measures_all_of_any_other_file_and_says_why(
+    cli: Cli, reviews: Path, reviews_run: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("text,stars\nso good,pos\nso bad,neg\nfine,pos\n", encoding="utf-8")  # in another column
+    answer = cli("evaluate", reviews_run, other, "--json")
+    assert measured(answer) == ("all", 3)
+    assert "is not the data of the run: all 3 rows" in answer.err
+    alone = Path(shutil.copy(reviews_run / "model.safetensors", tmp_path / "alone.safetensors"))
+    answer = cli("evaluate", alone, reviews, "--label", "stars", "--json")
+    assert measured(answer) == ("all", 48)
+    assert "no run says what was held out: all 48 rows" in answer.err
+
+
+def test_evaluate_says_so_where_the_file_of_the_run_has_changed(cli: Cli, tmp_path: Path) -> None:
+    file = write_reviews(tmp_path / "reviews.csv")
+    flags = ("--text", "review", "--label", "stars", *SMALL, "--out", tmp_path / "run")
+    assert cli("train", file, *flags, "--split", 0.25).code == 0
+    file.write_text(file.read_text(encoding="utf-8") + "so good,pos\n", encoding="utf-8")
+    answer = cli("evaluate", tmp_path / "run", file, "--json")
+    assert measured(answer) == ("all", 49)
+    assert "is not what it was when the run was made" in answer.err
+    whole = write_reviews(tmp_path / "whole.csv")
+    assert cli("train", whole, *flags[:-1], tmp_path / "all").code == 0
+    answer = cli("evaluate", tmp_path / "all", whole, "--json")
+    assert measured(answer) == ("all", 48)
+    assert "the run held nothing out" in answer.err
 
 
 def test_evaluate_refuses_labels_that_the_model_does_not_know(cli: Cli, reviews_run: Path, tmp_path: Path) -> None:

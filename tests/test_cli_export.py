@@ -11,8 +11,8 @@ import pytest
 
 import tidegate as tg
 from conftest import Cli
-from graphs import executor, features, lens, padded, run_onnx
-from tidegate.export import nodes
+from graphs import executor, features, lens, ordered_as_in_torch, padded, run_onnx
+from tidegate.cells import CELLS
 from tidegate.network import Pool, Recurrent
 
 TEXTS, LABELS = ["good fun", "so good", "bad", "so bad"] * 4, ["pos", "pos", "neg", "neg"] * 4
@@ -73,7 +73,7 @@ def test_the_licence_of_the_model_stands_in_the_file(cli: Cli, model: Path) -> N
 
 
 def test_a_wrong_graph_ends_with_1_and_leaves_no_file(cli: Cli, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(nodes._ORDER, "lstm", (0, 1, 2, 3))
+    monkeypatch.setitem(CELLS, "lstm", ordered_as_in_torch(CELLS["lstm"]))
     answer = cli("export", model, "--to", "onnx")
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.startswith("error: 1 of up to 1: the output '")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -103,7 +105,7 @@ MISUSE = {
     "another picture": (("{table}", "--picture", "next.gif"), "neither a .png nor an .svg"),
     "columns at prediction": (("{table}", "--read", "target_columns=y"), "a model knows its columns"),
     "not key=value": (("{table}", "--read", "sort"), "--read sort is not KEY=VALUE"),
-    "no such file": (("no-such.csv",), "no-such.csv cannot be read"),
+    "no such file": (("no-such.csv",), "there is no file no-such.csv"),
 }
 
 
@@ -147,3 +149,56 @@ def test_data_list_shows_kind_and_licence(capfd: pytest.CaptureFixture[str]) -> 
 def test_an_unknown_task_suggests_the_nearest(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(table), "--task", "forcast"]) == 2
     assert "Did you mean 'forecast'?" in capfd.readouterr().err
+
+
+def hourly(path: Path, form: str, *, sign: str = ".", separator: str = ",", rows: int = 80) -> Path:
+    """Write hours from 2024-03-29 22:00 of UTC on, as clocks of Berlin show them, in a form of `strftime`."""
+    moments = [datetime(2024, 3, 29, 22, tzinfo=UTC) + timedelta(hours=hour) for hour in range(rows)]
+    local = [moment.astimezone(ZoneInfo("Europe/Berlin")) for moment in moments]
+    values = [f"{50 + 10 * np.sin(hour / 4):.2f}".replace(".", sign) for hour in range(rows)]
+    times = [str(int(time.timestamp())) if form == "seconds" else time.strftime(form) for time in local]
+    lines = [separator.join((time, value)) for time, value in zip(times, values, strict=True)]
+    path.write_text("\n".join([separator.join(("ds", "y")), *lines]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("form", "reading", "first"),
+    [
+        ("%Y-%m-%dT%H:%M:%S%z", (), "2024-04-02 08:00:00+02:00"),
+        ("%Y-%m-%d %H:%M", ("--read", "zone=Europe/Berlin"), "2024-04-02 08:00:00+02:00"),
+        ("%d.%m.%Y %H:%M", ("--read", "zone=Europe/Berlin"), "2024-04-02 08:00:00+02:00"),
+        (
+            "%d/%m/%Y %H:%M",
+            ("--read", "zone=Europe/Berlin", "--read", "time_format=dayfirst"),
+            "2024-04-02 08:00:00+02:00",
+        ),
+        ("seconds", (), "2024-04-02 06:00:00Z"),
+    ],
+)
+def test_forecasts_are_written_in_the_zone_that_the_times_came_in(
+    form: str, reading: tuple[str, ...], first: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = hourly(tmp_path / "loads.csv", form, sign=",", separator=";")
+    assert main(["train", str(file), "--task", "forecast", *SMALL, *reading, "--out", str(tmp_path / "run")]) == 0
+    capfd.readouterr()
+    assert main(["predict", str(tmp_path / "run"), str(file), "--json"]) == 0
+    spoken = json.loads(capfd.readouterr().out)
+    assert spoken["ds"][0] == first
+    assert len({len(time) for time in spoken["ds"]}) == 1
+    assert main(["predict", str(tmp_path / "run"), str(file)]) == 0
+    assert capfd.readouterr().out.splitlines()[1].startswith(first)
+
+
+def test_how_a_file_is_written_can_be_told_when_it_is_forecast(
+    run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "new.csv"
+    rows = "\n".join(f"Nord;{day:02d}/02/2024 {hour:02d}:00;{hour},5" for day in (1, 2) for hour in range(24))
+    file.write_text(f"unique_id;ds;y\n{rows}\n", encoding="utf-16")
+    given = ["encoding=utf-16", "time_format=monthfirst", "repair=interpolate", "decimal=,", "delimiter=semicolon"]
+    reading = [part for option in given for part in ("--read", option)]
+    assert main(["predict", str(run), str(file), *reading[:-6], "--read", "decimal=,", "--json"]) == 2
+    assert "gap of" in capfd.readouterr().err
+    assert main(["predict", str(run), str(file), *reading, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["ds"][0] == "2024-02-03 00:00:00"

@@ -90,7 +90,7 @@ def test_a_page_that_leaves_something_out_is_told_on_stderr(inspect: Cli, critic
 
 MISUSE: dict[str, tuple[tuple[object, ...], str]] = {
     "no input": ((), "nothing to inspect"),
-    "an empty text": (("",), "X[0] has an empty text"),
+    "an empty text": (("",), "without a single step"),
     "an unknown label": (("good", "--target", "poss"), "unknown label 'poss'. Did you mean 'pos'? Known: neg, pos."),
     "a step beyond the end": (("good", "--begin", 5), "no step 5 to begin at: it has steps 0 to 0"),
     "a row of nothing": (("--row", 3), "Name one with --data"),

@@ -95,8 +95,8 @@ def test_an_empty_line_begins_a_new_sequence(cli: Cli, sensors: Path) -> None:
 def test_each_line_of_text_is_a_text(cli: Cli, texts: Path) -> None:
     answer = cli("predict", texts, "--stream", stdin=b"good fun\n\nbad \xff\nbad film\n")
     assert answer.code == 1
-    assert answer.out == cli("predict", texts, "good fun", "bad film").out
-    assert [line.partition(":")[0] for line in answer.err.splitlines()] == ["line 2", "line 3"]
+    assert answer.out == cli("predict", texts, "good fun", "", "bad film").out
+    assert [line.partition(":")[0] for line in answer.err.splitlines()] == ["line 3"]
 
 
 def test_a_series_is_forecast_from_each_row_on(cli: Cli, hourly: Path) -> None:

@@ -38,6 +38,13 @@ def rows(path: Path, **arguments: str) -> tuple[object, object]:
     return train.x, train.y
 
 
+def test_whole_numbers_that_a_file_stores_as_floats_are_spelled_as_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"text": "a", "label": 1.0}\n{"text": "b", "label": 0}\n')
+    assert rows(path) == (["a", "b"], ["1", "0"])
+    write_parquet(tmp_path / "a.parquet", text=["a", "b"], label=[1.0, 0.0])
+    assert rows(tmp_path / "a.parquet") == (["a", "b"], ["1", "0"])
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -143,7 +150,7 @@ def test_labels_become_strings(label: str, expected: str, tmp_path: Path) -> Non
         ("a.csv", "text,label,label\n1,2,3", "2 columns named 'label'"),
         ("a.csv", "text,label\na,pos\nb\n", r"row 2 \(line 3\) has 1 fields, the header 2"),
         ("a.csv", "text,label\na,pos\nb, c,neg\n", r"row 2 \(line 3\) has 3 fields"),
-        ("a.csv", 'text,label\n"a,pos\n', r"line 2: unexpected end of data\. Check the quotes"),
+        ("a.csv", 'text,label\n"a,pos\n', r"line 2: a quote that opens there is never closed"),
         ("a.csv", "text,label\na,pos\n ,neg\n,neg\n", r"row 2 \(line 3\) has an empty text \(and 1 more\)"),
         ("a.csv", "text,label\na,pos\nb,\n", r"row 2 \(line 3\) has no label\."),
         ("a.csv", b"text,label\na,pos\n\ncaf\xe9,neg\n", r"row 2, byte 21 \(0xe9\) is not UTF-8"),

@@ -11,7 +11,8 @@ import pytest
 from tidegate import data
 from tidegate.data.series import Roles, Series, hold_out_last, make_series
 from tidegate.data.series_tables import Choice, as_series
-from tidegate.data.times import Step, calendar, read_times, show_time, step_of
+from tidegate.data.time_columns import read_times
+from tidegate.data.times import Step, calendar, show_time, step_of
 from tidegate.errors import DataError, InputError, MissingPackageError, OptionError, ShapeError
 
 LONG = "unique_id,ds,y,rain\nb,2020-01-01,5,0.5\na,2020-01-01,1,0.1\nb,2020-01-02,6,0.6\na,2020-01-02,2,0.2\n"
@@ -49,7 +50,7 @@ def series_of(times: Any, values: list[float], **options: Any) -> Series:
     ],
 )
 def test_the_step_is_found_and_gone_on_with(times: list[str], step: str, season: int, following: str) -> None:
-    read = read_times(times, where=str)
+    read = read_times(times, where=str).clock
     found = step_of(read)
     assert (str(found), found.season) == (step, season)
     assert show_time(found.after(read[-1], 1)[0]) == following
@@ -57,17 +58,15 @@ def test_the_step_is_found_and_gone_on_with(times: list[str], step: str, season:
 
 
 def test_months_are_stepped_over_their_lengths() -> None:
-    month_end = step_of(read_times(["2019-12-31", "2020-01-31", "2020-02-29"], where=str))
+    month_end = step_of(read_times(["2019-12-31", "2020-01-31", "2020-02-29"], where=str).clock)
     got = month_end.after(np.datetime64("2020-02-29", "ms"), 3).astype("datetime64[D]").astype(str)
     assert got.tolist() == ["2020-03-31", "2020-04-30", "2020-05-31"]
     assert month_end.positions(np.array(["2020-02-29", "2020-05-31"], "datetime64[ms]")).tolist() == [0, 3]
 
 
-@pytest.mark.parametrize(
-    "bad", ["13/02/2020", "2020-02-13T14:00:00Z", "2020-02-13 14:00+01:00", "", "yesterday", None, 1.5, "2020-02-31"]
-)
+@pytest.mark.parametrize("bad", ["13/02/20", "today", "", "yesterday", None, 1.5, "2020-02-31", "2020-02-13 25:00"])
 def test_a_time_that_is_none_is_named(bad: object) -> None:
-    with pytest.raises(DataError, match=r"row 1 has the time .*; wanted ISO 8601 without a time zone"):
+    with pytest.raises(DataError, match=r"row 1 has the time .*; wanted such as 2020-02-13 14:00:00"):
         read_times(["2020-02-12", bad], where=lambda index: f"row {index}")
 
 

@@ -16,7 +16,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tidegate as tg
-from graphs import LENGTHS, TIME, Array, Arrays, executor, features, lens, padded, run_onnx, run_openvino, tokens
+from graphs import (
+    LENGTHS,
+    TIME,
+    Array,
+    Arrays,
+    executor,
+    features,
+    lens,
+    ordered_as_in_torch,
+    padded,
+    run_onnx,
+    run_openvino,
+    tokens,
+)
+from tidegate.cells import CELLS
 from tidegate.errors import ExportError, InputError, MissingPackageError, OptionError
 from tidegate.export import SequenceInterface, drawing, nodes, to_onnx
 from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Node, Pool, Recurrent, Spell, Split, Tied
@@ -24,7 +38,6 @@ from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.words import Words
 
-CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")
 LAYERS: dict[str, dict[str, Any]] = {
     "forward": {},
     "stacked": {"num_layers": 3},
@@ -184,7 +197,7 @@ def networks(draw: st.DrawFn) -> list[Node]:
     made: list[Node] = [Embed(vocabulary_size=5, size=width)] if draw(st.booleans()) else []
     for _ in range(draw(st.integers(1, 3))):
         options: dict[str, Any] = dict(draw(st.sampled_from(list(LAYERS.values()))))
-        options |= {"bias": draw(st.booleans()), "cell": draw(st.sampled_from(CELLS))}
+        options |= {"bias": draw(st.booleans()), "cell": draw(st.sampled_from(list(CELLS)))}
         node = Recurrent(input_size=width, hidden_size=draw(st.integers(1, 4)), **options)
         made, width = [*made, node], node.output_size
         if draw(st.booleans()):
@@ -337,8 +350,8 @@ def test_the_report_tells_every_batch_with_and_without_states(tmp_path: Path) ->
 
 
 def _wrong_gates(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(nodes._ORDER, "lstm", (0, 1, 2, 3))
-    patch.setitem(nodes._ORDER, "gru", (0, 1, 2))
+    for name in ("lstm", "gru"):
+        patch.setitem(CELLS, name, ordered_as_in_torch(CELLS[name]))
 
 
 def _wrong_reset(patch: pytest.MonkeyPatch) -> None:
@@ -404,7 +417,6 @@ def test_a_model_that_makes_much_of_rounding_is_measured_by_its_own(tmp_path: Pa
     assert wild
     assert all(case.rounding is not None and case.rounding > case.absolute / 8 for case in wild)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nodes, "_OPS", nodes._OPS | {"rnn_tanh": "RNN"})
         patch.setattr(nodes, "_attributes", lambda node: {"hidden_size": node.hidden_size, "activations": ["Sigmoid"]})
         with pytest.raises(ExportError):
             to_onnx(executor(layer, size=3.0), tmp_path / "wrong.onnx")

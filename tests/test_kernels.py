@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import cases
 import reference
 from tidegate import kernels
+from tidegate.cells import CELLS
 
 SIZES = [(1, 1), (3, 2), (8, 15), (16, 16), (17, 31), (5, 33), (20, 64), (33, 65), (7, 127), (65, 130)]
 # Relative to the largest entry of each array: rounding grows with the length of the sums, not with their number.
@@ -116,7 +117,7 @@ def test_the_reference_gradient_is_the_slope_of_the_reference(cell: str) -> None
 
     g = reference.backward(cell, x, w, run(), case.dh, case.dhn[0, 0], dcn)
     pairs = [(x, g.x), (h0, g.h0), *zip(vars(w).values(), vars(g.weights).values(), strict=True)]
-    if cell == "lstm":
+    if CELLS[cell].carries_c:
         pairs.append((c0, g.c0))
     for array, gradient in pairs:
         for at in np.ndindex(array.shape):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import cases
 from tidegate import kernels
+from tidegate.cells import CELLS
 
 LENGTHS = [7, 0, 19, 1, 19, 4, 12, 3, 8, 2, 30, 5, 5, 11, 1, 6, 9, 10]
 
@@ -83,7 +84,7 @@ def test_a_sequence_alone_is_the_sequence_in_any_batch(cell: str, H: int) -> Non
         np.testing.assert_array_equal(part_gradients.directions[1].h0[0], gradients.directions[1].h0[b])
         assert gradients.dh_steps is not None and part_gradients.dh_steps is not None
         np.testing.assert_array_equal(part_gradients.dh_steps, gradients.dh_steps[:, tokens])
-        if cell == "lstm":
+        if CELLS[cell].carries_c:
             assert gradients.dc_steps is not None and part_gradients.dc_steps is not None
             np.testing.assert_array_equal(part_gradients.dc_steps, gradients.dc_steps[:, tokens])
 
@@ -96,7 +97,7 @@ def test_keeping_the_gradients_of_the_steps_changes_no_other_bit(cell: str, kind
         kernels.use_isa(isa)
         run = case.forward()
         kept, plain = (cases.flat(run, case.backward(run, steps=steps)) for steps in (True, False))
-        more = {"dh_steps", "dc_steps"} if cell == "lstm" else {"dh_steps"}
+        more = {"dh_steps", "dc_steps"} if CELLS[cell].carries_c else {"dh_steps"}
         assert kept.keys() - plain.keys() == more
         assert {name: kept[name].tobytes() for name in plain} == {name: plain[name].tobytes() for name in plain}, isa
 

@@ -275,6 +275,19 @@ def test_presets_are_complete_and_train() -> None:
         assert small.fit(LINES).fills_gaps == (name == "language-gaps")
 
 
+def test_layers_whose_matrix_is_dropped_have_a_health_in_the_preset_for_words() -> None:
+    small = tg.LanguageModel.from_preset("language-words", hidden_size=8, epochs=1, validation_fraction=0)
+    assert small.get_params()["weight_dropout"] > 0
+    health = next(small.fit_steps(LINES)).health
+    assert health is not None
+    assert health.reach is not None
+    assert health.saturated is not None
+    layers = {name for name in health.grad_norms if "recurrent" in name}
+    assert layers
+    assert set(health.reach) == set(health.saturated) == layers
+    assert all(set(gates) == set("ifgo") for gates in health.saturated.values())
+
+
 def test_the_same_seed_writes_the_same_text_and_another_one_another(fitted: tg.LanguageModel) -> None:
     texts = [fitted.generate("the ", length=30, endless=True, seed=seed) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]

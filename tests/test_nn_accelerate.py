@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import copy
 import pickle
 from collections.abc import Callable
@@ -223,10 +224,68 @@ def test_twice_is_once_and_restoring_nothing_does_nothing() -> None:
 
 
 class Changed(torch.nn.LSTM):
-    """A client's own layer."""
+    """A client's own layer, which does not leave the recurrence to torch."""
 
+    def forward(self, x: Any, hx: Any = None) -> Any:
+        return x, hx
+
+
+class Scaled(torch.nn.LSTM):
+    """A client's own layer, as libraries have them: something before, torch's forward, something after."""
+
+    def __init__(self, *sizes: int, scale: float = 2.0, **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self.scale = scale
+
+    def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> Any:
+        if lengths is not None:
+            x = pack_padded_sequence(x, lengths, batch_first=self.batch_first, enforce_sorted=False)
+        output, ends = super().forward(x, hx)
+        if lengths is not None:
+            output, _ = pad_packed_sequence(output, batch_first=self.batch_first)
+        return output * self.scale, ends
+
+
+class Abstract(abc.ABC, torch.nn.RNNBase):
+    """A client's own base of several layers, which names none of torch's."""
+
+    @abc.abstractmethod
+    def begin(self, x: Tensor) -> Any: ...
+
+    def forward(self, x: Tensor, hx: Any = None) -> Any:
+        return super().forward(x, self.begin(x) if hx is None else hx)
+
+
+class WithBegin(Abstract, torch.nn.GRU):  # type: ignore[misc]
+    def begin(self, x: Tensor) -> Tensor:
+        return x.new_ones(1, x.shape[1], self.hidden_size)
+
+
+class Named(torch.nn.RNN):
+    """Nothing but another name and other defaults."""
+
+    def __init__(self) -> None:
+        super().__init__(C, H, nonlinearity="relu")
+
+
+class OwnPermutation(torch.nn.LSTM):
+    def permute_hidden(self, hx: Any, permutation: Any) -> Any:
+        return hx
+
+
+class OwnWeights(torch.nn.GRU):
     def forward(self, *args: Any) -> Any:
-        return super().forward(*args)[0]
+        self._flat_weights = list(self._flat_weights)
+        return super().forward(*args)
+
+
+class OwnCell(torch.nn.GRU):
+    cell = "something else"
+
+
+class Unnamed(torch.nn.RNNBase):
+    def __init__(self) -> None:
+        super().__init__("GRU", C, H)
 
 
 def with_own_forward() -> torch.nn.Module:
@@ -256,7 +315,11 @@ class Scripted(torch.nn.Module):
         return self.rnn(x)[0]  # type: ignore[no-any-return]
 
 
-@pytest.mark.filterwarnings("ignore:.*deprecated")
+def traced(model: torch.nn.Module) -> Any:
+    return torch.jit.trace(model, (torch.randn(T, B, C),))  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated", "ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize(
     ("make", "name", "reason"),
     [
@@ -269,7 +332,18 @@ class Scripted(torch.nn.Module):
         ),
         (lambda: torch.nn.RNN(C, H).bfloat16(), "0", "its weights are torch.bfloat16, and the kernels take"),
         (of_two_types, "0", "the same for all"),
-        (lambda: Changed(C, H), "0", "it is a Changed, a class of its own that may compute something else"),
+        (lambda: Changed(C, H), "0", "the forward of its class Changed does not end in super().forward"),
+        (lambda: OwnPermutation(C, H), "0", "its class OwnPermutation has a permute_hidden of its own"),
+        (lambda: OwnWeights(C, H), "0", "its class OwnWeights works on _flat_weights"),
+        (lambda: OwnCell(C, H), "0", "it has a cell of its own, a name that Tidegate's layers use"),
+        (Unnamed, "0", "it is a Unnamed, which is none of torch's RNN, LSTM and GRU"),
+        (lambda: Scaled(C, H, proj_size=2), "0", "it projects its state (proj_size=2)"),
+        (
+            lambda: torch.jit.freeze(torch.jit.script(Scripted()).eval()),
+            "0",
+            "it is a compiled ScriptModule, with the recurrence inside its graph",
+        ),
+        (lambda: traced(Scripted()), "0.rnn", "it is a compiled ScriptModule"),
         (with_own_forward, "0", "its forward was replaced"),
         (parametrized, "0", "its weights are parametrized"),
         (lambda: torch.nn.LSTMCell(C, H), "0", "it runs single steps, and the kernels whole sequences"),
@@ -302,9 +376,42 @@ def test_what_cannot_be_taken_stays_and_the_report_says_why(
         report.kept["x"] = ""  # type: ignore[index]
 
 
+@pytest.mark.parametrize("make", [lambda: Scaled(C, H, scale=3.0), WithBegin, Named])
+def test_a_subclass_that_ends_in_torchs_forward_is_swapped(make: Any, calls: list[str]) -> None:
+    layer = make(C, H) if make is WithBegin else make()
+    kind, told = type(layer), dict(vars(layer))
+    x = torch.randn(T, B, C, requires_grad=True)
+    inputs = [x, *layer.parameters()]
+    expected = layer(x)
+    wanted = gradients(expected, inputs)
+    assert tg.accelerate(layer).swapped == ("",)
+    assert dict(tg.accelerate(layer).kept) == {"": "it is accelerated already"}
+    assert isinstance(layer, kind)
+    assert vars(layer) == told
+    for each in (layer, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):  # noqa: S301
+        calls.clear()
+        found = each(x)
+        assert len(calls) == 1
+        assert type(each) is type(layer)
+        assert_same(flat(found), flat(expected), torch.float32)
+        assert_same(gradients(found, [x, *each.parameters()]), wanted, torch.float32)
+    assert tg.restore(layer) == ("",)
+    assert type(layer) is kind
+
+
+def test_a_swapped_subclass_takes_arguments_of_its_own(calls: list[str]) -> None:
+    layer = Scaled(C, H, batch_first=True, bidirectional=True)
+    x, lengths = torch.randn(B, T, C), torch.tensor(LENGTHS)
+    expected = layer(x, lengths=lengths)
+    tg.accelerate(layer)
+    assert_same(flat(layer(x, lengths=lengths)), flat(expected), torch.float32)
+    assert calls == ["lstm"]
+
+
 def test_modules_without_recurrence_are_not_in_the_report() -> None:
     report = tg.accelerate(torch.nn.Sequential(torch.nn.Linear(2, 3), tg.nn.LSTM(3, 4)))
     assert (report.swapped, dict(report.kept)) == ((), {})
+    assert str(report) == "No recurrent layer was found."
 
 
 @pytest.mark.parametrize("function", [tg.accelerate, tg.restore])
@@ -430,13 +537,24 @@ def forward_derivative(layer: Any, x: Tensor) -> Tensor:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script. is deprecated")
-@pytest.mark.parametrize("run", [half, under_autocast, by_torch_func, forward_derivative])
+@pytest.mark.parametrize("run", [half, under_autocast])
 def test_torch_computes_what_the_kernels_cannot(run: Callable[[Any, Tensor], Tensor], calls: list[str]) -> None:
     layer = torch.nn.GRU(C, H)
     twin = copy.deepcopy(layer)
     x = torch.randn(T, B, C)
     tg.accelerate(layer)
     assert torch.equal(run(layer, x), run(twin, x))
+    assert not calls
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script. is deprecated")
+@pytest.mark.parametrize("run", [by_torch_func, forward_derivative])
+def test_under_transforms_the_equations_run(run: Callable[[Any, Tensor], Tensor], calls: list[str]) -> None:
+    layer = torch.nn.GRU(C, H)
+    twin = copy.deepcopy(layer)
+    x = torch.randn(T, B, C)
+    tg.accelerate(layer)
+    torch.testing.assert_close(run(layer, x), run(twin, x))
     assert not calls
 
 
@@ -476,3 +594,39 @@ def test_explain_says_what_runs() -> None:
     assert "torch's own implementation on cpu, as Tidegate's kernels take float32 or float64" in explain()
     layer.to("meta")
     assert "torch's own implementation on meta, as Tidegate's kernels are for the CPU" in explain()
+
+
+IN_PLACE: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "added to": lambda y, x: y.add_(x.sum()),
+    "relu_": lambda y, _: torch.relu_(y),
+    "masked": lambda y, _: y.mul_((torch.rand(y.shape) > 0.5).to(y)),
+    "masked_fill_": lambda y, _: y.masked_fill_(y > 0.1, 2.0),
+    "one step": lambda y, _: y[:, 0].zero_(),
+    "a slice": lambda y, x: y[..., 1:3].mul_(x.mean()),
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("form", ["padded", "unbatched", "packed"])
+@pytest.mark.parametrize("change", IN_PLACE)
+def test_an_output_changed_in_place_trains_as_a_copy_does(cell: str, form: str, change: str) -> None:
+    """Torch's own float32 LSTM refuses some of these; what a copy of its output gives is right for all."""
+    for dtype in (torch.float32, torch.float64):
+        layer = CELLS[cell](C, H, 2, batch_first=True, bidirectional=True, dtype=dtype)
+        found = []
+        for accelerated in (False, True):
+            if accelerated:
+                assert tg.accelerate(layer).swapped
+            torch.manual_seed(2)
+            x, source = batch_of(form, dtype, batch_first=True)
+            output, ends = layer(x)
+            values = output.data if form == "packed" else output
+            values, state = (values, flat(ends)[0]) if accelerated else (values.clone(), flat(ends)[0].clone())
+            torch.manual_seed(1)
+            IN_PLACE[change](values, source)
+            state.mul_(2.0)
+            inputs = [source, *layer.parameters()]
+            loss = (values * torch.linspace(0, 1, values.numel(), dtype=dtype).view_as(values)).sum() + state.sum()
+            torch.autograd.grad(loss, inputs, retain_graph=True)
+            found.append([values, state, *torch.autograd.grad(loss, inputs)])
+        assert_same(found[1], found[0], dtype)

@@ -99,13 +99,6 @@ def test_an_empty_sequence_is_certain() -> None:
     assert nn.CRF(K)(emissions, torch.tensor([1, 1])).tolist() == pytest.approx([0.0, -2 * torch.tensor(4.0).log()])
 
 
-def test_a_second_gradient_is_refused() -> None:
-    crf, (emissions, tags) = layer(), batch()
-    [gradient] = torch.autograd.grad(crf(emissions, tags).sum(), crf.start, create_graph=True)
-    with pytest.raises(InputError, match="gradient of a gradient"):
-        torch.autograd.grad(gradient.sum(), crf.end)
-
-
 def test_input_that_does_not_fit_is_refused() -> None:
     crf, (emissions, tags) = layer(), batch()
     with pytest.raises(ShapeError, match=r"emissions are torch.float64 \[11, 3\], but CRF\(4\) wants"):

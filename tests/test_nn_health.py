@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import reference
-from tidegate import network, nn
+from tidegate import accelerate, network, nn
 from tidegate.nn.health import Gauge, blame, layer_names
 from tidegate.ragged import Ragged
 
@@ -163,6 +163,46 @@ def test_looking_changes_no_gradient() -> None:
         assert len(gauge.reach) == (4 if look else 0)
         found.append(b"".join(p.grad.numpy().tobytes() for p in layer.parameters() if p.grad is not None))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_layer_whose_matrix_is_dropped_is_seen_as_any_other(cell: str) -> None:
+    """The kernel gets a copy of the matrix; with a mask of ones it is the same matrix, and so the same health."""
+    found = []
+    for dropped in (0.0, 1e-9):
+        torch.manual_seed(1)
+        layer = CELLS[cell](3, 4, num_layers=2, bidirectional=True, weight_dropout=dropped, dtype=torch.float64)
+        gauge = Gauge(layer)
+        with gauge.looking(True):
+            layer(batch())[0].values.sum().backward()
+        found.append((gauge.saturated, gauge.reach))
+    assert set(found[0][1]) == {f"recurrent layer {n} {way}" for n in (0, 1) for way in ("forward", "backward")}
+    assert found[1][1] == pytest.approx(found[0][1])
+    assert found[1][0] == found[0][0]
+
+
+def test_layers_whose_weights_are_computed_are_seen_in_torchs_modules_too() -> None:
+    model = torch.nn.Sequential(torch.nn.GRU(3, 4))
+    accelerate(model)
+    torch.nn.utils.parametrizations.weight_norm(model[0], "weight_hh_l0")
+    gauge = Gauge(model)
+    with gauge.looking(True):
+        model(torch.randn(6, 2, 3))[0].sum().backward()
+    assert set(gauge.reach) == {"0 recurrent layer 0 forward"}
+    assert gauge.reach["0 recurrent layer 0 forward"] > 0
+
+
+def test_two_gauges_see_their_own_layers_alone() -> None:
+    layers = [nn.GRU(3, 4, dtype=torch.float64) for _ in range(2)]
+    gauges = [Gauge(layer) for layer in layers]
+    with gauges[0].looking(True), gauges[1].looking(True):
+        layers[0](batch())[1].sum().backward()
+        assert (len(gauges[0].reach), len(gauges[1].reach)) == (1, 0)
+    layers[1](batch())[1].sum().backward()
+    assert len(gauges[1].reach) == 0
+    with gauges[1].looking(True):
+        layers[1](batch())[1].sum().backward()
+    assert len(gauges[1].reach) == 1
 
 
 @pytest.mark.parametrize("lengths", [[], [0, 0]])

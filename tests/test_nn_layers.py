@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tidegate import kernels, nn
-from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.errors import InputError, OptionError, ShapeError, WrongTypeError
 from tidegate.nn import operators
 from tidegate.ragged import Ragged
 
@@ -288,3 +288,91 @@ def test_a_token_id_outside_of_the_table_is_refused(wrong: int) -> None:
     batch = Ragged.from_list([torch.tensor([1, 2]), torch.tensor([wrong, 3])])
     with pytest.raises(InputError, match=str(wrong)):
         nn.GRU(3, 4)(batch, table=torch.zeros(9, 3))
+
+
+@pytest.mark.parametrize("layer_type", [nn.SimpleRNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("options", [{}, {"recompute": True}, {"bidirectional": True, "merge": None}])
+def test_an_output_of_a_ragged_batch_may_be_changed_in_place(layer_type: Any, options: dict[str, Any]) -> None:
+    layer = layer_type(3, 4, dtype=torch.float64, **options)
+    batch = Ragged.from_list([torch.randn(n, 3, dtype=torch.float64) for n in (2, 0, 5)])
+    found = []
+    for copied in (True, False):
+        output = layer(batch)[0]
+        parts = [part.values for part in (output if isinstance(output, tuple) else (output,))]
+        parts = [part.clone() for part in parts] if copied else parts
+        for part in parts:
+            part[0] = 0
+            part.mul_(3).relu_()
+        loss = torch.stack([part.square().sum() for part in parts]).sum()
+        found.append(torch.autograd.grad(loss, list(layer.parameters())))
+    for ours, wanted in zip(*found, strict=True):
+        assert torch.equal(ours, wanted)
+
+
+def test_a_compiled_layer_trains_where_its_output_is_changed_in_place() -> None:
+    layer, x = nn.GRU(3, 4, batch_first=True), torch.randn(2, 5, 3)
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = layer(x)[0]
+        output[:, 0] = 0
+        output.relu_()
+        return output.square().sum()
+
+    found = [
+        torch.autograd.grad(each(x), list(layer.parameters()))
+        for each in (run, torch.compile(run, backend="aot_eager"))
+    ]
+    for ours, wanted in zip(*found, strict=True):
+        torch.testing.assert_close(ours, wanted)
+
+
+WRONG_TYPES: list[dict[str, Any]] = [
+    *({name: value} for name in ("bias", "batch_first", "bidirectional") for value in (1, 0, "True", "False", None)),
+    *({name: value} for name in ("reverse", "recompute") for value in (1, "False", None)),
+    *({name: value} for name in ("dropout", "recurrent_dropout", "weight_dropout") for value in (True, "0.1", None)),
+    *({name: value} for name in ("input_size", "hidden_size", "num_layers") for value in (2.0, "2", None, True)),
+]
+
+
+@pytest.mark.parametrize("layer_type", LAYERS)
+@pytest.mark.parametrize("options", WRONG_TYPES)
+def test_arguments_of_another_type_are_refused_as_torch_refuses_them(layer_type: Any, options: dict[str, Any]) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(WrongTypeError, match=f"^{name}={value!r} is a {type(value).__name__}, but .* was wanted"):
+        layer_type(**{"input_size": 2, "hidden_size": 3} | options)
+    assert issubclass(WrongTypeError, TypeError)
+    assert issubclass(WrongTypeError, ValueError)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_a_dropout_that_is_no_probability_is_refused(value: float) -> None:
+    with pytest.raises(InputError, match="a probability from 0 to 1 was wanted"):
+        nn.GRU(2, 3, 2, dropout=value)
+
+
+def test_other_arguments_of_a_wrong_type_are_refused() -> None:
+    for options in (
+        {"forget_bias": True},
+        {"forget_bias": "1"},
+        {"chrono": 2.5},
+        {"proj_size": "2"},
+        {"proj_size": 0.0},
+    ):
+        with pytest.raises(WrongTypeError):
+            nn.LSTM(2, 3, **options)
+    for modes in (3, None, {"max"}):
+        with pytest.raises(WrongTypeError, match="a name or a list of names was wanted"):
+            nn.Pool(modes)  # type: ignore[arg-type]
+    for tags in (2.0, "2", True):
+        with pytest.raises(WrongTypeError, match=r"num_tags=.* an int of at least 1 was wanted"):
+            nn.CRF(tags)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="Did you mean 'tanh'"):
+        nn.SimpleRNN(2, 3, nonlinearity=["tanh"])  # type: ignore[arg-type]
+
+
+def test_a_projection_of_zero_is_none_and_others_are_refused() -> None:
+    layer = nn.LSTM(2, 3, 1, True, False, 0.0, False, 0, "cpu", torch.float64)  # the order of torch's
+    assert layer.weight_hh_l0.shape == (12, 3)
+    assert layer.weight_hh_l0.dtype == torch.float64
+    with pytest.raises(InputError, match=r"proj_size=2, but Tidegate's kernels do not project.*take torch\.nn\.LSTM"):
+        nn.LSTM(2, 3, proj_size=2)

@@ -29,7 +29,7 @@ def seed() -> None:
 @pytest.mark.parametrize("mode", EXPECTED)
 def test_each_mode_makes_one_row_of_each_sequence(mode: str) -> None:
     assert nn.Pool(mode)(BATCH).tolist() == EXPECTED[mode]
-    assert pool._pool(BATCH, mode).tolist() == EXPECTED[mode]
+    assert pool._by_torch(BATCH.values, BATCH.offsets, [mode]).tolist() == EXPECTED[mode]
 
 
 def test_modes_stand_side_by_side_in_the_order_named() -> None:
@@ -43,9 +43,10 @@ def test_gradients_are_exact_and_torch_agrees(modes: list[str]) -> None:
     offsets = torch.tensor([0, 3, 3, 4, 9])
     values = torch.randn(9, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda v: nn.Pool(modes)(Ragged(v, offsets)), [values])
+    assert torch.autograd.gradgradcheck(lambda v: nn.Pool(modes)(Ragged(v, offsets)).square(), [values])
     batch = Ragged(values, offsets)
     weights = torch.randn(4, 2 * len(modes), dtype=torch.float64)
-    theirs = torch.cat([pool._pool(batch, mode) for mode in modes], dim=1)
+    theirs = pool._by_torch(values, offsets, modes)
     for pooled in (nn.Pool(modes)(batch), theirs):
         torch.testing.assert_close(pooled, theirs)
         found = [torch.autograd.grad((each * weights).sum(), values, retain_graph=True)[0] for each in (pooled, theirs)]
@@ -56,12 +57,10 @@ def test_an_empty_batch_gives_no_rows() -> None:
     assert nn.Pool(["max", "mean"])(Ragged(torch.zeros(0, 3), torch.tensor([0]))).shape == (0, 6)
 
 
-def test_a_second_gradient_is_refused() -> None:
-    values = torch.randn(3, 2, requires_grad=True)
-    pooled = nn.Pool("max")(Ragged(values, torch.tensor([0, 3])))
-    (gradient,) = torch.autograd.grad(pooled.square().sum(), values, create_graph=True)
-    with pytest.raises(InputError, match="first gradients only"):
-        torch.autograd.grad(gradient.sum(), values)
+def test_the_first_of_equal_maxima_takes_the_gradient_in_torchs_operators_too() -> None:
+    values, offsets = torch.tensor([[2.0], [2.0], [1.0]], requires_grad=True), torch.tensor([0, 3])
+    for pooled in (nn.Pool("max")(Ragged(values, offsets)), pool._by_torch(values, offsets, ["max"])):
+        assert torch.autograd.grad(pooled.sum(), values)[0].tolist() == [[1.0], [0.0], [0.0]]
 
 
 def test_modes_that_are_not_known_are_refused() -> None:

@@ -79,7 +79,10 @@ def test_an_evaluation_counts_words_spans_and_labels(names: Path) -> None:
     predicted = model.predict(X)
     assert predicted == [["B-person", "O", "B-place", "I-place"], ["B-person", "O"]]
     found = runs.evaluate(model, Examples(X, [["B-person", "O", "B-place", "O"], ["B-place", "O"]]))
-    assert found.measures() == pytest.approx({"f1": 1 / 3, "precision": 1 / 3, "recall": 1 / 3, "accuracy": 4 / 6})
+    whole = {"f1": 1 / 3, "precision": 1 / 3, "recall": 1 / 3, "accuracy": 4 / 6}
+    assert found.measures() == pytest.approx(whole | {"macro_f1": (2 / 3 + 0) / 2, "worst_recall": 0.0})
+    assert found.neglect is not None and found.neglect.worst == "place"
+    assert found.warnings() == []
     assert [row["label"] for row in found.table()] == ["person", "place"]
     assert found.table()[0] == {
         "label": "person",
@@ -108,7 +111,7 @@ def test_tags_without_spans_are_scored_one_by_one() -> None:
     X, y = [["a", "b", "c"]] * 4, [["X", "Y", "X"]] * 4
     model = tg.TokenTagger(**SMALL | {"validation_fraction": 0.0}).fit(X, y)
     found = runs.evaluate(model, Examples([["a", "b", "c"]], [["X", "Y", "Y"]]))
-    assert found.measures() == {"accuracy": pytest.approx(2 / 3)}
+    assert found.measures() == pytest.approx({"accuracy": 2 / 3, "macro_f1": 2 / 3, "worst_recall": 0.5})
     assert [(row["tag"], row["precision"], row["recall"]) for row in found.table()] == [
         ("X", "0.5000", "1.0000"),
         ("Y", "1.0000", "0.5000"),
@@ -134,7 +137,7 @@ def test_a_tagger_is_trained_evaluated_and_asked_on_the_command_line(cli: Cli, t
     result = json.loads(answer.out)
     assert (result["task"], result["chief"]) == ("token-tagger", "f1")
     assert result["test"]["f1"] > 0.9
-    assert set(result["valid"]) == {"loss", "accuracy", "f1"}
+    assert set(result["valid"]) == {"loss", "accuracy", "f1", "macro_f1", "worst_recall", "worst_class"}
     assert (tmp_path / "run" / "report.html").stat().st_size > 1000
     measured = json.loads(cli("evaluate", tmp_path / "run", file, "--json").out)
     assert measured["each"].keys() == {"person", "place"}
@@ -168,6 +171,13 @@ def test_predict_prints_spans_with_their_places(cli: Cli, names: Path) -> None:
     assert [word["tag"] for word in found["words"]] == ["B-person", "O", "B-place", "I-place"]
     assert found["words"][2]["start"] == 9
     np.testing.assert_array_less(0.5, [word["probability"] for word in found["words"]])
+
+
+def test_each_text_ends_with_an_empty_line_one_without_words_too(cli: Cli, names: Path) -> None:
+    answer = cli("predict", names, "--json", stdin=b"Ada\n\nBern\n")
+    assert [len(json.loads(line)["words"]) for line in answer.out.splitlines()] == [1, 0, 1]
+    assert cli("predict", names, stdin=b"Ada\n\nBern\n").out.count("\n\n") == 2
+    assert len(cli("predict", names, "--stream", stdin=b"Ada\n\nBern\n").out.splitlines()) == 5
 
 
 def test_spans_are_for_taggers(cli: Cli, tmp_path: Path) -> None:

@@ -265,15 +265,32 @@ def test_no_examples_are_refused(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("method", ["fit_steps", "predict", "score"])
-@pytest.mark.parametrize(
-    ("X", "reason"),
-    [(["good", " ", "bad"], r"X\[1\] has an empty text"), (["good", None, "bad"], r"X\[1\] is missing, not a text")],
-)
-def test_texts_that_cannot_be_used_are_named(method: str, X: Any, reason: str) -> None:
+def test_what_is_no_text_is_named(method: str) -> None:
     task = tg.TextClassifier(**SMALL | {"epochs": 1}).fit(*texts(8))
+    X = ["good", None, "bad"]
     arguments = [X] if method == "predict" else [X, ["a", "b", "a"]]
-    with pytest.raises(DataError, match=reason):
+    with pytest.raises(DataError, match=r"X\[1\] is missing, not a text"):
         getattr(task, method)(*arguments)
+
+
+def test_empty_texts_are_not_learned_from() -> None:
+    X, y = texts(8)
+    spoiled = [X[0], " ", *X[2:]]
+    with pytest.raises(DataError, match=r"X\[1\] has an empty text"):
+        tg.TextClassifier(**SMALL).fit_steps(spoiled, y)
+    with pytest.raises(DataError, match=r"valid X\[1\] has an empty text"):
+        tg.TextClassifier(**SMALL).fit_steps(X, y, valid=(spoiled, y))
+
+
+def test_inputs_of_length_zero_are_answered_in_their_place(kind: Kind) -> None:
+    X, y = kind.data(24)
+    task = kind.task(epochs=1).fit(X, y)
+    nothing: list[Any] = ["", " \n\t"] if isinstance(X[0], str) else [np.zeros((0, X[0].shape[1]))] * 2
+    found, alone = task.predict_proba([X[0], *nothing, X[1]]), task.predict_proba(nothing[:1])
+    assert (found[[0, 3]] == task.predict_proba(X[:2])).all()
+    assert (found[1:3] == alone).all()
+    assert task.predict([X[0], *nothing, X[1]]).tolist() == task.classes_[found.argmax(axis=1)].tolist()
+    assert task.score(nothing, task.predict(nothing)) == 1.0
 
 
 @pytest.mark.parametrize("method", ["fit_steps", "predict", "score"])
@@ -304,9 +321,15 @@ def test_features_are_refused_that_were_not_trained_on_or_do_not_fit_float32() -
         task.predict([np.array([[0, 0]] * 3 + [[0, 1e300]])])
 
 
-def test_too_few_examples_to_hold_out_any_say_what_to_do(kind: Kind) -> None:
-    with pytest.raises(DataError, match=r"too few to hold out 10% .* validation_fraction=0"):
-        kind.task().fit_steps(*kind.data(4))
+def test_too_few_examples_to_hold_out_any_are_all_trained_on_with_a_warning(kind: Kind) -> None:
+    X, y = kind.data(6)
+    small = SMALL | {"epochs": 2, "patience": 2, "validation_fraction": 0.1}
+    with pytest.warns(UserWarning, match=r"6 examples are too few to hold out 10% .* validation_fraction=0"):
+        told = kind.task(**small).fit(X, y)
+    meant = kind.task(**small | {"validation_fraction": 0}).fit(X, y)
+    assert {name: array.tobytes() for name, array in told.weights_.items()} == {
+        name: array.tobytes() for name, array in meant.weights_.items()
+    }
 
 
 def test_validation_data_are_checked_like_the_rest(kind: Kind) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -264,8 +263,8 @@ def test_a_forecaster_of_times_needs_a_beginning() -> None:
     model = tg.Forecaster(lookback=8, horizon=2, hidden_size=4, epochs=1, calendar=True).fit(columns)
     with pytest.raises(InputError, match="1 hour apart, need a beginning"):
         model.stream()
-    for start in ("soon", "NaT", datetime(2026, 1, 1, tzinfo=UTC)):
-        with pytest.raises(InputError, match="is no time without a time zone"):
+    for start in ("soon", "NaT", 7):
+        with pytest.raises(InputError, match="is no time"):
             model.stream(start=start)
     stream = model.stream(start="2026-01-01T00:00", series="a")
     found = stream.push(columns["y"][:30, None])

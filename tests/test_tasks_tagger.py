@@ -267,11 +267,29 @@ def test_rare_words_are_unknown_by_name(names: tg.TokenTagger) -> None:
     assert tagger._learned().learned.reading.vocabulary.vocabulary == ["<unk>", "0", "sea"]
 
 
+def test_a_sentence_without_words_is_not_learned_from(names: tg.TokenTagger) -> None:
+    with pytest.raises(DataError, match=r"X\[1\] is an empty sentence"):
+        names.fit_steps([["a"], []], [["O"], []])
+
+
+def test_a_sentence_without_words_has_no_tags_and_changes_no_other(names: tg.TokenTagger) -> None:
+    X: list[Any] = ["Ada saw Bern", "", ["Eve", "Li"], [], " \n"]
+    whole = [X[0], X[2]]
+    for method in (names.predict, names.predict_words, names.predict_spans):
+        first, empty, second, *others = method(X)
+        assert [first, second] == method(whole)
+        assert [empty, *others] == [[], [], []]
+    assert [rows.shape for rows in names.predict_proba(X)[3:]] == [(0, len(names.tags_))] * 2
+    assert (names.predict_proba(X)[2] == names.predict_proba(whole)[1]).all()
+    assert names.predict_best(X, 3)[1] == [([], 1.0)]
+    assert names.predict([[]]) == [[]]
+    assert names.score([["Ada"], []], [names.predict([["Ada"]])[0], []]) == 1.0
+
+
 @pytest.mark.parametrize("method", ["fit_steps", "predict", "predict_proba", "score"])
 @pytest.mark.parametrize(
     ("X", "reason"),
     [
-        ([["a"], []], r"X\[1\] is an empty sentence"),
         ([["a"], ["b", ""]], r"X\[1\]\[1\] is ''; a word must be a text"),
         ([["a"], ["b", None]], r"X\[1\]\[1\] is None"),
     ],
@@ -339,8 +357,6 @@ def test_a_tag_that_only_validation_has_counts_as_wrong() -> None:
 def test_one_text_is_not_a_list_of_texts(names: tg.TokenTagger) -> None:
     with pytest.raises(InputError, match=r"Pass \[text\]"):
         names.predict("Ada saw Bern")
-    with pytest.raises(DataError, match=r"X\[1\] is an empty text"):
-        names.predict(["Ada", "  "])
 
 
 def test_parameters_that_do_not_exist_or_fit_are_named() -> None:

@@ -9,12 +9,14 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from glob import escape
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from time import time
+from typing import Annotated, Any, BinaryIO, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +32,7 @@ SCHEMA: Final = 1
 MAX_HEADER_BYTES: Final = plain_json.MAX_BYTES
 DTYPES: Final = ("F32", "F64", "I64")
 
+_YOUNG: Final = 60.0  # seconds, in which a writer has locked the file that it began
 _PIECE: Final = 2**20  # numbers looked at in one go, so that a look at all of them takes no memory
 
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -189,16 +192,28 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: with the path and the reason; the temporary file is gone and the old content untouched.
     """
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file to write piece by piece, with the promises of `atomic_write`; its name is new once the block ends.
+
+    Raises OSError as `atomic_write` does. Whatever else ends the block leaves the old content, and no temporary file.
+    """
     target = Path(path)
     if target.is_symlink():
         target = Path(os.path.realpath(target))
     if target.exists() and not target.is_file() and not target.is_dir():
-        target.write_bytes(data)
+        with target.open("wb") as file:
+            yield file
         return
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with draft.open("xb") as file:
-            file.write(data)
+            _hold(file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         draft.replace(target)
@@ -220,6 +235,15 @@ def flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sweep_drafts(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that writers of this file left when they were killed; those of live ones stay."""
+    target = Path(path)
+    for draft in target.parent.glob(f".{escape(target.name)}.{'[0-9a-f]' * 8}.tmp"):
+        with suppress(OSError), draft.open("rb") as file:
+            if time() - draft.stat().st_mtime > _YOUNG and _hold(file):
+                draft.unlink()
 
 
 def library_version() -> str:
@@ -340,3 +364,16 @@ def _first(error: ValidationError) -> str:
 
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _hold(file: BinaryIO) -> bool:
+    """Lock a file for as long as it is open; False where another process holds it, or nobody can (Windows)."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -3,6 +3,7 @@
     TidegateError                    exit code
     ├── InputError (ValueError)          2     what the caller passed cannot be used
     │   ├── ShapeError                   2     an array of the wrong shape, type or length
+    │   ├── WrongTypeError (TypeError)   2     an argument of the wrong type, such as "False" for a bool
     │   ├── OptionError                  2     an unknown name; the nearest known one is suggested
     │   ├── DataError                    2     the content of a data file; row or byte named
     │   ├── StreamEndedError             2     a step of a stream that was finished or closed
@@ -15,19 +16,57 @@
     ├── ExportError                      1     an exported graph that does not answer as the model does
     └── MissingPackageError (ImportError) 1    an optional package that is not installed
 
-A message says what came, what was wanted and what to do.
+A message says what came, what was wanted and what to do. It may name an argument in passing (`Argument`), which is then
+spelled for whoever reads it: as Python writes it, or as an option of the command line.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Argument:
+    """Name an argument within a message, and a value to pass for it; None stands for one of the reader's own.
+
+    >>> str(Argument("repair", "sort")), str(Argument("text"))
+    ("repair='sort'", 'text=...')
+    """
+
+    name: str
+    value: str | float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}={'...' if self.value is None else repr(self.value)}"
 
 
 class TidegateError(Exception):
-    """Stand at the root of every error that Tidegate raises on purpose."""
+    """Stand at the root of every error that Tidegate raises on purpose.
+
+    The message is one text, or pieces of it and `Argument`s between them.
+
+    >>> error = TidegateError("times must ascend; pass ", Argument("repair", "sort"), ".")
+    >>> str(error), error.spelled(lambda argument: f"--read {argument.name}={argument.value}")
+    ("times must ascend; pass repair='sort'.", 'times must ascend; pass --read repair=sort.')
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return self.spelled(str)
+
+    def spelled(self, spell: Callable[[Argument], str]) -> str:
+        """Give the message with its arguments as `spell` writes them."""
+        return "".join(spell(piece) if isinstance(piece, Argument) else str(piece) for piece in self.args)
+
+    def about(self, place: str) -> Self:
+        """Name in front where it happened, such as a file, unless the message does already; return the error."""
+        if place not in str(self):
+            self.args = (f"{place}: ", *self.args)
+        return self
 
 
 class InputError(TidegateError, ValueError):
@@ -38,6 +77,10 @@ class InputError(TidegateError, ValueError):
 
 class ShapeError(InputError):
     """Refuse an array whose shape, type or length does not fit."""
+
+
+class WrongTypeError(InputError, TypeError):
+    """Refuse an argument of the wrong type."""
 
 
 class OptionError(InputError):
@@ -58,6 +101,10 @@ class OptionError(InputError):
 
 class DataError(InputError):
     """Refuse the content of a data file or a row of data."""
+
+
+class DataWarning(UserWarning):
+    """Tell of what is doubtful in data and was read all the same."""
 
 
 class StreamEndedError(InputError):

@@ -83,6 +83,18 @@ class Background:
 
 
 @dataclass(frozen=True)
+class ClassHealth:
+    """Say which classes a model neglects, on a part of which the answers are known.
+
+    worst: the class with the least recall; of several the first.
+    never_predicted: the classes that the part has examples of, and that no answer names.
+    """
+
+    worst: str
+    never_predicted: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Blame:
     """Say which examples of a batch give, each alone, a number that is not finite.
 
@@ -234,13 +246,70 @@ def padding(x: Sequence[str] | Sequence[Sequence[str]] | Ragged) -> tuple[Health
     return ()
 
 
-def entropy(codes: npt.NDArray[np.int64]) -> float:
+def measure_classes(
+    true: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], names: Sequence[object]
+) -> tuple[dict[str, float], ClassHealth]:
+    """Measure classes one by one, so that a rare one counts as much as a frequent one.
+
+    Args:
+        true: [B] the numbers of the right classes, at least one.
+        predicted: [B] those of the answers.
+        names: [K] of the classes.
+
+    Returns:
+        `macro_f1`, the mean F1 of the classes that occur in either, and `worst_recall`, the least recall of a class
+        that has examples; and which classes are neglected.
+
+    >>> found, classes = measure_classes(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), ["often", "rare"])
+    >>> round(found["macro_f1"], 4), found["worst_recall"], classes
+    (0.4286, 0.0, ClassHealth(worst='rare', never_predicted=('rare',)))
+    """
+    size = len(names)
+    right = np.bincount(true[true == predicted], minlength=size)
+    return judge_classes(right, np.bincount(true, minlength=size), np.bincount(predicted, minlength=size), names)
+
+
+def judge_classes(
+    right: Array, there: Array, named: Array, names: Sequence[object]
+) -> tuple[dict[str, float], ClassHealth]:
+    """Do the same from how often each of K classes was right, was there, at least one of them, and was predicted."""
+    occurs = there + named > 0
+    recalls = np.where(there > 0, right / np.maximum(there, 1), np.inf)
+    f1 = 2 * right[occurs] / (there + named)[occurs]
+    never = tuple(str(names[int(k)]) for k in np.flatnonzero((there > 0) & (named == 0)))
+    found = {"macro_f1": float(f1.mean()), "worst_recall": float(recalls.min())}
+    return found, ClassHealth(str(names[int(recalls.argmin())]), never)
+
+
+def never_predicted(classes: ClassHealth, part: str, *, what: str = "class") -> list[HealthWarning]:
+    r"""Warn of classes that are never predicted on a part; of taggers, `what` is "tag" or "label".
+
+    >>> (warning,) = never_predicted(ClassHealth("rare", ("rare",)), "219 examples")
+    >>> print(warning.message, warning.advice, sep="\n")
+    The class 'rare' is never predicted on 219 examples.
+    Set class_weight to balanced, train for more epochs, or gather more examples of it.
+    """
+    missed = classes.never_predicted
+    if not missed:
+        return []
+    listed = ", ".join(map(repr, missed[:10])) + (f" and {len(missed) - 10} more" if len(missed) > 10 else "")
+    several = "classes" if what == "class" else f"{what}s"
+    subject, them = (f"The {what} {listed} is", "it") if len(missed) == 1 else (f"The {several} {listed} are", "them")
+    weigh = "Set class_weight to balanced, train" if what == "class" else "Train"
+    advice = f"{weigh} for more epochs, or gather more examples of {them}."
+    return [HealthWarning("never-predicted", f"{subject} never predicted on {part}.", advice)]
+
+
+def entropy(codes: npt.NDArray[np.int64], weights: Array | None = None) -> float:
     """Compute the mean cross-entropy, in nats, of the best answer that ignores the input: the shares of the classes.
+
+    Where examples count differently, the shares are those of their `weights` [B].
 
     >>> round(entropy(np.array([0, 1, 1, 0])), 4)
     0.6931
     """
-    shares = np.bincount(codes) / max(len(codes), 1)
+    counts = np.bincount(codes, weights)
+    shares = counts / max(counts.sum(), np.finfo(np.float64).tiny)
     shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum())
 

@@ -1,7 +1,7 @@
 """The compiled kernels, NumPy in and NumPy out; which instruction set and how many threads run them.
 
-Imports the compiled core, as only `crf` and `stepping` do besides. Knows arrays in torch's layout and nothing of
-models. Results are equal to the bit over instruction sets, threads, batch neighbours and order of the batch.
+Imports the compiled core, as only `cells`, `crf` and `stepping` do besides. Knows arrays in torch's layout and nothing
+of models. Results are equal to the bit over instruction sets, threads, batch neighbours and order of the batch.
 
 Shape letters: ``N B T C H V`` = tokens, sequences, steps, inputs, hidden units, vocabulary; ``D`` = directions (1 or
 2); ``G`` = gates of the cell. Gates stand in torch's order, ``i f g o`` and ``r z n``.
@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate import _core
+from tidegate import _core, cells
 from tidegate.errors import InputError, OptionError, ShapeError
 
 Array = NDArray[Any]
 
-CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+CELLS = tuple(cells.CELLS)
+GATES = {name: cell.gates for name, cell in cells.CELLS.items()}
 ACTIVATIONS = (None, "relu", "tanh", "sigmoid")
 _LARGE = 1 << 18  # bytes; about where a new array would come from fresh pages
 POOL_MODES = ("last", "first", "max", "mean")
@@ -118,7 +118,7 @@ class Direction:
     b_hh: Array | None = None  # [G*H]
     reverse: bool = False
     h0: Array | None = None  # [B, H]
-    c0: Array | None = None  # [B, H], lstm
+    c0: Array | None = None  # [B, H], of a cell that carries c
     mask: Array | None = None  # [B, H]
 
 
@@ -126,14 +126,15 @@ class Direction:
 class Forward:
     """What a layer computed; ``gates`` and ``memo`` only where they were asked for.
 
-    ``memo`` is the cell state of every step (lstm) or the recurrent part ``w_hn h + b_hn`` of the candidate (gru).
+    ``memo`` is the cell state of every step, or the recurrent part, such as ``w_hn h + b_hn``, of a gate that keeps it
+    apart (`cells.Cell`).
     """
 
     h: Array  # [N, D*H]
     hn: Array  # [D, B, H]
-    cn: Array | None  # [D, B, H], lstm
-    gates: Array | None  # [D, N, G*H], lstm and gru
-    memo: Array | None  # [D, N, H], lstm and gru
+    cn: Array | None  # [D, B, H], of a cell that carries c
+    gates: Array | None  # [D, N, G*H], of a cell that has gates
+    memo: Array | None  # [D, N, H], of a cell that has gates
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class Gradients:
     dx: Array | None
     directions: tuple[DirectionGradients, ...]
     dh_steps: Array | None = None  # [D, N, H]
-    dc_steps: Array | None = None  # [D, N, H], lstm
+    dc_steps: Array | None = None  # [D, N, H], of a cell that carries c
 
 
 def forward(
@@ -185,13 +186,12 @@ def forward(
     ([1.0, 2.0, 1.0], [2.0, 1.0])
     """
     call = Call(cell, x, offsets, directions, table, num_threads)
-    N, B, H, D, kind = call.N, call.B, call.H, len(directions), call.kind
+    N, B, H, D, kind, card = call.N, call.B, call.H, len(directions), call.kind, call.card
     h = _empty((N, D * H), kind)
     hn = np.empty((D, B, H), kind)
-    cn = np.empty((D, B, H), kind) if cell == "lstm" else None
-    gated = keep and GATES[cell] > 1
-    gates = _empty((D, N, GATES[cell] * H), kind) if gated else None
-    memo = _empty((D, N, H), kind) if gated else None
+    cn = np.empty((D, B, H), kind) if card.carries_c else None
+    gates = _empty((D, N, card.gates * H), kind) if keep and card.gated else None
+    memo = _empty((D, N, H), kind) if keep and card.gated else None
     state = [(hn[d], None if cn is None else cn[d]) for d in range(D)]
     try:
         _core.forward(
@@ -225,14 +225,14 @@ def backward(
     memory by computing in that of the gates and memo, which are lost. Raises as `forward` does.
     """
     call = Call(cell, x, offsets, directions, table, num_threads)
-    N, B, H, D, kind = call.N, call.B, call.H, len(directions), call.kind
-    if GATES[cell] > 1 and (forward.gates is None or forward.memo is None):
+    N, B, H, D, kind, card = call.N, call.B, call.H, len(directions), call.kind, call.card
+    if card.gated and (forward.gates is None or forward.memo is None):
         raise InputError("backward needs the gates of the forward call. Call forward(..., keep=True) first.")
     expect("forward.h", forward.h, (N, D * H), kind)
     dh = expect("dh", dh, (N, D * H), kind)
     dstate = [(_part("dhn", dhn, d, (D, B, H), kind), _part("dcn", dcn, d, (D, B, H), kind)) for d in range(D)]
     dx = (np.empty if table is None else np.zeros)(call.x.shape, kind) if need_dx else None
-    GH, C = GATES[cell] * H, call.C
+    GH, C = card.gates * H, call.C
     gradients = tuple(
         DirectionGradients(
             np.empty((GH, C), kind),
@@ -240,14 +240,14 @@ def backward(
             np.empty(GH, kind),
             np.empty(GH, kind),
             np.empty((B, H), kind),
-            np.empty((B, H), kind) if cell == "lstm" else None,
+            np.empty((B, H), kind) if card.carries_c else None,
         )
         for _ in range(D)
     )
     outputs = [(g.w_ih, g.w_hh, g.b_ih, g.b_hh, g.h0, g.c0) for g in gradients]
     kept = _kept(forward.gates, forward.memo, D)
     dh_steps = _empty((D, N, H), kind) if steps else None
-    dc_steps = _empty((D, N, H), kind) if steps and cell == "lstm" else None
+    dc_steps = _empty((D, N, H), kind) if steps and card.carries_c else None
     try:
         _core.backward(
             call.cell, call.x, call.ids, call.offsets, call.directions, forward.h, kept, overwrite, dh, dstate, dx,
@@ -261,7 +261,7 @@ def backward(
 def step(cell: str, x: Array, direction: Direction, *, num_threads: int | None = None) -> tuple[Array, Array | None]:
     """Run one step of ``B`` sequences at once: ``x [B, C]``, the state in ``direction.h0`` and ``direction.c0``.
 
-    Return the new ``h [B, H]`` and, for the lstm, ``c [B, H]``; the same bits as in a whole sequence.
+    Return the new ``h [B, H]`` and, of a cell that carries it, ``c [B, H]``; the same bits as in a whole sequence.
     """
     run = forward(cell, x, np.arange(len(x) + 1), [direction], num_threads=num_threads)
     return run.hn[0], None if run.cn is None else run.cn[0]
@@ -415,12 +415,13 @@ class Call:
         num_threads: int | None,
     ) -> None:
         self.cell = choose("cell", cell, CELLS)
+        self.card = cells.CELLS[cell]
         self.threads = thread_count(num_threads)
         if len(directions) not in (1, 2):
             raise ShapeError(f"a layer has 1 or 2 directions, not {len(directions)}.")
         self.kind = float_kind("x" if table is None else "table", x if table is None else table)
         w_hh = directions[0].w_hh
-        self.N, self.H, G = len(x), w_hh.shape[-1], GATES[cell]
+        self.N, self.H, G = len(x), w_hh.shape[-1], self.card.gates
         self.C = directions[0].w_ih.shape[-1]
         if table is None:
             self.x, self.ids = expect("x", x, (self.N, self.C), self.kind), None

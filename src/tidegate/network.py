@@ -11,14 +11,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tidegate.cells import CELLS, CellName
 from tidegate.errors import InputError, ShapeError
 
-Cell = Literal["rnn_tanh", "rnn_relu", "lstm", "gru"]
+Cell = CellName
 Merge = Literal["concat", "sum", "mul", "ave"]
 PoolMode = Literal["last", "first", "max", "mean"]
 Activation = Literal["relu", "tanh", "sigmoid"]
 
-GATES: dict[str, int] = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+GATES: dict[str, int] = {name: cell.gates for name, cell in CELLS.items()}
 MAX_PARAMETERS = 2**31
 
 Size = Annotated[int, Field(ge=1, le=2**16)]
@@ -362,7 +363,7 @@ def _owner(nodes: Sequence[Node], name: str) -> tuple[Node, str]:
 
 
 def _recurrent_shapes(node: Recurrent) -> dict[str, tuple[int, ...]]:
-    rows = GATES[node.cell] * node.hidden_size
+    rows = CELLS[node.cell].gates * node.hidden_size
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in range(node.num_layers):
         columns = node.input_size if layer == 0 else node.hidden_size * node.num_directions

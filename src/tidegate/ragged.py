@@ -52,7 +52,7 @@ class Ragged:
             )
         if values.ndim < 1:
             raise ShapeError("values are a single number, but Ragged wants [N, ...]. Pass at least one axis.")
-        _check_offsets(np.asarray(offsets), len(values))
+        _check_offsets(_in_numpy(offsets), len(values))
 
     @classmethod
     def from_list(cls, sequences: Sequence[Any], *, dtype: npt.DTypeLike | None = None) -> Ragged:
@@ -123,14 +123,17 @@ class Ragged:
         array([[ 1,  2],
                [ 3, -1]])
         """
-        offsets = np.asarray(self.offsets)
+        offsets = _in_numpy(self.offsets)
         lengths = np.diff(offsets)
         row = np.repeat(np.arange(len(self)), lengths)  # [N]
         column = np.arange(len(self.values)) - np.repeat(offsets[:-1], lengths)  # [N]
         shape = (len(self), int(lengths.max(initial=0)), *self.values.shape[1:])
         library = _library(self.values)
-        padded = np.full(shape, fill, self.values.dtype) if library is np else self.values.new_full(shape, fill)
-        padded[library.asarray(row), library.asarray(column)] = self.values
+        if library is not np:
+            place = (library.asarray(row), library.asarray(column))
+            return self.values.new_full(shape, fill).index_put(place, self.values), self.lengths
+        padded = np.full(shape, fill, self.values.dtype)
+        padded[row, column] = self.values
         return padded, self.lengths
 
     def to_list(self) -> list[Array]:
@@ -143,7 +146,7 @@ class Ragged:
         >>> Ragged.from_list([[1], [2, 3], []]).select([1, 0, 1]).values
         array([2, 3, 1, 2, 3])
         """
-        offsets = np.asarray(self.offsets)
+        offsets = _in_numpy(self.offsets)
         chosen = np.asarray(indices, dtype=None if len(indices) else np.int64)
         lengths = np.diff(offsets)[chosen]
         joined = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -184,7 +187,7 @@ class Ragged:
             raise ShapeError(
                 f"values are {list(self.values.shape)}; wanted [N, {channels} * F + {shared}] to split into channels."
             )
-        offsets, library = np.asarray(self.offsets), _library(self.values)
+        offsets, library = _in_numpy(self.offsets), _library(self.values)
         lengths = np.repeat(np.diff(offsets), channels)
         joined = np.concatenate([[0], np.cumsum(lengths)])
         rows = np.arange(joined[-1]) + np.repeat(np.repeat(offsets[:-1], channels) - joined[:-1], lengths)
@@ -233,6 +236,13 @@ def _library(array: Array) -> ModuleType:
         if name == "torch":
             return importlib.import_module(name)
     raise ShapeError(f"a {type(array).__name__} came where a NumPy array or a torch tensor was wanted.")
+
+
+def _in_numpy(offsets: Array) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(offsets)
+    except RuntimeError:  # inside the transforms of torch.func, where no tensor hands out its memory
+        return np.asarray(offsets.tolist(), np.int64)
 
 
 def _check_offsets(offsets: npt.NDArray[np.int64], tokens: int) -> None:

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from tidegate import kernels
+from tidegate.cells import CELLS
 from tidegate.data import batch_count, batches
 from tidegate.data.streams import Chunk, Streams
 from tidegate.errors import InputError, TrainingError
-from tidegate.health import EVERY, Background, Health, HealthWarning, Watch
+from tidegate.health import EVERY, Background, ClassHealth, Health, HealthWarning, Watch
 from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_owner, parameter_shapes
 from tidegate.nn.health import Gauge, blame
 from tidegate.nn.recurrent import check_chrono
@@ -34,7 +35,8 @@ Carried: TypeAlias = dict[str, Tensor]
 """The states that streams carry from one update to the next, by name, each [L * D, streams, H]."""
 StreamLoss: TypeAlias = Callable[[Chunk, Carried, np.random.Generator], tuple[Tensor, int, Carried]]
 """Takes a chunk, the states that its streams go on from and a generator; returns what a `Loss` does, and new states."""
-Measure: TypeAlias = Callable[[], Mapping[str, float]]
+Measure: TypeAlias = Callable[[], Mapping[str, Any]]
+"""Returns what the weights reach: numbers under their names, and under `classes` a `ClassHealth` if there are any."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Step:
     health: Health
     valid: Mapping[str, float] | None = None  # measured at the end of an epoch, where there is something to measure on
     warnings: tuple[HealthWarning, ...] = ()  # new ones; a run gives each kind once
+    classes: ClassHealth | None = None  # where `valid` was measured over classes
 
 
 @dataclass
@@ -131,7 +134,7 @@ def fit(
             borders of chunks, but the state is carried on. It is part of what `pack` copies.
         loss: a `Loss`, or with streams a `StreamLoss`; called once per update, and after a loss or gradient that is not
             finite once per sequence of the batch, or per stream.
-        measure: called at the end of each epoch; what it returns is `Step.valid`.
+        measure: called at the end of each epoch; what it returns are `Step.valid` and `Step.classes`.
         background: what is known of the training data, for warnings and for the row that an error names.
 
     Raises:
@@ -195,7 +198,7 @@ def initial_weights(
         network: what the weights are for.
         seed: another seed gives other weights.
         embedding_scale: the largest number in a table.
-        forget_bias: of the forget gate, lstm.
+        forget_bias: of the gate that keeps the cell state, in a cell that carries one.
         chrono: the longest memory T, in steps, that the task asks for. The biases of the gates that keep the state (the
             forget gate; z of a gru) are then log U(1, T - 1), drawn per unit, in place of `forget_bias`, and those of
             the input gate their negative (Tallec, Ollivier 2018, section 2).
@@ -360,10 +363,7 @@ class _Run:
             lost, tokens, grad_norm, norms = self._move(batch, rate, look=look)
         mean_loss = self._count(lost, self.work.weigh(batch), end=end)
         self.work.move_on(end=end)
-        valid = self.measure() if end and self.measure is not None else None
-        for name, number in (valid or {}).items():
-            if not math.isfinite(number):
-                raise self._failure(f"validation {name}", number, rate)
+        valid, classes = self._measured(rate) if end and self.measure is not None else (None, None)
         health = state.watch.record(
             norms,
             grad_norm=grad_norm,
@@ -390,7 +390,17 @@ class _Run:
             health=health,
             valid=valid,
             warnings=warnings,
+            classes=classes,
         )
+
+    def _measured(self, rate: float) -> tuple[dict[str, float], ClassHealth | None]:
+        assert self.measure is not None, "there is something to measure on"
+        valid = dict(self.measure())
+        classes = valid.pop("classes", None)
+        for name, number in valid.items():
+            if not math.isfinite(number):
+                raise self._failure(f"validation {name}", number, rate)
+        return valid, classes
 
     def _move(self, batch: Any, rate: float, *, look: bool) -> tuple[float, int, float, dict[str, float]]:
         """Change the weights; return loss, tokens, the length of the gradient, and that of each layer's part of it."""
@@ -523,11 +533,11 @@ def _start_gates(
     bias: Array, rng: np.random.Generator, node: Recurrent, forget_bias: float, chrono: int | None
 ) -> None:
     """Set the biases [G * H] of the gates that keep and let in, in place; those of other cells stay."""
-    gates = bias.reshape(-1, node.hidden_size)  # [G, H]: i f g o, or r z n
-    keep: float | Array = forget_bias if node.cell == "lstm" else 0.0
+    gates, cell = bias.reshape(-1, node.hidden_size), CELLS[node.cell]  # [G, H]
+    keep: float | Array = forget_bias if cell.carries_c else 0.0
     if chrono is not None:
         keep = np.log(rng.uniform(1, chrono - 1, node.hidden_size))
-    if node.cell in ("lstm", "gru"):
-        gates[1] = keep
-    if node.cell == "lstm" and chrono is not None:
-        gates[0] = -keep
+    if cell.keeps is not None:
+        gates[cell.keeps] = keep
+    if cell.lets_in is not None and chrono is not None:
+        gates[cell.lets_in] = -keep

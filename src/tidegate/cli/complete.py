@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tidegate.cli.inputs import require_texts
 from tidegate.cli.options import Json, ModelPath
 from tidegate.cli.output import emit_json, emit_table
 from tidegate.errors import InputError
@@ -27,6 +28,7 @@ def complete(model: ModelPath, text: Sentence, count: Count = 5, json: Json = Fa
     loaded = tidegate.load(model)
     if not isinstance(loaded, tidegate.LanguageModel):
         raise InputError(f"{model} holds a {loaded.name}, which fills no gaps. Ask it with: tidegate predict")
+    require_texts([text], "Write the sentence itself.")
     found = loaded.complete(text, count=count)
     if json:
         emit_json({"text": text, **asdict(found)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidegate.cli.options import collect_reading
+from tidegate.cli.files import Wish, choose_targets
 from tidegate.cli.output import emit_json, emit_table, say, show
 from tidegate.errors import InputError
 
@@ -14,29 +14,49 @@ if TYPE_CHECKING:
     from tidegate.tasks import Forecast, Forecaster
 
 
-def print_forecasts(
-    model: Forecaster, files: list[str], *, reading: list[str] | None, picture: Path | None, json: bool
-) -> None:
-    """Print a row for each series and time, or a JSON object for each series."""
-    from tidegate.data.series_tables import as_series
+def forecast_files(model: Forecaster, files: list[Path], wish: Wish, *, picture: Path | None, json: bool) -> None:
+    """Print a row for each series and time, or a JSON object for each series; or write the rows as a table."""
+    from tidegate.checkpoint import atomic_write
+    from tidegate.data.rows import spell_table
+    from tidegate.data.series_tables import read_again
 
-    options = collect_reading(None, reading)
-    if stray := [name for name in options if name != "repair"]:
-        raise InputError(f"--read {stray[0]}=...: a model knows its columns. Only repair can be chosen here.")
-    if not files or files == ["-"]:
+    options = {name: str(value) for name, value in (wish.reading or {}).items()}
+    if wish.text is not None or (wish.out and json):
+        raise InputError(f"{'--text is not for forecasters' if wish.text else '-o writes a table'}. Leave one out.")
+    if not files:
         raise InputError("there is nothing to forecast. Give a CSV, TSV, JSONL or Parquet file of series.")
-    for file in files:
-        series = as_series(Path(file), model.roles_, repair=str(options["repair"]) if options else None)
+    targets = choose_targets(files, wish.out, overwrite=wish.overwrite) if wish.out else [None] * len(files)
+    for file, target in zip(files, targets, strict=True):
+        series = read_again(file, model.roles_, options)
         forecasts = model.predict(series)
+        _remark_on_means(forecasts)
         if json:
             for forecast in forecasts:
                 emit_json(_as_json(forecast))
+        elif target:
+            table = _rows(forecasts)
+            atomic_write(target, spell_table(table, file.suffix.lower()))
+            say(f"{file}: {len(table):,} rows forecast, in {target}")
         else:
-            named = any(forecast.name for forecast in forecasts)
-            names: list[dict[str, object]] = [{"unique_id": f.name} if named else {} for f in forecasts]
-            emit_table([name | dict(row) for name, f in zip(names, forecasts, strict=True) for row in f.rows()])
+            emit_table(_rows(forecasts))
         if picture:
             _draw(picture, series[0], forecasts[0])
+
+
+def _rows(forecasts: list[Forecast]) -> list[dict[str, object]]:
+    """Make a row of each time of each series, with its name where one has a name."""
+    named = any(forecast.name for forecast in forecasts)
+    names: list[dict[str, object]] = [{"unique_id": f.name} if named else {} for f in forecasts]
+    return [name | dict(row) for name, f in zip(names, forecasts, strict=True) for row in f.rows()]
+
+
+def _remark_on_means(forecasts: list[Forecast]) -> None:
+    """Say where means lie outside of their own quantiles, which no reader expects."""
+    if share := sum(forecast.outside for forecast in forecasts) / max(len(forecasts), 1):
+        say(
+            f"warning: {share:.0%} of the means lie outside of the quantiles beside them. Train for more epochs; until "
+            "then trust neither."
+        )
 
 
 def print_forecast(forecast: Forecast, *, json: bool) -> None:

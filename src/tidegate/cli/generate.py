@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tidegate.cli.inputs import require_texts
 from tidegate.cli.options import Json, ModelPath, given
 from tidegate.cli.output import emit_json
 from tidegate.errors import InputError
@@ -48,6 +49,7 @@ def generate(
     loaded = tidegate.load(model)
     if not isinstance(loaded, tidegate.LanguageModel):
         raise InputError(f"{model} holds a {loaded.name}, which writes no texts. Ask it with: tidegate predict")
+    require_texts([] if prompt is None else [prompt], 'Hand its text over: --prompt "$(cat FILE)"')
     options = given(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     pieces = loaded.write(prompt, length=length, endless=endless, **options)
     if json:

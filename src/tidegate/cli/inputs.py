@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from tidegate.data.graphemes import split_graphemes
@@ -34,10 +35,75 @@ def require_other_file(source: Path, target: Path) -> None:
         raise InputError(f"{target} is the file that is read. Name another one with -o.")
 
 
+WORD_SUFFIXES = (".bio", ".bmes", ".bioes", ".conll", ".conllu", ".iob", ".iob2")
+"""Of files with a word on each line."""
+FILE_SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".tsv", *WORD_SUFFIXES)
+"""Of files that can be answered."""
+_OTHER_SUFFIXES = (".txt", ".json", ".gz", ".zip", ".xls", ".xlsx")
+
+
+def named_files(given: list[str], *, texts: bool = True) -> list[Path]:
+    """Tell which arguments are files; none where they are texts. The name of a file is never taken for a text.
+
+    Raises InputError for files among texts, for folders, for the name of a file that is not there, and unless `texts`
+    may come for all that is no file.
+    """
+    files, others = [Path(word) for word in given if _is_there(word)], list[str]()
+    if folders := [file for file in files if file.is_dir()]:
+        raise InputError(f"{folders[0]} is a folder. Name the files in it." + _as_text(str(folders[0])) * texts)
+    if pipes := [file for file in files if not file.is_file()]:
+        raise InputError(f"{pipes[0]} is no regular file. Its lines are answered with: < {pipes[0]}")
+    for word in (word for word in given if not _is_there(word)):
+        if not texts or _looks_like_a_file(word):
+            raise InputError(f"there is no file {word}." + _as_text(word) * texts)
+        others.append(word)
+    if files and others:
+        raise InputError(f"{files[0]} is a file, but {shorten(others[0])!r} is none. Give files, or texts, at a time.")
+    return files
+
+
+def require_texts(given: list[str], advice: str) -> None:
+    """Raise InputError with some advice where an argument that is to be a text names a file, or one that is not there.
+
+    A word with a slash may be a text here, such as `and/or`.
+    """
+    if names := [
+        word for word in given if _is_there(word) or word.lower().endswith((*FILE_SUFFIXES, *_OTHER_SUFFIXES))
+    ]:
+        raise InputError(f"{names[0]} is the name of a file, which is no text to read. {advice}")
+
+
+def _is_there(word: str) -> bool:
+    try:
+        return bool(word) and Path(word).exists()
+    except (OSError, ValueError):  # longer than any name may be
+        return False
+
+
+def _looks_like_a_file(word: str) -> bool:
+    if word.lower().endswith((*FILE_SUFFIXES, *_OTHER_SUFFIXES)):
+        return True
+    return "/" in word and "://" not in word and not any(map(str.isspace, word)) and not word.startswith(("[", "{"))
+
+
+def _as_text(word: str) -> str:
+    return f" If that is a text to answer, pipe it in: echo {quote(word)} | tidegate predict MODEL"
+
+
+def trained_on(model: Path) -> dict[str, Any]:
+    """Tell how the data of the run that a model comes from was read, by its recipe; empty where there is none."""
+    from tidegate.tasks.run import MODEL, RECIPE, RunFolder
+
+    folder = model if model.is_dir() else model.parent
+    if (not model.is_dir() and model.name != MODEL) or not (folder / RECIPE).is_file():
+        return {}
+    return dict(RunFolder.open(folder).recipe.get("data", {}))
+
+
 def batches(given: list[str] | None) -> Iterator[list[str]]:
     """Give the arguments together; without any, or for a `-`, the complete lines of stdin as soon as they are there.
 
-    Raises InputError when stdin is a terminal, DataError for a line that is empty or not UTF-8.
+    Raises InputError when stdin is a terminal, DataError for a line that is not UTF-8.
     """
     if given and given != ["-"]:
         return iter([given])
@@ -45,7 +111,7 @@ def batches(given: list[str] | None) -> Iterator[list[str]]:
 
 
 def read_inputs(model: "AnyTask", lines: list[str]) -> list[Any]:
-    """Turn lines into what the model reads: texts as they are, sequences of numbers from JSON.
+    """Turn lines into what the model reads: texts as they are, sequences of numbers from JSON, of a blank line none.
 
     Raises DataError for a line that is no JSON.
     """
@@ -66,6 +132,8 @@ def shorten(text: str, width: int = 80) -> str:
 
 
 def _sequence(line: str) -> list[list[float]]:
+    if not line.strip():
+        return []
     try:
         steps: list[list[float]] = json.loads(line)
         return steps
@@ -107,12 +175,9 @@ def _decoded(lines: Iterable[bytes], number: int) -> Iterator[list[str]]:
         yield batch
 
 
-def decode_line(line: bytes, where: str, *, allow_empty: bool = False) -> str:
-    """Decode a line; raises DataError where it is not UTF-8, or empty unless that is allowed."""
+def decode_line(line: bytes, where: str) -> str:
+    """Decode a line; raises DataError where it is not UTF-8."""
     try:
-        text = line.removesuffix(b"\r").decode("utf-8-sig")
+        return line.removesuffix(b"\r").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not UTF-8: byte {error.start} is 0x{line[error.start]:02x}.") from None
-    if not text.strip() and not allow_empty:
-        raise DataError(f"{where} is empty. Leave empty lines out.")
-    return text

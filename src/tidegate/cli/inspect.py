@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.inputs import batches, load_task, read_inputs, shorten
+from tidegate.cli.inputs import batches, load_task, read_inputs, require_texts, shorten
 from tidegate.cli.options import Json, ModelPath
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.errors import InputError
@@ -73,6 +73,7 @@ def _inputs(task: "AnyTask", given: list[str] | None, data: str | None, rows: li
     if data is None:
         if rows:
             raise InputError("--row counts in a data set. Name one with --data.")
+        require_texts([] if given == ["-"] else given or [], "Look into rows of it with: --data FILE --row 0")
         return read_inputs(task, [line for batch in batches(given) for line in batch])
     if given or not rows:
         raise InputError("--data takes its inputs from --row alone. Write for example: --data digits --row 3")

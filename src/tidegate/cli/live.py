@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tidegate.cli.forecasts import print_forecast
 from tidegate.cli.inputs import decode_line, stdin_lines
 from tidegate.cli.output import emit_json, say
-from tidegate.data.times import read_times, show_time
+from tidegate.data.series_tables import time_columns
+from tidegate.data.times import show_time
 from tidegate.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def answer_lines(answer: Answer) -> int:
     refused = 0
     for number, line in stdin_lines():
         try:
-            note = answer(decode_line(line, "the line", allow_empty=True))
+            note = answer(decode_line(line, "the line"))
         except InputError as error:
             note, refused = f"left out: {error}", refused + 1
         sys.stdout.flush()
@@ -80,14 +81,8 @@ class Table:
 
 
 def text_answer(show: Callable[[list[str]], None]) -> Answer:
-    """Answer each line as a text by itself; an empty one is refused."""
-
-    def answer(line: str) -> None:
-        if not line.strip():
-            raise DataError("it is empty.")
-        show([line])
-
-    return answer
+    """Answer each line as a text by itself."""
+    return lambda line: show([line])
 
 
 def row_answer(model: SequenceClassifier, *, group: str | None, lookahead: int | None, json: bool) -> Answer:
@@ -129,12 +124,13 @@ def series_answer(model: Forecaster, *, json: bool) -> Answer:
         if lacking := [column for column in roles.columns if column not in named]:
             raise DataError(f"it has no {lacking[0]!r}. Begin with a header that names {', '.join(roles.columns)}.")
         name = named.get(roles.name or "unique_id", "")
-        time = _time(named.get(roles.time or "ds"))
+        start = _time(model, named)
         stream, note = streams.get(name), None
-        if stream is not None and time is not None and stream.next_time != time:
-            note = f"{show_time(stream.next_time)} was to come, not {show_time(time)}: the series begins anew."
+        if stream is not None and start is not None and stream.next_time != stream.read_time(start):
+            awaited, came = (show_time(time, stream.zone) for time in (stream.next_time, stream.read_time(start)))
+            note = f"{awaited} was to come, not {came}: the series begins anew."
             stream = None
-        stream = stream or model.stream(start=time, series=name)
+        stream = stream or model.stream(start=start, series=name)
         forecast = stream.step(_numbers([named[column] for column in roles.columns]))
         streams[name] = stream
         if forecast is not None:
@@ -170,5 +166,8 @@ def _numbers(cells: list[str]) -> list[float]:
     return [float(cell) for cell in cells]
 
 
-def _time(cell: str | None) -> Any:
-    return None if cell is None else read_times([cell], where=lambda _: "it")[0]
+def _time(model: Forecaster, named: dict[str, str]) -> Any:
+    """Give the time of a row as it is written; None where it has none."""
+    parts = [named.get(column) for column in time_columns(model.roles_.time or "ds", named)]
+    cell = " ".join(part for part in parts if part is not None)
+    return (int(cell) if cell.strip().lstrip("-").isdigit() else cell) if cell else None

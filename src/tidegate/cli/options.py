@@ -1,16 +1,17 @@
 """Options that several commands share, and how `--set key=value` is read."""
 
+import json
 import tomllib
 from collections.abc import Callable
 from inspect import cleandoc
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tidegate.errors import InputError, OptionError
 
-Value = bool | int | float | str | tuple[bool | int | float | str, ...] | None
+Value = bool | int | float | str | tuple[bool | int | float | str, ...] | dict[str, Any] | None
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A data set by name, a file, or a folder per class.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")]
@@ -103,10 +104,12 @@ def collect_reading(task: str | None, reading: list[str] | None, **flags: Value)
 
 
 def parse_setting(setting: str) -> tuple[str, Value]:
-    """Read `key=value` as TOML reads it; a value that is no TOML is a word.
+    """Read `key=value` as TOML reads it; a table may also be JSON, and any other value that is no TOML is a word.
 
     >>> [parse_setting(text) for text in ("epochs=3", "pool=['max', 'mean']", "cell=gru")]
     [('epochs', 3), ('pool', ('max', 'mean')), ('cell', 'gru')]
+    >>> parse_setting("class_weight={rare = 5}") == parse_setting('class_weight={"rare": 5}')
+    True
     """
     key, equals, text = (part.strip() for part in setting.partition("="))
     if not equals or not key:
@@ -114,5 +117,13 @@ def parse_setting(setting: str) -> tuple[str, Value]:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return key, text
+        return key, _table(key, text) if text.startswith("{") else text
     return key, tuple(value) if isinstance(value, list) else value
+
+
+def _table(key: str, text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(text)
+        return found
+    except (ValueError, RecursionError):
+        raise InputError(f"--set {key}={text} is no table. Write for example: --set '{key}={{rare = 5}}'") from None

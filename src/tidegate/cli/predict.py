@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tidegate.cli.forecasts import print_forecasts
-from tidegate.cli.inputs import batches, load_task, read_inputs, shorten
-from tidegate.cli.options import Json, ModelPath, Reading
+from tidegate.cli.files import Wish, answer_files, read_files
+from tidegate.cli.forecasts import forecast_files
+from tidegate.cli.inputs import batches, load_task, named_files, read_inputs, shorten
+from tidegate.cli.options import Json, ModelPath, Reading, Text, collect_reading
 from tidegate.cli.output import emit_json
 from tidegate.cli.tagging import print_tags
 from tidegate.errors import InputError
@@ -17,9 +18,15 @@ Texts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="TEXT|FILE|-",
-        help="What to answer; without it, or with -, every line of stdin. For a forecaster: files of series.",
+        help="What to answer: texts, or files, which are written again with the answers beside every row; without "
+        "any, or with -, every line of stdin. For a forecaster: files of series.",
     ),
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="OUT", help="Write the answers of a file there, not to stdout; or a folder."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is there already.")]
 Draw = Annotated[
     Path | None, typer.Option("--picture", metavar="FILE", help="Draw a forecast, too: into a .png or .svg file.")
 ]
@@ -42,6 +49,9 @@ Spans = Annotated[
 def predict(
     model: ModelPath,
     texts: Texts = None,
+    text: Text = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
     spans: Spans = False,
     reading: Reading = None,
     picture: Draw = None,
@@ -53,7 +63,11 @@ def predict(
     """Classify texts or sequences, tag the words of texts, or forecast series.
 
     A text or sequence gets a line: the label, its probability, and the text. A model of sequences takes each as JSON, a
-    list of steps, every step a list of numbers. Lines from a pipe are answered as they come.
+    list of steps, every step a list of numbers. Lines from a pipe are answered as they come, blank ones too.
+
+    An argument that names a file stands for what is in it. A table (CSV, TSV, JSONL, Parquet) is written again with
+    `predicted` and `probability` beside every row, a file with a word on each line with the tag of each; -o is written
+    in one step, once all is answered.
 
     A tagger prints a line for each word: the word, its tag, and the probability of the tag; with --spans a line for
     each span: its label, where it begins and ends in the text, the least probability of its tags, and the words.
@@ -67,31 +81,51 @@ def predict(
 
     Examples:
       tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
+      tidegate predict runs/tickets-lstm new.csv --text body -o answered.csv
       tidegate predict runs/wnut17-lstm --spans "Ada Lovelace lived in London."
       cut -f 2 reviews.tsv | tidegate predict runs/imdb-tutorial-bilstm --json
       tidegate predict runs/ett-segrnn recent.csv --picture forecast.png
       tail -f sensors.csv | tidegate predict runs/sensors-gru --stream --group machine --json
     """
     loaded = load_task(model)
-    if loaded.reads != "series" and (picture or reading):
-        raise InputError("--picture and --read are for forecasters. Leave them out.")
     if spans and loaded.reads != "tagged":
         raise InputError(f"--spans is for taggers, but {model} is a {loaded.name}.")
-    if stream:
-        if picture or reading:
-            raise InputError("--picture and --read are for files, not for --stream. Leave them out.")
-        _print_live(loaded, texts, spans=spans, group=group, lookahead=lookahead, json=json)
-        return
-    if group is not None or lookahead is not None:
+    if picture and loaded.reads != "series":
+        raise InputError("--picture is for forecasters. Leave it out.")
+    if not stream and (group is not None or lookahead is not None):
         raise InputError("--group and --lookahead are for --stream. Leave them out, or add it.")
-    if loaded.reads == "series":
-        print_forecasts(loaded, texts or [], reading=reading, picture=picture, json=json)
-        return
-    for batch in batches(texts):
-        if loaded.reads == "tagged":
-            print_tags(loaded, batch, spans=spans, json=json)
+    files = [] if stream or texts == ["-"] else named_files(texts or [], texts=loaded.reads != "series")
+    if not files and (unused := _given({"--text": text, "-o": out, "--overwrite": overwrite, "--read": reading})):
+        raise InputError(f"{unused[0]} is for files. Name one, or leave it out.")
+    wish = Wish(text, None if out == Path("-") else out, overwrite, collect_reading(None, reading))
+    if stream:
+        if picture:
+            raise InputError("--picture is for files, not for --stream. Leave it out.")
+        _print_live(loaded, texts, spans=spans, group=group, lookahead=lookahead, json=json)
+    elif loaded.reads == "series":
+        forecast_files(loaded, files, wish, picture=picture, json=json)
+    elif files and not (json or spans):
+        answer_files(loaded, model, files, wish)
+    else:
+        _print_answers(loaded, model, texts, files, wish, spans=spans, json=json)
+
+
+def _given(options: dict[str, object]) -> list[str]:
+    return [name for name, value in options.items() if value]
+
+
+def _print_answers(
+    model: Any, path: Path, texts: list[str] | None, files: list[Path], wish: Wish, *, spans: bool, json: bool
+) -> None:
+    """Print an answer for each text or sequence: of files, of arguments, or of the lines of stdin as they come."""
+    if wish.out:
+        raise InputError("-o writes the form of the file, not what is printed. Leave --json and --spans out.")
+    given = (inputs for file in files for inputs in read_files(model, path, file, wish)) if files else batches(texts)
+    for batch in given:
+        if model.reads == "tagged":
+            print_tags(model, batch, spans=spans, json=json)
         else:
-            _print_labels(loaded, batch, json=json)
+            _print_labels(model, batch, json=json)
         sys.stdout.flush()
 
 
@@ -116,10 +150,10 @@ def _print_live(
         raise typer.Exit(1)
 
 
-def _print_labels(classifier: Any, batch: list[str], *, json: bool) -> None:
+def _print_labels(classifier: Any, batch: list[Any], *, json: bool) -> None:
     rows = classifier.predict_proba(read_inputs(classifier, batch))
-    for text, row in zip(batch, rows, strict=True):
-        _print_one(text, dict(zip(classifier.classes_.tolist(), row.tolist(), strict=True)), json=json)
+    for given, row in zip(batch, rows, strict=True):
+        _print_one(str(given), dict(zip(classifier.classes_.tolist(), row.tolist(), strict=True)), json=json)
 
 
 def _print_one(text: str, probabilities: dict[object, float], *, json: bool) -> None:

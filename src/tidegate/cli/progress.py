@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from tidegate.cli.output import say
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from tidegate.train import Step
+
+
+_SECONDS = 10.0  # between two lines that say how far it is
 
 
 @contextmanager
@@ -33,6 +37,33 @@ def show_training(title: str, *, lines: bool = True) -> Iterator[Callable[[Step]
         yield lambda step: None
 
 
+@contextmanager
+def show_answering(title: str, *, bar: bool) -> Iterator[Callable[[int, float], None]]:
+    """Give a function that takes how many rows are answered, and the share of the file, and shows both.
+
+    A bar where stderr is a terminal, unless `bar` is False, since answers come to that terminal; else now and then a
+    line.
+    """
+    if bar and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]}"))
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(title, total=1.0, rows="")
+            yield lambda rows, share: progress.update(task, completed=share, rows=f"{rows:,} rows")
+        return
+    told = monotonic()
+
+    def show_line(rows: int, share: float) -> None:
+        nonlocal told
+        if monotonic() - told > _SECONDS:
+            told = monotonic()
+            say(f"{title}: {rows:,} rows answered, {share:.0%} of the file")
+
+    yield show_line
+
+
 def _show_line(step: Step) -> None:
     for warning in step.warnings:
         say(f"warning: {warning}")
@@ -44,10 +75,12 @@ def epoch_line(step: Step) -> str:
     """Say in one line what an epoch brought.
 
     >>> from types import SimpleNamespace as Step
-    >>> epoch_line(Step(epoch=2, epochs=5, mean_loss=0.3, valid={"loss": 0.31, "accuracy": 0.87}, seconds=3.21))
-    'epoch 2/5  train loss 0.3000  valid loss 0.3100  valid accuracy 0.8700  3.2 s'
+    >>> epoch_line(Step(epoch=2, epochs=5, mean_loss=0.3, valid={"mse": 0.31}, classes=None, seconds=3.21))
+    'epoch 2/5  train loss 0.3000  valid mse 0.3100  3.2 s'
     """
-    measured = (f"valid {name} {value:.4f}" for name, value in (step.valid or {}).items())
+    measured = [f"valid {name.replace('_', ' ')} {value:.4f}" for name, value in (step.valid or {}).items()]
+    if step.classes is not None:
+        measured.append(f"({step.classes.worst})")
     epoch, loss = f"epoch {step.epoch}/{step.epochs}", f"train loss {step.mean_loss:.4f}"
     return "  ".join([epoch, loss, *measured, f"{step.seconds:.1f} s"])
 

@@ -22,6 +22,26 @@ class StopRequest:
 
 
 @contextmanager
+def leave_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a block as Ctrl-C does, so that what has to be put away is; the exit code is 143.
+
+    >>> with leave_on_sigterm():
+    ...     signal.raise_signal(signal.SIGTERM)
+    Traceback (most recent call last):
+    SystemExit: 143
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    old = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+@contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
     """Catch SIGINT and SIGTERM for the length of a block and put the old handlers back after it.
 

@@ -135,6 +135,8 @@ def train(
     if training.note:
         say(training.note)
     result = carry_out(training)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
     if json:
         emit_json(result.to_json())
     else:

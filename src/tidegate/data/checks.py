@@ -13,6 +13,9 @@ import numpy as np
 from tidegate.errors import DataError, InputError, ShapeError
 from tidegate.ragged import Ragged
 
+LARGEST = 1e30
+"""The largest number that is computed with: far within float32, the squares of which float64 holds."""
+
 Where = Callable[[int], str]
 
 
@@ -62,14 +65,16 @@ def check_classes(labels: Sequence[object] | np.ndarray) -> None:
 
     >>> check_classes(["pos", "pos"])
     Traceback (most recent call last):
-    tidegate.errors.DataError: all 2 labels are 'pos'; a classifier needs at least two classes.
+    tidegate.errors.DataError: all 2 labels are 'pos', which is one class; a classifier needs at least two classes.
     """
     distinct = set(labels.tolist() if isinstance(labels, np.ndarray) else labels)
     if not distinct:
         raise DataError("there are no examples; a classifier needs at least two classes.")
     if len(distinct) == 1:
         only = next(iter(distinct))
-        raise DataError(f"all {len(labels)} labels are {only!r}; a classifier needs at least two classes.")
+        raise DataError(
+            f"all {len(labels)} labels are {only!r}, which is one class; a classifier needs at least two classes."
+        )
 
 
 def check_writable(names: Sequence[object], what: str) -> None:
@@ -112,6 +117,8 @@ def check_features(sequences: Ragged, *, where: Where | None = None) -> None:
 
 def _is_missing(label: object) -> bool:
     if label is None or (isinstance(label, str) and not label.strip()):
+        return True
+    if type(label).__name__ in ("NAType", "NaTType"):  # of pandas, which nothing here imports
         return True
     return isinstance(label, float | np.floating) and bool(np.isnan(label))
 

@@ -9,7 +9,7 @@ from tidegate.data.checks import check_texts
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.files import find_parts, texts_in
 from tidegate.data.plain_text import read_text, split_lines
-from tidegate.data.tables import READERS, TEXT_NAMES, listing, read_table, usual
+from tidegate.data.tables import READERS, TEXT_NAMES, Form, listing, read_table, usual
 from tidegate.errors import DataError, InputError, OptionError
 
 _TEXT = ".txt"
@@ -17,7 +17,13 @@ _DOCUMENTS = ("file", "line")
 
 
 def load_corpus(
-    path: Path, *, text: str | None = None, documents: str | None = None, unlabelled: bool = False
+    path: Path,
+    *,
+    text: str | None = None,
+    documents: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    unlabelled: bool = False,
 ) -> Dataset:
     """Load documents from a .txt file, a folder of .txt files, a column of a table, or a folder of train, valid, test.
 
@@ -25,6 +31,8 @@ def load_corpus(
         path: the file or folder; ``train``, ``valid`` and ``test`` in a folder may each be any of them.
         text: the column of the documents in a table; by default one with a usual name, or the only one.
         documents: whether each "file" or each "line" of a .txt file is a document; lines that are blank are left out.
+        encoding: of texts and tables, see `tables.Form`.
+        delimiter: of tables, see there.
         unlabelled: there is no such part.
 
     Raises:
@@ -37,7 +45,8 @@ def load_corpus(
     if documents is not None and documents not in _DOCUMENTS:
         raise OptionError.unknown("documents", documents, _DOCUMENTS)
     parts = find_parts(path, (_TEXT, *READERS)) if path.is_dir() else {"train": path}
-    found = {part: Examples(_documents(place, text, documents), None) for part, place in parts.items()}
+    form = Form(encoding, delimiter)
+    found = {part: Examples(_documents(place, text, documents, form), None) for part, place in parts.items()}
     return Dataset(
         name=path.resolve().name,
         kind="corpus",
@@ -48,20 +57,20 @@ def load_corpus(
     )
 
 
-def _documents(place: Path, column: str | None, documents: str | None) -> list[str]:
+def _documents(place: Path, column: str | None, documents: str | None, form: Form) -> list[str]:
     if not place.is_dir() and place.suffix.lower() != _TEXT:
         if documents is not None:
             raise InputError(f"{place} is a table, of which every row is a document. Leave documents out.")
-        table = read_table(place, lambda found, path: [_pick(column, found, path)])
+        table = read_table(place, lambda found, path: [_pick(column, found, path)], form)
         check_texts(table.columns[0], where=table.where)
         return [str(text) for text in table.columns[0]]
     if column is not None:
         raise InputError(f"text names a column of a table, but {place} is none. Leave it out.")
     files = texts_in(place) if place.is_dir() else [place]
     if documents == "line":
-        texts = [line for file in files for line in split_lines(read_text(file)) if line.strip()]
+        texts = [line for file in files for line in split_lines(read_text(file, form.encoding)) if line.strip()]
     else:
-        texts = [read_text(file) for file in files]
+        texts = [read_text(file, form.encoding) for file in files]
         check_texts(texts, where=lambda index: str(files[index]))
     if not texts:
         raise DataError(f"{place} is empty: it has no line with a text in it.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -69,6 +69,7 @@ class Dataset:
         unlabelled: texts without labels; None unless they were asked for.
         licence: what the makers allow, in a few words.
         citation: the publication to cite.
+        taken: what was taken for what, such as {"text": "body", "label": "category"}.
     """
 
     name: str
@@ -80,3 +81,28 @@ class Dataset:
     unlabelled: list[str] | None = None
     licence: str = "unknown"
     citation: str = ""
+    taken: Mapping[str, str] = field(default_factory=dict)
+
+    def summary(self) -> str:
+        """Say in a line what was read: columns, examples of each part, and classes or series.
+
+        >>> Dataset("t.csv", "text", ("a", "b"), Examples(["x", "y"], ["a", "b"]), taken={"text": "body"}).summary()
+        'text: body; 2 examples, 2 classes'
+        """
+        parts = [part for part in (self.train, self.valid, self.test) if part is not None]
+        named = ", ".join(f"{what}: {column}" for what, column in self.taken.items())
+        if self.kind == "series":
+            counted = _count_series(parts)
+        else:
+            things = {"tagged": "sentences", "corpus": "documents"}.get(self.kind, "examples")
+            counted = " + ".join(f"{len(part):,}" for part in parts) + f" {things}"
+        classes = f", {len(self.classes):,} classes" if self.classes else ""
+        return "; ".join(filter(None, (named, counted + classes)))
+
+
+def _count_series(parts: Sequence[Examples]) -> str:
+    """Count the series, their rows in all parts together, and say how far apart these are."""
+    series = [one for part in parts for one in part.x]
+    rows = sum(one.known - one.begin for one in series)
+    count = len({one.name for one in series})
+    return f"{count:,} series, {rows:,} rows" + (f", {series[0].step} apart" if series else "")

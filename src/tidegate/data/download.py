@@ -38,8 +38,8 @@ def download(
 ) -> Path:
     """Fetch a file and return where it lies now.
 
-    A connection that breaks is taken up again where it broke, in this call or, when this one gives up, in the next. While
-    another process fetches the same file this one waits for it, and takes what it has brought.
+    A connection that breaks is taken up again where it broke, in this call or, when this one gives up, in the next.
+    While another process fetches the same file this one waits for it, and takes what it has brought.
 
     Args:
         name: of the data set, for messages.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.progress import Progress
-from tidegate.data.series_tables import COLUMNS, Choice, read_series
+from tidegate.data.series_tables import COLUMNS, choices, read_series
 from tidegate.data.source import Remote, Source
 from tidegate.errors import DataError, InputError, OptionError
 
@@ -51,8 +51,8 @@ def load(*, unlabelled: bool, progress: Progress, table: str = "ETTh1", **column
     if table not in REMOTES:
         raise OptionError.unknown("table of ett", table, REMOTES)
     file = fetch(progress, table)
-    repair = columns.pop("repair", None)
-    (series,) = read_series(file, Choice(**columns), repair=repair)
+    found = read_series(file, *choices(columns))
+    (series,) = found.series
     month = 30 * _STEPS_OF_A_DAY[table]
     learn, tune, measure = (sum(_MONTHS[: count + 1]) * month for count in range(3))
     if len(series) < measure:
@@ -66,6 +66,7 @@ def load(*, unlabelled: bool, progress: Progress, table: str = "ETTh1", **column
         test=Examples([series.cut(tune, measure)], None),
         licence=SOURCE.licence,
         citation=SOURCE.citation,
+        taken=found.taken,
     )
 
 

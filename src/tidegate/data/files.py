@@ -8,28 +8,38 @@ from pathlib import Path
 from tidegate.data.checks import Where, check_known_classes, check_labels, check_texts
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.plain_text import read_text
-from tidegate.data.tables import READERS, Columns, read_table
+from tidegate.data.tables import READERS, Columns, Form, read_table
 from tidegate.errors import DataError, InputError
 
 _PARTS = {"train": ("train",), "valid": ("valid", "validation", "dev", "val"), "test": ("test",)}
 _UNLABELLED = "unsup"
 
 
-def load_path(path: Path, *, text: str | None = None, label: str | None = None, unlabelled: bool = False) -> Dataset:
+def load_path(
+    path: Path,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    unlabelled: bool = False,
+) -> Dataset:
     """Load labelled texts from a file, a folder with one subfolder per class, or a folder of train, valid and test.
 
     A class folder holds its texts as .txt files; one called `unsup` holds texts without labels, as in the folder that
     IMDB's archive unpacks to. Labels become strings, white space around them dropped.
 
+    `encoding` and `delimiter` say how files are written, see `tables.Form`.
+
     Raises:
         DataError: something cannot be used, or a label of valid or test is none of train; row or file is named.
         InputError: text or label came with folders, or unlabelled texts are wanted and there are none.
     """
-    columns = Columns(text, label)
+    columns, form = Columns(text, label), Form(encoding, delimiter)
     parts = find_parts(path) if path.is_dir() else {"train": path}
     if unlabelled and not (parts["train"] / _UNLABELLED).is_dir():
         raise InputError(f"{path} has no unlabelled part: there is no folder {parts['train'] / _UNLABELLED}.")
-    loaded = {part: _load_part(place, columns) for part, place in parts.items()}
+    loaded = {part: _load_part(place, columns, form) for part, place in parts.items()}
     train, _ = loaded["train"]
     classes = tuple(sorted({str(label) for label in train.y}))
     for examples, where in loaded.values():
@@ -41,7 +51,9 @@ def load_path(path: Path, *, text: str | None = None, label: str | None = None, 
         train=train,
         valid=loaded["valid"][0] if "valid" in loaded else None,
         test=loaded["test"][0] if "test" in loaded else None,
-        unlabelled=[read_text(file) for file in texts_in(parts["train"] / _UNLABELLED)] if unlabelled else None,
+        unlabelled=[read_text(file, encoding) for file in texts_in(parts["train"] / _UNLABELLED)]
+        if unlabelled
+        else None,
     )
 
 
@@ -65,10 +77,10 @@ def find_parts(folder: Path, suffixes: Iterable[str] = READERS) -> dict[str, Pat
     return {"train": folder}
 
 
-def _load_part(place: Path, columns: Columns) -> tuple[Examples, Where]:
+def _load_part(place: Path, columns: Columns, form: Form) -> tuple[Examples, Where]:
     if place.is_dir():
-        return _load_classes(place, columns)
-    table = read_table(place, columns.pick)
+        return _load_classes(place, columns, form)
+    table = read_table(place, columns.pick, form)
     texts, found = table.columns
     check_texts(texts, where=table.where)
     check_labels(found, where=table.where)
@@ -76,7 +88,7 @@ def _load_part(place: Path, columns: Columns) -> tuple[Examples, Where]:
     return Examples([text for text in texts if isinstance(text, str)], labels), table.where
 
 
-def _load_classes(folder: Path, columns: Columns) -> tuple[Examples, Where]:
+def _load_classes(folder: Path, columns: Columns, form: Form) -> tuple[Examples, Where]:
     if columns != Columns():
         raise InputError(f"{folder} is a folder with one subfolder per class; text and label name columns of a file.")
     named = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
@@ -87,7 +99,7 @@ def _load_classes(folder: Path, columns: Columns) -> tuple[Examples, Where]:
             f"or {folder}/train with one of {', '.join(READERS)}."
         )
     files = [(file, place.name) for place in classes for file in texts_in(place)]
-    texts = [read_text(file) for file, _ in files]
+    texts = [read_text(file, form.encoding) for file, _ in files]
 
     def where(index: int) -> str:
         return str(files[index][0])
@@ -105,9 +117,11 @@ def texts_in(folder: Path) -> list[Path]:
 
 
 def _as_label(label: object, where: str) -> str:
-    """Spell a label as a string: strings stripped, integers and truth values as JSON writes them."""
+    """Spell a label as a string: strings stripped, whole numbers and truth values as JSON writes them."""
     if isinstance(label, bool):
         return "true" if label else "false"
+    if isinstance(label, float) and label.is_integer():  # as pandas stores a column of whole numbers with a gap
+        return str(int(label))
     if isinstance(label, str | int):
         return str(label).strip()
     raise DataError(f"{where} has the label {label!r:.40}, a {type(label).__name__}; labels are strings or integers.")

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from tidegate.data.cache import cache_folder, find_file
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.progress import Progress
-from tidegate.data.series_tables import COLUMNS, Choice, read_series
+from tidegate.data.series_tables import COLUMNS, choices, read_series
 from tidegate.data.source import Remote, Source
 from tidegate.errors import DataError, DownloadError, InputError
 
@@ -72,8 +72,8 @@ def load(*, unlabelled: bool, progress: Progress, **columns: str) -> Dataset:
     if unlabelled:
         raise InputError(f"{_NAME} has no unlabelled part.")
     defaults = {"target_columns": _HEADER[0], "past_columns": "all"} if not columns.get("target_columns") else {}
-    repair = columns.pop("repair", None)
-    (series,) = read_series(fetch(progress), Choice(**{**defaults, **columns}), repair=repair)
+    found = read_series(fetch(progress), *choices(defaults | columns))
+    (series,) = found.series
     tune, measure = (round(share * len(series)) for share in _SHARES)
     return Dataset(
         name=_NAME,
@@ -84,6 +84,7 @@ def load(*, unlabelled: bool, progress: Progress, **columns: str) -> Dataset:
         test=Examples([series.cut(measure, len(series))], None),
         licence=SOURCE.licence,
         citation=SOURCE.citation,
+        taken=found.taken,
     )
 
 

@@ -18,6 +18,7 @@ from tidegate.data.recordings import load_recordings
 from tidegate.data.series import hold_out_last
 from tidegate.data.source import Source
 from tidegate.data.split import group_split, stratified_split
+from tidegate.data.tables import FORM
 from tidegate.data.tagged import load_tagged
 from tidegate.errors import DataError, InputError, OptionError
 
@@ -35,11 +36,11 @@ _SOURCES = {
 }
 # How a file of the user is read, by kind, and the columns that can be chosen in it.
 _LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
-    "text": (load_path, ("text", "label")),
+    "text": (load_path, ("text", "label", *FORM)),
     "sequence": (load_recordings, recordings.COLUMNS),
     "series": (series_tables.load_path, series_tables.COLUMNS),
     "tagged": (load_tagged, tagged.COLUMNS),
-    "corpus": (load_corpus, ("text", "documents")),
+    "corpus": (load_corpus, ("text", "documents", *FORM)),
 }
 
 

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from tidegate.data.checks import check_labels
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.split import group_split
-from tidegate.data.tables import Table, listing, read_table, usual
+from tidegate.data.tables import FORM, Form, Table, listing, read_table, usual
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
 
-COLUMNS = ("group", "label", "features", "window", "stride")
+COLUMNS = ("group", "label", "features", "window", "stride", *FORM)
 
 _GROUP_NAMES = ("group", "recording", "session", "sequence", "subject", "id")
 _LABEL_NAMES = ("label", "class", "activity", "state", "target")
@@ -70,7 +70,14 @@ class Choice:
 
 
 def load_recordings(
-    path: Path, *, unlabelled: bool = False, window: str | None = None, stride: str | None = None, **columns: str
+    path: Path,
+    *,
+    unlabelled: bool = False,
+    window: str | None = None,
+    stride: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    **columns: str,
 ) -> Dataset:
     """Load a table with one row per step, sorted by time within each recording.
 
@@ -81,6 +88,8 @@ def load_recordings(
         unlabelled: refused, as there is no such part.
         window: steps of a window; None for whole recordings.
         stride: steps from one window to the next.
+        encoding: see `tables.Form`.
+        delimiter: see there.
         **columns: the other fields of `Choice`.
 
     Raises:
@@ -93,7 +102,7 @@ def load_recordings(
     choice = Choice(**columns, window=_count("window", window), stride=_count("stride", stride))
     if choice.stride is not None and choice.window is None:
         raise InputError("stride is the way from one window to the next. Give window, too.")
-    table = read_table(path, choice.pick)
+    table = read_table(path, choice.pick, Form(encoding, delimiter))
     examples, valid = _cut(table, choice), None
     if examples.groups is not None and examples.groups[-1] >= 2:
         kept, held = group_split(examples.y, examples.groups, _VALID)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.checks import Where, in_argument
+from tidegate.data.checks import LARGEST, Where, in_argument
 from tidegate.data.times import Step, Times, show_time, step_of
-from tidegate.errors import DataError, InputError, OptionError
+from tidegate.data.zones import Zone, zone_hint
+from tidegate.errors import Argument, DataError, InputError, OptionError
 
 Values = npt.NDArray[np.float64]
 
@@ -29,7 +30,9 @@ REPAIRS = {
 class Roles:
     """Say what the columns are: forecast; known up to now only; known in the future too. And how a file calls the rest.
 
-    time, name: the columns of the time stamps and of the names of the series, None where there is none.
+    time, name: the columns of the time stamps and of the names of the series, None where there is none; a time in
+        several columns has commas between them.
+    time_format, zone: how times are written and where clocks stand, where a user said so; see `time_columns`.
     """
 
     targets: tuple[str, ...]
@@ -37,6 +40,8 @@ class Roles:
     future: tuple[str, ...] = ()
     time: str | None = None
     name: str | None = None
+    time_format: str | None = None
+    zone: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,12 +60,13 @@ class Series:
 
     Args:
         name: tells series of one table apart; may be empty where there is one.
-        times: [T] datetime64[ms], or int64 where a series merely counts.
+        times: [T] datetime64[ms], UTC where there is a zone; or int64 where a series merely counts.
         values: [T, C] float64, columns in the order of `roles.columns`.
         roles: what the columns are.
         step: from one time to the next.
         begin: the first step of the part that is to be learned or measured; those before are there to look back on.
         known: the steps up to which everything is known; of those behind, the future columns alone.
+        zone: that the times came in, and are written in again.
     """
 
     name: str
@@ -70,6 +76,7 @@ class Series:
     step: Step
     begin: int
     known: int
+    zone: Zone | None = None
 
     def __len__(self) -> int:
         """Count the steps that are known."""
@@ -81,7 +88,7 @@ class Series:
 
     def pieces(self) -> Iterator[bytes]:
         """Give what the series consists of, for a hash."""
-        yield repr((self.name, self.roles, self.begin, self.known)).encode()
+        yield repr((self.name, self.roles.columns, self.zone, self.begin, self.known)).encode()
         yield np.ascontiguousarray(self.times).tobytes()
         yield np.ascontiguousarray(self.values).tobytes()
 
@@ -91,7 +98,14 @@ class Series:
 
 
 def make_series(
-    name: str, times: Times, values: Values, roles: Roles, *, where: Where | None = None, repair: Iterable[str] = ()
+    name: str,
+    times: Times,
+    values: Values,
+    roles: Roles,
+    *,
+    where: Where | None = None,
+    repair: Iterable[str] = (),
+    zone: Zone | None = None,
 ) -> Series:
     """Make a series of rows as they were found, and refuse what no model should learn from unless told how to repair.
 
@@ -103,9 +117,11 @@ def make_series(
         where: names a row for messages.
         repair: any of `sort` (times out of order), `first`, `last` or `mean` (which to take of rows with one time),
             `previous` or `interpolate` (how to fill gaps and missing values; the latter looks ahead).
+        zone: of the times.
 
     Raises:
-        DataError: a time out of order, twice or left out, or a value that is missing or infinite; the row is named.
+        DataError: a time out of order, twice or left out, or a value that is missing, infinite or too large to compute
+            with; the row is named.
         OptionError: a repair that is not known.
 
     >>> roles = Roles(("y",))
@@ -114,31 +130,24 @@ def make_series(
     [1.0, 2.0, 3.0, 4.0]
     """
     chosen = check_repair(repair)
-    row = where or in_argument("rows")
-    order = np.arange(len(times))
-    if "sort" in chosen.values():
-        order = np.argsort(times, kind="stable")
-        times, values = times[order], values[order]
-    _check_order(name, times, lambda index: row(int(order[index])), repairable="twice" in chosen)
-    if "twice" in chosen:
-        times, values, order = _merge_twice(times, values, order, chosen["twice"])
+    place = _Place(name, where or in_argument("rows"), np.arange(len(times)), zone)
     if not len(times):
-        raise DataError(f"{_called(name)} has no rows.")
-    infinite = np.argwhere(np.isinf(values))
-    if len(infinite):
-        at, column = infinite[0]
-        raise DataError(
-            f"{row(int(order[at]))}, column {roles.columns[column]!r} is {values[at, column]}; pass numbers."
-        )
+        raise DataError(f"{place.called} has no rows.")
+    if "sort" in chosen.values():
+        place.order = np.argsort(times, kind="stable")
+        times, values = times[place.order], values[place.order]
+    _check_order(times, place, repairable="twice" in chosen)
+    if "twice" in chosen:
+        times, values, place.order = _merge_twice(times, values, place.order, chosen["twice"])
+    _check_size(values, roles, place)
     step = step_of(times)
     if "missing" in chosen:
-        known = _known(values, roles)
-        times, values, known = _fill(name, times, values, step, known, chosen["missing"])
+        times, values, known = _fill(times, values, roles, step, chosen["missing"], place)
     else:
-        _check_gaps(name, times, step)
+        _check_gaps(times, step, place)
         known = _known(values, roles)
-        _check_missing(name, times, values[:known], roles, lambda index: row(int(order[index])))
-    return Series(name, times, values, roles, step, 0, known)
+        _check_missing(times, values[:known], roles, place)
+    return Series(name, times, values, roles, step, 0, known, zone)
 
 
 def check_repair(repair: Iterable[str]) -> dict[str, str]:
@@ -168,23 +177,55 @@ def hold_out_last(series: Sequence[Series], share: float) -> tuple[list[Series],
     return kept, [s.cut(edge, s.known) for s, edge in zip(series, edges, strict=True)]
 
 
-def _called(name: str) -> str:
-    return f"the series {name!r}" if name else "the series"
+@dataclass
+class _Place:
+    """Say in messages where something stands: the rows of a series, in the order that they were brought into."""
+
+    name: str
+    where: Where
+    order: npt.NDArray[Any]
+    zone: Zone | None
+
+    @property
+    def called(self) -> str:
+        return f"the series {self.name!r}" if self.name else "the series"
+
+    def row(self, index: Any) -> str:
+        return self.where(int(self.order[index]))
+
+    def time(self, time: Any) -> str:
+        return show_time(time, self.zone)
 
 
-def _check_order(name: str, times: Times, row: Where, *, repairable: bool) -> None:
+def _check_order(times: Times, place: _Place, *, repairable: bool) -> None:
     away = np.diff(times.astype(np.int64))
     if (at := np.flatnonzero(away < 0)).size:
-        before, after = show_time(times[at[0]]), show_time(times[at[0] + 1])
+        before, after = times[at[0]], times[at[0] + 1]
         raise DataError(
-            f"{row(int(at[0]) + 1)}: {after} comes after {before} in {_called(name)}; times must ascend. "
-            "Sort the rows, or pass repair='sort'."
-        )
+            f"{place.row(at[0] + 1)}: {place.time(after)} comes after {place.time(before)} in {place.called}; times "
+            "must ascend. Sort the rows, or pass ", Argument("repair", "sort"), ".",
+            *_hint(after, place),
+        )  # fmt: skip
     if (at := np.flatnonzero(away == 0)).size and not repairable:
         raise DataError(
-            f"{row(int(at[0]) + 1)}: {_called(name)} has the time {show_time(times[at[0]])} twice"
-            f"{_more(at)}. Drop rows, or pass repair='first', 'last' or 'mean'. Where these are several series, name "
-            "the column that tells them apart."
+            f"{place.row(at[0] + 1)}: {place.called} has the time {place.time(times[at[0]])} twice{_more(at)}. Drop "
+            "rows, or pass ", Argument("repair", "first"), ", ", Argument("repair", "last"), " or ",
+            Argument("repair", "mean"), ". Where these are several series, name the column that tells them apart: ",
+            Argument("id_column"), *_hint(times[at[0]], place),
+        )  # fmt: skip
+
+
+def _hint(time: Any, place: _Place) -> tuple[str | Argument, ...]:
+    return zone_hint(time) if place.zone is None else ()
+
+
+def _check_size(values: Values, roles: Roles, place: _Place) -> None:
+    large = np.argwhere(abs(values) > LARGEST)
+    if len(large):
+        at, column = large[0]
+        raise DataError(
+            f"{place.row(at)}, column {roles.columns[column]!r} is {values[at, column]:g}; networks compute with "
+            f"numbers up to {LARGEST:g}. Bring the column into a larger unit, or take the row out."
         )
 
 
@@ -209,45 +250,52 @@ def _known(values: Values, roles: Roles) -> int:
     return int(observed[-1]) + 1 if len(observed) else 0
 
 
-def _check_gaps(name: str, times: Times, step: Step) -> None:
+def _check_gaps(times: Times, step: Step, place: _Place) -> None:
     positions = step.positions(times)
     if (at := np.flatnonzero(positions < 0)).size:
         raise DataError(
-            f"{_called(name)} has the time {show_time(times[at[0]])}, which lies between two steps of {step}. "
-            "Bring the series to even steps first."
+            f"{place.row(at[0])}: {place.called} has the time {place.time(times[at[0]])}, which lies between two steps "
+            f"of {step}. Bring the series to even steps first."
         )
     if (at := np.flatnonzero(np.diff(positions) > 1)).size:
         count = int(positions[at[0] + 1] - positions[at[0]]) - 1
         raise DataError(
-            f"{_called(name)} has a gap of {count} step{'s' if count > 1 else ''} of {step} between "
-            f"{show_time(times[at[0]])} and {show_time(times[at[0] + 1])}{_more(at)}. "
-            "Add the rows, or pass repair='previous' or 'interpolate'."
-        )
+            f"{place.row(at[0] + 1)}: {place.called} has a gap of {count} step{'s' if count > 1 else ''} of {step} "
+            f"between {place.time(times[at[0]])} and {place.time(times[at[0] + 1])}{_more(at)}. Add the rows, or pass ",
+            *_FILL, *_hint(times[at[0] + 1], place),
+        )  # fmt: skip
 
 
-def _check_missing(name: str, times: Times, values: Values, roles: Roles, row: Where) -> None:
+def _check_missing(times: Times, values: Values, roles: Roles, place: _Place) -> None:
     missing = np.argwhere(np.isnan(values))
     if len(missing):
         at, column = missing[0]
         raise DataError(
-            f"{row(int(at))}: {_called(name)} has no {roles.columns[column]!r} at {show_time(times[at])}"
-            f"{_more(missing)}. Fill it in, or pass repair='previous' or 'interpolate'."
-        )
+            f"{place.row(at)}: {place.called} has no {roles.columns[column]!r} at {place.time(times[at])}"
+            f"{_more(missing)}. Fill it in, or pass ", *_FILL,
+        )  # fmt: skip
 
 
-def _fill(name: str, times: Times, values: Values, step: Step, known: int, how: str) -> tuple[Times, Values, int]:
-    """Add the rows that gaps left out and fill what is missing before `known`; times between two steps are refused."""
+_FILL = (Argument("repair", "previous"), " or ", Argument("repair", "interpolate"), ".")
+
+
+def _fill(times: Times, values: Values, roles: Roles, step: Step, how: str, place: _Place) -> tuple[Times, Values, int]:
+    """Add the rows that gaps left out and fill what is missing up to the future; times between steps are refused."""
     positions = step.positions(times)
     if (positions < 0).any():
-        _check_gaps(name, times, step)
+        _check_gaps(times, step, place)
     total = int(positions[-1]) + 1
     whole = np.full((total, values.shape[1]), np.nan)
     whole[positions] = values
+    known = _known(values, roles)
     end = int(positions[known - 1]) + 1 if known else 0
     for column in range(values.shape[1]):
         present = np.flatnonzero(~np.isnan(whole[:, column]))
         if not len(present) or (how == "previous" and present[0] > 0):
-            raise DataError(f"{_called(name)} has nothing before {show_time(times[0])} to fill column {column} from.")
+            raise DataError(
+                f"{place.row(0)}: {place.called} has nothing before {place.time(times[0])} to fill "
+                f"{roles.columns[column]!r} from."
+            )
         places = np.arange(end)
         if how == "interpolate":
             whole[:end, column] = np.interp(places, present, whole[present, column])

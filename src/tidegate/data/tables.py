@@ -9,14 +9,16 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-from tidegate.data.plain_text import decode
-from tidegate.errors import DataError, InputError, MissingPackageError, OptionError
+from tidegate.data.delimited import Row, csv_rows, tsv_rows
+from tidegate.data.plain_text import codec_name, decode, split_lines
+from tidegate.errors import Argument, DataError, InputError, MissingPackageError, OptionError
 
 _BYTE_ORDER_MARK = "\ufeff"
+_TSV_ADVICE = "TSV knows no quotes: neither tabs nor line ends can stand within a field. Write it as CSV or JSONL."
 TEXT_NAMES = ("text", "review", "sentence", "document", "content", "comment", "message", "body", "tweet")
 _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "polarity", "rating", "stars")
 
@@ -65,6 +67,24 @@ Pick = Callable[[Sequence[str], Path], Sequence[str]]
 """Chooses columns among the names that a file has."""
 
 
+FORM = ("encoding", "delimiter")
+"""How a file is written can be said by these arguments of every loader of tables."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """Say how a file is written, where it does not show that by itself.
+
+    encoding: of its text, UTF-8 by default.
+    delimiter: what parts the fields of a CSV or TSV file: a character, or `comma`, `semicolon`, `tab` or `pipe`.
+    most: rows to read at most.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    most: int | None = None
+
+
 @dataclass
 class Table:
     """Gather columns of a file as they were found, with the words that name each row."""
@@ -94,19 +114,23 @@ class Table:
         return cls(path, tuple(names), [[] for _ in names])
 
 
-def read_table(path: Path, pick: Pick) -> Table:
+def read_table(path: Path, pick: Pick, form: Form | None = None) -> Table:
     """Read the columns that `pick` chooses of a file whose suffix says what it is.
 
     Raises:
-        OptionError: the suffix is not known.
-        DataError: the file is empty, no UTF-8 (row and byte are named) or does not keep to its format (the row is).
+        OptionError: the suffix is not known, or the encoding or the delimiter is none.
+        DataError: the file is empty, in another encoding (row and byte are named) or does not keep to its format (the
+            row is).
+        InputError: a delimiter is named of a file that has none.
         MissingPackageError: a Parquet file came, and pyarrow is not installed.
     """
-    suffix = path.suffix.lower()
+    suffix, form = path.suffix.lower(), form or Form()
     if suffix not in READERS:
         raise OptionError(f"{path}: {OptionError.unknown('kind of file', suffix, READERS)}")
+    if form.delimiter is not None and suffix not in (".csv", ".tsv"):
+        raise InputError(f"{path} is a {suffix} file, whose fields have no delimiter. Leave delimiter out.")
     try:
-        table = READERS[suffix](path, pick)
+        table = READERS[suffix](path, pick, form)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not len(table):
@@ -114,70 +138,41 @@ def read_table(path: Path, pick: Pick) -> Table:
     return table
 
 
-def _read_csv(path: Path, pick: Pick) -> Table:
-    text = _decode(path, header=True)
-    header = text.partition("\n")[0]
-    return _from_rows(_csv_rows(text, ";" if ";" in header and "," not in header else ",", path), pick, path)
+def _read_csv(path: Path, pick: Pick, form: Form) -> Table:
+    text = _decode(path, form.encoding, header=True)
+    return _from_rows(csv_rows(text, path, form.delimiter), pick, path, form.most)
 
 
-def _read_tsv(path: Path, pick: Pick) -> Table:
-    """Read fields quoted as in CSV where the whole file keeps to that, else fields as they stand, as IANA has it."""
-    text = _decode(path, header=True)
-    try:
-        return _from_rows(_csv_rows(text, "\t", path), pick, path)
-    except DataError:
-        plain = (
-            (number, line.rstrip("\r").split("\t"))
-            for number, line in enumerate(text.split("\n"), 1)
-            if line.strip("\r")
-        )
-        return _from_rows(plain, pick, path)
+def _read_tsv(path: Path, pick: Pick, form: Form) -> Table:
+    if form.delimiter not in (None, "tab", "\t"):
+        return _read_csv(path, pick, form)
+    return _from_rows(tsv_rows(_decode(path, form.encoding, header=True)), pick, path, form.most)
 
 
-def _csv_rows(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (last line, fields) of every row that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    with _long_fields():
-        try:
-            for row in reader:
-                if row:
-                    yield reader.line_num, row
-        except csv.Error as error:
-            raise DataError(f"{path}, line {reader.line_num}: {error}. Check the quotes there.") from error
-
-
-@contextmanager
-def _long_fields() -> Iterator[None]:
-    """Let fields be of any length; the module's own bound, 131,072 characters, is one for the whole process."""
-    bound = csv.field_size_limit((1 << 31) - 1)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(bound)
-
-
-def _from_rows(rows: Iterator[tuple[int, list[str]]], pick: Pick, path: Path) -> Table:
+def _from_rows(rows: Iterator[Row], pick: Pick, path: Path, most: int | None) -> Table:
     _, header = next(rows, (0, None))
     if header is None:
         raise DataError(f"{path} is empty.")
     table = Table.of(path, pick(header, path))
     places = [header.index(name) for name in table.names]
-    for line, row in rows:
+    for line, row in islice(rows, most):
         if len(row) != len(header):
             raise DataError(
                 f"{path}, row {len(table) + 1} (line {line}) has {len(row)} fields, the header {len(header)}. "
-                "Quote fields that contain the delimiter."
+                + (_TSV_ADVICE if path.suffix.lower() == ".tsv" else "Quote fields that contain the delimiter.")
             )
         table.add((row[place] for place in places), line)
     return table
 
 
-def _read_jsonl(path: Path, pick: Pick) -> Table:
+def _read_jsonl(path: Path, pick: Pick, form: Form) -> Table:
     table: Table | None = None
-    content = _decode(path, header=False)
-    for line, row in enumerate(content.split("\n"), 1):
+    content = _decode(path, form.encoding, header=False)
+    for line, row in enumerate(split_lines(content), 1):
         if row.isspace() or not row:
             continue
+        if table is not None and len(table) == form.most:
+            break
         where = f"{path}, row {1 if table is None else len(table) + 1} (line {line})"
         try:
             found = json.loads(row)
@@ -193,7 +188,7 @@ def _read_jsonl(path: Path, pick: Pick) -> Table:
     return Table.of(path, [""]) if table is None else table
 
 
-def _read_parquet(path: Path, pick: Pick) -> Table:
+def _read_parquet(path: Path, pick: Pick, form: Form) -> Table:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
@@ -201,13 +196,13 @@ def _read_parquet(path: Path, pick: Pick) -> Table:
     try:
         with parquet.ParquetFile(path) as file:
             names = pick(file.schema_arrow.names, path)
-            columns = [file.read(columns=[name]).column(0).to_pylist() for name in names]
+            columns = [file.read(columns=[name]).column(0)[: form.most].to_pylist() for name in names]
     except (ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path} is damaged or no Parquet file: {error}.") from error
     return Table(path, tuple(names), columns)
 
 
-READERS: dict[str, Callable[[Path, Pick], Table]] = {
+READERS: dict[str, Callable[[Path, Pick, Form], Table]] = {
     ".csv": _read_csv,
     ".jsonl": _read_jsonl,
     ".ndjson": _read_jsonl,
@@ -216,21 +211,34 @@ READERS: dict[str, Callable[[Path, Pick], Table]] = {
 }
 
 
-def _decode(path: Path, *, header: bool) -> str:
+def _decode(path: Path, encoding: str | None, *, header: bool) -> str:
     """Decode a whole file; where that fails, name the row by reading what stands before the bad byte."""
     content = path.read_bytes()
     if not content.strip():
         raise DataError(f"{path} is empty.")
+    known = codec_name(encoding)
     try:
-        return content.decode().removeprefix(_BYTE_ORDER_MARK)
+        text = content.decode(known)
     except UnicodeDecodeError as error:
-        before = content[: error.start].decode() + "?"
+        before = content[: error.start].decode(known, errors="ignore") + "?"
+        return decode(content, _row_of(before, path, header=header), encoding)
+    if (at := text.find("\0")) >= 0:
+        where = _row_of(text[: at + 1], path, header=header)
+        raise DataError(
+            f"{where} holds a zero byte, which no text does: it is a binary file, or of another encoding, such as ",
+            Argument("encoding", "utf-16-le"), ".",
+        )  # fmt: skip
+    return text.removeprefix(_BYTE_ORDER_MARK)
+
+
+def _row_of(before: str, path: Path, *, header: bool) -> str:
+    """Name the row at whose place a text breaks off."""
     rows = sum(1 for row in csv.reader(io.StringIO(before, newline="")) if row) if header else _lines(before)
-    return decode(content, f"{path}, row {rows - header}" if rows > header else f"{path}, header")
+    return f"{path}, row {rows - header}" if rows > header else f"{path}, header"
 
 
 def _lines(text: str) -> int:
-    return sum(1 for line in text.split("\n") if line.strip())
+    return sum(1 for line in split_lines(text) if line.strip())
 
 
 def usual(names: Sequence[str], found: Sequence[str], taken: str | None = None) -> str | None:

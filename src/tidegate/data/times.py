@@ -1,19 +1,20 @@
-"""Time stamps of series: reading them, the step from one to the next, and what the calendar says. Knows no values.
+"""Time stamps of series: the step from one to the next, what the calendar says, how to write them. Knows no values.
 
-A time is a `datetime64[ms]` without a zone, or a whole number where a series merely counts.
+A time is a `datetime64[ms]`, or a whole number where a series merely counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.checks import Where
 from tidegate.errors import DataError
+
+if TYPE_CHECKING:
+    from tidegate.data.zones import Zone
 
 Times = npt.NDArray[Any]
 """[T] datetime64[ms], or [T] int64."""
@@ -29,13 +30,15 @@ _SEASONS = {1000: 60, 60_000: 60, 3_600_000: 24, _DAY: 7, 7 * _DAY: 52}  # milli
 class Step:
     """Say how far it is from one time to the next: `count` milliseconds, months, or numbers of a series that counts.
 
+    Business days go from Monday to Friday.
+
     >>> hour = Step(3_600_000, "ms")
     >>> str(hour), hour.season
     ('1 hour', 24)
     """
 
     count: int
-    unit: Literal["ms", "month", "index"]
+    unit: Literal["ms", "month", "business", "index"]
     month_end: bool = False
 
     @property
@@ -48,12 +51,16 @@ class Step:
             return 1
         if self.unit == "month":
             return max(12 // self.count, 1)
+        if self.unit == "business":
+            return 5
         if self.count > 1000 and self.count < _DAY and _DAY % self.count == 0:
             return _DAY // self.count
         return _SEASONS.get(self.count, 1)
 
     def positions(self, times: Times) -> npt.NDArray[np.int64]:
         """Count the steps from the first time to each, [T]; -1 for a time that lies between two steps."""
+        if self.unit == "business":
+            return _business_days(times)
         places = self._places(times)
         away = places - places[:1]
         return np.where(away % self.count == 0, away // self.count, -1)
@@ -75,6 +82,9 @@ class Step:
         if self.unit == "ms":
             return np.asarray(last + ahead.astype("timedelta64[ms]"))
         day = np.timedelta64(_DAY if self.month_end else 0, "ms")
+        if self.unit == "business":
+            date = last.astype("datetime64[D]")
+            return np.asarray(np.busday_offset(date, ahead).astype("datetime64[ms]") + (last - date))
         month = (last + day).astype("datetime64[M]")
         rest = last + day - month.astype("datetime64[ms]")
         return np.asarray((month + ahead).astype("datetime64[ms]") + rest - day)
@@ -89,47 +99,15 @@ class Step:
         if self.unit == "ms":
             name, size = next(((n, s) for n, s in _UNITS if self.count % s == 0), ("millisecond", 1))
         else:
-            name, size = "month" if self.unit == "month" else "step", 1
+            name, size = {"month": "month", "business": "business day"}.get(self.unit, "step"), 1
         number = self.count // size
         return f"{number} {name}{'s' if number > 1 else ''}"
 
 
-def read_times(column: Sequence[object] | Times, *, where: Where) -> Times:
-    """Read a column of times: ISO 8601 texts, dates, `datetime64`, or whole numbers.
-
-    Raises DataError that names the first row that holds none, or one with a time zone.
-
-    >>> read_times(["2020-01-31", "2020-02-01 06:30"], where=str)
-    array(['2020-01-31T00:00:00.000', '2020-02-01T06:30:00.000'],
-          dtype='datetime64[ms]')
-    """
-    array = column if isinstance(column, np.ndarray) else None
-    if array is not None and array.dtype.kind in "iu":
-        return array.astype(np.int64)
-    items = list(column)
-    if items and all(isinstance(item, int | str) and str(item).strip().lstrip("-").isdigit() for item in items):
-        return np.array([int(str(item)) for item in items], np.int64)
-    try:
-        times = np.array([_plain(item) for item in items], "datetime64[ms]")
-        if not np.isnat(times).any():
-            return times
-    except (ValueError, TypeError):
-        pass
-    for index, item in enumerate(items):
-        try:
-            read = np.datetime64(_plain(item), "ms")
-        except (ValueError, TypeError):
-            read = np.datetime64("NaT")
-        if np.isnat(read):
-            raise DataError(
-                f"{where(index)} has the time {item!r:.40}; wanted ISO 8601 without a time zone, such as "
-                "2020-02-13 14:00:00, or a whole number."
-            )
-    raise AssertionError("one of the times was refused above")
-
-
 def step_of(times: Times) -> Step:
     """Find the step of times in ascending order: the distance that most of them have; a month where all agree on it.
+
+    Days of which every weekend is missing are business days.
 
     >>> str(step_of(np.array(["2020-01-01", "2020-02-01", "2020-03-01"], "datetime64[ms]")))
     '1 month'
@@ -145,7 +123,10 @@ def step_of(times: Times) -> Step:
         same_day = (rests == rests[:1]).all() and (not month_end or rests[0] < np.timedelta64(_DAY, "ms"))
         if len(times) > 1 and same_day and months[0] != months[-1]:
             return Step(_usual_distance(months.astype(np.int64)), "month", month_end)
-    return Step(_usual_distance(times.astype(np.int64)), "ms")
+    distance = _usual_distance(times.astype(np.int64))
+    if distance == _DAY and (np.diff(times.astype(np.int64)) > 2 * _DAY).any() and (_business_days(times) >= 0).all():
+        return Step(1, "business")
+    return Step(distance, "ms")
 
 
 def calendar(times: Times) -> npt.NDArray[np.float64]:
@@ -166,28 +147,43 @@ def calendar(times: Times) -> npt.NDArray[np.float64]:
     return np.stack([*waves, (weekday >= 5).astype(np.float64)], axis=1)
 
 
-def show_time(time: Any) -> str:
-    """Write a time for a reader: whole days without hours, whole seconds without milliseconds.
+def show_time(time: Any, zone: Zone | None = None) -> str:
+    """Write one time for a reader: whole days without hours, whole seconds without milliseconds.
 
     >>> show_time(np.datetime64("2020-02-13T14:00:00.000")), show_time(np.int64(7))
     ('2020-02-13 14:00:00', '7')
     """
-    if not isinstance(time, np.datetime64):
-        return str(time)
-    text = str(time.astype("datetime64[ms]")).replace("T", " ").removesuffix(".000")
-    return text.removesuffix(" 00:00:00")
+    return show_times(np.asarray(time)[None], zone=zone)[0]
 
 
-def _plain(item: Any) -> Any:
-    """Refuse zones, which NumPy drops with a warning; give the rest to NumPy as it is."""
-    if isinstance(item, str):
-        text = item.strip()
-        if text.endswith(("Z", "z")) or "+" in text or text.count("-") > 2 or len(text) < 4:
-            raise ValueError(text)
-        return text
-    if item is None or isinstance(item, float) or getattr(item, "tzinfo", None) is not None:
-        raise ValueError(str(item))
-    return item
+def show_times(times: Times, step: Step | None = None, zone: Zone | None = None) -> list[str]:
+    """Write times for a reader, all in one form.
+
+    Args:
+        times: [T].
+        step: from one to the next; where it is less than a day, midnight is written out. None goes by the times alone.
+        zone: that they are in.
+
+    >>> show_times(np.array(["2020-02-13T23", "2020-02-14T00"], "datetime64[ms]"))
+    ['2020-02-13 23:00:00', '2020-02-14 00:00:00']
+    """
+    if times.dtype.kind != "M":
+        return [str(time) for time in times]
+    if zone is not None:
+        return zone.show(times)
+    of_day = times.astype(np.int64) % _DAY
+    if not of_day.any() and (step is None or step.unit != "ms" or step.count % _DAY == 0):
+        return [str(day) for day in times.astype("datetime64[D]")]
+    unit: Any = "ms" if (of_day % 1000).any() or (step is not None and step.unit == "ms" and step.count % 1000) else "s"
+    return [text.replace("T", " ") for text in np.datetime_as_string(times, unit=unit).tolist()]
+
+
+def _business_days(times: Times) -> npt.NDArray[np.int64]:
+    """Count the business days from the first time to each; -1 for a weekend, or another time of the day."""
+    days = times.astype("datetime64[D]")
+    rests = times - days
+    fits = np.is_busday(days) & (rests == rests[:1])
+    return np.where(fits, np.busday_count(days[0], days) if len(days) else 0, -1)
 
 
 def _usual_distance(places: npt.NDArray[np.int64]) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import kernels
+from tidegate.cells import CELLS
 from tidegate.export.drawing import draw_lengths, draw_sequences
 from tidegate.export.nodes import Flow, NodeWriter, State, Steps, steps_of
 from tidegate.network import Crf, Decode, Network, Pool, Recurrent, Spell, Split
@@ -182,7 +183,7 @@ class SequenceInterface(Interface):
         for index, node in self._carrying().items():
             layers, _, size = shape = self._state_shape(index)
             both: list[list[str | None]] = []
-            for kind in "hc" if node.cell == "lstm" else "h":
+            for kind in CELLS[node.cell].states:
                 zeros = np.zeros((node.num_layers, 1, node.hidden_size), np.float32)
                 free = shape if required else (layers, f"{shape[1]}_or_one", size)
                 state = graph.input(f"{kind}0_{index}", np.float32, free, default=None if required else zeros)
@@ -213,7 +214,7 @@ class SequenceInterface(Interface):
         shapes = {
             f"{kind}0_{index}": (node.num_layers, batch * self._channels, node.hidden_size)
             for index, node in self._carrying().items()
-            for kind in ("hc" if node.cell == "lstm" else "h")
+            for kind in CELLS[node.cell].states
         }
         return {name: rng.uniform(-1, 1, shape).astype(np.float32) for name, shape in shapes.items()}
 

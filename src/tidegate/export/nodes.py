@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.cells import CELLS, Counterpart
+from tidegate.errors import InputError
 from tidegate.network import (
-    GATES,
     Crf,
     Decode,
     Dense,
@@ -35,11 +36,8 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = tuple[str, str | None]
-"""[1, B, H] hidden state, and the cell state of an lstm."""
+"""[1, B, H] hidden state, and the cell state of a cell that carries one."""
 
-_OPS: Final = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "lstm": "LSTM", "gru": "GRU"}
-_ORDER: Final = {"rnn_tanh": (0,), "rnn_relu": (0,), "lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
-"""Our gates in the order of ONNX: i, o, f, c of i, f, g, o; z, r, h of r, z, n."""
 _ACTIVATION: Final = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 _SHUT: Final = 1e4
 """What shuts a gate, or opens it, whatever else comes in."""
@@ -189,15 +187,15 @@ class NodeWriter:
         turn = {"batch_axis": 1, "time_axis": 0}
         if back and steps is not None:
             x = graph.add("ReverseSequence", x, steps.turns, **turn)
-        lstm, label, held = node.cell == "lstm", f"{_identifier(name)}{suffix}", ""
-        if lstm and holds and steps is not None:
+        cell, label, held = CELLS[node.cell], f"{_identifier(name)}{suffix}", ""
+        if cell.carries_c and holds and steps is not None:
             past = graph.cast(graph.add("Not", steps.mask), np.float32)  # [T, B, 1]
-            x, w_ih = graph.add("Concat", x, past, axis=2), np.append(w_ih, _shut(node.hidden_size), axis=2)
+            x, w_ih = graph.add("Concat", x, past, axis=2), np.append(w_ih, _shut(node), axis=2)
             held = "_held"
         inputs = [x, graph.weight(f"W_{label}{held}", w_ih), graph.weight(f"R_{label}", w_hh)]
         inputs += ["" if bias is None else graph.weight(f"B_{label}", bias), "" if steps is None else steps.lengths]
         inputs += [state for state in start or () if state is not None]
-        y, h, *c = graph.add_several(_OPS[node.cell], inputs, 3 if lstm else 2, **_attributes(node))
+        y, h, *c = graph.add_several(_operator(node).name, inputs, 1 + len(cell.states), **_attributes(node))
         y = graph.add("Squeeze", y, graph.integers(1))  # [T, B, H]
         state = (h, c[0] if c else None)
         if steps is not None:
@@ -293,6 +291,14 @@ def _joined(graph: Graph, parts: Sequence[str], merge: str, axis: int = -1) -> s
     return graph.add("Div", joined, graph.constant(2.0, np.float32)) if merge == "ave" else joined
 
 
+def _operator(node: Recurrent) -> Counterpart:
+    """Find the operator of ONNX for a cell; raises InputError where there is none."""
+    found = CELLS[node.cell].onnx
+    if found is None:
+        raise InputError(f"ONNX has no operator for the cell {node.cell}. Train another cell.")
+    return found
+
+
 def _arranged(
     weights: Mapping[str, Array], node: Recurrent, name: str, suffix: str
 ) -> tuple[Array, Array, Array | None]:
@@ -300,8 +306,8 @@ def _arranged(
 
     def named(kind: str) -> Array:
         array = weights[f"{name}.{kind}{suffix}"]
-        gates = array.reshape(GATES[node.cell], node.hidden_size, *array.shape[1:])
-        return gates[list(_ORDER[node.cell])].reshape(array.shape)[None]
+        gates = array.reshape(-1, node.hidden_size, *array.shape[1:])
+        return gates[list(_operator(node).order)].reshape(array.shape)[None]
 
     bias = np.concatenate([named("bias_ih"), named("bias_hh")], axis=1) if node.bias else None
     return named("weight_ih"), named("weight_hh"), bias
@@ -309,16 +315,20 @@ def _arranged(
 
 def _attributes(node: Recurrent) -> dict[str, Any]:
     attributes: dict[str, Any] = {"hidden_size": node.hidden_size, "direction": "forward"}
-    if node.cell == "gru":
+    cell = CELLS[node.cell]
+    if cell.one_apart:
         attributes["linear_before_reset"] = 1  # as torch and our kernels have it
-    if node.cell == "rnn_relu":
-        attributes["activations"] = ["Relu"]
+    if cell.function == "relu":
+        attributes["activations"] = [_ACTIVATION[cell.function]]
     return attributes
 
 
-def _shut(hidden_size: int) -> Array:
-    """Make the column [1, 4*H, 1] that keeps a cell state: gates i, o, f, c."""
-    return np.repeat(np.array([-_SHUT, 0, _SHUT, 0], np.float32), hidden_size).reshape(1, -1, 1)
+def _shut(node: Recurrent) -> Array:
+    """Make the column [1, G*H, 1] that keeps a cell state, its gates in the order of ONNX."""
+    cell = CELLS[node.cell]
+    push = {cell.lets_in: -_SHUT, cell.keeps: _SHUT}
+    column = np.array([push.get(gate, 0) for gate in _operator(node).order], np.float32)
+    return np.repeat(column, node.hidden_size).reshape(1, -1, 1)
 
 
 def _next(nodes: Sequence[Node], index: int) -> Node | None:

@@ -82,7 +82,8 @@ def to_onnx(
         path: where to.
         states: whether the states of recurrent nodes are inputs and outputs, so that a sequence can be read in pieces:
             `optional` ones are zeros where they are left out, `required` ones are plain inputs, for runtimes that know
-            no defaults such as OpenVINO; or `off`. Nodes that read from the end as well have none.
+            no defaults such as OpenVINO, and so is the scaling of a forecaster; or `off`. Nodes that read from the end
+            as well have none.
 
     Raises:
         MissingPackageError: onnx or onnxruntime is not installed.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-History = Sequence[Mapping[str, float]]
+History = Sequence[Mapping[str, Any]]
 """One record per epoch, with `epoch` and any of `train_loss`, `valid_loss`, `valid_accuracy`."""
 
 
@@ -85,5 +85,5 @@ _PANELS = (
 )
 
 
-def _records(histories: Mapping[str, History]) -> list[Mapping[str, float]]:
+def _records(histories: Mapping[str, History]) -> list[Mapping[str, Any]]:
     return [record for history in histories.values() for record in history]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import kernels
+from tidegate.cells import CELLS
 from tidegate.errors import InputError
 from tidegate.inspect.backward import one_direction
 from tidegate.inspect.subject import find_subject
@@ -27,11 +28,11 @@ class Flow:
 
     Args:
         name: as in a trace, `layer 0 forward`.
-        cell: one of `kernels.CELLS`.
+        cell: one of `cells.CELLS`.
         distance: [K] 0, 1, ...: steps between a state and the loss, which is read at the last step visited.
         h: [K] root mean square, over sequences and probes, of the norm of the derivative by the hidden state. The loss
             is a projection of the final state on a random unit vector, so `h[0]` is 1.
-        c: [K] the same by the cell state, lstm.
+        c: [K] the same by the cell state, of a cell that carries one.
         sequences: [K] how many sequences have a state at this distance.
     """
 
@@ -182,7 +183,7 @@ class _Sums:
         distance = np.arange(self.steps)
         sequences = np.array([np.count_nonzero(lengths > k) for k in distance])
         h, c = (np.sqrt(sums / (sequences * len(self.probes))) for sums in (self.h, self.c))
-        return Flow(name, self.cell, distance, h, c if self.cell == "lstm" else None, sequences)
+        return Flow(name, self.cell, distance, h, c if CELLS[self.cell].carries_c else None, sequences)
 
 
 def _draw_probes(rng: np.random.Generator, probes: int, H: int) -> Array:

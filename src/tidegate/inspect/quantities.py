@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.cells import CELLS
 from tidegate.errors import InputError, OptionError
 from tidegate.inspect.tracing import DirectionTrace
 
@@ -24,7 +25,6 @@ _GATES = {
     "z": ("update gate z", "how much of the state is kept: 0 nothing, 1 all"),
     "n": ("candidate n", "what would take the place of the state"),
 }
-_SIGNED = "gn"  # gates that end in tanh; the others end in a sigmoid
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +54,9 @@ def gates(direction: DirectionTrace) -> list[Quantity]:
     """
     if not direction.gates:
         raise InputError(f"{direction.name} is a {direction.cell} cell, which has no gates. Draw its states instead.")
+    signed = CELLS[direction.cell].tanh
     return [
-        Quantity(letter, *_GATES[letter], values, -1.0 if letter in _SIGNED else 0.0, 1.0)
+        Quantity(letter, *_GATES[letter], values, -1.0 if letter in signed else 0.0, 1.0)
         for letter, values in direction.gates.items()
     ]
 

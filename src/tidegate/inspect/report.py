@@ -26,7 +26,10 @@ def run_report(title: str, figures: Row, history: History, recipe: str, *, warni
     >>> page.startswith("<!doctype html>"), "97.2 %" in page, "<picture>" in page
     (True, True, True)
     """
-    epochs = [{key.replace("_", " "): _figure(key, value) for key, value in record.items()} for record in history]
+    epochs = [
+        {key.replace("_", " "): _figure(key, value) for key, value in record.items() if not isinstance(value, list)}
+        for record in history
+    ]
     body = [
         numbers(figures),
         *([section("Warnings", _list(warnings))] if warnings else []),
@@ -72,7 +75,9 @@ def _curves(histories: Mapping[str, History]) -> Markup:
     )
 
 
-def _figure(key: str, value: float) -> str:
+def _figure(key: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return value
     decimals = {"epoch": 0, "seconds": 1}.get(key, 4)
     return f"{value:.{decimals}f}"
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import kernels
+from tidegate.cells import CELLS
 from tidegate.errors import InputError, MissingPackageError, OptionError, ShapeError
 from tidegate.inspect.backward import pass_back
 from tidegate.inspect.subject import Subject, find_subject
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 Array: TypeAlias = npt.NDArray[Any]
 Named = TypeVar("Named", bound="DirectionTrace | Flow")
 
-_GATES = {"lstm": "ifgo", "gru": "rzn"}
-
 
 @dataclass(frozen=True, eq=False)
 class DirectionTrace:
@@ -37,13 +36,13 @@ class DirectionTrace:
 
     Args:
         name: `layer 0 forward`, `layer 0 backward`, `layer 1 forward`, ...; what runs from the end is `backward`.
-        cell: one of `kernels.CELLS`.
+        cell: one of `cells.CELLS`.
         reverse: it runs from the end of each sequence.
         h: [N, H] hidden state after each step.
-        c: [N, H] cell state after each step, lstm.
-        gates: [N, H] each, after the activation: `i f g o` for lstm, `r z n` for gru, none for rnn.
+        c: [N, H] cell state after each step, of a cell that carries one.
+        gates: [N, H] each, after the activation, by letter: `i f g o` of an LSTM, `r z n` of a GRU, none of an RNN.
         dh: [N, H] derivative of the loss by `h`, through all later steps too; None without a target.
-        dc: [N, H] the same by `c`, lstm.
+        dc: [N, H] the same by `c`.
     """
 
     name: str
@@ -71,7 +70,7 @@ class DirectionTrace:
         if name not in self.arrays:
             if name in ("dh", "dc") and self.dh is None:
                 raise InputError(f"{name!r} needs a loss. Pass a target to trace(model, inputs, target=...).")
-            if not self.gates and any(name in gates for gates in _GATES.values()):
+            if not self.gates and any(name in [*cell.letters] for cell in CELLS.values()):
                 raise InputError(f"{self.name} has no gate {name!r}: the cell {self.cell} has no gates at all.")
             raise OptionError.unknown(f"array of {self.name} ({self.cell})", name, self.arrays)
         array = self.arrays[name]
@@ -250,14 +249,16 @@ def _name_parts(number: int, d: int, layer: LayerRun, gradients: kernels.Gradien
     """Name the parts of what the kernels left for one direction; all of them are views."""
     direction, out = layer.directions[d], layer.out
     H = direction.w_hh.shape[1]
-    names = _GATES.get(layer.cell, "")
+    cell, gates = CELLS[layer.cell], {}
+    if out.gates is not None:
+        gates = dict(zip(cell.letters, np.split(out.gates[d], cell.gates, axis=1), strict=True))
     return DirectionTrace(
         name=direction_name(number, direction),
         cell=layer.cell,
         reverse=direction.reverse,
         h=out.h[:, d * H : (d + 1) * H],
-        c=_part(out.memo, d) if layer.cell == "lstm" else None,
-        gates={} if out.gates is None else dict(zip(names, np.split(out.gates[d], len(names), axis=1), strict=True)),
+        c=_part(out.memo, d) if cell.carries_c else None,
+        gates=gates,
         dh=None if gradients is None else _part(gradients.dh_steps, d),
         dc=None if gradients is None else _part(gradients.dc_steps, d),
     )

@@ -12,11 +12,12 @@ from typing import Any, TypeVar, final
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.nn.utils import parametrize
 
 from tidegate.errors import InputError
 from tidegate.nn.stack import Stack, hx_pair, hx_single
+from tidegate.nn.subclass import accelerated_class, why_unsafe
+from tidegate.nn.transforms import at_work, why_no_rule
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +36,8 @@ class Acceleration:
 
     def __str__(self) -> str:
         total = len(self.swapped) + len(self.kept)
+        if not total:
+            return "No recurrent layer was found."
         lines = [f"{len(self.swapped)} of {total} recurrent layers run on Tidegate's kernels from now on."]
         lines += [f"  swapped  {_shown(name)}" for name in self.swapped]
         lines += [f"  kept     {_shown(name)}: {reason}" for name, reason in self.kept.items()]
@@ -70,8 +73,9 @@ def accelerate(module: torch.nn.Module) -> Acceleration:
     for name, layer in _modules(module):
         if reason := _why_kept(layer):
             kept[name] = reason
-        elif type(layer) in _OURS:
-            layer.__class__ = _OURS[type(layer)]
+        elif theirs := _torchs(type(layer)):
+            ours = _OURS[theirs]
+            layer.__class__ = ours if type(layer) is theirs else accelerated_class(type(layer), ours)
             swapped.append(name)
     return Acceleration(tuple(swapped), MappingProxyType(kept))
 
@@ -87,13 +91,13 @@ def restore(module: torch.nn.Module) -> tuple[str, ...]:
     """
     found = [(name, layer) for name, layer in _modules(module) if isinstance(layer, Accelerated)]
     for name, layer in found:
-        if type(layer) not in _THEIRS:
+        if "theirs" not in vars(type(layer)):
             raise InputError(
                 f"layer {_shown(name)} was accelerated and is now a {type(layer).__name__}. Undo that first, for "
                 "instance with torch.nn.utils.parametrize.remove_parametrizations; nothing was changed."
             )
     for _, layer in found:
-        layer.__class__ = _THEIRS[type(layer)]
+        layer.__class__ = type(layer).theirs
     return tuple(name for name, _ in found)
 
 
@@ -114,6 +118,7 @@ class Accelerated(Stack):
     It has no state of its own, for the layer must be torch's again after a mere change of class.
     """
 
+    theirs: type
     merge = "concat"
     recurrent_dropout = 0.0
     reverse = False
@@ -126,6 +131,10 @@ class Accelerated(Stack):
     def extra_repr(self) -> str:
         """Tell an accelerated layer from torch's own."""
         return f"{super().extra_repr()}, accelerated=True"  # type: ignore[misc]
+
+    def _is_torchs(self) -> bool:
+        """Tell whether torch's own layer takes this call; under a transform its equations do, as torch's may refuse."""
+        return self._why_torch(self.weight_ih_l0) is not None and not at_work()
 
     def _why_torch(self, weight: Tensor) -> str | None:
         if weight.device.type != "cpu":
@@ -143,6 +152,8 @@ class Accelerated(Stack):
 class AcceleratedRNN(Accelerated, torch.nn.RNN):
     """Run `torch.nn.RNN` on Tidegate's kernels. Made by `accelerate`."""
 
+    theirs = torch.nn.RNN
+
     @property
     def cell(self) -> str:  # type: ignore[override]
         """Name the cell as the kernels do."""
@@ -151,7 +162,7 @@ class AcceleratedRNN(Accelerated, torch.nn.RNN):
     @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.RNN` does."""
-        if self._why_torch(self.weight_ih_l0):
+        if self._is_torchs():
             return super().forward(input, hx)
         output, (hn,) = self._run(input, hx_single(hx, "RNN"), None, None)
         return output, hn
@@ -161,6 +172,7 @@ class AcceleratedRNN(Accelerated, torch.nn.RNN):
 class AcceleratedLSTM(Accelerated, torch.nn.LSTM):
     """Run `torch.nn.LSTM` on Tidegate's kernels. Made by `accelerate`."""
 
+    theirs = torch.nn.LSTM
     cell = "lstm"
 
     @_uncompiled
@@ -170,7 +182,7 @@ class AcceleratedLSTM(Accelerated, torch.nn.LSTM):
         hx: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Any, tuple[Tensor, Tensor]]:
         """Take and return what `torch.nn.LSTM` does."""
-        if self._why_torch(self.weight_ih_l0):
+        if self._is_torchs():
             return super().forward(input, hx)
         h0, c0 = hx_pair(hx)
         output, (hn, cn) = self._run(input, h0, c0, None)
@@ -181,12 +193,13 @@ class AcceleratedLSTM(Accelerated, torch.nn.LSTM):
 class AcceleratedGRU(Accelerated, torch.nn.GRU):
     """Run `torch.nn.GRU` on Tidegate's kernels. Made by `accelerate`."""
 
+    theirs = torch.nn.GRU
     cell = "gru"
 
     @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.GRU` does."""
-        if self._why_torch(self.weight_ih_l0):
+        if self._is_torchs():
             return super().forward(input, hx)
         output, (hn,) = self._run(input, hx_single(hx, "GRU"), None, None)
         return output, hn
@@ -197,8 +210,8 @@ _OURS: dict[type, type] = {
     torch.nn.LSTM: AcceleratedLSTM,
     torch.nn.GRU: AcceleratedGRU,
 }
-_THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
 _NAMES = {theirs.__name__ for theirs in _OURS}
+_OPERATORS = ("aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu")
 _DTYPES = (torch.float32, torch.float64)
 
 
@@ -206,9 +219,7 @@ def _why_no_rule() -> str | None:
     """Say what surrounds this call that has no rule for the kernels; torch's compiler cannot read these questions."""
     if torch._C._is_tracing():
         return "as a trace or an export must hold torch's operators"
-    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
-        return "as Tidegate's kernels have no rule for torch.func and forward-mode derivatives"
-    return None
+    return why_no_rule()
 
 
 def _modules(module: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
@@ -221,22 +232,40 @@ def _why_kept(layer: torch.nn.Module) -> str | None:
     """Say why a layer must stay as it is; None if it can be swapped, or has nothing to do with recurrence."""
     kind = type(layer)
     if isinstance(layer, torch.jit.ScriptModule):
-        return "it is a compiled ScriptModule" if layer.original_name in _NAMES else None
+        return _why_scripted(layer)
     if kind.__module__.startswith("torch.ao.nn.") and kind.__name__ in _NAMES:
         return "it is quantised"
     if isinstance(layer, torch.nn.RNNCellBase):
         return "it runs single steps, and the kernels whole sequences"
     if not isinstance(layer, torch.nn.RNNBase):
         return None
-    if kind in _THEIRS:
+    if isinstance(layer, Accelerated):
         return "it is accelerated already"
     if parametrize.is_parametrized(layer):
         return "its weights are parametrized"
-    if kind not in _OURS:
-        return f"it is a {kind.__name__}, a class of its own that may compute something else"
+    theirs = _torchs(kind)
+    if theirs is None:
+        return f"it is a {kind.__name__}, which is none of torch's RNN, LSTM and GRU"
     if "forward" in vars(layer):
         return "its forward was replaced"
-    return _why_unfit(layer)
+    return why_unsafe(layer, theirs, _OURS[theirs]) or _why_unfit(layer)
+
+
+def _torchs(kind: type) -> type | None:
+    """Find which of torch's layers a class is, or comes from."""
+    return next((theirs for theirs in kind.__mro__ if theirs in _OURS), None)
+
+
+def _why_scripted(module: torch.jit.ScriptModule) -> str | None:
+    """Say that a compiled module holds a recurrence; a frozen one has lost its layers, and only its graph tells."""
+    if module.original_name in _NAMES:
+        return "it is a compiled ScriptModule"
+    if any(child.original_name in _NAMES for child in module.modules() if isinstance(child, torch.jit.ScriptModule)):
+        return None  # named by itself
+    if any(module._modules.values()) or not hasattr(module, "inlined_graph"):
+        return None
+    inside = any(module.inlined_graph.findAllNodes(operator, True) for operator in _OPERATORS)  # type: ignore[attr-defined]
+    return "it is a compiled ScriptModule, with the recurrence inside its graph" if inside else None
 
 
 def _why_unfit(layer: torch.nn.RNNBase) -> str | None:

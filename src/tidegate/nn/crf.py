@@ -12,7 +12,9 @@ from torch import Tensor
 
 from tidegate import crf
 from tidegate.errors import InputError, ShapeError
-from tidegate.nn.operators import num_threads, refuse_second_gradient
+from tidegate.nn import transforms
+from tidegate.nn.arguments import check_count
+from tidegate.nn.operators import num_threads
 from tidegate.ragged import Ragged
 
 _SCORES = "Tensor emissions, Tensor offsets, Tensor transitions, Tensor start, Tensor end"
@@ -30,7 +32,7 @@ class CRF(torch.nn.Module):
         num_tags: K, at least 1.
 
     Raises:
-        InputError: ``num_tags`` is below 1.
+        InputError: ``num_tags`` is no whole number of at least 1.
 
     >>> emissions = Ragged(torch.zeros(3, 2), torch.tensor([0, 2, 3]))
     >>> CRF(2)(emissions, torch.tensor([0, 1, 1])).exp().detach()  # four equal paths, and two
@@ -39,8 +41,7 @@ class CRF(torch.nn.Module):
 
     def __init__(self, num_tags: int) -> None:
         super().__init__()
-        if num_tags < 1:
-            raise InputError(f"num_tags={num_tags}, but at least 1 was wanted.")
+        check_count("num_tags", num_tags)
         self.transitions = torch.nn.Parameter(torch.zeros(num_tags, num_tags))
         self.start = torch.nn.Parameter(torch.zeros(num_tags))
         self.end = torch.nn.Parameter(torch.zeros(num_tags))
@@ -64,7 +65,8 @@ class CRF(torch.nn.Module):
         scores = (self.transitions, self.start, self.end)
         if penalty is not None:
             scores = tuple(score + more for score, more in zip(scores, penalty, strict=True))  # type: ignore[assignment]
-        log_partition, _ = _partition(emissions.values, emissions.offsets, *scores)
+        run = _equations if transforms.at_work() else _partition
+        log_partition, *_ = run(emissions.values, emissions.offsets, *scores)
         likelihood: Tensor = _path_scores(emissions, tags, *scores) - log_partition
         return likelihood
 
@@ -133,15 +135,38 @@ def _backward_shapes(*arrays: Tensor) -> list[Tensor]:
     return [arrays[0].new_empty(arrays[at].shape) for at in (0, 2, 3, 4)]
 
 
-def _save(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
-    ctx.mark_non_differentiable(output[1])
-    ctx.save_for_backward(*inputs, output[1])
+def _run(inputs: Any, _keep: bool) -> tuple[Tensor, Tensor]:
+    with torch._C._AutoDispatchBelowAutograd():
+        found: tuple[Tensor, Tensor] = _partition(*inputs)
+    return found
 
 
-def _gradients(ctx: Any, weight: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    emissions, *others = torch.ops.tidegate.crf_backward.default(*ctx.saved_tensors, weight.contiguous())
+def _gradients(inputs: Any, outputs: Any, grads: Any) -> tuple[Tensor | None, ...]:
+    backward = torch.ops.tidegate.crf_backward.default
+    emissions, *others = backward(*inputs, outputs[1], grads[0].contiguous())
     return emissions, None, *others
 
 
-torch.library.register_autograd("tidegate::crf", _gradients, setup_context=_save)
-torch.library.register_autograd("tidegate::crf_backward", refuse_second_gradient)
+def _equations(emissions: Tensor, offsets: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor]:
+    """Sum over all paths step by step, in float64 as the kernel does, with torch's own operators."""
+    lengths = offsets[1:] - offsets[:-1]
+    rows, wide, first, last = (part.double() for part in (emissions, transitions, start, end))
+    if not emissions.shape[0]:
+        return (emissions.new_zeros(lengths.shape[0]),)
+    alpha = first + rows[offsets[:-1].clamp(max=emissions.shape[0] - 1)]  # [B, K]
+    for t in range(1, int(lengths.max())):
+        live = t < lengths
+        token = torch.where(live, offsets[:-1] + t, 0)
+        after = torch.logsumexp(alpha[:, :, None] + wide, dim=1) + rows[token]
+        alpha = torch.where(live[:, None], after, alpha)
+    total = torch.logsumexp(alpha + last, dim=1)
+    return (torch.where(lengths > 0, total, torch.zeros_like(total)).to(emissions.dtype),)
+
+
+@torch.library.impl("tidegate::crf", "Autograd")
+def _with_gradient(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+    found = transforms.call(_KERNEL, *inputs)
+    return found[0], found[1] if len(found) > 1 else inputs[0].new_empty(inputs[0].shape, dtype=torch.float64)
+
+
+_KERNEL = transforms.Kernel(_run, _gradients, _equations)

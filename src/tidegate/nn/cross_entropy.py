@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tidegate import kernels
+from tidegate.nn import transforms
 from tidegate.nn.operators import num_threads
 
 _SCORES = 2**21  # held at a time
@@ -33,35 +34,39 @@ def linear_cross_entropy(rows: Tensor, weight: Tensor, bias: Tensor, targets: Te
     >>> round(loss.item(), 4)  # the logarithm of 4
     1.3863
     """
-    loss: Tensor = _LinearCrossEntropy.apply(rows, weight, bias, targets)  # type: ignore[no-untyped-call]
+    loss: Tensor = transforms.call(_KERNEL, rows, weight, bias, targets)[0]
     return loss
 
 
-class _LinearCrossEntropy(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-        x, w, b, y = (tensor.detach().numpy() for tensor in (rows, weight, bias, targets))
-        wanted = any(ctx.needs_input_grad)
-        dx, dw, db = np.empty_like(x), np.zeros(w.shape[::-1], w.dtype), np.zeros_like(b)
-        threads, size = num_threads(), max(1, _SCORES // len(w))
-        total = 0.0
-        for begin in range(0, len(x), size):
-            block, labels = x[begin : begin + size], y[begin : begin + size, None]
-            scores = kernels.linear(block, w, b, num_threads=threads)  # [n, V]
-            shares = kernels.softmax(scores, num_threads=threads)
-            best = scores.argmax(axis=1)[:, None]
-            gap = np.take_along_axis(scores, best, 1) - np.take_along_axis(scores, labels, 1)
-            total += float((gap - np.log(np.take_along_axis(shares, best, 1))).sum(dtype=np.float64))
-            if wanted:
-                np.put_along_axis(shares, labels, np.take_along_axis(shares, labels, 1) - 1, 1)
-                shares *= shares.dtype.type(1 / len(x))
-                dx[begin : begin + size] = kernels.product(shares, w, num_threads=threads)
-                dw += kernels.product(np.ascontiguousarray(block.T), shares, num_threads=threads)  # [F, V]
-                db += shares.sum(axis=0)
-        if wanted:
-            ctx.save_for_backward(*map(torch.from_numpy, (dx, np.ascontiguousarray(dw.T), db)))
-        return rows.new_tensor(total / len(x))
+def _run(inputs: tuple[Tensor, ...], keep: bool) -> tuple[Tensor, ...]:
+    """Compute the loss, and with ``keep`` its gradients, which take the scores that nobody holds afterwards."""
+    x, w, b, y = (tensor.detach().numpy() for tensor in inputs)
+    dx, dw, db = np.empty_like(x), np.zeros(w.shape[::-1], w.dtype), np.zeros_like(b)
+    threads, size = num_threads(), max(1, _SCORES // len(w))
+    total = 0.0
+    for begin in range(0, len(x), size):
+        block, labels = x[begin : begin + size], y[begin : begin + size, None]
+        scores = kernels.linear(block, w, b, num_threads=threads)  # [n, V]
+        shares = kernels.softmax(scores, num_threads=threads)
+        best = scores.argmax(axis=1)[:, None]
+        gap = np.take_along_axis(scores, best, 1) - np.take_along_axis(scores, labels, 1)
+        total += float((gap - np.log(np.take_along_axis(shares, best, 1))).sum(dtype=np.float64))
+        if keep:
+            np.put_along_axis(shares, labels, np.take_along_axis(shares, labels, 1) - 1, 1)
+            shares *= shares.dtype.type(1 / len(x))
+            dx[begin : begin + size] = kernels.product(shares, w, num_threads=threads)
+            dw += kernels.product(np.ascontiguousarray(block.T), shares, num_threads=threads)  # [F, V]
+            db += shares.sum(axis=0)
+    found = (dx, np.ascontiguousarray(dw.T), db) if keep else ()
+    return inputs[0].new_tensor(total / len(x)), *map(torch.from_numpy, found)
 
-    @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:
-        return (*(grad * saved for saved in ctx.saved_tensors), None)
+
+def _gradients(_inputs: Any, outputs: Any, grads: Any) -> tuple[Any, ...]:
+    return (*(grads[0] * saved for saved in outputs[1:]), None)
+
+
+def _equations(rows: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> tuple[Tensor]:
+    return (torch.nn.functional.cross_entropy(torch.nn.functional.linear(rows, weight, bias), targets),)
+
+
+_KERNEL = transforms.Kernel(_run, _gradients, _equations)

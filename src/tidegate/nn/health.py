@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from tidegate.health import SATURATED_SIGMOID, SATURATED_TANH, Blame
 from tidegate.nn.operators import LayerRun, watched
 from tidegate.nn.recurrent import Recurrent
+from tidegate.nn.stack import Stack
 
 Array = npt.NDArray[Any]
 
@@ -56,7 +58,8 @@ class Gauge:
         named = dict(module.named_parameters())
         self._layers = [names[name] for name in named]
         self.parameters = list(named.values())
-        self._directions = {p.data_ptr(): names[name] for name, p in named.items() if "weight_hh_l" in name}
+        stacks = {path: child for path, child in module.named_modules() if isinstance(child, Stack)}
+        self._watchers = {stack: partial(self._look, f"{path} ".lstrip(), stack) for path, stack in stacks.items()}
         self.saturated: dict[str, dict[str, float]] = {}
         self.reach: dict[str, float] = {}
 
@@ -64,7 +67,7 @@ class Gauge:
     def looking(self, wanted: bool) -> Iterator[None]:
         """Fill `saturated` and `reach` from the layers that run back while the block lasts, if `wanted`."""
         self.saturated, self.reach = {}, {}
-        with watched(self._look if wanted else None):
+        with watched(self._watchers if wanted else {}):
             yield
 
     def grad_norms(self) -> tuple[Tensor, dict[str, float]]:
@@ -77,12 +80,11 @@ class Gauge:
             parts[layer].append(norm)
         return torch.linalg.vector_norm(norms), {layer: math.hypot(*found) for layer, found in parts.items()}
 
-    def _look(self, run: LayerRun) -> None:
+    def _look(self, path: str, stack: Stack, layer: int, run: LayerRun) -> None:
         for d, direction in enumerate(run.directions):
-            name = self._directions.get(direction.w_hh.ctypes.data)
-            if name is not None:
-                self.saturated[name] = saturation(run, d)
-                self.reach[name] = reach(run, d)
+            name = f"{path}{_direction(layer, backward=direction.reverse)}"
+            self.saturated[name] = saturation(run, d)
+            self.reach[name] = reach(run, d)
 
 
 def blame(module: nn.Module, loss: Callable[[int], Tensor], examples: int) -> Blame:
@@ -152,9 +154,13 @@ def _lengths(rows: Array) -> Array:
     return lengths
 
 
+def _direction(layer: int, *, backward: bool) -> str:
+    return f"recurrent layer {layer} {'backward' if backward else 'forward'}"
+
+
 def _kind(module: nn.Module, parameter: str) -> str:
     place = _PLACE.search(parameter)
     if place and isinstance(module, Recurrent | nn.RNNBase):
         backward = place[2] or getattr(module, "reverse", False)
-        return f"recurrent layer {place[1]} {'backward' if backward else 'forward'}"
+        return _direction(int(place[1]), backward=bool(backward))
     return _KINDS.get(type(module), type(module).__name__.lower())

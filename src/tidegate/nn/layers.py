@@ -7,7 +7,7 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor
 
-from tidegate.errors import InputError, OptionError
+from tidegate.errors import InputError, OptionError, WrongTypeError
 from tidegate.nn.layout import Batch
 from tidegate.nn.recurrent import Kernel, Recurrent
 from tidegate.nn.stack import Merge, hx_pair, hx_single
@@ -46,7 +46,7 @@ class SimpleRNN(Recurrent):
         recompute: bool = False,
         kernel: Kernel = "auto",
     ) -> None:
-        if nonlinearity not in _CELLS:
+        if str(nonlinearity) not in _CELLS:
             raise OptionError.unknown("nonlinearity", str(nonlinearity), _CELLS)
         super().__init__(
             _CELLS[nonlinearity],
@@ -87,6 +87,7 @@ class LSTM(Recurrent):
         batch_first: padded input and output are [B, T, ...] rather than [T, B, ...].
         dropout: probability of zeroing an output between layers, in training.
         bidirectional: run a second direction from the end of each sequence.
+        proj_size: 0; the kernels do not project the state.
         merge: how the last layer hands out its two directions: "concat", "sum", "mul", "ave", or None for both apart.
         recurrent_dropout: probability of hiding a hidden unit from the recurrent product, for a whole sequence, in
             training (Gal, Ghahramani 2016).
@@ -119,6 +120,7 @@ class LSTM(Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
@@ -131,6 +133,11 @@ class LSTM(Recurrent):
         recompute: bool = False,
         kernel: Kernel = "auto",
     ) -> None:
+        _check_projection(proj_size)
+        if forget_bias is not None and (isinstance(forget_bias, bool) or not isinstance(forget_bias, int | float)):
+            raise WrongTypeError(
+                f"forget_bias={forget_bias!r}, but a number was wanted. Pass a float, or leave it out."
+            )
         if forget_bias is not None and not bias:
             raise InputError("forget_bias needs a bias to start. Pass bias=True, or leave forget_bias out.")
         if forget_bias is not None and chrono is not None:
@@ -257,3 +264,13 @@ class GRU(Recurrent):
         """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""
         output, (hn,) = self._run(x, hx_single(hx, "GRU"), None, table)
         return output, hn
+
+
+def _check_projection(size: object) -> None:
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise WrongTypeError(f"proj_size={size!r} is a {type(size).__name__}, but 0 was wanted. Leave it out.")
+    if size:
+        raise InputError(
+            f"proj_size={size}, but Tidegate's kernels do not project the state. Leave it out and put a "
+            f"torch.nn.Linear(hidden_size, {size}) behind the layer, or take torch.nn.LSTM."
+        )

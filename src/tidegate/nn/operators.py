@@ -1,21 +1,26 @@
-"""The kernels as torch operators: one call runs one layer in all its directions, and another runs it back.
+"""The recurrent kernels as torch operators: one runs a layer in all its directions, and another runs it back.
 
 Knows tensors, not modules. The operators are opaque to `torch.compile`, so it meets no graph break here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tidegate import kernels
-from tidegate.errors import InputError
+from tidegate.nn import equations
+from tidegate.nn.transforms import beyond_kernels, gradients, plain, why_no_rule
+
+_NOT_KEPT = np.empty(0)
 
 _WEIGHTS = (
     "Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, "
@@ -29,12 +34,9 @@ torch.library.define(
 )
 torch.library.define(
     "tidegate::recurrent_backward",
-    f"(str cell, bool reverse, Tensor x, Tensor offsets, Tensor? table, {_WEIGHTS}, Tensor h, Tensor hn, Tensor cn, "
+    f"(str cell, bool reverse, Tensor x, Tensor offsets, Tensor? table, {_WEIGHTS}, Tensor h, "
     "Tensor gates, Tensor memo, Tensor? dh, Tensor? dhn, Tensor? dcn, bool need_dx, bool recompute) -> Tensor[]",
 )
-torch.library.define("tidegate::pool", "(Tensor h, Tensor offsets, str[] modes) -> Tensor")
-torch.library.define("tidegate::pool_backward", "(Tensor dpooled, Tensor h, Tensor offsets, str[] modes) -> Tensor")
-
 recurrent = torch.ops.tidegate.recurrent.default
 """Run one layer over a ragged batch.
 
@@ -53,8 +55,6 @@ Returns:
     cell does not have or was not kept.
 """
 recurrent_backward = torch.ops.tidegate.recurrent_backward.default
-pool = torch.ops.tidegate.pool.default
-pool_backward = torch.ops.tidegate.pool_backward.default
 
 
 @dataclass(frozen=True)
@@ -70,19 +70,24 @@ class LayerRun:
     gradients: kernels.Gradients
 
 
-Watcher = Callable[[LayerRun], None]
-_watcher: Watcher | None = None
+Watcher = Callable[[int, LayerRun], None]
+"""Takes which of its layers a module ran back, and what that layer found, which may not be kept."""
+_watchers: WeakKeyDictionary[object, Watcher] = WeakKeyDictionary()
 
 
 @contextmanager
-def watched(watcher: Watcher | None) -> Iterator[None]:
-    """Hand every layer that runs back while the block lasts to ``watcher``; what it is handed may not be kept."""
-    global _watcher
-    before, _watcher = _watcher, watcher
+def watched(watchers: Mapping[Any, Watcher]) -> Iterator[None]:
+    """Hand what the layers of some modules find, when they run back while the block lasts, to the watcher of each."""
+    before = {module: _watchers.get(module) for module in watchers}
+    _watchers.update(watchers)
     try:
         yield
     finally:
-        _watcher = before
+        for module, watcher in before.items():
+            if watcher is None:
+                _watchers.pop(module, None)
+            else:
+                _watchers[module] = watcher
 
 
 def num_threads() -> int:
@@ -90,7 +95,27 @@ def num_threads() -> int:
     return kernels.explicit_num_threads() or torch.get_num_threads()
 
 
-@torch.library.impl("tidegate::recurrent", "CPU")
+def run_layer(owner: object, layer: int, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Run one layer as `recurrent` does, without torch's dispatcher where nobody looks there, which is much quicker.
+
+    Args:
+        owner: the module that asks, for whoever watches it.
+        layer: which of its layers this is.
+        inputs: those of `recurrent`.
+
+    Returns:
+        h, hn and cn.
+    """
+    *others, _keep, recompute = inputs
+    if not plain(*inputs[2:-2]):
+        outputs = recurrent(*inputs)
+    elif _wants_gradient(others):
+        outputs = _Recurrent.apply((owner, layer), *others, recompute)  # type: ignore[no-untyped-call]
+    else:
+        outputs = _forward(*inputs)
+    return outputs[0], outputs[1], outputs[2]
+
+
 def _forward(
     cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tensor | None, *rest: Any
 ) -> tuple[Tensor, ...]:
@@ -106,6 +131,9 @@ def _forward(
     )
     arrays = (result.h, result.hn, result.cn, result.gates, result.memo)
     return tuple(_tensor(array, inputs[0]) for array in arrays)
+
+
+torch.library.impl("tidegate::recurrent", "CPU", _forward)
 
 
 @torch.library.register_fake("tidegate::recurrent")  # type: ignore[untyped-decorator]
@@ -126,21 +154,15 @@ def _forward_shapes(
     )
 
 
-@torch.library.impl("tidegate::recurrent_backward", "CPU")
-def _backward(cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tensor | None, *rest: Any) -> list[Tensor]:
-    inputs, (h, hn, cn, gates, memo, dh, dhn, dcn, need_dx, recompute) = rest[:11], rest[11:]
-    lstm, gated = cell == "lstm", cell in ("lstm", "gru")
-    layer = (cell, x.detach().numpy(), offsets.numpy(), _directions(reverse, inputs))
+def _backward(*inputs: Any, watcher: Callable[[LayerRun], None] | None = None) -> list[Tensor]:
+    (cell, reverse, x, offsets, table), (h, gates, memo, dh, dhn, dcn, need_dx, recompute) = inputs[:5], inputs[16:]
+    gated = cell in ("lstm", "gru")
+    layer = (cell, x.detach().numpy(), offsets.numpy(), _directions(reverse, inputs[5:16]))
     if recompute and gated:
         forward = kernels.forward(*layer, table=_array(table), keep=True, num_threads=num_threads())
     else:
-        forward = kernels.Forward(
-            h=h.detach().numpy(),
-            hn=hn.detach().numpy(),
-            cn=_array(cn) if lstm else None,
-            gates=_array(gates) if gated else None,
-            memo=_array(memo) if gated else None,
-        )
+        kept = (_array(gates), _array(memo)) if gated else (None, None)
+        forward = kernels.Forward(h.detach().numpy(), _NOT_KEPT, None, *kept)
     dense = np.zeros_like(forward.h) if dh is None else dh.detach().numpy()
     result = kernels.backward(
         *layer,
@@ -150,17 +172,20 @@ def _backward(cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tenso
         dcn=_array(dcn),
         table=_array(table),
         need_dx=need_dx,
-        overwrite=recompute and _watcher is None,
+        overwrite=recompute and watcher is None,
         num_threads=num_threads(),
     )
-    if _watcher is not None:
-        _watcher(LayerRun(cell, layer[2], layer[3], forward, dense, _array(dhn), result))
+    if watcher is not None:
+        watcher(LayerRun(cell, layer[2], layer[3], forward, dense, _array(dhn), result))
     each = result.directions
     weights = [array for d in each for array in (d.w_ih, d.w_hh, d.b_ih, d.b_hh)]
     found: list[Any] = [*weights, *[None] * (8 - len(weights)), [d.h0 for d in each], [d.c0 for d in each]]
-    arrays = [None if tensor is None else array for tensor, array in zip(inputs[:10], found, strict=True)]
+    arrays = [None if tensor is None else array for tensor, array in zip(inputs[5:15], found, strict=True)]
     arrays[8:] = [None if state is None else np.stack(state) for state in arrays[8:]]
     return [_tensor(array, h) for array in (result.dx, *arrays)]
+
+
+torch.library.impl("tidegate::recurrent_backward", "CPU", _backward)
 
 
 @torch.library.register_fake("tidegate::recurrent_backward")  # type: ignore[untyped-decorator]
@@ -177,82 +202,68 @@ class _Recurrent(torch.autograd.Function):
     """Tie the two operators together for autograd.
 
     `torch.library.register_autograd` would do the same and take 0.2 ms more per call, as it reads the schema once per
-    argument (torch 2.13, 17 arguments).
+    argument (torch 2.13, 17 arguments). The backward call reads h, which whoever asked for it may have changed in
+    place since: h is computed again then, to the same bits, so that nobody else pays.
     """
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        with torch._C._AutoDispatchBelowAutograd():
-            outputs = recurrent(*inputs[:-1], not inputs[-1], inputs[-1])
+    def forward(ctx: Any, caller: tuple[object, int] | None, *inputs: Any) -> Any:
+        arguments = (*inputs[:-1], not inputs[-1], inputs[-1])
+        if caller is None:
+            with torch._C._AutoDispatchBelowAutograd():
+                outputs = recurrent(*arguments)
+        else:
+            outputs = _forward(*arguments)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*outputs[3 if inputs[0] == "lstm" else 2 :])
-        ctx.names, ctx.recompute = inputs[:2], inputs[-1]
-        ctx.save_for_backward(*inputs[2:-1], *outputs)
+        ctx.caller, ctx.names, ctx.recompute = caller, inputs[:2], inputs[-1]
+        ctx.h = outputs[0].detach()  # shares memory and count of changes
+        ctx.unchanged = ctx.h._version
+        ctx.save_for_backward(*inputs[2:-1], *outputs[3:])
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        saved = ctx.saved_tensors
-        need_dx = ctx.needs_input_grad[2] or ctx.needs_input_grad[4]
-        dx, *rest = recurrent_backward(*ctx.names, *saved, *grads[:3], need_dx, ctx.recompute)
+        saved, grads = ctx.saved_tensors, grads[:3]
+        inputs = (*ctx.names, *saved[:14])
+        if beyond_kernels(grads):
+            needed = (*ctx.needs_input_grad[1:17], False, False)
+            return None, *gradients(equations.recurrent, (*inputs, False, False), grads, needed)[:-1]
+        direct = ctx.caller is not None and plain(*saved, *grads)
+        h = ctx.h
+        if h._version != ctx.unchanged:
+            h = (_forward if direct else recurrent)(*(_detached(value) for value in inputs), False, False)[0]
+        need_dx = ctx.needs_input_grad[3] or ctx.needs_input_grad[5]
+        arguments = (*inputs, h, *saved[14:], *grads, need_dx, ctx.recompute)
+        dx, *rest = _backward(*arguments, watcher=_watcher(ctx.caller)) if direct else recurrent_backward(*arguments)
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
+            ctx.h = None  # freed as what torch saves is
         dense = saved[2] is None  # no table
         found = (dx if dense else None, None, None if dense else dx, *rest, None, None)  # x, offsets, table, .., mask
-        wanted = ctx.needs_input_grad[2:]
-        return (None, None, *(d if want else None for d, want in zip(found, wanted, strict=True)))
+        wanted = ctx.needs_input_grad[3:]
+        return (None, None, None, *(d if want else None for d, want in zip(found, wanted, strict=True)))
+
+
+def _watcher(caller: tuple[object, int]) -> Callable[[LayerRun], None] | None:
+    watcher = _watchers.get(caller[0])
+    return None if watcher is None else partial(watcher, caller[1])
+
+
+def _wants_gradient(inputs: Sequence[Any]) -> bool:
+    """Keep gates and memo because a gradient is wanted, never because of train or eval mode."""
+    return torch.is_grad_enabled() and any(isinstance(value, Tensor) and value.requires_grad for value in inputs)
 
 
 @torch.library.impl("tidegate::recurrent", "Autograd")
 def _forward_with_gradient(*inputs: Any) -> Any:
-    """Keep gates and memo because a gradient is wanted, never because of train or eval mode."""
-    if torch.is_grad_enabled() and any(isinstance(value, Tensor) and value.requires_grad for value in inputs):
+    if why_no_rule():  # met here by compiled code alone
+        h, *_ = outputs = equations.recurrent(*inputs)
+        return (*outputs, h.new_empty(0), h.new_empty(0))
+    if _wants_gradient(inputs):
         *others, _keep, recompute = inputs
-        return _Recurrent.apply(*others, recompute)  # type: ignore[no-untyped-call]
+        return _Recurrent.apply(None, *others, recompute)  # type: ignore[no-untyped-call]
     with torch._C._AutoDispatchBelowAutograd():
         return recurrent(*inputs)
-
-
-@torch.library.impl("tidegate::pool", "CPU")
-def _pool(h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
-    return torch.from_numpy(kernels.pool(h.detach().numpy(), offsets.numpy(), modes, num_threads=num_threads()))
-
-
-@torch.library.register_fake("tidegate::pool")  # type: ignore[untyped-decorator]
-def _pool_shape(h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
-    return h.new_empty(offsets.shape[0] - 1, h.shape[1] * len(modes))
-
-
-@torch.library.impl("tidegate::pool_backward", "CPU")
-def _pool_backward(dpooled: Tensor, h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
-    arrays = (dpooled.detach().numpy(), h.detach().numpy(), offsets.numpy())
-    return torch.from_numpy(kernels.pool_backward(*arrays, modes, num_threads=num_threads()))
-
-
-@torch.library.register_fake("tidegate::pool_backward")  # type: ignore[untyped-decorator]
-def _pool_backward_shape(dpooled: Tensor, h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
-    return h.new_empty(h.shape)
-
-
-def _save_pool(ctx: Any, inputs: Any, output: Tensor) -> None:
-    h, offsets, ctx.modes = inputs
-    ctx.save_for_backward(h, offsets)
-
-
-def _pool_gradients(ctx: Any, dpooled: Tensor) -> tuple[Tensor, None, None]:
-    return pool_backward(dpooled, *ctx.saved_tensors, ctx.modes), None, None
-
-
-def refuse_second_gradient(ctx: Any, *grads: Any) -> NoReturn:
-    """Stand in for the gradient of a gradient, which the kernels do not compute."""
-    raise InputError(
-        "a gradient of a gradient was asked for, but Tidegate's kernels compute first gradients only. "
-        "Drop create_graph=True, or build layers with kernel='torch' in float64 for second gradients; "
-        "layers that accelerate() took over get theirs after restore()."
-    )
-
-
-torch.library.register_autograd("tidegate::pool", _pool_gradients, setup_context=_save_pool)
-torch.library.register_autograd("tidegate::pool_backward", refuse_second_gradient)
-torch.library.register_autograd("tidegate::recurrent_backward", refuse_second_gradient)
 
 
 def _directions(reverse: bool, inputs: Sequence[Any]) -> list[kernels.Direction]:
@@ -273,3 +284,7 @@ def _array(tensor: Tensor | None) -> Any:
 def _tensor(array: Any, like: Tensor) -> Tensor:
     """Share the memory of an array; an operator cannot return None, so an empty tensor stands for it."""
     return like.new_empty(0) if array is None else torch.from_numpy(array)
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value

@@ -1,16 +1,24 @@
-"""One row from each sequence: last, first, max and mean over its tokens, fused on the CPU."""
+"""One row from each sequence: last, first, max and mean over its tokens, fused on the CPU.
+
+The kernels are operators of torch, opaque to `torch.compile`, so it meets no graph break here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tidegate import kernels
-from tidegate.errors import InputError, OptionError, ShapeError
-from tidegate.nn import operators
+from tidegate.errors import InputError, OptionError, ShapeError, WrongTypeError
+from tidegate.nn import transforms
+from tidegate.nn.operators import num_threads
 from tidegate.ragged import Ragged
+
+torch.library.define("tidegate::pool", "(Tensor h, Tensor offsets, str[] modes) -> Tensor")
+torch.library.define("tidegate::pool_backward", "(Tensor dpooled, Tensor h, Tensor offsets, str[] modes) -> Tensor")
 
 
 class Pool(torch.nn.Module):
@@ -33,6 +41,8 @@ class Pool(torch.nn.Module):
 
     def __init__(self, modes: str | Sequence[str]) -> None:
         super().__init__()
+        if not isinstance(modes, str | Sequence):
+            raise WrongTypeError(f"modes={modes!r}, but a name or a list of names was wanted, such as ['max', 'mean'].")
         self.modes = (modes,) if isinstance(modes, str) else tuple(modes)
         if not self.modes or len(set(self.modes)) < len(self.modes):
             raise InputError(f"modes are {list(self.modes)}, but one or more were wanted, each once.")
@@ -47,10 +57,10 @@ class Pool(torch.nn.Module):
             ShapeError: the batch is not a Ragged of tensors [N, H].
         """
         values = _values(batch)
-        if values.device.type == "cpu":
-            pooled: Tensor = operators.pool(values, batch.offsets, self.modes)
+        if values.device.type == "cpu" and not transforms.at_work():
+            pooled: Tensor = pool(values, batch.offsets, self.modes)
             return pooled
-        return torch.cat([_pool(batch, mode) for mode in self.modes], dim=1)
+        return _by_torch(values, batch.offsets, self.modes)
 
     def extra_repr(self) -> str:
         """List the modes."""
@@ -64,17 +74,80 @@ def _values(batch: object) -> Tensor:
     raise ShapeError(f"{batch!r:.80} came where a Ragged batch of tensors [N, H] was wanted.")
 
 
-def _pool(batch: Ragged, mode: str) -> Tensor:
+pool = torch.ops.tidegate.pool.default
+pool_backward = torch.ops.tidegate.pool_backward.default
+
+
+@torch.library.impl("tidegate::pool", "CPU")
+def _pool(h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
+    return torch.from_numpy(kernels.pool(h.detach().numpy(), offsets.numpy(), modes, num_threads=num_threads()))
+
+
+@torch.library.register_fake("tidegate::pool")  # type: ignore[untyped-decorator]
+def _pool_shape(h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
+    return h.new_empty(offsets.shape[0] - 1, h.shape[1] * len(modes))
+
+
+@torch.library.impl("tidegate::pool_backward", "CPU")
+def _pool_backward(dpooled: Tensor, h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
+    arrays = (dpooled.detach().numpy(), h.detach().numpy(), offsets.numpy())
+    return torch.from_numpy(kernels.pool_backward(*arrays, modes, num_threads=num_threads()))
+
+
+@torch.library.register_fake("tidegate::pool_backward")  # type: ignore[untyped-decorator]
+def _pool_backward_shape(dpooled: Tensor, h: Tensor, offsets: Tensor, modes: list[str]) -> Tensor:
+    return h.new_empty(h.shape)
+
+
+def _run(inputs: Any, _keep: bool) -> tuple[Tensor]:
+    with torch._C._AutoDispatchBelowAutograd():
+        return (pool(*inputs),)
+
+
+def _gradients(inputs: Any, _outputs: Any, grads: Any) -> tuple[Tensor, None, None]:
+    return pool_backward(grads[0], *inputs), None, None
+
+
+@torch.library.impl("tidegate::pool", "Autograd")
+def _pool_with_gradient(*inputs: Any) -> Tensor:
+    pooled: Tensor = transforms.call(_KERNEL, *inputs)[0]
+    return pooled
+
+
+def _by_torch(values: Tensor, offsets: Tensor, modes: Sequence[str]) -> Tensor:
     """Pool with torch's own operators."""
-    values: Tensor = batch.values
-    lengths: Tensor = batch.lengths
-    device = values.device
-    empty = values.new_zeros(len(batch), values.shape[1])
+    return torch.cat([_mode_by_torch(values, offsets, mode) for mode in modes], dim=1)
+
+
+def _mode_by_torch(values: Tensor, offsets: Tensor, mode: str) -> Tensor:
+    lengths = offsets[1:] - offsets[:-1]
+    B, device = lengths.shape[0], values.device
+    empty = values.new_zeros(B, values.shape[1])
     live = lengths.nonzero()[:, 0]
     if mode in ("last", "first"):
-        tokens = batch.offsets[1:][live] - 1 if mode == "last" else batch.offsets[:-1][live]
+        tokens = offsets[1:][live] - 1 if mode == "last" else offsets[:-1][live]
         return empty.index_copy(0, live.to(device), values[tokens.to(device)])
-    rows = torch.arange(len(batch)).repeat_interleave(lengths).to(device)  # [N]
+    rows = torch.arange(B).repeat_interleave(lengths).to(device)  # [N]
+    if mode == "mean":
+        return empty.index_add(0, rows, values) / lengths.clamp(min=1)[:, None].to(values)
+    return _largest(values, offsets, rows, empty)
+
+
+def _largest(values: Tensor, offsets: Tensor, rows: Tensor, empty: Tensor) -> Tensor:
+    """Take the first of each sequence's largest values, which alone has a gradient, as in the kernel."""
     index = rows[:, None].expand_as(values)
-    reduce = "amax" if mode == "max" else "mean"
-    return empty.scatter_reduce(0, index, values, reduce, include_self=False)
+    fixed = values.detach()
+    largest = empty.scatter_reduce(0, index, fixed, "amax", include_self=False)
+    at = torch.arange(values.shape[0], device=values.device)[:, None]
+    places = torch.where((fixed == largest[rows]) | fixed.isnan(), at, values.shape[0])
+    first = torch.zeros_like(empty, dtype=torch.int64).scatter_reduce(0, index, places, "amin", include_self=False)
+    chosen = values.gather(0, first.clamp(max=max(values.shape[0] - 1, 0))) if values.shape[0] else empty
+    live = (offsets[1:] > offsets[:-1])[:, None].to(values.device)
+    return torch.where(live, chosen, empty)
+
+
+def _equations(*inputs: Any) -> tuple[Tensor]:
+    return (_by_torch(*inputs),)
+
+
+_KERNEL = transforms.Kernel(_run, _gradients, _equations)

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from tidegate import kernels
 from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.nn.arguments import check_count, check_flag, check_share
 from tidegate.nn.stack import Merge, Stack, parameter_names
+from tidegate.nn.transforms import why_no_rule
 
 Kernel: TypeAlias = Literal["auto", "tidegate", "torch"]
 
@@ -37,6 +39,8 @@ _DEFAULTS = {
 
 def check_chrono(longest: int | None) -> None:
     """Raise InputError where the longest memory that chrono initialisation is to prepare for is below 2 steps."""
+    if longest is not None:
+        check_count("chrono", longest)
     if longest is not None and longest < 2:
         raise InputError(f"chrono={longest}, but the longest memory in steps, at least 2, was wanted.")
 
@@ -66,6 +70,9 @@ class Recurrent(Stack, torch.nn.Module):
         chrono: int | None = None,
     ) -> None:
         super().__init__()
+        shares = {"dropout": dropout, "recurrent_dropout": recurrent_dropout, "weight_dropout": weight_dropout}
+        for name, value in shares.items():
+            check_share(name, value)
         self.cell = cell
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -114,10 +121,18 @@ class Recurrent(Stack, torch.nn.Module):
     def _why_torch(self, weight: Tensor) -> str | None:
         """Say why torch's own implementation runs, or None where our kernels do. An explicit choice holds or raises."""
         on_cpu = weight.device.type == "cpu"
+        transform = None if torch.compiler.is_compiling() else why_no_rule()
+        if transform and self.kernel == "tidegate":
+            raise InputError(
+                "kernel='tidegate' was asked for, but Tidegate's kernels have no rule for torch.func and forward-mode "
+                "derivatives. Build the layer with kernel='auto', which runs torch's operators there."
+            )
         if self.kernel == "torch":
             return "as kernel='torch' asks"
         if self.kernel == "auto" and not on_cpu:
             return "as Tidegate's kernels are for the CPU"
+        if transform:
+            return transform
         if not on_cpu:
             raise InputError(
                 f"kernel='tidegate' was asked for, but the layer lies on {weight.device} and Tidegate's kernels are "
@@ -132,11 +147,9 @@ class Recurrent(Stack, torch.nn.Module):
 
     def _check_options(self) -> None:
         for name in ("input_size", "hidden_size", "num_layers"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)}, but at least 1 was wanted.")
-        for name in ("dropout", "recurrent_dropout", "weight_dropout"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}={getattr(self, name)}, but a probability from 0 to 1 was wanted.")
+            check_count(name, getattr(self, name))
+        for name in ("bias", "batch_first", "bidirectional", "reverse", "recompute"):
+            check_flag(name, getattr(self, name))
         if self.merge is not None and self.merge not in _MERGES:
             raise OptionError.unknown("merge", str(self.merge), _MERGES)
         if self.kernel not in _KERNELS:

@@ -6,6 +6,8 @@ implementation where those cannot run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from tidegate import kernels
 from tidegate.errors import ShapeError
-from tidegate.nn import fallback, operators
+from tidegate.nn import equations, fallback, operators, transforms
 from tidegate.nn.layout import Batch, enter
 
 Merge: TypeAlias = Literal["concat", "sum", "mul", "ave"] | None
@@ -59,17 +61,18 @@ class Stack:
     def _run(self, x: Batch, h0: State, c0: State, table: State) -> tuple[Any, list[Tensor]]:
         """Run all layers and return the output with [hn], or [hn, cn]; states are [L * D, B, H], or [L * D, H]."""
         values, offsets, batched, restore = enter(x, batch_first=self.batch_first, tokens=table is not None)
-        self._check_input(values, table)
+        values, table = self._checked_input(values, table)
         batch_size = offsets.shape[0] - 1
         h0 = self._checked_state("h0", h0, batch_size, batched)
         c0 = self._checked_state("c0", c0, batch_size, batched)
-        run = fallback.recurrent if self._why_torch(self.weight_ih_l0) else operators.recurrent
+        run = self._runner()
         ends = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 values = torch.nn.functional.dropout(values, self.dropout, self.training)
             place = slice(layer * self.num_directions, (layer + 1) * self.num_directions)
             values, *states = run(
+                layer,
                 self.cell,
                 self.reverse,
                 values,
@@ -87,9 +90,18 @@ class Stack:
         if not batched:
             final = [state.squeeze(1) for state in final]
         if self.merge is None:
-            first, second = values.chunk(2, dim=1)
-            return (restore(first), restore(second)), final
+            first, second = (half.contiguous() for half in values.split_with_sizes(2 * [self.hidden_size], dim=1))
+            return (restore(first), restore(second)), final  # each may be changed in place, whatever befalls the other
         return restore(self.merged(values)), final
+
+    def _runner(self) -> Callable[..., Any]:
+        """Choose what runs a layer, given which layer it is and the arguments of the operator `recurrent`."""
+        by_torch = self._why_torch(self.weight_ih_l0)
+        if transforms.at_work():
+            return lambda _layer, *inputs: equations.recurrent(*inputs)
+        if by_torch:
+            return lambda _layer, *inputs: fallback.recurrent(*inputs)
+        return partial(operators.run_layer, self)
 
     def _weight(self, name: str | None) -> Tensor | None:
         """Return a parameter by name, a recurrent matrix with its entries dropped; None for what there is not."""
@@ -120,7 +132,7 @@ class Stack:
         """Say why torch's own implementation runs, or None where our kernels do."""
         raise NotImplementedError
 
-    def _check_input(self, values: Tensor, table: Tensor | None) -> None:
+    def _checked_input(self, values: Tensor, table: State) -> tuple[Tensor, State]:
         weight = self.weight_ih_l0
         if table is not None:
             if values.dtype not in (torch.int32, torch.int64):
@@ -132,9 +144,11 @@ class Stack:
                 f"input has {values.shape[1]} features, but {self!r} wants {self.input_size}. "
                 f"Pass them, or build the layer with input_size={values.shape[1]}."
             )
-        self._check_kind("input" if table is None else "table", values if table is None else table)
         if values.device != weight.device:
             raise ShapeError(f"input lies on {values.device}, but the layer on {weight.device}. Move one to the other.")
+        if table is None:
+            return self._of_kind("input", values), None
+        return values, self._of_kind("table", table)
 
     def _checked_state(self, name: str, state: State, batch_size: int, batched: bool) -> State:
         """Return a state as [L * D, B, H]."""
@@ -147,13 +161,17 @@ class Stack:
                 f"{name} is {list(state.shape)} but {self!r} wants {list(shape)}.\n"
                 f"Pass {name} with that shape, or leave it out to start from zeros."
             )
-        self._check_kind(name, state)
+        state = self._of_kind(name, state)
         return state if batched else state.unsqueeze(1)
 
-    def _check_kind(self, name: str, tensor: Tensor) -> None:
-        if tensor.dtype != self.weight_ih_l0.dtype:
-            wanted = self.weight_ih_l0.dtype
+    def _of_kind(self, name: str, tensor: Tensor) -> Tensor:
+        """Return a tensor in the number type of the layer; autocast alone may ask for it to be converted."""
+        wanted = self.weight_ih_l0.dtype
+        if tensor.dtype == wanted:
+            return tensor
+        if not (torch.is_autocast_enabled(tensor.device.type) and tensor.is_floating_point()):
             raise ShapeError(f"{name} is {tensor.dtype}, but the layer is {wanted}. Convert one to the other.")
+        return tensor.to(wanted)
 
 
 def parameter_names(layer: int, bidirectional: bool, bias: bool) -> list[str | None]:

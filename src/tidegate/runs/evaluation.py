@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidegate.data import Examples
+from tidegate.health import ClassHealth, HealthWarning
 from tidegate.runs.classification import measure_classifier
 from tidegate.runs.forecasting import measure_forecaster
 from tidegate.runs.language import measure_language_model
@@ -25,12 +26,21 @@ class Evaluation(Protocol):
     def measures(self) -> dict[str, float]:
         """Give the figures of the whole part under their names, that of `Task.chief` among them."""
 
+    @property
+    def neglect(self) -> ClassHealth | None:
+        """Say which classes the model neglects; None where there are none."""
+
+    def warnings(self) -> list[HealthWarning]:
+        """Say what is amiss with the model, and what to do."""
+
     def table(self) -> list[dict[str, object]]:
         """Give what is known in parts, such as a row for each class; rows share their headings."""
 
     def to_json(self) -> dict[str, Any]:
         """Give all of it, ready for `json.dumps`."""
 
+
+_SHARES = ("accuracy", "macro_f1", "worst_recall")
 
 # How a model is measured, by the name of its task.
 _MEASURES: dict[str, Callable[[Any, Examples], Evaluation]] = {
@@ -57,12 +67,24 @@ def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
     return found
 
 
+def show_measures(measures: Mapping[str, float], worst: str | None = None) -> dict[str, str]:
+    """Write measures for a reader, under their names without underscores; `worst` is the class of the worst recall.
+
+    >>> show_measures({"accuracy": 0.9772, "worst_recall": 0.0}, "rare")
+    {'accuracy': '97.72%', 'worst recall': '0.00% (rare)'}
+    """
+    shown = {name.replace("_", " "): show_measure(name, value) for name, value in measures.items()}
+    if worst is not None and "worst recall" in shown:
+        shown["worst recall"] += f" ({worst})"
+    return shown
+
+
 def show_measure(name: str, value: float) -> str:
     """Write one measure for a reader.
 
     >>> show_measure("accuracy", 0.8861), show_measure("loss", 0.3141)
     ('88.61%', '0.3141 nats')
     """
-    shares = dict.fromkeys(("accuracy", "f1", "precision", "recall"), "{:.2%}")
+    shares = dict.fromkeys((*_SHARES, "f1", "precision", "recall", "mean_outside"), "{:.2%}")
     units: dict[str, Any] = shares | {"loss": "{:.4f} nats", "perplexity": "{:.2f}"}
     return str(units.get(name, "{:.4g}").format(value))

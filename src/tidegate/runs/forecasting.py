@@ -5,6 +5,7 @@ Errors are summed over windows part by part, so that long horizons need no more 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,15 @@ import numpy as np
 
 from tidegate.data.series import Series
 from tidegate.errors import DataError
+from tidegate.health import HealthWarning
+from tidegate.tasks._forecast import means_outside
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
     from tidegate.tasks import Forecaster
 
-_GUESSES = ("naive", "seasonal naive")
+_GUESSES = {"naive": "repeating the last value", "seasonal naive": "repeating the values of one season before"}
+_OUTSIDE = 0.05  # share of means outside of their quantiles that is passed over
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Forecasting:
         columns: errors in the units of the data.
         coverage: for each level of a quantile the share of values that lie below it.
         pinball: mean loss of the quantiles in the scale that was trained in, None where there are none.
+        mean_outside: the share of means that lie outside of the lowest and highest quantile; None without two.
     """
 
     examples: int
@@ -54,6 +59,7 @@ class Forecasting:
     columns: dict[str, ColumnScore]
     coverage: dict[str, float]
     pinball: float | None
+    mean_outside: float | None = None
 
     def measures(self) -> dict[str, float]:
         """Give the figures of the whole part, those of the guesses among them."""
@@ -64,7 +70,16 @@ class Forecasting:
             single["seasonal naive rmse"] = score.seasonal_naive_rmse
         below = {f"below the {level} quantile": share for level, share in self.coverage.items()}
         pinball = {} if self.pinball is None else {"pinball": self.pinball}
-        return self.scaled | single | pinball | below
+        outside = {} if self.mean_outside is None else {"mean_outside": self.mean_outside}
+        return self.scaled | single | pinball | below | outside
+
+    @property
+    def neglect(self) -> None:
+        """There are no classes."""
+
+    def warnings(self) -> list[HealthWarning]:
+        """Say that a guess without a model is better, and that means lie outside of their quantiles."""
+        return forecast_warnings(self.measures(), f"{self.examples:,} windows")
 
     def table(self) -> list[dict[str, object]]:
         """Give a row for each column."""
@@ -75,7 +90,32 @@ class Forecasting:
 
     def to_json(self) -> dict[str, Any]:
         """Give all of it, ready for `json.dumps`."""
-        return asdict(self)
+        return asdict(self) | {"warnings": list(map(str, self.warnings()))}
+
+
+def forecast_warnings(measures: Mapping[str, float], part: str) -> list[HealthWarning]:
+    """Say what is amiss with a forecaster that reached these measures on a part; nothing where all is well.
+
+    >>> (warning,) = forecast_warnings({"mse": 3.2, "naive mse": 0.4, "seasonal naive mse": 0.1}, "12 windows")
+    >>> print(warning.message)
+    On 12 windows the model is worse than repeating the values of one season before, which needs no model: its mean
+    squared error is 3.2, that of the guess 0.1.
+    """
+    found = []
+    guesses = {name: measures[f"{name} mse"] for name in _GUESSES if f"{name} mse" in measures}
+    best = min(guesses, key=guesses.__getitem__, default=None)
+    if best is not None and measures["mse"] > guesses[best]:
+        message = (
+            f"On {part} the model is worse than {_GUESSES[best]}, which needs no model: its mean squared error is "
+            f"{measures['mse']:.3g}, that of the guess {guesses[best]:.3g}."
+        )
+        advice = "Train for more epochs, look back further, or take the guess."
+        found.append(HealthWarning("worse-than-naive", message, advice))
+    if measures.get("mean_outside", 0.0) > _OUTSIDE:
+        message = f"On {part} {measures['mean_outside']:.0%} of the means lie outside of the quantiles beside them."
+        advice = "Train for more epochs; until then trust neither. Of very skewed series it may be so."
+        found.append(HealthWarning("mean-outside-quantiles", message, advice))
+    return found
 
 
 def measure_forecaster(model: Forecaster, examples: Examples) -> Forecasting:
@@ -107,6 +147,7 @@ def measure_forecaster(model: Forecaster, examples: Examples) -> Forecasting:
         deviation = np.stack([model.deviation(series[owner].name) for owner in windows.series[indices]])
         sums.add(truth, means, deviation[:, None, :])
         sums.add_quantiles(truth, answers[..., 1:], model.quantiles)
+        sums.outside += int(means_outside(answers).sum())
     return sums.result(model, count, season)
 
 
@@ -119,6 +160,7 @@ class _Sums:
         self.squared_units = {name: np.zeros(targets) for name in ("", *_GUESSES)}
         self.absolute, self.absolute_units = np.zeros(targets), np.zeros(targets)
         self.below, self.pinball = np.zeros(levels), np.zeros(levels)
+        self.outside = 0
 
     def add(self, truth: Any, means: dict[str, Any], deviation: Any) -> None:
         """Add windows: truth and means [B, H, K] in the scale of training, and the deviation [B, 1, K] of that."""
@@ -153,4 +195,5 @@ class _Sums:
             f"{100 * level:.4g}%": float(n / values) for level, n in zip(model.quantiles, self.below, strict=True)
         }
         pinball = float(self.pinball.mean() / values) if len(self.pinball) else None
-        return Forecasting(windows, model.horizon, season, scaled, columns, shares, pinball)
+        outside = self.outside / values if len(self.pinball) > 1 else None
+        return Forecasting(windows, model.horizon, season, scaled, columns, shares, pinball, outside)

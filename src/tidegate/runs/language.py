@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import DataError
+from tidegate.health import HealthWarning
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
@@ -27,6 +28,14 @@ class Foresight:
     def measures(self) -> dict[str, float]:
         """Give perplexity, loss in nats per token, and where tokens spell any text the bits per character."""
         return {"perplexity": self.found["perplexity"], **self.found}
+
+    @property
+    def neglect(self) -> None:
+        """Tokens are too many to tell of one by one."""
+
+    def warnings(self) -> list[HealthWarning]:
+        """Find nothing to warn of."""
+        return []
 
     def table(self) -> list[dict[str, object]]:
         """Give a row for each side of a gap, or one with how much was measured."""

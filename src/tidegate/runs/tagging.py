@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tidegate.data.schemes import Scheme, detect, find_odd, find_spans
+from tidegate.data.schemes import OUTSIDE, Scheme, detect, find_odd, find_spans
 from tidegate.errors import DataError, MissingPackageError
+from tidegate.health import ClassHealth, HealthWarning, never_predicted
 from tidegate.tasks._tagging import check_sentences, check_tags, settle_tags
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Tagging:
     accuracy: the share of words whose tag is right, from 0 to 1.
     spans: how well spans are recognised, label and both edges right; None where tags name no spans.
     each: the same for each label, or where tags name no spans for each tag.
+    never_predicted: the labels, or tags, that were trained on and occur, and that no prediction names.
     """
 
     accuracy: float
@@ -43,13 +45,29 @@ class Tagging:
     examples: int
     words: int
     each: dict[str, TagScore]
+    never_predicted: tuple[str, ...] = ()
 
     def measures(self) -> dict[str, float]:
-        """Give the figures of the whole part."""
-        if self.spans is None:
-            return {"accuracy": self.accuracy}
-        spans = self.spans
-        return {"f1": spans.f1, "precision": spans.precision, "recall": spans.recall, "accuracy": self.accuracy}
+        """Give the figures of the whole part; `macro_f1` is the mean of the F1 of all labels, or tags."""
+        found = {"accuracy": self.accuracy}
+        if self.spans is not None:
+            spans = self.spans
+            found = {"f1": spans.f1, "precision": spans.precision, "recall": spans.recall} | found
+        if self.neglect is None:
+            return found
+        macro_f1 = sum(score.f1 for score in self.each.values()) / len(self.each)
+        return found | {"macro_f1": macro_f1, "worst_recall": self.each[self.neglect.worst].recall}
+
+    @property
+    def neglect(self) -> ClassHealth | None:
+        """Which labels, or tags, are neglected; None where none occur."""
+        there = {name: score.recall for name, score in self.each.items() if score.count}
+        return ClassHealth(min(there, key=there.__getitem__), self.never_predicted) if there else None
+
+    def warnings(self) -> list[HealthWarning]:
+        """Name the labels, or tags, that are never predicted."""
+        what = "tag" if self.spans is None else "label"
+        return never_predicted(self.neglect, f"{self.examples:,} sentences", what=what) if self.neglect else []
 
     def table(self) -> list[dict[str, object]]:
         """Give a row for each label or tag."""
@@ -65,7 +83,10 @@ class Tagging:
 
     def to_json(self) -> dict[str, Any]:
         """Give all of it, ready for `json.dumps`."""
-        return asdict(self)
+        told: dict[str, Any] = {name: self.measures().get(name) for name in ("macro_f1", "worst_recall")}
+        told |= {"worst_class": self.neglect.worst if self.neglect else None}
+        told |= {"never_predicted": list(self.never_predicted), "warnings": list(map(str, self.warnings()))}
+        return asdict(self) | told
 
 
 def measure_tagger(model: TokenTagger, examples: Examples) -> Tagging:
@@ -78,15 +99,14 @@ def measure_tagger(model: TokenTagger, examples: Examples) -> Tagging:
         examples: sentences and their true tags, at least one sentence.
 
     Raises:
-        DataError: there is no sentence, or the tags do not follow the scheme of the model; the first one is named.
+        DataError: there is no sentence, or the tags follow another scheme than the model; the first is named.
         MissingPackageError: nervaluate or scikit-learn is not installed.
     """
     if not len(examples):
         raise DataError("there are no examples to evaluate on.")
     sentences = check_sentences(examples.x)
-    true = check_tags(sentences, examples.y)
-    if _is_of_another_scheme(true, model.scheme_):
-        settle_tags(true, model.scheme_)  # which raises
+    given = check_tags(sentences, examples.y)
+    true = settle_tags(given, model.scheme_, found_out=not _is_of_another_scheme(given, model.scheme_))
     _warn_of_unknown(true, model)
     predicted = model.predict(sentences)
     flat_true, flat_predicted = list(chain.from_iterable(true)), list(chain.from_iterable(predicted))
@@ -96,7 +116,9 @@ def measure_tagger(model: TokenTagger, examples: Examples) -> Tagging:
     else:
         spans, each = score_spans(true, predicted)
     right = sum(tag == found for tag, found in zip(flat_true, flat_predicted, strict=True))
-    return Tagging(right / len(flat_true), spans, len(sentences), len(flat_true), each)
+    named = _names(predicted, model.scheme_)
+    never = tuple(name for name, score in each.items() if score.count and name in _known(model) - named)
+    return Tagging(right / len(flat_true), spans, len(sentences), len(flat_true), each, never)
 
 
 def _is_of_another_scheme(true: Tagged, scheme: Scheme | None) -> bool:
@@ -144,6 +166,19 @@ def score_tags(true: Sequence[str], predicted: Sequence[str]) -> dict[str, TagSc
     tags = sorted({*true, *predicted})
     scores = precision_recall_fscore_support(true, predicted, labels=tags, zero_division=0.0)
     return {tag: TagScore(float(p), float(r), float(f), int(n)) for tag, p, r, f, n in zip(tags, *scores, strict=True)}
+
+
+def _names(tagged: Tagged, scheme: str | None) -> set[str]:
+    """Collect the labels that tags name spans with, or where they name none the tags."""
+    if scheme is None:
+        return set(chain.from_iterable(tagged))
+    return {span["label"] for tags in tagged for span in _spans(tags)}
+
+
+def _known(model: TokenTagger) -> set[str]:
+    if model.scheme_ is None:
+        return set(model.known_tags)
+    return {tag.partition("-")[2] or "span" for tag in model.known_tags if tag != OUTSIDE}
 
 
 def _spans(tags: Sequence[str]) -> list[dict[str, Any]]:

@@ -19,13 +19,14 @@ from tidegate.data.checks import check_writable
 from tidegate.data.plain_text import split_lines
 from tidegate.data.series import Series
 from tidegate.errors import RunFolderError
-from tidegate.health import HealthWarning
+from tidegate.health import ClassHealth, HealthWarning, never_predicted
 from tidegate.inspect.report import run_report
 from tidegate.lock import LockedFolder
 from tidegate.ragged import Ragged
-from tidegate.runs.evaluation import evaluate, show_measure
+from tidegate.runs.evaluation import evaluate, show_measures
+from tidegate.runs.forecasting import forecast_warnings
 from tidegate.tasks import presets
-from tidegate.tasks._fitting import valid_measures
+from tidegate.tasks._fitting import kept_epoch, measured, valid_measures
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tidegate.train import Step
 
 Params = Mapping[str, Any]
-Record = dict[str, float]
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Result:
     """Hold what a run came to; `valid` and `test` hold measures and the number of examples, or are None.
 
     chief: the measure that tells how good the model is.
+    warnings: what is amiss with the model, on the test part or else the part held out, and what to do.
     """
 
     task: str
@@ -76,9 +78,10 @@ class Result:
     epochs: int
     train_seconds: float
     tokens_per_second: float
-    valid: dict[str, float] | None
-    test: dict[str, float] | None
+    valid: dict[str, Any] | None
+    test: dict[str, Any] | None
     history: list[Record]
+    warnings: list[str]
 
     def to_json(self) -> dict[str, Any]:
         """Give everything but the history, ready for `json.dumps`."""
@@ -86,12 +89,13 @@ class Result:
 
     def headline(self) -> dict[str, str]:
         """Give the figures that a reader looks for first, as text under their names."""
-        measured = {
-            f"{part} {name}": show_measure(name, value)
-            for part, found in (("test", self.test), ("validation", self.valid))
-            for name, value in (found or {}).items()
-            if name == self.chief or name.endswith(f" {self.chief}")  # and that of guesses that need no model
-        }
+        measured: dict[str, str] = {}
+        for part, found in (("test", self.test), ("validation", self.valid)):
+            numbers = {name: value for name, value in (found or {}).items() if name != "worst_class"}
+            for name, value in show_measures(numbers, (found or {}).get("worst_class")).items():
+                chief = name == self.chief or name.endswith(f" {self.chief}")  # or that of guesses that need no model
+                if chief or name in ("macro f1", "worst recall"):
+                    measured[f"{part} {name}"] = value
         return measured | {
             "epochs": str(self.epochs),
             "training": f"{self.train_seconds:.1f} s",
@@ -142,11 +146,15 @@ class Training:
     def _finish(self) -> Result:
         history, speed, warnings = _read_metrics(self.folder)
         params = self.model.get_params()
+        kept = kept_epoch(history, patience=params["patience"])
         valid = valid_measures(history, patience=params["patience"])
-        measured = {} if self.dataset.test is None else _measure(self.model, self.dataset.test)
+        found = None if self.dataset.test is None else evaluate(self.model, self.dataset.test)
+        measures = {} if found is None else {**found.measures(), "examples": found.examples}
         self.model.save(
-            self.folder.model, licence=self.folder.licence, data=self.dataset.name, metrics={"test": measured}
+            self.folder.model, licence=self.folder.licence, data=self.dataset.name, metrics={"test": measures}
         )
+        neglect = None if found is None else found.neglect
+        amiss = _judge(kept, valid | self.model.baselines_, self.model.name) if found is None else found.warnings()
         result = Result(
             task=self.model.name,
             chief=self.model.chief_measure,
@@ -158,13 +166,14 @@ class Training:
             epochs=len(history),
             train_seconds=history[-1]["seconds"],
             tokens_per_second=speed,
-            valid=valid | self.model.baselines_ if valid else None,
-            test=measured or None,
+            valid=valid | self.model.baselines_ | _worst(kept.get("worst_class")) if valid else None,
+            test=measures | _worst(neglect.worst if neglect else None) if measures else None,
             history=history,
+            warnings=list(map(str, amiss)),
         )
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
         title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
-        page = run_report(title, result.headline(), history, recipe, warnings=warnings)
+        page = run_report(title, result.headline(), history, recipe, warnings=[*warnings, *result.warnings])
         atomic_write(self.folder.report, page.encode(errors="backslashreplace"))
         return result
 
@@ -347,9 +356,21 @@ def _valid(dataset: Dataset) -> tuple[Any, Any] | None:
     return None if dataset.valid is None else _xy(dataset.valid)
 
 
-def _measure(model: AnyTask, examples: Examples) -> dict[str, float]:
-    found = evaluate(model, examples)
-    return {**found.measures(), "examples": found.examples}
+def _worst(name: str | None) -> dict[str, str]:
+    return {} if name is None else {"worst_class": name}
+
+
+def _judge(kept: Record, measures: Mapping[str, float], task: str) -> list[HealthWarning]:
+    """Say what is amiss with a model of which only the part held out in training is known."""
+    if not measures:
+        return []
+    part = "the part held out"
+    if task == "forecaster":
+        return forecast_warnings(measures, part)
+    if "worst_class" not in kept:
+        return []
+    what = "tag" if task == "token-tagger" else "class"
+    return never_predicted(ClassHealth(kept["worst_class"], tuple(kept["never_predicted"])), part, what=what)
 
 
 def _read_metrics(folder: RunFolder) -> tuple[list[Record], float, list[str]]:
@@ -380,5 +401,5 @@ def _speed(steps: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _epoch_record(step: dict[str, Any]) -> Record:
-    measured = {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
-    return {"epoch": step["epoch"], "train_loss": step["mean_loss"], **measured, "seconds": step["seconds"]}
+    found = measured(step)
+    return {"epoch": step["epoch"], "train_loss": step["mean_loss"], **found, "seconds": step["seconds"]}

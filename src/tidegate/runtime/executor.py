@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 Array: TypeAlias = npt.NDArray[Any]
 
 States: TypeAlias = Mapping[str, Array]
-"""The state of every recurrent node: `<index>.h`, and `<index>.c` of an lstm, each [L * D, B, H]."""
+"""The state of every recurrent node: `<index>.h`, and `<index>.c` of a cell that carries one, each [L * D, B, H]."""
 State: TypeAlias = tuple[Array, Array | None]
-"""[B, H] hidden state, and the cell state of an lstm."""
+"""[B, H] hidden state, and the cell state of a cell that carries one."""
 
 
 @dataclass(frozen=True)

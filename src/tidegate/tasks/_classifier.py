@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from tidegate import kernels
-from tidegate.data.checks import check_same_length
+from tidegate.data.checks import check_same_length, in_argument
+from tidegate.data.labels import number_labels, read_labels
 from tidegate.errors import InputError
 from tidegate.export import SequenceInterface
-from tidegate.health import Background, entropy, padding
+from tidegate.health import Background, entropy, measure_classes, padding
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, run_sorted
 from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._labelled import Inputs, Labelled, as_labels, hold_out, learn_classes, number_labels, read_classes
+from tidegate.tasks._labelled import Inputs, Labelled, hold_out, learn_classes, pair_known, read_classes
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Json, Share, Task
+from tidegate.tasks._weights import ClassWeight, Weights, read_class_weight, read_sample_weight, relative, weigh_classes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,10 +68,16 @@ class Classes:
 
 @dataclass(frozen=True)
 class Part:
-    """Hold sequences, and for each the number of its class."""
+    """Hold sequences, and for each the number of its class and, where not all weigh the same, its weight."""
 
     x: Ragged
     y: npt.NDArray[np.int64]  # [B]
+    weights: npt.NDArray[np.float32] | None = None  # [B], with a mean of one
+
+    def arrays(self) -> tuple[Array, ...]:
+        """List what makes the part what it is, for a fingerprint."""
+        whole = (self.x.values, self.x.offsets, self.y)
+        return whole if self.weights is None else (*whole, self.weights)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -90,6 +98,9 @@ class Classifier(Task[Classes]):
         recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sequence.
         chrono: the longest memory, in steps, that the task asks for: gates start out to keep things that long (see
             `train.initial_weights`), where an LSTM otherwise starts with a forget bias of one.
+        class_weight: how much the examples of each class count in the loss: a weight for each label, 1 for those that
+            are not named; or "balanced", n / (K * count), so that all classes count the same in sum. None weighs all
+            examples the same. It multiplies `sample_weight`.
         validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
         others: see `Task`.
     """
@@ -108,12 +119,18 @@ class Classifier(Task[Classes]):
     dropout: Share = 0.5
     recurrent_dropout: Share = 0.0
     chrono: Annotated[int, Field(ge=0)] = 0
+    class_weight: Annotated[ClassWeight, PlainValidator(read_class_weight)] = None
     validation_fraction: Share = 0.1
 
     @staticmethod
     @abstractmethod
     def _check_inputs(X: Any, *, name: str = "X") -> Inputs:
         """Check what a user passed, and bring it into the one form that the task works with."""
+
+    @classmethod
+    def _check_examples(cls, X: Any, *, name: str = "X") -> Inputs:
+        """Check what is to be learned from or measured on; by default all that can be answered."""
+        return cls._check_inputs(X, name=name)
 
     @abstractmethod
     def _learn_preparation(self, inputs: Inputs) -> Preparation:
@@ -157,11 +174,17 @@ class Classifier(Task[Classes]):
         executor = Executor(fitted.network, fitted.weights)
         return Prepared(executor, lookahead, read=fitted.learned.preparation.read, say=kernels.softmax)
 
-    def score(self, X: Any, y: Any) -> float:
-        """Compute the accuracy, the share of inputs whose predicted class is their label."""
-        labels, predicted = as_labels(y), self.predict(X)
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the accuracy, the share of inputs whose predicted class is their label.
+
+        Labels are read in the kind of `classes_`: "1", 1 and 1.0 are one label. With weights, `[B]`, it is their share.
+
+        Raises DataError, naming the row, for a label that no training example has.
+        """
+        labels, predicted = read_labels(y), self._logits(X).argmax(axis=1)
         check_same_length(len(predicted), len(labels))
-        return float(np.mean([label == named for label, named in zip(labels, predicted, strict=True)]))
+        right = number_labels(labels, self.classes_, where=in_argument("y")) == predicted
+        return float(np.average(right, weights=read_sample_weight(sample_weight, len(right))))
 
     @property
     def classes_(self) -> Array:
@@ -174,42 +197,46 @@ class Classifier(Task[Classes]):
         return self._learned().learned.preparation
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+        from sklearn.utils import ClassifierTags
 
-        return Tags(
-            estimator_type="classifier",
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags(),
-            input_tags=InputTags(two_d_array=False, string=True),
-        )
+        tags = super().__sklearn_tags__()
+        tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        tags.target_tags.required, tags.input_tags.string = True, True
+        return tags
 
-    def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, Classes]:
+    def _plan(
+        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
+    ) -> tuple[Plan, Classes]:
         if self.chrono and self.cell not in ("lstm", "gru"):
             raise InputError(f"chrono={self.chrono} sets gates, and cell={self.cell!r} has none. Leave chrono out.")
-        examples, classes = learn_classes(self._check_inputs(X), y)
+        examples, classes = learn_classes(self._check_examples(X), y, sample_weight)
         if valid is None:
             learn, measured = hold_out(examples, self.validation_fraction, seed=self.seed)
         else:
-            learn, measured = examples, number_labels(self._check_inputs(valid[0], name="valid X"), valid[1], classes)
+            held_x = self._check_examples(valid[0], name="valid X")
+            learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y")
         stored = None if about is None else about["preparation"]
         preparation = self._learn_preparation(learn.x) if stored is None else self._read_preparation(stored)
         learned = Classes(classes, preparation)
         network = self._network(preparation, len(classes))
-        part, held = _encoded(learn, preparation), None if measured is None else _encoded(measured, preparation)
+        each = weigh_classes(self.class_weight, learn.y, classes, learn.weights)
+        part = _encoded(learn, preparation, each)
+        held = None if measured is None else _encoded(measured, preparation, each)
 
         def loss(module: Module, indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
             batch = self._augment(part.x.select(indices), rng)
-            return cross_entropy(module, batch, part.y[indices]), len(batch.values)
+            weights = None if part.weights is None else part.weights[indices]
+            return cross_entropy(module, batch, part.y[indices], weights), len(batch.values)
 
         plan = self._planned(
             network=network,
             lengths=np.asarray(part.x.lengths),
             loss=loss,
-            measure=None if held is None else lambda weights: measure(Executor(network, weights), held),
+            measure=None if held is None else lambda weights: measure(Executor(network, weights), held, classes),
             learned=learned,
             chrono=self.chrono or None,
-            data=fingerprint(*(None if p is None else (p.x.values, p.x.offsets, p.y) for p in (part, held))),
-            background=Background(learn.rows, guess=entropy(learn.y), warnings=padding(learn.x)),
+            data=fingerprint(*(None if p is None else p.arrays() for p in (part, held))),
+            background=Background(learn.rows, guess=entropy(part.y, part.weights), warnings=padding(learn.x)),
         )
         return plan, learned
 
@@ -257,24 +284,41 @@ class Classifier(Task[Classes]):
         return run_sorted(Executor(fitted.network, fitted.weights), x)
 
 
-def cross_entropy(module: Module, x: Ragged, y: npt.NDArray[np.int64]) -> Tensor:
-    """Return the mean cross-entropy, in nats, of a module's logits `[B, K]` for the classes `y` `[B]`."""
+def cross_entropy(
+    module: Module, x: Ragged, y: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | None = None
+) -> Tensor:
+    """Return the mean cross-entropy, in nats, of a module's logits `[B, K]` for the classes `y` `[B]`.
+
+    Weights `[B]` have a mean of one over the training part, not over a batch, so that an example counts the same
+    whichever others it meets.
+    """
     import torch
 
     from tidegate.nn import to_torch
 
-    loss: Tensor = torch.nn.functional.cross_entropy(module(to_torch(x)), torch.from_numpy(y))
+    logits, classes = module(to_torch(x)), torch.from_numpy(y)
+    loss: Tensor
+    if weights is None:
+        loss = torch.nn.functional.cross_entropy(logits, classes)
+    else:
+        losses = torch.nn.functional.cross_entropy(logits, classes, reduction="none")  # [B]
+        loss = (losses * torch.from_numpy(weights).to(losses.dtype)).mean()
     return loss
 
 
-def measure(executor: Executor, part: Part) -> dict[str, float]:
-    """Measure the mean cross-entropy, in nats, and the accuracy."""
+def measure(executor: Executor, part: Part, classes: Array) -> dict[str, Any]:
+    """Measure the mean cross-entropy, in nats, which is weighed as in training; the accuracy; and class by class."""
     logits = run_sorted(executor, part.x).astype(np.float64)  # [B, K]
     logits -= logits.max(axis=1, keepdims=True)
     right = np.take_along_axis(logits, part.y[:, None], axis=1)[:, 0]
     losses = np.log(np.exp(logits).sum(axis=1)) - right
-    return {"loss": float(losses.mean()), "accuracy": float((logits.argmax(axis=1) == part.y).mean())}
+    loss = float(losses.mean() if part.weights is None else (losses * part.weights).mean())
+    predicted = logits.argmax(axis=1)
+    found, health = measure_classes(part.y, predicted, classes.tolist())
+    return {"loss": loss, "accuracy": float((predicted == part.y).mean()), **found, "classes": health}
 
 
-def _encoded(examples: Labelled, preparation: Preparation) -> Part:
-    return Part(preparation.encode(examples.x), examples.y)
+def _encoded(examples: Labelled, preparation: Preparation, each: Weights) -> Part:
+    """Turn inputs into sequences; what an example weighs is its own weight and that of its class."""
+    own = np.ones(len(examples.y)) if examples.weights is None else examples.weights
+    return Part(preparation.encode(examples.x), examples.y, relative(own * each[examples.y]))

@@ -39,8 +39,8 @@ class Plan:
         patience: epochs without a better validation loss before the run ends; 0 never ends it early.
         loss: takes the module and what a `train.Loss` takes, or with `streams` a `train.StreamLoss`; returns what that
             does.
-        measure: takes weights and returns what they reach on the validation part, `loss` among it; None where there is
-            no such part.
+        measure: takes weights and returns what they reach on the validation part as a `train.Measure` does, `loss`
+            among it; None where there is no such part.
         lengths: [B], the steps of every training example, for batches of whole sequences.
         streams: instead of `lengths`, a corpus that is read in order.
         chrono: the longest memory in steps that the weights start out for.
@@ -52,7 +52,7 @@ class Plan:
     recipe: Json
     patience: int
     loss: Callable[..., Any]
-    measure: Callable[[Weights], dict[str, float]] | None
+    measure: Callable[[Weights], dict[str, Any]] | None
     about: Json
     background: Background
     lengths: npt.NDArray[np.int64] | None = None
@@ -79,9 +79,10 @@ class Best:
 
     def note(self, step: Step, weights: Weights, *, patience: int) -> bool:
         """Write an epoch into the history; take its weights when they are better, or when nothing compares them."""
-        valid = {f"valid_{name}": value for name, value in (step.valid or {}).items()}
         kept = ("epoch", "step", "learning_rate", "seconds")
-        self.history.append({key: getattr(step, key) for key in kept} | {"loss": step.mean_loss} | valid)
+        self.history.append(
+            {key: getattr(step, key) for key in kept} | {"loss": step.mean_loss} | measured(asdict(step))
+        )
         loss = None if step.valid is None or not patience else step.valid["loss"]
         if loss is not None and self.loss is not None and loss >= self.loss:
             self.epochs_since += 1
@@ -118,14 +119,14 @@ def follow(
         _save(folder, plan, state, best)
         folder.rewind(state.step, epochs=[_told(record, recipe.epochs) for record in best.history])
 
-    measured = plan.measure
+    measure = plan.measure
     steps = train.fit(
         state,
         recipe,
         lengths=plan.lengths,
         streams=plan.streams,
         loss=partial(plan.loss, module),
-        measure=None if measured is None else lambda: measured(train.weights(state)),
+        measure=None if measure is None else lambda: measure(train.weights(state)),
         background=plan.background,
     )
     try:
@@ -150,15 +151,36 @@ def follow(
         folder.state.unlink()
 
 
+def measured(step: Json) -> Json:
+    """Take out of the record of a step what was measured on the part held out, for the record of its epoch.
+
+    >>> measured({"valid": {"loss": 0.5}, "classes": {"worst": "rare", "never_predicted": ()}, "tokens": 3})
+    {'valid_loss': 0.5, 'worst_class': 'rare', 'never_predicted': []}
+    """
+    found: Json = {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
+    if classes := step.get("classes"):  # metrics of version 0.1 have none
+        found |= {"worst_class": classes["worst"], "never_predicted": list(classes["never_predicted"])}
+    return found
+
+
+def kept_epoch(history: Sequence[Json], *, patience: int) -> Json:
+    """Return the record of the epoch whose weights are kept: the best one, or the last; nothing of no epochs.
+
+    >>> kept_epoch([{"epoch": 1, "valid_loss": 0.5}, {"epoch": 2, "valid_loss": 0.7}], patience=3)["epoch"]
+    1
+    """
+    if not history:
+        return {}
+    return min(history, key=lambda record: record.get("valid_loss", 0.0)) if patience else history[-1]
+
+
 def valid_measures(history: Sequence[Json], *, patience: int) -> dict[str, float]:
-    """Say what the weights that are kept reached on the part held out: those of the best epoch, or of the last.
+    """Say what the weights that are kept reached on the part held out.
 
     >>> valid_measures([{"loss": 0.9, "valid_loss": 0.5}, {"loss": 0.8, "valid_loss": 0.7}], patience=3)
     {'loss': 0.5}
     """
-    if not history:
-        return {}
-    kept = min(history, key=lambda record: record.get("valid_loss", 0.0)) if patience else history[-1]
+    kept = kept_epoch(history, patience=patience)
     return {name.removeprefix("valid_"): value for name, value in kept.items() if name.startswith("valid_")}
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.series import Series
-from tidegate.data.times import show_time
+from tidegate.data.times import Step, show_times
+from tidegate.data.zones import Zone
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.tasks._layout import Layout
@@ -28,11 +29,13 @@ class Forecast:
 
     Args:
         name: of the series.
-        times: [H], what is forecast.
+        times: [H], what is forecast; UTC where there is a zone.
         columns: the names of the K targets.
         mean: [H, K] float64, in the unit of the data (the median where absolute errors were trained on).
         quantiles: by level, each [H, K]; higher levels are nowhere lower.
         truth: [H, K], what came, where that is known; else None.
+        step: from one time to the next.
+        zone: that the times of the series came in.
 
     >>> one = Forecast("a", np.array([7]), ("y",), np.array([[1.5]]), {0.1: np.array([[1.0]])})
     >>> one.rows()
@@ -45,18 +48,43 @@ class Forecast:
     mean: Array
     quantiles: dict[float, Array]
     truth: Array | None = None
+    step: Step | None = None
+    zone: Zone | None = None
+
+    @property
+    def outside(self) -> float:
+        """The share of means that lie below their lowest quantile or above their highest."""
+        return float(means_outside(np.stack([self.mean, *self.quantiles.values()], axis=-1)).mean())
 
     def rows(self) -> list[dict[str, str | float]]:
-        """Give a row for each time: `ds`, then of each column its mean and its quantiles."""
+        """Give a row for each time: `ds`, then of each column its mean and its quantiles.
+
+        All times of a series have one form, those of midnight, too; with a zone they say how far they are from UTC.
+        """
         table: list[dict[str, str | float]] = []
-        for step, time in enumerate(self.times):
-            row: dict[str, str | float] = {"ds": show_time(time)}
+        for step, time in enumerate(show_times(self.times, self.step, self.zone)):
+            row: dict[str, str | float] = {"ds": time}
             for column, name in enumerate(self.columns):
                 row[name] = float(self.mean[step, column])
                 for level, values in self.quantiles.items():
                     row[f"{name} {100 * level:.4g}%"] = float(values[step, column])
             table.append(row)
         return table
+
+
+def means_outside(answers: Array) -> Array:
+    """Tell which means of answers [..., Q] lie below the lowest quantile or above the highest; none without two.
+
+    Args:
+        answers: the mean first, then the quantiles in their order.
+
+    >>> means_outside(np.array([[2.1, 2.53, 2.81], [2.6, 2.53, 2.81]]))
+    array([ True, False])
+    """
+    mean, quantiles = answers[..., 0], answers[..., 1:]
+    if quantiles.shape[-1] < 2:
+        return np.zeros(mean.shape, np.bool_)
+    return np.asarray((mean < quantiles[..., 0]) | (mean > quantiles[..., -1]))
 
 
 def loss_of(answers: Any, truth: Any, loss: Literal["mse", "mae"], levels: tuple[float, ...]) -> Any:
@@ -122,4 +150,6 @@ def in_units(
         mean=values[..., 0],
         quantiles={level: values[..., index] for index, level in enumerate(levels, 1)},
         truth=series.values[step : step + horizon, :targets] if truth else None,
+        step=series.step,
+        zone=series.zone,
     )

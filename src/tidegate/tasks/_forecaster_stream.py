@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.series import Roles, Series
+from tidegate.data.time_columns import TimeColumn, read_times
 from tidegate.data.times import Step
-from tidegate.errors import InputError, ShapeError, StateError, StreamEndedError
+from tidegate.data.zones import Zone
+from tidegate.errors import DataError, InputError, ShapeError, StateError, StreamEndedError
 from tidegate.runtime.stream_state import pack_state, unpack_state
 from tidegate.stepping import as_rows
 from tidegate.tasks._forecast import Forecast
@@ -33,6 +35,7 @@ class Source:
         lookback: rows that are looked back on.
         name: of the series, which says how it is scaled.
         start: the time of the first row.
+        zone: that it came in.
     """
 
     forecast: Callable[[Series], Forecast]
@@ -42,6 +45,7 @@ class Source:
     lookback: int
     name: str
     start: Any
+    zone: Zone | None = None
 
 
 class ForecasterStream:
@@ -111,6 +115,15 @@ class ForecasterStream:
         about = {"series": source.name, "start": str(source.start), "steps": self.steps}
         return pack_state(about | {"digest": source.digest}, self._rows.ravel())
 
+    def read_time(self, time: Any) -> Any:
+        """Read a time in the form of `next_time`; raises InputError for what is none."""
+        return start_time(time, self._source.step, self._source.roles)[0]
+
+    @property
+    def zone(self) -> Zone | None:
+        """The zone that the first row came in; times are UTC then."""
+        return self._source.zone
+
     @property
     def ended(self) -> bool:
         """Whether the stream was finished or closed."""
@@ -121,7 +134,7 @@ class ForecasterStream:
         if steps < length:
             return None
         times = source.step.at(source.start, np.arange(steps - length, steps))
-        return source.forecast(Series(source.name, times, rows, source.roles, source.step, 0, length))
+        return source.forecast(Series(source.name, times, rows, source.roles, source.step, 0, length, source.zone))
 
     def _restore(self, state: bytes) -> None:
         source = self._source
@@ -169,20 +182,38 @@ def check_streamable(roles: Roles, lookahead: int | None) -> None:
         )
 
 
-def start_time(start: Any, step: Step) -> Any:
-    """Read the time of the first row; raises InputError where it is missing or no time."""
+def start_time(start: Any, step: Step, roles: Roles) -> tuple[Any, Zone | None]:
+    """Read the time of the first row, and its zone; raises InputError where it is missing or no time."""
     if step.unit == "index":
         if start is not None and not isinstance(start, int | np.integer):
             raise InputError(
                 f"start={start!r}; the series that were trained on count. Pass a whole number, or nothing."
             )
-        return np.int64(start or 0)
+        return np.int64(start or 0), None
     if start is None:
         raise InputError(f"the times of the rows, {step} apart, need a beginning. Pass start='2026-01-01T00:00'.")
+    wall = step.unit != "ms" or step.count % 86_400_000 == 0
+    return _read_one(start, f"start={start!r}", roles.zone, roles.time_format, wall=wall)
+
+
+def time_like(time: Any, series: Series) -> Any:
+    """Read a time in the kind and the zone that a series has; raises InputError for what is none."""
+    if series.times.dtype.kind == "i":
+        return np.int64(time)
+    zone = series.zone
+    named = None if zone is None else zone.name
+    return _read_one(time, f"begin={time!r}", named, None, wall=zone is None or zone.wall)[0]
+
+
+def _read_one(time: Any, called: str, zone: str | None, form: str | None, *, wall: bool) -> tuple[Any, Zone | None]:
+    """Read one time, as clocks show it where that is what a series goes by, else as UTC; and the zone it is in."""
     try:
-        time = np.datetime64("NaT" if getattr(start, "tzinfo", None) else start, "ms")
-    except (ValueError, TypeError):
-        time = np.datetime64("NaT", "ms")
-    if np.isnat(time):
-        raise InputError(f"start={start!r} is no time without a time zone. Write it as '2026-01-01T00:00'.")
-    return time
+        found = read_times([time], where=lambda _: called, form=form)
+    except DataError:
+        found = TimeColumn(np.zeros(1, np.int64))
+    if found.clock.dtype.kind != "M":
+        raise InputError(f"{called} is no time. Write it as '2026-01-01T00:00', with or without an offset.")
+    utc, shown = found.settle(slice(None), zone, lambda _: called)
+    if shown is None:
+        return utc[0], None
+    return (shown.clock(utc) if wall else utc)[0], Zone(shown.name, wall=wall)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.checks import (
-    check_classes,
-    check_known_classes,
-    check_labels,
-    check_same_length,
-    check_writable,
-    in_argument,
-)
+from tidegate.data.checks import check_classes, check_same_length, check_writable, in_argument
+from tidegate.data.labels import count_labels, number_labels, read_labels, warn_of_twins
 from tidegate.data.split import stratified_split
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
+from tidegate.tasks._weights import Weights, read_sample_weight
 
 Array: TypeAlias = npt.NDArray[Any]
 Inputs: TypeAlias = list[str] | Ragged
@@ -29,49 +25,45 @@ _MOST_LETTERS = 2**22  # of an array of labels, in which each takes as much as t
 
 @dataclass(frozen=True)
 class Labelled:
-    """Hold inputs, and for each the number of its class, and its row in the user's data where that is another one."""
+    """Hold inputs, and for each the number of its class.
+
+    rows: [B] its row in the user's data, where that is another one.
+    weights: [B] how much it counts, where not all count the same.
+    """
 
     x: Inputs
     y: npt.NDArray[np.int64]  # [B]
-    rows: npt.NDArray[np.int64] | None = None  # [B]
+    rows: npt.NDArray[np.int64] | None = None
+    weights: Weights | None = None
 
     def select(self, indices: npt.NDArray[np.int64]) -> Labelled:
         """Take the examples at `indices`, in that order."""
         x = self.x.select(indices) if isinstance(self.x, Ragged) else [self.x[i] for i in indices]
-        return Labelled(x, self.y[indices], indices if self.rows is None else self.rows[indices])
+        weights = None if self.weights is None else self.weights[indices]
+        return Labelled(x, self.y[indices], indices if self.rows is None else self.rows[indices], weights)
 
 
-def as_labels(y: Any, *, name: str = "y") -> Array:
-    """Read labels as an array `[B]` of strings, whole numbers or booleans.
-
-    Raises InputError for no labels; DataError, naming the row, for a missing label or one of another kind; and where
-    kinds are mixed.
-    """
-    if y is None:
-        raise InputError(f"{name} is missing: a classifier learns from inputs and their labels. Pass fit(X, y).")
-    items = y.tolist() if hasattr(y, "tolist") else list(y)
-    items = [item.item() if isinstance(item, np.generic) else item for item in items]
-    where = in_argument(name)
-    check_labels(items, where=where)
-    for index, item in enumerate(items):
-        if not isinstance(item, str | int):
-            raise DataError(f"{where(index)} is {item!r:.40}; a label must be a string or a whole number.")
-    if len(kinds := {type(item).__name__ for item in items}) > 1:
-        raise DataError(f"labels mix {' and '.join(sorted(kinds))}; pass one kind.")
-    return np.asarray(items) if items else np.zeros(0, np.int64)
-
-
-def learn_classes(x: Inputs, y: Any) -> tuple[Labelled, Array]:
+def learn_classes(x: Inputs, y: Any, sample_weight: Any = None) -> tuple[Labelled, Array]:
     """Pair inputs with labels; return them with the classes `[K]`, sorted, that the labels are numbered by.
 
-    Raises ShapeError for lengths that disagree, DataError for labels that are missing or all the same.
+    Examples of weight zero are left out, as if they had not been passed.
+
+    Raises ShapeError for lengths that disagree, DataError for labels that are missing or all the same, and for weights
+    that cannot be used. Labels that look alike are warned of.
     """
-    labels = as_labels(y)
+    labels = read_labels(y)
     check_same_length(len(x), len(labels))
+    weights = read_sample_weight(sample_weight, len(labels))
+    examples = Labelled(x, np.zeros(len(labels), np.int64), weights=weights)
+    if weights is not None and not weights.all():
+        kept = np.flatnonzero(weights)
+        examples, labels = examples.select(kept), labels[kept]
     check_classes(labels)
     classes, codes = np.unique(labels, return_inverse=True)
     read_classes(classes.tolist())
-    return Labelled(x, codes.astype(np.int64)), classes
+    if classes.dtype.kind == "U":
+        warn_of_twins(count_labels(labels))
+    return replace(examples, y=codes.astype(np.int64)), classes
 
 
 def read_classes(stored: Any) -> Array:
@@ -86,26 +78,30 @@ def read_classes(stored: Any) -> Array:
     if longest * len(stored) > _MOST_LETTERS:
         raise InputError(f"{len(stored):,} classes have names of up to {longest:,} characters; shorten them.")
     check_writable(stored, "label")
-    return as_labels(stored)
+    return read_labels(stored)
 
 
-def number_labels(x: Inputs, y: Any, classes: Array) -> Labelled:
+def pair_known(x: Inputs, y: Any, classes: Array, *, name: str) -> Labelled:
     """Pair inputs to be measured on with labels, numbered by known classes; raises as `learn_classes` does."""
-    labels = as_labels(y, name="valid y")
+    labels = read_labels(y, name=name)
     check_same_length(len(x), len(labels))
-    check_known_classes(labels.tolist(), classes.tolist(), where=in_argument("valid y"))
-    return Labelled(x, np.searchsorted(classes, labels).astype(np.int64))
+    return Labelled(x, number_labels(labels, classes, where=in_argument(name)))
 
 
 def hold_out(examples: Labelled, fraction: float, *, seed: int) -> tuple[Labelled, Labelled | None]:
-    """Split off a share of each class to measure on; None where the share is zero.
+    """Split off a share of each class to measure on.
 
-    Raises DataError when there are too few examples to hold out any.
+    None where the share is zero; and, with a warning, where there are too few examples for a share of any class.
     """
     if not fraction:
         return examples, None
     try:
         kept, held = stratified_split(examples.y, fraction, seed=seed)
     except DataError as error:
-        raise DataError(f"{error} Pass more, or validation_fraction=0 to measure on nothing.") from None
+        warnings.warn(
+            f"{error} All are trained on, and nothing is measured meanwhile. Pass more or valid=(X, y), or say that "
+            "this is meant: validation_fraction=0.",
+            stacklevel=3,
+        )
+        return examples, None
     return examples.select(kept), examples.select(held)

@@ -29,6 +29,11 @@ def require_known(task: type[DataclassInstance], names: Mapping[str, object]) ->
     """Raise OptionError, with the nearest known name, for a name that is no parameter."""
     known = parameter_names(task)
     for name in names:
+        if name == "class_weight" and name not in known:
+            raise OptionError(
+                f"{task.__name__} has no class_weight: classifiers alone give each example a class. Leave it out; fit "
+                "says which tasks take a sample_weight."
+            )
         if name not in known:
             raise OptionError.unknown(f"parameter of {task.__name__}", name, known)
 
@@ -60,4 +65,5 @@ def _translate(error: ValidationError, task: type[DataclassInstance]) -> InputEr
         hint = get_type_hints(task)[name]
         choices = get_args(get_args(hint)[0]) if len(first["loc"]) > 1 else get_args(hint)
         return OptionError.unknown(name, str(value), choices)
-    return InputError(f"{name}={value!r} cannot be used: {first['msg'][0].lower()}{first['msg'][1:]}")
+    said = first["msg"].removeprefix("Value error, ")
+    return InputError(f"{name}={value!r} cannot be used: {said[0].lower()}{said[1:]}")

@@ -193,21 +193,21 @@ def place_spans(text: str, words: Sequence[TaggedWord], spans: Sequence[Span]) -
     ]
 
 
-def check_sentences(X: Any, *, name: str = "X") -> list[list[str]]:
+def check_sentences(X: Any, *, name: str = "X", allow_empty: bool = False) -> list[list[str]]:
     """Check sentences of words and copy them.
 
-    Raises InputError for something else than a list of lists; DataError, naming the word, for a sentence without words
-    and for a word that is empty or no text.
+    Raises InputError for something else than a list of lists; DataError, naming the word, for a word that is empty or
+    no text, and unless `allow_empty` for a sentence without words.
     """
     if isinstance(X, str) or any(isinstance(words, str) for words in X):
         raise InputError(f"{name} holds a plain text where lists of words are wanted: [['One', 'sentence'], ...].")
-    return [check_words(words, f"{name}[{index}]") for index, words in enumerate(X)]
+    return [check_words(words, f"{name}[{index}]", allow_empty=allow_empty) for index, words in enumerate(X)]
 
 
-def check_words(X: Any, where: str) -> list[str]:
+def check_words(X: Any, where: str, *, allow_empty: bool = False) -> list[str]:
     """Check the words of one sentence and copy them; raises DataError as `check_sentences` does."""
     words = list(X)
-    if not words:
+    if not words and not allow_empty:
         raise DataError(f"{where} is an empty sentence. Leave it out.")
     for at, word in enumerate(words):
         if not isinstance(word, str) or not word.strip():
@@ -265,18 +265,19 @@ def settle_tags(
 
 
 def as_pieces(X: Any, reading: Reading) -> tuple[list[str], list[list[Piece]]]:
-    """Bring plain texts and lists of words, also mixed, into one form: the text, and its words with their places."""
+    """Bring plain texts and lists of words, also mixed, into one form: the text, and its words with their places.
+
+    Raises InputError for a single text; DataError, naming it, for a word that is empty or no text.
+    """
     if isinstance(X, str):
         raise InputError("a single string came where a list of texts or of lists of words is wanted. Pass [text].")
     texts, pieces = [], []
     for index, item in enumerate(X):
         if isinstance(item, str):
             found = reading.split(item, f"X[{index}]")
-            if not found:
-                raise DataError(f"X[{index}] is an empty text. Leave it out.")
             texts.append(item)
         else:
-            words = check_words(item, f"X[{index}]")
+            words = check_words(item, f"X[{index}]", allow_empty=True)
             found = place_words(words)
             texts.append(" ".join(words))
         pieces.append(found)

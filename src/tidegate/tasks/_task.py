@@ -30,7 +30,7 @@ from tidegate.runtime import Prepared, Stream
 from tidegate.tasks import presets
 from tidegate.tasks._fitting import Plan, Resumed, check_same, follow, valid_measures
 from tidegate.tasks._parameters import checked, parameter_names, require_known
-from tidegate.tasks.run import RunFolder
+from tidegate.tasks.run import RunFolder, as_stored
 
 if TYPE_CHECKING:
     from tidegate.export import Interface
@@ -108,11 +108,13 @@ class Task(ABC, Generic[L]):
     _fitted: Fitted[L] | None = field(default=None, init=False)
 
     @abstractmethod
-    def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, L]:
+    def _plan(
+        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
+    ) -> tuple[Plan, L]:
         """Check what was passed, learn what is needed before the first step, and plan the training with `_planned`.
 
         Called on a copy whose parameters have been checked. `about` is what the plan of an interrupted run said, from
-        which to read what was learned then; None for a new run.
+        which to read what was learned then; None for a new run. A task that cannot weigh its examples refuses weights.
         """
 
     @abstractmethod
@@ -149,18 +151,20 @@ class Task(ABC, Generic[L]):
             setattr(self, name, value)
         return self
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train on B inputs and, where the task has any, their labels.
 
         Args:
             X: the inputs, as the task describes them.
             y: what is to be learned of each; None for a task that learns from the inputs alone.
+            sample_weight: how much each counts, `[B]`, zero or more: one of weight 2 counts as if it came twice, one of
+                weight 0 as if it did not come. Classifiers and taggers take it; None weighs all the same.
 
         Raises:
             InputError: a parameter or the data cannot be used; the parameter or the row is named.
             TrainingError: the loss is not finite; the last good weights are kept.
         """
-        for _ in self.fit_steps(X, y):
+        for _ in self.fit_steps(X, y, sample_weight=sample_weight):
             pass
         return self
 
@@ -169,6 +173,7 @@ class Task(ABC, Generic[L]):
         X: Any,
         y: Any = None,
         *,
+        sample_weight: Any = None,
         valid: tuple[Any, Any] | None = None,
         run_dir: Folder | None = None,
         resume: Folder | None = None,
@@ -181,6 +186,7 @@ class Task(ABC, Generic[L]):
         Args:
             X: the inputs.
             y: what is to be learned of each.
+            sample_weight: how much each counts, as `fit` takes it.
             valid: inputs and labels to measure on after each epoch, instead of a held-out share of the training data.
             run_dir: a folder for the model, the metrics and the recipe, and the state after each epoch.
             resume: the folder of an interrupted run, to go on in as if it had never stopped. Data and parameters must
@@ -198,14 +204,15 @@ class Task(ABC, Generic[L]):
             folder = None if resume is None else _locked(resume, on_failure)
             resumed = None if folder is None else _resumed(folder)
             before = None if resumed is None else resumed.info["about"]
-            plan, learned = self._checked()._plan(X, y, valid=valid, about=before)
+            plan, learned = self._checked()._plan(X, y, valid=valid, about=before, sample_weight=sample_weight)
             if before is not None:
                 check_same(plan.about, before)
             check_task({"params": plan.about["params"], **learned.to_json()})
             if run_dir is not None:
                 folder = _created(run_dir, on_failure)
             if folder is not None and resumed is None:
-                folder.write_recipe(task=self.name, params=plan.about["params"], versions=_versions())
+                params = {name: value for name, value in plan.about["params"].items() if value is not None}
+                folder.write_recipe(task=self.name, params=params, versions=_versions())
             release = on_failure.pop_all()
 
         def keep(weights: dict[str, Array], history: list[Json]) -> None:
@@ -307,8 +314,22 @@ class Task(ABC, Generic[L]):
         changed = (f for f in fields(self) if f.init and getattr(self, f.name) != f.default)
         return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in changed)})"
 
+    def _repr_html_(self) -> str | None:
+        """Draw the task in a notebook as scikit-learn draws its own; None, which shows the text, without it."""
+        if find_spec("sklearn") is None:
+            return None
+        from sklearn.utils import estimator_html_repr
+
+        return str(estimator_html_repr(self))
+
     def __sklearn_is_fitted__(self) -> bool:
         return self._fitted is not None
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        tags = TargetTags(required=False)
+        return Tags(estimator_type=None, target_tags=tags, input_tags=InputTags(two_d_array=False))
 
     def _described(self) -> Json:
         """Say what the model is, for the metadata of a file in another format: task, licence, data, metrics."""
@@ -319,7 +340,8 @@ class Task(ABC, Generic[L]):
         return type(self)(**checked(type(self), self.get_params()))
 
     def _plain_params(self) -> Json:
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in self.get_params().items()}
+        """Give the parameters as a file holds them."""
+        return as_stored(self.get_params())
 
     def _planned(
         self,

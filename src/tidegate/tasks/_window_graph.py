@@ -36,7 +36,8 @@ class WindowInterface(Interface):
     Inputs are `observed` [batch, L, O] float64, the targets before the past columns, and where there are any `known`
     [batch, L + H, F] float64, the columns that are known in the future, too, and after them those of the calendar. The
     mean and the deviation of the columns, `scaling_mean` and `scaling_deviation` [batch or 1, O + future columns], may
-    be left out. Outputs are `forecast` [batch, H, K] float64 and, where there are any, `quantiles` [batch, H, K, Q].
+    be left out unless states are `required`. Outputs are `forecast` [batch, H, K] float64 and, where there are any,
+    `quantiles` [batch, H, K, Q].
 
     Args:
         network: what is exported.
@@ -60,15 +61,16 @@ class WindowInterface(Interface):
         return self.layout.targets + self.layout.past
 
     def write(self, graph: Graph, states: StateInputs) -> None:
-        """Write inputs, nodes and outputs; a window is read as a whole, so states are none of its inputs."""
+        """Write inputs, nodes and outputs; a window is read as a whole, so it begins with no state but the scaling."""
         layout, seen, K = self.layout, self._observed, self.layout.targets
         observed = graph.input("observed", np.float64, ["batch", layout.lookback, seen])
         known = ""
         if layout.known:
             known = graph.input("known", np.float64, ["batch", layout.lookback + layout.horizon, layout.known])
         mean, deviation = (
-            graph.unsqueeze(graph.input(f"scaling_{name}", np.float64, ["series", len(part)], default=part[None]), 1)
-            for name, part in zip(("mean", "deviation"), self.scaling, strict=True)
+            graph.unsqueeze(graph.input(name, np.float64, ["series", part.shape[1]], default=default), 1)
+            for name, part in self._own_scaling.items()
+            for default in (None if states == "required" else part,)
         )
         own = (_columns(graph, part, 0, seen) for part in (mean, deviation))
         scaled = graph.cast(_scaled(graph, observed, *own), np.float32)
@@ -89,7 +91,7 @@ class WindowInterface(Interface):
             inputs = {"observed": steps * deviation[: self._observed] + mean[: self._observed]}
             if self.layout.known:
                 inputs["known"] = self._drawn_known(rng, batch)
-            yield f"{batch} windows", inputs
+            yield f"{batch} windows", inputs | (self._own_scaling if states == "required" else {})
             own = {"scaling_mean": mean + rng.standard_normal((batch, len(mean))) * deviation}
             own["scaling_deviation"] = deviation * rng.uniform(0.5, 2, (batch, len(mean)))
             yield f"{batch} windows, own scaling", inputs | own
@@ -118,11 +120,14 @@ class WindowInterface(Interface):
 
     def _scaling_of(self, inputs: Mapping[str, Array]) -> tuple[Array, Array]:
         """Give mean and deviation [B or 1, 1, C]."""
-        mean, deviation = self.scaling
-        return (
-            inputs.get("scaling_mean", mean[None])[:, None],
-            inputs.get("scaling_deviation", deviation[None])[:, None],
-        )
+        own = self._own_scaling
+        mean, deviation = (inputs.get(name, own[name])[:, None] for name in own)
+        return mean, deviation
+
+    @property
+    def _own_scaling(self) -> dict[str, Array]:
+        """Name the scaling as the graph does, each [1, C]."""
+        return {f"scaling_{name}": part[None] for name, part in zip(("mean", "deviation"), self.scaling, strict=True)}
 
     def _drawn_known(self, rng: np.random.Generator, batch: int) -> Array:
         mean, deviation = (part[self._observed :] for part in self.scaling)

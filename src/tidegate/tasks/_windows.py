@@ -232,9 +232,9 @@ def _future(s: Series, rows: Array, end: int, have: int) -> Array:
             at = int(lacking[0])
             times = np.concatenate([s.times, s.step.after(s.times[-1], max(end - len(s.times), 0))])
             raise DataError(
-                f"the series {s.name!r} has no {' and '.join(map(repr, s.roles.future))} at {show_time(times[at])}; "
-                f"what is known in the future is needed for the {end - s.known} steps after "
-                f"{show_time(s.times[s.known - 1])}. Add such rows, the other columns empty."
+                f"the series {s.name!r} has no {' and '.join(map(repr, s.roles.future))} at "
+                f"{show_time(times[at], s.zone)}; what is known in the future is needed for the {end - s.known} steps "
+                f"after {show_time(s.times[s.known - 1], s.zone)}. Add such rows, the other columns empty."
             )
     return found
 
@@ -243,7 +243,7 @@ def _calendar(s: Series, end: int, shape: Shape) -> Array:
     if not shape.calendar:
         return np.zeros((end, 0))
     times = np.concatenate([s.times, s.step.after(s.times[-1], max(end - len(s.times), 0))])[:end]
-    return calendar(times)
+    return calendar(times if s.zone is None else s.zone.clock(times))
 
 
 def _deviation(part: Array) -> Array:

@@ -19,8 +19,8 @@ from tidegate.errors import DataError, InputError
 from tidegate.network import Decode, Dense, Dropout, Network, Node, Pool, Recurrent, Size
 from tidegate.runtime import Executor, Prepared
 from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._forecast import Forecast, in_units, loss_of, predict_batch, train_answers
-from tidegate.tasks._forecaster_stream import ForecasterStream, Source, check_streamable, start_time
+from tidegate.tasks._forecast import Forecast, in_units, loss_of, means_outside, predict_batch, train_answers
+from tidegate.tasks._forecaster_stream import ForecasterStream, Source, check_streamable, start_time, time_like
 from tidegate.tasks._layout import Layout
 from tidegate.tasks._parameters import CELLS
 from tidegate.tasks._task import Array, Count, Json, NotNegative, Positive, Share, Task
@@ -169,6 +169,7 @@ class Forecaster(Task[LearnedSeries]):
         """
         fitted = self._require_fitted()
         check_streamable(fitted.learned.roles, lookahead)
+        begin, zone = start_time(start, fitted.learned.step, fitted.learned.roles)
         source = Source(
             forecast=lambda window: next(self._forecasts([window], [np.array([window.known])])),
             digest=digest(fitted.network, fitted.weights),
@@ -176,7 +177,8 @@ class Forecaster(Task[LearnedSeries]):
             step=fitted.learned.step,
             lookback=self.lookback,
             name=series,
-            start=start_time(start, fitted.learned.step),
+            start=begin,
+            zone=zone,
         )
         return ForecasterStream(source, state=state)
 
@@ -211,6 +213,22 @@ class Forecaster(Task[LearnedSeries]):
                 "to look back on."
             )
         return list(self._forecasts(series, chosen, truth=True))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Compute minus the mean squared error from every origin of B series, in the scale of training; more is better.
+
+        Raises DataError where no series holds a look-back and a horizon.
+        """
+        series = self._check_series(X)
+        origins = self.origins(series)
+        if not any(map(len, origins)):
+            raise DataError(
+                f"nothing to score: no series holds {self.lookback} steps and {self.horizon} more to forecast."
+            )
+        total = 0.0
+        for windows, indices, answers in self.predict_windows(series, origins):
+            total += float(((answers[..., 0].astype(np.float64) - windows.truth(indices)) ** 2).mean(axis=(1, 2)).sum())
+        return -total / sum(map(len, origins))
 
     def origins(self, series: Sequence[Series]) -> list[Indices]:
         """List, for each series, the origins of its part from which a look-back and the whole horizon are known."""
@@ -257,12 +275,6 @@ class Forecaster(Task[LearnedSeries]):
         for indices in layout.parts(len(windows)):
             yield windows, indices, predict_batch(executor, layout, windows.batch(indices), self.horizon)
 
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import InputTags, Tags, TargetTags
-
-        tags = TargetTags(required=False)
-        return Tags(estimator_type=None, target_tags=tags, input_tags=InputTags(two_d_array=False))
-
     def _forecasts(
         self, series: Sequence[Series], origins: Sequence[Indices], *, truth: bool = False
     ) -> Iterator[Forecast]:
@@ -294,7 +306,7 @@ class Forecaster(Task[LearnedSeries]):
         unseen = 0 if end is None else int(np.searchsorted(s.times, end, side="right"))
         if begin is None:
             return max(unseen, s.begin)
-        first = int(np.searchsorted(s.times, _time_like(begin, s.times)))
+        first = int(np.searchsorted(s.times, time_like(begin, s)))
         if first < unseen:
             raise InputError(
                 f"begin={begin} lies in what the model was trained on, up to {end}: forecasts of that would tell what "
@@ -356,8 +368,12 @@ class Forecaster(Task[LearnedSeries]):
                 "out, or pass strategy='direct'."
             )
 
-    def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, LearnedSeries]:
+    def _plan(
+        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
+    ) -> tuple[Plan, LearnedSeries]:
         self._check_choices()
+        if sample_weight is not None:
+            raise InputError("sample_weight: a forecaster weighs all windows the same. Leave it out.")
         series = as_series(X)
         roles = _alike(series)
         learn, held = series, [] if valid is None else as_series(valid[0], roles, name="valid X")
@@ -403,14 +419,14 @@ class Forecaster(Task[LearnedSeries]):
 
     def _measure(self, executor: Executor, layout: Layout, windows: Windows) -> dict[str, float]:
         """Measure the loss that is trained on, and the squared and absolute errors of the means, in the scale of it."""
-        sums = np.zeros(3)
+        sums = np.zeros(4)
         for indices in layout.parts(len(windows)):
             answers = predict_batch(executor, layout, windows.batch(indices), layout.horizon)
             truth, mean = windows.truth(indices), answers[..., 0]
             found = (loss_of(answers, truth, self.loss, self.quantiles), ((mean - truth) ** 2).mean())
-            sums += np.array([*found, abs(mean - truth).mean()], np.float64) * len(indices)
-        loss, mse, mae = (sums / len(windows)).tolist()
-        return {"loss": loss, "mse": mse, "mae": mae}
+            sums += np.array([*found, abs(mean - truth).mean(), means_outside(answers).mean()]) * len(indices)
+        loss, mse, mae, outside = (sums / len(windows)).tolist()
+        return {"loss": loss, "mse": mse, "mae": mae} | ({"mean_outside": outside} if len(self.quantiles) > 1 else {})
 
     def _read_learned(self, stored: Json, network: Network) -> LearnedSeries:
         learned = _read(stored)
@@ -423,7 +439,11 @@ def _read(stored: Json) -> LearnedSeries:
     found: Json = {key: tuple(v) if isinstance(v, list) else v for key, v in stored["roles"].items()}
     roles = Roles(**found)
     step = Step(**stored["step"])
-    if type(step.count) is not int or not 1 <= step.count < 2**53 or step.unit not in ("ms", "month", "index"):
+    if (
+        type(step.count) is not int
+        or not 1 <= step.count < 2**53
+        or step.unit not in ("ms", "month", "business", "index")
+    ):
         raise ValueError("it names no step of time")
     if not roles.targets or not all(isinstance(name, str) for name in roles.columns):
         raise ValueError("it names no target, or a column by something else than a text")
@@ -471,11 +491,6 @@ def _guess_error(windows: Windows, layout: Layout, period: int) -> float:
         away = windows.repeat_last(indices, period) - windows.truth(indices)
         total += float((away.astype(np.float64) ** 2).mean()) * len(indices)
     return total / len(windows)
-
-
-def _time_like(time: Any, times: Array) -> Any:
-    """Read a time in the kind that a series has."""
-    return np.int64(time) if times.dtype.kind == "i" else np.datetime64(time, "ms")
 
 
 def _tensor(array: Array) -> Tensor:

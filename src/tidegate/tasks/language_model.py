@@ -167,6 +167,18 @@ class LanguageModel(Task[Vocabulary]):
         """
         return _measure(self._executor(), self.vocabulary_, self._check_inputs(X))
 
+    def perplexities(self, X: Any) -> Array:
+        """Compute how badly each of B texts is foreseen from its very beginning, `[B]`: e to its loss per token.
+
+        The end of a text counts as a token, so that an empty one has a perplexity, too. Raises InputError where X are
+        no texts.
+        """
+        texts, vocabulary = self._check_inputs(X, allow_empty=True), self.vocabulary_
+        documents = vocabulary.documents(texts)
+        found, counts = log_probabilities(self._executor(), documents), np.asarray(documents.lengths) - 1
+        losses = -np.bincount(np.repeat(np.arange(len(counts)), counts), found, len(counts)) / counts
+        return np.asarray(np.exp(np.minimum(losses, 700.0)))
+
     def generate(self, prompt: str | None = None, *, length: int = 200, **options: Any) -> str:
         """Write a text, the prompt not included; arguments and errors are those of `write`.
 
@@ -268,9 +280,13 @@ class LanguageModel(Task[Vocabulary]):
         check_texts(X, where=in_argument(name), allow_empty=allow_empty)
         return list(X)
 
-    def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, Vocabulary]:
+    def _plan(
+        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
+    ) -> tuple[Plan, Vocabulary]:
         if y is not None:
             raise InputError("y came with texts to learn a language from, which need none. Leave it out.")
+        if sample_weight is not None:
+            raise InputError("sample_weight: a language model weighs all tokens the same. Pass a text twice instead.")
         texts = self._check_inputs(X)
         held = None if valid is None else self._check_inputs(valid[0], name="valid X")
         if held is None and self.validation_fraction:

@@ -133,7 +133,7 @@ class RunFolder(LockedFolder):
 
     def differing(self, *, task: str, params: Mapping[str, Any]) -> str | None:
         """Name the first thing in which the run that is there differs from one that was described; None if nothing."""
-        mine = {"task": task, "params": _as_toml(params), "data": self._data}
+        mine = {"task": task, "params": as_stored(params), "data": self._data}
         return differing(self.recipe, mine if self._licence is None else mine | {"licence": self._licence})
 
     def replace(self) -> None:
@@ -274,8 +274,19 @@ class RunFolder(LockedFolder):
         return kept, last
 
 
-def _as_toml(params: Mapping[str, Any]) -> Json:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+def as_stored(params: Mapping[str, Any]) -> Json:
+    """Bring parameters into the form in which a recipe or a model file gives them back.
+
+    >>> as_stored({"pooling": ("max",), "class_weight": {1: 2.0}})
+    {'pooling': ['max'], 'class_weight': {'1': 2.0}}
+    """
+    return {name: _plain(value) for name, value in params.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): each for key, each in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def differing(recipe: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:

@@ -90,6 +90,11 @@ class TextClassifier(Classifier):
 
     @staticmethod
     def _check_inputs(X: Any, *, name: str = "X") -> Inputs:
+        check_texts(X, where=in_argument(name), allow_empty=True)
+        return list(X)
+
+    @classmethod
+    def _check_examples(cls, X: Any, *, name: str = "X") -> Inputs:
         check_texts(X, where=in_argument(name))
         return list(X)
 

@@ -18,8 +18,7 @@ from pydantic import Field
 from tidegate import crf
 from tidegate.data import schemes
 from tidegate.data.dataset import Kind
-from tidegate.data.schemes import Scheme, find_spans
-from tidegate.data.split import stratified_split
+from tidegate.data.schemes import Scheme
 from tidegate.data.tokenizer import UNKNOWN_ID, train_spelling, train_whole_words
 from tidegate.data.wordsplit import Piece
 from tidegate.errors import DataError, InputError
@@ -27,10 +26,12 @@ from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, Prepared, Stream, cut
+from tidegate.runtime import Executor, Prepared, Stream
 from tidegate.tasks._fitting import Plan, fingerprint
 from tidegate.tasks._parameters import CELLS
-from tidegate.tasks._tagger_stream import Moves, TaggerStream
+from tidegate.tasks._sentences import Sentences
+from tidegate.tasks._tag_scores import Part, measure, moves_of, run_batches
+from tidegate.tasks._tagger_stream import TaggerStream
 from tidegate.tasks._tagging import (
     LONGEST_SPELLING,
     Reading,
@@ -44,9 +45,9 @@ from tidegate.tasks._tagging import (
     guess_unit,
     pairs_of,
     place_spans,
-    settle_tags,
 )
 from tidegate.tasks._task import Array, Count, Json, Positive, Share, Task
+from tidegate.tasks._weights import relative
 from tidegate.words import Words
 
 if TYPE_CHECKING:
@@ -54,14 +55,6 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 Sentence = Sequence[str]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Hold sentences as the network reads them, and the number of the tag of each word."""
-
-    x: Ragged | Words
-    y: Ragged  # [N] int64, -1 for a tag that is not known
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -134,9 +127,9 @@ class TokenTagger(Task[Tagging]):
         return reading.encode(words), list(chain.from_iterable(words))
 
     def predict(self, X: Any) -> list[list[str]]:
-        """Find the most probable sequence of tags of each sentence, which the scheme allows.
+        """Find the most probable sequence of tags of each sentence, which the scheme allows; of no words it is empty.
 
-        Raises InputError for a single text; DataError for an empty sentence or word, which is named.
+        Raises InputError for a single text; DataError for an empty word, which is named.
         """
         return [tags for [(tags, _)] in self.predict_best(X, 1)]
 
@@ -215,7 +208,7 @@ class TokenTagger(Task[Tagging]):
         if type(lookahead) is not int or lookahead < 0:
             raise InputError(f"lookahead={lookahead!r}; wanted a number of words, at least 0, such as 8.")
         prepared = Prepared(Executor(fitted.network, fitted.weights), lookahead)
-        moves = _moves(prepared.executor, fitted.learned.tags)
+        moves = moves_of(prepared.executor, fitted.learned.tags)
         return TaggerStream(Stream.of(prepared, state=state), prepared, fitted.learned, moves)
 
     def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
@@ -235,10 +228,15 @@ class TokenTagger(Task[Tagging]):
 
     def score(self, X: Any, y: Any) -> float:
         """Compute the accuracy, the share of words whose predicted tag is theirs."""
-        sentences = check_sentences(X)
+        sentences = check_sentences(X, allow_empty=True)
         true, found = check_tags(sentences, y), self.predict(sentences)
         pairs = zip(chain.from_iterable(true), chain.from_iterable(found), strict=True)
         return float(np.mean([tag == predicted for tag, predicted in pairs]))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required, tags.input_tags.string = True, True
+        return tags
 
     @property
     def classes_(self) -> Array:
@@ -269,23 +267,20 @@ class TokenTagger(Task[Tagging]):
         """The F1 of spans where the tags name some, else the accuracy."""
         return self.chief if self.scheme_ is None else "f1"
 
-    def _plan(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None) -> tuple[Plan, Tagging]:
-        sentences = check_sentences(X)
-        tagged = check_tags(sentences, y)
-        words = None if valid is None else check_sentences(valid[0], name="valid X")
-        tags = [] if valid is None or words is None else check_tags(words, valid[1], name="valid y")
-        given = self._given_scheme([*tagged, *tags])
-        auto = self.scheme == "auto"
-        tagged = settle_tags(tagged, given, found_out=auto)
-        tags = settle_tags(tags, given, name="valid y", found_out=auto)
-        rows = None
-        if words is None:
-            rows, sentences, tagged, held = self._hold_out(sentences, tagged)
-        else:
-            held = words, tags
-        learned = self._learn(sentences, tagged, given) if about is None else _read(about)
-        part = _encoded(sentences, tagged, learned)
-        measured = None if held is None else _encoded(*held, learned)
+    def _plan(
+        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
+    ) -> tuple[Plan, Tagging]:
+        learn = Sentences.check(X, y, sample_weight)
+        held = None if valid is None else Sentences.check(*valid, part="valid ")
+        given = self._given_scheme([*learn.tags, *(held.tags if held else [])])
+        learn = learn.settle(given, found_out=self.scheme == "auto")
+        held = held and held.settle(given, found_out=self.scheme == "auto", part="valid ")
+        learn.warn_of_twins()
+        if held is None:
+            learn, held = learn.hold_out(self.validation_fraction, seed=self.seed)
+        learned = self._learn(learn.words, learn.tags, given) if about is None else _read(about)
+        part = _encoded(learn, learned)
+        measured = None if held is None else _encoded(held, learned)
         network = self._network(learned)
         return self._planned(
             network=network,
@@ -293,8 +288,8 @@ class TokenTagger(Task[Tagging]):
             loss=self._loss(part, learned.tags),
             measure=None if measured is None else lambda w: measure(Executor(network, w), measured, learned.tags),
             learned=learned,
-            data=fingerprint(_arrays(part), None if measured is None else _arrays(measured)),
-            background=Background(rows, guess=entropy(part.y.values)),
+            data=fingerprint(part.arrays(), None if measured is None else measured.arrays()),
+            background=Background(learn.rows, guess=entropy(part.y.values, part.word_weights)),
         ), learned
 
     def _read_learned(self, stored: Json, network: Network) -> Tagging:
@@ -314,16 +309,6 @@ class TokenTagger(Task[Tagging]):
         if self.scheme == "auto":
             return schemes.detect(tagged)
         return None if self.scheme == "plain" else self.scheme
-
-    def _hold_out(
-        self, sentences: list[list[str]], tagged: list[list[str]]
-    ) -> tuple[Array | None, list[list[str]], list[list[str]], tuple[list[list[str]], list[list[str]]] | None]:
-        """Return the rows that are kept, their sentences and tags, and the sentences and tags to measure on."""
-        if not self.validation_fraction:
-            return None, sentences, tagged, None
-        kept, held = stratified_split(np.zeros(len(sentences)), self.validation_fraction, seed=self.seed)
-        pick = [([part[i] for i in kept], [part[i] for i in held]) for part in (sentences, tagged)]
-        return kept, pick[0][0], pick[1][0], (pick[0][1], pick[1][1])
 
     def _learn(self, sentences: list[list[str]], tagged: list[list[str]], given: Scheme | None) -> Tagging:
         if not sentences:
@@ -382,7 +367,10 @@ class TokenTagger(Task[Tagging]):
             batch = _disturbed(x, self.word_dropout, self.character_dropout, rng)
             emissions = module(batch if isinstance(batch, Words) else to_torch(batch))
             penalty = tuple(torch.from_numpy(array).to(emissions.values.dtype) for array in tag_set.penalties)
-            return -last(emissions, tags, penalty=penalty).sum() / max(len(tags), 1), len(tags)
+            likelihood = last(emissions, tags, penalty=penalty)  # [B]
+            if part.weights is not None:
+                likelihood = likelihood * torch.from_numpy(part.weights[indices]).to(likelihood.dtype)
+            return -likelihood.sum() / max(len(tags), 1), len(tags)
 
         return loss
 
@@ -390,50 +378,7 @@ class TokenTagger(Task[Tagging]):
         """Yield batches of sentences, by their indices, with the scores of their tags."""
         fitted = self._require_fitted()
         x = fitted.learned.reading.encode([[piece.word for piece in words] for words in pieces])
-        yield from _score(Executor(fitted.network, fitted.weights), x, fitted.learned.tags)
-
-
-def measure(executor: Executor, part: Part, tag_set: TagSet) -> dict[str, float]:
-    """Measure the loss in nats per word, the accuracy and, where tags name spans, the strict F1 of spans.
-
-    A tag that no training sentence has counts as wrong, and its sentence is left out of the loss.
-    """
-    lost, words, right, counts = 0.0, 0, 0, np.zeros(3)
-    for indices, scores in _score(executor, part.x, tag_set):
-        y = part.y.select(indices)
-        [tags], _ = crf.best_paths(scores)
-        right += int((tags == y.values).sum())
-        log_likelihood = crf.path_scores(scores, y.values) - crf.forward(scores).log_partition
-        known = np.isfinite(log_likelihood)
-        lost -= float(log_likelihood[known].sum())
-        words += int(y.lengths[known].sum())
-        if tag_set.given is not None:
-            counts += sum(_span_counts(tag_set, a, b) for a, b in zip(y, y.with_values(tags), strict=True))
-    found = {"loss": lost / max(words, 1), "accuracy": right / max(len(part.y.values), 1)}
-    if tag_set.given is not None:
-        found["f1"] = float(2 * counts[0] / max(counts[1] + counts[2], 1))
-    return found
-
-
-def _span_counts(tag_set: TagSet, true: Array, predicted: Array) -> Array:
-    """Count the spans that are right, that there are, and that were found."""
-    names = [*tag_set.names, schemes.OUTSIDE]  # which -1 takes
-    there, found = (set(find_spans([names[number] for number in row])) for row in (true, predicted))
-    return np.array([len(there & found), len(there), len(found)], np.float64)
-
-
-def _score(executor: Executor, x: Ragged | Words, tag_set: TagSet) -> Iterator[tuple[Array, crf.Scores]]:
-    moves = _moves(executor, tag_set)
-    for indices in cut(x):
-        batch = x.select(indices)
-        yield indices, crf.Scores(executor(batch), batch.offsets, *moves, num_threads=executor.num_threads)
-
-
-def _moves(executor: Executor, tag_set: TagSet) -> Moves:
-    at = len(executor.network.nodes) - 1
-    weights = [executor.weights[f"{at}.{name}"] for name in ("transitions", "start", "end")]
-    moves, start, end = (weight + penalty for weight, penalty in zip(weights, tag_set.penalties, strict=True))
-    return moves, start, end
+        yield from run_batches(Executor(fitted.network, fitted.weights), x, fitted.learned.tags)
 
 
 def _disturbed(x: Ragged | Words, words: float, characters: float, rng: np.random.Generator) -> Ragged | Words:
@@ -454,11 +399,6 @@ def _read(stored: Json) -> Tagging:
     return Tagging(Reading.from_json(stored), TagSet.from_json(stored))
 
 
-def _encoded(sentences: list[list[str]], tagged: list[list[str]], learned: Tagging) -> Part:
-    return Part(learned.reading.encode(sentences), learned.tags.encode(tagged))
-
-
-def _arrays(part: Part) -> tuple[Array, ...]:
-    x = part.x
-    rows = (x.tokens.values, x.spelling, x.spellings.values) if isinstance(x, Words) else (x.values,)
-    return *rows, x.offsets, part.y.values
+def _encoded(part: Sentences, learned: Tagging) -> Part:
+    x, y = learned.reading.encode(part.words), learned.tags.encode(part.tags)
+    return Part(x, y, None if part.weights is None else relative(part.weights, y.lengths))

@@ -1,0 +1,43 @@
+// The choice of the next token of a text: weights packed once, then scores, softmax and choice in one call.
+#pragma once
+
+#include <cstdint>
+
+#include "layer/layer.h"
+#include "machine/memory.h"
+#include "machine/workspace.h"
+
+namespace tidegate {
+
+// How to choose. A temperature of zero takes the most probable token.
+struct Sampling {
+  double temperature;
+  Index top_k;   // choose among so many of the most probable tokens; zero: all
+  double top_p;  // choose among the fewest of the most probable tokens that have this share together; one: all
+};
+
+// One caller at a time.
+template <class T>
+class Sampler {
+ public:
+  // Packs w [columns, K] and bias [columns] or null, which may then die. A token whose bias is minus infinity is never
+  // chosen. Throws std::bad_alloc.
+  Sampler(Index K, Index columns, const T* w, const T* bias);
+
+  // Chooses the token whose share of the sum of probabilities holds `u` of it, 0 <= u < 1; the same bits of x give the
+  // same token on every ISA and any number of threads. Of equals, the lower id comes first. Throws std::bad_alloc.
+  Index choose(const T* x, const Sampling& sampling, double u, int threads);
+
+  Index K() const { return K_; }
+
+ private:
+  void score(const T* x, int threads);  // into scores_
+  Index draw(const std::int32_t* tokens, Index count, double u) const;
+
+  const Index K_, columns_;
+  Buffer memory_;
+  T *w_, *bias_, *scores_;
+  std::int32_t* order_;  // [columns]
+};
+
+}  // namespace tidegate

@@ -1,0 +1,143 @@
+"""Column files with a word on each line: batches of their sentences, and the same lines with a tag beside each word.
+
+Knows the layout, not what tags mean. Lines that are no word, such as comments, are written again as they stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from tidegate.data.text_lines import TextLines, split_end
+from tidegate.errors import DataError
+
+DOCUMENT = "-DOCSTART-"
+_NOTHING = "_"  # where a column has no value
+_WORDS = 2**13  # of a batch, unless one sentence has more
+_CONLLU_FIELDS, _FORM, _MISC = 10, 1, 9
+_WORD_ID = re.compile("[0-9]+")  # of a word of its own: neither several words in one nor one that was left out
+
+
+@dataclass(frozen=True)
+class SentenceBatch:
+    """Hold some sentences, and the lines that they stand on.
+
+    lines: as they stand, and whether each is a word.
+    sentences: their words.
+    share: of the file that has been read, from 0 to 1.
+    """
+
+    lines: list[tuple[str, bool]]
+    sentences: list[list[str]]
+    share: float
+
+
+class WordLines:
+    """Read a column file and write it again in one go.
+
+    A `.conllu` file has the word in its second column, and takes tags in its last, MISC. In every other file the word
+    stands first; columns are parted by tabs, or by white space where the first line with a word has no tab, and tags
+    come in columns of their own.
+
+    Raises:
+        OptionError: there is no such encoding.
+        DataError: the file cannot be read, or has no word.
+    """
+
+    def __init__(self, path: Path, encoding: str | None = None) -> None:
+        self.path = path
+        self._conllu = path.suffix.lower() == ".conllu"
+        head = TextLines(path, encoding)
+        try:
+            known = any(map(self._learn_form, head))
+        finally:
+            head.close()
+        if not known:
+            raise DataError(f"{path} is empty: it has no word.")
+        self._lines = TextLines(path, encoding)
+        self._end = split_end(self._lines.peek())[1] or "\n"
+
+    def last_column(self, count: int) -> set[str]:
+        """Give what stands in the last column of the first lines of the file; nothing where the words stand alone."""
+        lines = TextLines(self.path, self._lines.encoding)
+        try:
+            fields = map(self._fields, islice(lines, count))
+            return {row[-1] for row in fields if len(row) == self._width > 1}
+        finally:
+            lines.close()
+
+    def batches(self) -> Iterator[SentenceBatch]:
+        """Give the sentences; raises DataError, naming the line, for one with another number of columns."""
+        lines, sentences, words = list[tuple[str, bool]](), list[list[str]](), list[str]()
+        count = 0
+        for line in self._lines:
+            word = self._word(line, self._lines.number)
+            lines.append((line, word is not None))
+            if word is not None:
+                words.append(word)
+            elif not line.strip() and words:
+                sentences.append(words)
+                count, words = count + len(words), []
+                if count >= _WORDS:
+                    yield SentenceBatch(lines, sentences, self._lines.share)
+                    lines, sentences, count = [], [], 0
+        if words:
+            sentences.append(words)
+        if lines:
+            yield SentenceBatch(lines, sentences, 1.0)
+
+    def write(self, batch: SentenceBatch, tags: Sequence[tuple[str, float]]) -> bytes:
+        """Write a batch again, each of its words with its tag and the probability of that."""
+        new, out = iter(tags), list[str]()
+        for line, is_word in batch.lines:
+            body, end = split_end(line)
+            if is_word:
+                out.append(self._tagged(body, *next(new)) + (end or self._end))
+            elif not self._conllu and body.split()[:1] == [DOCUMENT]:
+                out.append(self._sign.join([body.rstrip(), _NOTHING, _NOTHING]) + (end or self._end))
+            else:
+                out.append(line)
+        return self._lines.encode("".join(out))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._lines.close()
+
+    def _learn_form(self, line: str) -> bool:
+        """Learn from a line how columns are parted, and how many there are; False where it has no word."""
+        body = split_end(line)[0]
+        if not body.strip() or body.startswith("#") or body.split()[0] == DOCUMENT:
+            return False
+        self._sign = "\t" if "\t" in body or not re.search(r"\s", body.strip()) else " "
+        self._width = _CONLLU_FIELDS if self._conllu else len(self._fields(line))
+        return True
+
+    def _fields(self, line: str) -> list[str]:
+        body = split_end(line)[0]
+        return body.split("\t") if self._sign == "\t" else body.split()
+
+    def _word(self, line: str, number: int) -> str | None:
+        """Find the word of a line; None where it is blank or a comment, or marks a document."""
+        fields = self._fields(line)
+        comment = line.startswith("#") and (len(fields) != self._width or (self._sign == "\t" and line[1:2] == " "))
+        if not line.strip() or comment or fields[0].split()[:1] == [DOCUMENT]:
+            return None
+        if len(fields) != self._width:
+            raise DataError(f"{self.path}, line {number} has {len(fields)} columns, where words have {self._width}.")
+        if self._conllu:
+            return fields[_FORM] if _WORD_ID.fullmatch(fields[0]) else None
+        if not fields[0].strip():
+            raise DataError(f"{self.path}, line {number} has an empty word.")
+        return fields[0]
+
+    def _tagged(self, body: str, tag: str, probability: float) -> str:
+        if not self._conllu:
+            return self._sign.join([body if self._sign == "\t" else body.rstrip(), tag, str(probability)])
+        *fields, misc = body.split("\t")
+        # as UDPipe writes what MISC itself has a use for
+        spelled = tag.replace("\\", "\\\\").replace("|", "\\p")
+        added = f"Predicted={spelled}|Probability={probability}"
+        return "\t".join([*fields, added if misc == _NOTHING else f"{misc}|{added}"])
