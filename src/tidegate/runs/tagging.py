@@ -99,15 +99,14 @@ def measure_tagger(model: TokenTagger, examples: Examples) -> Tagging:
         examples: sentences and their true tags, at least one sentence.
 
     Raises:
-        DataError: there is no sentence, or the tags do not follow the scheme of the model; the first one is named.
+        DataError: there is no sentence, or the tags follow another scheme than the model; the first is named.
         MissingPackageError: nervaluate or scikit-learn is not installed.
     """
     if not len(examples):
         raise DataError("there are no examples to evaluate on.")
     sentences = check_sentences(examples.x)
-    true = check_tags(sentences, examples.y)
-    if _is_of_another_scheme(true, model.scheme_):
-        settle_tags(true, model.scheme_)  # which raises
+    given = check_tags(sentences, examples.y)
+    true = settle_tags(given, model.scheme_, found_out=not _is_of_another_scheme(given, model.scheme_))
     _warn_of_unknown(true, model)
     predicted = model.predict(sentences)
     flat_true, flat_predicted = list(chain.from_iterable(true)), list(chain.from_iterable(predicted))
