@@ -115,3 +115,13 @@ def test_a_group_split_of_few_groups_holds_out_one() -> None:
     assert len(group_split(["a", "a", "b"], np.array([0, 0, 1]), 0.1)[1]) in (1, 2)
     with pytest.raises(DataError, match="one group alone"):
         group_split(["a", "b"], np.array([3, 3]), 0.5)
+
+
+def test_the_columns_that_were_taken_are_told_and_can_be_said_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "walk.csv")
+    first = load(path, window="3")
+    assert first.taken == {"group": "subject", "label": "activity", "features": "x,y"}
+    assert first.summary().startswith("group: subject, label: activity, features: x,y; ")
+    assert lists(load(path, window="3", **first.taken).train) == lists(first.train)
+    path.write_text(WALK.replace("subject,x,y", 'subject,"x, east",y'))
+    assert load(path, window="3").taken == {"group": "subject", "label": "activity"}
