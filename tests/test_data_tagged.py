@@ -98,8 +98,8 @@ def test_sentences_are_held_out_when_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "options", "reason"),
     [
-        ("a.conll", "Ada B-x\nleft\n", {}, r"a.conll, line 2 has 1 columns, the first line has 2"),
-        ("a.conll", "Ada B-x O\n\nleft O\n", {}, r"line 3 has 2 columns, the first line has 3"),
+        ("a.conll", "Ada B-x\nleft\n", {}, r"a.conll, line 2 has 1 columns, where the first word has 2"),
+        ("a.conll", "Ada B-x O\n\nleft O\n", {}, r"line 3 has 2 columns, where the first word has 3"),
         ("a.conll", "Ada\nleft\n", {}, r"line 1 has 1 columns, so there is no tag in column 2"),
         ("a.conll", COLUMNS, {"column": "4"}, r"line 1 has 3 columns, so there is no tag in column 4"),
         ("a.conll", COLUMNS, {"column": "upos"}, r"column='upos': .*numbered columns"),

@@ -39,7 +39,7 @@ _LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
     "text": (load_path, ("text", "label", *FORM)),
     "sequence": (load_recordings, recordings.COLUMNS),
     "series": (series_tables.load_path, series_tables.COLUMNS),
-    "tagged": (load_tagged, ("column",)),
+    "tagged": (load_tagged, ("column", "encoding")),
     "corpus": (load_corpus, ("text", "documents", *FORM)),
 }
 

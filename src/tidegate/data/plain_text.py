@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tidegate.errors import DataError, OptionError
 
-_BYTE_ORDER_MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # UTF-32 little-endian begins with the first of them, too
 _LINE_END = re.compile("\r\n|\n|\r")
 _LINE_END_OF_BYTES = re.compile(_LINE_END.pattern.encode())
@@ -52,7 +52,7 @@ def decode(content: bytes, where: str, encoding: str | None = None) -> str:
         ) from error
     if encoding is None and 4 * content[:4096].count(0) >= min(len(content), 4096) > 0:
         raise DataError(f"{where} is full of zero bytes, as UTF-16 is. Name its encoding: encoding='utf-16-le'.")
-    return text.removeprefix(_BYTE_ORDER_MARK)
+    return text.removeprefix(BYTE_ORDER_MARK)
 
 
 _ADVICE = "Save the file as UTF-8, or name its encoding, such as encoding='latin-1' or encoding='cp1252'."

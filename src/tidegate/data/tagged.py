@@ -11,6 +11,7 @@ from pathlib import Path
 from tidegate.data import schemes
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.plain_text import read_text, split_lines
+from tidegate.data.word_lines import ColumnForm, marks_document
 from tidegate.errors import DataError, InputError, MissingPackageError, OptionError
 
 CONLLU_COLUMNS = ("upos", "xpos", "feats", "deprel", "lemma")
@@ -40,16 +41,20 @@ class Sentences:
         return f"{self.path}, line {self.lines[sentence][word]}"
 
 
-def load_tagged(path: Path, *, column: str | None = None, unlabelled: bool = False) -> Dataset:
+def load_tagged(
+    path: Path, *, column: str | None = None, encoding: str | None = None, unlabelled: bool = False
+) -> Dataset:
     """Load sentences from a file, or from a folder of files whose names say `train`, `dev` (or `valid`) and `test`.
 
     A `.conllu` file is read as CoNLL-U. Every other file has one word per line with its columns between tabs, or
-    between spaces where no line has a tab, and empty lines between sentences.
+    between white space where the first word has no tab after it, and empty lines between sentences. Lines that begin
+    with `#` and are comments, and those that say `-DOCSTART-`, are no words.
 
     Args:
         path: the file or folder.
         column: the column of the tags: of CoNLL-U `upos` (also when not given), `xpos`, `feats`, `deprel` or `lemma`;
             of other files its number, from 1 for the words; the last one when not given.
+        encoding: of the files, UTF-8 by default.
         unlabelled: there is no such part.
 
     Raises:
@@ -60,7 +65,7 @@ def load_tagged(path: Path, *, column: str | None = None, unlabelled: bool = Fal
     if unlabelled:
         raise InputError(f"{path} has no unlabelled part.")
     parts = _find_parts(path) if path.is_dir() else {"train": path}
-    return gather(path.resolve().name, {part: read_sentences(file, column) for part, file in parts.items()})
+    return gather(path.resolve().name, {part: read_sentences(file, column, encoding) for part, file in parts.items()})
 
 
 def gather(name: str, parts: Mapping[str, Sentences], *, licence: str = "unknown", citation: str = "") -> Dataset:
@@ -86,9 +91,9 @@ def gather(name: str, parts: Mapping[str, Sentences], *, licence: str = "unknown
     )
 
 
-def read_sentences(path: Path, column: str | None = None) -> Sentences:
+def read_sentences(path: Path, column: str | None = None, encoding: str | None = None) -> Sentences:
     """Read one file; see `load_tagged`."""
-    text = read_text(path)
+    text = read_text(path, encoding)
     sentences = (_read_conllu if path.suffix.lower() == ".conllu" else _read_columns)(path, text, column)
     if not sentences.words:
         raise DataError(f"{path} is empty: it has no sentences.")
@@ -125,28 +130,27 @@ def _read_columns(path: Path, text: str, column: str | None) -> Sentences:
     """Take the first column for the word and another for its tag."""
     if column is not None and (not column.isdecimal() or int(column) < 2):
         raise InputError(f"column={column!r}: {path} has numbered columns, 1 for the words. Give a number from 2.")
-    separator = "\t" if "\t" in text.replace("\n\t\n", "\n\n") else None
-    sentences, rows, width = Sentences(path), list[tuple[int, str, str]](), 0
-    for line, row in enumerate([*split_lines(text), ""], 1):
-        if not row.strip():
-            sentences.add(rows)
-            rows = []
+    lines = split_lines(text)
+    form = next(filter(None, map(ColumnForm.learn, lines)), None)
+    sentences, rows = Sentences(path), list[tuple[int, str, str]]()
+    if form is None:
+        return sentences
+    at = form.width if column is None else int(column)
+    for line, row in enumerate(lines, 1):
+        where = f"{path}, line {line}"
+        fields = form.word_fields(row, where)
+        if fields is None:
+            if not row.strip() or marks_document(row):
+                sentences.add(rows)
+                rows = []
             continue
-        fields = row.split(separator)
-        width = width or len(fields)
-        at = width if column is None else int(column)
-        if len(fields) != width or not 2 <= at <= width:
-            raise _ragged(path, line, fields, width, at)
-        if not fields[0].strip() or not fields[at - 1].strip():
-            raise DataError(f"{path}, line {line} has an empty {'tag' if fields[0].strip() else 'word'}.")
+        if not 2 <= at <= len(fields):
+            raise DataError(f"{where} has {len(fields)} columns, so there is no tag in column {max(at, 2)}.")
+        if not fields[at - 1].strip():
+            raise DataError(f"{where} has an empty tag.")
         rows.append((line, fields[0], fields[at - 1].strip()))
+    sentences.add(rows)
     return sentences
-
-
-def _ragged(path: Path, line: int, fields: list[str], width: int, at: int) -> DataError:
-    if len(fields) != width:
-        return DataError(f"{path}, line {line} has {len(fields)} columns, the first line has {width}.")
-    return DataError(f"{path}, line {line} has {width} columns, so there is no tag in column {max(at, 2)}.")
 
 
 def _check_tags(sentences: Sentences, scheme: schemes.Scheme) -> None:
