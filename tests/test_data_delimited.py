@@ -104,7 +104,7 @@ def test_a_quote_that_is_never_closed_is_named_by_the_line_that_it_opens_on() ->
     ],
 )
 def test_the_delimiter_is_found_by_the_header_and_the_rows(text: str, sign: str) -> None:
-    assert find_delimiter(text, HERE) == sign
+    assert find_delimiter(text.splitlines(keepends=True), HERE) == sign
 
 
 def test_a_delimiter_that_could_be_two_is_asked_for(tmp_path: Path) -> None:

@@ -75,14 +75,13 @@ def read_columns(path: Path, text: str, column: str | None = None) -> ColumnFile
     if column is not None and (not column.isdecimal() or int(column) < 2):
         raise InputError(f"column={column!r}: {path} has numbered columns, 1 for the words. Give a number from 2.")
     split, sentences = _parted(text)
-    usual = [row for row in _rows(sentences) if not row.text.startswith(("#", _BORDER))] or list(_rows(sentences))
+    usual = _usual(sentences)
     if not usual:
         return ColumnFile([], 0, [])
     if column is None and _DOCUMENT.match(sentences[0][0].text):
         return _read_ontonotes(path, sentences)
-    width = Counter(len(row.fields) for row in usual).most_common(1)[0][0]
-    numbered = width > 2 and _is_numbered(sentences)
-    word, notes = int(numbered), list[str]()
+    width, word = _shape(sentences, usual)
+    notes = list[str]()
     tag = int(column) - 1 if column is not None else _find_tags(usual, width, word, notes, path)
     if not word < tag < width:
         raise DataError(
@@ -90,6 +89,28 @@ def read_columns(path: Path, text: str, column: str | None = None) -> ColumnFile
         )
     words = _words(path, sentences, Layout(width, word, tag), split, usual, notes)
     return ColumnFile([rows for rows in words if rows], tag + 1, notes)
+
+
+def find_shape(text: str) -> tuple[str, int, int] | None:
+    r"""Say what parts the columns of a text, a tab or white space, how many there are and, from 0, which has the words.
+
+    >>> find_shape("# a comment\n1\tAda\tB-PER\tO\n2\tleft\tO\tO\n")
+    ('tab', 4, 1)
+    """
+    split, sentences = _parted(text)
+    usual = _usual(sentences)
+    return (split, *_shape(sentences, usual)) if usual else None
+
+
+def _usual(sentences: list[list[Row]]) -> list[Row]:
+    """List the rows that are surely words; all of them where none is."""
+    return [row for row in _rows(sentences) if not row.text.startswith(("#", _BORDER))] or list(_rows(sentences))
+
+
+def _shape(sentences: list[list[Row]], usual: list[Row]) -> tuple[int, int]:
+    """Count the columns, and say in which the words stand: the second where the first numbers them."""
+    width = Counter(len(row.fields) for row in usual).most_common(1)[0][0]
+    return width, int(width > 2 and _is_numbered(sentences))
 
 
 def _parted(text: str) -> tuple[str, list[list[Row]]]:

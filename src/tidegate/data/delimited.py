@@ -9,8 +9,9 @@ import csv
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -30,39 +31,61 @@ _SWALLOWED = 10  # delimiters, where those of swallowed lines are all in place, 
 def csv_rows(text: str, path: Path, delimiter: str | None = None) -> Iterator[Row]:
     """Give the rows of a CSV text that are not blank; its delimiter is found by its header unless named.
 
-    Raises:
-        DataError: a quote is never closed, or closed after lines that are rows; the line is named. Or several
-            delimiters would do.
-        OptionError: the delimiter is none.
+    Raises as `choose_delimiter` and `quoted_rows` do.
     """
-    first = text.partition("\n")[0].strip().strip('"')
-    told = first[4:] if first.startswith("sep=") and len(first) == 5 else None  # as Excel tells what it wrote
-    chosen = _named(delimiter) if delimiter else told or find_delimiter(text, path)
-    rows = _quoted(text, chosen, path)
-    return islice(rows, 1, None) if told else rows
+    lines = io.StringIO(text, newline="")
+    told = told_delimiter(lines.readline())
+    if told is None:
+        lines.seek(0)
+    chosen = choose_delimiter(_Lines(text), path, delimiter)
+    return ((line, row) for line, row, _ in quoted_rows(lines, chosen, path, before=told is not None) if row)
 
 
 def tsv_rows(text: str) -> Iterator[Row]:
     """Give the rows of a TSV text that are not blank. It has no quoting, so that quotes are letters like all others.
 
-    Only where each quoted field is whole on its own line, and it shows that it was quoted, are they taken off: since
-    the header or all of a column is quoted, or quotes are doubled or tabs stand between them.
+    Only where `tsv_is_quoted` are they taken off.
     """
     lines = [(number, line) for number, line in enumerate(split_lines(text), 1) if line]
-    plain = ((number, line.split("\t")) for number, line in lines)
-    return iter(unquoted) if '"' in text and (unquoted := _unquoted(lines)) else plain
+    quoted = '"' in text and tsv_is_quoted(line for _, line in lines)
+    return ((number, tsv_fields(line, quoted=quoted)) for number, line in lines)
 
 
-def find_delimiter(text: str, path: Path) -> str:
+def choose_delimiter(lines: Iterable[str], path: Path, delimiter: str | None = None) -> str:
+    """Choose what parts the fields of a CSV file: what is named, what it tells as Excel does, or what is found.
+
+    Args:
+        lines: of the file; they are read from the first one on as often as need be.
+        path: names the file in messages.
+        delimiter: a character or a name.
+
+    Raises OptionError where the delimiter is none, DataError where several would do.
+    """
+    if delimiter is not None:
+        return _named(delimiter)
+    return told_delimiter(next(iter(lines), "")) or find_delimiter(lines, path)
+
+
+def told_delimiter(line: str) -> str | None:
+    r"""Read the delimiter off a line before the header by which Excel tells it; None where it is no such line.
+
+    >>> told_delimiter("sep=;\r\n"), told_delimiter("sep,b\n")
+    (';', None)
+    """
+    told = line.strip("\r\n").strip('"')
+    return told[4:] if told.startswith("sep=") and len(told) == 5 else None
+
+
+def find_delimiter(lines: Iterable[str], path: Path) -> str:
     r"""Find what parts the fields of the header, and if several may, of the rows as well: `, ; |` or a tab.
 
-    >>> find_delimiter("ds;load, kW\n2024;1,5\n2025;1\n", Path("load.csv"))
+    >>> find_delimiter(["ds;load, kW\n", "2024;1,5\n", "2025;1\n"], Path("load.csv"))
     ';'
     """
-    header = next(filter(str.strip, io.StringIO(text, newline="")), "").rstrip("\r\n")
+    header = next(filter(str.strip, lines), "").rstrip("\r\n")
     found = [sign for sign in DELIMITERS.values() if sign in header]
     if len(found) > 1:
-        even = {sign: width for sign in found if (width := _even_width(text, sign)) > 1}
+        even = {sign: width for sign in found if (width := _even_width(lines, sign)) > 1}
         found = [sign for sign, width in even.items() if width == max(even.values())] or found[:1]
     if len(found) > 1:
         names = [name for name, sign in DELIMITERS.items() if sign in found]
@@ -73,6 +96,16 @@ def find_delimiter(text: str, path: Path) -> str:
     return found[0] if found else ","
 
 
+@dataclass(frozen=True)
+class _Lines:
+    """The lines of a text, from the first one on whenever they are asked for."""
+
+    text: str
+
+    def __iter__(self) -> Iterator[str]:
+        return io.StringIO(self.text, newline="")
+
+
 def _named(delimiter: str) -> str:
     sign = DELIMITERS.get(delimiter, delimiter)
     if len(sign) != 1 or sign in '"\r\n':
@@ -80,39 +113,58 @@ def _named(delimiter: str) -> str:
     return sign
 
 
-def _even_width(text: str, delimiter: str) -> int:
+def _even_width(lines: Iterable[str], delimiter: str) -> int:
     """Count the fields that every one of the first rows has; 0 where they differ."""
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = csv.reader(iter(lines), delimiter=delimiter)
     with _long_fields():
         widths = {len(row) for row in islice(filter(None, rows), _SAMPLE)}
     return widths.pop() if len(widths) == 1 else 0
 
 
-def _quoted(text: str, delimiter: str, path: Path) -> Iterator[Row]:
+def quoted_rows(
+    lines: Iterable[str], delimiter: str, path: Path, *, before: int = 0
+) -> Iterator[tuple[int, list[str], str]]:
+    """Give the rows of CSV lines: the last line of each, its fields, none of a blank line, and it as it stands.
+
+    Args:
+        lines: with their ends.
+        delimiter: between the fields.
+        path: names the file in messages.
+        before: lines of the file that came before these.
+
+    Raises DataError where a quote is never closed, or closed after lines that are rows; the line is named.
+    """
     taken: list[str] = []  # the lines of the row that is being read
 
-    def lines() -> Iterator[str]:
-        for line in io.StringIO(text, newline=""):
+    def told() -> Iterator[str]:
+        for line in lines:
             taken.append(line)
             yield line
 
-    reader, width, count = csv.reader(lines(), delimiter=delimiter, strict=True), 0, 0
-    with _long_fields():
+    reader, width, count = csv.reader(told(), delimiter=delimiter, strict=True), 0, 0
+    while True:
         try:
-            for row in reader:
-                if row:
-                    width = width or len(row)
-                    if len(taken) > 2:
-                        _check_swallowed(taken, f"{path}, row {count}", reader.line_num, delimiter, width)
-                    yield reader.line_num, row
-                    count += 1
-                taken.clear()
+            with _long_fields():  # only for this row, as the bound is one for the whole process
+                row = next(reader)
+        except StopIteration:
+            return
         except csv.Error as error:
-            opened = reader.line_num - len(taken) + 1
-            if "end of data" in str(error):
-                raise DataError(f"{path}, line {opened}: a quote that opens there is never closed.") from error
-            since = f", in a row that begins on line {opened}" if len(taken) > 1 else ""
-            raise DataError(f"{path}, line {reader.line_num}{since}: {error}. Check the quotes there.") from error
+            raise _misquoted(error, path, before + reader.line_num, len(taken)) from error
+        if row:
+            width = width or len(row)
+            if len(taken) > 2:
+                _check_swallowed(taken, f"{path}, row {count}", before + reader.line_num, delimiter, width)
+            count += 1
+        yield before + reader.line_num, row, "".join(taken)
+        taken.clear()
+
+
+def _misquoted(error: csv.Error, path: Path, line: int, taken: int) -> DataError:
+    opened = line - taken + 1
+    if "end of data" in str(error):
+        return DataError(f"{path}, line {opened}: a quote that opens there is never closed.")
+    since = f", in a row that begins on line {opened}" if taken > 1 else ""
+    return DataError(f"{path}, line {line}{since}: {error}. Check the quotes there.")
 
 
 def _check_swallowed(lines: list[str], row: str, last: int, delimiter: str, width: int) -> None:
@@ -130,21 +182,35 @@ def _check_swallowed(lines: list[str], row: str, last: int, delimiter: str, widt
     warnings.warn(f"{said}.", DataWarning, stacklevel=2)
 
 
-def _unquoted(lines: list[tuple[int, str]]) -> list[Row] | None:
-    """Take the quotes off the fields of a TSV that shows that it was written with quoting; None where it does not."""
-    rows: list[Row] = []
-    shown, bare, quoted = '"' in lines[0][1], set[int](), set[int]()  # and the columns that have such fields
-    for number, line in lines:
-        if not _WHOLE_FIELDS.fullmatch(line):
-            return None
-        fields = _FIELD.findall(line)
+def tsv_is_quoted(lines: Iterable[str]) -> bool:
+    """Tell whether a TSV shows that it was written with quoting.
+
+    Each quoted field is whole on its own line then; and the header or all of a column is quoted, or quotes are doubled
+    or tabs stand between them.
+
+    Args:
+        lines: without their ends, none blank.
+    """
+    first, shown, bare, quoted = True, False, set[int](), set[int]()  # and the columns that have such fields
+    for line in lines:
+        fields = _FIELD.findall(line) if '"' in line else line.split("\t")
         if '"' in line:
-            shown = shown or any('"' in field[1:-1] or "\t" in field for field in fields)
+            if not _WHOLE_FIELDS.fullmatch(line):
+                return False
+            shown = shown or first or any('"' in field[1:-1] or "\t" in field for field in fields)
             quoted |= {column for column, field in enumerate(fields) if field[:1] == '"'}
-        if rows:
+        if not first:
             bare |= {column for column, field in enumerate(fields) if field[:1] not in ("", '"')}
-        rows.append((number, [field[1:-1].replace('""', '"') if field[:1] == '"' else field for field in fields]))
-    return rows if shown or quoted - bare else None
+        first = False
+    return shown or bool(quoted - bare)
+
+
+def tsv_fields(line: str, *, quoted: bool) -> list[str]:
+    """Part the fields of a line of TSV, and take the quotes off where it is quoted."""
+    if not quoted:
+        return line.split("\t")
+    fields = _FIELD.findall(line)
+    return [field[1:-1].replace('""', '"') if field[:1] == '"' else field for field in fields]
 
 
 @contextmanager

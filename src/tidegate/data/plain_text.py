@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tidegate.errors import Argument, DataError, OptionError
 
-_BYTE_ORDER_MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # UTF-32 little-endian begins with the first of them, too
 _LINE_END = re.compile("\r\n|\n|\r")
 _LINE_END_OF_BYTES = re.compile(_LINE_END.pattern.encode())
@@ -54,7 +54,7 @@ def decode(content: bytes, where: str, encoding: str | None = None) -> str:
         raise DataError(
             f"{where} is full of zero bytes, as UTF-16 is. Name its encoding: ", Argument("encoding", "utf-16-le")
         )
-    return text.removeprefix(_BYTE_ORDER_MARK)
+    return text.removeprefix(BYTE_ORDER_MARK)
 
 
 _ADVICE = (

@@ -9,19 +9,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
+from tidegate.data.delimited import choose_delimiter, quoted_rows, told_delimiter, tsv_fields, tsv_is_quoted
 from tidegate.data.text_lines import TextLines, split_end
-from tidegate.errors import DataError, MissingPackageError, OptionError
+from tidegate.errors import Argument, DataError, InputError, MissingPackageError, OptionError
 
 _ROWS, _LETTERS = 2**10, 2**18  # of a batch, at most, unless one row has more letters
 _GROUP = 2**14  # rows of Parquet that are written together
-_TOLD = re.compile(r'"?sep=(.)"?')  # as Excel tells the delimiter, in a line before the header
 
 Columns = Sequence[Sequence[object]]
 """New columns of a batch: for each its values, one for each row that is answered."""
@@ -73,21 +72,25 @@ def open_rows(path: Path, *, encoding: str | None = None, delimiter: str | None 
     Args:
         path: the file.
         encoding: of its text, UTF-8 by default; it is written in the same.
-        delimiter: between the fields of a .csv file; by default what its header shows.
+        delimiter: between the fields of a .csv or .tsv file, a character or its name; by default what it shows.
 
     Raises:
-        OptionError: another suffix, or no such encoding.
+        OptionError: another suffix, or no such encoding or delimiter.
+        InputError: a delimiter is named of a file that has none.
         DataError: the file is empty, or cannot be read as what its suffix says.
         MissingPackageError: a Parquet file came, and pyarrow is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in KINDS:
         raise OptionError(f"{path}: {OptionError.unknown('kind of file', suffix, KINDS)}")
+    if delimiter is not None and suffix not in (".csv", ".tsv"):
+        raise InputError(f"{path} is a {suffix} file, whose fields have no delimiter. Leave delimiter out.")
     if suffix == ".parquet":
         return KINDS[suffix](path)
     lines = TextLines(path, encoding)
     try:
-        return KINDS[suffix](lines) if suffix != ".csv" else _CsvRows(lines, delimiter)
+        plain = delimiter in (None, "tab", "\t") if suffix == ".tsv" else suffix != ".csv"
+        return KINDS[suffix](lines) if plain else _CsvRows(lines, delimiter)
     except BaseException:
         lines.close()
         raise
@@ -178,18 +181,46 @@ class _DelimitedRows(_LineRows):
     def _join(self, body: str, cells: Sequence[object]) -> str:
         return self._delimiter.join([body, *map(self._spell, map(_plain, cells))])
 
+    _advice = ""
+
+    def _spell(self, cell: str) -> str:
+        """Spell a new cell as a field."""
+        raise NotImplementedError
+
+    def _read(self) -> Iterator[tuple[str, list[str]]]:
+        """Give each row as it stands, and its fields; none of a blank line."""
+        raise NotImplementedError
+
+    def _text(self) -> Iterator[str]:
+        """Give the lines; raises DataError for a zero byte."""
+        for line in self._lines:
+            if "\0" in line:
+                raise DataError(
+                    f"{self.path}, line {self._lines.number} holds a zero byte, which no text does: it is a binary "
+                    "file, or of another encoding, such as ", Argument("encoding", "utf-16-le"), ".",
+                )  # fmt: skip
+            yield line
+
+
+class _TsvRows(_DelimitedRows):
+    """Rows of fields between tabs, where quotes are letters unless the file shows that it was written with quoting."""
+
     _advice = "TSV has no quotes: write fields with tabs as CSV or JSONL."
+
+    def __init__(self, lines: TextLines) -> None:
+        bodies = (split_end(line)[0] for line in lines.again())
+        self._quoted = tsv_is_quoted(filter(None, bodies))
+        super().__init__(lines, "\t")
 
     def _spell(self, cell: str) -> str:
         if any(sign in cell for sign in "\t\r\n"):
             raise DataError(f"a TSV file cannot hold the answer {cell!r:.60}. Save {self.path} as CSV or JSONL.")
-        return cell
+        return '"' + cell.replace('"', '""') + '"' if self._quoted and '"' in cell else cell
 
     def _read(self) -> Iterator[tuple[str, list[str]]]:
-        """Give each row as it stands, and its fields; none of a blank line."""
-        for line in self._lines:
+        for line in self._text():
             body, _ = split_end(line)
-            yield line, body.split(self._delimiter) if body else []
+            yield line, tsv_fields(body, quoted=self._quoted) if body else []
 
 
 class _CsvRows(_DelimitedRows):
@@ -198,39 +229,17 @@ class _CsvRows(_DelimitedRows):
     _advice = "Quote fields that contain the delimiter."
 
     def __init__(self, lines: TextLines, delimiter: str | None = None) -> None:
-        first = split_end(lines.peek())[0]
-        told = _TOLD.fullmatch(first)
-        before = next(iter(lines)) if told else ""
-        header = lines.peek()
-        super().__init__(lines, delimiter or (told[1] if told else ";" if ";" in header and "," not in header else ","))
-        self._before = before + self._before
+        told = next(iter(lines)) if told_delimiter(lines.peek()) else ""
+        super().__init__(lines, choose_delimiter(lines.again(), lines.path, delimiter))
+        self._before = told + self._before
 
     def _spell(self, cell: str) -> str:
         special = any(sign in cell for sign in (self._delimiter, '"', "\r", "\n"))
         return '"' + cell.replace('"', '""') + '"' if special else cell
 
     def _read(self) -> Iterator[tuple[str, list[str]]]:
-        taken: list[str] = []
-
-        def lines() -> Iterator[str]:
-            for line in self._lines:
-                taken.append(line)
-                yield line
-
-        reader = csv.reader(lines(), delimiter=self._delimiter, strict=True)
-        while True:
-            before = csv.field_size_limit((1 << 31) - 1)  # one for the whole process, so only for this row
-            try:
-                fields = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                begun = self._lines.number - len(taken) + 1
-                raise DataError(f"{self.path}, line {begun}: {error}. Check the quotes there.") from error
-            finally:
-                csv.field_size_limit(before)
-            yield "".join(taken), fields
-            taken.clear()
+        for _, fields, raw in quoted_rows(self._text(), self._delimiter, self.path, before=self._lines.number):
+            yield raw, fields
 
 
 class _JsonRows(_LineRows):
@@ -407,7 +416,7 @@ KINDS: dict[str, Callable[..., Rows]] = {
     ".jsonl": _JsonRows,
     ".ndjson": _JsonRows,
     ".parquet": _ParquetRows,
-    ".tsv": lambda lines: _DelimitedRows(lines, "\t"),
+    ".tsv": _TsvRows,
 }
 
 

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.data.delimited import Row, csv_rows, tsv_rows
-from tidegate.data.plain_text import codec_name, decode, split_lines
+from tidegate.data.plain_text import BYTE_ORDER_MARK, codec_name, decode, split_lines
 from tidegate.errors import Argument, DataError, InputError, MissingPackageError, OptionError
 
-_BYTE_ORDER_MARK = "\ufeff"
 _TSV_ADVICE = "TSV knows no quotes: neither tabs nor line ends can stand within a field. Write it as CSV or JSONL."
 TEXT_NAMES = ("text", "review", "sentence", "document", "content", "comment", "message", "body", "tweet")
 _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "polarity", "rating", "stars")
@@ -264,7 +263,7 @@ def _decode(path: Path, encoding: str | None, *, header: bool) -> str:
             f"{where} holds a zero byte, which no text does: it is a binary file, or of another encoding, such as ",
             Argument("encoding", "utf-16-le"), ".",
         )  # fmt: skip
-    return text.removeprefix(_BYTE_ORDER_MARK)
+    return text.removeprefix(BYTE_ORDER_MARK)
 
 
 def _row_of(before: str, path: Path, *, header: bool) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.errors import DataError, OptionError
+from tidegate.data.plain_text import BYTE_ORDER_MARK, codec_name
+from tidegate.errors import DataError
 
 
 class TextLines:
@@ -24,10 +26,7 @@ class TextLines:
 
     def __init__(self, path: Path, encoding: str | None = None) -> None:
         self.path, self.number = path, 0
-        try:
-            name = codecs.lookup(encoding or "utf-8").name
-        except LookupError:
-            raise OptionError(f"there is no encoding {encoding!r}. Names are such as utf-8 and cp1252.") from None
+        name = codec_name(encoding)
         try:
             self._file = path.open("rb")
             self._size = max(path.stat().st_size, 1)
@@ -38,6 +37,7 @@ class TextLines:
         self._text = io.TextIOWrapper(self._file, encoding=self.encoding, newline="")
         self._encoder = codecs.getincrementalencoder(self.encoding)()
         self._next: str | None = None
+        self._begun, self._mark = False, ""  # a byte order mark that the codec knows not to be one
 
     @property
     def share(self) -> float:
@@ -56,12 +56,17 @@ class TextLines:
 
     def encode(self, text: str) -> bytes:
         """Write text in the encoding of the file; raises DataError for a letter that it has not."""
+        text, self._mark = self._mark + text, ""
         try:
             return self._encoder.encode(text)
         except UnicodeEncodeError as error:
             raise DataError(
                 f"{self.path} is in {self.encoding}, which has no {text[error.start]!r}. Save it as UTF-8."
             ) from None
+
+    def again(self) -> Iterable[str]:
+        """Give the lines from the first one on whenever they are asked for, whatever was read of them here."""
+        return _Again(self.path, self.encoding)
 
     def close(self) -> None:
         """Close the file."""
@@ -72,9 +77,13 @@ class TextLines:
             line, self._next = self._next, None
             return line
         try:
-            return self._text.readline()
+            line = self._text.readline()
         except UnicodeError as error:
             raise self._undecoded(error) from None
+        if not self._begun and line.startswith(BYTE_ORDER_MARK):
+            self._mark, line = BYTE_ORDER_MARK, line.removeprefix(BYTE_ORDER_MARK)
+        self._begun = True
+        return line
 
     def _undecoded(self, error: UnicodeError) -> DataError:
         """Name the line, where bytes show where lines end, and the byte in it."""
@@ -88,6 +97,19 @@ class TextLines:
                         where = f"{self.path}, line {number}, byte {bad.start} (0x{line[bad.start]:02x})"
                         return DataError(f"{where} is not UTF-8. {advice}")
         return DataError(f"{self.path}, after line {self.number}, is not {self.encoding}: {error}. {advice}")
+
+
+@dataclass(frozen=True)
+class _Again:
+    path: Path
+    encoding: str
+
+    def __iter__(self) -> Iterator[str]:
+        lines = TextLines(self.path, self.encoding)
+        try:
+            yield from lines
+        finally:
+            lines.close()
 
 
 def split_end(line: str) -> tuple[str, str]:
