@@ -137,7 +137,7 @@ WORDS: dict[str, tuple[str, bytes, dict[str, Any]]] = {
     "a byte order mark": (".conll", "\ufeffAda B-x\nleft O\n".encode(), {}),
     "documents": (".conll", b"-DOCSTART- -X- O\n\nAda N B-x\nleft V O\n-DOCSTART- -X- O\nBern N O\n", {}),
     "comments": (".conll", b"# of Ada Lovelace\nAda\tB-x\nleft\tO\n\n# newdoc\n#\tO\n#1\tO\n", {}),
-    "numbered words": (".conll", b"#\thttp://a.b [2009]\n1\tAda\tB-x\tO\n2\tleft\tO\tO\n", {}),
+    "numbered words": (".conll", b"#\thttp://a.b [2009]\n1\tAda\tB-x\n2\tleft\tO\n", {}),
     "other separators of lines": (".conll", "A\u0085b\tB-x\n\u2028c\tO\n".encode(), {}),
     "UTF-16": (".conll", "é\tB-x\n\nb\tO\n".encode("utf-16"), {"encoding": "utf-16"}),
     "Windows": (".bio", "“é” B-x\n".encode("cp1252"), {"encoding": "cp1252"}),

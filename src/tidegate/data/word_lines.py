@@ -25,7 +25,7 @@ _WORD_ID = re.compile("[0-9]+")  # of a word of its own: neither several words i
 
 @dataclass(frozen=True)
 class ColumnForm:
-    """Say how the columns of a file are parted, by a tab or white space, how many there are, and which has the words."""
+    """Say how the columns of a file are parted, by a tab or white space, how many there are, and which has words."""
 
     sign: str
     width: int
