@@ -15,7 +15,10 @@ from tidegate.runs import LabSetup
 SMALL = LabSetup(hidden_size=8, batch_size=12, updates=60, check_every=20)
 
 
-def test_a_lab_tries_every_cell_at_every_length_and_lists_them_cell_by_cell() -> None:
+def test_a_lab_tries_every_cell_at_every_length_and_lists_them_cell_by_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     visit = runs.lab("first-token", cells=["lstm", "gru"], lengths=[4, 2], settings=vars(SMALL))
     assert (visit.setup, visit.count) == (SMALL, 4)
     trials = list(visit.trials())

@@ -36,6 +36,7 @@ class Lock:
     Args:
         path: the lock file; its folder must exist. It is gone after `release`.
         wait: wait until the lock is free instead of raising HeldError.
+        made: the folder was made for what the lock guards: where nothing is in it at the end, it goes, too.
 
     Raises:
         HeldError: another process, or another `Lock` of this one, holds it.
@@ -53,9 +54,9 @@ class Lock:
     >>> folder.cleanup()
     """
 
-    def __init__(self, path: Path, *, wait: bool = False) -> None:
+    def __init__(self, path: Path, *, wait: bool = False, made: bool = False) -> None:
         handle = _take(path, wait)
-        self.release = weakref.finalize(self, _give_back, path, handle, os.getpid())
+        self.release = weakref.finalize(self, _give_back, path, handle, os.getpid(), made)
 
     def __enter__(self) -> Self:
         return self
@@ -73,10 +74,11 @@ class LockedFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._lock: Lock | None = None
-        self._made = False
 
-    def lock(self) -> bool:
+    def lock(self, *, made: bool = False) -> bool:
         """Make the folder where it is not there, and keep others out; return False where it was locked already.
+
+        One that was made here, or by the caller who says so, goes at the end where nothing was put into it.
 
         Raises:
             RunFolderError: another process, or another user of it in this one, holds it; or it is no folder.
@@ -85,9 +87,9 @@ class LockedFolder:
             return False
         while self._lock is None:
             try:
-                self._made = not self.path.exists()
+                made = made or not self.path.exists()
                 self.path.mkdir(parents=True, exist_ok=True)
-                self._lock = Lock(self.path / LOCK)
+                self._lock = Lock(self.path / LOCK, made=made)
             except (FileExistsError, NotADirectoryError):
                 raise RunFolderError(f"{self.path} is not a folder; name one to write to.") from None
             except FileNotFoundError:
@@ -104,18 +106,13 @@ class LockedFolder:
             self.path.mkdir()
         except FileExistsError:
             return False
-        self.lock()
-        self._made = True
-        return True
+        return self.lock(made=True)
 
     def release(self) -> None:
         """Let others in; a folder that was made for nothing goes."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-            if self._made:
-                with suppress(OSError):
-                    self.path.rmdir()  # which it does only where nothing is in it
 
 
 def _take(path: Path, wait: bool) -> int:
@@ -155,9 +152,11 @@ def _is_at(path: Path, handle: int) -> bool:
         return False
 
 
-def _give_back(path: Path, handle: int, owner: int) -> None:
+def _give_back(path: Path, handle: int, owner: int, made: bool) -> None:
     if os.getpid() == owner:  # a forked child has the file open, too, but it is not the child's to remove
         with suppress(OSError):
             path.unlink()
+            if made:
+                path.parent.rmdir()  # which it does only where nothing is in it
     with suppress(OSError):
         os.close(handle)

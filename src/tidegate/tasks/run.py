@@ -117,9 +117,9 @@ class RunFolder(LockedFolder):
         ready = self.path / _READY / name
         return ready if ready.exists() else self.path / name
 
-    def lock(self) -> bool:
+    def lock(self, *, made: bool = False) -> bool:
         """Make the folder where it is not there, keep others out, and put in order what a killed process left."""
-        if taken := super().lock():
+        if taken := super().lock(made=made):
             self._put_in_order()
         return taken
 
