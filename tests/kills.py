@@ -52,6 +52,8 @@ class Scene:
         if "overwrite" in scenario:
             self.command.append("--overwrite")
             self.before = self.base / "1"
+        if "done" in scenario:
+            self.before = self.base / "2"
         if "interrupted" in scenario:
             self.before = self._interrupted(train, 1 if "overwrite" in scenario else 2)
         if "resume" in scenario:

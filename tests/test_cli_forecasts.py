@@ -134,7 +134,8 @@ def test_faults_are_named_and_repaired_when_told(
     assert main(command) == 2
     err = capfd.readouterr().err
     assert fragment in err
-    assert f"'{repair}'" in err  # the message says what to do
+    assert f"--read repair={repair}" in err  # the message says what to type
+    assert "loads.csv, row" in err
     assert not (tmp_path / "run").exists()
     assert main([*command, "--read", f"repair={repair}"]) == 0
 

@@ -63,7 +63,12 @@ def test_a_part_can_be_held_out(tmp_path: Path) -> None:
         ("a", {"documents": "lines"}, OptionError, "Did you mean 'line'"),
         ("a", {"text": "post"}, InputError, "names a column of a table"),
         ("a", {"unlabelled": True}, InputError, "no unlabelled part"),
-        ("a", {"label": "x"}, InputError, "to choose are text, documents"),
+        (
+            "a",
+            {"label": "x"},
+            InputError,
+            "label says how to read a file of the kind 'text'.*read as one of the kind 'corpus'",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_named(

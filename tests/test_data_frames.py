@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tidegate as tg
 from tidegate.data.frames import as_list
 from tidegate.data.numbers import read_numbers
 from tidegate.data.series import Roles, Series
@@ -179,8 +180,8 @@ def test_a_column_of_any_kind_is_a_list(make: Callable[[], Any]) -> None:
         (pl.DataFrame({"id": [1], "text": ["a"]}), "X is a DataFrame with the columns 'id', 'text'"),
         (pa.table({"id": [1], "text": ["a"]}), "X is a Table with the columns 'id', 'text'"),
         ({"id": [1], "text": ["a"]}, "X is a dict with the columns 'id', 'text'"),
-        ("text", "a single string came as X; wanted a list of texts"),
-        (b"text", "a single piece of bytes came as X"),
+        ("text", "a single string came where a list of texts is wanted"),
+        (b"text", "a single piece of bytes came where"),
         (7, "X is a int; wanted a list of texts"),
     ],
 )
@@ -246,3 +247,46 @@ def test_a_value_too_large_to_compute_with_is_named(value: object) -> None:
     with pytest.raises(DataError, match=r"X, row 1, column 'load' is .*; networks compute with numbers up to 1e\+30"):
         as_series({"load": [1.0, value, 2.0]})
     assert one({"load": [1.0, 1e30]}).values.max() == 1e30
+
+
+# --- tasks -------------------------------------------------------------------------------------------------------
+
+WORDS = ["good fun", "bad film"] * 20
+
+
+def test_every_task_takes_columns_of_any_kind() -> None:
+    labels = pd.Series([1, 0] * 20, index=range(40, 0, -1)).map({1: "pos", 0: "neg"})
+    model = tg.TextClassifier(hidden_size=4, epochs=1, validation_fraction=0)
+    model.fit(pd.DataFrame({"text": WORDS}, index=range(80, 120)), labels)
+    want = model.predict_proba(WORDS[:2]).tobytes()
+    for given in (pl.Series(WORDS[:2]), (text for text in WORDS[:2]), {"text": WORDS[:2]}, pa.array(WORDS[:2])):
+        assert model.predict_proba(given).tobytes() == want
+    for given in (pd.DataFrame({"id": [1], "text": ["a"]}), set(WORDS)):
+        with pytest.raises(InputError, match=r"Pass one column|has no order"):
+            model.predict(given)
+        with pytest.raises(InputError, match=r"Pass one column|has no order"):
+            tg.LanguageModel().fit(given)
+
+
+def test_a_tagger_takes_sentences_of_any_kind() -> None:
+    sentences, tags = [["Ada", "ran"], ["Bonn", "slept"]] * 10, [["B-X", "O"], ["B-X", "O"]] * 10
+    model = tg.TokenTagger(hidden_size=4, epochs=1, validation_fraction=0)
+    model.fit(pd.Series(sentences), (row for row in tags))
+    want = model.predict(sentences[:2])
+    for given in (pl.Series(sentences[:2]), pa.array(sentences[:2]), pd.DataFrame({"words": sentences[:2]})):
+        assert model.predict(given) == want
+    with pytest.raises(InputError, match=r"X\[0\] is a set, which has no order"):
+        model.predict([{"Ada", "ran"}])
+
+
+def test_a_classifier_of_sequences_takes_frames_and_refuses_what_it_cannot_compute_with() -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((5, 2)) for _ in range(20)]
+    model = tg.SequenceClassifier(hidden_size=4, epochs=1, validation_fraction=0).fit(arrays, ["a", "b"] * 10)
+    want = model.predict_proba(arrays[:2]).tobytes()
+    for make in (pd.DataFrame, lambda array: pl.DataFrame(array, schema=["u", "v"]), np.asarray):
+        assert model.predict_proba(make(array) for array in arrays[:2]).tobytes() == want
+    with pytest.raises(InputError, match="X is a DataFrame with the columns '0', '1'"):
+        model.predict(pd.DataFrame(arrays[0]))
+    with pytest.raises(DataError, match=r"X\[1\], step 2, feature 1 is 1e\+300; .*Rescale the feature"):
+        model.predict([arrays[0], np.array([[0, 1], [0, 1], [0, 1e300]])])

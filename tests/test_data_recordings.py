@@ -73,7 +73,7 @@ def test_whole_recordings_become_sequences(tmp_path: Path) -> None:
         (WALK, {"colour": "x"}, "colour names a column that a file of the kind 'sequence' does not have"),
         ("a,b,label\n1,2,x\n", {}, "no column that is clearly the group"),
         ("group,label\n1,x\n", {}, "at least one feature"),
-        ("group,label,v\n1,x,0\n1,x,oops\n", {}, r"row 2 \(line 3\), column 'v' is 'oops', not a number"),
+        ("group,label,v\n1,x,0\n1,x,oops\n", {}, r"row 2 \(line 3\), has 'oops' in the column 'v', which is no number"),
         ("group,label,v\n1,x,nan\n", {}, "column 'v' is 'nan'; features must be finite"),
         ("group,label,v\n1,,3\n", {}, "row 1 .* has no label"),
         ("group,label,v\n ,x,3\n", {}, "row 1 .* column 'group', has no label"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SCENARIOS = ("first", "overwrite", "overwrite-interrupted", "resume-interrupted")
+SCENARIOS = ("first", "overwrite", "overwrite-interrupted", "resume-interrupted", "resume-done")
 
 
 def faults(folder: Path, how: str, scenario: str, amount: int) -> dict[str, int]:

@@ -317,7 +317,7 @@ def test_features_are_refused_that_were_not_trained_on_or_do_not_fit_float32() -
         task.predict([np.ones((4, 3))])
     with pytest.raises(ShapeError, match=r"pass \[T, 1\]"):
         task.predict([np.ones(4), np.ones(3)])
-    with pytest.raises(DataError, match=r"scaled X\[0\], step 3, feature 1 is inf"):
+    with pytest.raises(DataError, match=r"X\[0\], step 3, feature 1 is 1e\+300; .*up to 1e\+30"):
         task.predict([np.array([[0, 0]] * 3 + [[0, 1e300]])])
 
 

@@ -61,29 +61,30 @@ struct Bundle {
 #define TIDEGATE_BUNDLE     \
   template <class T, int R> \
   TIDEGATE_INLINE Bundle<T, R>
-#define TIDEGATE_EACH(expression)                                 \
-  {                                                               \
-    return Bundle<T, R>::make([&](int r) { return expression; }); \
-  }
-TIDEGATE_BUNDLE operator+(const Bundle<T, R>& a, const Bundle<T, R>& b)
-    TIDEGATE_EACH(a.at[r] + b.at[r]) TIDEGATE_BUNDLE operator-(const Bundle<T, R>& a, const Bundle<T, R>& b)
-        TIDEGATE_EACH(a.at[r] - b.at[r]) TIDEGATE_BUNDLE operator*(const Bundle<T, R>& a, const Bundle<T, R>& b)
-            TIDEGATE_EACH(a.at[r] * b.at[r]) TIDEGATE_BUNDLE
-    fma(const Bundle<T, R>& a, const Bundle<T, R>& b, const Bundle<T, R>& c)
-        TIDEGATE_EACH(fma(a.at[r], b.at[r], c.at[r])) TIDEGATE_BUNDLE
-    fnma(const Bundle<T, R>& a, const Bundle<T, R>& b, const Bundle<T, R>& c)
-        TIDEGATE_EACH(fnma(a.at[r], b.at[r], c.at[r])) TIDEGATE_BUNDLE max(const Bundle<T, R>& a, const Bundle<T, R>& b)
-            TIDEGATE_EACH(max(a.at[r], b.at[r])) TIDEGATE_BUNDLE
-    where_greater(const Bundle<T, R>& a, const Bundle<T, R>& b, const Bundle<T, R>& x, const Bundle<T, R>& y)
-        TIDEGATE_EACH(where_greater(a.at[r], b.at[r], x.at[r], y.at[r])) TIDEGATE_BUNDLE
-    with_sign(const Bundle<T, R>& a, const Bundle<T, R>& b) TIDEGATE_EACH(with_sign(a.at[r], b.at[r])) TIDEGATE_BUNDLE
-    fraction_as_exponent(const Bundle<T, R>& x) TIDEGATE_EACH(fraction_as_exponent(x.at[r]))
+#define TIDEGATE_IN const Bundle<T, R>&
+#define TIDEGATE_EACH(expression) Bundle<T, R>::make([&](int r) { return expression; })
+TIDEGATE_BUNDLE operator+(TIDEGATE_IN a, TIDEGATE_IN b) { return TIDEGATE_EACH(a.at[r] + b.at[r]); }
+TIDEGATE_BUNDLE operator-(TIDEGATE_IN a, TIDEGATE_IN b) { return TIDEGATE_EACH(a.at[r] - b.at[r]); }
+TIDEGATE_BUNDLE operator*(TIDEGATE_IN a, TIDEGATE_IN b) { return TIDEGATE_EACH(a.at[r] * b.at[r]); }
+TIDEGATE_BUNDLE fma(TIDEGATE_IN a, TIDEGATE_IN b, TIDEGATE_IN c) {
+  return TIDEGATE_EACH(fma(a.at[r], b.at[r], c.at[r]));
+}
+TIDEGATE_BUNDLE fnma(TIDEGATE_IN a, TIDEGATE_IN b, TIDEGATE_IN c) {
+  return TIDEGATE_EACH(fnma(a.at[r], b.at[r], c.at[r]));
+}
+TIDEGATE_BUNDLE max(TIDEGATE_IN a, TIDEGATE_IN b) { return TIDEGATE_EACH(max(a.at[r], b.at[r])); }
+TIDEGATE_BUNDLE where_greater(TIDEGATE_IN a, TIDEGATE_IN b, TIDEGATE_IN x, TIDEGATE_IN y) {
+  return TIDEGATE_EACH(where_greater(a.at[r], b.at[r], x.at[r], y.at[r]));
+}
+TIDEGATE_BUNDLE with_sign(TIDEGATE_IN a, TIDEGATE_IN b) { return TIDEGATE_EACH(with_sign(a.at[r], b.at[r])); }
+TIDEGATE_BUNDLE fraction_as_exponent(TIDEGATE_IN x) { return TIDEGATE_EACH(fraction_as_exponent(x.at[r])); }
 #undef TIDEGATE_EACH
+#undef TIDEGATE_IN
 #undef TIDEGATE_BUNDLE
 
-    // The number type of a vector, or of a bundle of them.
-    template <class V>
-    struct ElementOf;
+// The number type of a vector, or of a bundle of them.
+template <class V>
+struct ElementOf;
 template <class T>
 struct ElementOf<Vec<T>> {
   using Type = T;

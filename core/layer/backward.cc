@@ -109,26 +109,26 @@ struct BackwardCall {
       T* const dgates = p.overwrite && kept.gates ? kept.gates : w.dgates[d].template get<T>(in.N * GH);
       T* dmemo = nullptr;
       if (traits.one_apart()) dmemo = p.overwrite ? kept.memo : w.dmemo[d].template get<T>(in.N * in.H);
-      const Sequences sequences{batch.start, batch.length, batch.order, direction.reverse};
-      run[d] = {sequences,
-                in.H,
-                w_hh,
-                direction.h0,
-                direction.c0,
-                direction.mask,
-                p.h + d * in.H,
-                p.kept[d].gates,
-                p.kept[d].memo,
-                p.dh + d * in.H,
-                in.directions * in.H,
-                p.dhn[d],
-                p.dcn[d],
-                dgates,
-                dmemo,
-                p.gradients[d].h0,
-                p.gradients[d].c0,
-                p.steps[d].h,
-                p.steps[d].c};
+      CellBackward<T>& r = run[d];
+      r.sequences = {batch.start, batch.length, batch.order, direction.reverse};
+      r.H = in.H;
+      r.w_hh = w_hh;
+      r.h0 = direction.h0;
+      r.c0 = direction.c0;
+      r.mask = direction.mask;
+      r.h = p.h + d * in.H;
+      r.gates = kept.gates;
+      r.memo = kept.memo;
+      r.dh = p.dh + d * in.H;
+      r.h_stride = in.directions * in.H;
+      r.dhn = p.dhn[d];
+      r.dcn = p.dcn[d];
+      r.dgates = dgates;
+      r.dmemo = dmemo;
+      r.dh0 = p.gradients[d].h0;
+      r.dc0 = p.gradients[d].c0;
+      r.dh_steps = p.steps[d].h;
+      r.dc_steps = p.steps[d].c;
       dprojected[d] = dgates;
     }
     walk(in, batch, [&](Index d, Index first, Index last, const Units& units, T* memory) {

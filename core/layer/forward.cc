@@ -16,7 +16,7 @@ Status layer_forward(LayerForward<T>& p) try {
   if (status != Status::kOk) return status;
   const Batch batch = arrange(in);
   Linear<T> project[2];
-  CellForward<T> run[2];
+  CellForward<T> run[2]{};
   for (int d = 0; d < in.directions; ++d) {
     const Direction<T>& direction = in.direction[d];
     T* const w_ih = w.w_ih[d].template get<T>(in.C * padded<T>(GH));
@@ -28,22 +28,23 @@ Status layer_forward(LayerForward<T>& p) try {
     const bool in_place = p.kept[d].gates && !rows.row_of_token;
     T* const projected = in_place ? p.kept[d].gates : w.projected[d].template get<T>(rows.count * GH);
     project[d] = {in.x, in.C, rows.id_of_row, w_ih, in.C, GH, bias, projected, GH, nullptr, false, kIdentity};
-    run[d] = {{batch.start, batch.length, batch.order, direction.reverse},
-              in.H,
-              projected,
-              GH,
-              rows.row_of_token,
-              w_hh,
-              bias_apart(in.cell, direction, in.H),
-              direction.h0,
-              direction.c0,
-              direction.mask,
-              p.h + d * in.H,
-              in.directions * in.H,
-              p.kept[d].gates,
-              p.kept[d].memo,
-              p.hn[d],
-              p.cn[d]};
+    CellForward<T>& r = run[d];
+    r.sequences = {batch.start, batch.length, batch.order, direction.reverse};
+    r.H = in.H;
+    r.input = projected;
+    r.input_stride = GH;
+    r.input_row = rows.row_of_token;
+    r.w_hh = w_hh;
+    r.bias_apart = bias_apart(in.cell, direction, in.H);
+    r.h0 = direction.h0;
+    r.c0 = direction.c0;
+    r.mask = direction.mask;
+    r.h = p.h + d * in.H;
+    r.h_stride = in.directions * in.H;
+    r.gates = p.kept[d].gates;
+    r.memo = p.kept[d].memo;
+    r.hn = p.hn[d];
+    r.cn = p.cn[d];
   }
   const Index row_blocks = blocks(rows.count, kLinearRows);
   parallel(in.directions * row_blocks, in.threads, [&](Index task) {

@@ -278,6 +278,8 @@ def _read(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, npt.NDArr
                     raise ModelFileError(f"{path}: tensor {name!r:.80} is {dtype}; wanted {' or '.join(DTYPES)}")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
+        with Path(path).open("rb"):  # which says what is wrong with the disk or the process, where it is not the file
+            pass
         raise ModelFileError(f"{path}: not a readable safetensors file, or a damaged one ({error!s:.400})") from None
     if about["sha256"] != _content_hash(arrays, about):
         raise ModelFileError(f"{path}: the content does not match its hash; the file was altered or damaged")

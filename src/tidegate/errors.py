@@ -37,7 +37,7 @@ class Argument:
     """
 
     name: str
-    value: str | float | None = None
+    value: str | float | bool | None = None
 
     def __str__(self) -> str:
         return f"{self.name}={'...' if self.value is None else repr(self.value)}"

@@ -25,7 +25,7 @@ from tidegate.cli import (
     predict,
     train,
 )
-from tidegate.cli.options import help_text
+from tidegate.cli.options import help_text, spell_option
 from tidegate.cli.output import ready_streams, say, write_nowhere
 from tidegate.errors import OddTagsWarning, TidegateError
 
@@ -101,9 +101,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _flushed(0)
         return _flushed(stop.code if isinstance(stop.code, int) else 0)
     except TidegateError as error:
-        return _failed(str(error), error.exit_code)
+        return _failed(error.spelled(spell_option), error.exit_code)
+    except BrokenPipeError:
+        return _flushed(0)
     except OSError as error:
         return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+    except MemoryError as error:
+        told = f"the memory is not enough ({error})" if str(error) else "the memory is not enough"
+        return _failed(f"{told}. Take fewer or shorter inputs, a smaller batch_size or a smaller network.", 1)
     except KeyboardInterrupt:
         return _failed("interrupted", 130)
     return 0

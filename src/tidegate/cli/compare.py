@@ -21,13 +21,17 @@ from tidegate.cli.options import (
     Text,
     collect_params,
     collect_reading,
+    named_path,
 )
 from tidegate.cli.output import emit_json, emit_table, say
-from tidegate.cli.training import carry_out
+from tidegate.cli.training import carry_out, naming
 
 Presets = Annotated[str, typer.Option("--presets", metavar="A,B,C", help="The set-ups to train, by name.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; by default a new folder under runs/.")
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", parser=named_path, help="Where to write; by default a new folder under runs/."
+    ),
 ]
 
 
@@ -58,16 +62,11 @@ def compare(
     from tidegate import runs
 
     names = [name.strip() for name in presets.split(",") if name.strip()]
-    comparison = runs.compare(
-        runs.Source(
-            data,
-            collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split),
-        ),
-        names,
-        params=collect_params(settings, epochs=epochs, seed=seed),
-        out=out,
-        overwrite=overwrite,
-    )
+    options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
+    params = collect_params(settings, epochs=epochs, seed=seed)
+    with naming(data):
+        comparison = runs.compare(runs.Source(data, options), names, params=params, out=out, overwrite=overwrite)
+    say(comparison.dataset.summary())
     results = {name: carry_out(training) for name, training in comparison.trainings()}
     if json:
         emit_json({name: result.to_json() for name, result in results.items()})

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli.inputs import require_other_file
-from tidegate.cli.options import Json
+from tidegate.cli.options import Json, named_path
 from tidegate.cli.output import emit_json, emit_table, say
 
 Source = Annotated[
@@ -15,11 +15,19 @@ Source = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="FILE", help="The model file to write; by default it stands beside FILE."),
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        parser=named_path,
+        help="The model file to write; by default it stands beside FILE.",
+    ),
 ]
 Config = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="For weights alone: the JSON that model.to_json() wrote."),
+    typer.Option(
+        "--config", metavar="FILE", parser=named_path, help="For weights alone: the JSON that model.to_json() wrote."
+    ),
 ]
 Licence = Annotated[
     str | None, typer.Option("--licence", metavar="NAME", help="Name the licence of the model in the file.")

@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from tidegate.cli.options import named_path
 from tidegate.cli.output import emit_table, say
 from tidegate.cli.training import carry_out
 
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="The run folder; by default a new one under runs/.")
+    Path | None,
+    typer.Option("--out", metavar="DIR", parser=named_path, help="The run folder; by default a new one under runs/."),
 ]
 
 

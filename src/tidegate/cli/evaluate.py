@@ -48,6 +48,7 @@ def evaluate(
     if part not in (None, *_PARTS):
         raise OptionError.unknown("part", str(part), _PARTS)
     chosen = runs.choose_part(runs.Source(data, kind | options), trained_on(model), part)  # type: ignore[arg-type]
+    say(chosen.dataset.summary())
     say(chosen.note)
     found = runs.evaluate(loaded, chosen.examples)
     for warning in found.warnings():

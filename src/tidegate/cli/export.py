@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from tidegate.cli.inputs import require_other_file
-from tidegate.cli.options import Json, ModelPath
+from tidegate.cli.options import Json, ModelPath, named_path
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.errors import OptionError
 
@@ -19,7 +19,13 @@ FORMATS = ("onnx",)
 To = Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format to write; there is one: onnx.")]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="FILE", help="The file to write; by default it stands beside the model's."),
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        parser=named_path,
+        help="The file to write; by default it stands beside the model's.",
+    ),
 ]
 States = Annotated[
     str,

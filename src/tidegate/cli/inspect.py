@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tidegate.cli.inputs import batches, load_task, read_inputs, require_texts, shorten
-from tidegate.cli.options import Json, ModelPath
+from tidegate.cli.options import Json, ModelPath, named_path
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.errors import InputError
 
@@ -30,7 +30,7 @@ Target = Annotated[
 Begin = Annotated[
     int, typer.Option("--begin", metavar="STEP", help="The first step to show; a negative one counts from the end.")
 ]
-Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", parser=named_path, help="The page to write.")]
 
 
 def inspect(
@@ -80,6 +80,7 @@ def _inputs(task: "AnyTask", given: list[str] | None, data: str | None, rows: li
     from tidegate import data as datasets
 
     dataset = datasets.load(data)
+    say(dataset.summary())
     part = dataset.test or dataset.train
     if beyond := [row for row in rows if row >= len(part)]:
         raise InputError(f"{dataset.name} has no row {beyond[0]}: its rows are 0 to {len(part) - 1}.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tidegate.cli.options import Json, Overwrite, Seed, given
+from tidegate.cli.options import Json, Overwrite, Seed, given, named_path
 from tidegate.cli.output import emit_json, emit_table, say, show
 from tidegate.cli.progress import show_training
 from tidegate.cli.signals import stop_on_signals
@@ -29,7 +29,10 @@ Mixed = Annotated[
     bool | None, typer.Option("--mixed/--no-mixed", help="Train on shorter problems, too; checks are on those of T.")
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; by default a new folder under runs/.")
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", parser=named_path, help="Where to write; by default a new folder under runs/."
+    ),
 ]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.cli.forecasts import print_forecast
 from tidegate.cli.inputs import decode_line, stdin_lines
+from tidegate.cli.options import spell_option
 from tidegate.cli.output import emit_json, say
 from tidegate.data.series_tables import time_columns
 from tidegate.data.times import show_time
@@ -31,7 +32,7 @@ def answer_lines(answer: Answer) -> int:
         try:
             note = answer(decode_line(line, "the line"))
         except InputError as error:
-            note, refused = f"left out: {error}", refused + 1
+            note, refused = f"left out: {error.spelled(spell_option)}", refused + 1
         sys.stdout.flush()
         if note:
             say(f"line {number}: {note}")

@@ -5,11 +5,12 @@ import tomllib
 from collections.abc import Callable
 from inspect import cleandoc
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
-from tidegate.errors import InputError, OptionError
+from tidegate.errors import Argument, InputError, OptionError
 
 Value = bool | int | float | str | tuple[bool | int | float | str, ...] | dict[str, Any] | None
 
@@ -46,8 +47,23 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run th
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
 
 
+_FLAGS = {
+    "text": "--text COL", "label": "--label COL", "column": "--column COL", "target_columns": "--target-columns A,B",
+    "split": "--split SHARE", "lookback": "--lookback N", "horizon": "--horizon N", "epochs": "--epochs N",
+}  # fmt: skip
 KINDS = {"classify": "text", "signals": "sequence", "tag": "tagged", "forecast": "series", "language": "corpus"}
 """What a plain file holds, by what is to be learned from it."""
+
+
+def named_path(text: str) -> Path:
+    """Read the path that an option gives; an empty one, as of a variable that is not set, means no folder at all.
+
+    >>> named_path("runs/one").as_posix()
+    'runs/one'
+    """
+    if not text:
+        raise typer.BadParameter("an empty name was given; wanted that of a file or folder, such as ./out.")
+    return Path(text)
 
 
 def help_text(command: Callable[..., None]) -> str:
@@ -101,6 +117,23 @@ def collect_reading(task: str | None, reading: list[str] | None, **flags: Value)
         raise InputError(f"--read {own[0]}=... says nothing about reading a file. Try --task or --split.")
     kind = None if task is None else KINDS[task]
     return given(kind=kind, **flags) | {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def spell_option(argument: Argument) -> str:
+    """Write an argument, which a message names, as an option of the command line.
+
+    >>> [spell_option(Argument(*pair)) for pair in (("text",), ("repair", "sort"), ("kind", "series"), ("segment", 0))]
+    ['--text COL', '--read repair=sort', '--task forecast', '--set segment=0']
+    """
+    from tidegate.data import loading
+
+    name, value = argument.name, "..." if argument.value is None else argument.value
+    if name == "kind":
+        return f"--task {next((task for task, kind in KINDS.items() if kind == value), value)}"
+    if name in _FLAGS:
+        flag, _, placeholder = _FLAGS[name].partition(" ")
+        return f"{flag} {placeholder if argument.value is None else quote(str(value))}"
+    return f"{'--read' if name in loading.options() else '--set'} {quote(f'{name}={value}')}"
 
 
 def parse_setting(setting: str) -> tuple[str, Value]:

@@ -9,7 +9,7 @@ import typer
 from tidegate.cli.files import Wish, answer_files, read_files
 from tidegate.cli.forecasts import forecast_files
 from tidegate.cli.inputs import batches, load_task, named_files, read_inputs, shorten
-from tidegate.cli.options import Json, ModelPath, Reading, Text, collect_reading
+from tidegate.cli.options import Json, ModelPath, Reading, Text, collect_reading, named_path
 from tidegate.cli.output import emit_json
 from tidegate.cli.tagging import print_tags
 from tidegate.errors import InputError
@@ -28,7 +28,10 @@ Out = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is there already.")]
 Draw = Annotated[
-    Path | None, typer.Option("--picture", metavar="FILE", help="Draw a forecast, too: into a .png or .svg file.")
+    Path | None,
+    typer.Option(
+        "--picture", metavar="FILE", parser=named_path, help="Draw a forecast, too: into a .png or .svg file."
+    ),
 ]
 Live = Annotated[
     bool, typer.Option("--stream", help="Answer every line of stdin by itself as it comes: texts, or rows of numbers.")

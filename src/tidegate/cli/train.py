@@ -20,9 +20,10 @@ from tidegate.cli.options import (
     Text,
     collect_params,
     collect_reading,
+    named_path,
 )
 from tidegate.cli.output import emit_json, emit_tree, say
-from tidegate.cli.training import carry_out
+from tidegate.cli.training import carry_out, naming
 from tidegate.errors import InputError
 
 Data = Annotated[
@@ -41,14 +42,21 @@ Layers = Annotated[int | None, typer.Option("--layers", metavar="N", help="Recur
 Lookback = Annotated[int | None, typer.Option("--lookback", metavar="N", help="Steps that a forecaster looks back on.")]
 Horizon = Annotated[int | None, typer.Option("--horizon", metavar="N", help="Steps that a forecaster forecasts.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="The run folder; by default a new one under runs/.")
+    Path | None,
+    typer.Option("--out", metavar="DIR", parser=named_path, help="The run folder; by default a new one under runs/."),
 ]
 Resume = Annotated[
-    Path | None, typer.Option("--resume", metavar="DIR", help="Go on with the interrupted run in this folder.")
+    Path | None,
+    typer.Option("--resume", metavar="DIR", parser=named_path, help="Go on with the interrupted run in this folder."),
 ]
 Recipe = Annotated[
     Path | None,
-    typer.Option("--recipe", metavar="DIR", help="Train again, from the beginning, what the run in this folder did."),
+    typer.Option(
+        "--recipe",
+        metavar="DIR",
+        parser=named_path,
+        help="Train again, from the beginning, what the run in this folder did.",
+    ),
 ]
 Licence = Annotated[
     str | None, typer.Option("--licence", metavar="TEXT", help="What the model file shall say about its licence.")
@@ -131,7 +139,9 @@ def train(
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
         source = runs.Source(str(data), options)
-        training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite, licence=licence)
+        with naming(data):
+            training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite, licence=licence)
+    say(training.dataset.summary())
     if training.note:
         say(training.note)
     result = carry_out(training)

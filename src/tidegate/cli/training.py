@@ -1,5 +1,7 @@
 """Carries a training out at the terminal: shows its steps, and stops between two of them when a signal asks for it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -7,9 +9,19 @@ import typer
 from tidegate.cli.output import say
 from tidegate.cli.progress import show_training
 from tidegate.cli.signals import stop_on_signals
+from tidegate.errors import DataError
 
 if TYPE_CHECKING:
     from tidegate.runs import Result, Training
+
+
+@contextmanager
+def naming(data: str | None) -> Iterator[None]:
+    """Name the data in front of what is wrong with it, unless the message does."""
+    try:
+        yield
+    except DataError as error:
+        raise (error if data is None else error.about(data)) from None
 
 
 def carry_out(training: "Training") -> "Result":

@@ -61,7 +61,9 @@ def read_members(
                 if any(rest):  # tarfile takes a damaged header for the end, but an end is followed by zeros
                     raise tarfile.ReadError("there is a damaged header")
         progress(f"reading {path.name}", size, size)
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except DataError:
+        raise
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:  # ValueError: odd numbers
         raise DataError(f"{path} is cut off, damaged or no .tar.gz ({error}). Delete it and fetch it again.") from error
 
 

@@ -101,17 +101,21 @@ def check_known_classes(
 
 
 def check_features(sequences: Ragged, *, where: Where | None = None) -> None:
-    """Refuse features `[N, C]` that are NaN or infinite, naming sequence, step and feature (DataError)."""
+    """Refuse features `[N, C]` that are NaN, infinite or beyond `LARGEST`, naming sequence, step and feature."""
     where = where or in_argument("X")
     values = np.asarray(sequences.values)
-    if np.isfinite(values).all():
+    if (fit := np.abs(values) <= LARGEST).all():
         return
-    token, feature = (int(i) for i in np.argwhere(~np.isfinite(values))[0][:2])
+    token, feature = (int(i) for i in np.argwhere(~fit)[0][:2])
     offsets = np.asarray(sequences.offsets)
     row = int(np.searchsorted(offsets, token, side="right")) - 1
     raise DataError(
         f"{where(row)}, step {token - int(offsets[row])}, feature {feature} is {values[token, feature]}; "
-        "features must be finite. Drop the sequence or fill the gap."
+        + (
+            f"networks compute with numbers up to {LARGEST:g}. Rescale the feature."
+            if np.isfinite(values[token, feature])
+            else "features must be finite. Drop the sequence or fill the gap."
+        )
     )
 
 

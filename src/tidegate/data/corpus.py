@@ -10,7 +10,7 @@ from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.files import find_parts, texts_in
 from tidegate.data.plain_text import read_text, split_lines
 from tidegate.data.tables import READERS, TEXT_NAMES, Form, listing, read_table, usual
-from tidegate.errors import DataError, InputError, OptionError
+from tidegate.errors import Argument, DataError, InputError, OptionError
 
 _TEXT = ".txt"
 _DOCUMENTS = ("file", "line")
@@ -82,5 +82,5 @@ def _pick(column: str | None, found: Sequence[str], path: Path) -> str:
         raise DataError(f"{path} has no column {column!r}. {listing(found)}")
     chosen = column or usual(TEXT_NAMES, found, None) or (found[0] if len(found) == 1 else None)
     if chosen is None:
-        raise DataError(f"{path} has no column that is clearly the text. {listing(found)} Name it: text=...")
+        raise DataError(f"{path} has no column that is clearly the text. {listing(found)} Name it: ", Argument("text"))
     return chosen

@@ -91,11 +91,12 @@ class Dataset:
         """
         parts = [part for part in (self.train, self.valid, self.test) if part is not None]
         named = ", ".join(f"{what}: {column}" for what, column in self.taken.items())
+        things = {"tagged": "sentences", "corpus": "documents"}.get(self.kind, "examples")
+        counted = " + ".join(f"{len(part):,}" for part in parts) + f" {things}"
         if self.kind == "series":
             counted = _count_series(parts)
-        else:
-            things = {"tagged": "sentences", "corpus": "documents"}.get(self.kind, "examples")
-            counted = " + ".join(f"{len(part):,}" for part in parts) + f" {things}"
+        elif self.kind == "tagged":
+            counted += _count_tags(parts)
         classes = f", {len(self.classes):,} classes" if self.classes else ""
         return "; ".join(filter(None, (named, counted + classes)))
 
@@ -106,3 +107,9 @@ def _count_series(parts: Sequence[Examples]) -> str:
     rows = sum(one.known - one.begin for one in series)
     count = len({one.name for one in series})
     return f"{count:,} series, {rows:,} rows" + (f", {series[0].step} apart" if series else "")
+
+
+def _count_tags(parts: Sequence[Examples]) -> str:
+    words = sum(len(sentence) for part in parts for sentence in part.x)
+    tags = {tag for part in parts for sentence in part.y for tag in sentence}
+    return f", {words:,} words, {len(tags):,} tags"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tidegate.data.checks import Where, check_known_classes, check_labels, check_texts
 from tidegate.data.dataset import Dataset, Examples
+from tidegate.data.hints import other_folder, other_kind
 from tidegate.data.plain_text import read_text
-from tidegate.data.tables import READERS, Columns, Form, read_table
+from tidegate.data.tables import READERS, Columns, Form, UnclearColumnsError, read_table
 from tidegate.errors import DataError, InputError
 
 _PARTS = {"train": ("train",), "valid": ("valid", "validation", "dev", "val"), "test": ("test",)}
@@ -40,9 +41,9 @@ def load_path(
     if unlabelled and not (parts["train"] / _UNLABELLED).is_dir():
         raise InputError(f"{path} has no unlabelled part: there is no folder {parts['train'] / _UNLABELLED}.")
     loaded = {part: _load_part(place, columns, form) for part, place in parts.items()}
-    train, _ = loaded["train"]
+    train, _, taken = loaded["train"]
     classes = tuple(sorted({str(label) for label in train.y}))
-    for examples, where in loaded.values():
+    for examples, where, _ in loaded.values():
         check_known_classes(examples.y, classes, where=where)
     return Dataset(
         name=path.resolve().name,
@@ -54,6 +55,7 @@ def load_path(
         unlabelled=[read_text(file, encoding) for file in texts_in(parts["train"] / _UNLABELLED)]
         if unlabelled
         else None,
+        taken=taken,
     )
 
 
@@ -77,15 +79,21 @@ def find_parts(folder: Path, suffixes: Iterable[str] = READERS) -> dict[str, Pat
     return {"train": folder}
 
 
-def _load_part(place: Path, columns: Columns, form: Form) -> tuple[Examples, Where]:
+def _load_part(place: Path, columns: Columns, form: Form) -> tuple[Examples, Where, dict[str, str]]:
+    """Load one part; return its examples, what names each, and the columns that were taken."""
     if place.is_dir():
-        return _load_classes(place, columns, form)
-    table = read_table(place, columns.pick, form)
+        return *_load_classes(place, columns, form), {}
+    try:
+        table = read_table(place, columns.pick, form)
+    except UnclearColumnsError as error:
+        error.args = (*error.args, *other_kind(place, form))
+        raise
     texts, found = table.columns
     check_texts(texts, where=table.where)
     check_labels(found, where=table.where)
     labels = [_as_label(label, table.where(index)) for index, label in enumerate(found)]
-    return Examples([text for text in texts if isinstance(text, str)], labels), table.where
+    taken = dict(zip(("text", "label"), table.names, strict=True))
+    return Examples([text for text in texts if isinstance(text, str)], labels), table.where, taken
 
 
 def _load_classes(folder: Path, columns: Columns, form: Form) -> tuple[Examples, Where]:
@@ -96,8 +104,8 @@ def _load_classes(folder: Path, columns: Columns, form: Form) -> tuple[Examples,
     if not classes:
         raise DataError(
             f"{folder} holds no subfolder per class and no train part. Wanted: {folder}/<class>/*.txt, "
-            f"or {folder}/train with one of {', '.join(READERS)}."
-        )
+            f"or {folder}/train with one of {', '.join(READERS)}.", *other_folder(folder)
+        )  # fmt: skip
     files = [(file, place.name) for place in classes for file in texts_in(place)]
     texts = [read_text(file, form.encoding) for file, _ in files]
 

@@ -62,7 +62,8 @@ def as_list(X: Any, name: str, what: str) -> list[Any]:
     if isinstance(X, set | frozenset):
         raise InputError(f"{name} is a {type(X).__name__}, which has no order; {wanted}.")
     if isinstance(X, str | bytes):
-        raise InputError(f"a single {'string' if isinstance(X, str) else 'piece of bytes'} came as {name}; {wanted}.")
+        came = "string" if isinstance(X, str) else "piece of bytes"
+        raise InputError(f"a single {came} came where a list of {what} is wanted. Put it into a list: [...].")
     columns = X if isinstance(X, Mapping) else _columns_of(X)
     if columns is not None:
         if len(columns) != 1:

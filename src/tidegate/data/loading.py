@@ -20,7 +20,7 @@ from tidegate.data.source import Source
 from tidegate.data.split import group_split, stratified_split
 from tidegate.data.tables import FORM
 from tidegate.data.tagged import load_tagged
-from tidegate.errors import DataError, InputError, OptionError
+from tidegate.errors import Argument, DataError, InputError, OptionError
 
 _SOURCES = {
     source.name: source
@@ -42,6 +42,12 @@ _LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
     "tagged": (load_tagged, tagged.COLUMNS),
     "corpus": (load_corpus, ("text", "documents", *FORM)),
 }
+
+
+def options() -> set[str]:
+    """List the arguments of `load` that say how files and data sets are to be read."""
+    chosen = {"table", "order"}.union(*(source.columns for source in _SOURCES.values()))
+    return chosen.union(*(columns for _, columns in _LAYOUTS.values()))
 
 
 def names() -> list[str]:
@@ -136,6 +142,13 @@ def _load_file(path: Path, kind: Kind, columns: Mapping[str, str], *, unlabelled
     if kind not in _LAYOUTS:
         raise OptionError.unknown("kind of data file", kind, _LAYOUTS)
     load, known = _LAYOUTS[kind]
+    for name in columns:
+        others = [other for other, (_, columns_of) in _LAYOUTS.items() if name in columns_of]
+        if name not in known and others:
+            raise InputError(
+                f"{name} says how to read a file of the kind {' or '.join(map(repr, others))}, but {path} is read as "
+                f"one of the kind {kind!r}. Pass ", Argument("kind", others[0]), ", or leave it out."
+            )  # fmt: skip
     _check_columns(f"a file of the kind {kind!r}", columns, known)
     return load(path, unlabelled=unlabelled, **columns)
 
@@ -150,8 +163,10 @@ def _check_columns(what: str, columns: Mapping[str, str], known: Collection[str]
 
 def _existing(source: str | os.PathLike[str]) -> Path:
     found = Path(source).expanduser()
-    if found.exists():
+    if found.is_file() or found.is_dir():
         return found
+    if found.exists():
+        raise DataError(f"{found} is no file but a pipe, a device or the like. Write what it gives to a file first.")
     if isinstance(source, str) and not found.suffix and len(found.parts) == 1:
         raise OptionError(
             f"{OptionError.unknown('data set', source, _SOURCES)} No file or folder has that name either."

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tidegate.errors import DataError, OptionError
+from tidegate.errors import Argument, DataError, OptionError
 
 _BYTE_ORDER_MARK = "\ufeff"
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # UTF-32 little-endian begins with the first of them, too
@@ -46,16 +46,22 @@ def decode(content: bytes, where: str, encoding: str | None = None) -> str:
         text = content.decode(known)
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{where}, byte {error.start} (0x{content[error.start]:02x}) is not {(encoding or 'utf-8').upper()}. "
-            + (_ADVICE if encoding is None else "Name the encoding that the file is in.")
-            + (" It begins like UTF-16: encoding='utf-16'." if content.startswith(_UTF16_MARKS) else "")
+            f"{where}, byte {error.start} (0x{content[error.start]:02x}) is not {(encoding or 'utf-8').upper()}. ",
+            *(_ADVICE if encoding is None else ["Name the encoding that the file is in."]),
+            *(_LIKE_UTF16 if content.startswith(_UTF16_MARKS) else ()),
         ) from error
     if encoding is None and 4 * content[:4096].count(0) >= min(len(content), 4096) > 0:
-        raise DataError(f"{where} is full of zero bytes, as UTF-16 is. Name its encoding: encoding='utf-16-le'.")
+        raise DataError(
+            f"{where} is full of zero bytes, as UTF-16 is. Name its encoding: ", Argument("encoding", "utf-16-le")
+        )
     return text.removeprefix(_BYTE_ORDER_MARK)
 
 
-_ADVICE = "Save the file as UTF-8, or name its encoding, such as encoding='latin-1' or encoding='cp1252'."
+_ADVICE = (
+    "Save the file as UTF-8, or name its encoding, such as ", Argument("encoding", "latin-1"), " or ",
+    Argument("encoding", "cp1252"), ".",
+)  # fmt: skip
+_LIKE_UTF16 = (" It begins like UTF-16: ", Argument("encoding", "utf-16"), ".")
 
 
 def codec_name(encoding: str | None) -> str:

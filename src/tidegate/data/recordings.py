@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.checks import check_labels
+from tidegate.data.checks import LARGEST, check_labels
 from tidegate.data.dataset import Dataset, Examples
+from tidegate.data.numbers import read_numbers
 from tidegate.data.split import group_split
 from tidegate.data.tables import FORM, Form, Table, listing, read_table, usual
-from tidegate.errors import DataError, InputError
+from tidegate.errors import Argument, DataError, InputError
 from tidegate.ragged import Ragged
 
-COLUMNS = ("group", "label", "features", "window", "stride", *FORM)
+COLUMNS = ("group", "label", "features", "window", "stride", "decimal", *FORM)
 
 _GROUP_NAMES = ("group", "recording", "session", "sequence", "subject", "id")
 _LABEL_NAMES = ("label", "class", "activity", "state", "target")
@@ -56,7 +57,7 @@ class Choice:
         for what, name in (("group", group), ("label", label)):
             if name is None:
                 unclear = f"{path} has no column that is clearly the {what}."
-                raise DataError(f"{unclear} {listing(found)} Name it: {what}=...")
+                raise DataError(f"{unclear} {listing(found)} Name it: ", Argument(what))
         assert group is not None and label is not None
         wanted = [name.strip() for name in self.features.split(",")] if self.features else None
         chosen = (group, label, *(wanted or (name for name in found if name not in (group, label))))
@@ -75,6 +76,7 @@ def load_recordings(
     unlabelled: bool = False,
     window: str | None = None,
     stride: str | None = None,
+    decimal: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
     **columns: str,
@@ -88,6 +90,7 @@ def load_recordings(
         unlabelled: refused, as there is no such part.
         window: steps of a window; None for whole recordings.
         stride: steps from one window to the next.
+        decimal: see `numbers.read_numbers`.
         encoding: see `tables.Form`.
         delimiter: see there.
         **columns: the other fields of `Choice`.
@@ -103,12 +106,13 @@ def load_recordings(
     if choice.stride is not None and choice.window is None:
         raise InputError("stride is the way from one window to the next. Give window, too.")
     table = read_table(path, choice.pick, Form(encoding, delimiter))
-    examples, valid = _cut(table, choice), None
+    examples, valid = _cut(table, choice, decimal), None
     if examples.groups is not None and examples.groups[-1] >= 2:
         kept, held = group_split(examples.y, examples.groups, _VALID)
         examples, valid = examples.select(kept), examples.select(held)
     classes = tuple(sorted(set(examples.y)))
-    return Dataset(name=path.resolve().name, kind="sequence", classes=classes, train=examples, valid=valid)
+    taken = {"group": table.names[0], "label": table.names[1], "features": ", ".join(table.names[2:])}
+    return Dataset(path.resolve().name, "sequence", classes, examples, valid, taken=taken)
 
 
 def _count(name: str, text: str | None) -> int | None:
@@ -119,12 +123,12 @@ def _count(name: str, text: str | None) -> int | None:
     return int(text)
 
 
-def _cut(table: Table, choice: Choice) -> Examples:
+def _cut(table: Table, choice: Choice, decimal: str | None) -> Examples:
     """Gather the steps of each recording, cut it, and label what comes of it; recordings are numbered from 0."""
     groups, labels = [[str(value).strip() for value in column] for column in table.columns[:2]]
     check_labels(table.columns[0], where=lambda row: f"{table.where(row)}, column {table.names[0]!r},")
     check_labels(table.columns[1], where=table.where)
-    features = _features(table)  # [rows, C]
+    features = _features(table, decimal)  # [rows, C]
     names = list(dict.fromkeys(groups))
     numbers = {name: number for number, name in enumerate(names)}
     codes = np.array([numbers[name] for name in groups])
@@ -137,7 +141,8 @@ def _cut(table: Table, choice: Choice) -> Examples:
                 change = next(row for row in steps if labels[row] != labels[steps[0]])
                 raise DataError(
                     f"{table.where(change)}: recording {name!r} changes its label from {labels[steps[0]]!r} to "
-                    f"{labels[change]!r}. Cut it into windows: window=..."
+                    f"{labels[change]!r}. Cut it into windows: ",
+                    Argument("window"),
                 )
             rows.append(features[steps[begin:end]])
             answers.append(min(found, key=lambda label: (-found[label], label)))
@@ -157,18 +162,16 @@ def _spans(steps: int, choice: Choice) -> list[tuple[int, int]]:
     return [(begin, begin + choice.window) for begin in range(0, steps - choice.window + 1, stride)]
 
 
-def _features(table: Table) -> npt.NDArray[np.float32]:
+def _features(table: Table, decimal: str | None) -> npt.NDArray[np.float32]:
     """Read the columns after the first two as finite numbers, `[rows, C]`."""
-    features = np.empty((len(table), len(table.columns) - 2), np.float32)
-    for place, (name, column) in enumerate(zip(table.names[2:], table.columns[2:], strict=True)):
-        for row, value in enumerate(column):
-            try:
-                features[row, place] = float(value)  # type: ignore[arg-type]
-            except (TypeError, ValueError):
-                raise DataError(
-                    f"{table.where(row)}, column {name!r} is {value!r:.40}, not a number. Fill the gap, or choose the "
-                    "columns to read: features=..."
-                ) from None
-            if not np.isfinite(features[row, place]):
-                raise DataError(f"{table.where(row)}, column {name!r} is {value!r:.40}; features must be finite.")
-    return features
+    columns = dict(zip(table.names[2:], table.columns[2:], strict=True))
+    values, _ = read_numbers(columns, where=table.where, decimal=decimal, leave_out=Argument("features"))
+    wrong = np.argwhere(~(np.abs(values) <= LARGEST))
+    if len(wrong):
+        row, column = wrong[0]
+        name, value = table.names[2 + column], table.columns[2 + column][row]
+        raise DataError(
+            f"{table.where(int(row))}, column {name!r} is {value!r:.40}; features must be finite numbers up to "
+            f"{LARGEST:g}. Fill the gap, rescale the column, or choose those to read: ", Argument("features")
+        )  # fmt: skip
+    return values.astype(np.float32)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tidegate.data.delimited import Row, csv_rows, tsv_rows
 from tidegate.data.plain_text import codec_name, decode, split_lines
@@ -21,6 +23,10 @@ _BYTE_ORDER_MARK = "\ufeff"
 _TSV_ADVICE = "TSV knows no quotes: neither tabs nor line ends can stand within a field. Write it as CSV or JSONL."
 TEXT_NAMES = ("text", "review", "sentence", "document", "content", "comment", "message", "body", "tweet")
 _LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "polarity", "rating", "stars")
+
+
+class UnclearColumnsError(DataError):
+    """Refuse a table whose columns do not say which is the text, and which the label."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,8 @@ class Columns:
             label = label or next((name for name in found if text and name != text), None)
         if text is None or label is None:
             missing = "text" if text is None else "label"
-            raise DataError(
-                f"{path} has no column that is clearly the {missing}. {listing(found)} Name it: {missing}=..."
+            raise UnclearColumnsError(
+                f"{path} has no column that is clearly the {missing}. {listing(found)} Name it: ", Argument(missing)
             )
         if text == label:
             raise InputError(f"text and label are both {text!r}; they must be two columns. {listing(found)}")
@@ -62,6 +68,9 @@ class Columns:
             raise DataError(f"{path} has {found.count(twice[0])} columns named {twice[0]!r}. Rename all but one.")
         return text, label
 
+
+_LEAST_BOUND, _MOST_GROWTH = 64 << 20, 100  # bytes that a compressed file may become, or its size times so much
+_ROW_BYTES = 8  # of the list that a row stands in
 
 Pick = Callable[[Sequence[str], Path], Sequence[str]]
 """Chooses columns among the names that a file has."""
@@ -196,10 +205,37 @@ def _read_parquet(path: Path, pick: Pick, form: Form) -> Table:
     try:
         with parquet.ParquetFile(path) as file:
             names = pick(file.schema_arrow.names, path)
-            columns = [file.read(columns=[name]).column(0)[: form.most].to_pylist() for name in names]
+            columns = _read_columns(file, names, path, form.most)
     except (ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path} is damaged or no Parquet file: {error}.") from error
     return Table(path, tuple(names), columns)
+
+
+def _bound(path: Path) -> int:
+    """Say how many bytes a compressed file may become."""
+    said = os.environ.get("TIDEGATE_MAX_BYTES", "")
+    if said and not said.isdecimal():
+        raise InputError(f"TIDEGATE_MAX_BYTES is {said!r}, but a whole number of bytes was wanted.")
+    return int(said) if said else max(_LEAST_BOUND, _MOST_GROWTH * path.stat().st_size)
+
+
+def _read_columns(file: Any, names: Sequence[str], path: Path, most: int | None) -> list[list[object]]:
+    """Read columns piece by piece, and stop where they grow out of all proportion to the file."""
+    bound = _bound(path)
+    columns: list[list[object]] = [[] for _ in names]
+    size = 0
+    for batch in file.iter_batches(columns=list(dict.fromkeys(names))):
+        size += batch.nbytes + batch.num_rows * _ROW_BYTES * len(names)
+        if size > bound:
+            raise DataError(
+                f"{path} has {path.stat().st_size:,} bytes and unpacks to more than {bound:,}. Where that is as it "
+                "should be, set TIDEGATE_MAX_BYTES to as many as may be read."
+            )
+        for column, name in zip(columns, names, strict=True):
+            column.extend(batch.column(name).to_pylist())
+        if most is not None and len(columns[0]) >= most:
+            break
+    return [column[:most] for column in columns]
 
 
 READERS: dict[str, Callable[[Path, Pick, Form], Table]] = {

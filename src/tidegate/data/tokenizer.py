@@ -37,6 +37,7 @@ UNKNOWN_ID = 0
 # 25,000 film reviews hold 5.8 million pieces between spaces, of which 265,000 are distinct. Encoding only those, once
 # each, takes half the processor time of encoding the reviews (6 s and 13 s, measured 2026-11-21).
 _BLOCK = 16_384  # texts encoded at a time, which bounds memory
+_MOST_CHARACTERS = 1 << 24  # of one piece of text: the library needs some 65 bytes for each (2026-11-28)
 _GROUP = 1024  # pieces in one call's item, which spreads them over the cores
 _LINE_BREAK = r"<br[ \t\r\n]*/?>"  # as <br /> stands between the paragraphs of web reviews
 # Scripts without spaces between words are read by characters. An apostrophe within a word belongs to it (don't);
@@ -366,9 +367,17 @@ def _check_training(texts: Sequence[str]) -> None:
         raise DataError("there are no texts to train a tokenizer on.")
 
 
+def _check_longest(texts: Iterable[str]) -> None:
+    """Raise DataError where a text is longer than the tokenizer library can take without ending the process."""
+    if (longest := max(map(len, texts), default=0)) > _MOST_CHARACTERS:
+        told = f"there is a text of {longest:,} characters in one piece; {_MOST_CHARACTERS:,} are the most."
+        raise DataError(f"{told} Cut it into paragraphs or lines.")
+
+
 def _encode_pieces(engine: tokenizers.Tokenizer, pieces: list[str]) -> Ragged:
     """Encode pieces of text, each on its own, to a Ragged of int32 ids."""
     groups = [pieces[start : start + _GROUP] for start in range(0, len(pieces), _GROUP)]
+    _check_longest(pieces)
     encodings = engine.encode_batch(groups, is_pretokenized=True, add_special_tokens=False)
     ids = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
     lengths = [

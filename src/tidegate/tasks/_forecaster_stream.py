@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.data.checks import LARGEST
 from tidegate.data.series import Roles, Series
 from tidegate.data.time_columns import TimeColumn, read_times
 from tidegate.data.times import Step
@@ -17,8 +18,6 @@ from tidegate.errors import DataError, InputError, ShapeError, StateError, Strea
 from tidegate.runtime.stream_state import pack_state, unpack_state
 from tidegate.stepping import as_rows
 from tidegate.tasks._forecast import Forecast
-
-_LARGEST = 1e30  # far within float32, in which networks compute
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -157,12 +156,12 @@ class ForecasterStream:
             raise ShapeError(
                 f"rows are {list(rows.shape)} but {len(columns)} columns are wanted: {', '.join(columns)}."
             )
-        missing = np.argwhere(~(np.abs(rows) < _LARGEST))
+        missing = np.argwhere(~(np.abs(rows) <= LARGEST))
         if len(missing):
             at, column = missing[0]
             raise InputError(
                 f"row {at} has {rows[at, column]} as {columns[column]!r}; only numbers can be forecast from, up to "
-                f"{_LARGEST:g}. Fill it in: the stream is as it was before."
+                f"{LARGEST:g}. Fill it in: the stream is as it was before."
             )
         return rows
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tidegate import crf
 from tidegate.data import schemes
 from tidegate.data.checks import check_texts, check_writable
+from tidegate.data.frames import as_list
 from tidegate.data.graphemes import split_graphemes
 from tidegate.data.schemes import Scheme, Span
 from tidegate.data.tokenizer import Tokenizer, from_json
@@ -199,14 +200,15 @@ def check_sentences(X: Any, *, name: str = "X", allow_empty: bool = False) -> li
     Raises InputError for something else than a list of lists; DataError, naming the word, for a word that is empty or
     no text, and unless `allow_empty` for a sentence without words.
     """
-    if isinstance(X, str) or any(isinstance(words, str) for words in X):
+    sentences = [X] if isinstance(X, str) else as_list(X, name, "sentences")
+    if any(isinstance(words, str) for words in sentences):
         raise InputError(f"{name} holds a plain text where lists of words are wanted: [['One', 'sentence'], ...].")
-    return [check_words(words, f"{name}[{index}]", allow_empty=allow_empty) for index, words in enumerate(X)]
+    return [check_words(words, f"{name}[{index}]", allow_empty=allow_empty) for index, words in enumerate(sentences)]
 
 
 def check_words(X: Any, where: str, *, allow_empty: bool = False) -> list[str]:
     """Check the words of one sentence and copy them; raises DataError as `check_sentences` does."""
-    words = list(X)
+    words = as_list(X, where, "words")
     if not words and not allow_empty:
         raise DataError(f"{where} is an empty sentence. Leave it out.")
     for at, word in enumerate(words):
@@ -223,9 +225,11 @@ def check_tags(sentences: list[list[str]], y: Any, *, name: str = "y") -> list[l
     """
     if y is None:
         raise InputError(f"{name} is missing: a tagger learns from sentences and their tags. Pass fit(X, y).")
-    if len(y) != len(sentences):
-        raise ShapeError(f"{len(sentences)} sentences came with the tags of {len(y)}. Pass tags for every sentence.")
-    tagged = [list(tags) for tags in y]
+    tagged = [as_list(tags, f"{name}[{index}]", "tags") for index, tags in enumerate(as_list(y, name, "lists of tags"))]
+    if len(tagged) != len(sentences):
+        raise ShapeError(
+            f"{len(sentences)} sentences came with the tags of {len(tagged)}. Pass tags for every sentence."
+        )
     for index, (words, tags) in enumerate(zip(sentences, tagged, strict=True)):
         if len(tags) != len(words):
             raise ShapeError(
@@ -272,7 +276,7 @@ def as_pieces(X: Any, reading: Reading) -> tuple[list[str], list[list[Piece]]]:
     if isinstance(X, str):
         raise InputError("a single string came where a list of texts or of lists of words is wanted. Pass [text].")
     texts, pieces = [], []
-    for index, item in enumerate(X):
+    for index, item in enumerate(as_list(X, "X", "texts or of lists of words")):
         if isinstance(item, str):
             found = reading.split(item, f"X[{index}]")
             texts.append(item)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Pr
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from tidegate.checkpoint import About, Metrics, Model, check_task, library_version, load_training, save_model
 from tidegate.data.batching import batch_count
@@ -204,7 +204,12 @@ class Task(ABC, Generic[L]):
             folder = None if resume is None else _locked(resume, on_failure)
             resumed = None if folder is None else _resumed(folder)
             before = None if resumed is None else resumed.info["about"]
-            plan, learned = self._checked()._plan(X, y, valid=valid, about=before, sample_weight=sample_weight)
+            try:
+                plan, learned = self._checked()._plan(X, y, valid=valid, about=before, sample_weight=sample_weight)
+            except ValidationError as error:  # of the network, whose sizes the data say, such as the number of classes
+                found = error.errors(include_url=False, include_context=False)[0]
+                told = f"no network can be made for these data: {found['loc'][-1]} is {found['input']!r:.40}"
+                raise InputError(f"{told}, but: {found['msg']}.") from None
             if before is not None:
                 check_same(plan.about, before)
             check_task({"params": plan.about["params"], **learned.to_json()})

@@ -15,7 +15,7 @@ from tidegate.data.dataset import Kind
 from tidegate.data.series import Roles, Series, hold_out_last
 from tidegate.data.series_tables import as_series
 from tidegate.data.times import CALENDAR_SIZE, Step
-from tidegate.errors import DataError, InputError
+from tidegate.errors import Argument, DataError, InputError
 from tidegate.network import Decode, Dense, Dropout, Network, Node, Pool, Recurrent, Size
 from tidegate.runtime import Executor, Prepared
 from tidegate.tasks._fitting import Plan, fingerprint
@@ -361,12 +361,12 @@ class Forecaster(Task[LearnedSeries]):
                 f"segment={segment} does not divide lookback={self.lookback}. Choose one that does, or 'auto'."
             )
         if segment and self.bidirectional:
-            raise InputError("bidirectional=True reads step by step. Pass segment=0 with it.")
+            raise InputError("bidirectional reads step by step. Pass ", Argument("segment", 0), " with it.")
         if self.strategy == "recursive" and self.quantiles:
             raise InputError(
                 "the recursive strategy goes on from means, which says nothing of how sure they are. Leave quantiles "
-                "out, or pass strategy='direct'."
-            )
+                "out, or pass ", Argument("strategy", "direct"), ".",
+            )  # fmt: skip
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
@@ -379,7 +379,7 @@ class Forecaster(Task[LearnedSeries]):
         learn, held = series, [] if valid is None else as_series(valid[0], roles, name="valid X")
         if valid is None and self.validation_fraction:
             learn, held = hold_out_last(series, self.validation_fraction)
-        _check_learnable(learn, self.lookback + self.horizon)
+        _check_learnable(learn, series, self.lookback + self.horizon)
         layout, shape = self._layout(roles), self._shape()
         ends = {s.name: s.times[s.known - 1] for s in (*learn, *held)}
         scaling = Scaling.learn(learn, scale=self.scale) if about is None else _read(about).scaling
@@ -467,15 +467,17 @@ def _alike(series: Sequence[Series]) -> Roles:
     return series[0].roles
 
 
-def _check_learnable(series: Sequence[Series], least: int) -> None:
-    """Refuse series that are too short for one window, and targets that never change."""
-    for s in series:
+def _check_learnable(series: Sequence[Series], whole: Sequence[Series], least: int) -> None:
+    """Refuse series that are too short for one window, and targets that never change; `whole` has what is held out."""
+    for s, given in zip(series, whole, strict=True):
         own = s.values[s.begin : s.known]
         if s.known < least or not len(own):
+            held = given.known - s.known
+            less = (f" {held} more are held out to measure on (", Argument("validation_fraction"), ").") if held else ()
             raise DataError(
                 f"{s!r} is too short: lookback + horizon is {least} steps, and of each series that many are needed to "
-                "learn from. Leave it out, or shorten lookback or horizon."
-            )
+                "learn from.", *less, " Leave it out, or shorten lookback or horizon.",
+            )  # fmt: skip
         for column, name in enumerate(s.roles.targets):
             if (own[:, column] == own[0, column]).all():
                 raise DataError(

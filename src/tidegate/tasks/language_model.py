@@ -13,9 +13,10 @@ from pydantic import Field
 from tidegate import kernels
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.dataset import Kind
+from tidegate.data.frames import as_list
 from tidegate.data.streams import Chunk, Streams
 from tidegate.data.tokenizer import Tokenizer, train_bpe, train_graphemes, train_words
-from tidegate.errors import DataError, InputError, OptionError
+from tidegate.errors import Argument, DataError, InputError, OptionError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
@@ -277,8 +278,9 @@ class LanguageModel(Task[Vocabulary]):
 
     @staticmethod
     def _check_inputs(X: Any, *, name: str = "X", allow_empty: bool = False) -> list[str]:
-        check_texts(X, where=in_argument(name), allow_empty=allow_empty)
-        return list(X)
+        texts = as_list(X, name, "texts")
+        check_texts(texts, where=in_argument(name), allow_empty=allow_empty)
+        return texts
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
@@ -313,7 +315,8 @@ class LanguageModel(Task[Vocabulary]):
         (only,) = texts  # of a single text, the end is held out
         cut = round(len(only) * (1 - self.validation_fraction))
         if not only[:cut].strip() or not only[cut:].strip():
-            raise DataError("the corpus is too short to hold a part of it out. Pass more, or validation_fraction=0.")
+            advice = ("Pass more, or ", Argument("validation_fraction", 0), ".")
+            raise DataError("the corpus is too short to hold a part of it out. ", *advice)
         return [only[:cut]], [only[cut:]]
 
     def _train_tokenizer(self, texts: Sequence[str]) -> Tokenizer:
@@ -330,8 +333,8 @@ class LanguageModel(Task[Vocabulary]):
         if self.tied and self.num_layers == 1 and features != self.hidden_size:
             raise InputError(
                 f"a tied model of one layer has as many units as features, but hidden_size={self.hidden_size} and "
-                f"embedding_size={features}. Make them equal, or pass tied=False or more layers."
-            )
+                f"embedding_size={features}. Make them equal, or pass more layers or ", Argument("tied", False), ".",
+            )  # fmt: skip
         nodes: list[Node] = [
             Embed(vocabulary_size=size, size=features, dropout=self.embedding_dropout),
             *_dropout(self.input_dropout),

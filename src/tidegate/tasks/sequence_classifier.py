@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tidegate.data.checks import check_features, in_argument
 from tidegate.data.dataset import Kind
+from tidegate.data.frames import as_list
 from tidegate.errors import ShapeError
 from tidegate.export import SequenceInterface
 from tidegate.network import Dense, Node, Recurrent
@@ -66,8 +67,8 @@ class Scaling:
 class SequenceClassifier(Classifier):
     """Classify sequences of features in the manner of scikit-learn.
 
-    `X` is a list of B arrays `[T, C]`, one array `[B, T, C]`, or a `Ragged` with values `[N, C]`; T may differ from
-    sequence to sequence and be zero. `y` are their B labels.
+    `X` is a list of B arrays or frames `[T, C]`, one array `[B, T, C]`, or a `Ragged` with values `[N, C]`; T may
+    differ from sequence to sequence and be zero. `y` are their B labels.
 
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.standard_normal((length, 2)) + length % 2 * 3 for length in range(4, 36)]
@@ -102,7 +103,12 @@ class SequenceClassifier(Classifier):
 
     @staticmethod
     def _check_inputs(X: Any, *, name: str = "X") -> Inputs:
-        sequences = X if isinstance(X, Ragged) else Ragged.from_list(list(X))
+        if isinstance(X, Ragged):
+            sequences = X
+        else:
+            items = as_list(X, name, "sequences [T, C]")
+            frames = [np.asarray(item) if hasattr(item, "columns") else item for item in items]
+            sequences = Ragged.from_list(frames)
         values = np.asarray(sequences.values)
         if not len(values):
             values = values.reshape(0, values.shape[1] if values.ndim == 2 else 1)

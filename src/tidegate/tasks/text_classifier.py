@@ -9,6 +9,7 @@ import numpy as np
 
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.dataset import Kind
+from tidegate.data.frames import as_list
 from tidegate.data.tokenizer import Keep, Tokenizer, from_json, train_words
 from tidegate.export import SequenceInterface
 from tidegate.network import Embed, Node, Size
@@ -90,13 +91,15 @@ class TextClassifier(Classifier):
 
     @staticmethod
     def _check_inputs(X: Any, *, name: str = "X") -> Inputs:
-        check_texts(X, where=in_argument(name), allow_empty=True)
-        return list(X)
+        texts = as_list(X, name, "texts")
+        check_texts(texts, where=in_argument(name), allow_empty=True)
+        return texts
 
     @classmethod
     def _check_examples(cls, X: Any, *, name: str = "X") -> Inputs:
-        check_texts(X, where=in_argument(name))
-        return list(X)
+        texts = as_list(X, name, "texts")
+        check_texts(texts, where=in_argument(name))
+        return texts
 
     def _learn_preparation(self, inputs: Inputs) -> Tokens:
         assert isinstance(inputs, list)
