@@ -68,7 +68,7 @@ def test_advice_names_the_file_and_options_of_the_command_line(
 def test_the_same_advice_names_arguments_in_python(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(table("timestamp,kwh", *(f"{h},1" for h in HOURS)))
     with pytest.raises(
-        DataError, match=r"Name it: text=\.\.\. These look like times and numbers.*pass kind='series'\."
+        DataError, match=r"Name it: text=\.\.\.; these look like times and numbers.*pass kind='series'\."
     ):
         data.load(tmp_path / "a.csv")
 

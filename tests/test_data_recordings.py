@@ -73,7 +73,7 @@ def test_whole_recordings_become_sequences(tmp_path: Path) -> None:
         (WALK, {"colour": "x"}, "colour names a column that a file of the kind 'sequence' does not have"),
         ("a,b,label\n1,2,x\n", {}, "no column that is clearly the group"),
         ("group,label\n1,x\n", {}, "at least one feature"),
-        ("group,label,v\n1,x,0\n1,x,oops\n", {}, r"row 2 \(line 3\), has 'oops' in the column 'v', which is no number"),
+        ("group,label,v\n1,x,0\n1,x,oops\n", {}, r"row 2 \(line 3\) has 'oops' in the column 'v', which is no number"),
         ("group,label,v\n1,x,nan\n", {}, "column 'v' is 'nan'; features must be finite"),
         ("group,label,v\n1,,3\n", {}, "row 1 .* has no label"),
         ("group,label,v\n ,x,3\n", {}, "row 1 .* column 'group', has no label"),
@@ -115,3 +115,13 @@ def test_a_group_split_of_few_groups_holds_out_one() -> None:
     assert len(group_split(["a", "a", "b"], np.array([0, 0, 1]), 0.1)[1]) in (1, 2)
     with pytest.raises(DataError, match="one group alone"):
         group_split(["a", "b"], np.array([3, 3]), 0.5)
+
+
+def test_the_columns_that_were_taken_are_told_and_can_be_said_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "walk.csv")
+    first = load(path, window="3")
+    assert first.taken == {"group": "subject", "label": "activity", "features": "x,y"}
+    assert first.summary().startswith("group: subject, label: activity, features: x,y; ")
+    assert lists(load(path, window="3", **first.taken).train) == lists(first.train)
+    path.write_text(WALK.replace("subject,x,y", 'subject,"x, east",y'))
+    assert load(path, window="3").taken == {"group": "subject", "label": "activity"}

@@ -16,13 +16,8 @@ from tidegate.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from tidegate.data.rows import Rows
-    from tidegate.runs import Piece
+    from tidegate.runs import Layout, Piece
 
-_SEQUENCE_NAMES = ("sequence", "steps", "x", "features", "values")
-_STEPS = (
-    ". A table with one row per step has none: give each sequence one row, as JSON, or answer steps as they come, with "
-    "--stream."
-)
 _READING = ("encoding", "delimiter")
 
 
@@ -42,7 +37,7 @@ class Wish:
 
 def answer_files(model: Any, model_path: Path, files: Sequence[Path], wish: Wish) -> None:
     """Write each file again with the answers beside its rows; raises InputError before anything is read or written."""
-    reading = _checked_reading(wish)
+    reading = _checked_reading(model, wish)
     targets = choose_targets(files, wish.out, overwrite=wish.overwrite)
     with ExitStack() as opened:
         jobs = [_open(model, model_path, file, wish.text, reading, opened) for file in files]
@@ -54,16 +49,18 @@ def read_files(model: Any, model_path: Path, file: Path, wish: Wish) -> Iterator
     """Give what is to be answered in a file, batch by batch: texts, sequences, or sentences of words."""
     from tidegate import runs
 
-    reading = _checked_reading(wish)
+    reading = _checked_reading(model, wish)
     if not is_table(file):
         with closing(open_words(model, file, wish.text, reading)) as lines:
             yield from (batch.sentences for batch in lines.batches())
         return
+    if _steps(model, model_path, file, wish.text, reading) is not None:
+        raise InputError(f"{file} has a row for each step, and is answered as a table only. Leave --json out.")
     rows, column = open_table(model, model_path, file, wish.text, reading)
     with closing(rows):
-        for batch in rows.batches(column):
+        for batch in rows.batches([column]):
             where = runs.row_name(rows, batch, column)
-            yield runs.row_inputs(model, batch.cells, where)
+            yield runs.row_inputs(model, batch.cells[0], where)
 
 
 def choose_targets(files: Sequence[Path], out: Path | None, *, overwrite: bool) -> list[Path | None]:
@@ -92,11 +89,27 @@ def choose_targets(files: Sequence[Path], out: Path | None, *, overwrite: bool) 
     return list(targets)
 
 
-def _checked_reading(wish: Wish) -> dict[str, Any]:
-    reading = wish.reading or {}
-    if stray := [name for name in reading if name not in _READING]:
-        raise InputError(f"--read {stray[0]}=...: of a file to answer, only {' and '.join(_READING)} can be said.")
+def _checked_reading(model: Any, wish: Wish) -> dict[str, Any]:
+    from tidegate.cli.steps import COLUMNS
+
+    reading, known = wish.reading or {}, [*_READING, *(COLUMNS if model.reads == "sequence" else ())]
+    if stray := [name for name in reading if name not in known]:
+        can = f"only {', '.join(known[:-1])} and {known[-1]} can be said"
+        raise InputError(f"--read {stray[0]}=...: of a file to answer, {can}.")
     return reading
+
+
+def _steps(model: Any, model_path: Path, file: Path, text: str | None, reading: dict[str, Any]) -> Layout | None:
+    """Tell what stands where in a table with a row per step; None for tables of another kind."""
+    from tidegate.cli.steps import COLUMNS, find_steps
+
+    if model.reads != "sequence":
+        return None
+    if text is None:
+        return find_steps(model, model_path, file, reading)
+    if said := [name for name in COLUMNS if name in reading]:
+        raise InputError(f"--text names a column of whole sequences, --read {said[0]}=... does not. Leave one out.")
+    return None
 
 
 def _check_target(file: Path, target: Path, *, overwrite: bool) -> None:
@@ -128,11 +141,25 @@ def _open(
         lines = opened.enter_context(closing(open_words(model, file, text, reading)))
         say(f"file {file}: a word on each line")
         return runs.answer_words(model, lines)
+    if (layout := _steps(model, model_path, file, text, reading)) is not None:
+        return _open_steps(model, file, layout, reading, opened)
     rows, column = open_table(model, model_path, file, text, reading)
     opened.enter_context(closing(rows))
     names = " and ".join(map(repr, runs.answer_names(model, rows.names)))
     say(f"file {file}: {_inputs(model)} from the column {column!r}, answers as {names}")
     return runs.answer_rows(model, rows, column)
+
+
+def _open_steps(model: Any, file: Path, layout: Layout, reading: dict[str, Any], opened: ExitStack) -> Iterator[Piece]:
+    from tidegate import runs
+    from tidegate.cli.steps import describe
+    from tidegate.data.rows import open_rows
+
+    form = {name: value for name, value in reading.items() if name in _READING}
+    with closing(open_rows(file, **form)) as rows:
+        names = " and ".join(map(repr, runs.answer_names(model, rows.names)))
+    say(f"file {file}: {describe(layout)}; answers as {names}")
+    return opened.enter_context(closing(runs.answer_steps(model, lambda: open_rows(file, **form), layout)))
 
 
 def is_table(file: Path) -> bool:
@@ -183,11 +210,12 @@ def _inputs(model: Any) -> str:
 def _choose_column(model: Any, model_path: Path, rows: Rows, wanted: str | None) -> str:
     """Take the column that was named, or that the model was trained on, or else the one with a usual name."""
     from tidegate.cli.inputs import trained_on
+    from tidegate.cli.steps import sequence_column
     from tidegate.data.tables import TEXT_NAMES, Columns, listing, usual
 
     found, known = rows.names, trained_on(model_path)
-    usual_names = _SEQUENCE_NAMES if model.reads == "sequence" else TEXT_NAMES
-    chosen = wanted or (known.get("text") if known.get("text") in found else None) or usual(usual_names, found)
+    by_name = sequence_column(found) if model.reads == "sequence" else usual(TEXT_NAMES, found)
+    chosen = wanted or (known.get("text") if known.get("text") in found else None) or by_name
     if chosen is None and len(found) == 1:
         chosen = found[0]
     if chosen is None and len(found) == 2 and model.reads != "sequence":
@@ -195,9 +223,8 @@ def _choose_column(model: Any, model_path: Path, rows: Rows, wanted: str | None)
         with suppress(InputError):
             chosen = Columns(label=label if label in found else None).pick(found, rows.path)[0]
     if chosen is None:
-        hint = _STEPS if model.reads == "sequence" else ""
         unclear = f"{rows.path} has no column that is clearly the {_inputs(model)}."
-        raise DataError(f"{unclear} {listing(found)} Name it: --text COL{hint}")
+        raise DataError(f"{unclear} {listing(found)} Name it: --text COL")
     if chosen not in found:
         raise DataError(f"{rows.path} has no column {chosen!r}. {listing(found)}")
     if found.count(chosen) > 1:

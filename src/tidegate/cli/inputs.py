@@ -110,12 +110,16 @@ def batches(given: list[str] | None) -> Iterator[list[str]]:
     return _stdin_batches()
 
 
-def read_inputs(model: "AnyTask", lines: list[str]) -> list[Any]:
+def read_inputs(model: "AnyTask", lines: list[Any]) -> list[Any]:
     """Turn lines into what the model reads: texts as they are, sequences of numbers from JSON, of a blank line none.
+
+    A sequence that has been read already stays.
 
     Raises DataError for a line that is no JSON.
     """
-    return [_sequence(line) for line in lines] if model.reads == "sequence" else lines
+    if model.reads != "sequence":
+        return lines
+    return [_sequence(line) if isinstance(line, str) else line for line in lines]
 
 
 def shorten(text: str, width: int = 80) -> str:

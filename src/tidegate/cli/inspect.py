@@ -80,10 +80,10 @@ def _inputs(task: "AnyTask", given: list[str] | None, data: str | None, rows: li
     from tidegate import data as datasets
 
     dataset = datasets.load(data)
-    say(dataset.summary())
     part = dataset.test or dataset.train
     if beyond := [row for row in rows if row >= len(part)]:
         raise InputError(f"{dataset.name} has no row {beyond[0]}: its rows are 0 to {len(part) - 1}.")
+    say(dataset.summary())
     return part.select(rows).x
 
 

@@ -70,7 +70,7 @@ def predict(
 
     An argument that names a file stands for what is in it. A table (CSV, TSV, JSONL, Parquet) is written again with
     `predicted` and `probability` beside every row, a file with a word on each line with the tag of each; -o is written
-    in one step, once all is answered.
+    in one step, once all is answered. In a table with a row per step each gets the answer of its recording or window.
 
     A tagger prints a line for each word: the word, its tag, and the probability of the tag; with --spans a line for
     each span: its label, where it begins and ends in the text, the least probability of its tags, and the words.

@@ -17,6 +17,8 @@ Kind = Literal["text", "sequence", "series", "tagged", "corpus"]
 words with a tag each; a text to learn a language from."""
 Indices = npt.NDArray[np.int64]
 
+_SHOWN = 80  # characters of the names of columns
+
 
 @dataclass(frozen=True, eq=False)
 class Examples:
@@ -90,7 +92,7 @@ class Dataset:
         'text: body; 2 examples, 2 classes'
         """
         parts = [part for part in (self.train, self.valid, self.test) if part is not None]
-        named = ", ".join(f"{what}: {column}" for what, column in self.taken.items())
+        named = ", ".join(f"{what}: {_shortened(column)}" for what, column in self.taken.items())
         things = {"tagged": "sentences", "corpus": "documents"}.get(self.kind, "examples")
         counted = " + ".join(f"{len(part):,}" for part in parts) + f" {things}"
         if self.kind == "series":
@@ -99,6 +101,10 @@ class Dataset:
             counted += _count_tags(parts)
         classes = f", {len(self.classes):,} classes" if self.classes else ""
         return "; ".join(filter(None, (named, counted + classes)))
+
+
+def _shortened(names: str) -> str:
+    return names if len(names) <= _SHOWN else names[: _SHOWN - 1] + "…"
 
 
 def _count_series(parts: Sequence[Examples]) -> str:

@@ -28,11 +28,11 @@ def other_kind(path: Path, form: Form) -> Hint:
     timed = [name for name, column in zip(table.names, table.columns, strict=True) if looks_like_times(column)]
     counted = [name for name, column in zip(table.names, table.columns, strict=True) if _are_numbers(name, column)]
     if timed and counted:
-        return _hint("These look like times and numbers: to forecast them, pass ", "series")
+        return _hint("; these look like times and numbers: to forecast them, pass ", "series")
     if len(counted) > 1 and len(counted) >= len(table.names) - 2:
-        return _hint("These are mostly numbers: to classify sequences of rows, pass ", "sequence")
+        return _hint("; these are mostly numbers: to classify sequences of rows, pass ", "sequence")
     if len(table.names) == 1:
-        return _hint("To learn a language from texts without labels, pass ", "corpus")
+        return _hint("; to learn a language from texts without labels, pass ", "corpus")
     return ()
 
 
@@ -40,14 +40,14 @@ def other_folder(folder: Path) -> Hint:
     """Say that a folder holds files of tagged words, or texts without labels, where it looks like that."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
     if any(file.suffix.lower() in _TAGGED and _has_columns(file) for file in files):
-        return _hint("Its files have a word and its tag on each line: to learn to tag, pass ", "tagged")
+        return _hint(" Its files have a word and its tag on each line: to learn to tag, pass ", "tagged")
     if any(file.suffix.lower() == ".txt" for file in files):
-        return _hint("To learn a language from texts without labels, pass ", "corpus")
+        return _hint(" To learn a language from texts without labels, pass ", "corpus")
     return ()
 
 
 def _hint(said: str, kind: str) -> Hint:
-    return f" {said}", Argument("kind", kind), "."
+    return said, Argument("kind", kind), "."
 
 
 def _are_numbers(name: str, column: list[object]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.checks import LARGEST, check_labels
+from tidegate.data.checks import LARGEST, Where, check_labels
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.numbers import read_numbers
 from tidegate.data.split import group_split
@@ -59,15 +59,41 @@ class Choice:
                 unclear = f"{path} has no column that is clearly the {what}."
                 raise DataError(f"{unclear} {listing(found)} Name it: ", Argument(what))
         assert group is not None and label is not None
-        wanted = [name.strip() for name in self.features.split(",")] if self.features else None
-        chosen = (group, label, *(wanted or (name for name in found if name not in (group, label))))
-        for name in chosen:
-            if name not in found:
-                raise DataError(f"{path} has no column {name!r}. {listing(found)}")
+        chosen = (group, label, *(self._wanted() or (name for name in found if name not in (group, label))))
+        _check_present(chosen, found, path)
         if len(set(chosen)) < max(len(chosen), 3):
             wanted_are = "group, label and at least one feature must be different columns"
             raise DataError(f"{path}: {wanted_are}. {listing(found)}")
         return chosen
+
+    def pick_steps(self, found: Sequence[str], path: Path) -> tuple[str | None, tuple[str, ...]]:
+        """Choose the group, None where no column is clearly that, and the features of a table that needs no labels.
+
+        Raises DataError where a name is missing, stands twice, or no feature is left; the columns are listed.
+
+        >>> Choice().pick_steps(["x", "y", "Label", "recording"], Path("walk.csv"))
+        ('recording', ('x', 'y'))
+        """
+        wanted = self._wanted()
+        group = self.group or usual(_GROUP_NAMES, [name for name in found if name not in wanted])
+        label = self.label or usual(_LABEL_NAMES, found)
+        features = tuple(wanted or (name for name in found if name not in (group, label)))
+        chosen = features if group is None else (group, *features)
+        _check_present(chosen, found, path)
+        if twice := [name for name in chosen if found.count(name) > 1 or chosen.count(name) > 1]:
+            raise DataError(f"{path}: {twice[0]!r} must be one column: the group, or a feature. {listing(found)}")
+        if not features:
+            raise DataError(f"{path} has no column left for the features. {listing(found)}")
+        return group, features
+
+    def _wanted(self) -> list[str]:
+        return [name.strip() for name in self.features.split(",")] if self.features else []
+
+
+def _check_present(names: Sequence[str], found: Sequence[str], path: Path) -> None:
+    for name in names:
+        if name not in found:
+            raise DataError(f"{path} has no column {name!r}. {listing(found)}")
 
 
 def load_recordings(
@@ -102,7 +128,7 @@ def load_recordings(
     """
     if unlabelled:
         raise InputError(f"{path} has no unlabelled part.")
-    choice = Choice(**columns, window=_count("window", window), stride=_count("stride", stride))
+    choice = Choice(**columns, window=read_count("window", window), stride=read_count("stride", stride))
     if choice.stride is not None and choice.window is None:
         raise InputError("stride is the way from one window to the next. Give window, too.")
     table = read_table(path, choice.pick, Form(encoding, delimiter))
@@ -111,11 +137,19 @@ def load_recordings(
         kept, held = group_split(examples.y, examples.groups, _VALID)
         examples, valid = examples.select(kept), examples.select(held)
     classes = tuple(sorted(set(examples.y)))
-    taken = {"group": table.names[0], "label": table.names[1], "features": ", ".join(table.names[2:])}
-    return Dataset(path.resolve().name, "sequence", classes, examples, valid, taken=taken)
+    return Dataset(path.resolve().name, "sequence", classes, examples, valid, taken=_taken(table.names))
 
 
-def _count(name: str, text: str | None) -> int | None:
+def _taken(names: Sequence[str]) -> dict[str, str]:
+    """Say which columns were taken, in the words of `Choice`, which cannot name a feature with a comma."""
+    group, label, *features = names
+    spelled = ",".join(features)
+    alike = [name.strip() for name in spelled.split(",")] == features
+    return {"group": group, "label": label} | ({"features": spelled} if alike else {})
+
+
+def read_count(name: str, text: str | None) -> int | None:
+    """Read a number of steps; raises InputError where it is none above zero."""
     if text is None:
         return None
     if not (str(text).isdigit() and int(text) > 0):
@@ -128,7 +162,7 @@ def _cut(table: Table, choice: Choice, decimal: str | None) -> Examples:
     groups, labels = [[str(value).strip() for value in column] for column in table.columns[:2]]
     check_labels(table.columns[0], where=lambda row: f"{table.where(row)}, column {table.names[0]!r},")
     check_labels(table.columns[1], where=table.where)
-    features = _features(table, decimal)  # [rows, C]
+    features = read_features(table.names[2:], table.columns[2:], where=table.where, decimal=decimal)  # [rows, C]
     names = list(dict.fromkeys(groups))
     numbers = {name: number for number, name in enumerate(names)}
     codes = np.array([numbers[name] for name in groups])
@@ -162,16 +196,18 @@ def _spans(steps: int, choice: Choice) -> list[tuple[int, int]]:
     return [(begin, begin + choice.window) for begin in range(0, steps - choice.window + 1, stride)]
 
 
-def _features(table: Table, decimal: str | None) -> npt.NDArray[np.float32]:
-    """Read the columns after the first two as finite numbers, `[rows, C]`."""
-    columns = dict(zip(table.names[2:], table.columns[2:], strict=True))
-    values, _ = read_numbers(columns, where=table.where, decimal=decimal, leave_out=Argument("features"))
+def read_features(
+    names: Sequence[str], columns: Sequence[Sequence[object]], *, where: Where, decimal: str | None = None
+) -> npt.NDArray[np.float32]:
+    """Read columns as finite numbers, `[rows, C]`; raises DataError, naming row and column."""
+    found = dict(zip(names, columns, strict=True))
+    values, _ = read_numbers(found, where=where, decimal=decimal, leave_out=Argument("features"))
     wrong = np.argwhere(~(np.abs(values) <= LARGEST))
     if len(wrong):
         row, column = wrong[0]
-        name, value = table.names[2 + column], table.columns[2 + column][row]
+        name, value = names[column], columns[column][row]
         raise DataError(
-            f"{table.where(int(row))}, column {name!r} is {value!r:.40}; features must be finite numbers up to "
+            f"{where(int(row))}, column {name!r} is {value!r:.40}; features must be finite numbers up to "
             f"{LARGEST:g}. Fill the gap, rescale the column, or choose those to read: ", Argument("features")
         )  # fmt: skip
     return values.astype(np.float32)

@@ -29,16 +29,20 @@ Columns = Sequence[Sequence[object]]
 
 @dataclass(frozen=True)
 class Batch:
-    """Hold some rows as their format has them, and of those that are answered the cells of the column asked for.
+    """Hold some rows as their format has them, and the cells of those that are answered: a list for each column.
 
     first: the number of the first of those rows.
     share: of the file that has been read, from 0 to 1.
     """
 
     rows: Any
-    cells: list[object]
+    cells: list[list[object]]
     first: int
     share: float
+
+    def __len__(self) -> int:
+        """Count the rows that are answered."""
+        return len(self.cells[0])
 
 
 class Rows(Protocol):
@@ -47,8 +51,8 @@ class Rows(Protocol):
     path: Path
     names: list[str]
 
-    def batches(self, column: str) -> Iterator[Batch]:
-        """Give the rows, with the cells of a column; raises DataError, naming the row, for what is out of form."""
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Give the rows, with cells of at least one column; raises DataError, naming a row that is out of form."""
 
     def begin(self, names: Sequence[str]) -> bytes:
         """Begin the table anew, with more columns."""
@@ -89,6 +93,10 @@ def open_rows(path: Path, *, encoding: str | None = None, delimiter: str | None 
         raise
 
 
+_Row = tuple[str, Sequence[object] | None]
+"""A row as it stands, and its cells that were asked for; None where it is not answered."""
+
+
 class _LineRows:
     """What formats share whose rows are lines."""
 
@@ -103,20 +111,20 @@ class _LineRows:
     def end(self) -> bytes:
         return b""
 
-    def _gather(self, rows: Iterator[tuple[str, object, bool]]) -> Iterator[Batch]:
-        """Put rows (as it stands, the cell, whether it is answered) into batches."""
-        gathered, cells, first, letters = list[tuple[str, bool]](), list[object](), 1, 0
-        for row, cell, answered in rows:
-            gathered.append((row, answered))
+    def _gather(self, rows: Iterator[_Row], width: int) -> Iterator[Batch]:
+        """Put rows into batches."""
+        gathered, cells, first, letters = list[tuple[str, bool]](), list[Sequence[object]](), 1, 0
+        for row, found in rows:
+            gathered.append((row, found is not None))
             letters += len(row)
-            if answered:
-                cells.append(cell)
+            if found is not None:
+                cells.append(found)
             if len(gathered) >= _ROWS or letters >= _LETTERS:
-                yield Batch(gathered, cells, first, self._lines.share)
+                yield Batch(gathered, _by_column(cells, width), first, self._lines.share)
                 first += len(cells)
                 gathered, cells, letters = [], [], 0
         if gathered:
-            yield Batch(gathered, cells, first, 1.0)
+            yield Batch(gathered, _by_column(cells, width), first, 1.0)
 
     def _written(self, batch: Batch, columns: Columns, join: Callable[[str, Sequence[object]], str]) -> bytes:
         new, out = zip(*columns, strict=True), list[str]()
@@ -139,8 +147,8 @@ class _DelimitedRows(_LineRows):
             self._before += raw
         raise DataError(f"{self.path} is empty.")
 
-    def batches(self, column: str) -> Iterator[Batch]:
-        return self._gather(self._rows(self.names.index(column)))
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        return self._gather(self._rows(list(map(self.names.index, columns))), len(columns))
 
     def begin(self, names: Sequence[str]) -> bytes:
         body, end = split_end(self._header)
@@ -149,14 +157,14 @@ class _DelimitedRows(_LineRows):
     def write(self, batch: Batch, columns: Columns) -> bytes:
         return self._written(batch, columns, self._join)
 
-    def _rows(self, place: int) -> Iterator[tuple[str, object, bool]]:
+    def _rows(self, places: Sequence[int]) -> Iterator[_Row]:
         """Give every row; in a table of one column a blank line is an empty cell, unless nothing comes after it."""
         width, blank, count = len(self.names), list[str](), 0
         for raw, fields in self._records:
             if not fields and width == 1:
                 blank.append(raw)
                 continue
-            yield from ((row, "", True) for row in blank)
+            yield from ((row, [""]) for row in blank)
             count += len(blank) + bool(fields)
             blank.clear()
             if fields and len(fields) != width:
@@ -164,8 +172,8 @@ class _DelimitedRows(_LineRows):
                     f"{self.path}, row {count} (line {self._lines.number}) has {len(fields)} fields, the header "
                     f"{width}. {self._advice}"
                 )
-            yield raw, fields[place] if fields else None, bool(fields)
-        yield from ((row, None, False) for row in blank)
+            yield raw, [fields[place] for place in places] if fields else None
+        yield from ((row, None) for row in blank)
 
     def _join(self, body: str, cells: Sequence[object]) -> str:
         return self._delimiter.join([body, *map(self._spell, map(_plain, cells))])
@@ -230,7 +238,7 @@ class _JsonRows(_LineRows):
 
     def __init__(self, lines: TextLines) -> None:
         super().__init__(lines)
-        self._objects = self._read()
+        self._objects, self._new = self._read(), list[str]()
         self._before: list[tuple[str, dict[str, object]]] = []
         for raw, found in self._objects:
             self._before.append((raw, found))
@@ -239,11 +247,11 @@ class _JsonRows(_LineRows):
                 return
         raise DataError(f"{self.path} is empty.")
 
-    def batches(self, column: str) -> Iterator[Batch]:
-        return self._gather(self._rows(column))
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        return self._gather(self._rows(columns), len(columns))
 
     def begin(self, names: Sequence[str]) -> bytes:
-        self._new = names
+        self._new = list(names)
         return b""
 
     def write(self, batch: Batch, columns: Columns) -> bytes:
@@ -253,15 +261,15 @@ class _JsonRows(_LineRows):
         added = json.dumps(dict(zip(self._new, cells, strict=True)), ensure_ascii=False)
         return f"{body.rstrip()[:-1].rstrip()}, {added[1:]}"
 
-    def _rows(self, column: str) -> Iterator[tuple[str, object, bool]]:
+    def _rows(self, columns: Sequence[str]) -> Iterator[_Row]:
         count = 0
         for raw, found in chain(self._before, self._objects):
             count += bool(found)
-            if found and column not in found:
-                raise DataError(f"{self.path}, row {count} (line {self._lines.number}) has no field {column!r}.")
+            if absent := [column for column in columns if found and column not in found]:
+                raise DataError(f"{self.path}, row {count} (line {self._lines.number}) has no field {absent[0]!r}.")
             if taken := [name for name in self._new if name in found]:
                 raise DataError(f"{self.path}, row {count} has a field {taken[0]!r} already. Rename it.")
-            yield raw, found.get(column), bool(found)
+            yield raw, [found[column] for column in columns] if found else None
 
     def _read(self) -> Iterator[tuple[str, dict[str, object]]]:
         """Give each line as it stands, and its object; an empty one of a blank line."""
@@ -301,12 +309,13 @@ class _ParquetRows:
     def close(self) -> None:
         self._file.close()
 
-    def batches(self, column: str) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         read, size = 0, max(self._file.metadata.num_rows, 1)
         try:
             for rows in self._file.iter_batches(batch_size=_ROWS):
                 read += rows.num_rows
-                yield Batch(rows, rows.column(column).to_pylist(), read - rows.num_rows + 1, read / size)
+                cells = [rows.column(column).to_pylist() for column in columns]
+                yield Batch(rows, cells, read - rows.num_rows + 1, read / size)
         except (self._arrow.ArrowException, UnicodeDecodeError, OSError) as error:
             raise DataError(f"{self.path}, after row {read}, is damaged: {error}.") from error
 
@@ -325,7 +334,7 @@ class _ParquetRows:
     def end(self) -> bytes:
         if self._writer is None and not self._held:
             empty = self._arrow.RecordBatch.from_pylist([], schema=self._file.schema_arrow)
-            self.write(Batch(empty, [], 1, 1.0), [[] for _ in self._new])
+            self.write(Batch(empty, [[]], 1, 1.0), [[] for _ in self._new])
         written = self._flushed() if self._held else b""
         self._writer.close()
         return written + self._sink.taken()
@@ -400,6 +409,10 @@ KINDS: dict[str, Callable[..., Rows]] = {
     ".parquet": _ParquetRows,
     ".tsv": lambda lines: _DelimitedRows(lines, "\t"),
 }
+
+
+def _by_column(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
+    return [[row[place] for row in rows] for place in range(width)]
 
 
 def _plain(cell: object) -> str:

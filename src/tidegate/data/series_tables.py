@@ -296,7 +296,11 @@ def _read_time(columns: Mapping[str, Any], roles: Roles, where: Where) -> TimeCo
 
 def _taken(roles: Roles, times: TimeColumn, sign: str) -> dict[str, str]:
     """Say which columns were taken for what, and how they were read where that was not plain to see."""
-    named = {"time": roles.time, "series": roles.name, "targets": ", ".join(roles.targets)}
+    named = {
+        "time": "(without a name)" if roles.time == "" else roles.time,
+        "series": roles.name,
+        "targets": ", ".join(roles.targets),
+    }
     named |= {"past": ", ".join(roles.past), "future": ", ".join(roles.future)}
     notes = {"times": times.note, "zone": roles.zone, "decimals": "commas" if sign == "," else ""}
     return {what: column for what, column in (named | notes).items() if column}

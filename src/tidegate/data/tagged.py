@@ -165,7 +165,8 @@ def _settle(parts: Mapping[str, Sentences], scheme: schemes.Scheme, *, repair: b
         many = sum(map(len, odd.values()))
         warnings.warn(
             f"{many} of {words} tags do not fit where they stand in {scheme.upper()}, the scheme "
-            f"that explains most: {'; '.join(named)}. The best is made of them; repair='tags' writes them anew.",
+            f"that explains most: {'; '.join(named)}. The best is made of them; repair='tags', or on the command line "
+            "--read repair=tags, writes them anew.",
             stacklevel=4,
         )
 

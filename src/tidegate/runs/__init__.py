@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tidegate.runs.held_out import Part, choose_part
     from tidegate.runs.memory_lab import Lab, lab, lab_cells
     from tidegate.runs.memory_trial import LabSetup, Trial
+    from tidegate.runs.steps import Layout, answer_steps
     from tidegate.runs.tagging import Tagging, TagScore, measure_tagger
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
 
@@ -32,6 +33,7 @@ __all__ = [
     "Forecasting",
     "Lab",
     "LabSetup",
+    "Layout",
     "Part",
     "Piece",
     "Result",
@@ -42,6 +44,7 @@ __all__ = [
     "Trial",
     "answer_names",
     "answer_rows",
+    "answer_steps",
     "answer_words",
     "choose_demo",
     "choose_part",
@@ -79,6 +82,7 @@ _HOMES = {
     "held_out": ("Part", "choose_part"),
     "memory_lab": ("Lab", "lab", "lab_cells"),
     "memory_trial": ("LabSetup", "Trial"),
+    "steps": ("Layout", "answer_steps"),
     "tagging": ("TagScore", "Tagging", "measure_tagger"),
     "training": ("Result", "Source", "Training", "repeat", "resume", "start"),
 }

@@ -75,9 +75,9 @@ def answer_rows(model: AnyTask, rows: Rows, column: str) -> Iterator[Piece]:
     answer = _ANSWERS[model.name][1]
     yield Piece(rows.begin(answer_names(model, rows.names)), 0, 0.0)
     done = 0
-    for batch in rows.batches(column):
-        inputs = row_inputs(model, batch.cells, row_name(rows, batch, column))
-        done += len(batch.cells)
+    for batch in rows.batches([column]):
+        inputs = row_inputs(model, batch.cells[0], row_name(rows, batch, column))
+        done += len(batch)
         try:
             columns = answer(model, inputs)
         except InputError as error:
@@ -124,7 +124,8 @@ def _is_missing(cell: object) -> bool:
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
-def _classes(model: Any, inputs: list[Any]) -> Columns:
+def answer_classes(model: Any, inputs: list[Any]) -> Columns:
+    """Give the likeliest class of each input, and its probability."""
     shares = model.predict_proba(inputs)
     best = shares.argmax(axis=1)
     return [model.classes_[best].tolist(), [_short(row[k]) for row, k in zip(shares, best, strict=True)]]
@@ -155,8 +156,8 @@ def _short(value: Any) -> float:
 
 # By the name of the task, the columns of its answers, and what computes them.
 _ANSWERS: dict[str, tuple[tuple[str, ...], Callable[[Any, list[Any]], Columns]]] = {
-    "text-classifier": ((ANSWER, PROBABILITY), _classes),
-    "sequence-classifier": ((ANSWER, PROBABILITY), _classes),
+    "text-classifier": ((ANSWER, PROBABILITY), answer_classes),
+    "sequence-classifier": ((ANSWER, PROBABILITY), answer_classes),
     "token-tagger": ((ANSWER,), _spans),
     "language-model": ((ANSWER, PROBABILITY, "perplexity"), _foreseen),
 }

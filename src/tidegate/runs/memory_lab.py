@@ -99,7 +99,13 @@ class Lab:
         Raises:
             MissingPackageError: matplotlib is not installed; `results.json` has been written.
         """
-        self.save(trials)
+        try:
+            self.save(trials)
+            self._draw(trials)
+        finally:
+            self.release()
+
+    def _draw(self, trials: Sequence[Trial]) -> None:
         outcomes, measure = self.ranked(trials), self.task.measure
         if not any(outcome.curve for outcome in outcomes):
             return

@@ -57,7 +57,8 @@ class Source:
         """Write down for a recipe where the examples came from, and by a hash which ones they were."""
         name = self.name if self.name in data.names() else str(Path(self.name).resolve())
         check_writable(Path(name).parts, "file name")
-        return {"name": name, **self.options, "sha256": fingerprint(dataset)}
+        columns = dataset.taken if dataset.kind == "sequence" else {}  # so that other files are read alike
+        return {"name": name, **columns, **self.options, "sha256": fingerprint(dataset)}
 
 
 @dataclass(frozen=True)

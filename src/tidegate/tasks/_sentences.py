@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.labels import warn_of_twins
+from tidegate.data.schemes import Scheme
 from tidegate.data.split import stratified_split
 from tidegate.errors import DataError
-from tidegate.tasks._tagging import check_sentences, check_tags
+from tidegate.tasks._tagging import check_sentences, check_tags, settle_tags
 from tidegate.tasks._weights import Weights, read_sample_weight
 
 
@@ -44,6 +45,10 @@ class Sentences:
         """Take the sentences at `indices`, in that order."""
         words, tags = ([part[i] for i in indices] for part in (self.words, self.tags))
         return Sentences(words, tags, None if self.weights is None else self.weights[indices], self.rows[indices])
+
+    def settle(self, scheme: Scheme | None, *, found_out: bool, part: str = "") -> Sentences:
+        """Make tags of them that the scheme allows where they stand; raises and warns as `settle_tags` does."""
+        return replace(self, tags=settle_tags(self.tags, scheme, name=f"{part}y", found_out=found_out))
 
     def hold_out(self, fraction: float, *, seed: int) -> tuple[Sentences, Sentences | None]:
         """Split off a share to measure on; None where the share is zero or, with a warning, less than a sentence."""

@@ -7,7 +7,7 @@ characters of each word.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -45,7 +45,6 @@ from tidegate.tasks._tagging import (
     guess_unit,
     pairs_of,
     place_spans,
-    settle_tags,
 )
 from tidegate.tasks._task import Array, Count, Json, Positive, Share, Task
 from tidegate.tasks._weights import relative
@@ -274,10 +273,8 @@ class TokenTagger(Task[Tagging]):
         learn = Sentences.check(X, y, sample_weight)
         held = None if valid is None else Sentences.check(*valid, part="valid ")
         given = self._given_scheme([*learn.tags, *(held.tags if held else [])])
-        auto = self.scheme == "auto"
-        learn = replace(learn, tags=settle_tags(learn.tags, given, found_out=auto))
-        if held is not None:
-            held = replace(held, tags=settle_tags(held.tags, given, name="valid y", found_out=auto))
+        learn = learn.settle(given, found_out=self.scheme == "auto")
+        held = held and held.settle(given, found_out=self.scheme == "auto", part="valid ")
         learn.warn_of_twins()
         if held is None:
             learn, held = learn.hold_out(self.validation_fraction, seed=self.seed)
