@@ -18,7 +18,7 @@ from conftest import Cli
 from test_tasks_tagger import SMALL, posts
 from tidegate import runs
 from tidegate.data import Examples, schemes
-from tidegate.errors import DataError
+from tidegate.errors import DataError, OddTagsWarning
 from tidegate.runs.tagging import score_spans
 
 TRAIN = ["--task", "tag", *(part for name, value in SMALL.items() for part in ("--set", f"{name}={value}"))]
@@ -129,6 +129,15 @@ def test_a_tag_that_training_never_had_counts_as_wrong_and_is_named(names: Path)
         runs.evaluate(model, Examples([], []))
 
 
+def test_odd_tags_are_measured_as_what_was_made_of_them(names: Path) -> None:
+    model = tg.load(names)
+    X = [["Ada", "saw", "Bern"]] * 3
+    tags = model.predict(X)[0]
+    with pytest.warns(OddTagsWarning, match=r"y\[2\]\[1\] is '0', .* nor 0 others of 9"):
+        odd = runs.evaluate(model, Examples(X, [tags, tags, [tags[0], "0", tags[2]]]))
+    assert odd.measures() == runs.evaluate(model, Examples(X, [tags, tags, [tags[0], "O", tags[2]]])).measures()
+
+
 def test_a_tagger_is_trained_evaluated_and_asked_on_the_command_line(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "names.conll"
     file.write_text(columns(*posts(80)))
@@ -193,7 +202,7 @@ def test_spans_are_for_taggers(cli: Cli, tmp_path: Path) -> None:
     [
         (("--task", "tags"), "unknown task 'tags'. Did you mean 'tag'"),
         (("--task", "tag", "--column", "3"), "line 1 has 2 columns, so there is no tag in column 3"),
-        (("--column", "3"), "column names a column that a file of the kind 'text' does not have"),
+        (("--column", "3"), "column says how to read a file of the kind 'tagged', but"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(cli: Cli, tmp_path: Path, line: tuple[str, ...], reason: str) -> None:

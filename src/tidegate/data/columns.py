@@ -168,7 +168,7 @@ def _find_tags(rows: Sequence[Row], width: int, word: int, notes: list[str], pat
         tag -= 1
         notes.append(
             f"{path}: columns {tag + 1} and {tag + 2} hold spans of the same labels; column {tag + 1}, the outer ones, "
-            f"is taken for the tags. Choose the other one with column={tag + 2}."
+            f"is taken for the tags. To take the other: column={tag + 2}, or on the command line --column {tag + 2}."
         )
     return tag
 

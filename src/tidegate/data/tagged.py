@@ -13,7 +13,7 @@ from tidegate.data import schemes
 from tidegate.data.columns import read_columns
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.plain_text import read_text, split_lines
-from tidegate.errors import DataError, InputError, MissingPackageError, OptionError
+from tidegate.errors import DataError, DataWarning, InputError, MissingPackageError, OptionError
 
 CONLLU_COLUMNS = ("upos", "xpos", "feats", "deprel", "lemma")
 _PARTS = {"train": "train", "valid": "valid|validation|devel|dev|val|testa", "test": "test|testb"}
@@ -120,7 +120,7 @@ def read_sentences(path: Path, column: str | None = None, encoding: str | None =
         for rows in found.sentences:
             sentences.add(rows)
         for note in found.notes:
-            warnings.warn(note, stacklevel=3)
+            warnings.warn(note, DataWarning, stacklevel=3)
     if not sentences.words:
         raise DataError(f"{path} is empty: it has no sentences.")
     return sentences
@@ -165,7 +165,9 @@ def _settle(parts: Mapping[str, Sentences], scheme: schemes.Scheme, *, repair: b
         many = sum(map(len, odd.values()))
         warnings.warn(
             f"{many} of {words} tags do not fit where they stand in {scheme.upper()}, the scheme "
-            f"that explains most: {'; '.join(named)}. The best is made of them; repair='tags' writes them anew.",
+            f"that explains most: {'; '.join(named)}. The best is made of them; repair='tags', or on the command line "
+            "--read repair=tags, writes them anew.",
+            DataWarning,
             stacklevel=4,
         )
 
