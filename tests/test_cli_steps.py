@@ -195,7 +195,7 @@ REFUSED = {
     ),
     "features that are not there": ("x,y\n1,2\n", ("--read", "features=x,z"), "has no column 'z'"),
     "a group that is not there": ("x,y\n1,2\n", ("--read", "group=who"), "has no column 'who'"),
-    "a gap": ("id,x,y\n1,2,3\n1,,3\n", (), "row 2, column 'x' is '', not a number"),
+    "a gap": ("id,x,y\n1,2,3\n1,,3\n", (), "row 2, column 'x' is ''; features must be finite numbers"),
     "a row without its group": ("id,x,y\n1,2,3\n,2,3\n", (), "row 2, column 'id',"),
     "a column twice": ("x,x\n1,2\n", (), "'x' must be one column"),
     "no window": ("x,y\n1,2\n", ("--read", "window=none"), "wanted a whole number of steps above zero"),
