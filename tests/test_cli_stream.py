@@ -149,7 +149,7 @@ def test_answers_come_before_the_input_ends_and_an_interrupt_is_130(sensors: Pat
             assert process.stdout.readline().split("\t")[0] in ("odd", "even")
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == ""
-        assert process.wait() == 030
+        assert process.wait() == 130
 
 
 def test_a_reader_who_goes_away_ends_it_without_a_word(sensors: Path) -> None:

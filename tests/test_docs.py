@@ -111,7 +111,6 @@ def test_the_reference_names_everything_that_is_public() -> None:
         tg.nn,
         tg.runtime,
         tg.tasks,
-        tg.errors,
         importlib.import_module("tidegate.runs"),
     )
     public = {f"{door.__name__}.{name}" for door in doors for name in door.__all__ if not name.startswith("_")}
