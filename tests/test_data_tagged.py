@@ -109,7 +109,7 @@ def test_sentences_are_held_out_when_asked(tmp_path: Path) -> None:
         ("a.conllu", CONLLU.replace("1\tIt", "one\tIt"), {}, r"a.conllu, near line \d+ is no CoNLL-U"),
         ("a.conllu", CONLLU, {"column": "xpox"}, "unknown column of CoNLL-U 'xpox'. Did you mean 'xpos'"),
         ("a.conllu", CONLLU, {"unlabelled": True}, "no unlabelled part"),
-        ("a.conllu", CONLLU, {"label": "x"}, "label names a column that a file of the kind 'tagged' does not have"),
+        ("a.conllu", CONLLU, {"label": "x"}, "label says how to read a file of the kind 'text'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, text: str, options: Any, reason: str) -> None:
