@@ -147,7 +147,7 @@ def test_commands_tell_on_stderr_what_was_taken(tickets: Path, capfd: pytest.Cap
             table("id,x,y,label", "a,1,2,up", "b,1,2,down"),
             "group: id, label: label, features: x,y; 2 examples, 2 classes",
         ),
-        ("tagged", "n.txt", "Ada B-PER\nran O\n\nBonn B-LOC\n", "2 sentences, 3 words, 3 tags"),
+        ("tagged", "n.txt", "Ada B-PER\nran O\n\nBonn B-LOC\n", "column: 2; 2 sentences, 3 words, 3 tags"),
         ("corpus", "c.txt", "one text", "1 documents"),
     ],
 )

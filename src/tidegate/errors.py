@@ -46,7 +46,7 @@ class Argument:
 class TidegateError(Exception):
     """Stand at the root of every error that Tidegate raises on purpose.
 
-    The message is one text, or pieces of it and `Argument`s between them.
+    The message is one text, or pieces of it and arguments (`Argument`) between them.
 
     >>> error = TidegateError("times must ascend; pass ", Argument("repair", "sort"), ".")
     >>> str(error), error.spelled(lambda argument: f"--read {argument.name}={argument.value}")

@@ -97,6 +97,7 @@ def gather(
     if scheme is not None:
         _settle(parts, scheme, repair=repair)
     examples = {part: Examples(sentences.words, sentences.tags) for part, sentences in parts.items()}
+    column = parts["train"].column
     return Dataset(
         name=name,
         kind="tagged",
@@ -106,6 +107,7 @@ def gather(
         test=examples.get("test"),
         licence=licence,
         citation=citation,
+        taken={} if column is None else {"column": column},
     )
 
 
@@ -138,7 +140,7 @@ def _read_conllu(path: Path, text: str, column: str | None) -> Sentences:
     rows = split_lines(text)
     lines = (line for line, row in enumerate(rows, 1) if row.strip() and not row.startswith("#"))
     asis = dict.fromkeys(("lemma", "upos", "xpos", "feats", "head", "deps", "misc"), lambda fields, at: fields[at])
-    sentences = Sentences(path)
+    sentences = Sentences(path, column=wanted)
     try:
         for sentence in conllu.parse_incr(io.StringIO("\n".join(rows)), field_parsers=asis):
             found = [(next(lines), token) for token in sentence]
