@@ -12,8 +12,8 @@ import numpy.typing as npt
 from tidegate.data.series import Roles, Series
 from tidegate.data.times import Step
 from tidegate.errors import InputError, ShapeError, StateError, StreamEndedError
+from tidegate.kernels.streams import as_rows
 from tidegate.runtime.stream_state import pack_state, unpack_state
-from tidegate.stepping import as_rows
 from tidegate.tasks._forecast import Forecast
 
 _LARGEST = 1e30  # far within float32, in which networks compute
