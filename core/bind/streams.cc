@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "bind/bind.h"
-#include "stream/stream.h"
+#include "stream/streams.h"
 
 namespace tidegate {
 namespace {
