@@ -11,7 +11,7 @@
 #include "layer/layer.h"
 #include "machine/threads.h"
 #include "stream/sampler.h"
-#include "stream/stream.h"
+#include "stream/streams.h"
 #include "structured/crf_layer.h"
 
 namespace {

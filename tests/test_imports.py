@@ -7,7 +7,7 @@
     train  inspect  export  convert
     nn  runtime  data
     checkpoint
-    crf  stepping
+    crf
     network  kernels  health  words
     cells
     ragged  plain_json  lock  _core
@@ -73,7 +73,7 @@ def test_imports_point_down_only(path: Path) -> None:
         ("tasks/text.py", "from ._classifier import Classifier", None),
         ("tasks/text.py", "from tidegate.train import fit", "only inside a function"),
         ("tasks/text.py", "def fit():\n    from tidegate.train import fit", None),
-        ("network.py", "from tidegate import _core", "only cells, kernels, crf and stepping"),
+        ("network.py", "from tidegate import _core", "only cells and kernels"),
         ("runtime/executor.py", "import torch.nn", "may not import torch"),
         ("runtime/executor.py", "def f():\n    import torch", "may not import torch"),
         ("tasks/text.py", "import torch", "may not import torch"),
@@ -125,8 +125,8 @@ def judge(own: list[str], rest: list[str], found: Import) -> str | None:
         return None if late else "the front door loads nothing at import time"
     if target == FRONT_DOOR:
         return None if part in ("cli", "__main__") else "points up to the front door"
-    if target == "_core" and part not in ("cells", "kernels", "crf", "stepping"):
-        return "only cells, kernels, crf and stepping import the compiled core"
+    if target == "_core" and part not in ("cells", "kernels"):
+        return "only cells and kernels import the compiled core"
     if target == part:
         return judge_neighbour(own, rest)
     if RANK[target] >= RANK[part]:

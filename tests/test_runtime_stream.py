@@ -399,7 +399,7 @@ def test_two_threads_do_not_step_one_stream() -> None:
 def test_a_state_is_read_between_steps_or_not_at_all() -> None:
     network = Network.of(Recurrent(cell="lstm", input_size=3, hidden_size=64))
     stream = Stream(network, weights_of(network), num_threads=1)
-    chunk = np.random.default_rng(0).standard_normal((64, 3)).astype(np.float32)
+    chunk = np.random.default_rng(0).standard_normal((2000, 3)).astype(np.float32)
     alone, legal = stream.fork(), {stream.state}
     for _ in range(40):
         alone.push(chunk)

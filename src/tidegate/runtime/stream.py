@@ -17,11 +17,11 @@ import numpy.typing as npt
 from tidegate.checkpoint import digest
 from tidegate.errors import InputError, ShapeError, StateError, StreamEndedError
 from tidegate.kernels import expect
+from tidegate.kernels.streams import StreamNetwork, Streams, as_rows
 from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Spell, Split, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime.executor import Executor, layer_directions, matrix_name
 from tidegate.runtime.stream_state import pack_state, unpack_state
-from tidegate.stepping import StreamNetwork, Streams, as_rows
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]

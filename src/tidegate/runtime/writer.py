@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from tidegate import kernels
 from tidegate.errors import InputError
+from tidegate.kernels.streams import StreamNetwork, Streams
 from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, check_shapes
 from tidegate.runtime.executor import layer_directions
-from tidegate.stepping import StreamNetwork, Streams
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = tuple[Array, Array | None]

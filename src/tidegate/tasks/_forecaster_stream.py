@@ -15,8 +15,8 @@ from tidegate.data.time_columns import TimeColumn, read_times
 from tidegate.data.times import Step
 from tidegate.data.zones import Zone
 from tidegate.errors import DataError, InputError, ShapeError, StateError, StreamEndedError
+from tidegate.kernels.streams import as_rows
 from tidegate.runtime.stream_state import pack_state, unpack_state
-from tidegate.stepping import as_rows
 from tidegate.tasks._forecast import Forecast
 
 Array: TypeAlias = npt.NDArray[Any]

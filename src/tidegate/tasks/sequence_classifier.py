@@ -13,9 +13,9 @@ from tidegate.data.dataset import Kind
 from tidegate.data.frames import as_list
 from tidegate.errors import ShapeError
 from tidegate.export import SequenceInterface
+from tidegate.kernels.streams import as_rows
 from tidegate.network import Dense, Node, Recurrent
 from tidegate.ragged import Ragged
-from tidegate.stepping import as_rows
 from tidegate.tasks._classifier import Classifier, Preparation
 from tidegate.tasks._labelled import Inputs
 from tidegate.tasks._task import Count, Json, Positive, Share

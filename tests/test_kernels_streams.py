@@ -11,7 +11,7 @@ import pytest
 import cases
 from tidegate import kernels
 from tidegate.errors import InputError, OptionError, ShapeError
-from tidegate.stepping import StreamNetwork, Streams
+from tidegate.kernels.streams import StreamNetwork, Streams
 
 STEPS = 7
 

@@ -4,7 +4,7 @@ NumPy in and NumPy out. Knows arrays in torch's layout and nothing of models; re
 the whole sequence on every instruction set, number of threads and neighbours.
 
 Shape letters: ``C K`` = features of a row that comes in and goes out; ``n`` = sequences that step together; others as
-in `kernels`.
+in `layers`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate import _core, kernels
+from tidegate import _core
 from tidegate.errors import InputError, ShapeError
-from tidegate.kernels import Direction
+from tidegate.kernels.checks import choose, expect
+from tidegate.kernels.layers import Call, Direction
+from tidegate.kernels.rows import ACTIVATIONS, mode_numbers
+from tidegate.kernels.threads import thread_count
 
 Array = NDArray[Any]
 
@@ -39,14 +42,14 @@ class StreamNetwork:
         """Begin with rows ``[C]`` of float32 or float64, or with ids of the rows of ``table [V, C]``, which is kept."""
         self.kind = np.dtype(kind)
         self.width, self.tokens = width, None if table is None else len(table)
-        rows = None if table is None else kernels.expect("table", table, (len(table), width), self.kind)
+        rows = None if table is None else expect("table", table, (len(table), width), self.kind)
         self.core = (_core.StreamNetwork32 if self.kind == np.float32 else _core.StreamNetwork64)(width, rows)
 
     def add_matrix(self, w: Array, b: Array | None = None, *, activation: str | None = None) -> None:
         """Multiply each row by ``w [M, C]``, add ``b [M]`` and apply an activation, as `kernels.linear` does."""
-        w = kernels.expect("w", w, (len(w), self.out), self.kind)
-        bias = None if b is None else kernels.expect("b", b, (len(w),), self.kind)
-        self.core.add_matrix(w, bias, kernels.choose("activation", activation, kernels.ACTIVATIONS))
+        w = expect("w", w, (len(w), self.out), self.kind)
+        bias = None if b is None else expect("b", b, (len(w),), self.kind)
+        self.core.add_matrix(w, bias, choose("activation", activation, ACTIVATIONS))
 
     def add_layer(
         self, cell: str, directions: Sequence[Direction], *, merge: str = "concat", lookahead: int = 0
@@ -57,17 +60,15 @@ class StreamNetwork:
         where the sequence ends before; others need none. Raises as `kernels.forward` does.
         """
         empty = np.empty((0, self.out), self.kind)
-        call = kernels.Call(cell, empty, np.zeros(1, np.int64), directions, None, None)
-        self.core.add_layer(
-            call.cell, call.H, call.directions, kernels.choose("merge", merge, MERGES), max(0, int(lookahead))
-        )
+        call = Call(cell, empty, np.zeros(1, np.int64), directions, None, None)
+        self.core.add_layer(call.cell, call.H, call.directions, choose("merge", merge, MERGES), max(0, int(lookahead)))
 
     def add_pool(self, modes: Sequence[str]) -> None:
         """Make one row of all that came so far, mode after mode, as `kernels.pool` does.
 
         Right after a layer, ``last`` is the final state of both directions.
         """
-        self.core.add_pool(kernels.mode_numbers(modes))
+        self.core.add_pool(mode_numbers(modes))
 
     @property
     def out(self) -> int:
@@ -107,7 +108,7 @@ class Streams:
         self._pooled, self._waits = network.pooled, network.lookahead > 0
         core = _core.Streams32 if network.kind == np.float32 else _core.Streams64
         self._core = core(network.core, capacity)
-        self._kind, self._out, self._threads = network.kind, network.out, kernels.thread_count(num_threads)
+        self._kind, self._out, self._threads = network.kind, network.out, thread_count(num_threads)
 
     def step(self, x: Any, slot: int = 0, out: Array | None = None) -> Array | None:
         """Take one sequence on by a row ``[C]``; return the row of output ``[K]``, None where none is due yet.
@@ -119,7 +120,7 @@ class Streams:
         try:
             rows = self._core.step(slot, x, out, self._threads)
         except (BufferError, TypeError, ValueError):  # checked there, since it is quicker, and told here
-            x, out = self._row(x), kernels.expect("out", out, (self._out,), self._kind)
+            x, out = self._row(x), expect("out", out, (self._out,), self._kind)
             rows = self._core.step(slot, x, out, self._threads)
         if rows > 0:
             return out
@@ -133,7 +134,7 @@ class Streams:
         try:
             rows = self._core.step_token(slot, token, out, self._threads)
         except (BufferError, ValueError):
-            kernels.expect("out", out, (self._out,), self._kind)
+            expect("out", out, (self._out,), self._kind)
             raise
         except TypeError:
             raise InputError(f"{token!r:.40} came where one token id is wanted, a whole number.") from None
@@ -162,12 +163,12 @@ class Streams:
         """
         given = self._given(slots, offsets, ending)
         shape = (int(given[-1]), self._out)
-        out = np.empty(shape, self._kind) if out is None else kernels.expect("out", out, shape, self._kind)
+        out = np.empty(shape, self._kind) if out is None else expect("out", out, shape, self._kind)
         x = ids = None
         if self.network.tokens is None:
-            x = kernels.expect("x", values, (len(values), self.network.width), self._kind)
+            x = expect("x", values, (len(values), self.network.width), self._kind)
         else:
-            ids = kernels.expect("ids", values, (len(values),), np.dtype(np.int32))
+            ids = expect("ids", values, (len(values),), np.dtype(np.int32))
         rows = self._core.run(slots, offsets, x, ids, ending, out, self._threads)
         if rows < 0:
             self._refuse(rows, values)
@@ -194,7 +195,7 @@ class Streams:
 
     def write(self, numbers: Array, steps: int, slot: int = 0) -> None:
         """Go on from a state that `read` gave. Raises ShapeError where it is not one of this network."""
-        state = kernels.expect("numbers", numbers, (self.numbers,), self._kind)
+        state = expect("numbers", numbers, (self.numbers,), self._kind)
         self._refuse(self._core.write(slot, state, steps), None)
 
     @property

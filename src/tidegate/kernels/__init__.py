@@ -1,0 +1,78 @@
+"""The compiled kernels, NumPy in and NumPy out; which instruction set and how many threads run them.
+
+Beside `tidegate.cells`, which reads the table of cells, this package alone imports the compiled core. Here are layers
+and what stands around them; `kernels.crf` holds conditional random fields, `kernels.streams` networks over live
+sequences.
+"""
+
+from __future__ import annotations
+
+from tidegate.kernels.checks import Array, check_offsets, choose, expect, float_kind
+from tidegate.kernels.layers import (
+    CELLS,
+    GATES,
+    Call,
+    Direction,
+    DirectionGradients,
+    Forward,
+    Gradients,
+    backward,
+    forward,
+    step,
+)
+from tidegate.kernels.rows import (
+    ACTIVATIONS,
+    POOL_MODES,
+    activate,
+    linear,
+    mode_numbers,
+    pool,
+    pool_backward,
+    product,
+    softmax,
+)
+from tidegate.kernels.sampling import Sampler
+from tidegate.kernels.threads import (
+    active_isa,
+    available_isas,
+    explicit_num_threads,
+    get_num_threads,
+    set_num_threads,
+    thread_count,
+    use_isa,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "CELLS",
+    "GATES",
+    "POOL_MODES",
+    "Array",
+    "Call",
+    "Direction",
+    "DirectionGradients",
+    "Forward",
+    "Gradients",
+    "Sampler",
+    "activate",
+    "active_isa",
+    "available_isas",
+    "backward",
+    "check_offsets",
+    "choose",
+    "expect",
+    "explicit_num_threads",
+    "float_kind",
+    "forward",
+    "get_num_threads",
+    "linear",
+    "mode_numbers",
+    "pool",
+    "pool_backward",
+    "product",
+    "set_num_threads",
+    "softmax",
+    "step",
+    "thread_count",
+    "use_isa",
+]
