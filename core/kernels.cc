@@ -19,6 +19,7 @@ constexpr Kernels<T> kTable = {
     linear<T>,
     outer<T>,
     sum_by_row<T>,
+    add_rows<T>,
     pool<T>,
     pool_backward<T>,
     softmax<T>,

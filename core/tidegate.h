@@ -144,6 +144,15 @@ struct SumByRow {
   T* out;                     // [rows, width]
 };
 
+// out[row[n]] += a[n] for tokens first .. last - 1, ascending.
+template <class T>
+struct AddRows {
+  const T* a;  // [N, width]
+  Index width;
+  const std::int32_t* row;  // [N]
+  T* out;                   // [*, width]
+};
+
 enum PoolMode : int { kLast, kFirst, kMax, kMean, kPoolModes };
 
 // One way of pooling over the tokens of each sequence; a sequence of length zero gives zeros.
@@ -224,6 +233,7 @@ struct Kernels {
   void (*linear)(const Linear<T>&, Index first, Index last);
   void (*outer)(const Outer<T>&, Index first, Index last, T* scratch);
   void (*sum_by_row)(const SumByRow<T>&, Index first, Index last);
+  void (*add_rows)(const AddRows<T>&, Index first, Index last);
   void (*pool)(const Pool<T>&, Index first, Index last);
   void (*pool_backward)(const Pool<T>&, Index first, Index last);
   void (*softmax)(const T* x, Index columns, T* y, Index first, Index last);

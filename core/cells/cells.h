@@ -28,6 +28,7 @@ struct CellTraits {
   const char* torch;  // its mode in torch.nn; null: it is not there
   Counterpart onnx, keras;
 
+  constexpr bool gated() const { return letters[0] != 0; }
   constexpr bool one_apart() const { return shared < gates; }
 };
 

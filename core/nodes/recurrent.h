@@ -1,0 +1,91 @@
+// Layers of a cell, each in one or two directions, over the sequences of a group.
+#pragma once
+
+#include <vector>
+
+#include "nodes/embed.h"
+
+namespace tidegate {
+
+enum class Merge { kConcat, kSum, kMul, kAve };
+
+struct RecurrentOptions {
+  Cell cell;
+  Index input_size, hidden_size;
+  int layers;
+  bool bidirectional;
+  bool reverse;
+  bool bias;
+  Merge merge;               // of the last layer; between layers both directions stand side by side
+  double dropout;            // between layers
+  double recurrent_dropout;  // of the state where it enters the recurrent matrix, the same at all steps of a sequence
+  double weight_dropout;     // of the entries of that matrix, the same in the whole batch
+};
+
+template <class T>
+class Recurrent final : public Node<T> {
+ public:
+  // `table`: where the node before is an embedding that leaves its rows unread; else null.
+  Recurrent(const RecurrentOptions& options, Embed<T>* table);
+
+  const RecurrentOptions& options() const { return o_; }
+  int directions() const { return o_.bidirectional ? 2 : 1; }
+  Index output_size() const { return o_.hidden_size * (merges() ? 1 : directions()); }
+
+  Index parameters() const override;
+  Index left_behind() const override;
+  void pack(const T* parameters) override;
+  void begin() override;
+  void open(Lane<T>& lane) override;
+  void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
+  void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
+  void close(Lane<T>& lane) override;
+  void finish(T* gradient) override;
+
+  // The same with sequences that begin in `starts`, and, on the way back, the gradient added to those; for a node that
+  // goes on from here. Null: zeros.
+  void* run_from(Lane<T>& lane, const Flow<T>& read, const Ends<T>* starts, Flow<T>& gave);
+  void back_from(Lane<T>& lane, Flow<T>& read, Ends<T>* starts, const Flow<T>& gave, void* kept);
+
+  bool merges() const { return o_.bidirectional && o_.merge != Merge::kConcat; }
+
+  // Puts the two directions of [rows, 2 * hidden] together as the node does, and takes a gradient apart again.
+  void merge(const T* h, Index rows, T* merged) const;
+  void unmerge(const T* h, const T* dmerged, Index rows, T* dh) const;
+
+ private:
+  // One direction of one layer: where its parameters begin, and its weights as the kernels read them.
+  struct Unit {
+    Index w_ih, w_hh, b_ih, b_hh;  // from the first parameter of the node on; b_ih < 0: none
+    Index inputs;
+    bool reverse;
+    T *forward_ih, *forward_hh, *backward_ih, *backward_hh, *bias;
+    const T* bias_apart;
+    T* mask;       // [G*H, H] of weight_dropout, or null
+    T* projected;  // [distinct, G*H] of the table's rows, or null
+  };
+  struct LayerRun;
+  struct Run;
+
+  void pack(Unit& unit, const T* parameters);
+  void project(Unit& unit);
+  void walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow, const Ends<T>* starts);
+  void walk_backward(Lane<T>& lane, Run& run, int index, Ends<T>* starts, const Ends<T>& ends);
+  void add_weights(Lane<T>& lane, Run& run, int index, const Ends<T>* starts);
+  void find_before(const Run& run, const LayerRun& layer, int d, const T* h0, const T* zero, const T** before,
+                   std::int32_t* sequence) const;
+  void find_input(const Run& run, int index, T* dx) const;
+  void sum_by_row(Lane<T>& lane, const Run& run, const Flow<T>& read);
+  void drop(const Flow<T>& read, int layer, const T* from, T* to) const;
+
+  const RecurrentOptions o_;
+  const CellTraits& traits_;
+  const Index GH_;
+  Embed<T>* const table_;
+  Arena packed_;
+  Arena arena_;  // of the running batch
+  std::vector<Unit> units_;
+  std::vector<T*> sums_;  // [lanes * directions] of [touched rows of the lane, G*H]: gate gradients by row of the table
+};
+
+}  // namespace tidegate
