@@ -7,12 +7,17 @@
 
 #include "bind/bind.h"
 #include "bind/unlocked.h"
+#include "losses/crf.h"
 #include "losses/cross_entropy.h"
+#include "losses/regression.h"
+#include "nodes/crf.h"
+#include "nodes/decode.h"
 #include "nodes/dense.h"
 #include "nodes/dropout.h"
-#include "nodes/embed.h"
 #include "nodes/pool.h"
-#include "nodes/recurrent.h"
+#include "nodes/spell.h"
+#include "nodes/split.h"
+#include "nodes/tied.h"
 
 namespace tidegate {
 namespace {
@@ -47,17 +52,19 @@ RecurrentOptions recurrent_options(const Description& node) {
   return o;
 }
 
+constexpr std::uint32_t kFirstOfCharacters = 1 << 10;  // their nodes are numbered apart from those of the words
+
 // Makes the nodes one after the other: some ask what stands beside them.
 template <class T>
 class Builder {
  public:
-  std::unique_ptr<Program<T>> build(nb::sequence descriptions, Index width, Index output_size) {
+  std::unique_ptr<Program<T>> build(nb::sequence descriptions, std::uint32_t first, Index width, Index output_size) {
     const std::size_t count = nb::len(descriptions);
     for (std::size_t i = 0; i < count; ++i) {
       const bool before_recurrent = i + 1 < count && Description(descriptions[i + 1]).kind() == "recurrent";
       nodes_.push_back(make(Description(descriptions[i]), before_recurrent));
     }
-    return std::make_unique<Program<T>>(std::move(nodes_), table_, width, output_size);
+    return std::make_unique<Program<T>>(std::move(nodes_), table_, first, width, output_size);
   }
 
  private:
@@ -86,7 +93,28 @@ class Builder {
                                         static_cast<Activation>(node.get<int>("activation")));
     }
     if (kind == "dropout") return std::make_unique<Dropout<T>>(node.get<double>("p"), node.get<bool>("per_sequence"));
+    if (kind == "split") {
+      return std::make_unique<Split<T>>(node.get<Index>("channels"), node.get<Index>("size"),
+                                        node.get<Index>("shared"));
+    }
+    if (kind == "decode") {
+      return std::make_unique<Decode<T>>(node.get<Index>("steps"), node.get<Index>("channels"), node.get<Index>("size"),
+                                         recurrent_);
+    }
+    if (kind == "tied") return std::make_unique<Tied<T>>(*table_);
+    if (kind == "crf") return std::make_unique<CrfNode<T>>(node.get<Index>("tags"));
+    if (kind == "spell") return spell(node);
     throw nb::value_error(("the core has no node of kind " + kind).c_str());
+  }
+
+  std::unique_ptr<Node<T>> spell(const Description& node) {
+    const Description words(node.get<nb::dict>("words"));
+    auto table = std::make_unique<Embed<T>>(words.get<Index>("vocabulary_size"), words.get<Index>("size"),
+                                            words.get<double>("dropout"), false);
+    table_ = table.get();
+    auto characters = Builder<T>().build(node.get<nb::sequence>("characters"), kFirstOfCharacters, 0,
+                                         node.get<Index>("output_size") - words.get<Index>("size"));
+    return std::make_unique<Spell<T>>(std::move(table), std::move(characters));
   }
 
   std::vector<std::unique_ptr<Node<T>>> nodes_;
@@ -122,47 +150,93 @@ void run(Program<T>& program, nb::handle values, In<Index> offsets, Array<T> out
 }
 
 template <class T>
-void gradient(Program<T>& program, In<T> parameters, nb::handle values, In<Index> offsets, const Loss<T>& loss,
-              std::uint64_t seed, std::uint32_t step, Array<T> gradient, Array<double> losses, int threads) {
+void gradient(Program<T>& program, nb::handle values, In<Index> offsets, Loss<T>& loss, Array<T> gradient,
+              Array<double> losses, int threads) {
   const Sequenced<T> batch = sequenced<T>(values, offsets);
   Status status;
   Index bad_token = 0;
-  unlocked(true, [&] {
-    status = program.gradient(parameters.data(), batch, loss, {seed, step}, threads, gradient.data(), losses.data(),
-                              bad_token);
-  });
+  unlocked(true, [&] { status = program.gradient(batch, loss, threads, gradient.data(), losses.data(), bad_token); });
   check(status, bad_token);
 }
 
+// What a recurrent node begins with and where it leaves what it ends in; each may be None.
 template <class T>
-void define(nb::module_& m, const char* program, const char* loss, const char* cross_entropy) {
-  nb::class_<Program<T>>(m, program)
+void carry(Program<T>& program, std::size_t node, nb::object h, nb::object c, nb::object hn, nb::object cn) {
+  dynamic_cast<Recurrent<T>&>(program.node(node)).carry({input<T>(h), input<T>(c), pointer<T>(hn), pointer<T>(cn)});
+}
+
+template <class T>
+void read_spellings(Program<T>& program, nb::handle values, In<Index> offsets, In<std::int64_t> spelling) {
+  dynamic_cast<Spell<T>&>(program.node(0)).read(sequenced<T>(values, offsets), spelling.data());
+}
+
+template <class T>
+struct Names {
+  const char *program, *loss, *cross_entropy, *crf, *regression;
+};
+
+template <class T>
+void define(nb::module_& m, const Names<T>& names) {
+  nb::class_<Program<T>>(m, names.program)
       .def_static(
-          "build", [](nb::sequence nodes, Index width, Index output_size) {
-            return Builder<T>().build(nodes, width, output_size);
+          "build",
+          [](nb::sequence nodes, Index width, Index output_size) {
+            return Builder<T>().build(nodes, 0, width, output_size);
           },
           "nodes"_a, "width"_a, "output_size"_a)
       .def_prop_ro("parameters", &Program<T>::parameters)
-      .def("load", [](Program<T>& self, In<T> parameters) { self.load(parameters.data()); }, "parameters"_a,
-           nb::keep_alive<1, 2>())
-      .def("run", &run<T>, "values"_a, "offsets"_a, "out"_a.noconvert(), "threads"_a)
-      .def("gradient", &gradient<T>, "parameters"_a.noconvert(), "values"_a, "offsets"_a, "loss"_a, "seed"_a, "step"_a,
-           "gradient"_a.noconvert(), "losses"_a.noconvert(), "threads"_a);
-  nb::class_<Loss<T>>(m, loss);
-  nb::class_<CrossEntropy<T>, Loss<T>>(m, cross_entropy)
-      .def("__init__",
-           [](CrossEntropy<T>* self, In<std::int64_t> labels, In<Index> begin, In<double> weight) {
-             new (self) CrossEntropy<T>(labels.data(), begin.data(), weight.data());
-           },
-           "labels"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
-           nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>());
+      .def("rows", &Program<T>::rows, "read"_a)
+      .def(
+          "pack",
+          [](Program<T>& self, In<T> parameters, bool training, std::uint64_t seed, std::uint32_t step) {
+            self.pack(parameters.data(), training, {seed, step});
+          },
+          "parameters"_a.noconvert(), "training"_a, "seed"_a, "step"_a)
+      .def("carry", &carry<T>, "node"_a, "h"_a.none(), "c"_a.none(), "hn"_a.none(), "cn"_a.none())
+      .def("read_spellings", &read_spellings<T>, "values"_a, "offsets"_a.noconvert(), "spelling"_a.noconvert())
+      .def("run", &run<T>, "values"_a, "offsets"_a.noconvert(), "out"_a.noconvert(), "threads"_a)
+      .def("gradient", &gradient<T>, "values"_a, "offsets"_a.noconvert(), "loss"_a, "gradient"_a.noconvert(),
+           "losses"_a.noconvert(), "threads"_a);
+  nb::class_<Loss<T>>(m, names.loss);
+  nb::class_<CrossEntropy<T>, Loss<T>>(m, names.cross_entropy)
+      .def(
+          "__init__",
+          [](CrossEntropy<T>* self, In<std::int64_t> labels, In<Index> begin, In<double> weight) {
+            new (self) CrossEntropy<T>(labels.data(), begin.data(), weight.data());
+          },
+          "labels"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
+          nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>());
+  nb::class_<CrfLikelihood<T>, Loss<T>>(m, names.crf)
+      .def(
+          "__init__",
+          [](CrfLikelihood<T>* self, Program<T>& program, In<std::int64_t> tags, In<Index> begin, In<double> weight,
+             In<double> penalty) {
+            auto& node = dynamic_cast<CrfNode<T>&>(program.node(program.size() - 1));
+            new (self) CrfLikelihood<T>(node, tags.data(), begin.data(), weight.data(), penalty.data());
+          },
+          "program"_a, "tags"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), "penalty"_a.noconvert(),
+          nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(), nb::keep_alive<1, 5>(),
+          nb::keep_alive<1, 6>());
+  nb::class_<Regression<T>, Loss<T>>(m, names.regression)
+      .def(
+          "__init__",
+          [](Regression<T>* self, In<T> truth, In<T> scale, In<T> shift, In<std::int32_t> kind, In<double> level,
+             In<double> share, In<double> weight) {
+            const auto numbers = static_cast<Index>(kind.shape(0));
+            new (self) Regression<T>(numbers, truth.data(), scale.data(), shift.data(), kind.data(), level.data(),
+                                     share.data(), weight.data());
+          },
+          "truth"_a.noconvert(), "scale"_a.noconvert(), "shift"_a.noconvert(), "kind"_a.noconvert(),
+          "level"_a.noconvert(), "share"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
+          nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(), nb::keep_alive<1, 5>(), nb::keep_alive<1, 6>(),
+          nb::keep_alive<1, 7>(), nb::keep_alive<1, 8>());
 }
 
 }  // namespace
 
 void define_program(nb::module_& m) {
-  define<float>(m, "Program32", "Loss32", "CrossEntropy32");
-  define<double>(m, "Program64", "Loss64", "CrossEntropy64");
+  define<float>(m, {"Program32", "Loss32", "CrossEntropy32", "CrfLikelihood32", "Regression32"});
+  define<double>(m, {"Program64", "Loss64", "CrossEntropy64", "CrfLikelihood64", "Regression64"});
 }
 
 }  // namespace tidegate

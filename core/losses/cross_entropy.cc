@@ -7,8 +7,7 @@
 namespace tidegate {
 
 template <class T>
-void CrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count,
-                           double* losses) const {
+void CrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) {
   const Index K = gave.width;
   gave.drows = lane.arena.template get<T>(gave.N * K);
   kernels<T>().softmax(gave.rows, K, gave.drows, 0, gave.N);

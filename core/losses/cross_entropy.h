@@ -12,7 +12,7 @@ class CrossEntropy final : public Loss<T> {
   CrossEntropy(const std::int64_t* labels, const Index* begin, const double* weight)
       : labels_(labels), begin_(begin), weight_(weight) {}
 
-  void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) const override;
+  void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) override;
 
  private:
   const std::int64_t* const labels_;

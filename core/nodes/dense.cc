@@ -1,8 +1,5 @@
 #include "nodes/dense.h"
 
-#include "isa/dispatch.h"
-#include "layer/pack.h"
-
 namespace tidegate {
 namespace {
 
@@ -21,13 +18,7 @@ T slope(Activation activation, T y) {
 
 template <class T>
 void Dense<T>::pack(const T* parameters) {
-  arena_.clear();
-  forward_ = arena_.get<T>(inputs_ * padded<T>(outputs_));
-  pack_columns(parameters, inputs_, outputs_, Index(1), inputs_, forward_);
-  bias_ = parameters + outputs_ * inputs_;
-  if (!this->common->training) return;
-  backward_ = arena_.get<T>(outputs_ * padded<T>(inputs_));
-  pack_columns(parameters, outputs_, inputs_, inputs_, Index(1), backward_);
+  product_.pack(parameters, parameters + outputs_ * inputs_, this->common->training);
 }
 
 template <class T>
@@ -37,17 +28,7 @@ void* Dense<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave.width = outputs_;
   gave.wanted = this->common->training;
   gave.rows = lane.arena.template get<T>(read.N * outputs_);
-  Linear<T> p{};
-  p.x = read.rows;
-  p.x_stride = inputs_;
-  p.w = forward_;
-  p.K = inputs_;
-  p.columns = outputs_;
-  p.bias = bias_;
-  p.y = gave.rows;
-  p.y_stride = outputs_;
-  p.activation = activation_;
-  kernels<T>().linear(p, 0, read.N);
+  product_.run(read.rows, read.N, activation_, gave.rows);
   return nullptr;
 }
 
@@ -59,27 +40,9 @@ void Dense<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
     for (Index i = 0; i < read.N * outputs_; ++i) before[i] = d[i] * slope(activation_, gave.rows[i]);
     d = before;
   }
-  Outer<T> outer{};
-  outer.a = d;
-  outer.a_stride = outputs_;
-  outer.rows_m = outputs_;
-  outer.b = read.rows;
-  outer.b_stride = inputs_;
-  outer.columns = inputs_;
-  outer.out = lane.gradient + this->offset;
-  outer.column_sum = outer.out + outputs_ * inputs_;
-  kernels<T>().outer(outer, 0, read.N, scratch<T>(outer_scratch<T>(outputs_, inputs_)));
-  if (!read.wanted) return;
-  read.drows = lane.arena.template get<T>(read.N * inputs_);
-  Linear<T> p{};
-  p.x = d;
-  p.x_stride = outputs_;
-  p.w = backward_;
-  p.K = outputs_;
-  p.columns = inputs_;
-  p.y = read.drows;
-  p.y_stride = inputs_;
-  kernels<T>().linear(p, 0, read.N);
+  read.drows = read.wanted ? lane.arena.template get<T>(read.N * inputs_) : nullptr;
+  T* const dw = lane.gradient + this->offset;
+  product_.back(d, read.rows, read.N, dw, dw + outputs_ * inputs_, read.drows);
 }
 
 template class Dense<float>;

@@ -13,7 +13,7 @@ class Pooling final : public Node<T> {
   // `before`: the recurrent node right before, whose final states are what `last` is; null where it is not asked for.
   Pooling(std::vector<PoolMode> modes, const Recurrent<T>* before) : modes_(std::move(modes)), before_(before) {}
 
-  Index rows(Index) const override { return 1; }
+  void count(Index& sequences, Index& rows) const override { rows = sequences; }
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
 

@@ -27,6 +27,7 @@ struct Recurrent<T>::Run {
   const Index* start;  // [B] rows of the sequences
   Index* length;
   std::int32_t* order;
+  Ends<T>* starts;  // what the sequences began in; null: zeros
   LayerRun* layers;
 };
 
@@ -142,20 +143,38 @@ void Recurrent<T>::open(Lane<T>& lane) {
 
 template <class T>
 void* Recurrent<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
-  return run_from(lane, read, nullptr, gave);
+  const Index H = o_.hidden_size;
+  Ends<T>* starts = nullptr;
+  if (carried_.h) {
+    starts = lane.arena.template structs<Ends<T>>(1);
+    starts->make(lane.arena, o_.layers * directions(), read.B, H, traits_.carries_c, this->common->training);
+    for (int i = 0; i < starts->count; ++i) {
+      for (Index b = 0; b < read.B; ++b) {
+        const Index from = (i * this->common->sequences + read.key[b]) * H;
+        std::copy_n(carried_.h + from, H, starts->h[i] + b * H);
+        if (starts->c) std::copy_n(carried_.c + from, H, starts->c[i] + b * H);
+      }
+    }
+  }
+  void* const kept = run_from(lane, read, starts, gave);
+  const Ends<T>& ends = *gave.ends;
+  for (int i = 0; carried_.hn && i < ends.count; ++i) {
+    for (Index b = 0; b < read.B; ++b) {
+      const Index to = (i * this->common->sequences + read.key[b]) * H;
+      std::copy_n(ends.h[i] + b * H, H, carried_.hn + to);
+      if (ends.c) std::copy_n(ends.c[i] + b * H, H, carried_.cn + to);
+    }
+  }
+  return kept;
 }
 
 template <class T>
-void Recurrent<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) {
-  back_from(lane, read, nullptr, gave, kept);
-}
-
-template <class T>
-void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, const Ends<T>* starts, Flow<T>& gave) {
+void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts, Flow<T>& gave) {
   Arena& arena = lane.arena;
   Run& run = *arena.template structs<Run>(1);
   run.B = read.B;
   run.N = read.N;
+  run.starts = starts;
   run.start = read.offsets;
   run.length = arena.template get<Index>(read.B);
   run.order = arena.template get<std::int32_t>(read.B);
@@ -180,7 +199,7 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, const Ends<T>* 
     }
     layer.x = x;
     layer.h = arena.template get<T>(read.N * width);
-    walk_forward(lane, run, index, gave, starts);
+    walk_forward(lane, run, index, gave);
     x = layer.h;
   }
   gave.row_of = nullptr;
@@ -195,11 +214,12 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, const Ends<T>* 
 }
 
 template <class T>
-void Recurrent<T>::walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow, const Ends<T>* starts) {
+void Recurrent<T>::walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow) {
+  const Ends<T>* const starts = run.starts;
   Arena& arena = lane.arena;
   const Kernels<T>& k = kernels<T>();
   const Index H = o_.hidden_size;
-  const bool training = this->common->training, from_table = index == 0 && table_;
+  const bool training = this->common->training, from_table = index == 0 && flow.row_of;
   LayerRun& layer = run.layers[index];
   for (int d = 0; d < directions(); ++d) {
     const int at = index * directions() + d;
@@ -286,7 +306,7 @@ void Recurrent<T>::unmerge(const T* h, const T* dmerged, Index rows, T* dh) cons
 }
 
 template <class T>
-void Recurrent<T>::back_from(Lane<T>& lane, Flow<T>& read, Ends<T>* starts, const Flow<T>& gave, void* kept) {
+void Recurrent<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) {
   Run& run = *static_cast<Run*>(kept);
   Arena& arena = lane.arena;
   LayerRun& top = run.layers[o_.layers - 1];
@@ -297,14 +317,14 @@ void Recurrent<T>::back_from(Lane<T>& lane, Flow<T>& read, Ends<T>* starts, cons
     unmerge(top.h, gave.drows, run.N, top.dh);
   }
   for (int index = o_.layers - 1; index >= 0; --index) {
-    walk_backward(lane, run, index, starts, *gave.ends);
-    add_weights(lane, run, index, starts);
+    walk_backward(lane, run, index, *gave.ends);
+    add_weights(lane, run, index);
     if (index > 0) {
       T* const dx = arena.template get<T>(run.N * width);
       find_input(run, index, dx);
       if (o_.dropout > 0) drop(read, index, dx, dx);
       run.layers[index - 1].dh = dx;
-    } else if (table_) {
+    } else if (!run.layers[0].x) {
       sum_by_row(lane, run, read);
     } else if (read.wanted) {
       read.drows = arena.template get<T>(run.N * o_.input_size);
@@ -315,7 +335,8 @@ void Recurrent<T>::back_from(Lane<T>& lane, Flow<T>& read, Ends<T>* starts, cons
 
 // Leaves the gradients of the gates where the gates were.
 template <class T>
-void Recurrent<T>::walk_backward(Lane<T>& lane, Run& run, int index, Ends<T>* starts, const Ends<T>& ends) {
+void Recurrent<T>::walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends) {
+  Ends<T>* const starts = run.starts;
   Arena& arena = lane.arena;
   const Kernels<T>& k = kernels<T>();
   const Index H = o_.hidden_size;
@@ -349,7 +370,8 @@ void Recurrent<T>::walk_backward(Lane<T>& lane, Run& run, int index, Ends<T>* st
 
 // The gradients of the two matrices and the biases of a layer.
 template <class T>
-void Recurrent<T>::add_weights(Lane<T>& lane, Run& run, int index, const Ends<T>* starts) {
+void Recurrent<T>::add_weights(Lane<T>& lane, Run& run, int index) {
+  const Ends<T>* const starts = run.starts;
   Arena& arena = lane.arena;
   const Index H = o_.hidden_size, shared = traits_.shared * H;
   LayerRun& layer = run.layers[index];
@@ -382,7 +404,7 @@ void Recurrent<T>::add_weights(Lane<T>& lane, Run& run, int index, const Ends<T>
       add(layer.memo[d], H, H, before, nullptr, H, layer.mask[d], gradient + unit.w_hh + shared * H,
           o_.bias ? gradient + unit.b_hh + shared : nullptr);
     }
-    if (index == 0 && table_) continue;
+    if (!layer.x) continue;
     add(layer.gates[d], GH_, GH_, nullptr, layer.x, unit.inputs, nullptr, gradient + unit.w_ih,
         o_.bias ? gradient + unit.b_ih : nullptr);
   }
@@ -427,14 +449,12 @@ void Recurrent<T>::find_input(const Run& run, int index, T* dx) const {
 template <class T>
 void Recurrent<T>::sum_by_row(Lane<T>& lane, const Run& run, const Flow<T>& read) {
   std::int32_t* const place = lane.arena.template get<std::int32_t>(run.N);
-  const Index before = table_->touched(lane);
-  for (Index n = 0; n < run.N; ++n) {
-    bool fresh;
-    place[n] = static_cast<std::int32_t>(table_->touch(lane, read.row_of[n], fresh));
-  }
+  TouchedRows<T>& touched = table_->touched;
+  const Index before = touched.count(lane);
+  for (Index n = 0; n < run.N; ++n) place[n] = static_cast<std::int32_t>(touched.touch(lane, read.row_of[n]));
   for (int d = 0; d < directions(); ++d) {
     T* const sums = sums_[lane.index * directions() + d];
-    std::fill(sums + before * GH_, sums + table_->touched(lane) * GH_, T(0));
+    std::fill(sums + before * GH_, sums + touched.count(lane) * GH_, T(0));
     kernels<T>().add_rows({run.layers[0].gates[d], GH_, place, sums}, 0, run.N);
   }
 }
@@ -443,9 +463,9 @@ void Recurrent<T>::sum_by_row(Lane<T>& lane, const Run& run, const Flow<T>& read
 template <class T>
 void Recurrent<T>::close(Lane<T>& lane) {
   if (!table_ || !this->common->training) return;
-  const Index rows = table_->touched(lane), C = o_.input_size;
+  const Index rows = table_->touched.count(lane), C = o_.input_size;
   T* const gradient = lane.gradient + this->offset;
-  const std::int32_t* const row = table_->touched_rows(lane);
+  const std::int32_t* const row = table_->touched.rows(lane);
   const T** const x = lane.kept.template get<const T*>(rows);
   for (Index i = 0; i < rows; ++i) x[i] = table_->distinct_rows() + row[i] * C;
   for (int d = 0; d < directions(); ++d) {
@@ -466,7 +486,7 @@ void Recurrent<T>::close(Lane<T>& lane) {
     back.w = unit.backward_ih;
     back.K = GH_;
     back.columns = C;
-    back.y = table_->touched_gradient(lane);
+    back.y = table_->touched.gradient(lane);
     back.y_stride = C;
     back.accumulate = d > 0;
     kernels<T>().linear(back, 0, rows);
@@ -474,7 +494,7 @@ void Recurrent<T>::close(Lane<T>& lane) {
 }
 
 template <class T>
-void Recurrent<T>::finish(T* gradient) {
+void Recurrent<T>::finish(T* gradient, T*, const T*) {
   const Index H = o_.hidden_size;
   for (const Unit& unit : units_) {
     if (o_.bias) std::copy_n(gradient + unit.b_ih, traits_.shared * H, gradient + unit.b_hh);

@@ -40,12 +40,18 @@ class Recurrent final : public Node<T> {
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
   void close(Lane<T>& lane) override;
-  void finish(T* gradient) override;
+  void finish(T* gradient, T* table, const T* extras) override;
 
-  // The same with sequences that begin in `starts`, and, on the way back, the gradient added to those; for a node that
-  // goes on from here. Null: zeros.
-  void* run_from(Lane<T>& lane, const Flow<T>& read, const Ends<T>* starts, Flow<T>& gave);
-  void back_from(Lane<T>& lane, Flow<T>& read, Ends<T>* starts, const Flow<T>& gave, void* kept);
+  // The same with sequences that begin in `starts`, whose gradient `back` then finds; null: zeros.
+  void* run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts, Flow<T>& gave);
+
+  // States that the sequences of a batch begin with, and where those are left that they end in: each of all layers and
+  // directions, [layers * directions, sequences of the batch, H], or null.
+  struct Carried {
+    const T *h, *c;
+    T *hn, *cn;
+  };
+  void carry(const Carried& carried) { carried_ = carried; }
 
   bool merges() const { return o_.bidirectional && o_.merge != Merge::kConcat; }
 
@@ -69,9 +75,9 @@ class Recurrent final : public Node<T> {
 
   void pack(Unit& unit, const T* parameters);
   void project(Unit& unit);
-  void walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow, const Ends<T>* starts);
-  void walk_backward(Lane<T>& lane, Run& run, int index, Ends<T>* starts, const Ends<T>& ends);
-  void add_weights(Lane<T>& lane, Run& run, int index, const Ends<T>* starts);
+  void walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow);
+  void walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends);
+  void add_weights(Lane<T>& lane, Run& run, int index);
   void find_before(const Run& run, const LayerRun& layer, int d, const T* h0, const T* zero, const T** before,
                    std::int32_t* sequence) const;
   void find_input(const Run& run, int index, T* dx) const;
@@ -84,6 +90,7 @@ class Recurrent final : public Node<T> {
   Embed<T>* const table_;
   Arena packed_;
   Arena arena_;  // of the running batch
+  Carried carried_{};
   std::vector<Unit> units_;
   std::vector<T*> sums_;  // [lanes * directions] of [touched rows of the lane, G*H]: gate gradients by row of the table
 };

@@ -47,6 +47,7 @@ struct Flow {
   T* drows = nullptr;                // [N, width] the gradient, set on the way back
   bool wanted = false;               // whether anybody reads the gradient
   const std::int32_t* row_of = nullptr;  // [N] distinct row of the batch that a token reads
+  const Index* token = nullptr;          // [N] the number of the token in the batch, of rows that are tokens
   Ends<T>* ends = nullptr;           // of the recurrent node right before, or null
 };
 
@@ -66,6 +67,7 @@ struct Common {
   bool training = false;  // dropout is drawn, and what `back` needs is kept
   int threads = 1;
   int lanes = 1;
+  Index sequences = 0;                 // of the batch
   Index distinct = 0;                  // rows of the table that the batch reads, each once
   const std::int32_t* id = nullptr;    // [distinct] of those rows, in the order of their first use
 };
@@ -96,8 +98,8 @@ class Node {
   // Numbers of its own, in the order of their names, tables left out.
   virtual Index parameters() const { return 0; }
 
-  // Rows that so many rows of a sequence become.
-  virtual Index rows(Index read) const { return read; }
+  // Turns the number of sequences that one of the batch has become, and of all their rows, into those that it gives.
+  virtual void count(Index& sequences, Index& rows) const { (void)sequences, (void)rows; }
   // Numbers that each row of a group leaves in memory, where they are many.
   virtual Index left_behind() const { return 0; }
 
@@ -116,8 +118,12 @@ class Node {
   virtual void open(Lane<T>& lane) { (void)lane; }
   virtual void close(Lane<T>& lane) { (void)lane; }
 
-  // Changes the gradient of its parameters when all lanes have been added.
-  virtual void finish(T* gradient) { (void)gradient; }
+  // Numbers that its lanes add up beside the gradient of its parameters, and where those begin.
+  virtual Index extras() const { return 0; }
+  Index extras_offset = 0;
+
+  // Changes the gradient of its parameters, and of the table, when all lanes have been added; `extras` are their sums.
+  virtual void finish(T* gradient, T* table, const T* extras) { (void)gradient, (void)table, (void)extras; }
 
   // Set by the program: where its parameters begin among those that are not of tables, its number in the network, and
   // what the running batch has in common.

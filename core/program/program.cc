@@ -31,41 +31,46 @@ struct Program<T>::Plan {
 };
 
 template <class T>
-Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table, Index width, Index output_size)
+Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table, std::uint32_t first, Index width,
+                    Index output_size)
     : nodes_(std::move(nodes)), table_(table), width_(width), output_size_(output_size) {
-  std::uint32_t number = 0;
+  std::uint32_t number = first;
   for (const auto& node : nodes_) {
     node->offset = dense_;
     node->number = number++;
     node->common = &common_;
     dense_ += node->parameters();
     left_behind_ += node->left_behind();
+    extras_ += node->extras();
+  }
+  Index at = dense_;
+  for (const auto& node : nodes_) {
+    node->extras_offset = at;
+    at += node->extras();
   }
 }
 
 template <class T>
 Index Program<T>::rows(Index read) const {
-  for (const auto& node : nodes_) read = node->rows(read);
+  Index sequences = 1;
+  for (const auto& node : nodes_) node->count(sequences, read);
   return read;
 }
 
 template <class T>
-void Program<T>::pack(const T* parameters) {
+void Program<T>::pack(const T* parameters, bool training, const Draw& draw) {
+  common_.training = training;
+  common_.draw = draw;
+  if (table_) table_->pack(parameters);
   for (const auto& node : nodes_) {
-    node->pack(node.get() == table_ ? parameters : parameters + table_size() + node->offset);
+    if (node.get() != table_) node->pack(parameters + table_size() + node->offset);
   }
-}
-
-template <class T>
-void Program<T>::load(const T* parameters) {
-  common_.training = false;
-  pack(parameters);
 }
 
 template <class T>
 template <class Id>
 Status Program<T>::find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token) {
-  const Index V = table_->rows();
+  const Index V = table_->vocabulary();
   row_of_token_.resize(batch.N);
   row_of_id_.assign(V, -1);
   id_of_row_.clear();
@@ -102,7 +107,7 @@ typename Program<T>::Plan Program<T>::plan(const Sequenced<T>& batch) const {
   std::stable_sort(plan.order.begin(), plan.order.end(),
                    [&](std::int32_t a, std::int32_t b) { return length(a) > length(b); });
   int lanes = kMostLanes;
-  while (lanes > 1 && lanes * dense_ * Index(sizeof(T)) > kLaneBytes) lanes /= 2;
+  while (lanes > 1 && lanes * (dense_ + extras_) * Index(sizeof(T)) > kLaneBytes) lanes /= 2;
   plan.groups.resize(lanes);
   plan.tokens.resize(lanes);
   const Index most = std::clamp(blocks(blocks(batch.B, lanes), kLeastGroup) * kLeastGroup, kLeastGroup, kTileRows);
@@ -138,8 +143,11 @@ void Program<T>::enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int3
   std::int32_t* const row_of = table_ ? lane.arena.template get<std::int32_t>(flow.N) : nullptr;
   flow.rows = table_ ? nullptr : lane.arena.template get<T>(flow.N * width_);
   flow.row_of = row_of;
+  Index* const token = lane.arena.template get<Index>(flow.N);
+  flow.token = token;
   for (Index i = 0; i < count; ++i) {
     const Index begin = batch.offsets[sequences[i]], rows = offsets[i + 1] - offsets[i];
+    std::iota(token + offsets[i], token + offsets[i + 1], begin);
     if (table_) {
       std::copy_n(row_of_token_.data() + begin, rows, row_of + offsets[i]);
     } else {
@@ -150,21 +158,26 @@ void Program<T>::enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int3
 
 template <class T>
 template <class F>
-void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, const F& finish) {
+void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& finish) {
   const int lanes = static_cast<int>(plan.groups.size());
   while (static_cast<int>(lanes_.size()) < lanes) lanes_.push_back(std::make_unique<Lane<T>>());
+  common_.lanes = lanes;
+  common_.sequences = batch.B;
   for (const auto& node : nodes_) node->begin();
+  if (loss) loss->start(lanes);
+  const Index size = dense_ + extras_;
   parallel(lanes, common_.threads, [&](Index index) {
     if (plan.groups[index].empty()) return;
     Lane<T>& lane = *lanes_[index];
     lane.index = static_cast<int>(index);
     lane.tokens = plan.tokens[index];
     lane.kept.clear();
-    if (common_.training) {
-      lane.gradient = lane_gradients_.data() + index * dense_;
-      std::fill(lane.gradient, lane.gradient + dense_, T(0));
-    }
     for (const auto& node : nodes_) node->open(lane);
+    if (loss) {
+      lane.gradient = lane_gradients_.data() + index * size;
+      std::fill(lane.gradient, lane.gradient + size, T(0));
+      loss->open(lane);
+    }
     std::vector<Flow<T>> flows(nodes_.size() + 1);
     std::vector<void*> kept(nodes_.size());
     for (const auto& group : plan.groups[index]) {
@@ -174,10 +187,12 @@ void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, const F
       enter(lane, batch, sequences, group.count, flows[0]);
       for (std::size_t i = 0; i < nodes_.size(); ++i) kept[i] = nodes_[i]->run(lane, flows[i], flows[i + 1]);
       finish(lane, flows.back(), sequences, group.count);
-      if (!common_.training) continue;
+      if (!loss) continue;
       for (std::size_t i = nodes_.size(); i-- > 0;) nodes_[i]->back(lane, flows[i], flows[i + 1], kept[i]);
     }
+    if (!loss) return;
     for (const auto& node : nodes_) node->close(lane);
+    loss->close(lane);
   });
 }
 
@@ -187,10 +202,9 @@ Status Program<T>::run(const Sequenced<T>& batch, int threads, T* out, Index& ba
   if (status != Status::kOk) return status;
   const Plan plan = this->plan(batch);
   common_.threads = threads;
-  common_.lanes = static_cast<int>(plan.groups.size());
   std::vector<Index> begin(batch.B + 1);
   for (Index b = 0; b < batch.B; ++b) begin[b + 1] = begin[b] + rows(batch.offsets[b + 1] - batch.offsets[b]);
-  each_group(batch, plan, [&](Lane<T>&, Flow<T>& gave, const std::int32_t* sequences, Index count) {
+  each_group(batch, plan, nullptr, [&](Lane<T>&, Flow<T>& gave, const std::int32_t* sequences, Index count) {
     const T* from = gave.rows;
     for (Index i = 0; i < count; ++i) {
       const Index b = sequences[i], numbers = (begin[b + 1] - begin[b]) * output_size_;
@@ -204,21 +218,17 @@ Status Program<T>::run(const Sequenced<T>& batch, int threads, T* out, Index& ba
 }
 
 template <class T>
-Status Program<T>::gradient(const T* parameters, const Sequenced<T>& batch, const Loss<T>& loss, const Draw& draw,
-                            int threads, T* gradient, double* losses, Index& bad_token) try {
+Status Program<T>::gradient(const Sequenced<T>& batch, Loss<T>& loss, int threads, T* gradient, double* losses,
+                            Index& bad_token) try {
   const Status status = find_distinct(batch, bad_token);
   if (status != Status::kOk) return status;
   const Plan plan = this->plan(batch);
-  common_.training = true;
-  common_.draw = draw;
   common_.threads = threads;
-  common_.lanes = static_cast<int>(plan.groups.size());
-  lane_gradients_.resize(common_.lanes * dense_);
-  pack(parameters);
-  each_group(batch, plan, [&](Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count) {
+  lane_gradients_.resize(plan.groups.size() * (dense_ + extras_));
+  each_group(batch, plan, &loss, [&](Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count) {
     loss.lose(lane, gave, sequences, count, losses);
   });
-  add_lanes(plan, gradient);
+  if (!halted()) add_lanes(plan, gradient);
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;
@@ -226,18 +236,25 @@ Status Program<T>::gradient(const T* parameters, const Sequenced<T>& batch, cons
 
 template <class T>
 void Program<T>::add_lanes(const Plan& plan, T* gradient) {
+  const Index size = dense_ + extras_;
   T* const dense = gradient + table_size();
+  extra_sums_.resize(extras_);
   if (table_) table_->collect(gradient);
-  parallel(blocks(dense_, kSummed), common_.threads, [&](Index task) {
-    const Index first = task * kSummed, count = std::min(kSummed, dense_ - first);
+  parallel(blocks(size, kSummed), common_.threads, [&](Index task) {
+    const Index first = task * kSummed, count = std::min(kSummed, size - first);
     T* parts[kMostLanes];
     for (int lane = 0; lane < common_.lanes; ++lane) {
-      parts[lane] = plan.groups[lane].empty() ? nullptr : lane_gradients_.data() + lane * dense_ + first;
+      parts[lane] = plan.groups[lane].empty() ? nullptr : lane_gradients_.data() + lane * size + first;
     }
     const T* const sum = sum_as_tree(parts, common_.lanes, count);
-    if (sum) std::copy_n(sum, count, dense + first);
+    for (Index i = 0; i < count; ++i) {
+      T& to = first + i < dense_ ? dense[first + i] : extra_sums_[first + i - dense_];
+      to = sum ? sum[i] : T(0);
+    }
   });
-  for (const auto& node : nodes_) node->finish(dense + node->offset);
+  for (const auto& node : nodes_) {
+    node->finish(dense + node->offset, gradient, extra_sums_.data() + (node->extras_offset - dense_));
+  }
 }
 
 template class Program<float>;
