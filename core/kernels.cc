@@ -2,6 +2,7 @@
 #include "cells/gru.h"
 #include "cells/lstm.h"
 #include "cells/rnn.h"
+#include "isa/update.h"
 #include "layer/pool.h"
 #include "structured/crf.h"
 
@@ -24,6 +25,8 @@ constexpr Kernels<T> kTable = {
     pool_backward<T>,
     softmax<T>,
     activate<T>,
+    update<T>,
+    sum_of_squares<T>,
 };
 
 constexpr Kernels<float> kFloat = kTable<float>;

@@ -1,6 +1,7 @@
 // Networks that the core runs and trains, made of descriptions of nodes.
 #include "program/program.h"
 
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
@@ -18,6 +19,7 @@
 #include "nodes/spell.h"
 #include "nodes/split.h"
 #include "nodes/tied.h"
+#include "program/optimiser.h"
 
 namespace tidegate {
 namespace {
@@ -165,9 +167,50 @@ void carry(Program<T>& program, std::size_t node, nb::object h, nb::object c, nb
   dynamic_cast<Recurrent<T>&>(program.node(node)).carry({input<T>(h), input<T>(c), pointer<T>(hn), pointer<T>(cn)});
 }
 
+// (low, high, steep) to look at every batch from now on, None to look no more.
+template <class T>
+void watch(Program<T>& program, std::size_t node, nb::object flat) {
+  auto& recurrent = dynamic_cast<Recurrent<T>&>(program.node(node));
+  if (flat.is_none()) return recurrent.watch(nullptr);
+  const auto [low, high, steep] = nb::cast<std::array<T, 3>>(flat);
+  const typename Recurrent<T>::Flat points{low, high, steep};
+  recurrent.watch(&points);
+}
+
+// Counts of saturated values by direction and gate, of how many values, and the reach of each sequence by direction.
+template <class T>
+nb::tuple health(Program<T>& program, std::size_t node) {
+  const auto found = dynamic_cast<Recurrent<T>&>(program.node(node)).health();
+  return nb::make_tuple(found.saturated, found.values, found.reach);
+}
+
 template <class T>
 void read_spellings(Program<T>& program, nb::handle values, In<Index> offsets, In<std::int64_t> spelling) {
   dynamic_cast<Spell<T>&>(program.node(0)).read(sequenced<T>(values, offsets), spelling.data());
+}
+
+template <class T>
+void sum_squares(In<T> gradient, In<Index> begin, Array<double> squares, int threads) {
+  const Index count = static_cast<Index>(begin.shape(0)) - 1;
+  unlocked(false, [&] { sums_of_squares(gradient.data(), begin.data(), count, threads, squares.data()); });
+}
+
+// options: scale, rate, beta1, beta2, epsilon, correction1, correction2
+template <class T>
+void update(int rule, Array<T> parameter, In<T> gradient, nb::object first, nb::object second, In<Index> begin,
+            In<double> decay, const std::array<double, 7>& options, bool nesterov, bool decoupled, int threads) {
+  Update<T> p{};
+  p.rule = static_cast<UpdateRule>(rule);
+  p.parameter = parameter.data();
+  p.gradient = gradient.data();
+  p.first = pointer<T>(first);
+  p.second = pointer<T>(second);
+  T* const fields[] = {&p.scale, &p.rate, &p.beta1, &p.beta2, &p.epsilon, &p.correction1, &p.correction2};
+  for (int i = 0; i < 7; ++i) *fields[i] = static_cast<T>(options[i]);
+  p.nesterov = nesterov;
+  p.decoupled = decoupled;
+  const Index count = static_cast<Index>(begin.shape(0)) - 1;
+  unlocked(false, [&] { update_all(p, begin.data(), decay.data(), count, threads); });
 }
 
 template <class T>
@@ -193,10 +236,17 @@ void define(nb::module_& m, const Names<T>& names) {
           },
           "parameters"_a.noconvert(), "training"_a, "seed"_a, "step"_a)
       .def("carry", &carry<T>, "node"_a, "h"_a.none(), "c"_a.none(), "hn"_a.none(), "cn"_a.none())
+      .def("watch", &watch<T>, "node"_a, "flat"_a.none())
+      .def("health", &health<T>, "node"_a)
       .def("read_spellings", &read_spellings<T>, "values"_a, "offsets"_a.noconvert(), "spelling"_a.noconvert())
       .def("run", &run<T>, "values"_a, "offsets"_a.noconvert(), "out"_a.noconvert(), "threads"_a)
       .def("gradient", &gradient<T>, "values"_a, "offsets"_a.noconvert(), "loss"_a, "gradient"_a.noconvert(),
            "losses"_a.noconvert(), "threads"_a);
+  m.def("sum_squares", &sum_squares<T>, "gradient"_a.noconvert(), "begin"_a.noconvert(), "squares"_a.noconvert(),
+        "threads"_a);
+  m.def("update", &update<T>, "rule"_a, "parameter"_a.noconvert(), "gradient"_a.noconvert(), "first"_a.none(),
+        "second"_a.none(), "begin"_a.noconvert(), "decay"_a.noconvert(), "options"_a, "nesterov"_a, "decoupled"_a,
+        "threads"_a);
   nb::class_<Loss<T>>(m, names.loss);
   nb::class_<CrossEntropy<T>, Loss<T>>(m, names.cross_entropy)
       .def(

@@ -62,7 +62,8 @@ void CrfLikelihood<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* se
   double *const last = arena.get<double>(count), *const weight = arena.get<double>(count);
   for (Index i = 0; i < N * K; ++i) emissions[i] = double(gave.rows[i]);
   const double* const factors = factors_.data();
-  const Crf crf{K, emissions, gave.offsets, factors, factors + K * (K + 2), factors + K * K, factors + K * K + K, halted};
+  const Crf crf{K,     emissions, gave.offsets, factors, factors + K * (K + 2), factors + K * K, factors + K * K + K,
+                halted};
   const CrfKernels& k = *active_isa().crf;
   k.forward({crf, alpha, peak, sum, last}, 0, count, scratch<double>(K));
   const Sums& sums = sums_[lane.index];

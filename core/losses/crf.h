@@ -11,8 +11,8 @@ namespace tidegate {
 template <class T>
 class CrfLikelihood final : public Loss<T> {
  public:
-  // tags [rows of all sequences], those of sequence b from begin[b] on; weight [B]; penalty [tags, tags + 2] is added to
-  // the scores of the node.
+  // tags [rows of all sequences], those of sequence b from begin[b] on; weight [B]; penalty [tags, tags + 2] is added
+  // to the scores of the node.
   CrfLikelihood(const CrfNode<T>& node, const std::int64_t* tags, const Index* begin, const double* weight,
                 const double* penalty)
       : node_(node), tags_(tags), begin_(begin), weight_(weight), penalty_(penalty) {}

@@ -1,5 +1,5 @@
-// Goes on from the states that the recurrent node before it ended in, all steps at once: each is one step of that node's
-// own cells, its input an embedding of the step and of the channel (SegRNN, Lin et al. 2023, section 3.3).
+// Goes on from the states that the recurrent node before it ended in, all steps at once: each is one step of that
+// node's own cells, its input an embedding of the step and of the channel (SegRNN, Lin et al. 2023, section 3.3).
 #pragma once
 
 #include "nodes/recurrent.h"

@@ -1,5 +1,6 @@
 #include "nodes/recurrent.h"
 
+#include <cmath>
 #include <numeric>
 
 #include "isa/dispatch.h"
@@ -13,12 +14,12 @@ namespace tidegate {
 // What one layer leaves behind for the way back.
 template <class T>
 struct Recurrent<T>::LayerRun {
-  const T* x;  // [N, inputs] what it read, or null: rows of the table
-  T* h;        // [N, directions * H]
-  T* dh;       // [N, directions * H] on the way back
-  T* gates[2];   // [N, G*H], or null; on the way back their gradients, of a cell without gates, too
-  T* memo[2];    // [N, H] or null
-  T* mask[2];  // [B, H] of recurrent_dropout, or null
+  const T* x;   // [N, inputs] what it read, or null: rows of the table
+  T* h;         // [N, directions * H]
+  T* dh;        // [N, directions * H] on the way back
+  T* gates[2];  // [N, G*H], or null; on the way back their gradients, of a cell without gates, too
+  T* memo[2];   // [N, H] or null
+  T* mask[2];   // [B, H] of recurrent_dropout, or null
 };
 
 template <class T>
@@ -27,6 +28,7 @@ struct Recurrent<T>::Run {
   const Index* start;  // [B] rows of the sequences
   Index* length;
   std::int32_t* order;
+  bool watched;     // rather than cells that go on from here
   Ends<T>* starts;  // what the sequences began in; null: zeros
   LayerRun* layers;
 };
@@ -113,9 +115,8 @@ void Recurrent<T>::project(Unit& unit) {
   run.bias = unit.bias;
   run.y = unit.projected;
   run.y_stride = GH_;
-  parallel(blocks(rows, kLinearRows), worthwhile(rows * GH_ * unit.inputs, this->common->threads), [&](Index task) {
-    kernels<T>().linear(run, task * kLinearRows, std::min(rows, (task + 1) * kLinearRows));
-  });
+  parallel(blocks(rows, kLinearRows), worthwhile(rows * GH_ * unit.inputs, this->common->threads),
+           [&](Index task) { kernels<T>().linear(run, task * kLinearRows, std::min(rows, (task + 1) * kLinearRows)); });
 }
 
 template <class T>
@@ -126,6 +127,10 @@ void Recurrent<T>::pack(const T* parameters) {
 
 template <class T>
 void Recurrent<T>::begin() {
+  Health none;
+  none.saturated.resize(units_.size() * traits_.gates);
+  none.reach.resize(units_.size());
+  if (watched_) health_.assign(this->common->lanes, none);
   if (!table_) return;
   arena_.clear();
   for (int d = 0; d < directions(); ++d) project(units_[d]);
@@ -157,6 +162,7 @@ void* Recurrent<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
     }
   }
   void* const kept = run_from(lane, read, starts, gave);
+  static_cast<Run*>(kept)->watched = watched_;
   const Ends<T>& ends = *gave.ends;
   for (int i = 0; carried_.hn && i < ends.count; ++i) {
     for (Index b = 0; b < read.B; ++b) {
@@ -360,11 +366,13 @@ void Recurrent<T>::walk_backward(Lane<T>& lane, Run& run, int index, const Ends<
     walk.dcn = ends.dc ? ends.dc[at] : nullptr;
     walk.dgates = layer.gates[d];
     walk.dmemo = layer.memo[d];
+    if (run.watched) count_saturated(lane, run, index, d);
     walk.dh0 = starts ? starts->dh[at] : arena.template get<T>(run.B * H);
     if (traits_.carries_c) walk.dc0 = starts ? starts->dc[at] : arena.template get<T>(run.B * H);
     tiles<T>(run.B, H, [&](Index first, Index last, const Units& units, T* memory) {
       k.cell[o_.cell].backward(walk, first, last, units, memory);
     });
+    if (run.watched) find_reach(lane, run, at, walk);
   }
 }
 
@@ -502,6 +510,67 @@ void Recurrent<T>::finish(T* gradient, T*, const T*) {
     T* const w_hh = gradient + unit.w_hh;
     for (Index i = 0; i < GH_ * H; ++i) w_hh[i] *= unit.mask[i];
   }
+}
+
+template <class T>
+void Recurrent<T>::watch(const Flat* flat) {
+  watched_ = flat != nullptr;
+  if (flat) flat_ = *flat;
+}
+
+// Of the gates of a direction; of a cell without gates, of its state where that is a tanh.
+template <class T>
+void Recurrent<T>::count_saturated(const Lane<T>& lane, const Run& run, int index, int d) {
+  const Index H = o_.hidden_size;
+  const LayerRun& layer = run.layers[index];
+  if (!traits_.gated() && !traits_.bounded()) return;
+  const Index stride = traits_.gated() ? GH_ : directions() * H;
+  const T* const values = traits_.gated() ? layer.gates[d] : layer.h + d * H;
+  Health& health = health_[lane.index];
+  std::int64_t* const counts = health.saturated.data() + (index * directions() + d) * traits_.gates;
+  for (int gate = 0; gate < traits_.gates; ++gate) {
+    const bool is_tanh = !traits_.gated() || traits_.ends_in_tanh(gate);
+    const T low = is_tanh ? -flat_.steep : flat_.low, high = is_tanh ? flat_.steep : flat_.high;
+    std::int64_t count = 0;
+    for (Index n = 0; n < run.N; ++n) {
+      const T* const row = values + n * stride + gate * H;
+      for (Index k = 0; k < H; ++k) count += (row[k] < low) | (row[k] > high);
+    }
+    counts[gate] += count;
+  }
+  if (index == 0 && d == 0) health.values += run.N * H;
+}
+
+// Of every sequence that is not empty: the length of the gradient of the state before the first step, over the longest
+// that the loss gives one of its steps by itself.
+template <class T>
+void Recurrent<T>::find_reach(const Lane<T>& lane, const Run& run, int at, const CellBackward<T>& walk) {
+  const Index H = o_.hidden_size;
+  const auto square = [&](const T* x) { return x ? kernels<T>().sum_of_squares(x, 0, H) : 0.0; };
+  for (Index b = 0; b < run.B; ++b) {
+    if (!run.length[b]) continue;
+    double near = square(walk.dhn ? walk.dhn + b * H : nullptr);
+    for (Index n = run.start[b]; n < run.start[b] + run.length[b]; ++n) {
+      near = std::max(near, square(walk.dh + n * walk.h_stride));
+    }
+    const double far = square(walk.dh0 + b * H) + square(walk.dc0 ? walk.dc0 + b * H : nullptr);
+    health_[lane.index].reach[at].push_back(near > 0 ? std::sqrt(far / near) : 0.0);
+  }
+}
+
+template <class T>
+typename Recurrent<T>::Health Recurrent<T>::health() const {
+  Health all;
+  all.saturated.resize(units_.size() * traits_.gates);
+  all.reach.resize(units_.size());
+  for (const Health& one : health_) {
+    all.values += one.values;
+    for (std::size_t i = 0; i < all.saturated.size(); ++i) all.saturated[i] += one.saturated[i];
+    for (std::size_t i = 0; i < all.reach.size(); ++i) {
+      all.reach[i].insert(all.reach[i].end(), one.reach[i].begin(), one.reach[i].end());
+    }
+  }
+  return all;
 }
 
 template class Recurrent<float>;

@@ -55,6 +55,20 @@ class Recurrent final : public Node<T> {
 
   bool merges() const { return o_.bidirectional && o_.merge != Merge::kConcat; }
 
+  // What the gates and the gradients of a batch look like, by layer and direction; for whoever watches the training.
+  struct Health {
+    std::vector<std::int64_t> saturated;     // [units * gates] how many of the values hardly move
+    std::int64_t values = 0;                 // of each gate
+    std::vector<std::vector<double>> reach;  // [units] gradient at the far end of a sequence over that at its steps
+  };
+  // Where a sigmoid (below `low`, above `high`) and a tanh (beyond `steep`, either way) hardly move.
+  struct Flat {
+    T low, high, steep;
+  };
+  // Looks at every batch from now on, or at none (null).
+  void watch(const Flat* flat);
+  Health health() const;
+
   // Puts the two directions of [rows, 2 * hidden] together as the node does, and takes a gradient apart again.
   void merge(const T* h, Index rows, T* merged) const;
   void unmerge(const T* h, const T* dmerged, Index rows, T* dh) const;
@@ -82,6 +96,8 @@ class Recurrent final : public Node<T> {
                    std::int32_t* sequence) const;
   void find_input(const Run& run, int index, T* dx) const;
   void sum_by_row(Lane<T>& lane, const Run& run, const Flow<T>& read);
+  void count_saturated(const Lane<T>& lane, const Run& run, int index, int d);
+  void find_reach(const Lane<T>& lane, const Run& run, int at, const CellBackward<T>& walk);
   void drop(const Flow<T>& read, int layer, const T* from, T* to) const;
 
   const RecurrentOptions o_;
@@ -91,6 +107,9 @@ class Recurrent final : public Node<T> {
   Arena packed_;
   Arena arena_;  // of the running batch
   Carried carried_{};
+  bool watched_ = false;
+  Flat flat_{};
+  std::vector<Health> health_;  // [lanes]
   std::vector<Unit> units_;
   std::vector<T*> sums_;  // [lanes * directions] of [touched rows of the lane, G*H]: gate gradients by row of the table
 };

@@ -30,8 +30,8 @@ struct Draw {
   std::uint32_t step;
 };
 
-// mask[i] = 0 with probability p, else 1 / (1 - p), for element first + i of what `place` (a node, and what of it) drops
-// in sequence `key`.
+// mask[i] = 0 with probability p, else 1 / (1 - p), for element first + i of what `place` (a node, and what of it)
+// drops in sequence `key`.
 template <class T>
 void draw_mask(const Draw& draw, std::uint32_t place, std::uint32_t key, double p, Index first, Index count, T* mask) {
   const T kept = static_cast<T>(1 / (1 - p));

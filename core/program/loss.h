@@ -23,7 +23,8 @@ class Loss {
   virtual void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) = 0;
 };
 
-// The gradient of the rows, as somebody else found it: [rows of all sequences, width], those of sequence b from begin[b].
+// The gradient of the rows, as somebody else found it: [rows of all sequences, width], those of sequence b from
+// begin[b].
 template <class T>
 class Given final : public Loss<T> {
  public:

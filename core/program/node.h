@@ -12,7 +12,7 @@ namespace tidegate {
 // The states in which a recurrent node left its sequences, by layer and direction, and their gradients.
 template <class T>
 struct Ends {
-  int count = 0;   // layers * directions
+  int count = 0;  // layers * directions
   Index H = 0;
   T** h = nullptr;   // [count] of [B, H]
   T** c = nullptr;   // [count] of [B, H], null for a cell that has none
@@ -38,17 +38,17 @@ struct Ends {
 // The sequences of a group between two nodes: rows of features, or of a table that has not been read yet.
 template <class T>
 struct Flow {
-  Index B = 0;                       // sequences
-  Index N = 0;                       // rows
-  Index width = 0;                   // features of a row
-  const Index* offsets = nullptr;    // [B + 1] where the rows of each sequence begin
+  Index B = 0;                           // sequences
+  Index N = 0;                           // rows
+  Index width = 0;                       // features of a row
+  const Index* offsets = nullptr;        // [B + 1] where the rows of each sequence begin
   const std::uint32_t* key = nullptr;    // [B] what tells a sequence from the others of the batch
-  T* rows = nullptr;                 // [N, width]; null: row n is row_of[n] of the table
-  T* drows = nullptr;                // [N, width] the gradient, set on the way back
-  bool wanted = false;               // whether anybody reads the gradient
+  T* rows = nullptr;                     // [N, width]; null: row n is row_of[n] of the table
+  T* drows = nullptr;                    // [N, width] the gradient, set on the way back
+  bool wanted = false;                   // whether anybody reads the gradient
   const std::int32_t* row_of = nullptr;  // [N] distinct row of the batch that a token reads
   const Index* token = nullptr;          // [N] the number of the token in the batch, of rows that are tokens
-  Ends<T>* ends = nullptr;           // of the recurrent node right before, or null
+  Ends<T>* ends = nullptr;               // of the recurrent node right before, or null
 };
 
 // One chain of groups: what adds up in its order, whoever runs it.
@@ -67,9 +67,9 @@ struct Common {
   bool training = false;  // dropout is drawn, and what `back` needs is kept
   int threads = 1;
   int lanes = 1;
-  Index sequences = 0;                 // of the batch
-  Index distinct = 0;                  // rows of the table that the batch reads, each once
-  const std::int32_t* id = nullptr;    // [distinct] of those rows, in the order of their first use
+  Index sequences = 0;               // of the batch
+  Index distinct = 0;                // rows of the table that the batch reads, each once
+  const std::int32_t* id = nullptr;  // [distinct] of those rows, in the order of their first use
 };
 
 // What a node draws masks for, beside its number.

@@ -12,10 +12,10 @@ namespace tidegate {
 namespace {
 
 constexpr int kMostLanes = 16;
-constexpr Index kLaneBytes = Index(64) << 20;   // of the gradients of all lanes
-constexpr Index kGroupBytes = Index(1) << 20;   // that a group leaves behind
-constexpr Index kLeastGroup = 6;                // sequences, to use the registers of a kernel
-constexpr Index kSummed = 4096;                 // numbers of a gradient that a task adds up
+constexpr Index kLaneBytes = Index(64) << 20;  // of the gradients of all lanes
+constexpr Index kGroupBytes = Index(1) << 20;  // that a group leaves behind
+constexpr Index kLeastGroup = 6;               // sequences, to use the registers of a kernel
+constexpr Index kSummed = 4096;                // numbers of a gradient that a task adds up
 
 }  // namespace
 

@@ -47,10 +47,9 @@ class Program {
   // out [rows of all sequences, output size].
   Status run(const Sequenced<T>& batch, int threads, T* out, Index& bad_token);
 
-  // losses [B], and the gradient of their weighted sum, [parameters]: of the table only the rows that the batch reads are
-  // written. The parameters must have been packed for training.
-  Status gradient(const Sequenced<T>& batch, Loss<T>& loss, int threads, T* gradient, double* losses,
-                  Index& bad_token);
+  // losses [B], and the gradient of their weighted sum, [parameters]: of the table only the rows that the batch reads
+  // are written. The parameters must have been packed for training.
+  Status gradient(const Sequenced<T>& batch, Loss<T>& loss, int threads, T* gradient, double* losses, Index& bad_token);
 
  private:
   struct Plan;
@@ -59,8 +58,8 @@ class Program {
   template <class Id>
   Status find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token);
   Plan plan(const Sequenced<T>& batch) const;
-  // Calls finish(lane, flow, sequences, count) for each group when all nodes have run; then, where there is a loss, goes
-  // all the way back.
+  // Calls finish(lane, flow, sequences, count) for each group when all nodes have run; then, where there is a loss,
+  // goes all the way back.
   template <class F>
   void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& finish);
   void enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int32_t* sequences, Index count, Flow<T>& flow) const;

@@ -125,6 +125,24 @@ class Program:
         self, values: _Array, offsets: _Array, loss: Loss, gradient: _Array, losses: _Array, threads: int
     ) -> None: ...
 
+    def watch(self, node: int, flat: tuple[float, float, float] | None) -> None: ...
+    def health(self, node: int) -> tuple[list[int], int, list[list[float]]]: ...
+
+def sum_squares(gradient: _Array, begin: _Array, squares: _Array, threads: int) -> None: ...
+def update(
+    rule: int,
+    parameter: _Array,
+    gradient: _Array,
+    first: _Array | None,
+    second: _Array | None,
+    begin: _Array,
+    decay: _Array,
+    options: Sequence[float],
+    nesterov: bool,
+    decoupled: bool,
+    threads: int,
+) -> None: ...
+
 class Program32(Program): ...
 class Program64(Program): ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidegate.engine.losses import CrfLikelihood, CrossEntropy, Errors, Loss
-from tidegate.engine.program import Program
+from tidegate.engine.optimiser import Optimiser, Rule
+from tidegate.engine.program import Lost, Program
 
-__all__ = ["CrfLikelihood", "CrossEntropy", "Errors", "Loss", "Program"]
+__all__ = ["CrfLikelihood", "CrossEntropy", "Errors", "Loss", "Lost", "Optimiser", "Program", "Rule"]

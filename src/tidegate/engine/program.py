@@ -78,8 +78,8 @@ class Program:
         shapes = parameter_shapes(network)
         self.parameters = np.concatenate([np.ravel(weights[name]) for name in shapes] or [np.empty(0, self.dtype)])
         self.gradient_array = np.zeros_like(self.parameters)
-        self.weights = _views(self.parameters, shapes)
-        self.gradients = _views(self.gradient_array, shapes)
+        self.begins = np.cumsum([0, *(prod(shape) for shape in shapes.values())], dtype=np.int64)
+        self.weights, self.gradients = self.by_name(self.parameters), self.by_name(self.gradient_array)
         width = 0 if network.reads_tokens or network.reads_words else network.input_size
         self.compiled = programs.build(
             [_described(node) for node in network.nodes], width=width, output_size=network.output_size, kind=self.dtype
@@ -123,6 +123,17 @@ class Program:
                 values,
             )
         return Lost(losses, float(losses @ loss.weight), ends)
+
+    def by_name(self, flat: Array) -> dict[str, Array]:
+        """Cut an array as long as the parameters into views by name."""
+        shapes = parameter_shapes(self.network)
+        parts = np.split(flat, self.begins[1:-1]) if shapes else []
+        return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+    @property
+    def threads(self) -> int:
+        """Count the threads that the core may use."""
+        return thread_count(self.num_threads)
 
     @cached_property
     def _table_size(self) -> int:
@@ -194,17 +205,11 @@ class Program:
     def _reading(self, call: Callable[[int], None], values: Array) -> None:
         """Call the core, and say in words which token id is out of range."""
         try:
-            call(thread_count(self.num_threads))
+            call(self.threads)
         except IndexError as error:
             at = int(str(error))
             size = self.network.input_size
             raise InputError(f"token id {values[at]} at position {at} is not between 0 and {size - 1}.") from None
-
-
-def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    ends = np.cumsum([prod(shape) for shape in shapes.values()], dtype=np.int64)
-    parts = np.split(flat, ends[:-1]) if len(ends) else []
-    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
 def _described(node: Node) -> dict[str, Any]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _MERGES = ("concat", "sum", "mul", "ave")
 _PINBALL = 2
 _ERRORS = ("mse", "mae")
+_RULES = ("sgd", "rmsprop", "adam")
+_OPTIONS = ("scale", "rate", "beta1", "beta2", "epsilon", "correction1", "correction2")
 
 
 def build(nodes: Sequence[Description], *, width: int, output_size: int, kind: np.dtype[Any]) -> Program:
@@ -59,6 +61,37 @@ def errors_of(
     kinds = np.array([_ERRORS.index(a) if isinstance(a, str) else _PINBALL for a in asked], np.int32)
     levels = np.array([0.0 if isinstance(a, str) else a for a in asked])
     return made(truth, scale, shift, kinds, levels, share, weight)
+
+
+def sums_of_squares(gradient: Array, begins: Array, threads: int) -> Array:
+    """Sum the squares of each parameter's gradient, [P] float64; parameter p lies at `begins[p] : begins[p + 1]`."""
+    squares = np.empty(len(begins) - 1)
+    _core.sum_squares(gradient, begins, squares, threads)
+    return squares
+
+
+def update(
+    rule: str,
+    parameters: Array,
+    gradient: Array,
+    first: Array | None,
+    second: Array | None,
+    *,
+    begins: Array,
+    decay: Array,
+    options: Mapping[str, float],
+    nesterov: bool,
+    decoupled: bool,
+    threads: int,
+) -> None:
+    """Move parameters in place by one of the rules `sgd`, `rmsprop` and `adam`.
+
+    `decay` [P] is that of each parameter; `options` are those of `_OPTIONS`, 1 where they are left out.
+    """
+    numbers = [options.get(name, 1.0) for name in _OPTIONS]
+    _core.update(
+        _RULES.index(rule), parameters, gradient, first, second, begins, decay, numbers, nesterov, decoupled, threads
+    )
 
 
 def _coded(node: Description) -> dict[str, Any]:
