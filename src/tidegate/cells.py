@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from tidegate import _core
+import tidegate._core as _core
 
 CellName: TypeAlias = Literal["rnn_tanh", "rnn_relu", "lstm", "gru"]
 

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
-from tidegate import plain_json
+import tidegate.plain_json as plain_json
 from tidegate.errors import InputError, ModelFileError
 from tidegate.network import Network, check_shapes
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tidegate import network as nodes
+import tidegate.network as nodes
 from tidegate.errors import InputError, ShapeError
 from tidegate.nn.convert import to_torch
 from tidegate.nn.crf import CRF

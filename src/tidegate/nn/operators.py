@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tidegate import kernels
+import tidegate.kernels as kernels
 from tidegate.nn import equations
 from tidegate.nn.transforms import beyond_kernels, gradients, plain, why_no_rule
 

@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from tidegate import kernels
 from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.kernels import GATES
 from tidegate.nn.arguments import check_count, check_flag, check_share
 from tidegate.nn.stack import Merge, Stack, parameter_names
 from tidegate.nn.transforms import why_no_rule
@@ -165,7 +165,7 @@ class Recurrent(Stack, torch.nn.Module):
             warnings.warn(f"dropout={self.dropout} acts between layers, but num_layers is 1.", stacklevel=4)
 
     def _add_layer(self, layer: int, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
-        rows = kernels.GATES[self.cell] * self.hidden_size
+        rows = GATES[self.cell] * self.hidden_size
         columns = self.input_size if layer == 0 else self.hidden_size * self.num_directions
         shapes = [(rows, columns), (rows, self.hidden_size), (rows,), (rows,)]
         for name, shape in zip(parameter_names(layer, self.bidirectional, self.bias), 2 * shapes, strict=True):

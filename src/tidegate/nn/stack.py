@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from tidegate import kernels
 from tidegate.errors import ShapeError
+from tidegate.kernels import active_isa, explicit_num_threads
 from tidegate.nn import equations, fallback, operators, transforms
 from tidegate.nn.layout import Batch, enter
 
@@ -52,9 +52,9 @@ class Stack:
         what = f"{type(self).__name__}({self.input_size}, {self.hidden_size}) in {str(weight.dtype)[6:]} runs on"
         if why := self._why_torch(weight):
             return f"{what} torch's own implementation on {weight.device}, {why}."
-        source = "as asked of Tidegate" if kernels.explicit_num_threads() else "as torch.get_num_threads() says"
+        source = "as asked of Tidegate" if explicit_num_threads() else "as torch.get_num_threads() says"
         return (
-            f"{what} Tidegate's kernel {self.cell!r}, ISA {kernels.active_isa()}, "
+            f"{what} Tidegate's kernel {self.cell!r}, ISA {active_isa()}, "
             f"at most {operators.num_threads()} threads, {source}."
         )
 

@@ -60,7 +60,7 @@ def _processor() -> str:
 
 def _kernels() -> dict[str, object]:
     try:
-        from tidegate import kernels
+        import tidegate.kernels as kernels
 
         return {
             "isa": kernels.active_isa(),
@@ -81,6 +81,6 @@ def _torch() -> dict[str, object]:
 
 
 def _data() -> dict[str, object]:
-    from tidegate import data
+    from tidegate.data import cache_folder
 
-    return {"TIDEGATE_DATA": os.environ.get("TIDEGATE_DATA"), "cache": str(data.cache_folder())}
+    return {"TIDEGATE_DATA": os.environ.get("TIDEGATE_DATA"), "cache": str(cache_folder())}

@@ -140,7 +140,8 @@ class Trial:
         """Train, always from the beginning, until the task is solved, updates run out, or a number is not finite."""
         import torch
 
-        from tidegate import nn, train
+        import tidegate.nn as nn
+        import tidegate.train as train
 
         self._checks, self._right, self._last, self._trouble = [], None, None, None
         module = nn.build(self.network)
@@ -203,7 +204,7 @@ class Trial:
         return draw(self.length, count, rng)
 
     def _initial_weights(self) -> dict[str, Array]:
-        from tidegate import train
+        import tidegate.train as train
 
         known = LAB_CELLS[self.cell]
         return train.initial_weights(
@@ -215,7 +216,7 @@ class Trial:
         )
 
     def _recipe(self) -> Recipe:
-        from tidegate import train
+        import tidegate.train as train
 
         setup = self.setup
         return train.Recipe(

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import kernels
 from tidegate.checkpoint import About, save_model
 from tidegate.errors import InputError, ShapeError
+from tidegate.kernels import Direction, Forward, forward, linear, pool
 from tidegate.network import (
     Crf,
     Decode,
@@ -67,8 +67,8 @@ class LayerRun:
     cell: str
     x: Array  # [N, C], or [N] token ids
     table: Array | None  # [V, C]
-    directions: tuple[kernels.Direction, ...]
-    out: kernels.Forward
+    directions: tuple[Direction, ...]
+    out: Forward
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ class Executor:
         begins, states = iter(start), list[State]()
         for layer in range(node.num_layers):
             directions = layer_directions(self.weights, node, index, layer, begins)
-            out = kernels.forward(node.cell, x, offsets, directions, table=table, **options)
+            out = forward(node.cell, x, offsets, directions, table=table, **options)
             if layers is not None:
                 layers.append(LayerRun(node.cell, x, table, directions, out))
             x, table = out.h, None  # [N, D*H]
@@ -311,7 +311,7 @@ class Executor:
     def _multiply(self, node: Dense | Tied, index: int, read: Passage) -> Array:
         weight, bias = self.weights[matrix_name(node, index)], self.weights[f"{index}.bias"]
         activation = node.activation if isinstance(node, Dense) else None
-        return kernels.linear(_rows(read), weight, bias, activation=activation)
+        return linear(_rows(read), weight, bias, activation=activation)
 
 
 def layer_directions(
@@ -320,14 +320,14 @@ def layer_directions(
     index: int,
     layer: int,
     start: Iterable[tuple[Array | None, Array | None]] = (),
-) -> tuple[kernels.Direction, ...]:
+) -> tuple[Direction, ...]:
     """Gather what the kernels read of one layer of a node, its directions to begin with `start`, or zeros."""
     begins = iter(start)
     found = []
     for suffix in direction_suffixes(node, layer):
         h0, c0 = next(begins, (None, None))
         found.append(
-            kernels.Direction(
+            Direction(
                 w_ih=weights[f"{index}.weight_ih{suffix}"],
                 w_hh=weights[f"{index}.weight_hh{suffix}"],
                 b_ih=weights.get(f"{index}.bias_ih{suffix}"),
@@ -377,7 +377,7 @@ def cut(x: Ragged | Words, *, tokens: int = 2**15) -> Iterator[Array]:
     yield from np.split(order, np.flatnonzero(np.diff(cost // tokens)) + 1)
 
 
-def final_state(out: kernels.Forward) -> Array:
+def final_state(out: Forward) -> Array:
     """Put the final states of the directions side by side, `[B, D*H]`, as the outputs of a step are."""
     return np.concatenate(list(out.hn), axis=1)
 
@@ -390,24 +390,24 @@ def _merge(h: Array, merge: Merge, node: Recurrent) -> Array:
     """Put the two directions `[., 2H]` of a layer together; one direction passes as it is."""
     if merge == "concat" or not node.bidirectional:
         return h
-    forward, backward = h[:, : node.hidden_size], h[:, node.hidden_size :]
+    ahead, back = h[:, : node.hidden_size], h[:, node.hidden_size :]
     match merge:
         case "sum":
-            return forward + backward
+            return ahead + back
         case "mul":
-            return forward * backward
+            return ahead * back
         case "ave":
-            return (forward + backward) / 2
+            return (ahead + back) / 2
 
 
 def _pool(node: Pool, read: Passage) -> Array:
     """Pool mode after mode; `last` is the final state, which for the reverse direction lies at the first token."""
     if "last" not in node.modes:
-        return kernels.pool(_rows(read), read.offsets, node.modes)
+        return pool(_rows(read), read.offsets, node.modes)
     assert read.final is not None, "the network was checked: `last` stands right after a recurrent node"
     others = tuple(mode for mode in node.modes if mode != "last")
     width = read.rows.shape[1]
-    pooled = kernels.pool(read.rows, read.offsets, others) if others else read.final[:, :0]
+    pooled = pool(read.rows, read.offsets, others) if others else read.final[:, :0]
     blocks = {mode: pooled[:, i * width : (i + 1) * width] for i, mode in enumerate(others)} | {"last": read.final}
     return np.concatenate([blocks[mode] for mode in node.modes], axis=1)
 

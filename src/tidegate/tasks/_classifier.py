@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, PlainValidator
 
-from tidegate import kernels
 from tidegate.data.checks import check_same_length, in_argument
 from tidegate.data.labels import number_labels, read_labels
 from tidegate.errors import InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy, measure_classes, padding
+from tidegate.kernels import softmax
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, run_sorted
@@ -166,13 +166,13 @@ class Classifier(Task[Classes]):
 
         The numbers of one input depend, to the bit, neither on the other inputs nor on threads.
         """
-        return kernels.softmax(self._logits(X))
+        return softmax(self._logits(X))
 
     def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
         """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
         fitted = self._require_fitted()
         executor = Executor(fitted.network, fitted.weights)
-        return Prepared(executor, lookahead, read=fitted.learned.preparation.read, say=kernels.softmax)
+        return Prepared(executor, lookahead, read=fitted.learned.preparation.read, say=softmax)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Compute the accuracy, the share of inputs whose predicted class is their label.

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import crf
 from tidegate.data import schemes
 from tidegate.data.schemes import find_spans
 from tidegate.health import judge_classes, measure_classes
+from tidegate.kernels import crf
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, cut
 from tidegate.tasks._tagger_stream import Moves

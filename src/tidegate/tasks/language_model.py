@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from tidegate import kernels
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.dataset import Kind
 from tidegate.data.frames import as_list
@@ -19,6 +18,7 @@ from tidegate.data.tokenizer import Tokenizer, train_bpe, train_graphemes, train
 from tidegate.errors import Argument, DataError, InputError, OptionError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background
+from tidegate.kernels import softmax
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Sampling, Writer
@@ -117,7 +117,7 @@ class LanguageModel(Task[Vocabulary]):
         executor = self._executor()
         begun, _ = self.prepare(X)
         rows, _ = executor.advance(begun, {})
-        return kernels.softmax(executor.head(rows[np.asarray(begun.offsets[1:]) - 1]))
+        return softmax(executor.head(rows[np.asarray(begun.offsets[1:]) - 1]))
 
     def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
         """Pack the weights for streams, each of a text from its very beginning.
@@ -126,9 +126,7 @@ class LanguageModel(Task[Vocabulary]):
         token to come next, `[V]`. A piece of a text ends where a word ends, if the tokens are words.
         """
         vocabulary = self.vocabulary_
-        return Prepared(
-            self._executor(), lookahead, read=vocabulary.read, say=kernels.softmax, begin=(vocabulary.start,)
-        )
+        return Prepared(self._executor(), lookahead, read=vocabulary.read, say=softmax, begin=(vocabulary.start,))
 
     def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
         """Turn texts into ids as the network reads them, `[N]` int32, and the tokens as text, the start as `<start>`.

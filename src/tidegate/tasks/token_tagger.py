@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from tidegate import crf
 from tidegate.data import schemes
 from tidegate.data.dataset import Kind
 from tidegate.data.schemes import Scheme
@@ -24,6 +23,7 @@ from tidegate.data.wordsplit import Piece
 from tidegate.errors import DataError, InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy
+from tidegate.kernels import crf
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
