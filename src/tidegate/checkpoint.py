@@ -27,6 +27,7 @@ from safetensors.numpy import save as to_safetensors
 import tidegate.plain_json as plain_json
 from tidegate.errors import InputError, ModelFileError
 from tidegate.network import Network, check_shapes
+from tidegate.version import __version__
 
 SCHEMA: Final = 1
 MAX_HEADER_BYTES: Final = plain_json.MAX_BYTES
@@ -246,19 +247,9 @@ def sweep_drafts(path: str | os.PathLike[str]) -> None:
                 draft.unlink()
 
 
-def library_version() -> str:
-    """Name the installed version of Tidegate, `0` where it runs from a source tree that was never installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("tidegate")
-    except PackageNotFoundError:
-        return "0"
-
-
 def _write(path: str | os.PathLike[str], kind: Kind, arrays: Arrays, body: Json) -> None:
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    about: Json = {"kind": kind, "schema": SCHEMA, "library": library_version(), "body": body}
+    about: Json = {"kind": kind, "schema": SCHEMA, "library": __version__, "body": body}
     about["sha256"] = _content_hash(plain, about)
     # One metadata entry: with several, their order in the file, and so its bytes, would be left to chance.
     data = to_safetensors(plain, metadata={"tidegate": _canonical(about)})

@@ -227,7 +227,7 @@ def named(name: str, directions: Sequence[Named]) -> Named:
 def direction_name(number: int, direction: Direction) -> str:
     """Name a direction of a layer.
 
-    >>> direction_name(1, kernels.Direction(np.zeros((1, 1)), np.zeros((1, 1)), reverse=True))
+    >>> direction_name(1, Direction(np.zeros((1, 1)), np.zeros((1, 1)), reverse=True))
     'layer 1 backward'
     """
     return f"layer {number} {'backward' if direction.reverse else 'forward'}"

@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tidegate.checkpoint import library_version
 from tidegate.errors import TidegateError
+from tidegate.version import __version__
 
 _PACKAGES = (
     "numpy", "torch", "safetensors", "tokenizers", "pydantic", "scikit-learn", "matplotlib", "pyarrow"
@@ -27,7 +27,7 @@ def describe_environment() -> dict[str, Any]:
     ['cpus', 'data', 'kernels', 'packages']
     """
     return {
-        "tidegate": library_version(),
+        "tidegate": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),

@@ -7,37 +7,24 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidegate._doors import open_door
 from tidegate.checkpoint import Model, load_model
 from tidegate.data.dataset import Kind
 from tidegate.errors import ModelFileError, OptionError
 from tidegate.runtime import Executor
-from tidegate.tasks._task import Task
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
-    from tidegate.tasks._forecast import Forecast
-    from tidegate.tasks.forecaster import Forecaster
-    from tidegate.tasks.language_model import LanguageModel
-    from tidegate.tasks.sequence_classifier import SequenceClassifier
-    from tidegate.tasks.text_classifier import TextClassifier
-    from tidegate.tasks.token_tagger import TokenTagger
+    from tidegate.tasks._forecast import Forecast as Forecast
+    from tidegate.tasks._task import Task as Task
+    from tidegate.tasks.forecaster import Forecaster as Forecaster
+    from tidegate.tasks.language_model import LanguageModel as LanguageModel
+    from tidegate.tasks.sequence_classifier import SequenceClassifier as SequenceClassifier
+    from tidegate.tasks.text_classifier import TextClassifier as TextClassifier
+    from tidegate.tasks.token_tagger import TokenTagger as TokenTagger
 
-__all__ = [
-    "Forecast",
-    "Forecaster",
-    "LanguageModel",
-    "SequenceClassifier",
-    "Task",
-    "TextClassifier",
-    "TokenTagger",
-    "for_kind",
-    "from_recipe",
-    "load",
-    "model_file",
-    "restore",
-]
+    AnyTask = Task[Any]
 
-AnyTask = Task[Any]
 # By the name of the task, the kind of data that it is for and its class, which stands in a file of its name.
 _TASKS: dict[str, tuple[Kind, str]] = {
     "text-classifier": ("text", "TextClassifier"),
@@ -107,11 +94,4 @@ def _class(name: str) -> type[AnyTask]:
     return found
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: a process that predicts needs one task, not all."""
-    if name == "Forecast":
-        return import_module("tidegate.tasks._forecast").Forecast
-    for task, (_, owner) in _TASKS.items():
-        if name == owner:
-            return _class(task)
-    raise AttributeError(f"module 'tidegate.tasks' has no attribute {name!r}")
+open_door(__name__)
