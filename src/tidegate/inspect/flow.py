@@ -12,8 +12,8 @@ import numpy.typing as npt
 from tidegate.cells import CELLS
 from tidegate.errors import InputError
 from tidegate.inspect.backward import one_direction
+from tidegate.inspect.directions import direction_name, named
 from tidegate.inspect.subject import find_subject
-from tidegate.inspect.tracing import direction_name, named
 from tidegate.kernels import Direction, DirectionGradients, backward
 from tidegate.runtime import Executor, LayerRun, cut
 

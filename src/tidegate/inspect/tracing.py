@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +17,15 @@ import numpy.typing as npt
 from tidegate.cells import CELLS
 from tidegate.errors import InputError, MissingPackageError, OptionError, ShapeError
 from tidegate.inspect.backward import pass_back
+from tidegate.inspect.directions import direction_name, named
 from tidegate.inspect.subject import Subject, find_subject
-from tidegate.kernels import Direction, Gradients, softmax
+from tidegate.kernels import Gradients, softmax
 from tidegate.runtime import Executor, LayerRun
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from tidegate.inspect.flow import Flow
-
 Array: TypeAlias = npt.NDArray[Any]
-Named = TypeVar("Named", bound="DirectionTrace | Flow")
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,23 +212,6 @@ def trace(model: Any, inputs: Any, *, target: Any = None, num_threads: int | Non
         for d in range(len(layer.directions))
     )
     return Trace(np.asarray(subject.x.offsets), subject.steps, tuple(directions), recording.output, subject.pools)
-
-
-def named(name: str, directions: Sequence[Named]) -> Named:
-    """Find what is called `name`; raises OptionError that lists the names there are."""
-    found = {direction.name: direction for direction in directions}
-    if name not in found:
-        raise OptionError.unknown("layer or direction", name, found)
-    return found[name]
-
-
-def direction_name(number: int, direction: Direction) -> str:
-    """Name a direction of a layer.
-
-    >>> direction_name(1, Direction(np.zeros((1, 1)), np.zeros((1, 1)), reverse=True))
-    'layer 1 backward'
-    """
-    return f"layer {number} {'backward' if direction.reverse else 'forward'}"
 
 
 def _output_gradient(subject: Subject, output: Array, target: Any) -> Array:

@@ -15,7 +15,7 @@ from tidegate.errors import InputError
 from tidegate.kernels import Sampler
 from tidegate.kernels.streams import StreamNetwork, Streams
 from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, check_shapes
-from tidegate.runtime.executor import layer_directions
+from tidegate.runtime.walk import layer_directions
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = tuple[Array, Array | None]
