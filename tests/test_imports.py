@@ -8,7 +8,7 @@
     nn  runtime  data
     checkpoint
     crf
-    network  kernels  health  words
+    network  kernels  health  words  durable
     cells
     ragged  plain_json  lock  _core  _doors
     errors  version

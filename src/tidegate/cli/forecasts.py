@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def forecast_files(model: Forecaster, files: list[Path], wish: Wish, *, picture: Path | None, json: bool) -> None:
     """Print a row for each series and time, or a JSON object for each series; or write the rows as a table."""
-    from tidegate.checkpoint import atomic_write
     from tidegate.data.rows import spell_table
     from tidegate.data.series_tables import read_again
+    from tidegate.durable import atomic_write
 
     options = {name: str(value) for name, value in (wish.reading or {}).items()}
     if wish.text is not None or (wish.out and json):

@@ -54,7 +54,7 @@ def inspect(
       tidegate inspect runs/digits --data digits --row 3 --row 7
     """
     import tidegate
-    from tidegate.checkpoint import atomic_write
+    from tidegate.durable import atomic_write
 
     task = load_task(model)
     found = tidegate.inspect.examine(task, _inputs(task, inputs, data, row or []), target=target)

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, get_args
 
-from tidegate.checkpoint import atomic_write
+from tidegate.durable import atomic_write
 from tidegate.errors import InputError, MissingPackageError, OptionError
 from tidegate.export.interface import Interface, SequenceInterface, StateInputs
 from tidegate.export.proof import Case, prove

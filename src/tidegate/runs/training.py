@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 import tidegate.tasks as tasks
-from tidegate.checkpoint import About, atomic_write
+from tidegate.checkpoint import About
 from tidegate.data import loading
 from tidegate.data.checks import check_writable
 from tidegate.data.plain_text import split_lines
 from tidegate.data.series import Series
+from tidegate.durable import atomic_write
 from tidegate.errors import RunFolderError
 from tidegate.health import ClassHealth, HealthWarning, never_predicted
 from tidegate.inspect.report import run_report
