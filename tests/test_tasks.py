@@ -25,7 +25,7 @@ from tidegate.data import dataset
 from tidegate.errors import DataError, InputError, ModelFileError, OptionError, ShapeError, TidegateError
 from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent
 from tidegate.tasks import from_recipe, presets
-from tidegate.tasks.sequence_classifier import Scaling
+from tidegate.tasks.classifying.sequences import Scaling
 
 SMALL: dict[str, Any] = {
     "hidden_size": 4,

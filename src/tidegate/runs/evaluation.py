@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tidegate.data import Examples
 from tidegate.health import ClassHealth, HealthWarning
-from tidegate.runs.classification import measure_classifier
-from tidegate.runs.forecasting import measure_forecaster
-from tidegate.runs.language import measure_language_model
-from tidegate.runs.tagging import measure_tagger
+from tidegate.tasks.classifying.scores import measure_classifier
+from tidegate.tasks.forecasting.scores import measure_forecaster
+from tidegate.tasks.language.scores import measure_language_model
+from tidegate.tasks.tagging.scores import measure_tagger
 
 if TYPE_CHECKING:
     from tidegate.tasks import AnyTask

@@ -24,9 +24,9 @@ from tidegate.inspect.report import run_report
 from tidegate.lock import LockedFolder
 from tidegate.ragged import Ragged
 from tidegate.runs.evaluation import evaluate, show_measures
-from tidegate.runs.forecasting import forecast_warnings
 from tidegate.tasks import presets
-from tidegate.tasks._fitting import kept_epoch, measured, valid_measures
+from tidegate.tasks.fitting import kept_epoch, measured, valid_measures
+from tidegate.tasks.forecasting.scores import forecast_warnings
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:

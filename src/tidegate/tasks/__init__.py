@@ -1,4 +1,4 @@
-"""What users come for: one file per task, and `load`, which reads the model file of any of them."""
+"""What users come for: one folder per task, and `load`, which reads the model file of any of them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tidegate.checkpoint import Model, load_model
 from tidegate.data.dataset import Kind
 from tidegate.errors import ModelFileError, OptionError
 from tidegate.runtime import Executor
-from tidegate.tasks._task import Task
 from tidegate.tasks.run import RunFolder
+from tidegate.tasks.task import Task
 
 if TYPE_CHECKING:
-    from tidegate.tasks._forecast import Forecast
-    from tidegate.tasks.forecaster import Forecaster
-    from tidegate.tasks.language_model import LanguageModel
-    from tidegate.tasks.sequence_classifier import SequenceClassifier
-    from tidegate.tasks.text_classifier import TextClassifier
-    from tidegate.tasks.token_tagger import TokenTagger
+    from tidegate.tasks.classifying.sequences import SequenceClassifier
+    from tidegate.tasks.classifying.texts import TextClassifier
+    from tidegate.tasks.forecasting.forecast import Forecast
+    from tidegate.tasks.forecasting.forecaster import Forecaster
+    from tidegate.tasks.language.model import LanguageModel
+    from tidegate.tasks.tagging.tagger import TokenTagger
 
 __all__ = [
     "Forecast",
@@ -38,13 +38,13 @@ __all__ = [
 ]
 
 AnyTask = Task[Any]
-# By the name of the task, the kind of data that it is for and its class, which stands in a file of its name.
-_TASKS: dict[str, tuple[Kind, str]] = {
-    "text-classifier": ("text", "TextClassifier"),
-    "sequence-classifier": ("sequence", "SequenceClassifier"),
-    "token-tagger": ("tagged", "TokenTagger"),
-    "forecaster": ("series", "Forecaster"),
-    "language-model": ("corpus", "LanguageModel"),
+# By the name of the task, the kind of data that it is for, its class, and the file in which that stands.
+_TASKS: dict[str, tuple[Kind, str, str]] = {
+    "text-classifier": ("text", "TextClassifier", "classifying.texts"),
+    "sequence-classifier": ("sequence", "SequenceClassifier", "classifying.sequences"),
+    "token-tagger": ("tagged", "TokenTagger", "tagging.tagger"),
+    "forecaster": ("series", "Forecaster", "forecasting.forecaster"),
+    "language-model": ("corpus", "LanguageModel", "language.model"),
 }
 
 
@@ -88,7 +88,7 @@ def for_kind(kind: Kind) -> type[AnyTask]:
     >>> for_kind("text").name
     'text-classifier'
     """
-    return next(_class(name) for name, (reads, _) in _TASKS.items() if reads == kind)
+    return next(_class(name) for name, (reads, _, _) in _TASKS.items() if reads == kind)
 
 
 def from_recipe(recipe: dict[str, Any]) -> AnyTask:
@@ -102,16 +102,16 @@ def from_recipe(recipe: dict[str, Any]) -> AnyTask:
 
 
 def _class(name: str) -> type[AnyTask]:
-    home = import_module(f"tidegate.tasks.{name.replace('-', '_')}")
-    found: type[AnyTask] = getattr(home, _TASKS[name][1])
+    _, owner, home = _TASKS[name]
+    found: type[AnyTask] = getattr(import_module(f"tidegate.tasks.{home}"), owner)
     return found
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for: a process that predicts needs one task, not all."""
     if name == "Forecast":
-        return import_module("tidegate.tasks._forecast").Forecast
-    for task, (_, owner) in _TASKS.items():
+        return import_module("tidegate.tasks.forecasting.forecast").Forecast
+    for task, (_, owner, _) in _TASKS.items():
         if name == owner:
             return _class(task)
     raise AttributeError(f"module 'tidegate.tasks' has no attribute {name!r}")

@@ -16,9 +16,9 @@ from tidegate.export.interface import Interface, StateInputs
 from tidegate.export.nodes import Flow, NodeWriter, steps_of
 from tidegate.network import Network
 from tidegate.runtime import Executor
-from tidegate.tasks._forecast import predict_batch
-from tidegate.tasks._layout import Layout
-from tidegate.tasks._windows import LEAST_VARIANCE, Batch, WindowScaling, known_lags, levels
+from tidegate.tasks.forecasting.forecast import predict_batch
+from tidegate.tasks.forecasting.layout import Layout
+from tidegate.tasks.forecasting.windows import LEAST_VARIANCE, Batch, WindowScaling, known_lags, levels
 
 if TYPE_CHECKING:
     from tidegate.export.graph import Graph
@@ -136,7 +136,7 @@ class WindowInterface(Interface):
         return known
 
     def _write_levels(self, graph: Graph, scaled: str) -> tuple[str, str]:
-        """Write by what each window is shifted and divided, each [B, 1, O]; see `_windows.levels`."""
+        """Write by what each window is shifted and divided, each [B, 1, O]; see `windows.levels`."""
         zeros, ones = (graph.constant(np.full((1, 1, self._observed), value, np.float32)) for value in (0, 1))
         if self.window_scaling == "off":
             return zeros, ones

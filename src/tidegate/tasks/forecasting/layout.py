@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tidegate.network import Dense, Node, Split
 from tidegate.ragged import Ragged
-from tidegate.tasks._windows import known_lags, with_known
+from tidegate.tasks.forecasting.windows import known_lags, with_known
 
 Array = npt.NDArray[Any]
 

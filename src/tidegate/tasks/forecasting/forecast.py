@@ -13,8 +13,8 @@ from tidegate.data.times import Step, show_times
 from tidegate.data.zones import Zone
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
-from tidegate.tasks._layout import Layout
-from tidegate.tasks._windows import Batch
+from tidegate.tasks.forecasting.layout import Layout
+from tidegate.tasks.forecasting.windows import Batch
 
 if TYPE_CHECKING:
     from torch import Tensor

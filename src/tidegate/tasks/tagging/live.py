@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tidegate import crf
 from tidegate.errors import StateError
 from tidegate.runtime import Prepared, Stream
-from tidegate.tasks._tagging import TaggedWord, Tagging, check_words
+from tidegate.tasks.tagging.reading import TaggedWord, Tagging, check_words
 
 Array: TypeAlias = npt.NDArray[Any]
 Moves: TypeAlias = tuple[Array, Array, Array]

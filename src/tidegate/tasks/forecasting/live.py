@@ -17,7 +17,7 @@ from tidegate.data.zones import Zone
 from tidegate.errors import DataError, InputError, ShapeError, StateError, StreamEndedError
 from tidegate.kernels.streams import as_rows
 from tidegate.runtime.stream_state import pack_state, unpack_state
-from tidegate.tasks._forecast import Forecast
+from tidegate.tasks.forecasting.forecast import Forecast
 
 Array: TypeAlias = npt.NDArray[Any]
 

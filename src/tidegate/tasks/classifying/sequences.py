@@ -16,9 +16,9 @@ from tidegate.export import SequenceInterface
 from tidegate.kernels.streams import as_rows
 from tidegate.network import Dense, Node, Recurrent
 from tidegate.ragged import Ragged
-from tidegate.tasks._classifier import Classifier, Preparation
-from tidegate.tasks._labelled import Inputs
-from tidegate.tasks._task import Count, Json, Positive, Share
+from tidegate.tasks.classifying.classifier import Classifier, Preparation
+from tidegate.tasks.classifying.labelled import Inputs
+from tidegate.tasks.task import Count, Json, Positive, Share
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tidegate.health import ClassHealth, HealthWarning, measure_classes, never_p
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
-    from tidegate.tasks._classifier import Classifier
+    from tidegate.tasks.classifying.classifier import Classifier
 
 
 @dataclass(frozen=True)

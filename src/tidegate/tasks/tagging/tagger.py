@@ -27,12 +27,11 @@ from tidegate.health import Background, entropy
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
-from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._parameters import CELLS
-from tidegate.tasks._sentences import Sentences
-from tidegate.tasks._tag_scores import Part, measure, moves_of, run_batches
-from tidegate.tasks._tagger_stream import TaggerStream
-from tidegate.tasks._tagging import (
+from tidegate.tasks.fitting import Plan, fingerprint
+from tidegate.tasks.parameters import CELLS
+from tidegate.tasks.tagging.live import TaggerStream
+from tidegate.tasks.tagging.paths import Part, measure, moves_of, run_batches
+from tidegate.tasks.tagging.reading import (
     LONGEST_SPELLING,
     Reading,
     TaggedWord,
@@ -46,8 +45,9 @@ from tidegate.tasks._tagging import (
     pairs_of,
     place_spans,
 )
-from tidegate.tasks._task import Array, Count, Json, Positive, Share, Task
-from tidegate.tasks._weights import relative
+from tidegate.tasks.tagging.sentences import Sentences
+from tidegate.tasks.task import Array, Count, Json, Positive, Share, Task
+from tidegate.tasks.weights import relative
 from tidegate.words import Words
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from tidegate.data.schemes import find_spans
 from tidegate.health import judge_classes, measure_classes
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, cut
-from tidegate.tasks._tagger_stream import Moves
-from tidegate.tasks._tagging import TagSet
+from tidegate.tasks.tagging.live import Moves
+from tidegate.tasks.tagging.reading import TagSet
 from tidegate.words import Words
 
 Array = npt.NDArray[Any]

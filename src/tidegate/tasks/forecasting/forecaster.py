@@ -18,14 +18,14 @@ from tidegate.data.times import CALENDAR_SIZE, Step
 from tidegate.errors import Argument, DataError, InputError
 from tidegate.network import Decode, Dense, Dropout, Network, Node, Pool, Recurrent, Size
 from tidegate.runtime import Executor, Prepared
-from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._forecast import Forecast, in_units, loss_of, means_outside, predict_batch, train_answers
-from tidegate.tasks._forecaster_stream import ForecasterStream, Source, check_streamable, start_time, time_like
-from tidegate.tasks._layout import Layout
-from tidegate.tasks._parameters import CELLS
-from tidegate.tasks._task import Array, Count, Json, NotNegative, Positive, Share, Task
-from tidegate.tasks._window_graph import WindowInterface
-from tidegate.tasks._windows import Indices, Scaling, Shape, Windows, WindowScaling, cut_windows, measurable
+from tidegate.tasks.fitting import Plan, fingerprint
+from tidegate.tasks.forecasting.forecast import Forecast, in_units, loss_of, means_outside, predict_batch, train_answers
+from tidegate.tasks.forecasting.graph import WindowInterface
+from tidegate.tasks.forecasting.layout import Layout
+from tidegate.tasks.forecasting.live import ForecasterStream, Source, check_streamable, start_time, time_like
+from tidegate.tasks.forecasting.windows import Indices, Scaling, Shape, Windows, WindowScaling, cut_windows, measurable
+from tidegate.tasks.parameters import CELLS
+from tidegate.tasks.task import Array, Count, Json, NotNegative, Positive, Share, Task
 
 if TYPE_CHECKING:
     from torch import Tensor

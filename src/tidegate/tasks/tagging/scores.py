@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.data.schemes import OUTSIDE, Scheme, detect, find_odd, find_spans
 from tidegate.errors import DataError, MissingPackageError
 from tidegate.health import ClassHealth, HealthWarning, never_predicted
-from tidegate.tasks._tagging import check_sentences, check_tags, settle_tags
+from tidegate.tasks.tagging.reading import check_sentences, check_tags, settle_tags
 
 if TYPE_CHECKING:
     from tidegate.data import Examples

@@ -14,7 +14,7 @@ from tidegate.data.labels import count_labels, number_labels, read_labels, warn_
 from tidegate.data.split import stratified_split
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
-from tidegate.tasks._weights import Weights, read_sample_weight
+from tidegate.tasks.weights import Weights, read_sample_weight
 
 Array: TypeAlias = npt.NDArray[Any]
 Inputs: TypeAlias = list[str] | Ragged

@@ -14,7 +14,7 @@ import numpy as np
 from tidegate.data.series import Series
 from tidegate.errors import DataError
 from tidegate.health import HealthWarning
-from tidegate.tasks._forecast import means_outside
+from tidegate.tasks.forecasting.forecast import means_outside
 
 if TYPE_CHECKING:
     from tidegate.data import Examples

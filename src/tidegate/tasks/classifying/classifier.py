@@ -23,11 +23,11 @@ from tidegate.health import Background, entropy, measure_classes, padding
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, run_sorted
-from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._labelled import Inputs, Labelled, hold_out, learn_classes, pair_known, read_classes
-from tidegate.tasks._parameters import CELLS
-from tidegate.tasks._task import Array, Json, Share, Task
-from tidegate.tasks._weights import ClassWeight, Weights, read_class_weight, read_sample_weight, relative, weigh_classes
+from tidegate.tasks.classifying.labelled import Inputs, Labelled, hold_out, learn_classes, pair_known, read_classes
+from tidegate.tasks.fitting import Plan, fingerprint
+from tidegate.tasks.parameters import CELLS
+from tidegate.tasks.task import Array, Json, Share, Task
+from tidegate.tasks.weights import ClassWeight, Weights, read_class_weight, read_sample_weight, relative, weigh_classes
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,9 +14,9 @@ from tidegate.data.tokenizer import Keep, Tokenizer, from_json, train_words
 from tidegate.export import SequenceInterface
 from tidegate.network import Embed, Node, Size
 from tidegate.ragged import Ragged
-from tidegate.tasks._classifier import Classifier, Preparation
-from tidegate.tasks._labelled import Inputs
-from tidegate.tasks._task import Array, Count, Json, Share
+from tidegate.tasks.classifying.classifier import Classifier, Preparation
+from tidegate.tasks.classifying.labelled import Inputs
+from tidegate.tasks.task import Array, Count, Json, Share
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from tidegate.health import Background
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Sampling, Writer
-from tidegate.tasks._corpus import (
+from tidegate.tasks.fitting import Plan, fingerprint
+from tidegate.tasks.language.corpus import (
     Vocabulary,
     check_prompt,
     learn_vocabulary,
@@ -32,10 +33,9 @@ from tidegate.tasks._corpus import (
     shares,
     turned,
 )
-from tidegate.tasks._fitting import Plan, fingerprint
-from tidegate.tasks._gap import Completion, fill, gap_accuracy
-from tidegate.tasks._parameters import CELLS
-from tidegate.tasks._task import Array, Count, Json, Share, Task
+from tidegate.tasks.language.gaps import Completion, fill, gap_accuracy
+from tidegate.tasks.parameters import CELLS
+from tidegate.tasks.task import Array, Count, Json, Share, Task
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,7 @@ from tidegate import kernels
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
-from tidegate.tasks._corpus import Vocabulary, turned
+from tidegate.tasks.language.corpus import Vocabulary, turned
 
 Array: TypeAlias = npt.NDArray[Any]
 

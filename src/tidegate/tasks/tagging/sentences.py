@@ -15,8 +15,8 @@ from tidegate.data.labels import warn_of_twins
 from tidegate.data.schemes import Scheme
 from tidegate.data.split import stratified_split
 from tidegate.errors import DataError
-from tidegate.tasks._tagging import check_sentences, check_tags, settle_tags
-from tidegate.tasks._weights import Weights, read_sample_weight
+from tidegate.tasks.tagging.reading import check_sentences, check_tags, settle_tags
+from tidegate.tasks.weights import Weights, read_sample_weight
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks import presets
-from tidegate.tasks._fitting import Plan, Resumed, check_same, follow, valid_measures
-from tidegate.tasks._parameters import checked, parameter_names, require_known
+from tidegate.tasks.fitting import Plan, Resumed, check_same, follow, valid_measures
+from tidegate.tasks.parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import RunFolder, as_stored
 
 if TYPE_CHECKING:
