@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tidegate.runs.demo import Demo, choose_demo, demo_questions
     from tidegate.runs.description import describe_model, describe_nodes
     from tidegate.runs.environment import describe_environment
-    from tidegate.runs.evaluation import Evaluation, evaluate, show_measure, show_measures
+    from tidegate.runs.evaluation import evaluate, show_measure, show_measures
     from tidegate.runs.held_out import Part, choose_part
     from tidegate.runs.memory_lab import Lab, lab, lab_cells
     from tidegate.runs.memory_trial import LabSetup, Trial
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tidegate.runs.training import Result, Source, Training, repeat, resume, start
     from tidegate.tasks.classifying.scores import Classification, ClassScore, measure_classifier
     from tidegate.tasks.forecasting.scores import ColumnScore, Forecasting, measure_forecaster
+    from tidegate.tasks.scores import Evaluation
     from tidegate.tasks.tagging.scores import Tagging, TagScore, measure_tagger
 
 __all__ = [
@@ -78,7 +79,8 @@ _HOMES = {
     "tidegate.runs.environment": ("describe_environment",),
     "tidegate.tasks.classifying.scores": ("ClassScore", "Classification", "measure_classifier"),
     "tidegate.tasks.forecasting.scores": ("ColumnScore", "Forecasting", "measure_forecaster"),
-    "tidegate.runs.evaluation": ("Evaluation", "evaluate", "show_measure", "show_measures"),
+    "tidegate.tasks.scores": ("Evaluation",),
+    "tidegate.runs.evaluation": ("evaluate", "show_measure", "show_measures"),
     "tidegate.runs.held_out": ("Part", "choose_part"),
     "tidegate.runs.memory_lab": ("Lab", "lab", "lab_cells"),
     "tidegate.runs.memory_trial": ("LabSetup", "Trial"),

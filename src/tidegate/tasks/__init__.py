@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidegate.checkpoint import Model, load_model
-from tidegate.data.dataset import Kind
-from tidegate.errors import ModelFileError, OptionError
-from tidegate.runtime import Executor
-from tidegate.tasks.run import RunFolder
-from tidegate.tasks.task import Task
-
 if TYPE_CHECKING:
+    from tidegate.tasks import presets
+    from tidegate.tasks.card import Card
+    from tidegate.tasks.cards import CARDS
     from tidegate.tasks.classifying.sequences import SequenceClassifier
     from tidegate.tasks.classifying.texts import TextClassifier
     from tidegate.tasks.forecasting.forecast import Forecast
     from tidegate.tasks.forecasting.forecaster import Forecaster
     from tidegate.tasks.language.model import LanguageModel
+    from tidegate.tasks.live import Live
+    from tidegate.tasks.loading import for_kind, from_recipe, load, model_file, restore
     from tidegate.tasks.tagging.tagger import TokenTagger
+    from tidegate.tasks.task import AnyTask as AnyTask
+    from tidegate.tasks.task import Task
 
 __all__ = [
+    "CARDS",
+    "Card",
     "Forecast",
     "Forecaster",
     "LanguageModel",
+    "Live",
     "SequenceClassifier",
     "Task",
     "TextClassifier",
@@ -34,84 +35,32 @@ __all__ = [
     "from_recipe",
     "load",
     "model_file",
+    "presets",
     "restore",
 ]
 
-AnyTask = Task[Any]
-# By the name of the task, the kind of data that it is for, its class, and the file in which that stands.
-_TASKS: dict[str, tuple[Kind, str, str]] = {
-    "text-classifier": ("text", "TextClassifier", "classifying.texts"),
-    "sequence-classifier": ("sequence", "SequenceClassifier", "classifying.sequences"),
-    "token-tagger": ("tagged", "TokenTagger", "tagging.tagger"),
-    "forecaster": ("series", "Forecaster", "forecasting.forecaster"),
-    "language-model": ("corpus", "LanguageModel", "language.model"),
+_HOMES = {
+    "AnyTask": "task",
+    "CARDS": "cards",
+    "Card": "card",
+    "Forecast": "forecasting.forecast",
+    "Live": "live",
+    "Task": "task",
+    "for_kind": "loading",
+    "from_recipe": "loading",
+    "load": "loading",
+    "model_file": "loading",
+    "restore": "loading",
 }
-
-
-def load(path: str | os.PathLike[str]) -> Any:
-    """Read a model file, or the model of a run folder, ready to predict; torch is not needed.
-
-    What comes is the fitted task that was saved: the file decides of which class. A network without a task, as
-    `runtime.Executor.save` writes it, comes as an executor.
-
-    Raises ModelFileError when the file is truncated, altered or of another kind.
-    """
-    file = model_file(path)
-    model = load_model(file)
-    try:
-        return restore(model)
-    except ModelFileError as error:
-        raise ModelFileError(f"{file}: {error}") from None
-
-
-def model_file(path: str | os.PathLike[str]) -> Path:
-    """Name the model file that a path means: itself, or the one in a run folder."""
-    return RunFolder(path).model if Path(path).is_dir() else Path(path)
-
-
-def restore(model: Model) -> Any:
-    """Make ready to predict what a model file said, a task or a network alone.
-
-    Raises ModelFileError where it describes neither.
-    """
-    name = str(model.task.get("name"))
-    if name == Executor.name:
-        return Executor(model.network, model.weights)
-    if name not in _TASKS:
-        raise ModelFileError(f"for the task {name!r:.80}, which this Tidegate does not know")
-    return _class(name).from_model(model)
-
-
-def for_kind(kind: Kind) -> type[AnyTask]:
-    """Find the task that a data set of this kind is for.
-
-    >>> for_kind("text").name
-    'text-classifier'
-    """
-    return next(_class(name) for name, (reads, _, _) in _TASKS.items() if reads == kind)
-
-
-def from_recipe(recipe: dict[str, Any]) -> AnyTask:
-    """Make an untrained task with the name and parameters of `RunFolder.recipe`.
-
-    Raises OptionError, with the nearest known name, for a task or parameter that does not exist.
-    """
-    if recipe["task"] not in _TASKS:
-        raise OptionError.unknown("task", recipe["task"], _TASKS)
-    return _class(recipe["task"])().set_params(**recipe["params"])
-
-
-def _class(name: str) -> type[AnyTask]:
-    _, owner, home = _TASKS[name]
-    found: type[AnyTask] = getattr(import_module(f"tidegate.tasks.{home}"), owner)
-    return found
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for: a process that predicts needs one task, not all."""
-    if name == "Forecast":
-        return import_module("tidegate.tasks.forecasting.forecast").Forecast
-    for task, (_, owner, _) in _TASKS.items():
-        if name == owner:
-            return _class(task)
+    if name == "presets":
+        return import_module("tidegate.tasks.presets")
+    if name in _HOMES:
+        return getattr(import_module(f"tidegate.tasks.{_HOMES[name]}"), name)
+    for card in import_module("tidegate.tasks.cards").CARDS.values():
+        if name == card.owner:
+            return card.task()
     raise AttributeError(f"module 'tidegate.tasks' has no attribute {name!r}")

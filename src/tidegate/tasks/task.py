@@ -28,6 +28,7 @@ from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks import presets
+from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, Resumed, check_same, follow, valid_measures
 from tidegate.tasks.parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import RunFolder, as_stored
@@ -88,6 +89,8 @@ class Task(ABC, Generic[L]):
         seed: all randomness follows from it.
     """
 
+    card: ClassVar[Card]
+    """What everybody else may know of the task; the next three stand in it."""
     name: ClassVar[str]
     reads: ClassVar[Kind]
     """The kind of data set that the task is for."""
@@ -106,6 +109,11 @@ class Task(ABC, Generic[L]):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     _fitted: Fitted[L] | None = field(default=None, init=False)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "card" in vars(cls):
+            cls.name, cls.reads, cls.chief = cls.card.name, cls.card.reads, cls.card.chief
 
     @abstractmethod
     def _plan(
@@ -390,6 +398,9 @@ class Task(ABC, Generic[L]):
         if self._fitted is None:
             raise InputError(f"this {type(self).__name__} is not fitted; call fit first, or load a model file")
         return self._fitted
+
+
+AnyTask: TypeAlias = Task[Any]
 
 
 def _created(run_dir: Folder, release: ExitStack) -> RunFolder:

@@ -105,7 +105,6 @@ class Classifier(Task[Classes]):
         others: see `Task`.
     """
 
-    chief: ClassVar[str] = "accuracy"
     begins: ClassVar[tuple[type[Node], ...]]
     """What its network may begin with."""
 

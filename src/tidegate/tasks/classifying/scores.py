@@ -11,6 +11,7 @@ from tidegate.data.checks import in_argument
 from tidegate.data.labels import number_labels, read_labels
 from tidegate.errors import DataError, MissingPackageError
 from tidegate.health import ClassHealth, HealthWarning, measure_classes, never_predicted
+from tidegate.tasks.scores import Scores, judge_classes
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
@@ -110,3 +111,6 @@ def measure_classifier(model: Classifier, examples: Examples) -> Classification:
         neglect=neglect,
         **whole,
     )
+
+
+SCORES = Scores(measure_classifier, judge_classes)

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.checks import check_features, in_argument
-from tidegate.data.dataset import Kind
 from tidegate.data.frames import as_list
 from tidegate.errors import ShapeError
 from tidegate.export import SequenceInterface
 from tidegate.kernels.streams import as_rows
 from tidegate.network import Dense, Node, Recurrent
 from tidegate.ragged import Ragged
+from tidegate.tasks.card import Card
+from tidegate.tasks.classifying.card import SEQUENCES
 from tidegate.tasks.classifying.classifier import Classifier, Preparation
 from tidegate.tasks.classifying.labelled import Inputs
 from tidegate.tasks.task import Count, Json, Positive, Share
@@ -82,8 +83,7 @@ class SequenceClassifier(Classifier):
         others: see `Classifier`.
     """
 
-    name: ClassVar[str] = "sequence-classifier"
-    reads: ClassVar[Kind] = "sequence"
+    card: ClassVar[Card] = SEQUENCES
     begins: ClassVar = (Recurrent, Dense)
 
     scale: bool = True

@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tidegate.data.checks import check_texts, in_argument
-from tidegate.data.dataset import Kind
 from tidegate.data.frames import as_list
 from tidegate.data.tokenizer import Keep, Tokenizer, from_json, train_words
 from tidegate.export import SequenceInterface
 from tidegate.network import Embed, Node, Size
 from tidegate.ragged import Ragged
+from tidegate.tasks.card import Card
+from tidegate.tasks.classifying.card import TEXTS
 from tidegate.tasks.classifying.classifier import Classifier, Preparation
 from tidegate.tasks.classifying.labelled import Inputs
 from tidegate.tasks.task import Array, Count, Json, Share
@@ -72,8 +73,7 @@ class TextClassifier(Classifier):
         others: see `Classifier`.
     """
 
-    name: ClassVar[str] = "text-classifier"
-    reads: ClassVar[Kind] = "text"
+    card: ClassVar[Card] = TEXTS
     begins: ClassVar = (Embed,)
 
     vocabulary_size: Count = 20_000

@@ -11,14 +11,15 @@ import numpy.typing as npt
 from pydantic import AfterValidator, Field
 
 from tidegate.checkpoint import digest
-from tidegate.data.dataset import Kind
 from tidegate.data.series import Roles, Series, hold_out_last
 from tidegate.data.series_tables import as_series
 from tidegate.data.times import CALENDAR_SIZE, Step
 from tidegate.errors import Argument, DataError, InputError
 from tidegate.network import Decode, Dense, Dropout, Network, Node, Pool, Recurrent, Size
 from tidegate.runtime import Executor, Prepared
+from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, fingerprint
+from tidegate.tasks.forecasting.card import CARD
 from tidegate.tasks.forecasting.forecast import Forecast, in_units, loss_of, means_outside, predict_batch, train_answers
 from tidegate.tasks.forecasting.graph import WindowInterface
 from tidegate.tasks.forecasting.layout import Layout
@@ -111,9 +112,7 @@ class Forecaster(Task[LearnedSeries]):
         others: see `Task`.
     """
 
-    name: ClassVar[str] = "forecaster"
-    reads: ClassVar[Kind] = "series"
-    chief: ClassVar[str] = "mse"
+    card: ClassVar[Card] = CARD
 
     lookback: Annotated[int, Field(ge=1, le=2**16)] = 96
     horizon: Annotated[int, Field(ge=1, le=2**16)] = 24

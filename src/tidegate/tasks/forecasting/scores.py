@@ -15,6 +15,7 @@ from tidegate.data.series import Series
 from tidegate.errors import DataError
 from tidegate.health import HealthWarning
 from tidegate.tasks.forecasting.forecast import means_outside
+from tidegate.tasks.scores import Scores
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
@@ -197,3 +198,6 @@ class _Sums:
         pinball = float(self.pinball.mean() / values) if len(self.pinball) else None
         outside = self.outside / values if len(self.pinball) > 1 else None
         return Forecasting(windows, model.horizon, season, scaled, columns, shares, pinball, outside)
+
+
+SCORES = Scores(measure_forecaster, lambda _kept, measures, part: forecast_warnings(measures, part))

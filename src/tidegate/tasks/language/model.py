@@ -12,7 +12,6 @@ from pydantic import Field
 
 from tidegate import kernels
 from tidegate.data.checks import check_texts, in_argument
-from tidegate.data.dataset import Kind
 from tidegate.data.frames import as_list
 from tidegate.data.streams import Chunk, Streams
 from tidegate.data.tokenizer import Tokenizer, train_bpe, train_graphemes, train_words
@@ -22,7 +21,9 @@ from tidegate.health import Background
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Sampling, Writer
+from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, fingerprint
+from tidegate.tasks.language.card import CARD
 from tidegate.tasks.language.corpus import (
     Vocabulary,
     check_prompt,
@@ -79,9 +80,7 @@ class LanguageModel(Task[Vocabulary]):
         others: see `Task`.
     """
 
-    name: ClassVar[str] = "language-model"
-    reads: ClassVar[Kind] = "corpus"
-    chief: ClassVar[str] = "perplexity"
+    card: ClassVar[Card] = CARD
 
     tokens: Literal["words", "bpe", "characters"] = "words"
     vocabulary_size: Count = 10_000

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import DataError
 from tidegate.health import HealthWarning
+from tidegate.tasks.scores import Scores
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
@@ -58,3 +59,6 @@ def measure_language_model(model: LanguageModel, examples: Examples) -> Foresigh
     texts = list(examples.x)
     gaps = model.measure_gaps(texts) if model.fills_gaps else {}
     return Foresight(len(texts), sum(map(len, texts)), model.measure(texts), gaps)
+
+
+SCORES = Scores(measure_language_model, lambda _kept, _measures, _part: [])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tidegate.data.schemes import OUTSIDE, Scheme, detect, find_odd, find_spans
 from tidegate.errors import DataError, MissingPackageError
 from tidegate.health import ClassHealth, HealthWarning, never_predicted
+from tidegate.tasks.scores import Scores, judge_classes
 from tidegate.tasks.tagging.reading import check_sentences, check_tags, settle_tags
 
 if TYPE_CHECKING:
@@ -198,3 +200,6 @@ def _warn_of_unknown(true: Tagged, model: TokenTagger) -> None:
             f"({len(unknown)} of {sum(map(len, true))} words).",
             stacklevel=3,
         )
+
+
+SCORES = Scores(measure_tagger, partial(judge_classes, what="tag"))

@@ -17,7 +17,6 @@ from pydantic import Field
 
 from tidegate import crf
 from tidegate.data import schemes
-from tidegate.data.dataset import Kind
 from tidegate.data.schemes import Scheme
 from tidegate.data.tokenizer import UNKNOWN_ID, train_spelling, train_whole_words
 from tidegate.data.wordsplit import Piece
@@ -27,8 +26,10 @@ from tidegate.health import Background, entropy
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
+from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
+from tidegate.tasks.tagging.card import CARD
 from tidegate.tasks.tagging.live import TaggerStream
 from tidegate.tasks.tagging.paths import Part, measure, moves_of, run_batches
 from tidegate.tasks.tagging.reading import (
@@ -94,9 +95,7 @@ class TokenTagger(Task[Tagging]):
         others: see `Task`.
     """
 
-    name: ClassVar[str] = "token-tagger"
-    reads: ClassVar[Kind] = "tagged"
-    chief: ClassVar[str] = "accuracy"
+    card: ClassVar[Card] = CARD
 
     scheme: Literal["auto", "plain", "bio", "iob1", "bioes", "bmes", "bilou"] = "auto"
     learn_scheme: Literal["same", "bio", "bioes"] = "same"
