@@ -1,0 +1,238 @@
+"""Trains the network of a task: early stopping, the run folder and resuming, as one loop over steps.
+
+Knows a plan and where to write. Knows nothing of what is learned: a plan says how a batch is lost and measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.checkpoint import save_training
+from tidegate.data.streams import Streams
+from tidegate.errors import RunFolderError, TrainingError
+from tidegate.health import Background
+from tidegate.network import Network
+
+if TYPE_CHECKING:
+    from tidegate.tasks.run import RunFolder
+    from tidegate.train import State, Step
+
+Array: TypeAlias = npt.NDArray[Any]
+Weights: TypeAlias = dict[str, Array]
+Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Say what is trained on what; `about` goes into the state, and a resumed run must agree with it.
+
+    Args:
+        network: what is trained.
+        recipe: the arguments of `train.Recipe`.
+        patience: epochs without a better validation loss before the run ends; 0 never ends it early.
+        loss: takes the module and what a `train.Loss` takes, or with `streams` a `train.StreamLoss`; returns what that
+            does.
+        measure: takes weights and returns what they reach on the validation part as a `train.Measure` does, `loss`
+            among it; None where there is no such part.
+        lengths: [B], the steps of every training example, for batches of whole sequences.
+        streams: instead of `lengths`, a corpus that is read in order.
+        chrono: the longest memory in steps that the weights start out for.
+        about: `params` and `data` (a fingerprint), and what the task learned before the first step.
+        background: what is known of the training data, for warnings and errors.
+    """
+
+    network: Network
+    recipe: Json
+    patience: int
+    loss: Callable[..., Any]
+    measure: Callable[[Weights], dict[str, Any]] | None
+    about: Json
+    background: Background
+    lengths: npt.NDArray[np.int64] | None = None
+    streams: Streams | None = None
+    chrono: int | None = None
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Hold what the state file of an interrupted run said."""
+
+    arrays: Mapping[str, Array]
+    info: Json
+
+
+@dataclass
+class Best:
+    """Remember the weights to hand out, why these, and what every epoch gave."""
+
+    weights: Weights = field(default_factory=dict)
+    loss: float | None = None
+    epochs_since: int = 0
+    history: list[Json] = field(default_factory=list)
+
+    def note(self, step: Step, weights: Weights, *, patience: int) -> bool:
+        """Write an epoch into the history; take its weights when they are better, or when nothing compares them."""
+        kept = ("epoch", "step", "learning_rate", "seconds")
+        self.history.append(
+            {key: getattr(step, key) for key in kept} | {"loss": step.mean_loss} | measured(asdict(step))
+        )
+        loss = None if step.valid is None or not patience else step.valid["loss"]
+        if loss is not None and self.loss is not None and loss >= self.loss:
+            self.epochs_since += 1
+            return False
+        self.weights, self.loss, self.epochs_since = weights, loss, 0
+        return True
+
+
+def follow(
+    plan: Plan, *, folder: RunFolder | None, resumed: Resumed | None, keep: Callable[[Weights, list[Json]], None]
+) -> Generator[Step, None, None]:
+    """Train as planned, yielding each step.
+
+    Args:
+        plan: what to train on what.
+        folder: where metrics and state are written, or None. The state is saved before the first step, at the end of
+            each epoch, and when the iterator is closed between two steps; it is deleted when the run has ended.
+        resumed: the state to go on from, or None to begin.
+        keep: is handed the weights to use and the history, whenever they change for the better and at the end.
+
+    Raises:
+        TrainingError: the loss is not finite; `keep` was handed the last good weights before.
+    """
+    import tidegate.nn as nn
+    import tidegate.train as train
+
+    module = nn.build(plan.network)
+    recipe = train.Recipe(**plan.recipe)
+    _load(module, train.initial_weights(plan.network, seed=recipe.seed, chrono=plan.chrono))
+    state, best = train.start(module, recipe), Best()
+    if resumed is not None:
+        train.unpack(state, resumed.arrays, resumed.info["train"])
+        best = Best(_named(resumed.arrays, "best."), **resumed.info["best"])
+    if folder is not None:
+        _save(folder, plan, state, best)
+        folder.rewind(state.step, epochs=[_told(record, recipe.epochs) for record in best.history])
+
+    measure = plan.measure
+    steps = train.fit(
+        state,
+        recipe,
+        lengths=plan.lengths,
+        streams=plan.streams,
+        loss=partial(plan.loss, module),
+        measure=None if measure is None else lambda: measure(train.weights(state)),
+        background=plan.background,
+    )
+    try:
+        while not (plan.patience and best.epochs_since >= plan.patience):
+            if (step := next(steps, None)) is None:
+                break
+            improved = step.end_of_epoch and best.note(step, _copy(train.weights(state)), patience=plan.patience)
+            if improved:
+                keep(best.weights, best.history)
+            if folder is not None:
+                folder.log(asdict(step))
+                if step.end_of_epoch:
+                    _save(folder, plan, state, best)
+            yield step
+    except (GeneratorExit, TrainingError) as stop:
+        keep(best.weights or _copy(train.weights(state)), best.history)
+        if folder is not None and isinstance(stop, GeneratorExit):
+            _save(folder, plan, state, best)
+        raise
+    keep(best.weights, best.history)
+    if folder is not None:
+        folder.state.unlink()
+
+
+def measured(step: Json) -> Json:
+    """Take out of the record of a step what was measured on the part held out, for the record of its epoch.
+
+    >>> measured({"valid": {"loss": 0.5}, "classes": {"worst": "rare", "never_predicted": ()}, "tokens": 3})
+    {'valid_loss': 0.5, 'worst_class': 'rare', 'never_predicted': []}
+    """
+    found: Json = {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
+    if classes := step.get("classes"):  # metrics of version 0.1 have none
+        found |= {"worst_class": classes["worst"], "never_predicted": list(classes["never_predicted"])}
+    return found
+
+
+def kept_epoch(history: Sequence[Json], *, patience: int) -> Json:
+    """Return the record of the epoch whose weights are kept: the best one, or the last; nothing of no epochs.
+
+    >>> kept_epoch([{"epoch": 1, "valid_loss": 0.5}, {"epoch": 2, "valid_loss": 0.7}], patience=3)["epoch"]
+    1
+    """
+    if not history:
+        return {}
+    return min(history, key=lambda record: record.get("valid_loss", 0.0)) if patience else history[-1]
+
+
+def valid_measures(history: Sequence[Json], *, patience: int) -> dict[str, float]:
+    """Say what the weights that are kept reached on the part held out.
+
+    >>> valid_measures([{"loss": 0.9, "valid_loss": 0.5}, {"loss": 0.8, "valid_loss": 0.7}], patience=3)
+    {'loss': 0.5}
+    """
+    kept = kept_epoch(history, patience=patience)
+    return {name.removeprefix("valid_"): value for name, value in kept.items() if name.startswith("valid_")}
+
+
+def check_same(about: Json, stored: Json) -> None:
+    """Raise RunFolderError unless a run is resumed with the parameters and the data that it was begun with."""
+    for name, value in stored["params"].items():
+        if about["params"].get(name) != value:
+            raise RunFolderError(
+                f"the run was begun with {name}={value!r}, not {about['params'].get(name)!r}. "
+                "Resume it with the same parameters, or begin a new run."
+            )
+    if about["data"] != stored["data"]:
+        raise RunFolderError("the run was begun on other data. Resume it with the same data, or begin a new run.")
+
+
+def fingerprint(*parts: Iterable[Array] | None) -> str:
+    """Hash the arrays that a training and a validation part consist of."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for array in part or ():
+            digest.update(np.ascontiguousarray(array).data)
+        digest.update(b"|")
+    return digest.hexdigest()
+
+
+def _save(folder: RunFolder, plan: Plan, state: State, best: Best) -> None:
+    import tidegate.train as train
+
+    arrays, info = train.pack(state)
+    arrays |= {f"best.{name}": array for name, array in best.weights.items()}
+    folder.flush_metrics()
+    memory = {"loss": best.loss, "epochs_since": best.epochs_since, "history": best.history}
+    save_training(folder.state, arrays, {"train": info, "best": memory, "about": plan.about})
+
+
+def _told(record: Json, epochs: int) -> Json:
+    """Say in the words of the metrics what the history says of an epoch."""
+    valid = {name.removeprefix("valid_"): value for name, value in record.items() if name.startswith("valid_")}
+    kept = {name: record[name] for name in ("epoch", "step", "learning_rate", "seconds")}
+    return kept | {"epochs": epochs, "mean_loss": record["loss"], "valid": valid or None}
+
+
+def _load(module: Any, weights: Weights) -> None:
+    import torch
+
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+
+
+def _copy(weights: Weights) -> Weights:
+    return {name: array.copy() for name, array in weights.items()}
+
+
+def _named(arrays: Mapping[str, Array], prefix: str) -> Weights:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
