@@ -6,7 +6,7 @@ over the number of tokens the mean over those.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -24,13 +24,18 @@ Array = npt.NDArray[Any]
 class Loss(Protocol):
     """Say what of a program's answers is lost."""
 
-    weight: Array  # [B]
+    @property
+    def weight(self) -> Array:
+        """How much each sequence counts, [B] float64."""
 
     def compiled(self, program: Program, begin: Array) -> programs.Loss:
         """Make the core's own loss of it; `begin` [B + 1] says where the answers to each sequence begin.
 
         Raises ShapeError or InputError unless it fits the program and the batch.
         """
+
+    def alone(self, sequence: int, rows: slice) -> Loss:
+        """Make the loss of one sequence of the batch, which counts as one; `rows` are those that answer it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +53,10 @@ class CrossEntropy:
         """Make the core's own loss of it."""
         _check_labels("labels", self.labels, int(begin[-1]), program.network.output_size)
         return programs.cross_entropy(self.labels, begin, self.weight, program.dtype)
+
+    def alone(self, sequence: int, rows: slice) -> CrossEntropy:
+        """Make the loss of one sequence of the batch."""
+        return CrossEntropy(self.labels[rows], np.ones(1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +81,10 @@ class CrfLikelihood:
         else:
             penalty = np.concatenate([np.ravel(part) for part in self.penalty]).astype(np.float64)
         return programs.crf_likelihood(program.compiled, self.tags, begin, self.weight, penalty, program.dtype)
+
+    def alone(self, sequence: int, rows: slice) -> CrfLikelihood:
+        """Make the loss of one sequence of the batch."""
+        return CrfLikelihood(self.tags[rows], np.ones(1), self.penalty)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +112,17 @@ class Errors:
         if int(begin[-1]) * program.network.output_size != shape[0] * shape[1]:
             raise ShapeError(f"the network gives {begin[-1]} rows; they hold no {shape[1]} numbers of each sequence.")
         truth, scale, shift = (
-            np.ascontiguousarray(np.broadcast_to(part, shape), program.dtype)
-            for part in (self.truth, self.scale, self.shift)
+            np.ascontiguousarray(part, program.dtype) for part in (self.truth, self.scale, self.shift)
         )
+        if not truth.shape == scale.shape == shift.shape == shape:
+            raise ShapeError(f"truth, scale and shift must all be {list(shape)}; truth is {list(truth.shape)}.")
         share = np.asarray(self.share, np.float64)
         return programs.errors_of(truth, scale, shift, self.asked, share, self.weight)
+
+    def alone(self, sequence: int, rows: slice) -> Errors:
+        """Make the loss of one sequence of the batch."""
+        one = slice(sequence, sequence + 1)
+        return replace(self, truth=self.truth[one], scale=self.scale[one], shift=self.shift[one], weight=np.ones(1))
 
 
 def _check_labels(name: str, labels: Array, rows: int, classes: int) -> None:

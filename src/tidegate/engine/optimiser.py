@@ -1,4 +1,4 @@
-"""The second half of a training step: what is made of a gradient. Each rule gives what torch's of the same name gives."""
+"""The second half of a training step: what is made of a gradient. Each rule gives what torch's of its name gives."""
 
 from __future__ import annotations
 

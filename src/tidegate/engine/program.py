@@ -5,6 +5,7 @@ All parameters lie in one flat array, and so do their gradients; what is known b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from tidegate.cells import CELLS
 from tidegate.engine.losses import Loss
 from tidegate.errors import InputError, ShapeError
+from tidegate.health import Blame
 from tidegate.kernels import programs
 from tidegate.kernels.checks import check_offsets
 from tidegate.kernels.threads import thread_count
@@ -55,10 +57,9 @@ class Program:
     Raises:
         ShapeError: a weight is missing, is not the network's, or has another shape or type.
 
-    >>> from tidegate.network import Pool, Dense
-    >>> network = Network.of(
-    ...     Recurrent(cell="gru", input_size=1, hidden_size=2), Pool(modes=("last",)), Dense(in_features=2, out_features=2)
-    ... )
+    >>> from tidegate.network import Dense, Pool
+    >>> layer = Recurrent(cell="gru", input_size=1, hidden_size=2)
+    >>> network = Network.of(layer, Pool(modes=("last",)), Dense(in_features=2, out_features=2))
     >>> weights = {name: np.zeros(shape) for name, shape in parameter_shapes(network).items()}
     >>> program = Program(network, weights)
     >>> batch = Ragged(np.ones((3, 1)), np.array([0, 2, 3]))
@@ -106,7 +107,8 @@ class Program:
         Args:
             batch: what the network reads.
             loss: what is to become small.
-            seed, step: what dropout draws depends on them, on the node and on the sequence alone.
+            seed: what dropout draws depends on it, and on the step, the node and the sequence alone.
+            step: another step draws anew.
             states: what the sequences begin with; the gradient stops there. None begins with zeros, and gives no ends.
 
         Raises:
@@ -122,7 +124,23 @@ class Program:
                 lambda threads: self.compiled.gradient(values, offsets, compiled, self.gradient_array, losses, threads),
                 values,
             )
-        return Lost(losses, float(losses @ loss.weight), ends)
+        return Lost(losses, _total(losses * loss.weight), ends)
+
+    def blame(self, batch: Ragged | Words, loss: Loss, *, seed: int = 0, step: int = 0) -> Blame:
+        """Run each sequence of a batch alone, and find those whose loss or gradient is not finite.
+
+        Leaves the weights as they are. Arguments and errors are those of `gradient`.
+        """
+        offsets = np.asarray(batch.offsets)
+        begin = self._begin(offsets)
+        lengths = np.empty(len(offsets) - 1)  # of gradients
+        for index in range(len(lengths)):
+            own = loss.alone(index, slice(int(begin[index]), int(begin[index + 1])))
+            lost = self.gradient(batch.select(np.array([index])), own, seed=seed, step=step)
+            squares = programs.sums_of_squares(self.gradient_array, self.begins, self.threads)
+            lengths[index] = math.sqrt(squares.sum()) if math.isfinite(lost.total) else math.nan
+        bad = np.flatnonzero(~np.isfinite(lengths))
+        return Blame(int(bad[0] if len(bad) else lengths.argmax()), len(bad), len(lengths))
 
     def by_name(self, flat: Array) -> dict[str, Array]:
         """Cut an array as long as the parameters into views by name."""
@@ -210,6 +228,11 @@ class Program:
             at = int(str(error))
             size = self.network.input_size
             raise InputError(f"token id {values[at]} at position {at} is not between 0 and {size - 1}.") from None
+
+
+def _total(parts: Array) -> float:
+    """Add up exactly, whatever the order."""
+    return math.fsum(parts.tolist()) if np.isfinite(parts).all() else float(parts.sum())
 
 
 def _described(node: Node) -> dict[str, Any]:
