@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tidegate import _core
+import tidegate._core as _core
 from tidegate.cells import CELLS
 from tidegate.kernels.checks import Array, choose
 from tidegate.kernels.rows import ACTIVATIONS, mode_numbers
