@@ -6,7 +6,7 @@
     tasks
     train  inspect  export  convert
     nn  runtime  data
-    checkpoint
+    fetch  checkpoint
     crf
     network  kernels  health  words  durable
     cells
