@@ -23,13 +23,13 @@ import tidegate as tg
 from hostile.models.build import BOMBS, CASES, seal, sound
 from tidegate.checkpoint import (
     About,
-    atomic_write,
     digest,
     load_model,
     load_training,
     save_model,
     save_training,
 )
+from tidegate.durable import atomic_write
 from tidegate.errors import InputError, ModelFileError
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent, parameter_shapes
 

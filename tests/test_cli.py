@@ -587,7 +587,7 @@ def test_demo_falls_back_to_digits_and_says_so(cli: Cli, tmp_path: Path, monkeyp
     def offline(name: str) -> Path:
         raise DownloadError(f"{name} could not be fetched")
 
-    monkeypatch.setattr(data, "get", offline)
+    monkeypatch.setattr("tidegate.data.loading.get", offline)
     answer = cli("demo", "--out", tmp_path / "run")
     assert answer.code == 0
     assert "imdb could not be fetched" in answer.err

@@ -17,7 +17,7 @@ import pytest
 
 import tidegate as tg
 from conftest import Cli
-from tidegate import checkpoint
+from tidegate import durable
 
 TINY: dict[str, Any] = {"hidden_size": 4, "epochs": 1, "batch_size": 4, "validation_fraction": 0}
 TEXTS = ["refund my card", 'it "crashes",\r\nagain', "", "   ", "naïve 好 🏳️‍🌈"]
@@ -312,14 +312,14 @@ def test_a_kill_leaves_the_old_file_and_the_next_call_sweeps(
         assert process.wait() == code
     assert Path("out.csv").read_text(encoding="utf-8") == "old"
     assert bool(list(here.glob(".out.csv.*"))) == (number == signal.SIGKILL)
-    monkeypatch.setattr(checkpoint, "_YOUNG", -1.0)
-    checkpoint.sweep_drafts("out.csv")
+    monkeypatch.setattr(durable, "_YOUNG", -1.0)
+    durable.sweep_drafts("out.csv")
     assert list(here.glob(".out.csv.*")) == []
 
 
 def test_drafts_that_are_being_written_are_not_swept(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_YOUNG", -1.0)
-    with checkpoint.atomic_file("out.csv") as file:
-        checkpoint.sweep_drafts("out.csv")
+    monkeypatch.setattr(durable, "_YOUNG", -1.0)
+    with durable.atomic_file("out.csv") as file:
+        durable.sweep_drafts("out.csv")
         file.write(b"new")
     assert Path("out.csv").read_bytes() == b"new"

@@ -17,7 +17,7 @@ import tidegate as tg
 from tidegate.convert import torch_network, torch_parts
 from tidegate.convert.proof import sequences as draw
 from tidegate.convert.torch_module import PlainNetwork
-from tidegate.errors import ConversionError, InputError, MissingPackageError, OptionError
+from tidegate.errors import ConversionError, InputError, OptionError
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Pool, Recurrent, Tied, parameter_shapes
 
 Array = npt.NDArray[Any]
@@ -328,13 +328,6 @@ def test_what_torch_has_no_module_for_is_refused_by_name() -> None:
         PlainNetwork([{"kind": "crf"}])
     with pytest.raises(InputError, match="a Linear came; wanted a fitted task, or an executor"):
         tg.convert.to_torch(nn.Linear(2, 2))
-
-
-def test_without_torch_the_extra_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tg.convert, "find_spec", lambda name: None)
-    with pytest.raises(MissingPackageError, match=r"convert.to_torch needs .*pip install 'tidegate\[train\]'"):
-        _ = tg.convert.to_torch
-    assert callable(tg.convert.from_keras)
 
 
 def test_a_module_that_is_wrong_does_not_pass_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:

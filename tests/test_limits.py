@@ -69,7 +69,7 @@ def test_no_memory_is_told_in_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch
     def full(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 7 TiB")
 
-    monkeypatch.setattr(data, "load", full)
+    monkeypatch.setattr("tidegate.data.loading.load", full)
     answer = cli("train", "digits")
     assert (answer.code, answer.out, answer.err.count("\n")) == (1, "", 1)
     assert "memory is not enough (Unable to allocate 7 TiB)" in answer.err

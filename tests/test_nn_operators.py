@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tidegate import kernels, nn
 from tidegate.nn import operators, pool
+from tidegate.nn.operands import Operands
 from tidegate.ragged import Ragged
 
 CELLS = ["rnn_tanh", "rnn_relu", "lstm", "gru"]
@@ -150,7 +151,7 @@ def test_second_gradients_are_exact(cell: str, options: dict[str, Any]) -> None:
         full = list(inputs)
         for place, tensor in zip(places, tensors, strict=True):
             full[place] = tensor
-        return operators.run_layer(None, 0, *full, False, False)[: 3 if cell == "lstm" else 2]
+        return operators.run_layer(None, 0, Operands(*full))[: 3 if cell == "lstm" else 2]
 
     assert torch.autograd.gradgradcheck(run, [inputs[place] for place in places])
 

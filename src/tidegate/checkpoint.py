@@ -1,6 +1,6 @@
-"""Durable files: a model, or the state of a training run, in one `.safetensors`, checked before anything is believed.
+"""Model files, and the states of training runs, in one `.safetensors` each, checked before anything is believed.
 
-Knows how bytes reach the disk and what a file must hold. Knows nothing of tasks: what they want to keep is JSON here.
+Knows what a file must hold. Knows nothing of tasks: what they want to keep is JSON here.
 """
 
 from __future__ import annotations
@@ -8,15 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from glob import escape
 from math import isfinite
 from pathlib import Path
-from time import time
-from typing import Annotated, Any, BinaryIO, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,15 +20,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
-from tidegate import plain_json
+import tidegate.plain_json as plain_json
+from tidegate.durable import atomic_write
 from tidegate.errors import InputError, ModelFileError
 from tidegate.network import Network, check_shapes
+from tidegate.version import __version__
 
 SCHEMA: Final = 1
 MAX_HEADER_BYTES: Final = plain_json.MAX_BYTES
 DTYPES: Final = ("F32", "F64", "I64")
 
-_YOUNG: Final = 60.0  # seconds, in which a writer has locked the file that it began
 _PIECE: Final = 2**20  # numbers looked at in one go, so that a look at all of them takes no memory
 
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -183,82 +180,9 @@ def load_training(path: str | os.PathLike[str]) -> tuple[dict[str, npt.NDArray[A
     return arrays, said["body"]
 
 
-def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that a reader, a crash or a full disk finds either the old content or the new, never a part.
-
-    The bytes go to a temporary name in the same folder, are flushed to the disk, renamed, and the folder is flushed. A
-    link stays a link: the file that it leads to is replaced. What is no file, such as a pipe, is written to as it is.
-
-    Raises:
-        OSError: with the path and the reason; the temporary file is gone and the old content untouched.
-    """
-    with atomic_file(path) as file:
-        file.write(data)
-
-
-@contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file to write piece by piece, with the promises of `atomic_write`; its name is new once the block ends.
-
-    Raises OSError as `atomic_write` does. Whatever else ends the block leaves the old content, and no temporary file.
-    """
-    target = Path(path)
-    if target.is_symlink():
-        target = Path(os.path.realpath(target))
-    if target.exists() and not target.is_file() and not target.is_dir():
-        with target.open("wb") as file:
-            yield file
-        return
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with draft.open("xb") as file:
-            _hold(file)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-    except OSError as error:
-        kept = "; the previous file is untouched" if target.exists() else ""
-        raise OSError(error.errno, f"could not write: {error.strerror}{kept}", str(target)) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-    flush_folder(target.parent)
-
-
-def flush_folder(folder: Path) -> None:
-    """Make a rename durable; where folders cannot be opened (Windows) there is nothing to flush."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sweep_drafts(path: str | os.PathLike[str]) -> None:
-    """Remove the temporary files that writers of this file left when they were killed; those of live ones stay."""
-    target = Path(path)
-    for draft in target.parent.glob(f".{escape(target.name)}.{'[0-9a-f]' * 8}.tmp"):
-        with suppress(OSError), draft.open("rb") as file:
-            if time() - draft.stat().st_mtime > _YOUNG and _hold(file):
-                draft.unlink()
-
-
-def library_version() -> str:
-    """Name the installed version of Tidegate, `0` where it runs from a source tree that was never installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("tidegate")
-    except PackageNotFoundError:
-        return "0"
-
-
 def _write(path: str | os.PathLike[str], kind: Kind, arrays: Arrays, body: Json) -> None:
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    about: Json = {"kind": kind, "schema": SCHEMA, "library": library_version(), "body": body}
+    about: Json = {"kind": kind, "schema": SCHEMA, "library": __version__, "body": body}
     about["sha256"] = _content_hash(plain, about)
     # One metadata entry: with several, their order in the file, and so its bytes, would be left to chance.
     data = to_safetensors(plain, metadata={"tidegate": _canonical(about)})
@@ -366,16 +290,3 @@ def _first(error: ValidationError) -> str:
 
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _hold(file: BinaryIO) -> bool:
-    """Lock a file for as long as it is open; False where another process holds it, or nobody can (Windows)."""
-    try:
-        import fcntl
-    except ImportError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

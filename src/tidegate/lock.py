@@ -10,7 +10,7 @@ import warnings
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from tidegate.errors import RunFolderError
 
@@ -113,6 +113,15 @@ class LockedFolder:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def hold(file: BinaryIO) -> bool:
+    """Lock an open file until it is closed; False where another holds it, or where the file system knows no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _take(path: Path, wait: bool) -> int:

@@ -14,12 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from tidegate.cells import CELLS, CellName
 from tidegate.errors import InputError, ShapeError
 
-Cell = CellName
 Merge = Literal["concat", "sum", "mul", "ave"]
 PoolMode = Literal["last", "first", "max", "mean"]
 Activation = Literal["relu", "tanh", "sigmoid"]
 
-GATES: dict[str, int] = {name: cell.gates for name, cell in CELLS.items()}
 MAX_PARAMETERS = 2**31
 
 Size = Annotated[int, Field(ge=1, le=2**16)]
@@ -61,7 +59,7 @@ class Recurrent(_Part):
     """
 
     kind: Literal["recurrent"] = "recurrent"
-    cell: Cell
+    cell: CellName
     input_size: Size
     hidden_size: Size
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1

@@ -18,15 +18,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tidegate import kernels
 from tidegate.cells import CELLS
 from tidegate.data import batch_count, batches
 from tidegate.data.streams import Chunk, Streams
 from tidegate.errors import InputError, TrainingError
 from tidegate.health import EVERY, Background, ClassHealth, Health, HealthWarning, Watch
+from tidegate.kernels import explicit_num_threads, set_num_threads
 from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_owner, parameter_shapes
 from tidegate.nn.health import Gauge, blame
-from tidegate.nn.recurrent import check_chrono
+from tidegate.nn.options import check_chrono
 
 Array: TypeAlias = npt.NDArray[Any]
 Loss: TypeAlias = Callable[[npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]
@@ -468,14 +468,14 @@ def _threads_for_kernels() -> Iterator[None]:
     What torch does beside them is small, and its own threads would wait in a loop for more of it on the cores that the
     kernels need (2.5 times slower on a busy machine, 2026-11-21).
     """
-    of_torch, explicit = torch.get_num_threads(), kernels.explicit_num_threads()
-    kernels.set_num_threads(explicit or of_torch)
+    of_torch, explicit = torch.get_num_threads(), explicit_num_threads()
+    set_num_threads(explicit or of_torch)
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(of_torch)
-        kernels.set_num_threads(explicit)
+        set_num_threads(explicit)
 
 
 @contextmanager

@@ -68,3 +68,4 @@ def batch(rows: list[Array]) -> None:
 tg.TextClassifier(cell="transformer")  # type: ignore[arg-type]
 tg.TextClassifier(hidden_sizes=3)  # type: ignore[call-arg]
 tg.Forecaster(quantiles="all")  # type: ignore[arg-type]
+tg.TextClasifier()  # type: ignore[attr-defined]

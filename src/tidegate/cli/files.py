@@ -238,7 +238,7 @@ def _choose_column(model: Any, model_path: Path, rows: Rows, wanted: str | None)
 
 def _write(file: Path, target: Path | None, pieces: Iterator[Piece]) -> None:
     """Write the pieces to stdout, or to a file that is there once all of them are."""
-    from tidegate.checkpoint import atomic_file, sweep_drafts
+    from tidegate.durable import atomic_file, sweep_drafts
 
     if target is None and file.suffix.lower() == ".parquet" and sys.stdout.isatty():
         raise InputError("Parquet is nothing to read at a terminal. Name a file for the answers: -o answers.parquet")

@@ -12,8 +12,8 @@ from tidegate.data.showing import shorten
 from tidegate.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from tidegate.tasks import AnyTask
     from tidegate.tasks.card import Command
+    from tidegate.tasks.task import AnyTask
 
 
 def load_task(path: Path) -> Any:

@@ -12,7 +12,7 @@ from tidegate.data.showing import shorten
 from tidegate.errors import InputError
 
 if TYPE_CHECKING:
-    from tidegate.tasks import AnyTask
+    from tidegate.tasks.task import AnyTask
 
 Inputs = Annotated[
     list[str] | None,
@@ -55,7 +55,7 @@ def inspect(
       tidegate inspect runs/digits --data digits --row 3 --row 7
     """
     import tidegate
-    from tidegate.checkpoint import atomic_write
+    from tidegate.durable import atomic_write
 
     task = load_task(model)
     found = tidegate.inspect.examine(task, _inputs(task, inputs, data, row or []), target=target)

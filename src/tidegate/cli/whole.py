@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def answer_whole(card: Card, model: Any, files: list[Path], wish: Wish, *, picture: Path | None, json: bool) -> None:
     """Print the answers to each file as a table, or as lines of JSON; or write them as a table of the file's format."""
-    from tidegate.checkpoint import atomic_write
     from tidegate.data.rows import spell_table
+    from tidegate.durable import atomic_write
 
     answer = card.answers().whole
     assert answer is not None, "the model answers whole files"

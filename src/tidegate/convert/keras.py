@@ -12,13 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import kernels
 from tidegate.convert.keras_equations import evaluate
 from tidegate.convert.keras_file import read_file
 from tidegate.convert.keras_layers import Input, Layer, read_layers
 from tidegate.convert.keras_network import NetworkOfKeras
 from tidegate.convert.proof import LENGTHS, Conversion, prove, sequences
 from tidegate.errors import InputError
+from tidegate.kernels import rows
 from tidegate.network import Pool
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
@@ -102,7 +102,7 @@ def _convert(
 
     def ours(batch: Ragged) -> Array:
         out = model(batch)
-        return kernels.softmax(out) if softmax and found.softmax else out
+        return rows.softmax(out) if softmax and found.softmax else out
 
     return Conversion(model, prove(ours, rival, x, pooled=pooled), tuple(_notes(found)))
 

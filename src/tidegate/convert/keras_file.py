@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load
 
-from tidegate import errors
+import tidegate.errors as errors
 from tidegate.convert.keras_layers import Layer, read_layers
 from tidegate.convert.keras_reader import REFUSED
 from tidegate.errors import MissingPackageError, ModelFileError

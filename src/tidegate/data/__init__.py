@@ -1,78 +1,30 @@
 """Data sets by name or file, tokenizers, and batches that resume. Knows nothing of torch or of models."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from tidegate._doors import open_door
 
 if TYPE_CHECKING:
-    from tidegate.data import tokenizer
-    from tidegate.data.batching import batch_count, batches
-    from tidegate.data.cache import cache_folder
-    from tidegate.data.checks import (
-        check_classes,
-        check_features,
-        check_known_classes,
-        check_labels,
-        check_same_length,
-        check_texts,
-    )
-    from tidegate.data.dataset import Dataset, Examples
-    from tidegate.data.loading import describe, get, load, names, path
-    from tidegate.data.progress import Progress
-    from tidegate.data.source import Source
-    from tidegate.data.split import stratified_split
-    from tidegate.data.tokenizer import Tokenizer
+    from tidegate.data import tokenizer as tokenizer
+    from tidegate.data.batching import batch_count as batch_count
+    from tidegate.data.batching import batches as batches
+    from tidegate.data.cache import cache_folder as cache_folder
+    from tidegate.data.checks import check_classes as check_classes
+    from tidegate.data.checks import check_features as check_features
+    from tidegate.data.checks import check_known_classes as check_known_classes
+    from tidegate.data.checks import check_labels as check_labels
+    from tidegate.data.checks import check_same_length as check_same_length
+    from tidegate.data.checks import check_texts as check_texts
+    from tidegate.data.dataset import Dataset as Dataset
+    from tidegate.data.dataset import Examples as Examples
+    from tidegate.data.loading import describe as describe
+    from tidegate.data.loading import get as get
+    from tidegate.data.loading import load as load
+    from tidegate.data.loading import names as names
+    from tidegate.data.loading import path as path
+    from tidegate.data.progress import Progress as Progress
+    from tidegate.data.source import Source as Source
+    from tidegate.data.split import stratified_split as stratified_split
+    from tidegate.data.tokenizer import Tokenizer as Tokenizer
 
-__all__ = [
-    "Dataset",
-    "Examples",
-    "Progress",
-    "Source",
-    "Tokenizer",
-    "batch_count",
-    "batches",
-    "cache_folder",
-    "check_classes",
-    "check_features",
-    "check_known_classes",
-    "check_labels",
-    "check_same_length",
-    "check_texts",
-    "describe",
-    "get",
-    "load",
-    "names",
-    "path",
-    "stratified_split",
-    "tokenizer",
-]
-
-_HOMES = {
-    "batching": ("batch_count", "batches"),
-    "cache": ("cache_folder",),
-    "checks": (
-        "check_classes",
-        "check_features",
-        "check_known_classes",
-        "check_labels",
-        "check_same_length",
-        "check_texts",
-    ),
-    "dataset": ("Dataset", "Examples"),
-    "loading": ("describe", "get", "load", "names", "path"),
-    "progress": ("Progress",),
-    "source": ("Source",),
-    "split": ("stratified_split",),
-    "tokenizer": ("Tokenizer",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: a model that predicts reads no tables and downloads nothing."""
-    if name == "tokenizer":
-        return import_module("tidegate.data.tokenizer")
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"tidegate.data.{home}"), name)
-    raise AttributeError(f"module 'tidegate.data' has no attribute {name!r}")
+open_door(__name__)

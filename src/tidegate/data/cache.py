@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 
+from tidegate.durable import atomic_file, sweep_drafts
 from tidegate.lock import Lock
 
 TextGroups = dict[str, list[str]]
@@ -82,11 +83,10 @@ def _save(path: Path, key: str, groups: TextGroups) -> None:
     header = {"key": key, "groups": {name: [len(text) for text in texts] for name, texts in encoded.items()}}
     texts = chain.from_iterable(encoded.values())
     body = b"".join([json.dumps(header).encode(), b"\n", *texts])
-    temporary = path.with_name(f".{path.name}.tmp")  # one name, as one process at a time is here: none is left behind
-    with temporary.open("wb") as file:
+    sweep_drafts(path)
+    with atomic_file(path) as file:
         file.write(b"%08x\n" % zlib.crc32(body))
         file.write(body)
-    temporary.replace(path)
 
 
 def _load(path: Path, key: str) -> TextGroups | None:

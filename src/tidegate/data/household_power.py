@@ -7,7 +7,6 @@ from the one before to the one after. Split in time: 70 % to learn from, 15 % to
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.progress import Progress
 from tidegate.data.series_tables import COLUMNS, choices, read_series
 from tidegate.data.source import Remote, Source
+from tidegate.durable import atomic_write, sweep_drafts
 from tidegate.errors import DataError, DownloadError, InputError
 
 _NAME = "household_power"
@@ -145,9 +145,8 @@ def _write_hours(minutes: bytes, where: str) -> Path:
     content = to_hours(minutes.decode("ascii", errors="replace").splitlines(), where)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}-{os.getpid()}")
-        part.write_text(content, encoding="ascii")
-        part.replace(target)
+        sweep_drafts(target)
+        atomic_write(target, content.encode("ascii"))
     except OSError as error:
         raise DownloadError(f"{_NAME} could not be stored in {target.parent}: {error}.") from error
     return target

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -137,7 +138,7 @@ class _LineRows:
         return self._lines.encode("".join(out))
 
 
-class _DelimitedRows(_LineRows):
+class _DelimitedRows(_LineRows, ABC):
     """Rows whose fields stand between delimiters, below a header."""
 
     def __init__(self, lines: TextLines, delimiter: str) -> None:
@@ -183,13 +184,13 @@ class _DelimitedRows(_LineRows):
 
     _advice = ""
 
+    @abstractmethod
     def _spell(self, cell: str) -> str:
         """Spell a new cell as a field."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read(self) -> Iterator[tuple[str, list[str]]]:
         """Give each row as it stands, and its fields; none of a blank line."""
-        raise NotImplementedError
 
     def _text(self) -> Iterator[str]:
         """Give the lines; raises DataError for a zero byte."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from tidegate import plain_json
+import tidegate.plain_json as plain_json
 from tidegate.data.checks import check_texts
 from tidegate.data.decoding import Decoder, Spelling
 from tidegate.data.graphemes import CLUSTER, EXTENDERS

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import kernels
 from tidegate.cells import CELLS
 from tidegate.export.drawing import draw_lengths, draw_sequences
 from tidegate.export.nodes import Flow, NodeWriter, State, Steps, steps_of
+from tidegate.kernels import softmax
 from tidegate.network import Crf, Decode, Network, Pool, Recurrent, Spell, Split
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
@@ -259,10 +259,10 @@ class SequenceInterface(Interface):
         if not self._pools:
             answers[self._answer] = _padded(rows, np.repeat(lengths, self._channels), time, self._decoded)
         if self.ending == "classes":
-            answers["probabilities"] = kernels.softmax(rows)
+            answers["probabilities"] = softmax(rows)
         if self.ending == "next":
             last = np.zeros((len(lengths), rows.shape[1]), rows.dtype)
-            last[lengths > 0] = kernels.softmax(rows[np.cumsum(lengths)[lengths > 0] - 1])
+            last[lengths > 0] = softmax(rows[np.cumsum(lengths)[lengths > 0] - 1])
             answers["probabilities"] = last
         return answers | self._paths()
 

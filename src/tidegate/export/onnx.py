@@ -9,11 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, get_args
 
-from tidegate.checkpoint import atomic_write, library_version
+from tidegate.durable import atomic_write
 from tidegate.errors import InputError, MissingPackageError, OptionError
 from tidegate.export.interface import Interface, SequenceInterface, StateInputs
 from tidegate.export.proof import Case, prove
 from tidegate.runtime import Executor
+from tidegate.version import __version__
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
@@ -137,7 +138,7 @@ def _interface(model: Exportable | Executor) -> Interface:
 def _write(interface: Interface, states: StateInputs) -> ModelProto:
     from tidegate.export.graph import Graph
 
-    graph, version = Graph(), library_version()
+    graph, version = Graph(), __version__
     interface.write(graph, states)
     about = {"tidegate": version, "network": json.loads(interface.network.to_json()), **interface.about}
     kinds = ", ".join(node.kind for node in interface.network.nodes)

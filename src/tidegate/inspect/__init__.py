@@ -3,62 +3,32 @@
 Knows networks and weights, and what a task says of itself; knows no task by name.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from tidegate._doors import open_door
 
 if TYPE_CHECKING:
-    from tidegate.inspect.attribution import Attribution, attribute
-    from tidegate.inspect.charts import draw_activations, draw_confusion, draw_gradient_flow
-    from tidegate.inspect.curves import draw_learning_curves
-    from tidegate.inspect.examination import Examination, examine
-    from tidegate.inspect.flow import Clipping, Flow, GradientFlow, gradient_flow
-    from tidegate.inspect.memory import Check, Outcome, draw_memory_curves, draw_memory_success
-    from tidegate.inspect.pictures import draw_attribution, draw_gates, draw_states
-    from tidegate.inspect.tracing import DirectionTrace, Trace, trace
+    from tidegate.inspect.attribution import Attribution as Attribution
+    from tidegate.inspect.attribution import attribute as attribute
+    from tidegate.inspect.charts import draw_activations as draw_activations
+    from tidegate.inspect.charts import draw_confusion as draw_confusion
+    from tidegate.inspect.charts import draw_gradient_flow as draw_gradient_flow
+    from tidegate.inspect.curves import draw_learning_curves as draw_learning_curves
+    from tidegate.inspect.examination import Examination as Examination
+    from tidegate.inspect.examination import examine as examine
+    from tidegate.inspect.flow import Clipping as Clipping
+    from tidegate.inspect.flow import Flow as Flow
+    from tidegate.inspect.flow import GradientFlow as GradientFlow
+    from tidegate.inspect.flow import gradient_flow as gradient_flow
+    from tidegate.inspect.memory import Check as Check
+    from tidegate.inspect.memory import Outcome as Outcome
+    from tidegate.inspect.memory import draw_memory_curves as draw_memory_curves
+    from tidegate.inspect.memory import draw_memory_success as draw_memory_success
+    from tidegate.inspect.pictures import draw_attribution as draw_attribution
+    from tidegate.inspect.pictures import draw_gates as draw_gates
+    from tidegate.inspect.pictures import draw_states as draw_states
+    from tidegate.inspect.tracing import DirectionTrace as DirectionTrace
+    from tidegate.inspect.tracing import Trace as Trace
+    from tidegate.inspect.tracing import trace as trace
 
-__all__ = [
-    "Attribution",
-    "Check",
-    "Clipping",
-    "DirectionTrace",
-    "Examination",
-    "Flow",
-    "GradientFlow",
-    "Outcome",
-    "Trace",
-    "attribute",
-    "draw_activations",
-    "draw_attribution",
-    "draw_confusion",
-    "draw_gates",
-    "draw_gradient_flow",
-    "draw_learning_curves",
-    "draw_memory_curves",
-    "draw_memory_success",
-    "draw_states",
-    "examine",
-    "gradient_flow",
-    "trace",
-]
-
-# No file is called as one of its functions is: importing it would put the file in the function's place.
-_HOMES = {
-    "attribution": ("Attribution", "attribute"),
-    "charts": ("draw_activations", "draw_confusion", "draw_gradient_flow"),
-    "curves": ("draw_learning_curves",),
-    "examination": ("Examination", "examine"),
-    "flow": ("Clipping", "Flow", "GradientFlow", "gradient_flow"),
-    "memory": ("Check", "Outcome", "draw_memory_curves", "draw_memory_success"),
-    "pictures": ("draw_attribution", "draw_gates", "draw_states"),
-    "tracing": ("DirectionTrace", "Trace", "trace"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: a learning curve needs no kernels."""
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"tidegate.inspect.{home}"), name)
-    raise AttributeError(f"module 'tidegate.inspect' has no attribute {name!r}")
+open_door(__name__)

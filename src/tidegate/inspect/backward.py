@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import kernels
 from tidegate.errors import InputError
+from tidegate.kernels import Forward, Gradients, backward, linear, pool_backward
 from tidegate.network import Crf, Dense, Dropout, Embed, Pool, Recurrent, Tied
 from tidegate.runtime import Executor, LayerRun, NodeRun, Recording, final_state, matrix_name
 
@@ -24,7 +24,7 @@ Array: TypeAlias = npt.NDArray[Any]
 class Passed:
     """Hold what the way back left: the gradients of each layer, top layer first, and of the input."""
 
-    layers: tuple[kernels.Gradients, ...]
+    layers: tuple[Gradients, ...]
     dx: Array | None  # [N, C]
 
 
@@ -58,7 +58,7 @@ def pass_back(
     recurrent = [run for run in recording.nodes if isinstance(run.node, Recurrent)]
     double = [run for run in recurrent if isinstance(run.node, Recurrent) and run.node.bidirectional]
     gradient = _Gradient(doutput)
-    layers: list[kernels.Gradients] = []
+    layers: list[Gradients] = []
     for run in reversed(recording.nodes):
         match run.node:
             case Dense() | Tied():
@@ -89,7 +89,7 @@ def _through_dense(node: Dense | Tied, weight: Array, y: Array, dy: Array) -> Ar
             dy = dy * (1 - y * y)
         case "sigmoid":
             dy = dy * (y * (1 - y))
-    return kernels.linear(dy, np.ascontiguousarray(weight.T))
+    return linear(dy, np.ascontiguousarray(weight.T))
 
 
 def _through_pool(node: Pool, run: NodeRun, dpooled: Array) -> _Gradient:
@@ -99,12 +99,12 @@ def _through_pool(node: Pool, run: NodeRun, dpooled: Array) -> _Gradient:
     if not blocks:
         return _Gradient(np.zeros_like(run.read.rows), final)
     dpooled = np.concatenate(list(blocks.values()), axis=1)
-    return _Gradient(kernels.pool_backward(dpooled, run.read.rows, run.read.offsets, tuple(blocks)), final)
+    return _Gradient(pool_backward(dpooled, run.read.rows, run.read.offsets, tuple(blocks)), final)
 
 
 def _through_layers(
     run: NodeRun, gradient: _Gradient, only: int | None, need_dx: bool, options: dict[str, Any]
-) -> list[kernels.Gradients]:
+) -> list[Gradients]:
     """Go down through the stacked layers of one node, with `only` one direction of the top layer where it is said."""
     node, top = run.node, run.layers[-1]
     assert isinstance(node, Recurrent)
@@ -115,9 +115,9 @@ def _through_layers(
     if only is not None:
         top, dh = one_direction(top, only), np.split(dh, 2, axis=1)[only]
         dhn = None if dhn is None else dhn[only : only + 1]
-    found: list[kernels.Gradients] = []
+    found: list[Gradients] = []
     for number, layer in reversed(list(enumerate([*run.layers[:-1], top]))):
-        gradients = kernels.backward(
+        gradients = backward(
             layer.cell, layer.x, run.read.offsets, layer.directions, layer.out, dh,
             dhn=dhn, table=layer.table, need_dx=need_dx or number > 0, **options,
         )  # fmt: skip
@@ -133,8 +133,8 @@ def _unmerge(node: Recurrent, h: Array, d: Array) -> Array:
         return d
     match node.merge:
         case "mul":
-            forward, backward = np.split(h, 2, axis=1)
-            return np.concatenate([d * backward, d * forward], axis=1)
+            ahead, back = np.split(h, 2, axis=1)
+            return np.concatenate([d * back, d * ahead], axis=1)
         case "ave":
             d = d / 2
     return np.concatenate([d, d], axis=1)
@@ -145,5 +145,5 @@ def one_direction(layer: LayerRun, d: int) -> LayerRun:
     out, part = layer.out, slice(d, d + 1)
     h = np.ascontiguousarray(np.split(out.h, len(layer.directions), axis=1)[d])
     cn, gates, memo = (None if array is None else array[part] for array in (out.cn, out.gates, out.memo))
-    alone = kernels.Forward(h, out.hn[part], cn, gates, memo)
+    alone = Forward(h, out.hn[part], cn, gates, memo)
     return replace(layer, directions=layer.directions[part], out=alone)

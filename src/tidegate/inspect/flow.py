@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import kernels
 from tidegate.cells import CELLS
 from tidegate.errors import InputError
 from tidegate.inspect.backward import one_direction
+from tidegate.inspect.directions import direction_name, named
 from tidegate.inspect.subject import find_subject
-from tidegate.inspect.tracing import direction_name, named
+from tidegate.kernels import Direction, DirectionGradients, backward
 from tidegate.runtime import Executor, LayerRun, cut
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -156,7 +156,7 @@ class _Sums:
         distance = step if direction.reverse else np.repeat(lengths, lengths) - 1 - step  # [N]
         for number, probe in enumerate(self.probes):
             dhn = np.broadcast_to(probe, layer.out.hn.shape)  # [1, B, H]
-            found = kernels.backward(
+            found = backward(
                 layer.cell, layer.x, offsets, layer.directions, layer.out, np.zeros_like(layer.out.h),
                 dhn=dhn, table=layer.table, need_dx=False, steps=True, num_threads=num_threads,
             )  # fmt: skip
@@ -167,7 +167,7 @@ class _Sums:
     def _by_distance(self, distance: Array, gradients: Array | None) -> Array | float:
         return 0.0 if gradients is None else np.bincount(distance, (gradients[0] ** 2).sum(axis=1), self.steps)
 
-    def _add_parameters(self, number: int, direction: kernels.Direction, found: kernels.DirectionGradients) -> None:
+    def _add_parameters(self, number: int, direction: Direction, found: DirectionGradients) -> None:
         names = [name for name in ("w_ih", "w_hh", "b_ih", "b_hh") if getattr(direction, name) is not None]
         new = [getattr(found, name) for name in names]
         before = self.parameters[number]

@@ -9,25 +9,23 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import kernels
 from tidegate.cells import CELLS
 from tidegate.errors import InputError, MissingPackageError, OptionError, ShapeError
 from tidegate.inspect.backward import pass_back
+from tidegate.inspect.directions import direction_name, named
 from tidegate.inspect.subject import Subject, find_subject
+from tidegate.kernels import Gradients, softmax
 from tidegate.runtime import Executor, LayerRun
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from tidegate.inspect.flow import Flow
-
 Array: TypeAlias = npt.NDArray[Any]
-Named = TypeVar("Named", bound="DirectionTrace | Flow")
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +202,7 @@ def trace(model: Any, inputs: Any, *, target: Any = None, num_threads: int | Non
     executor = Executor(subject.network, subject.weights, num_threads=num_threads)
     recording = executor.record(subject.x)
     layers = [layer for run in recording.nodes for layer in run.layers]
-    gradients: list[kernels.Gradients | None] = [None] * len(layers)
+    gradients: list[Gradients | None] = [None] * len(layers)
     if target is not None:
         doutput = _output_gradient(subject, recording.output, target)
         gradients = [*reversed(pass_back(executor, recording, doutput, steps=True).layers)]
@@ -216,23 +214,6 @@ def trace(model: Any, inputs: Any, *, target: Any = None, num_threads: int | Non
     return Trace(np.asarray(subject.x.offsets), subject.steps, tuple(directions), recording.output, subject.pools)
 
 
-def named(name: str, directions: Sequence[Named]) -> Named:
-    """Find what is called `name`; raises OptionError that lists the names there are."""
-    found = {direction.name: direction for direction in directions}
-    if name not in found:
-        raise OptionError.unknown("layer or direction", name, found)
-    return found[name]
-
-
-def direction_name(number: int, direction: kernels.Direction) -> str:
-    """Name a direction of a layer.
-
-    >>> direction_name(1, kernels.Direction(np.zeros((1, 1)), np.zeros((1, 1)), reverse=True))
-    'layer 1 backward'
-    """
-    return f"layer {number} {'backward' if direction.reverse else 'forward'}"
-
-
 def _output_gradient(subject: Subject, output: Array, target: Any) -> Array:
     """Return the gradient of the loss by the output, in its shape: softmax - 1 at the target, or what was passed."""
     if isinstance(target, np.ndarray) and target.dtype.kind == "f":
@@ -240,12 +221,12 @@ def _output_gradient(subject: Subject, output: Array, target: Any) -> Array:
             raise ShapeError(f"the gradient of the output is {list(target.shape)}; the output is {list(output.shape)}.")
         return target.astype(output.dtype)
     columns = subject.columns_of(target, rows=len(output))
-    gradient = kernels.softmax(output)
+    gradient = softmax(output)
     gradient[np.arange(len(columns)), columns] -= 1
     return gradient
 
 
-def _name_parts(number: int, d: int, layer: LayerRun, gradients: kernels.Gradients | None) -> DirectionTrace:
+def _name_parts(number: int, d: int, layer: LayerRun, gradients: Gradients | None) -> DirectionTrace:
     """Name the parts of what the kernels left for one direction; all of them are views."""
     direction, out = layer.directions[d], layer.out
     H = direction.w_hh.shape[1]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from tidegate.kernels.checks import Array, check_offsets, choose, expect, float_kind
 from tidegate.kernels.layers import (
     CELLS,
-    GATES,
     Call,
     Direction,
     DirectionGradients,
@@ -45,7 +44,6 @@ from tidegate.kernels.threads import (
 __all__ = [
     "ACTIVATIONS",
     "CELLS",
-    "GATES",
     "POOL_MODES",
     "Array",
     "Call",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate import _core
+import tidegate._core as _core
 from tidegate.errors import OptionError, ShapeError
 
 Array = NDArray[Any]

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate import _core, cells
+import tidegate._core as _core
+import tidegate.cells as cells
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels.checks import check_offsets, choose, empty, expect, float_kind
 from tidegate.kernels.threads import thread_count
@@ -24,7 +25,6 @@ from tidegate.kernels.threads import thread_count
 Array = NDArray[Any]
 
 CELLS = tuple(cells.CELLS)
-GATES = {name: cell.gates for name, cell in cells.CELLS.items()}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate import _core
+import tidegate._core as _core
 from tidegate.errors import OptionError, ShapeError
 from tidegate.kernels.checks import check_offsets, choose, empty, expect, float_kind
 from tidegate.kernels.threads import thread_count

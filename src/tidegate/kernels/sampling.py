@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate import _core
+import tidegate._core as _core
 from tidegate.errors import ShapeError
 from tidegate.kernels.checks import expect, float_kind
 from tidegate.kernels.threads import thread_count

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate import _core
+import tidegate._core as _core
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels.checks import choose, expect
 from tidegate.kernels.layers import Call, Direction

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tidegate import _core
+import tidegate._core as _core
 from tidegate.errors import InputError, OptionError
 
 

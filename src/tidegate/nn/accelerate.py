@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
+from tidegate.cells import TORCH_CELLS
 from tidegate.errors import InputError
 from tidegate.nn.stack import Stack, hx_pair, hx_single
 from tidegate.nn.subclass import accelerated_class, why_unsafe
@@ -119,10 +120,16 @@ class Accelerated(Stack):
     """
 
     theirs: type
+    mode: str  # torch's name of the cell
     merge = "concat"
     recurrent_dropout = 0.0
     reverse = False
     recompute = False
+
+    @property
+    def cell(self) -> str:  # type: ignore[override]
+        """Name the cell as the kernels do."""
+        return TORCH_CELLS[self.mode]
 
     def _get_name(self) -> str:
         """Go by the name of torch's class, which programs store and look up again."""
@@ -154,17 +161,12 @@ class AcceleratedRNN(Accelerated, torch.nn.RNN):
 
     theirs = torch.nn.RNN
 
-    @property
-    def cell(self) -> str:  # type: ignore[override]
-        """Name the cell as the kernels do."""
-        return self.mode.lower()
-
     @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.RNN` does."""
         if self._is_torchs():
             return super().forward(input, hx)
-        output, (hn,) = self._run(input, hx_single(hx, "RNN"), None, None)
+        output, (hn,) = self._run(input, hx_single(hx, torch.nn.RNN.__name__), None, None)
         return output, hn
 
 
@@ -173,7 +175,6 @@ class AcceleratedLSTM(Accelerated, torch.nn.LSTM):
     """Run `torch.nn.LSTM` on Tidegate's kernels. Made by `accelerate`."""
 
     theirs = torch.nn.LSTM
-    cell = "lstm"
 
     @_uncompiled
     def forward(
@@ -194,14 +195,13 @@ class AcceleratedGRU(Accelerated, torch.nn.GRU):
     """Run `torch.nn.GRU` on Tidegate's kernels. Made by `accelerate`."""
 
     theirs = torch.nn.GRU
-    cell = "gru"
 
     @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.GRU` does."""
         if self._is_torchs():
             return super().forward(input, hx)
-        output, (hn,) = self._run(input, hx_single(hx, "GRU"), None, None)
+        output, (hn,) = self._run(input, hx_single(hx, torch.nn.GRU.__name__), None, None)
         return output, hn
 
 
@@ -211,7 +211,7 @@ _OURS: dict[type, type] = {
     torch.nn.GRU: AcceleratedGRU,
 }
 _NAMES = {theirs.__name__ for theirs in _OURS}
-_OPERATORS = ("aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu")
+_OPERATORS = [f"aten::{mode.lower()}" for mode in TORCH_CELLS]
 _DTYPES = (torch.float32, torch.float64)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tidegate import crf
 from tidegate.errors import InputError, ShapeError
+from tidegate.kernels import crf
 from tidegate.nn import transforms
 from tidegate.nn.arguments import check_count
 from tidegate.nn.operators import num_threads

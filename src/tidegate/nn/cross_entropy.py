@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tidegate import kernels
+from tidegate.kernels import linear, product, softmax
 from tidegate.nn import transforms
 from tidegate.nn.operators import num_threads
 
@@ -46,16 +46,16 @@ def _run(inputs: tuple[Tensor, ...], keep: bool) -> tuple[Tensor, ...]:
     total = 0.0
     for begin in range(0, len(x), size):
         block, labels = x[begin : begin + size], y[begin : begin + size, None]
-        scores = kernels.linear(block, w, b, num_threads=threads)  # [n, V]
-        shares = kernels.softmax(scores, num_threads=threads)
+        scores = linear(block, w, b, num_threads=threads)  # [n, V]
+        shares = softmax(scores, num_threads=threads)
         best = scores.argmax(axis=1)[:, None]
         gap = np.take_along_axis(scores, best, 1) - np.take_along_axis(scores, labels, 1)
         total += float((gap - np.log(np.take_along_axis(shares, best, 1))).sum(dtype=np.float64))
         if keep:
             np.put_along_axis(shares, labels, np.take_along_axis(shares, labels, 1) - 1, 1)
             shares *= shares.dtype.type(1 / len(x))
-            dx[begin : begin + size] = kernels.product(shares, w, num_threads=threads)
-            dw += kernels.product(np.ascontiguousarray(block.T), shares, num_threads=threads)  # [F, V]
+            dx[begin : begin + size] = product(shares, w, num_threads=threads)
+            dw += product(np.ascontiguousarray(block.T), shares, num_threads=threads)  # [F, V]
             db += shares.sum(axis=0)
     found = (dx, np.ascontiguousarray(dw.T), db) if keep else ()
     return inputs[0].new_tensor(total / len(x)), *map(torch.from_numpy, found)

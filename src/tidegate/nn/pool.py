@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tidegate import kernels
+import tidegate.kernels as kernels
 from tidegate.errors import InputError, OptionError, ShapeError, WrongTypeError
 from tidegate.nn import transforms
 from tidegate.nn.operators import num_threads

@@ -1,98 +1,53 @@
 """Runs: a task trained on a data set into a folder that can be resumed, measured, compared and read."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from tidegate._doors import open_door
 
 if TYPE_CHECKING:
-    from tidegate.runs.answers import Piece, answer_names, answer_rows, answer_words, row_inputs, row_name
-    from tidegate.runs.baselines import Baseline, train_baselines
-    from tidegate.runs.comparison import Comparison, compare
-    from tidegate.runs.demo import Demo, choose_demo, demo_questions
-    from tidegate.runs.description import describe_model, describe_nodes
-    from tidegate.runs.environment import describe_environment
-    from tidegate.runs.evaluation import evaluate, show_measure, show_measures
-    from tidegate.runs.held_out import Part, choose_part
-    from tidegate.runs.memory_lab import Lab, lab, lab_cells
-    from tidegate.runs.memory_trial import LabSetup, Trial
-    from tidegate.runs.steps import Layout, answer_steps
-    from tidegate.runs.training import Result, Source, Training, repeat, resume, start
-    from tidegate.tasks.classifying.scores import Classification, ClassScore, measure_classifier
-    from tidegate.tasks.forecasting.scores import ColumnScore, Forecasting, measure_forecaster
-    from tidegate.tasks.scores import Evaluation
-    from tidegate.tasks.tagging.scores import Tagging, TagScore, measure_tagger
+    from tidegate.runs.answers import Piece as Piece
+    from tidegate.runs.answers import answer_names as answer_names
+    from tidegate.runs.answers import answer_rows as answer_rows
+    from tidegate.runs.answers import answer_words as answer_words
+    from tidegate.runs.answers import row_inputs as row_inputs
+    from tidegate.runs.answers import row_name as row_name
+    from tidegate.runs.baselines import Baseline as Baseline
+    from tidegate.runs.baselines import train_baselines as train_baselines
+    from tidegate.runs.comparison import Comparison as Comparison
+    from tidegate.runs.comparison import compare as compare
+    from tidegate.runs.demo import Demo as Demo
+    from tidegate.runs.demo import choose_demo as choose_demo
+    from tidegate.runs.demo import demo_questions as demo_questions
+    from tidegate.runs.description import describe_model as describe_model
+    from tidegate.runs.description import describe_nodes as describe_nodes
+    from tidegate.runs.environment import describe_environment as describe_environment
+    from tidegate.runs.evaluation import evaluate as evaluate
+    from tidegate.runs.evaluation import show_measure as show_measure
+    from tidegate.runs.evaluation import show_measures as show_measures
+    from tidegate.runs.held_out import Part as Part
+    from tidegate.runs.held_out import choose_part as choose_part
+    from tidegate.runs.memory_lab import Lab as Lab
+    from tidegate.runs.memory_lab import lab as lab
+    from tidegate.runs.memory_lab import lab_cells as lab_cells
+    from tidegate.runs.memory_trial import LabSetup as LabSetup
+    from tidegate.runs.memory_trial import Trial as Trial
+    from tidegate.runs.steps import Layout as Layout
+    from tidegate.runs.steps import answer_steps as answer_steps
+    from tidegate.runs.training import Result as Result
+    from tidegate.runs.training import Source as Source
+    from tidegate.runs.training import Training as Training
+    from tidegate.runs.training import repeat as repeat
+    from tidegate.runs.training import resume as resume
+    from tidegate.runs.training import start as start
+    from tidegate.tasks.classifying.scores import Classification as Classification
+    from tidegate.tasks.classifying.scores import ClassScore as ClassScore
+    from tidegate.tasks.classifying.scores import measure_classifier as measure_classifier
+    from tidegate.tasks.forecasting.scores import ColumnScore as ColumnScore
+    from tidegate.tasks.forecasting.scores import Forecasting as Forecasting
+    from tidegate.tasks.forecasting.scores import measure_forecaster as measure_forecaster
+    from tidegate.tasks.scores import Evaluation as Evaluation
+    from tidegate.tasks.tagging.scores import Tagging as Tagging
+    from tidegate.tasks.tagging.scores import TagScore as TagScore
+    from tidegate.tasks.tagging.scores import measure_tagger as measure_tagger
 
-__all__ = [
-    "Baseline",
-    "ClassScore",
-    "Classification",
-    "ColumnScore",
-    "Comparison",
-    "Demo",
-    "Evaluation",
-    "Forecasting",
-    "Lab",
-    "LabSetup",
-    "Layout",
-    "Part",
-    "Piece",
-    "Result",
-    "Source",
-    "TagScore",
-    "Tagging",
-    "Training",
-    "Trial",
-    "answer_names",
-    "answer_rows",
-    "answer_steps",
-    "answer_words",
-    "choose_demo",
-    "choose_part",
-    "compare",
-    "demo_questions",
-    "describe_environment",
-    "describe_model",
-    "describe_nodes",
-    "evaluate",
-    "lab",
-    "lab_cells",
-    "measure_classifier",
-    "measure_forecaster",
-    "measure_tagger",
-    "repeat",
-    "resume",
-    "row_inputs",
-    "row_name",
-    "show_measure",
-    "show_measures",
-    "start",
-    "train_baselines",
-]
-
-_HOMES = {
-    "tidegate.runs.answers": ("Piece", "answer_names", "answer_rows", "answer_words", "row_inputs", "row_name"),
-    "tidegate.runs.baselines": ("Baseline", "train_baselines"),
-    "tidegate.runs.comparison": ("Comparison", "compare"),
-    "tidegate.runs.demo": ("Demo", "choose_demo", "demo_questions"),
-    "tidegate.runs.description": ("describe_model", "describe_nodes"),
-    "tidegate.runs.environment": ("describe_environment",),
-    "tidegate.tasks.classifying.scores": ("ClassScore", "Classification", "measure_classifier"),
-    "tidegate.tasks.forecasting.scores": ("ColumnScore", "Forecasting", "measure_forecaster"),
-    "tidegate.tasks.scores": ("Evaluation",),
-    "tidegate.runs.evaluation": ("evaluate", "show_measure", "show_measures"),
-    "tidegate.runs.held_out": ("Part", "choose_part"),
-    "tidegate.runs.memory_lab": ("Lab", "lab", "lab_cells"),
-    "tidegate.runs.memory_trial": ("LabSetup", "Trial"),
-    "tidegate.runs.steps": ("Layout", "answer_steps"),
-    "tidegate.tasks.tagging.scores": ("TagScore", "Tagging", "measure_tagger"),
-    "tidegate.runs.training": ("Result", "Source", "Training", "repeat", "resume", "start"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: `tidegate doctor` must speak where the kernels do not load."""
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(home), name)
-    raise AttributeError(f"module 'tidegate.runs' has no attribute {name!r}")
+open_door(__name__)

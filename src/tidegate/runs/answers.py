@@ -18,7 +18,7 @@ from tidegate.tasks.cards import CARDS
 if TYPE_CHECKING:
     from tidegate.data.rows import Batch, Rows
     from tidegate.data.word_lines import WordLines
-    from tidegate.tasks import AnyTask
+    from tidegate.tasks.task import AnyTask
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidegate.checkpoint import atomic_write
+from tidegate.durable import atomic_write
 from tidegate.errors import InputError, RunFolderError
 from tidegate.inspect.curves import draw_learning_curves
 from tidegate.inspect.report import comparison_report
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tidegate.data import Dataset
     from tidegate.runs.training import Params, Result, Source, Training
-    from tidegate.tasks import AnyTask
+    from tidegate.tasks.task import AnyTask
 
 
 @dataclass(frozen=True, eq=False)

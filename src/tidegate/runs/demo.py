@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tidegate import data
-from tidegate.data import Examples
+from tidegate.data import Examples, loading
 from tidegate.errors import DownloadError
 from tidegate.ragged import Ragged
 from tidegate.runs.training import Source
@@ -37,7 +36,7 @@ class Demo:
 def choose_demo() -> Demo:
     """Take `imdb` where its archive is here or can be downloaded, else `digits`, which scikit-learn brings along."""
     try:
-        data.get("imdb")
+        loading.get("imdb")
     except DownloadError as error:
         reason = f"1,797 real handwritten digits read row by row, because imdb cannot be had ({error})"
         return Demo(Source("digits"), reason, {}, "tidegate evaluate RUN digits")

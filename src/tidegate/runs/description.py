@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any, TypeAlias
 
-from tidegate import tasks
 from tidegate.checkpoint import load_model
 from tidegate.data.tokenizer import Tokenizer
 from tidegate.errors import ModelFileError
 from tidegate.network import Decode, Network, Pool, Split, parameter_shapes
+from tidegate.tasks import model_file, restore
 
 Json: TypeAlias = dict[str, Any]
 
@@ -30,10 +30,10 @@ def describe_model(path: str | os.PathLike[str]) -> Json:
 
     Raises ModelFileError when the file could not be loaded.
     """
-    file = tasks.model_file(path)
+    file = model_file(path)
     model = load_model(file)
     try:
-        tasks.restore(model)
+        restore(model)
     except ModelFileError as error:
         raise ModelFileError(f"{file}: {error}") from None
     known = model.task.keys() - {"name", "params"}

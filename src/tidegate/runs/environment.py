@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tidegate.checkpoint import library_version
 from tidegate.errors import TidegateError
+from tidegate.version import __version__
 
 _PACKAGES = (
     "numpy", "torch", "safetensors", "tokenizers", "pydantic", "scikit-learn", "matplotlib", "pyarrow"
@@ -27,7 +27,7 @@ def describe_environment() -> dict[str, Any]:
     ['cpus', 'data', 'kernels', 'packages']
     """
     return {
-        "tidegate": library_version(),
+        "tidegate": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
@@ -60,7 +60,7 @@ def _processor() -> str:
 
 def _kernels() -> dict[str, object]:
     try:
-        from tidegate import kernels
+        import tidegate.kernels as kernels
 
         return {
             "isa": kernels.active_isa(),
@@ -81,6 +81,6 @@ def _torch() -> dict[str, object]:
 
 
 def _data() -> dict[str, object]:
-    from tidegate import data
+    from tidegate.data import cache_folder
 
-    return {"TIDEGATE_DATA": os.environ.get("TIDEGATE_DATA"), "cache": str(data.cache_folder())}
+    return {"TIDEGATE_DATA": os.environ.get("TIDEGATE_DATA"), "cache": str(cache_folder())}

@@ -10,7 +10,7 @@ from tidegate.tasks.scores import Evaluation
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
-    from tidegate.tasks import AnyTask
+    from tidegate.tasks.task import AnyTask
 
 _SHARES = ("accuracy", "macro_f1", "worst_recall")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tidegate import data
+from tidegate.data import loading
 from tidegate.data.dataset import Examples
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
@@ -85,7 +85,7 @@ def _options(source: Source, run: Mapping[str, Any]) -> dict[str, Any]:
     known = {key: value for key, value in run.items() if key not in ("name", "sha256")}
     if _is_same_place(source, run):
         return known
-    if not run or source.name in data.names() or run["name"] in data.names():
+    if not run or source.name in loading.names() or run["name"] in loading.names():
         return {}
     columns = _columns(source)
     fits = {key: value for key, value in known.items() if key not in _OF_THE_FILE}
@@ -106,7 +106,7 @@ def _columns(source: Source) -> list[str] | None:
 
 
 def _is_same_place(source: Source, run: Mapping[str, Any]) -> bool:
-    if not run or source.name in data.names():
+    if not run or source.name in loading.names():
         return source.name == run.get("name")
     return str(Path(source.name).resolve()) == str(run["name"])
 

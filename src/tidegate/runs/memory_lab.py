@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tidegate.checkpoint import atomic_write
 from tidegate.data import memory_tasks
 from tidegate.data.memory_tasks import MemoryTask
+from tidegate.durable import atomic_write
 from tidegate.errors import InputError, OptionError, RunFolderError
 from tidegate.inspect.charts import draw_gradient_flow
 from tidegate.inspect.memory import Outcome, draw_memory_curves, draw_memory_success, memory_report

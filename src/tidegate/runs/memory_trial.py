@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.cells import CellName
 from tidegate.data.memory_tasks import MemoryTask, Problems
 from tidegate.errors import TrainingError
 from tidegate.inspect import gradient_flow
 from tidegate.inspect.memory import Check, Outcome
-from tidegate.network import Cell, Dense, Embed, Network, Pool, Recurrent, parameter_shapes
+from tidegate.network import Dense, Embed, Network, Pool, Recurrent, parameter_shapes
 from tidegate.runtime import Executor
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class LabCell:
         pace: the share of the learning rate that this cell takes.
     """
 
-    cell: Cell
+    cell: CellName
     bidirectional: bool = False
     forget_bias: float = 1.0
     chrono: bool = False
@@ -140,7 +141,8 @@ class Trial:
         """Train, always from the beginning, until the task is solved, updates run out, or a number is not finite."""
         import torch
 
-        from tidegate import nn, train
+        import tidegate.nn as nn
+        import tidegate.train as train
 
         self._checks, self._right, self._last, self._trouble = [], None, None, None
         module = nn.build(self.network)
@@ -203,7 +205,7 @@ class Trial:
         return draw(self.length, count, rng)
 
     def _initial_weights(self) -> dict[str, Array]:
-        from tidegate import train
+        import tidegate.train as train
 
         known = LAB_CELLS[self.cell]
         return train.initial_weights(
@@ -215,7 +217,7 @@ class Trial:
         )
 
     def _recipe(self) -> Recipe:
-        from tidegate import train
+        import tidegate.train as train
 
         setup = self.setup
         return train.Recipe(

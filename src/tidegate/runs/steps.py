@@ -23,7 +23,7 @@ from tidegate.tasks.answers import Columns
 
 if TYPE_CHECKING:
     from tidegate.data.rows import Batch, Rows
-    from tidegate.tasks import AnyTask
+    from tidegate.tasks.task import AnyTask
 
 _COUNTING = 0.2  # of the time that all of it takes, by measurements of CSV files
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from tidegate import data, tasks
-from tidegate.checkpoint import About, atomic_write
+import tidegate.tasks as tasks
+from tidegate.checkpoint import About
+from tidegate.data import loading
 from tidegate.data.checks import check_writable
 from tidegate.data.plain_text import split_lines
 from tidegate.data.series import Series
+from tidegate.durable import atomic_write
 from tidegate.errors import InputError, RunFolderError
 from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
@@ -32,7 +34,7 @@ from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
     from tidegate.data import Dataset, Examples
-    from tidegate.tasks import AnyTask
+    from tidegate.tasks.task import AnyTask
     from tidegate.train import Step
 
 Params = Mapping[str, Any]
@@ -52,11 +54,11 @@ class Source:
 
     def load(self) -> Dataset:
         """Load the data set; one that is known by name is downloaded if need be."""
-        return data.load(self.name, **self.options)
+        return loading.load(self.name, **self.options)
 
     def describe(self, dataset: Dataset) -> dict[str, Any]:
         """Write down for a recipe where the examples came from, and by a hash which ones they were."""
-        name = self.name if self.name in data.names() else str(Path(self.name).resolve())
+        name = self.name if self.name in loading.names() else str(Path(self.name).resolve())
         check_writable(Path(name).parts, "file name")
         columns = dataset.taken if dataset.kind == "sequence" else {}  # so that other files are read alike
         return {"name": name, **columns, **self.options, "sha256": fingerprint(dataset)}

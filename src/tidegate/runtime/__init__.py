@@ -1,34 +1,24 @@
 """Runs a network without torch."""
 
-from tidegate.runtime.executor import (
-    Executor,
-    LayerRun,
-    NodeRun,
-    Recording,
-    cut,
-    final_state,
-    look_up,
-    matrix_name,
-    run_sorted,
-)
-from tidegate.runtime.stream import Prepared, Stream
-from tidegate.runtime.stream_pool import Streamable, StreamPool
-from tidegate.runtime.writer import Sampling, Writer
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Executor",
-    "LayerRun",
-    "NodeRun",
-    "Prepared",
-    "Recording",
-    "Sampling",
-    "Stream",
-    "StreamPool",
-    "Streamable",
-    "Writer",
-    "cut",
-    "final_state",
-    "look_up",
-    "matrix_name",
-    "run_sorted",
-]
+from tidegate._doors import open_door
+
+if TYPE_CHECKING:
+    from tidegate.runtime.executor import Executor as Executor
+    from tidegate.runtime.executor import cut as cut
+    from tidegate.runtime.executor import run_sorted as run_sorted
+    from tidegate.runtime.stream import Prepared as Prepared
+    from tidegate.runtime.stream import Stream as Stream
+    from tidegate.runtime.stream_pool import Streamable as Streamable
+    from tidegate.runtime.stream_pool import StreamPool as StreamPool
+    from tidegate.runtime.walk import LayerRun as LayerRun
+    from tidegate.runtime.walk import NodeRun as NodeRun
+    from tidegate.runtime.walk import Recording as Recording
+    from tidegate.runtime.walk import final_state as final_state
+    from tidegate.runtime.walk import look_up as look_up
+    from tidegate.runtime.walk import matrix_name as matrix_name
+    from tidegate.runtime.writer import Sampling as Sampling
+    from tidegate.runtime.writer import Writer as Writer
+
+open_door(__name__)

@@ -20,8 +20,8 @@ from tidegate.kernels import expect
 from tidegate.kernels.streams import StreamNetwork, Streams, as_rows
 from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Spell, Split, Tied
 from tidegate.ragged import Ragged
-from tidegate.runtime.executor import Executor, layer_directions, matrix_name
 from tidegate.runtime.stream_state import pack_state, unpack_state
+from tidegate.runtime.walk import Walk, layer_directions, matrix_name
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -36,14 +36,14 @@ class Prepared:
     """Hold a network whose weights are packed for streams, which may be many.
 
     Args:
-        executor: of the network.
+        executor: the network and its weights, as an `Executor` holds them.
         lookahead: steps that must follow before a step is answered; None where the network reads forwards alone.
         read: turns one chunk, as a user passes it, into rows `[n, C]` or token ids `[n]` of the network.
         say: turns rows of output `[n, K]` into answers `[n, ...]`.
         begin: what every sequence begins with, such as the mark of the start of a text.
     """
 
-    executor: Executor
+    executor: Walk
     lookahead: int | None = None
     read: Callable[[Any], Array] | None = None
     say: Callable[[Array], Array] | None = None
@@ -184,7 +184,7 @@ class Stream:
         state: bytes | None = None,
         num_threads: int | None = None,
     ) -> None:
-        self._begin(Prepared(Executor(network, weights, num_threads=num_threads), lookahead), state)
+        self._begin(Prepared(Walk(network, weights, num_threads=num_threads), lookahead), state)
 
     @classmethod
     def of(cls, prepared: Prepared, *, state: bytes | None = None) -> Self:
@@ -310,7 +310,7 @@ class Stream:
             raise StreamEndedError(f"this stream was {self._ended} after {self.steps} steps. Begin a new one.")
 
 
-def pack(executor: Executor, lookahead: int | None) -> StreamNetwork:
+def pack(executor: Walk, lookahead: int | None) -> StreamNetwork:
     """Pack the weights of a network for streams.
 
     Raises InputError where it reads windows, or where `lookahead` is missing, negative, or of no use.

@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import kernels
 from tidegate.errors import InputError
+from tidegate.kernels import Sampler
 from tidegate.kernels.streams import StreamNetwork, Streams
 from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, check_shapes
-from tidegate.runtime.executor import layer_directions
+from tidegate.runtime.walk import layer_directions
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = tuple[Array, Array | None]
@@ -100,7 +100,7 @@ class Writer:
         bias = weights[f"{end}.bias"].copy()
         bias[list(barred)] = -inf
         matrix = self._table if isinstance(last, Tied) else np.ascontiguousarray(weights[f"{end}.weight"])
-        self._sampler = kernels.Sampler(matrix, bias, num_threads=num_threads)
+        self._sampler = Sampler(matrix, bias, num_threads=num_threads)
         self._above: Array | None = None  # [H], what enters the output
 
     def read(self, tokens: Iterable[int]) -> None:

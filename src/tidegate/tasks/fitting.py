@@ -106,7 +106,8 @@ def follow(
     Raises:
         TrainingError: the loss is not finite; `keep` was handed the last good weights before.
     """
-    from tidegate import nn, train
+    import tidegate.nn as nn
+    import tidegate.train as train
 
     module = nn.build(plan.network)
     recipe = train.Recipe(**plan.recipe)
@@ -207,7 +208,7 @@ def fingerprint(*parts: Iterable[Array] | None) -> str:
 
 
 def _save(folder: RunFolder, plan: Plan, state: State, best: Best) -> None:
-    from tidegate import train
+    import tidegate.train as train
 
     arrays, info = train.pack(state)
     arrays |= {f"best.{name}": array for name, array in best.weights.items()}

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tidegate.checkpoint import atomic_write, flush_folder
+from tidegate.durable import atomic_write, flush_folder
 from tidegate.errors import RunFolderError
 from tidegate.lock import LockedFolder
 

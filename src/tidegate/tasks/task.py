@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError
 
-from tidegate.checkpoint import About, Metrics, Model, check_task, library_version, load_training, save_model
+from tidegate.checkpoint import About, Metrics, Model, check_task, load_training, save_model
 from tidegate.data.batching import batch_count
 from tidegate.data.dataset import Kind
 from tidegate.data.streams import Streams
@@ -32,6 +32,7 @@ from tidegate.tasks.fitting import Plan, Resumed, check_same, follow, valid_meas
 from tidegate.tasks.live import Live
 from tidegate.tasks.parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import RunFolder, as_stored
+from tidegate.version import __version__
 
 if TYPE_CHECKING:
     from tidegate.export import Interface
@@ -436,4 +437,4 @@ def _versions() -> Json:
     from importlib.metadata import version
 
     packages = ("numpy", "torch", "tokenizers")
-    return {"tidegate": library_version()} | {package: version(package) for package in packages}
+    return {"tidegate": __version__} | {package: version(package) for package in packages}

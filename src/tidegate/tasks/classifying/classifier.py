@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, PlainValidator
 
-from tidegate import kernels
+import tidegate.cells as cells
+from tidegate.cells import USUAL, CellOption
 from tidegate.data.checks import check_same_length, in_argument
 from tidegate.data.labels import number_labels, read_labels
 from tidegate.errors import InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy, measure_classes, padding
+from tidegate.kernels import softmax
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream, run_sorted
@@ -108,7 +110,7 @@ class Classifier(Task[Classes]):
     begins: ClassVar[tuple[type[Node], ...]]
     """What its network may begin with."""
 
-    cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
+    cell: CellOption = USUAL
     hidden_size: Size = 64
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     bidirectional: bool = True
@@ -165,7 +167,7 @@ class Classifier(Task[Classes]):
 
         The numbers of one input depend, to the bit, neither on the other inputs nor on threads.
         """
-        return kernels.softmax(self._logits(X))
+        return softmax(self._logits(X))
 
     def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Any:
         """Begin a live sequence; see `Task.stream`. What steps and answers are, `prepare_stream` says."""
@@ -175,7 +177,7 @@ class Classifier(Task[Classes]):
         """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
         fitted = self._require_fitted()
         executor = Executor(fitted.network, fitted.weights)
-        return Prepared(executor, lookahead, read=fitted.learned.preparation.read, say=kernels.softmax)
+        return Prepared(executor, lookahead, read=fitted.learned.preparation.read, say=softmax)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Compute the accuracy, the share of inputs whose predicted class is their label.
@@ -210,7 +212,7 @@ class Classifier(Task[Classes]):
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
-        if self.chrono and self.cell not in ("lstm", "gru"):
+        if self.chrono and cells.CELLS[CELLS[self.cell]].keeps is None:
             raise InputError(f"chrono={self.chrono} sets gates, and cell={self.cell!r} has none. Leave chrono out.")
         examples, classes = learn_classes(self._check_examples(X), y, sample_weight)
         if valid is None:

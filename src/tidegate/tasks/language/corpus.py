@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import kernels
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.tokenizer import Tokenizer, from_json
 from tidegate.errors import DataError, InputError
+from tidegate.kernels import softmax
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 
@@ -176,7 +176,7 @@ def _log_probabilities(executor: Executor, rows: Array, ids: Array) -> Array:
     for begin in range(0, len(rows), size):
         scores = executor.head(rows[begin : begin + size])  # [n, V]
         best = scores.argmax(axis=1)[:, None]
-        largest = np.take_along_axis(kernels.softmax(scores), best, axis=1).astype(np.float64)
+        largest = np.take_along_axis(softmax(scores), best, axis=1).astype(np.float64)
         chosen = np.take_along_axis(scores, ids[begin : begin + size, None], axis=1).astype(np.float64)
         peak = np.take_along_axis(scores, best, axis=1)
         found[begin : begin + size] = (chosen - peak + np.log(largest))[:, 0]

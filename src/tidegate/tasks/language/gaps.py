@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import kernels
 from tidegate.errors import DataError, InputError
+from tidegate.kernels import softmax
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.tasks.language.corpus import Vocabulary, turned
@@ -108,7 +108,7 @@ def _weigh(executor: Executor, vocabulary: Vocabulary, before: Ragged, after: Ra
 def _next(executor: Executor, begun: Ragged) -> Array:
     """Compute the probability of each token to come next, `[B, V]` float64."""
     rows, _ = executor.advance(begun, {})
-    shares: Array = kernels.softmax(executor.head(rows[np.asarray(begun.offsets[1:]) - 1])).astype(np.float64)
+    shares: Array = softmax(executor.head(rows[np.asarray(begun.offsets[1:]) - 1])).astype(np.float64)
     return shares
 
 

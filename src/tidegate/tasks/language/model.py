@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from tidegate import kernels
+from tidegate.cells import USUAL, CellOption
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.frames import as_list
 from tidegate.data.streams import Chunk, Streams
@@ -18,6 +18,7 @@ from tidegate.data.tokenizer import Tokenizer, train_bpe, train_graphemes, train
 from tidegate.errors import Argument, DataError, InputError, OptionError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background
+from tidegate.kernels import softmax
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Sampling, Stream, Writer
@@ -85,7 +86,7 @@ class LanguageModel(Task[Vocabulary]):
     tokens: Literal["words", "bpe", "characters"] = "words"
     vocabulary_size: Count = 10_000
     direction: Literal["forward", "both"] = "forward"
-    cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
+    cell: CellOption = USUAL
     embedding_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     hidden_size: Size = 256
     num_layers: Annotated[int, Field(ge=1, le=16)] = 1
@@ -116,7 +117,7 @@ class LanguageModel(Task[Vocabulary]):
         executor = self._executor()
         begun, _ = self.prepare(X)
         rows, _ = executor.advance(begun, {})
-        return kernels.softmax(executor.head(rows[np.asarray(begun.offsets[1:]) - 1]))
+        return softmax(executor.head(rows[np.asarray(begun.offsets[1:]) - 1]))
 
     def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Any:
         """Begin a live sequence; see `Task.stream`. What steps and answers are, `prepare_stream` says."""
@@ -130,9 +131,7 @@ class LanguageModel(Task[Vocabulary]):
         tokens are words.
         """
         vocabulary = self.vocabulary_
-        return Prepared(
-            self._executor(), lookahead, read=vocabulary.read, say=kernels.softmax, begin=(vocabulary.start,)
-        )
+        return Prepared(self._executor(), lookahead, read=vocabulary.read, say=softmax, begin=(vocabulary.start,))
 
     def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
         """Turn texts into ids as the network reads them, `[N]` int32, and the tokens as text, the start as `<start>`.

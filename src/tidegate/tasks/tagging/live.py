@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import crf
 from tidegate.errors import StateError
+from tidegate.kernels import crf
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks.tagging.reading import TaggedWord, Tagging, check_words
 

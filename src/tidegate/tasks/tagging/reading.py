@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tidegate import crf
 from tidegate.data import schemes
 from tidegate.data.checks import check_texts, check_writable
 from tidegate.data.frames import as_list
@@ -22,6 +21,7 @@ from tidegate.data.schemes import Scheme, Span
 from tidegate.data.tokenizer import Tokenizer, from_json
 from tidegate.data.wordsplit import Piece, place_words, split_characters, split_words
 from tidegate.errors import DataError, InputError, OddTagsWarning, ShapeError
+from tidegate.kernels import crf
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from tidegate import crf
+from tidegate.cells import USUAL, CellOption
 from tidegate.data import schemes
 from tidegate.data.schemes import Scheme
 from tidegate.data.tokenizer import UNKNOWN_ID, train_spelling, train_whole_words
@@ -23,6 +23,7 @@ from tidegate.data.wordsplit import Piece
 from tidegate.errors import DataError, InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy
+from tidegate.kernels import crf
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
@@ -99,7 +100,7 @@ class TokenTagger(Task[Tagging]):
 
     scheme: Literal["auto", "plain", "bio", "iob1", "bioes", "bmes", "bilou"] = "auto"
     learn_scheme: Literal["same", "bio", "bioes"] = "same"
-    cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
+    cell: CellOption = USUAL
     hidden_size: Size = 128
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     vocabulary_size: Count = 50_000
