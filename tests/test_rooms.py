@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from tidegate.cells import CELLS, Cell
+from tidegate.tasks import CARDS
+from tidegate.tasks.cards import ROOMS
 
 ROOT = Path(__file__).parents[1]
 SOURCE, CORE = ROOT / "src" / "tidegate", ROOT / "core"
@@ -26,9 +28,12 @@ CELLS_ARE_SPELLED_IN = (
     "convert/keras_equations.py",  # and a third, as the yardstick of the conversion
     "tasks/*presets.py",  # what users choose from, as data
     "tasks/forecasting/forecaster.py",
-    "runs/memory_*.py",
+    "lab/setup.py",
 )
 CELLS_ARE_SPELLED_IN_CORE = ("cells/*.h",)
+DOORS = ("__init__.py", "tasks/__init__.py")  # which give out public names
+TASKS = {word: card.task().__module__.split(".")[2] for card in CARDS.values() for word in (card.name, card.owner)}
+"""By the name of a task in files, and that of its class, the folder of `tasks/` that may spell it."""
 
 
 def test_a_cell_is_spelled_in_its_room_alone() -> None:
@@ -74,6 +79,33 @@ def test_a_name_outside_of_its_room_is_seen(source: str, lines: list[int]) -> No
 )
 def test_a_name_in_the_core_outside_of_its_room_is_seen(line: str, wrong: bool) -> None:
     assert bool(core_pattern(CELLS).search(line)) == wrong
+
+
+def test_every_task_lives_in_a_room_of_its_own() -> None:
+    assert set(TASKS.values()) == set(ROOMS)
+
+
+def test_no_task_is_spelled_outside_its_room() -> None:
+    files = {path.relative_to(SOURCE).as_posix(): path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
+    assert [told for file, source in sorted(files.items()) for told in spelled_tasks(file, source)] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "seen"),
+    [
+        ("runs/x.py", 'if model.name == "token-tagger": pass', "token-tagger"),
+        ("runs/x.py", "from tidegate.tasks import TokenTagger", "TokenTagger"),
+        ("runs/x.py", "isinstance(model, tidegate.LanguageModel)", "LanguageModel"),
+        ("runs/x.py", 'def f(model: "TokenTagger") -> None: pass', "TokenTagger"),
+        ("tasks/task.py", "Forecaster()", "Forecaster"),
+        ("tasks/tagging/live.py", 'name = "forecaster"', "forecaster"),
+        ("tasks/forecasting/live.py", 'name = "forecaster"', None),
+        ("cli/x.py", '"""Ask a forecaster, such as `Forecaster`."""', None),
+        ("cli/x.py", 'raise InputError("a forecaster takes files")', None),
+    ],
+)
+def test_a_task_that_is_spelled_elsewhere_is_seen(file: str, source: str, seen: str | None) -> None:
+    assert list(spelled_tasks(file, source)) == ([] if seen is None else [f"{file}:1 spells {seen}"])
 
 
 def names_of(cell: Cell) -> set[str]:
@@ -126,3 +158,21 @@ def core_pattern(names: Collection[str]) -> re.Pattern[str]:
     """Match a name as a string, or as the beginning of an identifier: `"rnn_tanh"`, `kRnnTanh`, `RnnTanhForward`."""
     identifiers = "|".join(sorted({name.title().partition("_")[0] for name in names}))
     return re.compile(rf'"({"|".join(names)})"|\bk?({identifiers})')
+
+
+def spelled_tasks(file: str, source: str) -> Iterator[str]:
+    """Name every task that a file spells and that another room is for; what docstrings say does not count."""
+    room = file.split("/")[1] if file.startswith("tasks/") else None
+    for word, line in words_of(ast.parse(source)):
+        if file not in DOORS and word in TASKS and TASKS[word] != room:
+            yield f"{file}:{line} spells {word}"
+
+
+def words_of(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield every name, attribute, imported name and literal of a file, and its line."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=word) | ast.Attribute(attr=word) | ast.alias(name=word):
+                yield word, node.lineno
+            case ast.Constant(value=str(word)):
+                yield word, node.lineno

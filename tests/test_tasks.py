@@ -1,4 +1,4 @@
-"""One battery that every task passes: scikit-learn's manners, saving, independence of neighbours, and bad input."""
+"""One battery that every task passes: its card, scikit-learn's manners, saving, neighbours, resuming, live sessions."""
 
 from __future__ import annotations
 
@@ -8,222 +8,222 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import pytest
-from sklearn.base import clone, is_classifier
-from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import Pipeline
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 import tidegate as tg
+from samples import SAMPLES, Sample, untrained
+from saved.write import told
 from tidegate import tasks
 from tidegate.data import dataset
-from tidegate.errors import DataError, InputError, ModelFileError, OptionError, ShapeError, TidegateError
-from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent
-from tidegate.tasks import from_recipe, presets
-from tidegate.tasks.classifying.sequences import Scaling
-
-SMALL: dict[str, Any] = {
-    "hidden_size": 4,
-    "epochs": 12,
-    "batch_size": 8,
-    "learning_rate": 0.05,
-    "patience": 0,
-    "dropout": 0.1,
-    "validation_fraction": 0.25,
-}
-WORDS = {"sea": "wave tide surf salt", "wood": "oak fern moss pine", "sky": "cloud wind star moon"}
+from tidegate.data.dataset import Examples
+from tidegate.errors import InputError, OptionError, StateError, StreamEndedError
+from tidegate.tasks import CARDS, Card, Live, presets
+from tidegate.tasks.cards import by_verb
+from tidegate.tasks.loading import from_recipe
 
 
-def texts(count: int, classes: int = 2, seed: int = 0) -> tuple[list[str], list[str]]:
-    """Draw texts of one to nine words, most of them of the words of their class."""
-    rng = np.random.default_rng(seed)
-    names = list(WORDS)[:classes]
-    labels = [names[index % classes] for index in range(count)]
-    every = " ".join(WORDS.values()).split()
-    drawn = [
-        [str(rng.choice(WORDS[label].split() if rng.random() < 0.8 else every)) for _ in range(rng.integers(1, 10))]
-        for label in labels
-    ]
-    return [" ".join(words) for words in drawn], labels
+@pytest.fixture(params=CARDS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-def waves(count: int, classes: int = 2, seed: int = 0) -> tuple[list[Any], list[str]]:
-    """Draw noisy sequences [T, 2], T from 1 to 9, whose level tells their class."""
-    rng = np.random.default_rng(seed)
-    names = list(WORDS)[:classes]
-    codes = [index % classes for index in range(count)]
-    X = [rng.normal(2.0 * code, 0.5, (rng.integers(1, 10), 2)) * [1, 100] for code in codes]
-    return X, [names[code] for code in codes]
+@pytest.fixture
+def card(name: str) -> Card:
+    return CARDS[name]
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A task, and how to draw data for it."""
-
-    task: Callable[..., Any]
-    data: Callable[..., tuple[list[Any], list[str]]]
+@pytest.fixture
+def sample(name: str) -> Sample:
+    return SAMPLES[name]
 
 
-KINDS = {"text": Kind(tg.TextClassifier, texts), "sequence": Kind(tg.SequenceClassifier, waves)}
+_MODELS: dict[str, Any] = {}
 
 
-@pytest.fixture(params=sorted(KINDS))
-def kind(request: pytest.FixtureRequest) -> Kind:
-    return KINDS[request.param]
+@pytest.fixture
+def fitted(name: str) -> Any:
+    if name not in _MODELS:
+        _MODELS[name] = untrained(name).fit(*SAMPLES[name].examples())
+    return _MODELS[name]
 
 
-@pytest.fixture(scope="module", params=sorted(KINDS))
-def fitted(request: pytest.FixtureRequest) -> tuple[Any, list[Any], list[str]]:
-    kind = KINDS[request.param]
-    X, y = kind.data(60, classes=3)
-    return kind.task(**SMALL).fit(X, y), X, y
+def untrained_of(card: Card) -> Callable[..., Any]:
+    return card.task()
 
 
-def test_it_learns_what_can_be_learned(fitted: tuple[Any, list[Any], list[str]]) -> None:
-    task, X, y = fitted
-    assert task.score(X, y) > 0.9
-    assert task.score(X, [y[-1], *y[:-1]]) < 0.2
-    assert task.classes_.tolist() == ["sea", "sky", "wood"]
+def bits(model: Any) -> bytes:
+    return b"".join(array.tobytes() for array in model.weights_.values())
 
 
-def test_probabilities_are_over_the_classes_in_their_order(fitted: tuple[Any, list[Any], list[str]]) -> None:
-    task, X, _ = fitted
-    proba = task.predict_proba(X)
-    assert proba.shape == (60, 3)
-    assert proba.dtype == np.float32
-    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
-    assert task.predict(X).tolist() == task.classes_[proba.argmax(axis=1)].tolist()
+def plain(answers: Any) -> str:
+    return json.dumps(told(answers))
 
 
-def test_a_prediction_does_not_depend_on_neighbours_or_order(fitted: tuple[Any, list[Any], list[str]]) -> None:
-    task, X, _ = fitted
-    whole = task.predict_proba(X)
-    alone = np.concatenate([task.predict_proba([x]) for x in X])
-    turned = task.predict_proba(X[::-1])[::-1]
-    assert alone.tobytes() == whole.tobytes() == np.ascontiguousarray(turned).tobytes()
+# --- cards -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_saved_model_predicts_the_same_bits(fitted: tuple[Any, list[Any], list[str]], tmp_path: Path) -> None:
-    task, X, _ = fitted
-    task.save(tmp_path / "model.safetensors")
+def test_the_battery_is_about_all_tasks() -> None:
+    assert list(SAMPLES) == list(CARDS)
+
+
+def test_a_card_says_what_the_task_says(card: Card) -> None:
+    task = card.task()
+    assert (task.__name__, task.name, task.reads, task.chief) == (card.owner, card.name, card.reads, card.chief)
+    assert getattr(tasks, card.owner) is getattr(tg, card.owner) is task
+    assert type(from_recipe({"task": card.name, "params": {}})) is task
+    assert by_verb()[card.verb] is card
+
+
+def test_every_kind_of_data_has_a_task_and_every_verb_is_one_task() -> None:
+    assert {tasks.for_kind(kind).reads for kind in get_args(dataset.Kind)} == set(get_args(dataset.Kind))
+    assert len(by_verb()) == len(CARDS)
+    with pytest.raises(OptionError, match=r"unknown task 'forecastor'\. Did you mean 'forecaster'"):
+        from_recipe({"task": "forecastor", "params": {}})
+
+
+def test_the_cards_load_nothing_heavy() -> None:
+    code = "import sys; from tidegate.tasks.cards import CARDS; print({'numpy', 'pydantic', 'torch'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_presets_name_every_parameter_but_the_seed(card: Card) -> None:
+    for preset in presets.names(card.name):
+        task = card.task().from_preset(preset, seed=3)
+        assert task.get_params().keys() - presets.get(preset, task=card.name).keys() == {"seed"}
+        assert task.seed == 3
+    every = list(chain.from_iterable(presets.names(name) for name in CARDS))
+    assert len(set(every)) == len(every)
+
+
+def test_a_model_is_measured_by_its_chief_measure(card: Card, sample: Sample, fitted: Any) -> None:
+    found = card.scores().measure(fitted, Examples(*sample.examples()))
+    assert found.examples > 0
+    assert fitted.chief_measure in found.measures()
+    assert json.loads(json.dumps(found.to_json())).get("warnings", []) == list(map(str, found.warnings()))
+    assert len({tuple(row) for row in found.table()}) == 1
+
+
+def test_answers_are_told_to_people_programs_and_tables(card: Card, sample: Sample, fitted: Any) -> None:
+    single = card.answers().single
+    if single is None:
+        assert card.answers().whole is not None
+        return
+    X = list(sample.examples()[0][:3])
+    inputs = [" ".join(x) if isinstance(x, list) else x if isinstance(x, str) else json.dumps(x.tolist()) for x in X]
+    found = list(single.tell(fitted, inputs))
+    assert [answer.json["input"] for answer in found] == inputs
+    assert all(answer.text and json.dumps(answer.json) for answer in found)
+    columns = single.cells(fitted, single.read_cells(inputs, str))
+    assert [len(column) for column in columns] == [3] * len(single.columns)
+
+
+# --- predicting ------------------------------------------------------------------------------------------------------
+
+
+def test_training_makes_it_better(name: str, sample: Sample) -> None:
+    X, y = sample.examples()
+    before, after = (untrained(name, epochs=epochs).fit(X, y).score(X, y) for epochs in (1, 30))
+    assert before < after
+
+
+def test_a_prediction_does_not_depend_on_neighbours_or_order(sample: Sample, fitted: Any) -> None:
+    X = sample.examples()[0]
+    whole = sample.answer(fitted, X)
+    assert [answer for x in X for answer in sample.answer(fitted, [x])] == whole
+    assert sample.answer(fitted, X[::-1])[::-1] == whole
+
+
+def test_a_saved_model_predicts_the_same_bits(sample: Sample, fitted: Any, tmp_path: Path) -> None:
+    X = sample.examples()[0]
+    fitted.save(tmp_path / "model.safetensors")
     for path in (tmp_path / "model.safetensors", tmp_path):  # the file, or the folder of a run
         loaded = tg.load(path)
-        assert type(loaded) is type(task)
-        assert loaded.predict_proba(X).tobytes() == task.predict_proba(X).tobytes()
-        assert loaded.predict(X).tolist() == task.predict(X).tolist()
-        assert (loaded.network_, loaded.get_params()) == (task.network_, task.get_params())
+        assert type(loaded) is type(fitted)
+        assert sample.answer(loaded, X) == sample.answer(fitted, X)
+        assert loaded.network_ == fitted.network_
+        assert (
+            tasks.restore(tg.checkpoint.load_model(tmp_path / "model.safetensors")).get_params() == loaded.get_params()
+        )
     loaded.save(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
 
 
-def test_loading_and_predicting_import_no_torch(fitted: tuple[Any, list[Any], list[str]], tmp_path: Path) -> None:
-    task, X, _ = fitted
-    task.save(tmp_path / "model.safetensors")
-    plain = json.dumps([x if isinstance(x, str) else x.tolist() for x in X[:3]])
+def test_loading_and_predicting_import_no_torch(name: str, sample: Sample, fitted: Any, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "model.safetensors")
     code = (
-        "import json, sys; import tidegate as tg; task = tg.load(sys.argv[1]);"
-        "print(json.dumps([task.predict(json.loads(sys.argv[2])).tolist(), [*{'torch', 'sklearn'} & {*sys.modules}]]))"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import tidegate as tg; import samples;"
+        f"sample = samples.SAMPLES[{name!r}]; told = sample.answer(tg.load(sys.argv[1]), sample.examples()[0]);"
+        "print([told, [*{'torch', 'sklearn'} & {*sys.modules}]])"
     )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path, plain], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [task.predict(X[:3]).tolist(), []]
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{[sample.answer(fitted, sample.examples()[0]), []]}\n"
 
 
-def test_it_pickles_and_copies(fitted: tuple[Any, list[Any], list[str]]) -> None:
-    task, X, _ = fitted
-    for twin in (pickle.loads(pickle.dumps(task)), copy.deepcopy(task)):  # noqa: S301  (our own bytes)
-        assert twin.predict_proba(X).tobytes() == task.predict_proba(X).tobytes()
+def test_it_pickles_and_copies(sample: Sample, fitted: Any) -> None:
+    X = sample.examples()[0]
+    for twin in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):  # noqa: S301  (our own bytes)
+        assert sample.answer(twin, X) == sample.answer(fitted, X)
 
 
-@pytest.mark.parametrize("labels", [["b", "a"], [7, 3], [True, False], np.array([2, 1], np.int8), np.array(["x", "y"])])
-def test_labels_come_back_as_they_were(kind: Kind, labels: Any, tmp_path: Path) -> None:
-    X, _ = kind.data(12)
-    y = [labels[index % 2] for index in range(12)]
-    task = kind.task(**SMALL | {"epochs": 2}).fit(X, y)
-    assert task.classes_.tolist() == sorted({label.item() if isinstance(label, np.generic) else label for label in y})
-    task.save(tmp_path / "model")
-    assert tg.load(tmp_path / "model").classes_.dtype == task.classes_.dtype
-    assert set(task.predict(X).tolist()) <= set(task.classes_.tolist())
-
-
-def test_the_same_seed_gives_the_same_bits(kind: Kind) -> None:
-    X, y = kind.data(20)
-    models = [kind.task(**SMALL | {"epochs": 2, "seed": seed}).fit(X, y) for seed in (1, 1, 2)]
-    weights = [b"".join(array.tobytes() for array in model.weights_.values()) for model in models]
+def test_the_same_seed_gives_the_same_bits(name: str, sample: Sample) -> None:
+    models = [untrained(name, seed=seed).fit(*sample.examples()) for seed in (1, 1, 2)]
+    weights = [bits(model) for model in models]
     assert weights[0] == weights[1] != weights[2]
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(name: str, sample: Sample, tmp_path: Path) -> None:
+    X, y = sample.examples()
+    whole, begun, resumed = (untrained(name) for _ in range(3))
+    seen = list(whole.fit_steps(X, y))
+    steps = begun.fit_steps(X, y, run_dir=tmp_path / "run")
+    list(islice(steps, 2))
+    steps.close()
+    assert [step.step for step in resumed.fit_steps(X, y, resume=tmp_path / "run")] == [s.step for s in seen[2:]]
+    assert bits(resumed) == bits(whole)
+    assert sample.answer(tg.load(tmp_path / "run"), X) == sample.answer(whole, X)
 
 
 # --- scikit-learn ----------------------------------------------------------------------------------------------------
 
 
-def test_clone_takes_the_parameters_and_nothing_learned(fitted: tuple[Any, list[Any], list[str]]) -> None:
-    task, _, _ = fitted
-    twin = clone(task)
-    assert twin.get_params() == task.get_params()
-    assert not hasattr(twin, "classes_")
-    check_is_fitted(task)
+def test_clone_takes_the_parameters_and_nothing_learned(fitted: Any) -> None:
+    twin = clone(fitted)
+    assert twin.get_params() == fitted.get_params()
+    check_is_fitted(fitted)
     with pytest.raises(ValueError, match="not fitted"):
         check_is_fitted(twin)
 
 
-def test_it_works_in_cross_validation_a_search_and_a_pipeline(kind: Kind) -> None:
-    X, y = kind.data(40)
-    task = kind.task(**SMALL)
-    assert is_classifier(task)
-    assert cross_val_score(task, X, y, cv=2).mean() > 0.8
-    search = GridSearchCV(task, {"hidden_size": np.array([2, 4])}, cv=2).fit(X, y)
-    assert search.best_params_["hidden_size"] in (2, 4)
-    pipeline = Pipeline([("same", _Same()), ("task", task)]).set_params(task__epochs=3).fit(X, y)
-    assert pipeline.predict(X).shape == (40,)
-    assert pipeline.named_steps["task"].epochs == 3
+def test_parameters_are_stored_untouched_and_shown_when_changed(card: Card) -> None:
+    size = [3]
+    task = untrained_of(card)(hidden_size=size, seed=4)
+    assert task.get_params()["hidden_size"] is size
+    assert task.set_params(seed=5) is task
+    assert repr(task) == f"{card.owner}(seed=5, hidden_size=[3])"
 
 
-class _Same:
-    def fit(self, X: Any, y: Any = None) -> _Same:
-        return self
-
-    def transform(self, X: Any) -> Any:
-        return X
-
-
-def test_parameters_are_stored_untouched_and_shown_when_changed(kind: Kind) -> None:
-    pooling = ["max", "last"]
-    task = kind.task(pooling=pooling, hidden_size=np.int64(3))
-    assert task.get_params()["pooling"] is pooling
-    assert task.set_params(seed=4) is task
-    assert repr(task) == f"{kind.task.__name__}(seed=4, hidden_size={np.int64(3)!r}, pooling=['max', 'last'])"
-
-
-def test_a_classifier_asks_for_labels(kind: Kind) -> None:
-    X, _ = kind.data(12)
-    with pytest.raises(InputError, match=r"y is missing: .* Pass fit\(X, y\)"):
-        kind.task(**SMALL).fit(X)
-
-
-def test_names_that_are_not_known_are_refused_with_the_nearest(kind: Kind) -> None:
+def test_names_that_are_not_known_are_refused_with_the_nearest(card: Card) -> None:
     with pytest.raises(OptionError, match="Did you mean 'hidden_size'"):
-        kind.task().set_params(hiden_size=3)
-    with pytest.raises(OptionError, match="Did you mean 'tutorial-lstm'"):
-        tg.TextClassifier.from_preset("tutorial-lstn")
-    with pytest.raises(OptionError, match="Did you mean 'epochs'"):
-        tg.TextClassifier.from_preset("tutorial-lstm", epoch=3)
+        card.task()().set_params(hiden_size=3)
+    for preset in presets.names(card.name)[:1]:
+        with pytest.raises(OptionError, match="Did you mean 'epochs'"):
+            card.task().from_preset(preset, epoch=3)
+        with pytest.raises(OptionError, match=f"Did you mean '{preset}'"):
+            card.task().from_preset(f"{preset}x")
 
 
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
         ({"cell": "lstn"}, "unknown cell 'lstn'. Did you mean 'lstm'"),
-        ({"merge": "con cat"}, "unknown merge 'con cat'. Did you mean 'concat'"),
         ({"optimizer": "Adam"}, "unknown optimizer 'Adam'. Did you mean 'adam'"),
-        ({"pooling": ("max", "men")}, "unknown pooling 'men'. Did you mean 'mean'"),
-        ({"pooling": ()}, "at least 1 item"),
-        ({"pooling": ("max", "max")}, "max, max name one mode twice"),
         ({"hidden_size": 0}, "hidden_size=0 cannot be used: input should be greater"),
-        ({"hidden_size": 10**9}, "hidden_size=1000000000 cannot be used"),
         ({"epochs": 2.5}, "epochs=2.5 cannot be used"),
         ({"dropout": 1.0}, "dropout=1.0 cannot be used"),
         ({"learning_rate": float("nan")}, "learning_rate=nan cannot be used"),
@@ -231,122 +231,28 @@ def test_names_that_are_not_known_are_refused_with_the_nearest(kind: Kind) -> No
         ({"seed": None}, "seed=None cannot be used"),
     ],
 )
-def test_parameters_out_of_range_are_named(kind: Kind, params: dict[str, Any], reason: str) -> None:
-    X, y = kind.data(20)
+def test_parameters_out_of_range_are_named(name: str, sample: Sample, params: dict[str, Any], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        kind.task(**params).fit_steps(X, y)
+        untrained(name, **params).fit_steps(*sample.examples())
 
 
-# --- bad data --------------------------------------------------------------------------------------------------------
+# --- refusals --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("y", "error", "reason"),
-    [
-        (["a", "b", "a"], ShapeError, "4 examples came with 3 labels"),
-        (["a"] * 4, DataError, "all 4 labels are 'a'"),
-        (["a", "b", None, "a"], DataError, r"y\[2\] has no label"),
-        (["a", "b", "", "a"], DataError, r"y\[2\] has no label"),
-        ([0.0, 1.0, float("nan"), 0.0], DataError, r"y\[2\] has no label"),
-        ([0.5, 1, 0, 1], DataError, r"y\[0\] is 0.5; a label must be"),
-        ([[0], [1], [0], [1]], DataError, r"y\[0\] is \[0\]"),
-        (["a", "b", 1, "a"], DataError, "labels mix int and str"),
-    ],
-)
-def test_labels_that_cannot_be_used_are_refused(kind: Kind, y: Any, error: type[Exception], reason: str) -> None:
-    X, _ = kind.data(4)
-    with pytest.raises(error, match=reason):
-        kind.task().fit_steps(X, y)
+def test_no_examples_are_refused(name: str, sample: Sample) -> None:
+    y: Any = None if sample.examples()[1] is None else []
+    with pytest.raises(InputError, match=r"no examples|no sentences|no series|no texts"):
+        untrained(name).fit_steps([], y)
 
 
-def test_no_examples_are_refused(kind: Kind) -> None:
-    with pytest.raises(InputError, match="no examples"):
-        kind.task().fit_steps([], [])
-
-
-@pytest.mark.parametrize("method", ["fit_steps", "predict", "score"])
-def test_what_is_no_text_is_named(method: str) -> None:
-    task = tg.TextClassifier(**SMALL | {"epochs": 1}).fit(*texts(8))
-    X = ["good", None, "bad"]
-    arguments = [X] if method == "predict" else [X, ["a", "b", "a"]]
-    with pytest.raises(DataError, match=r"X\[1\] is missing, not a text"):
-        getattr(task, method)(*arguments)
-
-
-def test_empty_texts_are_not_learned_from() -> None:
-    X, y = texts(8)
-    spoiled = [X[0], " ", *X[2:]]
-    with pytest.raises(DataError, match=r"X\[1\] has an empty text"):
-        tg.TextClassifier(**SMALL).fit_steps(spoiled, y)
-    with pytest.raises(DataError, match=r"valid X\[1\] has an empty text"):
-        tg.TextClassifier(**SMALL).fit_steps(X, y, valid=(spoiled, y))
-
-
-def test_inputs_of_length_zero_are_answered_in_their_place(kind: Kind) -> None:
-    X, y = kind.data(24)
-    task = kind.task(epochs=1).fit(X, y)
-    nothing: list[Any] = ["", " \n\t"] if isinstance(X[0], str) else [np.zeros((0, X[0].shape[1]))] * 2
-    found, alone = task.predict_proba([X[0], *nothing, X[1]]), task.predict_proba(nothing[:1])
-    assert (found[[0, 3]] == task.predict_proba(X[:2])).all()
-    assert (found[1:3] == alone).all()
-    assert task.predict([X[0], *nothing, X[1]]).tolist() == task.classes_[found.argmax(axis=1)].tolist()
-    assert task.score(nothing, task.predict(nothing)) == 1.0
-
-
-@pytest.mark.parametrize("method", ["fit_steps", "predict", "score"])
-@pytest.mark.parametrize(
-    ("value", "error", "reason"),
-    [
-        ([[1, 2], [np.nan, 3]], DataError, r"X\[1\], step 1, feature 0 is nan"),
-        ([[1, 2], [3, -np.inf]], DataError, r"X\[1\], step 1, feature 1 is -inf"),
-        ([[1, 2, 3]], ShapeError, "tokens of sequence 1 are"),
-        ([["a", "b"]], ShapeError, "of numbers"),
-    ],
-)
-def test_features_that_cannot_be_used_are_named(method: str, value: Any, error: type[Exception], reason: str) -> None:
-    task = tg.SequenceClassifier(**SMALL | {"epochs": 1}).fit(*waves(8))
-    X = [np.ones((3, 2)), np.array(value), np.ones((2, 2))]
-    arguments = [X] if method == "predict" else [X, ["a", "b", "a"]]
-    with pytest.raises(error, match=reason):
-        getattr(task, method)(*arguments)
-
-
-def test_features_are_refused_that_were_not_trained_on_or_do_not_fit_float32() -> None:
-    task = tg.SequenceClassifier(**SMALL | {"epochs": 1}).fit(*waves(8))
-    with pytest.raises(ShapeError, match="X has 3 features per step; 2 were trained on"):
-        task.predict([np.ones((4, 3))])
-    with pytest.raises(ShapeError, match=r"pass \[T, 1\]"):
-        task.predict([np.ones(4), np.ones(3)])
-    with pytest.raises(DataError, match=r"X\[0\], step 3, feature 1 is 1e\+300; .*up to 1e\+30"):
-        task.predict([np.array([[0, 0]] * 3 + [[0, 1e300]])])
-
-
-def test_too_few_examples_to_hold_out_any_are_all_trained_on_with_a_warning(kind: Kind) -> None:
-    X, y = kind.data(6)
-    small = SMALL | {"epochs": 2, "patience": 2, "validation_fraction": 0.1}
-    with pytest.warns(UserWarning, match=r"6 examples are too few to hold out 10% .* validation_fraction=0"):
-        told = kind.task(**small).fit(X, y)
-    meant = kind.task(**small | {"validation_fraction": 0}).fit(X, y)
-    assert {name: array.tobytes() for name, array in told.weights_.items()} == {
-        name: array.tobytes() for name, array in meant.weights_.items()
-    }
-
-
-def test_validation_data_are_checked_like_the_rest(kind: Kind) -> None:
-    X, y = kind.data(8)
-    with pytest.raises(DataError, match=r"valid y\[1\] has the label 'lake', which no training example has"):
-        kind.task().fit_steps(X, y, valid=(X[:2], [y[0], "lake"]))
-    with pytest.raises(ShapeError, match="2 examples came with 8 labels"):
-        kind.task().fit_steps(X, y, valid=(X[:2], y))
-
-
-def test_what_is_not_fitted_says_so(kind: Kind, tmp_path: Path) -> None:
-    X, y = kind.data(4)
-    task = kind.task()
+def test_what_is_not_fitted_says_so(name: str, sample: Sample, tmp_path: Path) -> None:
+    task, (X, y) = untrained(name), sample.examples()
     calls: list[Callable[[], Any]] = [
         lambda: task.predict(X),
         lambda: task.score(X, y),
         lambda: task.save(tmp_path / "model"),
+        lambda: task.stream(lookahead=sample.lookahead),
+        task.interface,
     ]
     for call in calls:
         with pytest.raises(InputError, match="not fitted; call fit first"):
@@ -355,209 +261,70 @@ def test_what_is_not_fitted_says_so(kind: Kind, tmp_path: Path) -> None:
         _ = task.network_
 
 
-def test_a_model_of_no_task_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="no such file"):
-        tg.load(tmp_path)
+# --- live sessions ---------------------------------------------------------------------------------------------------
 
 
-# --- what is learned -------------------------------------------------------------------------------------------------
+@pytest.fixture
+def session(sample: Sample, fitted: Any) -> Any:
+    return fitted.stream(lookahead=sample.lookahead)
 
 
-def test_the_best_weights_are_restored_and_patience_ends_the_run(kind: Kind) -> None:
-    X, y = kind.data(30)
-    task = kind.task(**SMALL | {"epochs": 60, "learning_rate": 0.2, "patience": 3})
-    steps = list(task.fit_steps(X, y, valid=kind.data(30, seed=9)))
-    losses = [record["valid_loss"] for record in task.history_]
-    best = losses.index(min(losses))
-    assert len(losses) == min(best + 1 + 3, 60)
-    assert losses == [step.valid["loss"] for step in steps if step.valid]
-    proba = task.predict_proba(kind.data(30, seed=9)[0])
-    truth = [task.classes_.tolist().index(label) for label in kind.data(30, seed=9)[1]]
-    assert -np.log(proba[np.arange(30), truth]).mean() == pytest.approx(losses[best], rel=1e-4, abs=1e-6)
+def test_a_session_is_live_and_answers_alike_in_any_pieces(sample: Sample, session: Live) -> None:
+    assert isinstance(session, Live)
+    stepped, pushed = session.fork(), session.fork()
+    for step in sample.live:
+        stepped.step(step)
+    pushed.push(sample.live[:1])
+    pushed.push(sample.live[1:])
+    assert stepped.steps == pushed.steps == session.steps + len(sample.live)
+    assert plain(stepped.finish()) == plain(pushed.finish())
+    assert stepped.ended
+    assert not session.ended
 
 
-def test_without_patience_the_last_weights_are_kept(kind: Kind) -> None:
-    X, y = kind.data(30)
-    held = kind.data(30, seed=9)
-    task = kind.task(**SMALL | {"learning_rate": 0.2})
-    list(task.fit_steps(X, y, valid=held))
-    assert len(task.history_) == SMALL["epochs"]
-    assert task.score(*held) == pytest.approx(task.history_[-1]["valid_accuracy"])
+def test_a_session_goes_on_from_its_state_and_from_a_fork(sample: Sample, fitted: Any, session: Live) -> None:
+    session.push(sample.live[:2])
+    twins = [session.fork(), fitted.stream(lookahead=sample.lookahead, state=session.state)]
+    session.step(sample.live[2])  # which none of them is told
+    assert [twin.steps + 1 for twin in twins] == [session.steps, session.steps]
+    rest = sample.live[2:]
+    want = plain([[session.step(step) for step in rest[1:]], session.finish()])
+    for twin in twins:
+        twin.step(rest[0])
+        assert plain([[twin.step(step) for step in rest[1:]], twin.finish()]) == want
 
 
-def test_without_validation_nothing_is_measured_and_all_is_learned_from(kind: Kind) -> None:
-    X, y = kind.data(9)
-    task = kind.task(**SMALL | {"epochs": 2, "validation_fraction": 0, "patience": 3})
-    if "word_dropout" in task.get_params():
-        task.set_params(word_dropout=0)
-    steps = list(task.fit_steps(X, y))
-    assert {step.valid for step in steps} == {None}
-    assert sum(step.tokens for step in steps) == 2 * sum(
-        len(x) if kind is KINDS["sequence"] else x.count(" ") + 1 for x in X
+def test_a_step_that_cannot_be_read_leaves_a_session_as_it_was(sample: Sample, session: Live) -> None:
+    session.push(sample.live)
+    before = session.state
+    with pytest.raises(InputError):
+        session.step(sample.bad)
+    with pytest.raises(InputError):
+        session.push([*sample.live, sample.bad])
+    assert session.state == before
+
+
+def test_nothing_can_be_asked_of_a_session_that_has_ended(sample: Sample, session: Live) -> None:
+    finished, closed = session.fork(), session
+    finished.finish()
+    closed.close()
+    closed.close()
+    calls: tuple[Callable[[Live], Any], ...] = (
+        lambda live: live.step(sample.live[0]),
+        lambda live: live.push(sample.live),
+        lambda live: live.finish(),
+        lambda live: live.fork(),
+        lambda live: live.state,
     )
-    assert "valid_loss" not in task.history_[0]
+    for live in (finished, closed):
+        assert live.ended
+        for call in calls:
+            with pytest.raises(StreamEndedError, match=r"was (finished|closed) after \d steps"):
+                call(live)
 
 
-def test_a_failing_run_keeps_the_last_good_weights(kind: Kind) -> None:
-    X, y = kind.data(16)
-    task = kind.task(**SMALL | {"cell": "rnn_relu", "learning_rate": 1e30, "max_grad_norm": 0})
-    with pytest.raises(TidegateError, match=r"at step \d+"):
-        task.fit(X, y)
-    assert np.isfinite(np.concatenate([array.ravel() for array in task.weights_.values()])).all()
-
-
-@pytest.mark.parametrize(
-    ("examples", "epochs", "wanted"), [(9, "auto", 50), (41, "auto", 17), (200, "auto", 4), (9, 3, 3)]
-)
-def test_few_examples_get_more_epochs_unless_told(examples: int, epochs: int | str, wanted: int) -> None:
-    task = tg.TextClassifier(**SMALL | {"epochs": epochs, "validation_fraction": 0})
-    assert next(task.fit_steps(*texts(examples))).epochs == wanted
-
-
-def test_parameters_become_the_network_they_name() -> None:
-    X, y = texts(12)
-    task = tg.TextClassifier(
-        cell="rnn",
-        hidden_size=3,
-        num_layers=2,
-        merge="sum",
-        pooling=("last", "max"),
-        dense_size=5,
-        dropout=0.25,
-        recurrent_dropout=0.1,
-        embedding_size=6,
-        epochs=1,
-        validation_fraction=0,
-    ).fit(X, y)
-    vocabulary = len({word for text in X for word in text.split()}) + 1
-    layer = Recurrent(
-        cell="rnn_tanh",
-        input_size=6,
-        hidden_size=3,
-        num_layers=2,
-        bidirectional=True,
-        merge="sum",
-        dropout=0.25,
-        recurrent_dropout=0.1,
-    )
-    assert task.network_.nodes == (
-        Embed(vocabulary_size=vocabulary, size=6),
-        layer,
-        Pool(modes=("last", "max")),
-        Dense(in_features=6, out_features=5, activation="relu"),
-        Dropout(p=0.25),
-        Dense(in_features=5, out_features=2),
-    )
-
-
-SMALL_TUTORIAL: dict[str, Any] = {
-    "vocabulary_size": 10_000,
-    "max_tokens": 500,
-    "keep": "last",
-    "embedding_size": 32,
-    "hidden_size": 32,
-    "dense_size": 256,
-    "dropout": 0.2,
-    "optimizer": "adam",
-    "batch_size": 128,
-    "epochs": 5,
-    "validation_fraction": 0.2,
-    "pooling": ("last",),
-    "word_dropout": 0.0,
-    "patience": 5,
-}
-
-
-@pytest.mark.parametrize(
-    ("preset", "wanted"),
-    [
-        ("tutorial-simplernn", SMALL_TUTORIAL | {"cell": "rnn", "bidirectional": False}),
-        ("tutorial-lstm", SMALL_TUTORIAL | {"cell": "lstm", "bidirectional": False}),
-        ("tutorial-bilstm", SMALL_TUTORIAL | {"cell": "lstm", "bidirectional": True}),
-        (
-            "tutorial-bilstm64",
-            SMALL_TUTORIAL
-            | {"cell": "lstm", "bidirectional": True, "max_tokens": 200, "embedding_size": 128, "hidden_size": 64}
-            | {"dense_size": 0, "dropout": 0.5, "epochs": 4, "patience": 4},
-        ),
-    ],
-)
-def test_presets_are_the_set_ups_that_tutorials_teach(preset: str, wanted: dict[str, Any]) -> None:
-    params = tg.TextClassifier.from_preset(preset).get_params()
-    assert params.keys() - presets.get(preset, task="text-classifier").keys() == {"seed"}
-    assert {name: params[name] for name in wanted} == wanted
-    assert tg.TextClassifier.from_preset(preset, seed=3).seed == 3
-
-
-def test_word_dropout_leaves_words_out_and_keeps_the_rest_in_their_order() -> None:
-    X, y = texts(400)
-    task = tg.TextClassifier(**SMALL | {"epochs": 1, "word_dropout": 0.25}).fit(X, y)
-    x = task.preparation_.encode(X)
-    left = task._augment(x, np.random.default_rng(0))
-    assert (left.values.dtype, len(left)) == (np.int32, 400)
-    assert 0.7 < len(left.values) / len(x.values) < 0.8
-    for before, after in zip(x, left, strict=True):
-        rest = iter(before.tolist())
-        assert all(word in rest for word in after.tolist())  # a subsequence of what it was
-    assert task.set_params(word_dropout=0)._augment(x, np.random.default_rng(0)) is x
-
-
-def test_chrono_starts_the_gates_to_keep_things_that_long() -> None:
-    X, y = waves(8)
-    still: dict[str, Any] = SMALL | {"epochs": 1, "learning_rate": 1e-12, "weight_decay": 0, "hidden_size": 64}
-    for chrono in (0, 1000):
-        weights = tg.SequenceClassifier(**still, chrono=chrono).fit(X, y).weights_
-        i, f, _, _ = weights["0.bias_ih_l0"].reshape(4, 64)
-        memory = np.exp(f) + 1  # of a gate that keeps the share sigmoid(f) at each step
-        if chrono:
-            assert 2 <= memory.min() < 100 < 900 < memory.max() <= 1000
-            np.testing.assert_allclose(i, -f, rtol=1e-6)
-        else:
-            np.testing.assert_allclose(memory, np.e + 1, rtol=1e-6)
-    with pytest.raises(InputError, match="chrono=9 sets gates, and cell='rnn' has none"):
-        tg.SequenceClassifier(cell="rnn", chrono=9).fit(X, y)
-
-
-def test_features_are_scaled_by_the_training_part_alone() -> None:
-    X, y = waves(20)
-    task = tg.SequenceClassifier(**SMALL | {"epochs": 1, "validation_fraction": 0}).fit(X, y)
-    rows = np.concatenate(X)
-    assert isinstance(task.preparation_, Scaling)
-    np.testing.assert_allclose(task.preparation_.mean, rows.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(task.preparation_.deviation, rows.std(axis=0), rtol=1e-12)
-    scaled = task.preparation_.encode(task._check_inputs(X)).values
-    np.testing.assert_allclose(scaled, (rows - rows.mean(axis=0)) / rows.std(axis=0), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("scale", [True, False])
-def test_a_feature_that_never_changes_does_no_harm(scale: bool) -> None:
-    X = [np.full((4, 2), [3.0, index % 2]) for index in range(12)]
-    y = [index % 2 for index in range(12)]
-    assert tg.SequenceClassifier(**SMALL, scale=scale).fit(X, y).score(X, y) == 1.0
-
-
-def test_sequences_come_as_lists_as_one_array_or_as_ragged() -> None:
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((10, 4, 2)).astype(np.float32)
-    y = [index % 2 for index in range(10)]
-    task = tg.SequenceClassifier(**SMALL | {"epochs": 1})
-    forms = [X, list(X), [x.tolist() for x in X], tg.Ragged.from_list(list(X)), X.astype(np.float64)]
-    results = [task.fit(form, y).predict_proba(form).tobytes() for form in forms]
-    assert len(set(results)) == 1
-
-
-def test_sequences_without_a_step_get_a_prediction() -> None:
-    task = tg.SequenceClassifier(**SMALL | {"epochs": 1}).fit(*waves(8))
-    assert task.predict_proba([np.zeros((0, 2))]).shape == (1, 2)
-    assert task.predict_proba([]).shape == (0, 2)
-    text = tg.TextClassifier(**SMALL | {"epochs": 1}).fit(*texts(8))
-    assert text.predict_proba([]).shape == (0, 2)
-
-
-def test_every_task_is_found_by_its_name_and_by_the_kind_of_data_that_it_reads() -> None:
-    found = {tasks.for_kind(kind) for kind in get_args(dataset.Kind)}
-    assert {task.name for task in found} == set(tasks.CARDS)
-    for task in found:
-        assert tasks.for_kind(task.reads) is task
-        assert type(from_recipe({"task": task.name, "params": {}})) is task
-        assert getattr(tasks, task.__name__) is task
+def test_the_state_of_something_else_is_refused(sample: Sample, fitted: Any, session: Live) -> None:
+    state = session.state
+    for altered in (b"", state[:-1], state[:-1] + bytes([state[-1] ^ 1])):
+        with pytest.raises(StateError):
+            fitted.stream(lookahead=sample.lookahead, state=altered)

@@ -55,6 +55,11 @@ class StreamPool:
                 f"capacity={capacity!r:.40}; wanted the number of sequences that may be open together, from 1 to "
                 f"{MOST_STREAMS:,}."
             )
+        if not hasattr(model, "prepare_stream"):
+            raise InputError(
+                f"a {type(model).__name__} has no pool of streams: it answers each sequence for itself. Call stream() "
+                "for each."
+            )
         self._prepared = model.prepare_stream(lookahead=lookahead)
         self._streams = self._prepared.streams(capacity)
         self._slots: dict[Hashable, int] = {}

@@ -26,10 +26,10 @@ from tidegate.data.streams import Streams
 from tidegate.errors import InputError, ModelFileError, RunFolderError
 from tidegate.health import Background
 from tidegate.network import Network
-from tidegate.runtime import Prepared, Stream
 from tidegate.tasks import presets
 from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, Resumed, check_same, follow, valid_measures
+from tidegate.tasks.live import Live
 from tidegate.tasks.parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import RunFolder, as_stored
 from tidegate.version import __version__
@@ -263,8 +263,9 @@ class Task(ABC, Generic[L]):
         about = fitted.about.also(licence=licence, data=data, metrics=metrics)
         save_model(path, fitted.network, weights=fitted.weights, task=task, about=about)
 
-    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Any:
-        """Begin a live sequence, which is fed step by step and answered at each; see `runtime.Stream`.
+    @abstractmethod
+    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Live:
+        """Begin a live sequence, which is fed step by step and answered at each.
 
         Args:
             lookahead: steps that must follow before one is answered; needed where the network also reads from the end.
@@ -274,11 +275,6 @@ class Task(ABC, Generic[L]):
             InputError: the model is not fitted, or cannot be streamed without `lookahead`.
             StateError: the state is truncated, altered or of another model.
         """
-        return Stream.of(self.prepare_stream(lookahead=lookahead), state=state)
-
-    @abstractmethod
-    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
-        """Pack the weights for any number of streams, as `runtime.StreamPool` does; raises InputError as `stream`."""
 
     @classmethod
     def from_model(cls, model: Model) -> Self:

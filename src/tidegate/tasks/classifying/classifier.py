@@ -25,7 +25,7 @@ from tidegate.health import Background, entropy, measure_classes, padding
 from tidegate.kernels import softmax
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, Prepared, run_sorted
+from tidegate.runtime import Executor, Prepared, Stream, run_sorted
 from tidegate.tasks.classifying.labelled import Inputs, Labelled, hold_out, learn_classes, pair_known, read_classes
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
@@ -166,6 +166,10 @@ class Classifier(Task[Classes]):
         The numbers of one input depend, to the bit, neither on the other inputs nor on threads.
         """
         return softmax(self._logits(X))
+
+    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Any:
+        """Begin a live sequence; see `Task.stream`. What steps and answers are, `prepare_stream` says."""
+        return Stream.of(self.prepare_stream(lookahead=lookahead), state=state)
 
     def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
         """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""

@@ -16,7 +16,7 @@ from tidegate.data.series_tables import as_series
 from tidegate.data.times import CALENDAR_SIZE, Step
 from tidegate.errors import Argument, DataError, InputError
 from tidegate.network import Decode, Dense, Dropout, Network, Node, Pool, Recurrent, Size
-from tidegate.runtime import Executor, Prepared
+from tidegate.runtime import Executor
 from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.forecasting.card import CARD
@@ -177,12 +177,6 @@ class Forecaster(Task[LearnedSeries]):
             zone=zone,
         )
         return ForecasterStream(source, state=state)
-
-    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
-        """Raise InputError: a window is read as a whole, so that no state goes from step to step."""
-        raise InputError(
-            "a forecaster has no pool of streams: it reads each window anew. Call stream() for each series."
-        )
 
     def backtest(self, X: Any, *, begin: Any = None, stride: int = 1) -> list[Forecast]:
         """Forecast from one origin after the other, each time from what was known then.

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.tokenizer import Tokenizer, from_json
 from tidegate.errors import DataError, InputError
 from tidegate.kernels import softmax
@@ -59,9 +60,11 @@ class Vocabulary:
         return mark(self.tokenizer.encode(list(texts)), self)
 
     def read(self, chunk: Any) -> Ids:
-        """Turn a piece of a text, or ids, into ids [n]; of ids none is checked."""
-        if isinstance(chunk, str):
-            return np.asarray(self.tokenizer.encode([chunk]).values, np.int32)
+        """Turn a piece of a text, a list of them, or ids, into ids [n]; of ids none is checked."""
+        pieces = [chunk] if isinstance(chunk, str) else chunk
+        if isinstance(pieces, list | tuple) and any(isinstance(piece, str) for piece in pieces):
+            check_texts(pieces, where=in_argument("pieces"), allow_empty=True)
+            return np.asarray(self.tokenizer.encode(list(pieces)).values, np.int32)
         return np.asarray(chunk)
 
     def spell(self, token: int) -> str:

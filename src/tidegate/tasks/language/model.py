@@ -22,7 +22,7 @@ from tidegate.health import Background
 from tidegate.kernels import softmax
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, Prepared, Sampling, Writer
+from tidegate.runtime import Executor, Prepared, Sampling, Stream, Writer
 from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.language.card import CARD
@@ -115,11 +115,16 @@ class LanguageModel(Task[Vocabulary]):
         rows, _ = executor.advance(begun, {})
         return softmax(executor.head(rows[np.asarray(begun.offsets[1:]) - 1]))
 
+    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Any:
+        """Begin a live sequence; see `Task.stream`. What steps and answers are, `prepare_stream` says."""
+        return Stream.of(self.prepare_stream(lookahead=lookahead), state=state)
+
     def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
         """Pack the weights for streams, each of a text from its very beginning.
 
         A step is a token, by its id or as a text of any number of tokens, and is answered with the probability of each
-        token to come next, `[V]`. A piece of a text ends where a word ends, if the tokens are words.
+        token to come next, `[V]`; a list of either may be pushed. A piece of a text ends where a word ends, if the
+        tokens are words.
         """
         vocabulary = self.vocabulary_
         return Prepared(self._executor(), lookahead, read=vocabulary.read, say=softmax, begin=(vocabulary.start,))
@@ -283,7 +288,8 @@ class LanguageModel(Task[Vocabulary]):
             raise InputError("y came with texts to learn a language from, which need none. Leave it out.")
         if sample_weight is not None:
             raise InputError("sample_weight: a language model weighs all tokens the same. Pass a text twice instead.")
-        texts = self._check_inputs(X)
+        if not (texts := self._check_inputs(X)):
+            raise DataError("there are no texts; a language model needs at least one.")
         held = None if valid is None else self._check_inputs(valid[0], name="valid X")
         if held is None and self.validation_fraction:
             texts, held = self._hold_out(texts)

@@ -209,13 +209,6 @@ class TokenTagger(Task[Tagging]):
         moves = moves_of(prepared.executor, fitted.learned.tags)
         return TaggerStream(Stream.of(prepared, state=state), prepared, fitted.learned, moves)
 
-    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
-        """Raise InputError: what words are tagged with depends on each other, so each sentence has its own stream."""
-        raise InputError(
-            "a tagger has no pool of streams, as it decides on tags together. Call stream() for each sentence, or pool "
-            "runtime.Executor(tagger.network_, tagger.weights_) for the scores of its network."
-        )
-
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
         fitted = self._require_fitted()
@@ -269,6 +262,8 @@ class TokenTagger(Task[Tagging]):
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Tagging]:
         learn = Sentences.check(X, y, sample_weight)
+        if not learn.words:
+            raise DataError("there are no sentences; a tagger needs at least one.")
         held = None if valid is None else Sentences.check(*valid, part="valid ")
         given = self._given_scheme([*learn.tags, *(held.tags if held else [])])
         learn = learn.settle(given, found_out=self.scheme == "auto")
@@ -309,8 +304,6 @@ class TokenTagger(Task[Tagging]):
         return None if self.scheme == "plain" else self.scheme
 
     def _learn(self, sentences: list[list[str]], tagged: list[list[str]], given: Scheme | None) -> Tagging:
-        if not sentences:
-            raise DataError("there are no sentences; a tagger needs at least one.")
         learned: Scheme | None = given
         if given is not None and self.learn_scheme != "same":
             learned = self.learn_scheme
