@@ -122,7 +122,7 @@ def test_a_forecaster_that_a_guess_beats_is_told_of_in_plain_words(cli: Cli, tmp
 
 
 def test_means_outside_of_their_quantiles_are_counted_by_hand() -> None:
-    from tidegate.tasks._forecast import means_outside
+    from tidegate.tasks.forecasting.forecast import means_outside
 
     answers = np.array([[[2.1, 2.53, 2.81], [2.6, 2.53, 2.81]], [[2.81, 2.53, 2.81], [2.9, 2.53, 2.81]]])
     assert means_outside(answers).tolist() == [[True, False], [False, True]]

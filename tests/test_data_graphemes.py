@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tidegate as tg
-from tidegate.cli.inputs import shorten
 from tidegate.data.graphemes import split_graphemes
+from tidegate.data.showing import shorten
 from tidegate.data.tokenizer import (
     Tokenizer,
     from_json,

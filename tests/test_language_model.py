@@ -22,7 +22,7 @@ from tidegate.data.streams import Streams
 from tidegate.errors import DataError, InputError, ModelFileError, OptionError, RunFolderError
 from tidegate.network import Dense, Dropout, Embed, Recurrent, Tied
 from tidegate.tasks import from_recipe
-from tidegate.tasks.language_model import Corpus, stream_loss
+from tidegate.tasks.language.model import Corpus, stream_loss
 
 RNG = np.random.default_rng(0)
 SEA, WOOD = ("tide", "wave", "salt"), ("oak", "fern", "moss")
@@ -121,9 +121,9 @@ def test_it_measures_whole_texts_by_the_equations(fitted: tg.LanguageModel, monk
     else:
         characters = sum(map(len, texts))
         assert found["bits_per_character"] == pytest.approx(-total / np.log(2) / characters, rel=1e-5)
-    monkeypatch.setattr("tidegate.tasks._corpus._TOKENS", 1)  # read in other pieces, or scored in other blocks
-    monkeypatch.setattr("tidegate.tasks._corpus._SCORES", 1)
-    monkeypatch.setattr("tidegate.tasks._corpus._DOCUMENTS", 2)
+    monkeypatch.setattr("tidegate.tasks.language.corpus._TOKENS", 1)  # read in other pieces, or scored in other blocks
+    monkeypatch.setattr("tidegate.tasks.language.corpus._SCORES", 1)
+    monkeypatch.setattr("tidegate.tasks.language.corpus._DOCUMENTS", 2)
     assert fitted.measure(texts) == found
 
 

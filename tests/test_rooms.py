@@ -25,7 +25,7 @@ CELLS_ARE_SPELLED_IN = (
     "nn/equations.py",  # written a second time, in torch's operators
     "convert/keras_equations.py",  # and a third, as the yardstick of the conversion
     "tasks/*presets.py",  # what users choose from, as data
-    "tasks/forecaster.py",
+    "tasks/forecasting/forecaster.py",
     "lab/setup.py",
 )
 CELLS_ARE_SPELLED_IN_CORE = ("cells/*.h",)

@@ -19,7 +19,7 @@ from test_tasks_tagger import SMALL, posts
 from tidegate import runs
 from tidegate.data import Examples, schemes
 from tidegate.errors import DataError, OddTagsWarning
-from tidegate.runs.tagging import score_spans
+from tidegate.tasks.tagging.scores import score_spans
 
 TRAIN = ["--task", "tag", *(part for name, value in SMALL.items() for part in ("--set", f"{name}={value}"))]
 

@@ -25,7 +25,7 @@ from tidegate.data import dataset
 from tidegate.errors import DataError, InputError, ModelFileError, OptionError, ShapeError, TidegateError
 from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent
 from tidegate.tasks import from_recipe, presets
-from tidegate.tasks.sequence_classifier import Scaling
+from tidegate.tasks.classifying.sequences import Scaling
 
 SMALL: dict[str, Any] = {
     "hidden_size": 4,
@@ -556,7 +556,7 @@ def test_sequences_without_a_step_get_a_prediction() -> None:
 
 def test_every_task_is_found_by_its_name_and_by_the_kind_of_data_that_it_reads() -> None:
     found = {tasks.for_kind(kind) for kind in get_args(dataset.Kind)}
-    assert {task.name for task in found} == set(tasks._TASKS)
+    assert {task.name for task in found} == set(tasks.CARDS)
     for task in found:
         assert tasks.for_kind(task.reads) is task
         assert type(from_recipe({"task": task.name, "params": {}})) is task

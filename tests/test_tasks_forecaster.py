@@ -24,9 +24,9 @@ from tidegate import nn
 from tidegate.data.series import Roles, Series, make_series
 from tidegate.errors import DataError, InputError, ModelFileError, OptionError, RunFolderError
 from tidegate.tasks import Forecast, from_recipe
-from tidegate.tasks._forecast import loss_of
-from tidegate.tasks._layout import Layout
-from tidegate.tasks._windows import Scaling, Shape, cut_windows, measurable, with_known
+from tidegate.tasks.forecasting.forecast import loss_of
+from tidegate.tasks.forecasting.layout import Layout
+from tidegate.tasks.forecasting.windows import Scaling, Shape, cut_windows, measurable, with_known
 
 HOURS = np.datetime64("2020-01-01", "ms") + np.arange(400) * np.timedelta64(3_600_000, "ms")
 SMALL: dict[str, Any] = {
@@ -404,14 +404,14 @@ def test_no_later_value_changes_an_earlier_forecast(judge: tg.Forecaster, at: in
 
 def test_a_leak_would_be_seen(judge: tg.Forecaster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shift the windows by one step into the future, as a slip would: the check above must fail."""
-    from tidegate.tasks import _windows
+    from tidegate.tasks.forecasting import windows
 
-    honest = _windows._gather
+    honest = windows._gather
 
     def leaking(rows: Any, first: Any, length: int) -> Any:
         return honest(rows, first + (length == SMALL["lookback"]), length)
 
-    monkeypatch.setattr(_windows, "_gather", leaking)
+    monkeypatch.setattr(windows, "_gather", leaking)
     series = waves(400, roles=LEAKY)
     changed = series.values.copy()
     changed[300:, 0] = 1e9

@@ -22,9 +22,9 @@ from tidegate.data import schemes
 from tidegate.errors import DataError, InputError, ModelFileError, OddTagsWarning, OptionError, ShapeError
 from tidegate.network import Crf, Dense, Embed, Recurrent, Spell
 from tidegate.ragged import Ragged
-from tidegate.tasks._tagging import Reading, TagSet
 from tidegate.tasks.presets import names as preset_names
-from tidegate.tasks.token_tagger import _disturbed
+from tidegate.tasks.tagging.reading import Reading, TagSet
+from tidegate.tasks.tagging.tagger import _disturbed
 from tidegate.words import Words
 
 SMALL: dict[str, Any] = {

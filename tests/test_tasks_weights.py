@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 import tidegate as tg
 from tidegate import kernels, nn, train
 from tidegate.errors import DataError, InputError, OptionError, RunFolderError, ShapeError
-from tidegate.tasks._weights import weigh_classes
+from tidegate.tasks.weights import weigh_classes
 
 SMALL: dict[str, Any] = {"hidden_size": 4, "epochs": 3, "batch_size": 8, "seed": 5, "learning_rate": 0.02}
 RNG = np.random.default_rng(3)

@@ -22,6 +22,7 @@ from tidegate.cli.options import (
     collect_params,
     collect_reading,
     named_path,
+    task_named,
 )
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.cli.training import carry_out, naming
@@ -65,7 +66,9 @@ def compare(
     options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
     params = collect_params(settings, epochs=epochs, seed=seed)
     with naming(data):
-        comparison = runs.compare(runs.Source(data, options), names, params=params, out=out, overwrite=overwrite)
+        comparison = runs.compare(
+            runs.Source(data, options), names, task=task_named(task), params=params, out=out, overwrite=overwrite
+        )
     say(comparison.dataset.summary())
     results = {name: carry_out(training) for name, training in comparison.trainings()}
     if json:

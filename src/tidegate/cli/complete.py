@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.inputs import require_texts
+from tidegate.cli.inputs import require_command, require_texts
 from tidegate.cli.options import Json, ModelPath
 from tidegate.cli.output import emit_json, emit_table
-from tidegate.errors import InputError
 
 Sentence = Annotated[str, typer.Argument(metavar="TEXT", help="A sentence in which ___ stands for the missing word.")]
 Count = Annotated[int, typer.Option("--count", metavar="N", min=1, help="Words to name.")]
@@ -26,8 +25,7 @@ def complete(model: ModelPath, text: Sentence, count: Count = 5, json: Json = Fa
     import tidegate
 
     loaded = tidegate.load(model)
-    if not isinstance(loaded, tidegate.LanguageModel):
-        raise InputError(f"{model} holds a {loaded.name}, which fills no gaps. Ask it with: tidegate predict")
+    require_command(loaded, model, "complete", "fills no gaps")
     require_texts([text], "Write the sentence itself.")
     found = loaded.complete(text, count=count)
     if json:

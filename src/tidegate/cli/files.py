@@ -17,6 +17,7 @@ from tidegate.errors import DataError, InputError
 if TYPE_CHECKING:
     from tidegate.data.rows import Rows
     from tidegate.runs import Layout, Piece
+    from tidegate.tasks.answers import Single
 
 _READING = ("encoding", "delimiter")
 
@@ -92,7 +93,7 @@ def choose_targets(files: Sequence[Path], out: Path | None, *, overwrite: bool) 
 def _checked_reading(model: Any, wish: Wish) -> dict[str, Any]:
     from tidegate.cli.steps import COLUMNS
 
-    reading, known = wish.reading or {}, [*_READING, *(COLUMNS if model.reads == "sequence" else ())]
+    reading, known = wish.reading or {}, [*_READING, *(COLUMNS if _single(model).steps else ())]
     if stray := [name for name in reading if name not in known]:
         can = f"only {', '.join(known[:-1])} and {known[-1]} can be said"
         raise InputError(f"--read {stray[0]}=...: of a file to answer, {can}.")
@@ -103,7 +104,7 @@ def _steps(model: Any, model_path: Path, file: Path, text: str | None, reading: 
     """Tell what stands where in a table with a row per step; None for tables of another kind."""
     from tidegate.cli.steps import COLUMNS, find_steps
 
-    if model.reads != "sequence":
+    if not _single(model).steps:
         return None
     if text is None:
         return find_steps(model, model_path, file, reading)
@@ -146,7 +147,7 @@ def _open(
     rows, column = open_table(model, model_path, file, text, reading)
     opened.enter_context(closing(rows))
     names = " and ".join(map(repr, runs.answer_names(model, rows.names)))
-    say(f"file {file}: {_inputs(model)} from the column {column!r}, answers as {names}")
+    say(f"file {file}: {_single(model).many} from the column {column!r}, answers as {names}")
     return runs.answer_rows(model, rows, column)
 
 
@@ -188,7 +189,7 @@ def open_words(model: Any, file: Path, text: str | None, reading: dict[str, Any]
     from tidegate.data.word_lines import WordLines
 
     by_line = f"The lines of a text are answered through a pipe: tidegate predict MODEL < {file}"
-    if model.reads != "tagged":
+    if _single(model).words is None:
         raise InputError(f"{file} is no table ({', '.join(KINDS)}), so there is no row to answer. {by_line}")
     if text is not None or "delimiter" in reading:
         raise InputError(f"--text and --read delimiter=... are for tables, but {file} is none. Leave them out.")
@@ -203,8 +204,11 @@ def open_words(model: Any, file: Path, text: str | None, reading: dict[str, Any]
     return lines
 
 
-def _inputs(model: Any) -> str:
-    return "sequences" if model.reads == "sequence" else "texts"
+def _single(model: Any) -> Single:
+    """Say how a model answers inputs one by one."""
+    from tidegate.runs.answers import single_of
+
+    return single_of(model)
 
 
 def _choose_column(model: Any, model_path: Path, rows: Rows, wanted: str | None) -> str:
@@ -214,16 +218,16 @@ def _choose_column(model: Any, model_path: Path, rows: Rows, wanted: str | None)
     from tidegate.data.tables import TEXT_NAMES, Columns, listing, usual
 
     found, known = rows.names, trained_on(model_path)
-    by_name = sequence_column(found) if model.reads == "sequence" else usual(TEXT_NAMES, found)
+    by_name = sequence_column(found) if _single(model).steps else usual(TEXT_NAMES, found)
     chosen = wanted or (known.get("text") if known.get("text") in found else None) or by_name
     if chosen is None and len(found) == 1:
         chosen = found[0]
-    if chosen is None and len(found) == 2 and model.reads != "sequence":
+    if chosen is None and len(found) == 2 and not _single(model).steps:
         label = known.get("label")
         with suppress(InputError):
             chosen = Columns(label=label if label in found else None).pick(found, rows.path)[0]
     if chosen is None:
-        unclear = f"{rows.path} has no column that is clearly the {_inputs(model)}."
+        unclear = f"{rows.path} has no column that is clearly the {_single(model).many}."
         raise DataError(f"{unclear} {listing(found)} Name it: --text COL")
     if chosen not in found:
         raise DataError(f"{rows.path} has no column {chosen!r}. {listing(found)}")

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.inputs import require_texts
+from tidegate.cli.inputs import require_command, require_texts
 from tidegate.cli.options import Json, ModelPath, given
 from tidegate.cli.output import emit_json
-from tidegate.errors import InputError
 
 Prompt = Annotated[
     str | None, typer.Option("--prompt", metavar="TEXT", help="How the text begins; without it, a new one is begun.")
@@ -47,8 +46,7 @@ def generate(
     import tidegate
 
     loaded = tidegate.load(model)
-    if not isinstance(loaded, tidegate.LanguageModel):
-        raise InputError(f"{model} holds a {loaded.name}, which writes no texts. Ask it with: tidegate predict")
+    require_command(loaded, model, "generate", "writes no texts")
     require_texts([] if prompt is None else [prompt], 'Hand its text over: --prompt "$(cat FILE)"')
     options = given(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     pieces = loaded.write(prompt, length=length, endless=endless, **options)

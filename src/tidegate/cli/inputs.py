@@ -1,6 +1,5 @@
 """How commands read what a model shall answer: arguments, or the lines of stdin as they come."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -8,12 +7,13 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from tidegate.data.graphemes import split_graphemes
 from tidegate.data.plain_text import complete_lines
+from tidegate.data.showing import shorten
 from tidegate.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from tidegate.tasks import AnyTask
+    from tidegate.tasks.card import Command
+    from tidegate.tasks.task import AnyTask
 
 
 def load_task(path: Path) -> Any:
@@ -117,32 +117,19 @@ def read_inputs(model: "AnyTask", lines: list[Any]) -> list[Any]:
 
     Raises DataError for a line that is no JSON.
     """
-    if model.reads != "sequence":
+    from tidegate.tasks.cards import CARDS
+
+    if (single := CARDS[model.name].answers().single) is None:
         return lines
-    return [_sequence(line) if isinstance(line, str) else line for line in lines]
+    return [single.read(line) if isinstance(line, str) else line for line in lines]
 
 
-def shorten(text: str, width: int = 80) -> str:
-    """Bring a text onto one line of at most `width` characters, as a reader counts them.
+def require_command(model: Any, path: Path, command: "Command", lacks: str) -> None:
+    """Raise InputError where a command asks a model that cannot answer it."""
+    from tidegate.tasks.cards import CARDS
 
-    >>> shorten("a  very long line", 8)
-    'a very …'
-    """
-    line = " ".join(text.split())
-    if len(line) <= width:
-        return line
-    characters = split_graphemes(line)
-    return line if len(characters) <= width else "".join(characters[: width - 1]) + "…"
-
-
-def _sequence(line: str) -> list[list[float]]:
-    if not line.strip():
-        return []
-    try:
-        steps: list[list[float]] = json.loads(line)
-        return steps
-    except (ValueError, RecursionError):
-        raise DataError(f"{shorten(line)!r} is not a sequence. Write JSON such as [[0.1, 0.2], [0.3, 0.4]].") from None
+    if model.name not in CARDS or command not in CARDS[model.name].asked:
+        raise InputError(f"{path} holds a {model.name}, which {lacks}. Ask it with: tidegate predict")
 
 
 def _stdin_batches() -> Iterator[list[str]]:

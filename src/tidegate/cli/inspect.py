@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.inputs import batches, load_task, read_inputs, require_texts, shorten
+from tidegate.cli.inputs import batches, load_task, read_inputs, require_texts
 from tidegate.cli.options import Json, ModelPath, named_path
 from tidegate.cli.output import emit_json, emit_table, say
+from tidegate.data.showing import shorten
 from tidegate.errors import InputError
 
 if TYPE_CHECKING:
-    from tidegate.tasks import AnyTask
+    from tidegate.tasks.task import AnyTask
 
 Inputs = Annotated[
     list[str] | None,

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.options import Json, Overwrite, Seed, given, named_path
-from tidegate.cli.output import emit_json, emit_table, say, show
+from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.cli.progress import show_training
 from tidegate.cli.signals import stop_on_signals
+from tidegate.data.showing import show
 from tidegate.errors import InputError
 
 if TYPE_CHECKING:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tidegate.cli.forecasts import print_forecast
 from tidegate.cli.inputs import decode_line, stdin_lines
 from tidegate.cli.options import spell_option
 from tidegate.cli.output import emit_json, say
-from tidegate.data.series_tables import time_columns
-from tidegate.data.times import show_time
 from tidegate.errors import DataError, InputError
+from tidegate.tasks.live import is_number
 
 if TYPE_CHECKING:
-    from tidegate.tasks import Forecaster, SequenceClassifier
+    from tidegate.tasks.answers import Feed, Told
+    from tidegate.tasks.card import Card
 
 Answer = Callable[[str], str | None]
 """Answers a line on stdout, and returns what is to be told about it besides."""
@@ -56,7 +56,7 @@ class Table:
             cells = [cell.strip() for cell in next(csv.reader([line], delimiter="\t" if "\t" in line else ","))]
         except csv.Error as error:
             raise DataError(f"it is no row of a table: {error}.") from None
-        if not self._begun and not any(map(_is_number, cells)):
+        if not self._begun and not any(map(is_number, cells)):
             self._begun, self.header = True, cells
             return None
         self._begun = True
@@ -81,94 +81,49 @@ class Table:
         raise InputError(f"--group {group}: no header names such a column. Without a header, count columns from 0.")
 
 
-def text_answer(show: Callable[[list[str]], None]) -> Answer:
-    """Answer each line as a text by itself."""
-    return lambda line: show([line])
-
-
-def row_answer(model: SequenceClassifier, *, group: str | None, lookahead: int | None, json: bool) -> Answer:
-    """Answer each row of features with the classes of its sequence so far; an empty line begins all anew."""
-    table, begun, streams = Table(group), model.stream(lookahead=lookahead), dict[str, Any]()
+def live_answer(card: Card, model: Any, *, group: str | None, lookahead: int | None, spans: bool, json: bool) -> Answer:
+    """Answer each line by itself or, where the model is fed rows, each row by all that its sequence was so far."""
+    feed = card.answers().feed
+    if feed is not None:
+        return _row_answer(feed(model, grouped=group is not None, lookahead=lookahead), Table(group), json=json)
+    tell = teller(card, model, spans=spans)
 
     def answer(line: str) -> None:
-        if not line.strip():
-            streams.clear()
-            return
-        cells = table.read(line)
-        if cells is None:
-            return
-        name, features = table.split(cells)
-        stream = streams.get(name) or begun.fork()
-        shares = stream.step(_numbers(features))
-        streams[name] = stream
-        _print_classes(model, shares.tolist(), {"group": name} if group else {}, stream.steps, json=json)
+        for told in tell([line]):
+            print_answer(told, json=json)
 
     return answer
 
 
-def series_answer(model: Forecaster, *, json: bool) -> Answer:
-    """Answer each row of a series with the forecast from there on, once its look-back is filled.
+def teller(card: Card, model: Any, *, spans: bool) -> Callable[[list[Any]], Iterator[Told]]:
+    """Give what answers inputs one by one, with the options that the task takes."""
+    single = card.answers().single
+    assert single is not None, "the model answers inputs one by one"
+    return partial(single.tell, model, **({"spans": True} if spans else {}))
 
-    A header names the columns that were trained on, and those of the time and of the series; without one a row holds
-    the values alone. Where a time does not follow the one before, the series begins anew.
-    """
-    roles, table, streams = model.roles_, Table(None), dict[str, Any]()
+
+def print_answer(told: Told, *, json: bool) -> None:
+    """Print one answer for a person or for a program."""
+    if json:
+        emit_json(told.json)
+    else:
+        print(told.text)
+
+
+def _row_answer(feed: Feed, table: Table, *, json: bool) -> Answer:
+    """Answer each row of a table; an empty line begins all anew."""
 
     def answer(line: str) -> str | None:
         if not line.strip():
-            streams.clear()
+            feed.clear()
             return None
         cells = table.read(line)
         if cells is None:
             return None
-        named = dict(zip(table.header or roles.columns, cells, strict=False))
-        if lacking := [column for column in roles.columns if column not in named]:
-            raise DataError(f"it has no {lacking[0]!r}. Begin with a header that names {', '.join(roles.columns)}.")
-        name = named.get(roles.name or "unique_id", "")
-        start = _time(model, named)
-        stream, note = streams.get(name), None
-        if stream is not None and start is not None and stream.next_time != stream.read_time(start):
-            awaited, came = (show_time(time, stream.zone) for time in (stream.next_time, stream.read_time(start)))
-            note = f"{awaited} was to come, not {came}: the series begins anew."
-            stream = None
-        stream = stream or model.stream(start=start, series=name)
-        forecast = stream.step(_numbers([named[column] for column in roles.columns]))
-        streams[name] = stream
-        if forecast is not None:
-            print_forecast(forecast, json=json)
+        name, cells = table.split(cells)
+        told, note = feed.take(name, table.header, cells)
+        if told is not None:
+            print_answer(told, json=json)
         return note
 
     return answer
-
-
-def _print_classes(
-    model: SequenceClassifier, shares: list[float], about: dict[str, str], step: int, *, json: bool
-) -> None:
-    named = dict(zip(map(str, model.classes_.tolist()), shares, strict=True))
-    label = max(named, key=named.__getitem__)
-    if json:
-        emit_json(about | {"step": step, "label": label, "probabilities": named})
-    else:
-        print("\t".join([*about.values(), label, f"{named[label]:.4f}"]))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _numbers(cells: list[str]) -> list[float]:
-    for cell in cells:
-        if not _is_number(cell):
-            raise DataError(f"{cell!r:.40} is no number.")
-    return [float(cell) for cell in cells]
-
-
-def _time(model: Forecaster, named: dict[str, str]) -> Any:
-    """Give the time of a row as it is written; None where it has none."""
-    parts = [named.get(column) for column in time_columns(model.roles_.time or "ds", named)]
-    cell = " ".join(part for part in parts if part is not None)
-    return (int(cell) if cell.strip().lstrip("-").isdigit() else cell) if cell else None

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.errors import Argument, InputError, OptionError
+from tidegate.tasks.cards import CARDS, by_verb
 
+_VERBS = list(by_verb())
 Value = bool | int | float | str | tuple[bool | int | float | str, ...] | dict[str, Any] | None
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A data set by name, a file, or a folder per class.")]
@@ -24,7 +26,7 @@ Split = Annotated[
 ]
 Task = Annotated[
     str | None,
-    typer.Option("--task", metavar="NAME", help="What to learn: classify, signals, tag, forecast or language."),
+    typer.Option("--task", metavar="NAME", help=f"What to learn: {', '.join(_VERBS[:-1])} or {_VERBS[-1]}."),
 ]
 Column = Annotated[
     str | None,
@@ -51,8 +53,6 @@ _FLAGS = {
     "text": "--text COL", "label": "--label COL", "column": "--column COL", "target_columns": "--target-columns A,B",
     "split": "--split SHARE", "lookback": "--lookback N", "horizon": "--horizon N", "epochs": "--epochs N",
 }  # fmt: skip
-KINDS = {"classify": "text", "signals": "sequence", "tag": "tagged", "forecast": "series", "language": "corpus"}
-"""What a plain file holds, by what is to be learned from it."""
 
 
 def named_path(text: str) -> Path:
@@ -99,6 +99,18 @@ def collect_params(settings: list[str] | None, **flags: Value) -> dict[str, Valu
     return given(**flags) | dict(map(parse_setting, settings or []))
 
 
+def task_named(verb: str | None) -> str | None:
+    """Find the name of the task that `--task` asks for; raises OptionError, with the nearest known one, for no task.
+
+    >>> task_named("forecast")
+    'forecaster'
+    """
+    known = by_verb()
+    if verb is None or verb in known:
+        return None if verb is None else known[verb].name
+    raise OptionError.unknown("task", verb, known)
+
+
 _OTHER_ARGUMENTS = ("source", "kind", "split", "unlabelled", "progress")  # of `data.load`
 
 
@@ -108,14 +120,13 @@ def collect_reading(task: str | None, reading: list[str] | None, **flags: Value)
     >>> collect_reading("forecast", ["past_columns=all"], target_columns="y", text=None)
     {'kind': 'series', 'target_columns': 'y', 'past_columns': 'all'}
     """
-    if task is not None and task not in KINDS:
-        raise OptionError.unknown("task", task, KINDS)
+    name = task_named(task)
     pairs = [part.partition("=") for part in reading or []]
     if bad := [key for key, equals, value in pairs if not (key.strip() and equals and value.strip())]:
         raise InputError(f"--read {bad[0]} is not KEY=VALUE. Write for example: --read repair=sort")
     if own := [key for key, _, _ in pairs if key.strip() in _OTHER_ARGUMENTS]:
         raise InputError(f"--read {own[0]}=... says nothing about reading a file. Try --task or --split.")
-    kind = None if task is None else KINDS[task]
+    kind = None if name is None else str(CARDS[name].reads)
     return given(kind=kind, **flags) | {key.strip(): value.strip() for key, _, value in pairs}
 
 
@@ -129,7 +140,7 @@ def spell_option(argument: Argument) -> str:
 
     name, value = argument.name, "..." if argument.value is None else argument.value
     if name == "kind":
-        return f"--task {next((task for task, kind in KINDS.items() if kind == value), value)}"
+        return f"--task {next((verb for verb, card in by_verb().items() if card.reads == value), value)}"
     if name in _FLAGS:
         flag, _, placeholder = _FLAGS[name].partition(" ")
         return f"{flag} {placeholder if argument.value is None else quote(str(value))}"

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
+from tidegate.data.showing import show
+
 
 def ready_streams() -> None:
     """Let stdout and stderr take whatever is printed: what their encoding cannot spell is escaped as in Python.
@@ -73,19 +75,6 @@ def emit_table(rows: Sequence[Mapping[str, object]]) -> None:
             for text, width, to_right in zip(line, widths, right, strict=True)
         )
         print("  ".join(padded).rstrip())
-
-
-def show(value: object) -> str:
-    """Write one value for a reader: four significant digits, and a dash for what is not there.
-
-    >>> show(0.87231), show(None), show(25000), show(1234567.8)
-    ('0.8723', '-', '25000', '1234568')
-    """
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return str(value)
 
 
 def emit_tree(content: Mapping[str, object], *, indent: str = "") -> None:

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.cli.files import Wish, answer_files, read_files
-from tidegate.cli.forecasts import forecast_files
-from tidegate.cli.inputs import batches, load_task, named_files, read_inputs, shorten
+from tidegate.cli.inputs import batches, load_task, named_files
+from tidegate.cli.live import answer_lines, live_answer, print_answer, teller
 from tidegate.cli.options import Json, ModelPath, Reading, Text, collect_reading, named_path
-from tidegate.cli.output import emit_json
-from tidegate.cli.tagging import print_tags
+from tidegate.cli.whole import answer_whole
 from tidegate.errors import InputError
+from tidegate.tasks.card import Card, Option
+from tidegate.tasks.cards import CARDS, takers
 
 Texts = Annotated[
     list[str] | None,
@@ -91,26 +92,36 @@ def predict(
       tail -f sensors.csv | tidegate predict runs/sensors-gru --stream --group machine --json
     """
     loaded = load_task(model)
-    if spans and loaded.reads != "tagged":
-        raise InputError(f"--spans is for taggers, but {model} is a {loaded.name}.")
-    if picture and loaded.reads != "series":
-        raise InputError("--picture is for forecasters. Leave it out.")
+    card = CARDS[loaded.name]
     if not stream and (group is not None or lookahead is not None):
         raise InputError("--group and --lookahead are for --stream. Leave them out, or add it.")
-    files = [] if stream or texts == ["-"] else named_files(texts or [], texts=loaded.reads != "series")
+    _check_options(model, card, {"spans": spans, "picture": picture, "group": group, "lookahead": lookahead})
+    whole = card.answers().whole is not None
+    files = [] if stream or texts == ["-"] else named_files(texts or [], texts=not whole)
     if not files and (unused := _given({"--text": text, "-o": out, "--overwrite": overwrite, "--read": reading})):
         raise InputError(f"{unused[0]} is for files. Name one, or leave it out.")
     wish = Wish(text, None if out == Path("-") else out, overwrite, collect_reading(None, reading))
     if stream:
         if picture:
             raise InputError("--picture is for files, not for --stream. Leave it out.")
-        _print_live(loaded, texts, spans=spans, group=group, lookahead=lookahead, json=json)
-    elif loaded.reads == "series":
-        forecast_files(loaded, files, wish, picture=picture, json=json)
+        if texts and texts != ["-"]:
+            raise InputError("--stream reads stdin. Leave the texts and files out, and pipe lines in.")
+        answer = live_answer(card, loaded, group=group, lookahead=lookahead, spans=spans, json=json)
+        if answer_lines(answer):
+            raise typer.Exit(1)
+    elif whole:
+        answer_whole(card, loaded, files, wish, picture=picture, json=json)
     elif files and not (json or spans):
         answer_files(loaded, model, files, wish)
     else:
-        _print_answers(loaded, model, texts, files, wish, spans=spans, json=json)
+        _print_answers(card, loaded, model, texts, files, wish, spans=spans, json=json)
+
+
+def _check_options(model: Path, card: Card, options: dict[Option, object]) -> None:
+    """Raise InputError for an option that says nothing to the task of a model."""
+    for option, value in options.items():
+        if value not in (None, False) and option not in card.options:
+            raise InputError(f"--{option} is for {takers(option)}, but {model} is a {card.name}. Leave it out.")
 
 
 def _given(options: dict[str, object]) -> list[str]:
@@ -118,51 +129,22 @@ def _given(options: dict[str, object]) -> list[str]:
 
 
 def _print_answers(
-    model: Any, path: Path, texts: list[str] | None, files: list[Path], wish: Wish, *, spans: bool, json: bool
+    card: Card,
+    model: Any,
+    path: Path,
+    texts: list[str] | None,
+    files: list[Path],
+    wish: Wish,
+    *,
+    spans: bool,
+    json: bool,
 ) -> None:
     """Print an answer for each text or sequence: of files, of arguments, or of the lines of stdin as they come."""
     if wish.out:
         raise InputError("-o writes the form of the file, not what is printed. Leave --json and --spans out.")
+    tell = teller(card, model, spans=spans)
     given = (inputs for file in files for inputs in read_files(model, path, file, wish)) if files else batches(texts)
     for batch in given:
-        if model.reads == "tagged":
-            print_tags(model, batch, spans=spans, json=json)
-        else:
-            _print_labels(model, batch, json=json)
+        for told in tell(batch):
+            print_answer(told, json=json)
         sys.stdout.flush()
-
-
-def _print_live(
-    model: Any, texts: list[str] | None, *, spans: bool, group: str | None, lookahead: int | None, json: bool
-) -> None:
-    from tidegate.cli.live import answer_lines, row_answer, series_answer, text_answer
-
-    if texts and texts != ["-"]:
-        raise InputError("--stream reads stdin. Leave the texts and files out, and pipe lines in.")
-    if model.reads != "sequence" and (group is not None or lookahead is not None):
-        raise InputError(f"--group and --lookahead are for models of sequences, but this is a {model.name}.")
-    if model.reads == "sequence":
-        answer = row_answer(model, group=group, lookahead=lookahead, json=json)
-    elif model.reads == "series":
-        answer = series_answer(model, json=json)
-    elif model.reads == "tagged":
-        answer = text_answer(lambda batch: print_tags(model, batch, spans=spans, json=json))
-    else:
-        answer = text_answer(lambda batch: _print_labels(model, batch, json=json))
-    if answer_lines(answer):
-        raise typer.Exit(1)
-
-
-def _print_labels(classifier: Any, batch: list[Any], *, json: bool) -> None:
-    rows = classifier.predict_proba(read_inputs(classifier, batch))
-    for given, row in zip(batch, rows, strict=True):
-        _print_one(str(given), dict(zip(classifier.classes_.tolist(), row.tolist(), strict=True)), json=json)
-
-
-def _print_one(text: str, probabilities: dict[object, float], *, json: bool) -> None:
-    label = max(probabilities, key=probabilities.__getitem__)
-    if json:
-        named = {str(name): value for name, value in probabilities.items()}
-        emit_json({"input": text, "label": label, "probabilities": named})
-    else:
-        print(f"{label}\t{probabilities[label]:.4f}\t{shorten(text)}")

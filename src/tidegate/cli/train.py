@@ -21,10 +21,12 @@ from tidegate.cli.options import (
     collect_params,
     collect_reading,
     named_path,
+    task_named,
 )
 from tidegate.cli.output import emit_json, emit_tree, say
 from tidegate.cli.training import carry_out, naming
 from tidegate.errors import InputError
+from tidegate.tasks.cards import CARDS
 
 Data = Annotated[
     str | None,
@@ -61,15 +63,6 @@ Recipe = Annotated[
 Licence = Annotated[
     str | None, typer.Option("--licence", metavar="TEXT", help="What the model file shall say about its licence.")
 ]
-
-# By the name of the task, what to type after its training.
-_NEXT = {
-    "text-classifier": "predict RUN TEXT",
-    "sequence-classifier": "predict RUN < sequences.jsonl",
-    "token-tagger": "predict RUN TEXT",
-    "forecaster": "predict RUN series.csv",
-    "language-model": "generate RUN",
-}
 
 
 def train(
@@ -140,7 +133,15 @@ def train(
     else:
         source = runs.Source(str(data), options)
         with naming(data):
-            training = runs.start(source, preset=preset, params=params, out=out, overwrite=overwrite, licence=licence)
+            training = runs.start(
+                source,
+                task=task_named(task),
+                preset=preset,
+                params=params,
+                out=out,
+                overwrite=overwrite,
+                licence=licence,
+            )
     say(training.dataset.summary())
     if training.note:
         say(training.note)
@@ -151,4 +152,4 @@ def train(
         emit_json(result.to_json())
     else:
         emit_tree({**result.headline(), "run": result.run})
-        say(f"Next: tidegate {_NEXT[result.task].replace('RUN', result.run)}")
+        say(f"Next: tidegate {CARDS[result.task].follows.replace('RUN', result.run)}")

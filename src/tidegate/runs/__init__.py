@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from tidegate.runs.answers import row_name as row_name
     from tidegate.runs.baselines import Baseline as Baseline
     from tidegate.runs.baselines import train_baselines as train_baselines
-    from tidegate.runs.classification import Classification as Classification
-    from tidegate.runs.classification import ClassScore as ClassScore
-    from tidegate.runs.classification import measure_classifier as measure_classifier
     from tidegate.runs.comparison import Comparison as Comparison
     from tidegate.runs.comparison import compare as compare
     from tidegate.runs.demo import Demo as Demo
@@ -29,25 +26,28 @@ if TYPE_CHECKING:
     from tidegate.runs.description import describe_model as describe_model
     from tidegate.runs.description import describe_nodes as describe_nodes
     from tidegate.runs.environment import describe_environment as describe_environment
-    from tidegate.runs.evaluation import Evaluation as Evaluation
     from tidegate.runs.evaluation import evaluate as evaluate
     from tidegate.runs.evaluation import show_measure as show_measure
     from tidegate.runs.evaluation import show_measures as show_measures
-    from tidegate.runs.forecasting import ColumnScore as ColumnScore
-    from tidegate.runs.forecasting import Forecasting as Forecasting
-    from tidegate.runs.forecasting import measure_forecaster as measure_forecaster
     from tidegate.runs.held_out import Part as Part
     from tidegate.runs.held_out import choose_part as choose_part
     from tidegate.runs.steps import Layout as Layout
     from tidegate.runs.steps import answer_steps as answer_steps
-    from tidegate.runs.tagging import Tagging as Tagging
-    from tidegate.runs.tagging import TagScore as TagScore
-    from tidegate.runs.tagging import measure_tagger as measure_tagger
     from tidegate.runs.training import Result as Result
     from tidegate.runs.training import Source as Source
     from tidegate.runs.training import Training as Training
     from tidegate.runs.training import repeat as repeat
     from tidegate.runs.training import resume as resume
     from tidegate.runs.training import start as start
+    from tidegate.tasks.classifying.scores import Classification as Classification
+    from tidegate.tasks.classifying.scores import ClassScore as ClassScore
+    from tidegate.tasks.classifying.scores import measure_classifier as measure_classifier
+    from tidegate.tasks.forecasting.scores import ColumnScore as ColumnScore
+    from tidegate.tasks.forecasting.scores import Forecasting as Forecasting
+    from tidegate.tasks.forecasting.scores import measure_forecaster as measure_forecaster
+    from tidegate.tasks.scores import Evaluation as Evaluation
+    from tidegate.tasks.tagging.scores import Tagging as Tagging
+    from tidegate.tasks.tagging.scores import TagScore as TagScore
+    from tidegate.tasks.tagging.scores import measure_tagger as measure_tagger
 
 open_door(__name__)

@@ -1,27 +1,24 @@
 """Answers the rows of a table, or the words of a column file, beside what stands there; one batch at a time.
 
-Knows what each task answers a row with. Where the answers are written to is for others to say.
+What a task answers a row with, its card says. Where the answers are written to is for others to say.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from tidegate.data.checks import Where, check_texts
+from tidegate.data.checks import Where
 from tidegate.errors import DataError, InputError
+from tidegate.tasks.answers import Single
+from tidegate.tasks.cards import CARDS
 
 if TYPE_CHECKING:
     from tidegate.data.rows import Batch, Rows
     from tidegate.data.word_lines import WordLines
-    from tidegate.tasks import AnyTask, LanguageModel, TokenTagger
-
-Columns: TypeAlias = list[list[Any]]
-
-ANSWER, PROBABILITY = "predicted", "probability"
+    from tidegate.tasks.task import AnyTask
 
 
 @dataclass(frozen=True)
@@ -46,10 +43,8 @@ def answer_names(model: AnyTask, found: Sequence[str]) -> list[str]:
     >>> answer_names(TextClassifier(), ["text", "predicted"])
     ['predicted_2', 'probability']
     """
-    if model.name not in _ANSWERS:
-        raise InputError(f"a {model.name} answers no rows of a table one by one.")
     names: list[str] = []
-    for name in _ANSWERS[model.name][0]:
+    for name in single_of(model).columns:
         number, free = 1, name
         while free in found:
             number += 1
@@ -64,15 +59,15 @@ def answer_rows(model: AnyTask, rows: Rows, column: str) -> Iterator[Piece]:
     A row whose cell is empty or missing is answered as an empty text.
 
     Args:
-        model: a fitted task; not a forecaster, which answers whole series.
+        model: a fitted task that answers inputs one by one.
         rows: the table.
-        column: of the texts; for a sequence classifier of sequences, each a list of steps, or JSON of one.
+        column: of the texts; for a model of sequences of these, each a list of steps, or JSON of one.
 
     Raises:
         DataError: a row cannot be read; it is named. Pieces up to there have been given.
         InputError: a task that answers no single rows.
     """
-    answer = _ANSWERS[model.name][1]
+    answer = single_of(model).cells
     yield Piece(rows.begin(answer_names(model, rows.names)), 0, 0.0)
     done = 0
     for batch in rows.batches([column]):
@@ -86,13 +81,18 @@ def answer_rows(model: AnyTask, rows: Rows, column: str) -> Iterator[Piece]:
     yield Piece(rows.end(), done, 1.0)
 
 
-def answer_words(tagger: TokenTagger, lines: WordLines) -> Iterator[Piece]:
-    """Write a column file again with a tag and its probability at every word; raises DataError, naming the line."""
+def answer_words(tagger: AnyTask, lines: WordLines) -> Iterator[Piece]:
+    """Write a column file again with a tag and its probability at every word; raises DataError, naming the line.
+
+    Raises InputError for a task that tags no words.
+    """
+    if (answer := single_of(tagger).words) is None:
+        raise InputError(f"a {tagger.name} answers no words one by one.")
     done = 0
     for batch in lines.batches():
-        tagged = [word for words in tagger.predict_words(batch.sentences) for word in words]
-        done += len(tagged)
-        yield Piece(lines.write(batch, [(word.tag, round(word.probability, 6)) for word in tagged]), done, batch.share)
+        answers = answer(tagger, batch.sentences)
+        done += len(answers)
+        yield Piece(lines.write(batch, answers), done, batch.share)
 
 
 def row_name(rows: Rows, batch: Batch, column: str) -> Where:
@@ -103,61 +103,15 @@ def row_name(rows: Rows, batch: Batch, column: str) -> Where:
 def row_inputs(model: AnyTask, cells: Sequence[object], where: Where) -> list[Any]:
     """Turn the cells of a column into what a task reads; raises DataError, naming the row."""
     filled = ["" if _is_missing(cell) else cell for cell in cells]
-    if model.reads == "sequence":
-        return [read_sequence(cell, where(index)) for index, cell in enumerate(filled)]
-    check_texts(filled, where=where, allow_empty=True)
-    return filled
+    return single_of(model).read_cells(filled, where)
 
 
-def read_sequence(cell: object, where: str) -> list[Any]:
-    """Read a sequence, a list of steps, or JSON of one; what is blank has no step. Raises DataError."""
-    try:
-        steps = (json.loads(cell) if cell.strip() else []) if isinstance(cell, str) else cell
-        if isinstance(steps, list):
-            return steps
-    except (ValueError, RecursionError):
-        pass
-    raise DataError(f"{where} holds {cell!r:.60}, no sequence. Write JSON such as [[0.1, 0.2], [0.3, 0.4]].")
+def single_of(model: AnyTask) -> Single:
+    """Say how a task answers inputs one by one; raises InputError for one that answers none."""
+    if (single := CARDS[model.name].answers().single) is None:
+        raise InputError(f"a {model.name} answers no rows of a table one by one.")
+    return single
 
 
 def _is_missing(cell: object) -> bool:
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
-
-
-def answer_classes(model: Any, inputs: list[Any]) -> Columns:
-    """Give the likeliest class of each input, and its probability."""
-    shares = model.predict_proba(inputs)
-    best = shares.argmax(axis=1)
-    return [model.classes_[best].tolist(), [_short(row[k]) for row, k in zip(shares, best, strict=True)]]
-
-
-def _spans(tagger: TokenTagger, texts: list[str]) -> Columns:
-    words = tagger.predict_words(texts)
-    return [[[vars(span) for span in tagger.spans_of(text, found)] for text, found in zip(texts, words, strict=True)]]
-
-
-def _foreseen(model: LanguageModel, texts: list[str]) -> Columns:
-    shares = model.predict_proba(texts)
-    best = shares.argmax(axis=1)
-    following = [model.vocabulary_.spell(int(token)) for token in best]
-    probabilities = [_short(row[k]) for row, k in zip(shares, best, strict=True)]
-    return [following, probabilities, model.perplexities(texts).tolist()]
-
-
-def _short(value: Any) -> float:
-    """Make a float of a float32 with no more digits than tell it from its neighbours.
-
-    >>> import numpy as np
-    >>> float(np.float32(0.1)), _short(np.float32(0.1))
-    (0.10000000149011612, 0.1)
-    """
-    return float(str(value))
-
-
-# By the name of the task, the columns of its answers, and what computes them.
-_ANSWERS: dict[str, tuple[tuple[str, ...], Callable[[Any, list[Any]], Columns]]] = {
-    "text-classifier": ((ANSWER, PROBABILITY), answer_classes),
-    "sequence-classifier": ((ANSWER, PROBABILITY), answer_classes),
-    "token-tagger": ((ANSWER,), _spans),
-    "language-model": ((ANSWER, PROBABILITY, "perplexity"), _foreseen),
-}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tidegate.data import Dataset
     from tidegate.runs.training import Params, Result, Source, Training
-    from tidegate.tasks import AnyTask
+    from tidegate.tasks.task import AnyTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,7 @@ class Comparison:
     params: dict[str, Any]
     hold: LockedFolder
     overwrite: bool
+    task: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -72,6 +73,7 @@ class Comparison:
                 start(
                     self.source,
                     dataset=self.dataset,
+                    task=self.task,
                     preset=name,
                     params=self.params,
                     out=out,
@@ -99,6 +101,7 @@ def compare(
     source: Source,
     names: Sequence[str],
     *,
+    task: str | None = None,
     params: Params | None = None,
     out: Path | None = None,
     overwrite: bool = False,
@@ -108,6 +111,7 @@ def compare(
     Args:
         source: where the examples come from.
         names: the presets, each once.
+        task: what to learn, as for `start`.
         params: parameters of the task, over those of every preset.
         out: the folder; by default a new one under `runs/`. The same comparison that was interrupted there goes on.
         overwrite: replace the runs of these names that `out` already holds.
@@ -125,11 +129,11 @@ def compare(
             on_failure.callback(hold.release)
             hold.lock()
         dataset = source.load()
-        models = {name: build_task(dataset, params or {}, preset=name) for name in names}
+        models = {name: build_task(dataset, params or {}, task=task, preset=name) for name in names}
         if hold is None:
             hold = LockedFolder.new(Path("runs") / f"{Path(source.name).name}-compared")
             on_failure.callback(hold.release)
-        found = Comparison(source, dataset, tuple(names), dict(params or {}), hold, overwrite)
+        found = Comparison(source, dataset, tuple(names), dict(params or {}), hold, overwrite, task)
         if not overwrite:
             _check_untaken(found, models)
         on_failure.pop_all()

@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from tidegate.data import Examples
-from tidegate.health import ClassHealth, HealthWarning
-from tidegate.runs.classification import measure_classifier
-from tidegate.runs.forecasting import measure_forecaster
-from tidegate.runs.language import measure_language_model
-from tidegate.runs.tagging import measure_tagger
+from tidegate.tasks.cards import CARDS
+from tidegate.tasks.scores import Evaluation
 
 if TYPE_CHECKING:
-    from tidegate.tasks import AnyTask
-
-
-class Evaluation(Protocol):
-    """What a model reached."""
-
-    @property
-    def examples(self) -> int:
-        """Count what was measured on."""
-
-    def measures(self) -> dict[str, float]:
-        """Give the figures of the whole part under their names, that of `Task.chief` among them."""
-
-    @property
-    def neglect(self) -> ClassHealth | None:
-        """Say which classes the model neglects; None where there are none."""
-
-    def warnings(self) -> list[HealthWarning]:
-        """Say what is amiss with the model, and what to do."""
-
-    def table(self) -> list[dict[str, object]]:
-        """Give what is known in parts, such as a row for each class; rows share their headings."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Give all of it, ready for `json.dumps`."""
-
+    from tidegate.data import Examples
+    from tidegate.tasks.task import AnyTask
 
 _SHARES = ("accuracy", "macro_f1", "worst_recall")
-
-# How a model is measured, by the name of its task.
-_MEASURES: dict[str, Callable[[Any, Examples], Evaluation]] = {
-    "text-classifier": measure_classifier,
-    "sequence-classifier": measure_classifier,
-    "token-tagger": measure_tagger,
-    "forecaster": measure_forecaster,
-    "language-model": measure_language_model,
-}
 
 
 def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
@@ -63,8 +26,7 @@ def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
         DataError: there is no example, or an answer that the model does not know; the first one is named.
         MissingPackageError: a package that the metrics come from is not installed.
     """
-    found: Evaluation = _MEASURES[model.name](model, examples)
-    return found
+    return CARDS[model.name].scores().measure(model, examples)
 
 
 def show_measures(measures: Mapping[str, float], worst: str | None = None) -> dict[str, str]:

@@ -18,11 +18,12 @@ import numpy.typing as npt
 from tidegate.data.checks import check_labels
 from tidegate.data.recordings import read_features
 from tidegate.errors import DataError, InputError
-from tidegate.runs.answers import Columns, Piece, answer_classes, answer_names
+from tidegate.runs.answers import Piece, answer_names, single_of
+from tidegate.tasks.answers import Columns
 
 if TYPE_CHECKING:
     from tidegate.data.rows import Batch, Rows
-    from tidegate.tasks import SequenceClassifier
+    from tidegate.tasks.task import AnyTask
 
 _COUNTING = 0.2  # of the time that all of it takes, by measurements of CSV files
 
@@ -61,9 +62,7 @@ class _Stretch:
         return self.answers[place >= self.window]
 
 
-def answer_steps(
-    model: SequenceClassifier, open_rows: Callable[[], Rows], layout: Layout
-) -> Generator[Piece, None, None]:
+def answer_steps(model: AnyTask, open_rows: Callable[[], Rows], layout: Layout) -> Generator[Piece, None, None]:
     """Write a table again with an answer in every row.
 
     Windows lie side by side from the first step of a recording on. Where less than a window is left at its end, the
@@ -101,9 +100,10 @@ def _recordings(rows: Rows, batch: Batch, layout: Layout) -> Sequence[str]:
 class _Writer:
     """Hold rows until the stretches that they lie in are whole and answered."""
 
-    def __init__(self, model: SequenceClassifier, rows: Rows, layout: Layout, sizes: Counter[str]) -> None:
+    def __init__(self, model: AnyTask, rows: Rows, layout: Layout, sizes: Counter[str]) -> None:
         self.done = 0
         self._model, self._rows, self._layout, self._left = model, rows, layout, sizes
+        self._cells = single_of(model).cells
         self._open: dict[str, _Stretch] = {}
         self._held: deque[tuple[Batch, list[tuple[_Stretch, int]]]] = deque()
 
@@ -135,7 +135,7 @@ class _Writer:
             return
         sequences = [stretch.sequences for stretch in whole]
         try:
-            found = answer_classes(self._model, [sequence for several in sequences for sequence in several])
+            found = self._cells(self._model, [sequence for several in sequences for sequence in several])
         except InputError as error:
             last = self._held[-1][0]
             raise DataError(f"{self._rows.path}, up to row {last.first + len(last) - 1}: {error}") from None

@@ -19,20 +19,21 @@ from tidegate.data.checks import check_writable
 from tidegate.data.plain_text import split_lines
 from tidegate.data.series import Series
 from tidegate.durable import atomic_write
-from tidegate.errors import RunFolderError
-from tidegate.health import ClassHealth, HealthWarning, never_predicted
+from tidegate.errors import InputError, RunFolderError
+from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
 from tidegate.lock import LockedFolder
 from tidegate.ragged import Ragged
 from tidegate.runs.evaluation import evaluate, show_measures
-from tidegate.runs.forecasting import forecast_warnings
 from tidegate.tasks import presets
-from tidegate.tasks._fitting import kept_epoch, measured, valid_measures
+from tidegate.tasks.cards import CARDS
+from tidegate.tasks.fitting import kept_epoch, measured, valid_measures
+from tidegate.tasks.loading import card_named
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
     from tidegate.data import Dataset, Examples
-    from tidegate.tasks import AnyTask
+    from tidegate.tasks.task import AnyTask
     from tidegate.train import Step
 
 Params = Mapping[str, Any]
@@ -184,6 +185,7 @@ def start(
     source: Source,
     *,
     dataset: Dataset | None = None,
+    task: str | None = None,
     preset: str | None = None,
     params: Params | None = None,
     out: str | Path | None = None,
@@ -195,6 +197,7 @@ def start(
     Args:
         source: where the examples come from.
         dataset: what `source.load()` gave, where it has been loaded already.
+        task: what to learn, by the name of the task; by default what the kind of the data set is for.
         preset: the name of a set-up to start from.
         params: parameters of the task, over those of the preset.
         out: the run folder; by default a new one under `runs/`, named after the data and the preset or cell. The very
@@ -216,7 +219,7 @@ def start(
             on_failure.callback(folder.release)
             folder.lock()  # before anything is looked at
         dataset = dataset or source.load()
-        model = build_task(dataset, params or {}, preset=preset)
+        model = build_task(dataset, params or {}, task=task, preset=preset)
         if folder is None:
             what = preset or str(model.get_params()["cell"])
             folder = RunFolder.new(Path("runs") / f"{dataset.name}-{what}")
@@ -243,13 +246,18 @@ def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bo
     return Training(dataset, folder, model, model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder))
 
 
-def build_task(dataset: Dataset, params: Params, *, preset: str | None = None) -> AnyTask:
-    """Build the task that fits a data set, with the parameters of a preset and `params` over them.
+def build_task(dataset: Dataset, params: Params, *, task: str | None = None, preset: str | None = None) -> AnyTask:
+    """Build the task of a name, or else the one that fits a data set, with a preset and `params` over that.
 
-    Raises OptionError for a preset or parameter that is not known, InputError for a preset of another task.
+    Raises OptionError for a task, preset or parameter that is not known; InputError for a preset of another task, or a
+    task for data of another kind.
     """
-    task = tasks.for_kind(dataset.kind)
-    return task().set_params(**(presets.get(preset, task=task.name) if preset else {}) | dict(params))
+    found = tasks.for_kind(dataset.kind) if task is None else card_named(task).task()
+    if found.reads != dataset.kind:
+        raise InputError(
+            f"a {found.name} learns from data of the kind {found.reads!r}, but {dataset.name} holds {dataset.kind!r}."
+        )
+    return found().set_params(**(presets.get(preset, task=found.name) if preset else {}) | dict(params))
 
 
 def resume(path: str | Path) -> Training:
@@ -296,8 +304,8 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
     source = source_of(folder.recipe)
     dataset = source.load()
     _check_examples(folder, dataset)
-    params = folder.recipe["params"]
-    return start(source, dataset=dataset, params=params, out=out, overwrite=overwrite, licence=folder.licence)
+    said = {"task": folder.recipe["task"], "params": folder.recipe["params"], "licence": folder.licence}
+    return start(source, dataset=dataset, out=out, overwrite=overwrite, **said)
 
 
 def _check_examples(folder: RunFolder, dataset: Dataset) -> None:
@@ -360,13 +368,7 @@ def _judge(kept: Record, measures: Mapping[str, float], task: str) -> list[Healt
     """Say what is amiss with a model of which only the part held out in training is known."""
     if not measures:
         return []
-    part = "the part held out"
-    if task == "forecaster":
-        return forecast_warnings(measures, part)
-    if "worst_class" not in kept:
-        return []
-    what = "tag" if task == "token-tagger" else "class"
-    return never_predicted(ClassHealth(kept["worst_class"], tuple(kept["never_predicted"])), part, what=what)
+    return CARDS[task].scores().judge(kept, measures, "the part held out")
 
 
 def _read_metrics(folder: RunFolder) -> tuple[list[Record], float, list[str]]:

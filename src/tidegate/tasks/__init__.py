@@ -1,97 +1,24 @@
-"""What users come for: one file per task, and `load`, which reads the model file of any of them."""
+"""What users come for: one folder per task, and `load`, which reads the model file of any of them."""
 
-from __future__ import annotations
-
-import os
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidegate._doors import open_door
-from tidegate.checkpoint import Model, load_model
-from tidegate.data.dataset import Kind
-from tidegate.errors import ModelFileError, OptionError
-from tidegate.runtime import Executor
-from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
-    from tidegate.tasks._forecast import Forecast as Forecast
-    from tidegate.tasks._task import Task as Task
-    from tidegate.tasks.forecaster import Forecaster as Forecaster
-    from tidegate.tasks.language_model import LanguageModel as LanguageModel
-    from tidegate.tasks.sequence_classifier import SequenceClassifier as SequenceClassifier
-    from tidegate.tasks.text_classifier import TextClassifier as TextClassifier
-    from tidegate.tasks.token_tagger import TokenTagger as TokenTagger
-
-    AnyTask = Task[Any]
-
-# By the name of the task, the kind of data that it is for and its class, which stands in a file of its name.
-_TASKS: dict[str, tuple[Kind, str]] = {
-    "text-classifier": ("text", "TextClassifier"),
-    "sequence-classifier": ("sequence", "SequenceClassifier"),
-    "token-tagger": ("tagged", "TokenTagger"),
-    "forecaster": ("series", "Forecaster"),
-    "language-model": ("corpus", "LanguageModel"),
-}
-
-
-def load(path: str | os.PathLike[str]) -> Any:
-    """Read a model file, or the model of a run folder, ready to predict; torch is not needed.
-
-    What comes is the fitted task that was saved: the file decides of which class. A network without a task, as
-    `runtime.Executor.save` writes it, comes as an executor.
-
-    Raises ModelFileError when the file is truncated, altered or of another kind.
-    """
-    file = model_file(path)
-    model = load_model(file)
-    try:
-        return restore(model)
-    except ModelFileError as error:
-        raise ModelFileError(f"{file}: {error}") from None
-
-
-def model_file(path: str | os.PathLike[str]) -> Path:
-    """Name the model file that a path means: itself, or the one in a run folder."""
-    return RunFolder(path).model if Path(path).is_dir() else Path(path)
-
-
-def restore(model: Model) -> Any:
-    """Make ready to predict what a model file said, a task or a network alone.
-
-    Raises ModelFileError where it describes neither.
-    """
-    name = str(model.task.get("name"))
-    if name == Executor.name:
-        return Executor(model.network, model.weights)
-    if name not in _TASKS:
-        raise ModelFileError(f"for the task {name!r:.80}, which this Tidegate does not know")
-    return _class(name).from_model(model)
-
-
-def for_kind(kind: Kind) -> type[AnyTask]:
-    """Find the task that a data set of this kind is for.
-
-    >>> for_kind("text").name
-    'text-classifier'
-    """
-    return next(_class(name) for name, (reads, _) in _TASKS.items() if reads == kind)
-
-
-def from_recipe(recipe: dict[str, Any]) -> AnyTask:
-    """Make an untrained task with the name and parameters of `RunFolder.recipe`.
-
-    Raises OptionError, with the nearest known name, for a task or parameter that does not exist.
-    """
-    if recipe["task"] not in _TASKS:
-        raise OptionError.unknown("task", recipe["task"], _TASKS)
-    return _class(recipe["task"])().set_params(**recipe["params"])
-
-
-def _class(name: str) -> type[AnyTask]:
-    home = import_module(f"tidegate.tasks.{name.replace('-', '_')}")
-    found: type[AnyTask] = getattr(home, _TASKS[name][1])
-    return found
-
+    from tidegate.tasks.card import Card as Card
+    from tidegate.tasks.cards import CARDS as CARDS
+    from tidegate.tasks.classifying.sequences import SequenceClassifier as SequenceClassifier
+    from tidegate.tasks.classifying.texts import TextClassifier as TextClassifier
+    from tidegate.tasks.forecasting.forecast import Forecast as Forecast
+    from tidegate.tasks.forecasting.forecaster import Forecaster as Forecaster
+    from tidegate.tasks.language.model import LanguageModel as LanguageModel
+    from tidegate.tasks.live import Live as Live
+    from tidegate.tasks.loading import for_kind as for_kind
+    from tidegate.tasks.loading import from_recipe as from_recipe
+    from tidegate.tasks.loading import load as load
+    from tidegate.tasks.loading import model_file as model_file
+    from tidegate.tasks.loading import restore as restore
+    from tidegate.tasks.tagging.tagger import TokenTagger as TokenTagger
+    from tidegate.tasks.task import Task as Task
 
 open_door(__name__)

@@ -1,0 +1,107 @@
+"""Turns inputs and labels into the parts that a classifier learns from and is measured on. Knows no networks."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.data.checks import check_classes, check_same_length, check_writable, in_argument
+from tidegate.data.labels import count_labels, number_labels, read_labels, warn_of_twins
+from tidegate.data.split import stratified_split
+from tidegate.errors import DataError, InputError
+from tidegate.ragged import Ragged
+from tidegate.tasks.weights import Weights, read_sample_weight
+
+Array: TypeAlias = npt.NDArray[Any]
+Inputs: TypeAlias = list[str] | Ragged
+"""What a task makes of the X it was given, once checked: texts, or features `[N, C]`."""
+
+_MOST_LETTERS = 2**22  # of an array of labels, in which each takes as much as the longest
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Hold inputs, and for each the number of its class.
+
+    rows: [B] its row in the user's data, where that is another one.
+    weights: [B] how much it counts, where not all count the same.
+    """
+
+    x: Inputs
+    y: npt.NDArray[np.int64]  # [B]
+    rows: npt.NDArray[np.int64] | None = None
+    weights: Weights | None = None
+
+    def select(self, indices: npt.NDArray[np.int64]) -> Labelled:
+        """Take the examples at `indices`, in that order."""
+        x = self.x.select(indices) if isinstance(self.x, Ragged) else [self.x[i] for i in indices]
+        weights = None if self.weights is None else self.weights[indices]
+        return Labelled(x, self.y[indices], indices if self.rows is None else self.rows[indices], weights)
+
+
+def learn_classes(x: Inputs, y: Any, sample_weight: Any = None) -> tuple[Labelled, Array]:
+    """Pair inputs with labels; return them with the classes `[K]`, sorted, that the labels are numbered by.
+
+    Examples of weight zero are left out, as if they had not been passed.
+
+    Raises ShapeError for lengths that disagree, DataError for labels that are missing or all the same, and for weights
+    that cannot be used. Labels that look alike are warned of.
+    """
+    labels = read_labels(y)
+    check_same_length(len(x), len(labels))
+    weights = read_sample_weight(sample_weight, len(labels))
+    examples = Labelled(x, np.zeros(len(labels), np.int64), weights=weights)
+    if weights is not None and not weights.all():
+        kept = np.flatnonzero(weights)
+        examples, labels = examples.select(kept), labels[kept]
+    check_classes(labels)
+    classes, codes = np.unique(labels, return_inverse=True)
+    read_classes(classes.tolist())
+    if classes.dtype.kind == "U":
+        warn_of_twins(count_labels(labels))
+    return replace(examples, y=codes.astype(np.int64)), classes
+
+
+def read_classes(stored: Any) -> Array:
+    """Read the classes `[K]` of a model file.
+
+    Raises InputError, TypeError or ValueError for what is no sorted list of distinct labels of one kind, for labels
+    that are no Unicode, and for labels so long that an array of them would fill the memory.
+    """
+    if not isinstance(stored, list) or sorted(set(stored)) != stored:
+        raise ValueError("its classes are no sorted list of distinct labels")
+    longest = max((len(label) for label in stored if isinstance(label, str)), default=0)
+    if longest * len(stored) > _MOST_LETTERS:
+        raise InputError(f"{len(stored):,} classes have names of up to {longest:,} characters; shorten them.")
+    check_writable(stored, "label")
+    return read_labels(stored)
+
+
+def pair_known(x: Inputs, y: Any, classes: Array, *, name: str) -> Labelled:
+    """Pair inputs to be measured on with labels, numbered by known classes; raises as `learn_classes` does."""
+    labels = read_labels(y, name=name)
+    check_same_length(len(x), len(labels))
+    return Labelled(x, number_labels(labels, classes, where=in_argument(name)))
+
+
+def hold_out(examples: Labelled, fraction: float, *, seed: int) -> tuple[Labelled, Labelled | None]:
+    """Split off a share of each class to measure on.
+
+    None where the share is zero; and, with a warning, where there are too few examples for a share of any class.
+    """
+    if not fraction:
+        return examples, None
+    try:
+        kept, held = stratified_split(examples.y, fraction, seed=seed)
+    except DataError as error:
+        warnings.warn(
+            f"{error} All are trained on, and nothing is measured meanwhile. Pass more or valid=(X, y), or say that "
+            "this is meant: validation_fraction=0.",
+            stacklevel=3,
+        )
+        return examples, None
+    return examples.select(kept), examples.select(held)

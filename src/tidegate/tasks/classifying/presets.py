@@ -1,0 +1,85 @@
+"""Set-ups of classifiers by name: those that tutorials teach, and one for long sequences of single numbers.
+
+The tutorials on film reviews train an embedding, one recurrent layer and a dense layer with Adam for a few epochs. What
+they leave out is switched off here: word dropout, clipping, a schedule. All epochs are run, as overfitting begins in
+the second or third and that is worth seeing; the weights of the best epoch are kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TUTORIAL: dict[str, Any] = {
+    "num_layers": 1,
+    "merge": "concat",
+    "pooling": ("last",),
+    "recurrent_dropout": 0.0,
+    "chrono": 0,
+    "class_weight": None,
+    "vocabulary_size": 10_000,
+    "keep": "last",
+    "word_dropout": 0.0,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "warmup": 0.0,
+    "max_grad_norm": 0.0,
+    "batch_size": 128,
+    "validation_fraction": 0.2,
+}
+_SMALL = _TUTORIAL | {
+    "hidden_size": 32,
+    "max_tokens": 500,
+    "embedding_size": 32,
+    "dense_size": 256,
+    "dropout": 0.2,
+    "epochs": 5,
+    "patience": 5,
+}
+
+TEXTS: dict[str, dict[str, Any]] = {
+    "tutorial-simplernn": _SMALL | {"cell": "rnn", "bidirectional": False},
+    "tutorial-lstm": _SMALL | {"cell": "lstm", "bidirectional": False},
+    "tutorial-bilstm": _SMALL | {"cell": "lstm", "bidirectional": True},
+    "tutorial-bilstm64": _TUTORIAL
+    | {
+        "cell": "lstm",
+        "bidirectional": True,
+        "hidden_size": 64,
+        "max_tokens": 200,
+        "embedding_size": 128,
+        "dense_size": 0,
+        "dropout": 0.5,
+        "epochs": 4,
+        "patience": 4,
+    },
+}
+
+SEQUENCES: dict[str, dict[str, Any]] = {
+    # One number per step and hundreds of steps, such as the pixels of MNIST; see docs/signals.md.
+    "pixels": {
+        "cell": "lstm",
+        "hidden_size": 128,
+        "num_layers": 1,
+        "bidirectional": False,
+        "merge": "concat",
+        "pooling": ("last", "mean"),
+        "dense_size": 0,
+        "dropout": 0.1,
+        "recurrent_dropout": 0.0,
+        "chrono": 784,
+        "class_weight": None,
+        "scale": True,
+        "validation_fraction": 0.1,
+        "epochs": 6,
+        "batch_size": 32,
+        "optimizer": "adamw",
+        "learning_rate": 8e-3,
+        "weight_decay": 0.01,
+        "schedule": "cosine",
+        "warmup": 0.1,
+        "max_grad_norm": 1.0,
+        "patience": 0,
+    },
+}

@@ -1,0 +1,116 @@
+"""Measures classifiers on examples whose labels are known. The metrics are scikit-learn's."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tidegate.data.checks import in_argument
+from tidegate.data.labels import number_labels, read_labels
+from tidegate.errors import DataError, MissingPackageError
+from tidegate.health import ClassHealth, HealthWarning, measure_classes, never_predicted
+from tidegate.tasks.scores import Scores, judge_classes
+
+if TYPE_CHECKING:
+    from tidegate.data import Examples
+    from tidegate.tasks.classifying.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Hold how well one class is recognised: precision, recall and F1, from 0 to 1, over `examples` of the class."""
+
+    precision: float
+    recall: float
+    f1: float
+    examples: int
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Hold what a classifier reached: accuracy from 0 to 1, cross-entropy in nats per example, scores of each class.
+
+    macro_f1: the mean F1 of the classes that occur, or are predicted; a rare one counts as much as a frequent one.
+    worst_recall: the least recall of a class that occurs, and in `neglect` which one that is.
+    confusion: one row per true class, one column per predicted class, both in the order of `classes`.
+    """
+
+    accuracy: float
+    loss: float
+    examples: int
+    classes: dict[str, ClassScore]
+    confusion: list[list[int]]
+    macro_f1: float
+    worst_recall: float
+    neglect: ClassHealth
+
+    def measures(self) -> dict[str, float]:
+        """Give the figures of the whole part."""
+        return {
+            "accuracy": self.accuracy,
+            "macro_f1": self.macro_f1,
+            "worst_recall": self.worst_recall,
+            "loss": self.loss,
+        }
+
+    def warnings(self) -> list[HealthWarning]:
+        """Name the classes that are never predicted."""
+        return never_predicted(self.neglect, f"{self.examples:,} examples")
+
+    def table(self) -> list[dict[str, object]]:
+        """Give a row for each class."""
+        return [
+            {"class": name, **{key: f"{value:.4f}" for key, value in asdict(score).items()}, "examples": score.examples}
+            for name, score in self.classes.items()
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all of it, ready for `json.dumps`."""
+        found = asdict(self)
+        neglect = found.pop("neglect")
+        told = {"worst_class": neglect["worst"], "never_predicted": list(neglect["never_predicted"])}
+        return found | told | {"warnings": list(map(str, self.warnings()))}
+
+
+def measure_classifier(model: Classifier, examples: Examples) -> Classification:
+    """Measure a fitted classifier. Labels are read in the kind that its classes have, as those of files are texts.
+
+    Args:
+        model: what `tidegate.load` returns, or any fitted classifier.
+        examples: inputs and true labels, at least one.
+
+    Raises:
+        DataError: there is no example, or a label that the model does not know; the first one is named.
+        MissingPackageError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
+    except ImportError as error:
+        raise MissingPackageError.of("scikit-learn", "train", "an evaluation") from error
+    if not len(examples):
+        raise DataError("there are no examples to evaluate on.")
+    names = model.classes_.tolist()
+    true = number_labels(read_labels(examples.y), model.classes_, where=in_argument("y"))
+    probabilities = np.asarray(model.predict_proba(examples.x), np.float64)  # [B, K]
+    predicted = probabilities.argmax(axis=1)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # float32 rows sum to one only within rounding
+    numbers = range(len(names))
+    scores = precision_recall_fscore_support(true, predicted, labels=numbers, zero_division=0.0)
+    whole, neglect = measure_classes(true, predicted, names)
+    return Classification(
+        accuracy=float(accuracy_score(true, predicted)),
+        loss=float(log_loss(true, probabilities, labels=numbers)),
+        examples=len(examples),
+        classes={
+            str(name): ClassScore(float(p), float(r), float(f), int(n))
+            for name, p, r, f, n in zip(names, *scores, strict=True)
+        },
+        confusion=confusion_matrix(true, predicted, labels=numbers).tolist(),
+        neglect=neglect,
+        **whole,
+    )
+
+
+SCORES = Scores(measure_classifier, judge_classes)

@@ -1,0 +1,1 @@
+"""How series go on: windows, network, forecasts, live series, scores."""

@@ -1,0 +1,1 @@
+"""Which token comes next: reading, network, texts that are written, gaps that are filled, scores."""

@@ -1,0 +1,61 @@
+"""What a measured model says of itself, whatever its task, and what is amiss with one that was measured in training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from tidegate.health import ClassHealth, HealthWarning, never_predicted
+
+if TYPE_CHECKING:
+    from tidegate.data import Examples
+
+Record: TypeAlias = Mapping[str, Any]
+
+
+class Evaluation(Protocol):
+    """What a model reached."""
+
+    @property
+    def examples(self) -> int:
+        """Count what was measured on."""
+
+    def measures(self) -> dict[str, float]:
+        """Give the figures of the whole part under their names, that of `Task.chief` among them."""
+
+    @property
+    def neglect(self) -> ClassHealth | None:
+        """Say which classes the model neglects; None where there are none."""
+
+    def warnings(self) -> list[HealthWarning]:
+        """Say what is amiss with the model, and what to do."""
+
+    def table(self) -> list[dict[str, object]]:
+        """Give what is known in parts, such as a row for each class; rows share their headings."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all of it, ready for `json.dumps`."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Say how a task is measured.
+
+    Args:
+        measure: takes a fitted model and examples whose answers are known.
+        judge: says what is amiss with a model of which the part held out in training is all that is known. Takes the
+            record of the epoch that is kept, its measures with those of guesses, and what to call the part.
+    """
+
+    measure: Callable[[Any, Examples], Evaluation]
+    judge: Callable[[Record, Mapping[str, float], str], list[HealthWarning]]
+
+
+def judge_classes(
+    kept: Record, _measures: Mapping[str, float], part: str, *, what: str = "class"
+) -> list[HealthWarning]:
+    """Name the classes that are never predicted, by the record of an epoch; nothing where it tells of none."""
+    if "worst_class" not in kept:
+        return []
+    return never_predicted(ClassHealth(kept["worst_class"], tuple(kept["never_predicted"])), part, what=what)
