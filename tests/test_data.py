@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate import data
-from tidegate.data import progress
 from tidegate.errors import DataError, InputError, MissingPackageError, OptionError, ShapeError
+from tidegate.fetch import progress
 from tidegate.ragged import Ragged
 
 

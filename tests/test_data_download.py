@@ -18,9 +18,9 @@ import pytest
 
 from tidegate import data
 from tidegate.data import imdb
-from tidegate.data.download import Patience, download
-from tidegate.data.source import Remote
 from tidegate.errors import DownloadError
+from tidegate.fetch.download import Patience, download
+from tidegate.fetch.remote import Remote
 
 CONTENT = random.Random(0).randbytes(1_000_000)
 QUICK = Patience(attempts=3, pause=0.001, timeout=5.0)
@@ -196,7 +196,7 @@ def test_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/aclImdb_v1.tar.gz"
         monkeypatch.setattr(imdb, "REMOTE", Remote(url, 5, "0"))
-        monkeypatch.setattr("tidegate.data.download.Patience", lambda: QUICK)
+        monkeypatch.setattr("tidegate.fetch.download.Patience", lambda: QUICK)
         with pytest.raises(DownloadError) as caught:
             data.load("imdb")
     message = str(caught.value)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate import data
-from tidegate.data.progress import silent
 from tidegate.errors import DataError, InputError, MissingPackageError, OptionError
+from tidegate.fetch.progress import silent
 
 TWO = (["good film", "bad film"], ["pos", "neg"])
 

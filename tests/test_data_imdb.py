@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tidegate import data
-from tidegate.data.progress import silent
 from tidegate.errors import DataError, InputError
+from tidegate.fetch.progress import silent
 
 REVIEWS = {
     "train/neg/10_2.txt": "Ten.",

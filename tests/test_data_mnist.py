@@ -12,8 +12,8 @@ import pytest
 
 from tidegate import data
 from tidegate.data import mnist
-from tidegate.data.progress import silent
 from tidegate.errors import DataError, InputError, OptionError
+from tidegate.fetch.progress import silent
 from tidegate.ragged import Ragged
 
 FILES = {part: remote.file for part, remote in mnist.REMOTES.items()}

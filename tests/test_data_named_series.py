@@ -18,8 +18,8 @@ from test_data_download import QUICK, Server
 from tidegate import data
 from tidegate.data import ett, household_power
 from tidegate.data.household_power import to_hours
-from tidegate.data.source import Remote
 from tidegate.errors import DataError, DownloadError, InputError, OptionError
+from tidegate.fetch.remote import Remote
 
 COLUMNS = "HUFL,HULL,MUFL,MULL,LUFL,LULL,OT"
 HOURS = 14_400 + 20  # 20 months of 30 days, and some
@@ -29,7 +29,7 @@ HOURS = 14_400 + 20  # 20 months of 30 days, and some
 def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TIDEGATE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TIDEGATE_DATA", raising=False)
-    monkeypatch.setattr("tidegate.data.download.Patience", lambda: QUICK)
+    monkeypatch.setattr("tidegate.fetch.download.Patience", lambda: QUICK)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 
 from tidegate import data
 from tidegate.data import recordings
-from tidegate.data.progress import silent
 from tidegate.data.split import group_split
 from tidegate.errors import DataError, InputError, TidegateError
+from tidegate.fetch.progress import silent
 
 WALK = """subject,x,y,activity
 a,0,10,still

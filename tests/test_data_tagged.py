@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from tidegate import data
 from tidegate.data import corpora
-from tidegate.data.progress import silent
-from tidegate.data.source import Remote
 from tidegate.data.wordsplit import split_characters, split_words
 from tidegate.errors import DataError, DownloadError, InputError, OptionError
+from tidegate.fetch.progress import silent
+from tidegate.fetch.remote import Remote
 
 CONLLU = """# sent_id = 1
 # text = It's Rex.

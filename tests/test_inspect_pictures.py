@@ -77,7 +77,10 @@ def flow(h: list[float], c: list[float] | None = None) -> GradientFlow:
     return GradientFlow((found,), Clipping(1.0, None, 1.0))
 
 
-OUTCOME = Outcome("lstm", 50, True, 0.01, 0.16, 0.01, None, 100, 1.0, 99, None, (Check(100, 0.01, 0.01),))
+OUTCOME = Outcome(
+    cell="lstm", length=50, trivial_level=0.16, goal=0.01, updates=100, seconds=1.0, parameters=99,
+    curve=(Check(100, 0.01, 0.01),),
+)  # fmt: skip
 DRAWN: dict[str, Callable[..., bytes]] = {
     "gates": lambda **how: draw_gates(traced(tokens=WORDS), **how),
     "states": lambda **how: draw_states(traced(tokens=WORDS), **how),

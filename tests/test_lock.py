@@ -20,7 +20,6 @@ from tidegate import runs
 from tidegate.cli import main
 from tidegate.errors import RunFolderError
 from tidegate.lock import HeldError, Lock, LockedFolder
-from tidegate.runs.training import new_folder
 from tidegate.tasks.run import RunFolder
 
 SMALL = {"hidden_size": 4, "epochs": 2, "patience": 0, "batch_size": 256}
@@ -106,7 +105,7 @@ def test_a_forked_child_that_ends_does_not_let_others_in(tmp_path: Path) -> None
 def test_new_folders_are_different_whenever_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(lambda _: new_folder(LockedFolder, "data", "lstm"), range(16)))
+        folders = list(pool.map(lambda _: LockedFolder.new(Path("runs/data-lstm")), range(16)))
     assert len({folder.path for folder in folders}) == 16
     for folder in folders:
         folder.release()

@@ -9,6 +9,7 @@ import socket
 import warnings
 import weakref
 from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -74,6 +75,12 @@ class LockedFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._lock: Lock | None = None
+
+    @classmethod
+    def new(cls, path: Path) -> Self:
+        """Make and lock a new folder, numbered where there is one; no two processes get the same, whenever they ask."""
+        numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+        return next(folder for folder in map(cls, chain([path], numbered)) if folder.make())
 
     def lock(self, *, made: bool = False) -> bool:
         """Make the folder where it is not there, and keep others out; return False where it was locked already.

@@ -1,6 +1,5 @@
 """`tidegate lab`: how far back cells can learn to remember."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +13,7 @@ from tidegate.data.showing import show
 from tidegate.errors import InputError
 
 if TYPE_CHECKING:
-    from tidegate.inspect.memory import Outcome
-    from tidegate.runs import Trial
+    from tidegate.lab import Outcome, Trial
 
 Task = Annotated[str, typer.Option("--task", metavar="NAME", help="adding, copy, temporal-order or first-token.")]
 Cells = Annotated[str, typer.Option("--cells", metavar="A,B,C", help="The cells to train, by name.")]
@@ -63,9 +61,9 @@ def lab(
       tidegate lab
       tidegate lab --task first-token --cells rnn,bilstm --lengths 20,200 --out runs/first
     """
-    from tidegate import runs
+    from tidegate.lab import lab as enter
 
-    visit = runs.lab(
+    visit = enter(
         task,
         cells=split(cells),
         lengths=split_lengths(lengths),
@@ -95,7 +93,7 @@ def lab(
             say(outcome_line(trial.outcome()))
     outcomes = visit.ranked(done)
     if json:
-        emit_json({"task": visit.task.name, "outcomes": [asdict(outcome) for outcome in outcomes]})
+        emit_json({"task": visit.task.name, "outcomes": [outcome.to_json() for outcome in outcomes]})
     else:
         emit_table([outcome.headline() for outcome in outcomes])
     if done:

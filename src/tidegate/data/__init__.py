@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from tidegate.data import tokenizer as tokenizer
     from tidegate.data.batching import batch_count as batch_count
     from tidegate.data.batching import batches as batches
-    from tidegate.data.cache import cache_folder as cache_folder
     from tidegate.data.checks import check_classes as check_classes
     from tidegate.data.checks import check_features as check_features
     from tidegate.data.checks import check_known_classes as check_known_classes
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
     from tidegate.data.loading import load as load
     from tidegate.data.loading import names as names
     from tidegate.data.loading import path as path
-    from tidegate.data.progress import Progress as Progress
     from tidegate.data.source import Source as Source
     from tidegate.data.split import stratified_split as stratified_split
     from tidegate.data.tokenizer import Tokenizer as Tokenizer
+    from tidegate.fetch.cache import cache_folder as cache_folder
+    from tidegate.fetch.progress import Progress as Progress
 
 open_door(__name__)

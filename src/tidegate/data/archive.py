@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from tidegate.data.progress import Progress, silent
 from tidegate.errors import DataError
+from tidegate.fetch.progress import Progress, silent
 
 _CHUNK = 1024  # bytes skipped at a time
 

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from tidegate.data import schemes
 from tidegate.data.dataset import Dataset
-from tidegate.data.progress import Progress
-from tidegate.data.source import Remote, Source
+from tidegate.data.source import Source
 from tidegate.data.tagged import CONLLU_COLUMNS, gather, read_sentences
 from tidegate.errors import InputError
+from tidegate.fetch.files import fetch_remote, find_remote
+from tidegate.fetch.progress import Progress
+from tidegate.fetch.remote import Remote
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Corpus:
 
     def find(self) -> Path | None:
         """Find the folder of the files on this machine, None unless all are there."""
-        files = [remote.find(self.name) for remote in self.parts.values()]
+        files = [find_remote(self.name, remote) for remote in self.parts.values()]
         return None if None in files or files[0] is None else files[0].parent
 
     def fetch(self, progress: Progress) -> Path:
@@ -51,7 +53,7 @@ class Corpus:
         return gather(self.name, parts, licence=self.licence, citation=self.citation)
 
     def _files(self, progress: Progress) -> dict[str, Path]:
-        return {part: remote.fetch(self.name, progress) for part, remote in self.parts.items()}
+        return {part: fetch_remote(self.name, remote, progress) for part, remote in self.parts.items()}
 
 
 def _source(corpus: Corpus, *, title: str, homepage: str, columns: tuple[str, ...] = ()) -> Source:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.progress import Progress
 from tidegate.data.source import Source
 from tidegate.errors import InputError, MissingPackageError
+from tidegate.fetch.progress import Progress
 from tidegate.ragged import Ragged
 
 _STEPS = 8

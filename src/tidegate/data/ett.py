@@ -8,10 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.progress import Progress
 from tidegate.data.series_tables import COLUMNS, choices, read_series
-from tidegate.data.source import Remote, Source
+from tidegate.data.source import Source
 from tidegate.errors import DataError, InputError, OptionError
+from tidegate.fetch.files import fetch_remote, find_remote
+from tidegate.fetch.progress import Progress
+from tidegate.fetch.remote import Remote
 
 _NAME = "ett"
 _HOME = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small"
@@ -36,12 +38,12 @@ REMOTES = {
 
 def find(table: str = "ETTh1") -> Path | None:
     """Find the file of a table on this machine. One that a user put there is judged by its content."""
-    return REMOTES[table].find(_NAME)
+    return find_remote(_NAME, REMOTES[table])
 
 
 def fetch(progress: Progress, table: str = "ETTh1") -> Path:
     """Return the file of a table, downloaded into the cache if it is not on this machine."""
-    return REMOTES[table].fetch(_NAME, progress)
+    return fetch_remote(_NAME, REMOTES[table], progress)
 
 
 def load(*, unlabelled: bool, progress: Progress, table: str = "ETTh1", **columns: str) -> Dataset:

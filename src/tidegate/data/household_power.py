@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.cache import cache_folder, find_file
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.progress import Progress
 from tidegate.data.series_tables import COLUMNS, choices, read_series
-from tidegate.data.source import Remote, Source
+from tidegate.data.source import Source
 from tidegate.durable import atomic_write, sweep_drafts
 from tidegate.errors import DataError, DownloadError, InputError
+from tidegate.fetch.cache import cache_folder, find_file
+from tidegate.fetch.files import fetch_remote
+from tidegate.fetch.progress import Progress
+from tidegate.fetch.remote import Remote
 
 _NAME = "household_power"
 _HOURLY = "household_power_consumption_hourly.csv"
@@ -56,7 +58,7 @@ def fetch(progress: Progress) -> Path:
         return _write_hours(found.read_bytes(), str(found))
     if found is not None:
         return _write_hours(_unpack(found), str(found))
-    archive = REMOTE.fetch(_NAME, progress)
+    archive = fetch_remote(_NAME, REMOTE, progress)
     minutes = _unpack(archive)
     if (digest := hashlib.sha256(minutes).hexdigest()) != MINUTES_SHA256:
         archive.unlink()

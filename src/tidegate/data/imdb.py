@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tidegate.data.cache import TextGroups, cache_folder, cached_texts
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.progress import Progress
-from tidegate.data.source import Remote, Source
+from tidegate.data.parsed import TextGroups, cached_texts
+from tidegate.data.source import Source
 from tidegate.errors import DataError
+from tidegate.fetch.cache import cache_folder
+from tidegate.fetch.files import fetch_remote, find_remote
+from tidegate.fetch.progress import Progress
+from tidegate.fetch.remote import Remote
 
 _NAME = "imdb"
 _LABELS = ("neg", "pos")
@@ -30,19 +33,19 @@ REMOTE = Remote(
 
 def find() -> Path | None:
     """Find the archive on this machine. One that a user put there is judged by its content, not its checksum."""
-    return REMOTE.find(_NAME)
+    return find_remote(_NAME, REMOTE)
 
 
 def fetch(progress: Progress) -> Path:
     """Return the archive, downloaded into the cache if it is not on this machine; its reviews are parsed and cached."""
-    archive = REMOTE.fetch(_NAME, progress)
+    archive = fetch_remote(_NAME, REMOTE, progress)
     _texts(archive, ["labelled"], progress)
     return archive
 
 
 def load(*, unlabelled: bool, progress: Progress, **columns: str) -> Dataset:
     """Load the reviews: neg before pos, each in the order of its upstream number."""
-    archive = REMOTE.fetch(_NAME, progress)
+    archive = fetch_remote(_NAME, REMOTE, progress)
     texts = _texts(archive, ["labelled", "unlabelled"] if unlabelled else ["labelled"], progress)
     return Dataset(
         name=_NAME,

@@ -13,7 +13,6 @@ from tidegate.data import corpora, digits, ett, household_power, imdb, mnist, py
 from tidegate.data.corpus import load_corpus
 from tidegate.data.dataset import Dataset, Examples, Kind
 from tidegate.data.files import load_path
-from tidegate.data.progress import Progress, show
 from tidegate.data.recordings import load_recordings
 from tidegate.data.series import hold_out_last
 from tidegate.data.source import Source
@@ -21,6 +20,7 @@ from tidegate.data.split import group_split, stratified_split
 from tidegate.data.tables import FORM
 from tidegate.data.tagged import load_tagged
 from tidegate.errors import Argument, DataError, InputError, OptionError
+from tidegate.fetch.progress import Progress, show
 
 _SOURCES = {
     source.name: source

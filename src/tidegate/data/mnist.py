@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.progress import Progress
-from tidegate.data.source import Remote, Source
+from tidegate.data.source import Source
 from tidegate.errors import DataError, InputError, OptionError
+from tidegate.fetch.files import fetch_remote, find_remote
+from tidegate.fetch.progress import Progress
+from tidegate.fetch.remote import Remote
 from tidegate.ragged import Ragged
 
 _NAME = "mnist"
@@ -51,13 +53,13 @@ REMOTES = MappingProxyType(
 
 def find() -> Path | None:
     """Find the folder of the four files on this machine; None unless all are there."""
-    files = [remote.find(_NAME) for remote in REMOTES.values()]
+    files = [find_remote(_NAME, remote) for remote in REMOTES.values()]
     return None if None in files or files[0] is None else files[0].parent
 
 
 def fetch(progress: Progress) -> Path:
     """Return the folder of the files, each downloaded into the cache if it is not on this machine."""
-    folders = [remote.fetch(_NAME, progress).parent for remote in REMOTES.values()]
+    folders = [fetch_remote(_NAME, remote, progress).parent for remote in REMOTES.values()]
     return folders[0]
 
 
@@ -87,7 +89,7 @@ def load(*, unlabelled: bool, progress: Progress, order: str = "rows", **columns
 
 
 def _part(part: str, order: str, progress: Progress) -> Examples:
-    files = [REMOTES[f"{part} {what}"].fetch(_NAME, progress) for what in ("images", "labels")]
+    files = [fetch_remote(_NAME, REMOTES[f"{part} {what}"], progress) for what in ("images", "labels")]
     images, labels = (_read_idx(file) for file in files)
     if images.ndim != 3 or images.shape[1:] != (_SIDE, _SIDE) or labels.shape != images.shape[:1]:
         shapes = f"{list(images.shape)} and {files[1]} {list(labels.shape)}"

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.progress import Progress
 from tidegate.data.source import Source
 from tidegate.errors import DataError, InputError
+from tidegate.fetch.progress import Progress
 
 _MODULE = "pydoc_data.topics"
 _GROUPS = 10

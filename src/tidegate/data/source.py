@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tidegate.data.cache import cache_folder, find_file
 from tidegate.data.dataset import Dataset, Kind
-from tidegate.data.progress import Progress
+from tidegate.fetch.progress import Progress
 
 
 class Loader(Protocol):
@@ -17,33 +16,6 @@ class Loader(Protocol):
 
     def __call__(self, *, unlabelled: bool, progress: Progress, **columns: str) -> Dataset:
         """Load the whole data set, with its unlabelled part if asked for, and of its `columns` those that are named."""
-
-
-@dataclass(frozen=True)
-class Remote:
-    """Say where a file is and how to know it: size in bytes and SHA-256 in hexadecimal.
-
-    sha256: None for an archive whose content is what is known; whoever unpacks it checks that.
-    """
-
-    url: str
-    size: int
-    sha256: str | None
-
-    @property
-    def file(self) -> str:
-        """Name the file: the end of its address."""
-        return self.url.rpartition("/")[2]
-
-    def find(self, name: str) -> Path | None:
-        """Find it on this machine, among the files of a data set; what a user put there is judged by its content."""
-        return find_file(name, self.file)
-
-    def fetch(self, name: str, progress: Progress) -> Path:
-        """Return it, downloaded into the cache if it is not on this machine."""
-        from tidegate.data.download import download  # brings ssl, which is slow to import
-
-        return self.find(name) or download(name, self, cache_folder() / name / self.file, progress=progress)
 
 
 @dataclass(frozen=True)

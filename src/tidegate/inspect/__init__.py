@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from tidegate.inspect.flow import Flow as Flow
     from tidegate.inspect.flow import GradientFlow as GradientFlow
     from tidegate.inspect.flow import gradient_flow as gradient_flow
-    from tidegate.inspect.memory import Check as Check
-    from tidegate.inspect.memory import Outcome as Outcome
-    from tidegate.inspect.memory import draw_memory_curves as draw_memory_curves
-    from tidegate.inspect.memory import draw_memory_success as draw_memory_success
     from tidegate.inspect.pictures import draw_attribution as draw_attribution
     from tidegate.inspect.pictures import draw_gates as draw_gates
     from tidegate.inspect.pictures import draw_states as draw_states
     from tidegate.inspect.tracing import DirectionTrace as DirectionTrace
     from tidegate.inspect.tracing import Trace as Trace
     from tidegate.inspect.tracing import trace as trace
+    from tidegate.lab import Check as Check
+    from tidegate.lab import Outcome as Outcome
+    from tidegate.lab import draw_memory_curves as draw_memory_curves
+    from tidegate.lab import draw_memory_success as draw_memory_success
 
 open_door(__name__)

@@ -5,6 +5,11 @@ from typing import TYPE_CHECKING
 from tidegate._doors import open_door
 
 if TYPE_CHECKING:
+    from tidegate.lab import Lab as Lab
+    from tidegate.lab import LabSetup as LabSetup
+    from tidegate.lab import Trial as Trial
+    from tidegate.lab import lab as lab
+    from tidegate.lab import lab_cells as lab_cells
     from tidegate.runs.answers import Piece as Piece
     from tidegate.runs.answers import answer_names as answer_names
     from tidegate.runs.answers import answer_rows as answer_rows
@@ -26,11 +31,6 @@ if TYPE_CHECKING:
     from tidegate.runs.evaluation import show_measures as show_measures
     from tidegate.runs.held_out import Part as Part
     from tidegate.runs.held_out import choose_part as choose_part
-    from tidegate.runs.memory_lab import Lab as Lab
-    from tidegate.runs.memory_lab import lab as lab
-    from tidegate.runs.memory_lab import lab_cells as lab_cells
-    from tidegate.runs.memory_trial import LabSetup as LabSetup
-    from tidegate.runs.memory_trial import Trial as Trial
     from tidegate.runs.steps import Layout as Layout
     from tidegate.runs.steps import answer_steps as answer_steps
     from tidegate.runs.training import Result as Result

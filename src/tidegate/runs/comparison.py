@@ -13,7 +13,7 @@ from tidegate.errors import InputError, RunFolderError
 from tidegate.inspect.curves import draw_learning_curves
 from tidegate.inspect.report import comparison_report
 from tidegate.lock import LockedFolder
-from tidegate.runs.training import build_task, new_folder, resume, start
+from tidegate.runs.training import build_task, resume, start
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def compare(
         dataset = source.load()
         models = {name: build_task(dataset, params or {}, task=task, preset=name) for name in names}
         if hold is None:
-            hold = new_folder(LockedFolder, Path(source.name).name, "compared")
+            hold = LockedFolder.new(Path("runs") / f"{Path(source.name).name}-compared")
             on_failure.callback(hold.release)
         found = Comparison(source, dataset, tuple(names), dict(params or {}), hold, overwrite, task)
         if not overwrite:

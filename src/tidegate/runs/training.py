@@ -7,7 +7,6 @@ import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -222,7 +221,8 @@ def start(
         dataset = dataset or source.load()
         model = build_task(dataset, params or {}, task=task, preset=preset)
         if folder is None:
-            folder = new_folder(RunFolder, dataset.name, preset or str(model.get_params()["cell"]))
+            what = preset or str(model.get_params()["cell"])
+            folder = RunFolder.new(Path("runs") / f"{dataset.name}-{what}")
             on_failure.callback(folder.release)
         folder.describe(data=source.describe(dataset), licence=licence)
         training = _begin(folder, dataset, model, overwrite=overwrite)
@@ -324,13 +324,6 @@ def source_of(recipe: Mapping[str, Any]) -> Source:
 
 
 F = TypeVar("F", bound=LockedFolder)
-
-
-def new_folder(kind: type[F], data_name: str, what: str) -> F:
-    """Make and lock a new folder under `runs/`; no two processes get the same, whenever they ask."""
-    base = Path("runs") / f"{data_name}-{what}"
-    numbered = (base.with_name(f"{base.name}-{number}") for number in count(2))
-    return next(folder for folder in map(kind, chain([base], numbered)) if folder.make())
 
 
 def fingerprint(dataset: Dataset) -> str:

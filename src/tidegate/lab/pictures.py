@@ -1,88 +1,20 @@
-"""Draws what the memory lab found: curves of learning, success against the length, and the page with all of it.
+"""Draws what the memory lab found: curves of learning, and success against the length.
 
-Knows outcomes and flows. Knows nothing of how they were trained.
+Knows outcomes, and nothing of how they were trained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import InputError
-from tidegate.inspect.charts import draw_gradient_flow
-from tidegate.inspect.page import figure, page, section
-from tidegate.inspect.report import Row, numbers, table
 from tidegate.inspect.style import Look, Picture, Theme, add_legend, draw
+from tidegate.lab.outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from tidegate.inspect.flow import GradientFlow
-
-Panel: TypeAlias = "Callable[[Axes, Look, int, Sequence[Outcome]], None]"
-
-
-@dataclass(frozen=True)
-class Check:
-    """Hold what was measured after so many updates, on problems that are never trained on.
-
-    Args:
-        update: how many had been made.
-        loss: the mean over the updates since the check before.
-        level: as `Outcome.level`.
-    """
-
-    update: int
-    loss: float
-    level: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Hold what one cell came to on a task of one length.
-
-    Args:
-        cell: its name in the lab.
-        length: T, steps.
-        solved: the level came down to the goal.
-        level: of the last check; None where training ended before the first.
-        trivial_level: what can be reached without memory.
-        goal: the level from which the task counts as solved.
-        right: the share of classes or symbols told right at the last check; None of numbers.
-        updates: made until then.
-        seconds: of training, the checks included.
-        parameters: of the network.
-        trouble: why training ended before its time; None where it did not.
-        curve: every check.
-    """
-
-    cell: str
-    length: int
-    solved: bool
-    level: float | None
-    trivial_level: float
-    goal: float
-    right: float | None
-    updates: int
-    seconds: float
-    parameters: int
-    trouble: str | None
-    curve: tuple[Check, ...]
-
-    def headline(self) -> dict[str, Any]:
-        """Give the figures that a reader looks for first, under their names."""
-        return {
-            "cell": self.cell,
-            "T": self.length,
-            "solved": "yes" if self.solved else "not finite" if self.trouble else "no",
-            "level": self.level,
-            "trivial level": self.trivial_level,
-            **({} if self.right is None else {"right": f"{self.right:.1%}"}),
-            "updates": self.updates,
-            "seconds": round(self.seconds, 1),
-        }
 
 
 def draw_memory_curves(
@@ -153,34 +85,6 @@ def draw_memory_success(outcomes: Sequence[Outcome], *, picture: Picture = "png"
     return draw((8.6, 4.0), paint, picture=picture, theme=theme)
 
 
-def memory_report(
-    title: str, facts: Row, outcomes: Sequence[Outcome], flows: Mapping[str, GradientFlow], *, measure: str
-) -> str:
-    """Write the page of a visit to the lab: what was trained, the table, the pictures.
-
-    Args:
-        title: what was tried.
-        facts: the set-up, as text under its names.
-        outcomes: what every cell came to at every length; at least one that was checked.
-        flows: the gradient flow of trained cells, by a name each; none leaves that picture out.
-        measure: what the level is, with its unit.
-    """
-    body = [
-        numbers(facts),
-        section("Results", table([_texts(outcome.headline()) for outcome in outcomes])),
-        section(
-            "Success against the length", figure(_svg(draw_memory_success, outcomes), "Level reached by each cell")
-        ),
-        section(
-            "Learning",
-            figure(_svg(draw_memory_curves, outcomes, measure=measure), "Level of each cell over the updates"),
-        ),
-    ]
-    if flows:
-        body.append(section("Gradient flow", figure(_svg(draw_gradient_flow, flows), "Gradient against the distance")))
-    return page(title, body)
-
-
 def _draw_levels(axes: Axes, look: Look, cells: Sequence[str], outcomes: Sequence[Outcome]) -> None:
     """Draw the curves of one length; a cell keeps its colour and mark in every panel."""
     for outcome in outcomes:
@@ -207,17 +111,3 @@ def _names_and_lengths(outcomes: Sequence[Outcome]) -> tuple[list[str], list[int
     if not any(outcome.curve for outcome in outcomes):
         raise InputError("nothing can be drawn: no training was checked even once. Let one run up to its first check.")
     return list(dict.fromkeys(outcome.cell for outcome in outcomes)), sorted({outcome.length for outcome in outcomes})
-
-
-def _svg(draw_it: Callable[..., bytes], *what: Any, **options: Any) -> Callable[[Theme], bytes]:
-    return lambda theme: draw_it(*what, **options, picture="svg", theme=theme)
-
-
-def _texts(row: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _text(value) for name, value in row.items()}
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,10 +1,8 @@
-"""Where data lies on this machine, and texts kept in a form that loads fast. Knows nothing of their meaning."""
+"""Texts that were parsed once and are kept in a form that loads fast. Knows nothing of their meaning."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -17,29 +15,6 @@ from tidegate.lock import Lock
 TextGroups = dict[str, list[str]]
 
 _CRC = 9  # bytes: eight hexadecimal digits and the end of their line
-
-
-def cache_folder() -> Path:
-    """Say where downloads and parsed data are kept.
-
-    ``TIDEGATE_CACHE`` where it is set, else the platform's own place: ``$XDG_CACHE_HOME/tidegate`` or
-    ``~/.cache/tidegate``, ``~/Library/Caches/tidegate`` on macOS, ``%LOCALAPPDATA%/tidegate/cache`` on Windows.
-    """
-    if chosen := os.environ.get("TIDEGATE_CACHE"):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "tidegate"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "tidegate" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegate"
-
-
-def find_file(name: str, file: str) -> Path | None:
-    """Find a file of a data set: in ``$TIDEGATE_DATA/<name>/`` first, then in the cache; None if nowhere."""
-    folders = [cache_folder()]
-    if chosen := os.environ.get("TIDEGATE_DATA"):
-        folders.insert(0, Path(chosen))
-    return next((path for folder in folders if (path := folder / name / file).is_file()), None)
 
 
 def cached_texts(

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tidegate.data.progress import Progress, silent
-from tidegate.data.source import Remote
 from tidegate.errors import DownloadError
+from tidegate.fetch.progress import Progress, silent
+from tidegate.fetch.remote import Remote
 from tidegate.lock import HeldError, Lock
 
 _CHUNK = 1 << 18
@@ -42,7 +42,7 @@ def download(
     While another process fetches the same file this one waits for it, and takes what it has brought.
 
     Args:
-        name: of the data set, for messages.
+        name: what the file belongs to, such as a data set, for messages.
         remote: where the file is, and how to know it.
         target: where to put it.
         progress: told how much has arrived.

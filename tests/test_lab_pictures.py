@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tidegate.errors import InputError
-from tidegate.inspect import memory
 from tidegate.inspect.flow import Clipping, Flow, GradientFlow
-from tidegate.inspect.memory import Check, Outcome, draw_memory_curves, draw_memory_success, memory_report
 from tidegate.inspect.style import Look, look_of
+from tidegate.lab import Check, Outcome, draw_memory_curves, draw_memory_success, memory_report, pictures
 
 GOAL, TRIVIAL = 0.01, 0.16
 
@@ -23,9 +22,10 @@ GOAL, TRIVIAL = 0.01, 0.16
 def outcome(cell: str, length: int, *levels: float) -> Outcome:
     """Make the outcome of a training that was checked every 50 updates."""
     curve = tuple(Check(50 * number, level, level) for number, level in enumerate(levels, start=1))
-    last = levels[-1] if levels else None
-    solved = last is not None and last <= GOAL
-    return Outcome(cell, length, solved, last, TRIVIAL, GOAL, None, 50 * len(levels), 1.5, 99, None, curve)
+    return Outcome(
+        cell=cell, length=length, trivial_level=TRIVIAL, goal=GOAL, curve=curve,
+        updates=50 * len(levels), seconds=1.5, parameters=99,
+    )  # fmt: skip
 
 
 OUTCOMES = [
@@ -63,7 +63,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], bytes]) -> list[Ax
         kept.extend(figure.axes)
         return b""
 
-    monkeypatch.setattr(memory, "draw", keep)
+    monkeypatch.setattr(pictures, "draw", keep)
     draw()
     return kept
 

@@ -10,7 +10,7 @@ import pytest
 
 from tidegate import runs
 from tidegate.errors import InputError, OptionError, RunFolderError
-from tidegate.runs import LabSetup
+from tidegate.lab import LabSetup
 
 SMALL = LabSetup(hidden_size=8, batch_size=12, updates=60, check_every=20)
 

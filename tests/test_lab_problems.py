@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tidegate.data import memory_tasks
-from tidegate.data.memory_tasks import Grade, Problems
 from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.lab import problems as memory_tasks
+from tidegate.lab.problems import Grade, Problems
 from tidegate.ragged import Ragged
 
 BLANK, BEGIN = 8, 9

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from tidegate import runs
-from tidegate.data import memory_tasks
-from tidegate.data.memory_tasks import Problems
-from tidegate.inspect.memory import Outcome
+from tidegate.lab import LabSetup, Outcome, Trial
+from tidegate.lab import problems as memory_tasks
+from tidegate.lab.problems import Problems
 from tidegate.network import Dense, Embed, Pool, Recurrent
-from tidegate.runs import LabSetup, Trial
 from tidegate.runtime import Executor
 
 SMALL = LabSetup(hidden_size=8, batch_size=12, updates=60, check_every=20)

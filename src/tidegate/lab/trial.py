@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.cells import CellName
-from tidegate.data.memory_tasks import MemoryTask, Problems
 from tidegate.errors import TrainingError
 from tidegate.inspect import gradient_flow
-from tidegate.inspect.memory import Check, Outcome
+from tidegate.lab.outcome import Check, Outcome
+from tidegate.lab.problems import MemoryTask, Problems
+from tidegate.lab.setup import LAB_CELLS, LabSetup
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent, parameter_shapes
 from tidegate.runtime import Executor
 
@@ -35,77 +34,11 @@ _HELD_OUT = 256  # problems that are never trained on
 _FLOW_FROM = 16  # of these, for the gradient flow
 
 
-@dataclass(frozen=True)
-class LabSetup:
-    """Say how every cell is trained.
-
-    Args:
-        hidden_size: units of each direction.
-        batch_size: problems per update, each of them new.
-        learning_rate: of Adam, for the gated cells; a SimpleRNN, which does not stand that much, takes a tenth.
-        updates: the most there are, rounded up to the next check.
-        check_every: updates between two looks at the held-out problems.
-        max_grad_norm: longer gradients are clipped.
-        mixed: train on problems of all lengths up to T, rather than of T alone. Checks are on problems of T either way.
-        seed: of weights and problems.
-    """
-
-    hidden_size: int = 32
-    batch_size: int = 24
-    learning_rate: float = 0.02
-    updates: int = 800
-    check_every: int = 50
-    max_grad_norm: float = 1.0
-    mixed: bool = False
-    seed: int = 0
-
-
-SETUPS = {
-    "adding": LabSetup(),
-    "copy": LabSetup(hidden_size=128, learning_rate=0.003, updates=20_000, check_every=200, mixed=True),
-    "temporal-order": LabSetup(),
-    "first-token": LabSetup(),
-}
-
-
-@dataclass(frozen=True)
-class LabCell:
-    """Say what a name of the lab stands for.
-
-    Args:
-        cell: of the recurrent layer.
-        bidirectional: read from both ends.
-        forget_bias: of the forget gate, lstm.
-        chrono: start the gates for memories of up to T steps (`train.initial_weights`).
-        pace: the share of the learning rate that this cell takes.
-    """
-
-    cell: CellName
-    bidirectional: bool = False
-    forget_bias: float = 1.0
-    chrono: bool = False
-    pace: float = 1.0
-
-
-LAB_CELLS = {
-    "rnn": LabCell("rnn_tanh", pace=0.1),
-    "lstm": LabCell("lstm"),
-    "lstm-0": LabCell("lstm", forget_bias=0.0),
-    "lstm-chrono": LabCell("lstm", chrono=True),
-    "gru": LabCell("gru"),
-    "gru-chrono": LabCell("gru", chrono=True),
-    "birnn": LabCell("rnn_tanh", bidirectional=True, pace=0.1),
-    "bilstm": LabCell("lstm", bidirectional=True),
-    "bilstm-chrono": LabCell("lstm", bidirectional=True, chrono=True),
-    "bigru": LabCell("gru", bidirectional=True),
-}
-
-
 class Trial:
     """Train one cell on a task of one length: read `steps()` to the end, then ask for the `outcome()`.
 
-    >>> from tidegate.data import memory_tasks
-    >>> trial = Trial(memory_tasks.get("first-token"), "gru", 5, LabSetup(updates=200))
+    >>> from tidegate.lab import problems
+    >>> trial = Trial(problems.get("first-token"), "gru", 5, LabSetup(updates=200))
     >>> for step in trial.steps():
     ...     pass
     >>> trial.outcome().solved
@@ -174,12 +107,9 @@ class Trial:
 
     def outcome(self) -> Outcome:
         """Say what the cell has come to so far."""
-        last = self._checks[-1] if self._checks else None
         return Outcome(
             cell=self.cell,
             length=self.length,
-            solved=self.solved,
-            level=last.level if last else None,
             trivial_level=self.task.trivial_level(self.length),
             goal=self.task.goal(self.length),
             right=self._right,

@@ -9,15 +9,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tidegate.data import memory_tasks
-from tidegate.data.memory_tasks import MemoryTask
 from tidegate.durable import atomic_write
 from tidegate.errors import InputError, OptionError, RunFolderError
 from tidegate.inspect.charts import draw_gradient_flow
-from tidegate.inspect.memory import Outcome, draw_memory_curves, draw_memory_success, memory_report
+from tidegate.lab import problems
+from tidegate.lab.outcome import Outcome
+from tidegate.lab.page import memory_report
+from tidegate.lab.pictures import draw_memory_curves, draw_memory_success
+from tidegate.lab.problems import MemoryTask
+from tidegate.lab.setup import LAB_CELLS, SETUPS, LabSetup
+from tidegate.lab.trial import Trial
 from tidegate.lock import LockedFolder
-from tidegate.runs.memory_trial import LAB_CELLS, SETUPS, LabSetup, Trial
-from tidegate.runs.training import new_folder
 
 CELLS = ("rnn", "lstm", "lstm-chrono", "gru", "bilstm")
 LENGTHS = (50, 100, 200, 400, 800)
@@ -83,7 +85,7 @@ class Lab:
             "task": self.task.name,
             "measure": self.task.measure,
             "setup": asdict(self.setup),
-            "outcomes": [asdict(outcome) for outcome in self.ranked(trials)],
+            "outcomes": [outcome.to_json() for outcome in self.ranked(trials)],
         }
         for stale in (self.report, *map(self.folder.joinpath, _PICTURES)):
             stale.unlink(missing_ok=True)
@@ -135,7 +137,7 @@ def lab(
     """Check everything that can be checked before the first cell is trained.
 
     Args:
-        task: one of `data.memory_tasks.names()`.
+        task: one of `lab.problems.names()`.
         cells: names of `lab_cells()`, each once.
         lengths: T, how many steps back the answer lies, each once.
         settings: what of the set-up, which the task brings along, shall be otherwise: names and values of `LabSetup`.
@@ -148,7 +150,7 @@ def lab(
             above zero.
         RunFolderError: `out` holds results already, or another process writes there.
     """
-    found = memory_tasks.get(task)
+    found = problems.get(task)
     for what, given in (("cells", cells), ("lengths", lengths)):
         if not given or len(set(given)) < len(given):
             raise InputError(f"wanted {what} to try, each once, but got {', '.join(map(str, given)) or 'none'}.")
@@ -162,7 +164,7 @@ def lab(
         hold = LockedFolder(out)
         hold.lock()
     else:
-        hold = new_folder(LockedFolder, "lab", task)
+        hold = LockedFolder.new(Path("runs") / f"lab-{task}")
     visit = Lab(found, tuple(cells), tuple(lengths), setup, hold)
     if visit.results.exists() and not overwrite:
         hold.release()
