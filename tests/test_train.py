@@ -140,11 +140,10 @@ class _Line:
         """Make one update with the gradients (3, 0) and 4, whose common length is 5."""
         begin = {"0.weight": np.array([[1.0, -2.0]], np.float32), "0.bias": np.array([4.0], np.float32)}
         state = train.start(self.network, begin, recipe)
-        one = np.ones((1, 1), np.float32)
 
         def loss(_: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
             # The answer is 0.75 + 4, two too many; so the gradient of the answer is 4, and that of the matrix 4 * x.
-            wanted = Errors(one * 2.75, np.ones(1), ("mse",), np.ones(1), one, one - one)
+            wanted = Errors(np.array([[2.75]]), np.ones(1), ("mse",))
             return Asked(singles(np.array([[0.75, 0.0]], np.float32)), wanted)
 
         self.step = next(train.fit(state, recipe, lengths=np.ones(1, np.int64), loss=loss))
@@ -180,8 +179,8 @@ def spoiled(problem: Problem, row: int, what: str) -> train.Loss:
         batch = problem.loss(indices, rng).batch
         scale = np.ones((len(indices), 2), np.float32)
         scale[indices == row] = factor
-        size, zero = np.full(len(indices), 1 / len(indices)), np.zeros_like(scale)
-        return Asked(batch, Errors(zero, size, ("mse", "mse"), np.ones(2), scale, zero))
+        weight = np.full(len(indices), 1 / len(indices))
+        return Asked(batch, Errors(np.zeros_like(scale), weight, ("mse", "mse"), scale=scale))
 
     return loss
 

@@ -7,16 +7,13 @@ over the number of tokens the mean over those.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels import programs
-
-if TYPE_CHECKING:
-    from tidegate.engine.program import Program
 
 Array = npt.NDArray[Any]
 
@@ -28,10 +25,17 @@ class Loss(Protocol):
     def weight(self) -> Array:
         """How much each sequence counts, [B] float64."""
 
-    def compiled(self, program: Program, begin: Array) -> programs.Loss:
-        """Make the core's own loss of it; `begin` [B + 1] says where the answers to each sequence begin.
+    def compiled(self, core: programs.Program, width: int, kind: np.dtype[Any], begin: Array) -> programs.Loss:
+        """Make the core's own loss of it.
 
-        Raises ShapeError or InputError unless it fits the program and the batch.
+        Args:
+            core: the program that answers.
+            width: numbers of each of its rows.
+            kind: float32 or float64, the type of those.
+            begin: [B + 1], where the rows that answer each sequence begin.
+
+        Raises:
+            ShapeError, InputError: it does not fit the program and the batch.
         """
 
     def alone(self, sequence: int, rows: slice) -> Loss:
@@ -49,10 +53,10 @@ class CrossEntropy:
     labels: npt.NDArray[np.int64]
     weight: Array
 
-    def compiled(self, program: Program, begin: Array) -> programs.Loss:
+    def compiled(self, core: programs.Program, width: int, kind: np.dtype[Any], begin: Array) -> programs.Loss:
         """Make the core's own loss of it."""
-        _check_labels("labels", self.labels, int(begin[-1]), program.network.output_size)
-        return programs.cross_entropy(self.labels, begin, self.weight, program.dtype)
+        _check_labels("labels", self.labels, int(begin[-1]), width)
+        return programs.cross_entropy(self.labels, begin, _weight(self.weight, begin), kind)
 
     def alone(self, sequence: int, rows: slice) -> CrossEntropy:
         """Make the loss of one sequence of the batch."""
@@ -72,15 +76,14 @@ class CrfLikelihood:
     weight: Array
     penalty: tuple[Array, Array, Array] | None = None
 
-    def compiled(self, program: Program, begin: Array) -> programs.Loss:
+    def compiled(self, core: programs.Program, width: int, kind: np.dtype[Any], begin: Array) -> programs.Loss:
         """Make the core's own loss of it."""
-        size = program.network.output_size
-        _check_labels("tags", self.tags, int(begin[-1]), size)
+        _check_labels("tags", self.tags, int(begin[-1]), width)
         if self.penalty is None:
-            penalty = np.zeros(size * (size + 2))
+            penalty = np.zeros(width * (width + 2))
         else:
             penalty = np.concatenate([np.ravel(part) for part in self.penalty]).astype(np.float64)
-        return programs.crf_likelihood(program.compiled, self.tags, begin, self.weight, penalty, program.dtype)
+        return programs.crf_likelihood(core, self.tags, begin, _weight(self.weight, begin), penalty, kind)
 
     def alone(self, sequence: int, rows: slice) -> CrfLikelihood:
         """Make the loss of one sequence of the batch."""
@@ -95,34 +98,41 @@ class Errors:
     weight: [B] of each sequence.
     asked: of each number, "mse" or "mae" for its squared or absolute error, or a level for its pinball loss as a
         quantile (Koenker & Bassett 1978).
-    share: [M], how much each number counts.
-    scale, shift: [B, M]; an answer times `scale`, plus `shift`, is what is compared with the truth.
+    share: [M], how much each number counts; None counts all the same.
+    scale, shift: [B, M]; an answer times `scale`, plus `shift`, is what is compared with the truth. None: as it is.
     """
 
     truth: Array
     weight: Array
     asked: tuple[str | float, ...]
-    share: Array
-    scale: Array
-    shift: Array
+    share: Array | None = None
+    scale: Array | None = None
+    shift: Array | None = None
 
-    def compiled(self, program: Program, begin: Array) -> programs.Loss:
+    def compiled(self, core: programs.Program, width: int, kind: np.dtype[Any], begin: Array) -> programs.Loss:
         """Make the core's own loss of it."""
         shape = (len(begin) - 1, len(self.asked))
-        if int(begin[-1]) * program.network.output_size != shape[0] * shape[1]:
+        if int(begin[-1]) * width != shape[0] * shape[1]:
             raise ShapeError(f"the network gives {begin[-1]} rows; they hold no {shape[1]} numbers of each sequence.")
-        truth, scale, shift = (
-            np.ascontiguousarray(part, program.dtype) for part in (self.truth, self.scale, self.shift)
-        )
+        scale = np.ones(shape) if self.scale is None else self.scale
+        shift = np.zeros(shape) if self.shift is None else self.shift
+        truth, scale, shift = (np.ascontiguousarray(part, kind) for part in (self.truth, scale, shift))
         if not truth.shape == scale.shape == shift.shape == shape:
             raise ShapeError(f"truth, scale and shift must all be {list(shape)}; truth is {list(truth.shape)}.")
-        share = np.asarray(self.share, np.float64)
-        return programs.errors_of(truth, scale, shift, self.asked, share, self.weight)
+        share = np.ones(shape[1]) if self.share is None else np.asarray(self.share, np.float64)
+        return programs.errors_of(truth, scale, shift, self.asked, share, _weight(self.weight, begin))
 
     def alone(self, sequence: int, rows: slice) -> Errors:
         """Make the loss of one sequence of the batch."""
         one = slice(sequence, sequence + 1)
-        return replace(self, truth=self.truth[one], scale=self.scale[one], shift=self.shift[one], weight=np.ones(1))
+        scale, shift = (None if part is None else part[one] for part in (self.scale, self.shift))
+        return replace(self, truth=self.truth[one], scale=scale, shift=shift, weight=np.ones(1))
+
+
+def _weight(weight: Array, begin: Array) -> Array:
+    if weight.shape != (len(begin) - 1,):
+        raise ShapeError(f"weight is {list(weight.shape)}; [{len(begin) - 1}], one for each sequence, is wanted.")
+    return np.ascontiguousarray(weight, np.float64)
 
 
 def _check_labels(name: str, labels: Array, rows: int, classes: int) -> None:

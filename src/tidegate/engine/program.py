@@ -115,7 +115,7 @@ class Program:
             ShapeError, InputError: the batch or the loss does not fit the network.
         """
         values, offsets = self._enter(batch)
-        compiled = loss.compiled(self, self._begin(offsets))
+        compiled = loss.compiled(self.compiled, self.network.output_size, self.dtype, self._begin(offsets))
         losses = np.empty(len(offsets) - 1)
         self.gradient_array[: self._table_size] = 0
         self.compiled.pack(self.parameters, True, seed, step)

@@ -168,7 +168,5 @@ def _ask(
     problems = draw(len(indices), rng)
     size = len(problems.x)
     if task.answer == "number":
-        truth = problems.y.reshape(size, 1)
-        one = np.ones_like(truth)
-        return Asked(problems.x, Errors(truth, np.full(size, 1 / size), ("mse",), np.ones(1), one, one - one))
+        return Asked(problems.x, Errors(problems.y.reshape(size, 1), np.full(size, 1 / size), ("mse",)))
     return Asked(problems.x, CrossEntropy(problems.y, np.full(size, 1 / len(problems.y))))
