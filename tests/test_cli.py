@@ -17,6 +17,7 @@ from conftest import Answer, Cli
 from tidegate import data, kernels
 from tidegate.cli import main
 from tidegate.errors import DownloadError
+from tidegate.tasks.run import RunFolder
 
 SMALL = ("--hidden-size", "4", "--epochs", "2")
 GOOD, BAD = ("good", "fine", "lovely"), ("bad", "dull", "awful")
@@ -501,6 +502,18 @@ def test_evaluate_refuses_labels_that_the_model_does_not_know(cli: Cli, reviews_
     answer = cli("evaluate", reviews_run, tmp_path / "other.csv")
     assert (answer.code, answer.out) == (2, "")
     assert "'joy'" in answer.err
+
+
+def test_compare_tries_every_value_of_a_setting(cli: Cli, reviews: Path, tmp_path: Path) -> None:
+    data_flags = (reviews, "--text", "review", "--label", "stars", "--split", 0.25, "--out", tmp_path / "tried")
+    settings = ("--set", "hidden_size=4", "--set", "embedding_size=4", "--set", "optimizer=sgd, adam", "--epochs", 1)
+    answer = cli("compare", *data_flags, "--presets", "tutorial-lstm,tutorial-bilstm", *settings, "--json")
+    names = [f"tutorial-{cell}-{optimizer}" for cell in ("lstm", "bilstm") for optimizer in ("sgd", "adam")]
+    assert list(json.loads(answer.out)) == names
+    recipes = [RunFolder(tmp_path / "tried" / name).recipe["params"] for name in names]
+    assert [recipe["optimizer"] for recipe in recipes] == ["sgd", "adam"] * 2
+    unknown = cli("compare", *data_flags[:5], "--presets", "tutorial-lstm", "--set", "optimizer=sgd,adagrad")
+    assert (unknown.code, "adagrad" in unknown.err) == (2, True)
 
 
 def test_compare_trains_each_preset_and_draws(cli: Cli, reviews: Path, tmp_path: Path) -> None:

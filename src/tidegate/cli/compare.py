@@ -22,6 +22,7 @@ from tidegate.cli.options import (
     collect_params,
     collect_reading,
     named_path,
+    part_settings,
     task_named,
 )
 from tidegate.cli.output import emit_json, emit_table, say
@@ -55,19 +56,28 @@ def compare(
 ) -> None:
     """Train several presets side by side.
 
-    Prints one table, and draws the learning curves into a picture and a page.
+    Prints one table, and draws the learning curves into a picture and a page. A setting with several values, separated
+    by commas, is tried with each of them.
 
     Example:
       tidegate compare imdb --presets tutorial-simplernn,tutorial-lstm,tutorial-bilstm
+      tidegate compare imdb --presets tutorial-lstm --set optimizer=sgd,rmsprop,adam
     """
     from tidegate import runs
 
     names = [name.strip() for name in presets.split(",") if name.strip()]
     options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
     params = collect_params(settings, epochs=epochs, seed=seed)
+    params, vary = part_settings(params)
     with naming(data):
         comparison = runs.compare(
-            runs.Source(data, options), names, task=task_named(task), params=params, out=out, overwrite=overwrite
+            runs.Source(data, options),
+            names,
+            task=task_named(task),
+            params=params,
+            vary=vary,
+            out=out,
+            overwrite=overwrite,
         )
     say(comparison.dataset.summary())
     results = {name: carry_out(training) for name, training in comparison.trainings()}

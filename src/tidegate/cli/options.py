@@ -99,6 +99,17 @@ def collect_params(settings: list[str] | None, **flags: Value) -> dict[str, Valu
     return given(**flags) | dict(map(parse_setting, settings or []))
 
 
+def part_settings(params: dict[str, Value]) -> tuple[dict[str, Value], dict[str, list[Value]]]:
+    """Part what is set from what is tried with several values, which commas separate.
+
+    >>> part_settings({"optimizer": "sgd,adam", "dropout": 0.3})
+    ({'dropout': 0.3}, {'optimizer': ['sgd', 'adam']})
+    """
+    several = {name: value.split(",") for name, value in params.items() if isinstance(value, str) and "," in value}
+    tried = {name: [parse_setting(f"{name}={one.strip()}")[1] for one in values] for name, values in several.items()}
+    return {name: value for name, value in params.items() if name not in tried}, tried
+
+
 def task_named(verb: str | None) -> str | None:
     """Find the name of the task that `--task` asks for; raises OptionError, with the nearest known one, for no task.
 

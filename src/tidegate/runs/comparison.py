@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,7 @@ class Comparison:
 
     source: Source
     dataset: Dataset
-    presets: tuple[str, ...]
-    params: dict[str, Any]
+    variants: dict[str, tuple[str, dict[str, Any]]]  # by the name of the run: the preset, and parameters over its own
     hold: LockedFolder
     overwrite: bool
     task: str | None = None
@@ -57,13 +57,13 @@ class Comparison:
         return self.folder / "compare.html"
 
     def trainings(self) -> Iterator[tuple[str, Training]]:
-        """Begin one run after the other, each in a folder of its own below `folder`, under the name of its preset.
+        """Begin one run after the other, each in a folder of its own below `folder`.
 
         Where an interrupted comparison goes on, so do its runs; those that have ended are measured once more.
         """
         for stale in (self.report, self.curves, self.folder / "results.json"):
             stale.unlink(missing_ok=True)
-        for name in self.presets:
+        for name, (preset, params) in self.variants.items():
             out = self.folder / name
             if RunFolder(out).finished and not self.overwrite:
                 yield name, resume(out)
@@ -74,8 +74,8 @@ class Comparison:
                     self.source,
                     dataset=self.dataset,
                     task=self.task,
-                    preset=name,
-                    params=self.params,
+                    preset=preset,
+                    params=params,
                     out=out,
                     overwrite=self.overwrite,
                 ),
@@ -103,6 +103,7 @@ def compare(
     *,
     task: str | None = None,
     params: Params | None = None,
+    vary: Mapping[str, Sequence[Any]] | None = None,
     out: Path | None = None,
     overwrite: bool = False,
 ) -> Comparison:
@@ -113,6 +114,8 @@ def compare(
         names: the presets, each once.
         task: what to learn, as for `start`.
         params: parameters of the task, over those of every preset.
+        vary: parameters of which several values are tried, each with every other and with every preset. A run is then
+            named after its preset and these values, such as `tutorial-lstm-sgd`.
         out: the folder; by default a new one under `runs/`. The same comparison that was interrupted there goes on.
         overwrite: replace the runs of these names that `out` already holds.
 
@@ -129,15 +132,28 @@ def compare(
             on_failure.callback(hold.release)
             hold.lock()
         dataset = source.load()
-        models = {name: build_task(dataset, params or {}, task=task, preset=name) for name in names}
+        variants = _variants(names, dict(params or {}), vary or {})
+        models = {name: build_task(dataset, own, task=task, preset=preset) for name, (preset, own) in variants.items()}
         if hold is None:
             hold = LockedFolder.new(Path("runs") / f"{Path(source.name).name}-compared")
             on_failure.callback(hold.release)
-        found = Comparison(source, dataset, tuple(names), dict(params or {}), hold, overwrite, task)
+        found = Comparison(source, dataset, variants, hold, overwrite, task)
         if not overwrite:
             _check_untaken(found, models)
         on_failure.pop_all()
     return found
+
+
+def _variants(
+    presets: Sequence[str], params: dict[str, Any], vary: Mapping[str, Sequence[Any]]
+) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Name every run: what is varied takes each of its values with every preset."""
+    chosen = list(product(*vary.values()))
+    return {
+        "-".join([preset, *map(str, values)]): (preset, params | dict(zip(vary, values, strict=True)))
+        for preset in presets
+        for values in chosen
+    }
 
 
 def _check_untaken(comparison: Comparison, models: Mapping[str, AnyTask]) -> None:

@@ -79,11 +79,14 @@ class Task(ABC, Generic[L]):
     Args:
         epochs: passes over the data, at most; "auto" takes 4, or more where that would be fewer than 100 updates.
         batch_size: sequences per update.
-        optimizer: `adamw` or `adam`.
+        optimizer: `adamw`, `adam`, `sgd` or `rmsprop`.
         learning_rate: its peak.
         weight_decay: for weights that are no biases.
-        schedule: `constant`, or `linear` or `cosine` down to zero.
+        schedule: `constant`, `linear` or `cosine` down to zero, or `inverse`: divided by 1 + `decay` * updates.
         warmup: share of all updates over which the learning rate rises.
+        momentum: of sgd, the share of the last move that is kept.
+        nesterov: whether sgd looks ahead along its momentum.
+        decay: of the schedule `inverse`.
         max_grad_norm: length to which longer gradients are clipped.
         patience: end after so many epochs without a better validation loss and take the best weights; with 0 all
             epochs run and the last weights are taken.
@@ -100,11 +103,14 @@ class Task(ABC, Generic[L]):
 
     epochs: Count | Literal["auto"] = "auto"
     batch_size: Count = 64
-    optimizer: Literal["adam", "adamw"] = "adamw"
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adamw"
     learning_rate: Positive = 6e-3
     weight_decay: NotNegative = 0.01
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    schedule: Literal["constant", "linear", "cosine", "inverse"] = "cosine"
     warmup: Share = 0.1
+    momentum: Share = 0.0
+    nesterov: bool = False
+    decay: NotNegative = 0.0
     max_grad_norm: NotNegative = 1.0
     patience: Annotated[int, Field(ge=0)] = 5
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -373,7 +379,7 @@ class Task(ABC, Generic[L]):
             assert lengths is not None, "one of the two says what an epoch is"
             updates = batch_count(len(lengths), self.batch_size)
         arguments = ("batch_size", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
-        recipe = {name: getattr(self, name) for name in arguments}
+        recipe = {name: getattr(self, name) for name in (*arguments, "momentum", "nesterov", "decay")}
         recipe |= {"epochs": self._epochs_for(updates), "max_grad_norm": self.max_grad_norm or np.inf}
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
         told = background or Background()

@@ -1,8 +1,9 @@
 """Set-ups of classifiers by name: those that tutorials teach, and one for long sequences of single numbers.
 
-The tutorials on film reviews train an embedding, one recurrent layer and a dense layer with Adam for a few epochs. What
-they leave out is switched off here: word dropout, clipping, a schedule. All epochs are run, as overfitting begins in
-the second or third and that is worth seeing; the weights of the best epoch are kept.
+The tutorials on film reviews train an embedding, one recurrent layer and a dense layer for a few epochs: a SimpleRNN
+with RMSprop, an LSTM in one direction or two with Adam, two directions that are summed with SGD, one review at a time.
+What they leave out is switched off here: word dropout, clipping, a schedule. All epochs are run, as overfitting begins
+in the second or third and that is worth seeing; the weights of the best epoch are kept.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ _TUTORIAL: dict[str, Any] = {
     "keep": "last",
     "word_dropout": 0.0,
     "optimizer": "adam",
+    "momentum": 0.0,
+    "nesterov": False,
+    "decay": 0.0,
     "learning_rate": 1e-3,
     "weight_decay": 0.0,
     "schedule": "constant",
@@ -39,9 +43,22 @@ _SMALL = _TUTORIAL | {
 }
 
 TEXTS: dict[str, dict[str, Any]] = {
-    "tutorial-simplernn": _SMALL | {"cell": "rnn", "bidirectional": False},
+    "tutorial-simplernn": _SMALL | {"cell": "rnn", "bidirectional": False, "optimizer": "rmsprop"},
     "tutorial-lstm": _SMALL | {"cell": "lstm", "bidirectional": False},
     "tutorial-bilstm": _SMALL | {"cell": "lstm", "bidirectional": True},
+    "tutorial-bilstm-sum": _SMALL
+    | {
+        "cell": "lstm",
+        "bidirectional": True,
+        "merge": "sum",
+        "batch_size": 1,
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "nesterov": True,
+        "schedule": "inverse",
+        "decay": 1e-5,
+    },
     "tutorial-bilstm64": _TUTORIAL
     | {
         "cell": "lstm",
@@ -75,6 +92,9 @@ SEQUENCES: dict[str, dict[str, Any]] = {
         "epochs": 6,
         "batch_size": 32,
         "optimizer": "adamw",
+        "momentum": 0.0,
+        "nesterov": False,
+        "decay": 0.0,
         "learning_rate": 8e-3,
         "weight_decay": 0.01,
         "schedule": "cosine",
