@@ -376,9 +376,15 @@ SMALL_TUTORIAL: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("preset", "wanted"),
     [
-        ("tutorial-simplernn", SMALL_TUTORIAL | {"cell": "rnn", "bidirectional": False}),
+        ("tutorial-simplernn", SMALL_TUTORIAL | {"cell": "rnn", "bidirectional": False, "optimizer": "rmsprop"}),
         ("tutorial-lstm", SMALL_TUTORIAL | {"cell": "lstm", "bidirectional": False}),
         ("tutorial-bilstm", SMALL_TUTORIAL | {"cell": "lstm", "bidirectional": True}),
+        (
+            "tutorial-bilstm-sum",
+            SMALL_TUTORIAL
+            | {"cell": "lstm", "bidirectional": True, "merge": "sum", "batch_size": 1, "optimizer": "sgd"}
+            | {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "schedule": "inverse", "decay": 1e-5},
+        ),
         (
             "tutorial-bilstm64",
             SMALL_TUTORIAL

@@ -53,10 +53,6 @@ def fitted(name: str) -> Any:
     return _MODELS[name]
 
 
-def untrained_of(card: Card) -> Callable[..., Any]:
-    return card.task()
-
-
 def bits(model: Any) -> bytes:
     return b"".join(array.tobytes() for array in model.weights_.values())
 
@@ -202,7 +198,7 @@ def test_clone_takes_the_parameters_and_nothing_learned(fitted: Any) -> None:
 
 def test_parameters_are_stored_untouched_and_shown_when_changed(card: Card) -> None:
     size = [3]
-    task = untrained_of(card)(hidden_size=size, seed=4)
+    task = card.task()(hidden_size=size, seed=4)
     assert task.get_params()["hidden_size"] is size
     assert task.set_params(seed=5) is task
     assert repr(task) == f"{card.owner}(seed=5, hidden_size=[3])"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +16,6 @@ import tidegate.tasks as tasks
 from tidegate.checkpoint import About
 from tidegate.data import loading
 from tidegate.data.checks import check_writable
-from tidegate.data.plain_text import split_lines
 from tidegate.data.series import Series
 from tidegate.durable import atomic_write
 from tidegate.errors import InputError, RunFolderError
@@ -27,8 +26,8 @@ from tidegate.ragged import Ragged
 from tidegate.runs.evaluation import evaluate, show_measures
 from tidegate.tasks import presets
 from tidegate.tasks.cards import CARDS
-from tidegate.tasks.fitting import kept_epoch, measured, valid_measures
 from tidegate.tasks.loading import card_named
+from tidegate.tasks.metrics import kept_epoch, valid_measures
 from tidegate.tasks.run import RunFolder
 
 if TYPE_CHECKING:
@@ -147,7 +146,8 @@ class Training:
             self.folder.release()
 
     def _finish(self) -> Result:
-        history, speed, warnings = _read_metrics(self.folder)
+        course = self.folder.course()
+        history = course.history
         params = self.model.get_params()
         kept = kept_epoch(history, patience=params["patience"])
         valid = valid_measures(history, patience=params["patience"])
@@ -168,7 +168,7 @@ class Training:
             parameters=sum(array.size for array in self.model.weights_.values()),
             epochs=len(history),
             train_seconds=history[-1]["seconds"],
-            tokens_per_second=speed,
+            tokens_per_second=course.tokens_per_second,
             valid=valid | self.model.baselines_ | _worst(kept.get("worst_class")) if valid else None,
             test=measures | _worst(neglect.worst if neglect else None) if measures else None,
             history=history,
@@ -176,7 +176,7 @@ class Training:
         )
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
         title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
-        page = run_report(title, result.headline(), history, recipe, warnings=[*warnings, *result.warnings])
+        page = run_report(title, result.headline(), history, recipe, warnings=[*course.warnings, *result.warnings])
         atomic_write(self.folder.report, page.encode(errors="backslashreplace"))
         return result
 
@@ -369,35 +369,3 @@ def _judge(kept: Record, measures: Mapping[str, float], task: str) -> list[Healt
     if not measures:
         return []
     return CARDS[task].scores().judge(kept, measures, "the part held out")
-
-
-def _read_metrics(folder: RunFolder) -> tuple[list[Record], float, list[str]]:
-    """Read one record per epoch, the tokens per second of all steps together, and the warnings from a run's metrics.
-
-    Raises RunFolderError when they are not there, or not those of a run that came to its end.
-    """
-    try:
-        steps = [json.loads(line) for line in split_lines(folder.metrics.read_text(encoding="utf-8"))]
-        history = [_epoch_record(step) for step in steps if step["end_of_epoch"]]
-        speed = _speed(steps)
-        warnings = [str(HealthWarning(**found)) for step in steps for found in step.get("warnings", ())]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(f"{folder.metrics} cannot be read as the metrics of a run: {error!r}.") from None
-    if not history:
-        raise RunFolderError(f"{folder.metrics} holds no whole epoch.")
-    return history, speed, warnings
-
-
-def _speed(steps: Sequence[Mapping[str, Any]]) -> float:
-    """Divide the tokens of the steps by their seconds; what is told of lost steps (`rewind`) has no tokens."""
-    tokens, seconds, before = 0, 0.0, 0.0
-    for step in steps:
-        if "tokens" in step:
-            tokens, seconds = tokens + step["tokens"], seconds + step["seconds"] - before
-        before = step["seconds"]
-    return tokens / seconds if seconds else 0.0
-
-
-def _epoch_record(step: dict[str, Any]) -> Record:
-    found = measured(step)
-    return {"epoch": step["epoch"], "train_loss": step["mean_loss"], **found, "seconds": step["seconds"]}

@@ -6,15 +6,15 @@ imported when it is asked for. Knows no task itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from tidegate.data.dataset import Kind
     from tidegate.tasks.answers import Answers
     from tidegate.tasks.scores import Scores
-    from tidegate.tasks.task import AnyTask
 
 Option: TypeAlias = Literal["spans", "picture", "group", "lookahead"]
 """An option of `tidegate predict` that says something to some tasks alone."""
@@ -28,7 +28,6 @@ class Card:
 
     Args:
         name: of the task, in model files and recipes.
-        owner: the name of its class, as `tidegate.tasks` gives it out.
         verb: what the option `--task` calls it.
         reads: the kind of data set that it is for.
         many: what its models are called in a sentence.
@@ -37,13 +36,12 @@ class Card:
         asked: the commands that ask a model of it.
         options: the options of `tidegate predict` that say something to it.
         presets: parameters that are known to do well, by name.
-        task: imports the class.
-        scores: imports how it is measured.
-        answers: imports how it answers.
+        task_at: where its class stands in the folder `tasks`, as `file:name`.
+        scores_at: where it stands how it is measured, a `Scores`.
+        answers_at: where it stands how it answers, an `Answers`.
     """
 
     name: str
-    owner: str
     verb: str
     reads: Kind
     many: str
@@ -52,6 +50,30 @@ class Card:
     asked: frozenset[Command] = frozenset({"predict"})
     options: frozenset[Option] = frozenset()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    task: Callable[[], type[AnyTask]]
-    scores: Callable[[], Scores]
-    answers: Callable[[], Answers]
+    task_at: str
+    scores_at: str
+    answers_at: str
+
+    @property
+    def owner(self) -> str:
+        """The name of its class."""
+        return self.task_at.partition(":")[2]
+
+    def task(self) -> Any:
+        """Import its class, a heir of `Task`."""
+        return _found(self.task_at)
+
+    def scores(self) -> Scores:
+        """Import how it is measured."""
+        scores: Scores = _found(self.scores_at)
+        return scores
+
+    def answers(self) -> Answers:
+        """Import how it answers."""
+        answers: Answers = _found(self.answers_at)
+        return answers
+
+
+def _found(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"tidegate.tasks.{module}"), name)

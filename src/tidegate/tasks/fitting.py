@@ -6,7 +6,7 @@ Knows a plan and where to write. Knows nothing of what is learned: a plan says h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +19,7 @@ from tidegate.data.streams import Streams
 from tidegate.errors import RunFolderError, TrainingError
 from tidegate.health import Background
 from tidegate.network import Network
+from tidegate.tasks.metrics import measured, told_of_epoch
 from tidegate.train import State, Step
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def follow(
         best = Best(_named(resumed.arrays, "best."), **resumed.info["best"])
     if folder is not None:
         _save(folder, plan, state, best)
-        folder.rewind(state.step, epochs=[_told(record, recipe.epochs) for record in best.history])
+        folder.rewind(state.step, epochs=[told_of_epoch(record, recipe.epochs) for record in best.history])
 
     measure = plan.measure
     steps = train.fit(
@@ -147,39 +148,6 @@ def follow(
         folder.state.unlink()
 
 
-def measured(step: Json) -> Json:
-    """Take out of the record of a step what was measured on the part held out, for the record of its epoch.
-
-    >>> measured({"valid": {"loss": 0.5}, "classes": {"worst": "rare", "never_predicted": ()}, "tokens": 3})
-    {'valid_loss': 0.5, 'worst_class': 'rare', 'never_predicted': []}
-    """
-    found: Json = {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
-    if classes := step.get("classes"):  # metrics of version 0.1 have none
-        found |= {"worst_class": classes["worst"], "never_predicted": list(classes["never_predicted"])}
-    return found
-
-
-def kept_epoch(history: Sequence[Json], *, patience: int) -> Json:
-    """Return the record of the epoch whose weights are kept: the best one, or the last; nothing of no epochs.
-
-    >>> kept_epoch([{"epoch": 1, "valid_loss": 0.5}, {"epoch": 2, "valid_loss": 0.7}], patience=3)["epoch"]
-    1
-    """
-    if not history:
-        return {}
-    return min(history, key=lambda record: record.get("valid_loss", 0.0)) if patience else history[-1]
-
-
-def valid_measures(history: Sequence[Json], *, patience: int) -> dict[str, float]:
-    """Say what the weights that are kept reached on the part held out.
-
-    >>> valid_measures([{"loss": 0.9, "valid_loss": 0.5}, {"loss": 0.8, "valid_loss": 0.7}], patience=3)
-    {'loss': 0.5}
-    """
-    kept = kept_epoch(history, patience=patience)
-    return {name.removeprefix("valid_"): value for name, value in kept.items() if name.startswith("valid_")}
-
-
 def check_same(about: Json, stored: Json) -> None:
     """Raise RunFolderError unless a run is resumed with the parameters and the data that it was begun with."""
     for name, value in stored["params"].items():
@@ -208,13 +176,6 @@ def _save(folder: RunFolder, plan: Plan, state: State, best: Best) -> None:
     folder.flush_metrics()
     memory = {"loss": best.loss, "epochs_since": best.epochs_since, "history": best.history}
     save_training(folder.state, arrays, {"train": info, "best": memory, "about": plan.about})
-
-
-def _told(record: Json, epochs: int) -> Json:
-    """Say in the words of the metrics what the history says of an epoch."""
-    valid = {name.removeprefix("valid_"): value for name, value in record.items() if name.startswith("valid_")}
-    kept = {name: record[name] for name in ("epoch", "step", "learning_rate", "seconds")}
-    return kept | {"epochs": epochs, "mean_loss": record["loss"], "valid": valid or None}
 
 
 def _copy(weights: Weights) -> Weights:

@@ -56,7 +56,8 @@ def for_kind(kind: Kind) -> type[AnyTask]:
     >>> for_kind("text").name
     'text-classifier'
     """
-    return next(card.task() for card in CARDS.values() if card.reads == kind)
+    found: type[AnyTask] = next(card.task() for card in CARDS.values() if card.reads == kind)
+    return found
 
 
 def from_recipe(recipe: dict[str, Any]) -> AnyTask:
@@ -64,7 +65,8 @@ def from_recipe(recipe: dict[str, Any]) -> AnyTask:
 
     Raises OptionError, with the nearest known name, for a task or parameter that does not exist.
     """
-    return card_named(recipe["task"]).task()().set_params(**recipe["params"])
+    task: AnyTask = card_named(recipe["task"]).task()().set_params(**recipe["params"])
+    return task
 
 
 def card_named(name: str) -> Card:

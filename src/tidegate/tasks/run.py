@@ -6,10 +6,8 @@ command line both write through it.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +15,7 @@ from typing import Any, TypeAlias
 from tidegate.durable import atomic_write, flush_folder
 from tidegate.errors import RunFolderError
 from tidegate.lock import LockedFolder
+from tidegate.tasks.metrics import Course, append_record, flush_records, read_course, rewind_records
 
 Json: TypeAlias = dict[str, Any]
 
@@ -226,52 +225,19 @@ class RunFolder(LockedFolder):
 
     def log(self, record: Json) -> None:
         """Append one record to the metrics, as one line of JSON."""
-        try:
-            with self.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
-        except OSError as error:
-            raise OSError(error.errno, f"could not write: {error.strerror}", str(self.metrics)) from error
+        append_record(self.metrics, record)
 
     def flush_metrics(self) -> None:
         """Bring the metrics to the disk: to be called before a state that is as far is saved."""
-        if self.metrics.exists():
-            with self.metrics.open("rb") as file:
-                os.fsync(file.fileno())
+        flush_records(self.metrics)
 
     def rewind(self, step: int, *, epochs: Sequence[Json] = ()) -> None:
-        """Make the metrics those of the first `step` steps.
+        """Make the metrics those of the first `step` steps; see `rewind_records`."""
+        rewind_records(self.metrics, step, epochs=epochs)
 
-        Drops those of later steps, which will be made again, and a last line that a kill cut short. Where lines are
-        missing, as after a power cut, the ends of their epochs are told from `epochs`, with a warning.
-
-        Args:
-            step: how far the state is.
-            epochs: one record for each epoch up to there, with `epoch`, `step` and what `metrics` shall say of its end.
-        """
-        kept, last = self._lines(step)
-        if last < step:
-            lost = [record for record in epochs if last < record["step"] <= step]
-            kept += [json.dumps({**record, "end_of_epoch": True}).encode() + b"\n" for record in lost]
-            warnings.warn(
-                f"{self.metrics} ends with step {last}, but the state is that of step {step}. The epochs that ended "
-                "meanwhile are taken from the state, their single steps are lost; the model is not affected.",
-                stacklevel=2,
-            )
-        atomic_write(self.metrics, b"".join(kept))
-
-    def _lines(self, step: int) -> tuple[list[bytes], int]:
-        """Read the lines of the first `step` steps as far as they are whole, and the number of the last of them."""
-        kept, last = [], 0
-        for line in self.metrics.read_bytes().splitlines(keepends=True) if self.metrics.exists() else []:
-            try:
-                number = json.loads(line)["step"]
-            except (ValueError, KeyError, TypeError):
-                break
-            if not line.endswith(b"\n") or number > step:
-                break
-            kept.append(line)
-            last = number
-        return kept, last
+    def course(self) -> Course:
+        """Sum up the metrics of a run that came to its end; raises RunFolderError where they do not tell of one."""
+        return read_course(self.metrics)
 
 
 def as_stored(params: Mapping[str, Any]) -> Json:

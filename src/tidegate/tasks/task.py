@@ -28,8 +28,9 @@ from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.tasks import presets
 from tidegate.tasks.card import Card
-from tidegate.tasks.fitting import Plan, Resumed, check_same, follow, valid_measures
+from tidegate.tasks.fitting import Plan, Resumed, check_same, follow
 from tidegate.tasks.live import Live
+from tidegate.tasks.metrics import valid_measures
 from tidegate.tasks.parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import RunFolder, as_stored
 from tidegate.version import __version__
