@@ -2,6 +2,7 @@
 #include "cells/gru.h"
 #include "cells/lstm.h"
 #include "cells/rnn.h"
+#include "isa/transpose.h"
 #include "layer/pool.h"
 #include "structured/crf.h"
 
@@ -23,6 +24,7 @@ constexpr Kernels<T> kTable = {
     pool_backward<T>,
     softmax<T>,
     activate<T>,
+    pack_panel<T>,
 };
 
 constexpr Kernels<float> kFloat = kTable<float>;

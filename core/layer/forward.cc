@@ -5,6 +5,78 @@
 #include "machine/threads.h"
 
 namespace tidegate {
+namespace {
+
+// A walk in stretches of a few steps, each projected just before it, so that the core which projects a row finds it in
+// its cache. Done where no gates are kept and there are tiles enough to keep all threads busy.
+template <class T>
+struct Stretches {
+  const LayerInput<T>& in;
+  const Kernels<T>& k;
+  const Batch& batch;
+  Index steps;              // of a stretch; 0: all is projected beforehand
+  Index* start;             // [directions, B] of the stretch, as are
+  Index* length;            // [directions, B]
+  std::int32_t* input_row;  // [directions, N]
+
+  Stretches(const LayerInput<T>& input, const Kernels<T>& kernels, const Batch& tiles, bool wanted)
+      : in(input), k(kernels), batch(tiles), steps(0) {
+    const Index row = columns() * Index(sizeof(T)), most = Index(256) << 10;  // bytes; a cache also holds the weights
+    const bool enough = in.threads == 1 || in.directions * batch.tiles >= (batch.even ? 1 : 3) * in.threads;
+    if (!wanted || !enough || sharers(in) > 1 || in.N * row <= 2 * most) return;
+    const Index rows = std::min(in.B, batch.tile_rows);
+    const bool cached = (in.C + in.H) * row <= 4 * most;  // the weights
+    steps = blocks(std::max((cached ? 1 : 4) * kLinearRows, most / row), rows);
+    start = workspace().stretch.template get<Index>(2 * in.directions * in.B);
+    length = start + in.directions * in.B;
+    input_row = workspace().stretch_row.template get<std::int32_t>(in.directions * in.N);
+  }
+  Index columns() const { return kTraits[in.cell].gates * in.H; }
+  Index rows() const { return steps * batch.tile_rows; }
+  // The projected rows of a stretch, and then the token of each.
+  Index scratch_size() const { return rows() * (columns() + 1); }
+
+  void run(Index d, CellForward<T> cell, Linear<T> project, Index first, Index last, const Units& units,
+           T* memory) const {
+    project.y = memory + cell_scratch<T>(in.H);
+    std::int32_t* const token_of_row = reinterpret_cast<std::int32_t*>(project.y + rows() * columns());
+    project.row_in = token_of_row;
+    cell.input = project.y;
+    cell.input_row = input_row + d * in.N;
+    cell.sequences.start = start + d * in.B;
+    cell.sequences.length = length + d * in.B;
+    const Index longest = batch.length[batch.order[first]];
+    for (Index begin = 0; begin == 0 || (begin < longest && !halted()); begin += steps) {
+      k.linear(project, 0, enter(d, cell.sequences, begin, first, last, token_of_row));
+      k.cell[in.cell].forward(cell, first, last, units, memory);
+      cell.h0 = cell.hn;
+      cell.c0 = cell.cn;
+    }
+  }
+
+  // Cuts the stretch that begins at step `begin` out of each sequence of a tile; returns how many rows it has.
+  Index enter(Index d, const Sequences& sequences, Index begin, Index first, Index last,
+              std::int32_t* token_of_row) const {
+    Index *const from = start + d * in.B, *const count = length + d * in.B;
+    for (Index r = first; r < last; ++r) {
+      const Index b = batch.order[r], left = std::max<Index>(0, batch.length[b] - begin);
+      count[b] = std::min(left, steps);
+      from[b] = batch.start[b] + (sequences.reverse ? left - count[b] : begin) * sequences.stride;
+    }
+    std::int32_t rows = 0;
+    for (Index step = 0; step < count[batch.order[first]]; ++step) {
+      for (Index r = first; r < last && step < count[batch.order[r]]; ++r) {
+        const Index token = from[batch.order[r]] + step * sequences.stride;
+        token_of_row[rows] = static_cast<std::int32_t>(token);
+        input_row[d * in.N + token] = rows++;
+      }
+    }
+    return rows;
+  }
+};
+
+}  // namespace
+
 template <class T>
 Status layer_forward(LayerForward<T>& p) try {
   const LayerInput<T>& in = p.in;
@@ -15,6 +87,7 @@ Status layer_forward(LayerForward<T>& p) try {
   const Status status = find_rows(in, rows, p.bad_token);
   if (status != Status::kOk) return status;
   const Batch batch = arrange(in);
+  const Stretches<T> stretches(in, k, batch, !p.kept[0].gates && !rows.row_of_token);
   Linear<T> project[2];
   CellForward<T> run[2]{};
   for (int d = 0; d < in.directions; ++d) {
@@ -26,10 +99,11 @@ Status layer_forward(LayerForward<T>& p) try {
     T* const bias = w.bias[d].template get<T>(GH);
     add_biases(in.cell, direction, in.H, bias);
     const bool in_place = p.kept[d].gates && !rows.row_of_token;
-    T* const projected = in_place ? p.kept[d].gates : w.projected[d].template get<T>(rows.count * GH);
+    T* const projected =
+        in_place ? p.kept[d].gates : w.projected[d].template get<T>(stretches.steps ? 0 : rows.count * GH);
     project[d] = {in.x, in.C, rows.id_of_row, w_ih, in.C, GH, bias, projected, GH, nullptr, false, kIdentity};
     CellForward<T>& r = run[d];
-    r.sequences = {batch.start, batch.length, batch.order, direction.reverse};
+    r.sequences = {batch.start, batch.length, batch.order, direction.reverse, in.by_step ? in.B : 1};
     r.H = in.H;
     r.input = projected;
     r.input_stride = GH;
@@ -46,13 +120,17 @@ Status layer_forward(LayerForward<T>& p) try {
     r.hn = p.hn[d];
     r.cn = p.cn[d];
   }
-  const Index row_blocks = blocks(rows.count, kLinearRows);
+  const Index row_blocks = stretches.steps ? 0 : blocks(rows.count, kLinearRows);
   parallel(in.directions * row_blocks, in.threads, [&](Index task) {
     const Index first = task / in.directions * kLinearRows;
     k.linear(project[task % in.directions], first, std::min(rows.count, first + kLinearRows));
   });
-  walk(in, batch, [&](Index d, Index first, Index last, const Units& units, T* memory) {
-    k.cell[in.cell].forward(run[d], first, last, units, memory);
+  walk(in, batch, stretches.scratch_size(), [&](Index d, Index first, Index last, const Units& units, T* memory) {
+    if (stretches.steps) {
+      stretches.run(d, run[d], project[d], first, last, units, memory);
+    } else {
+      k.cell[in.cell].forward(run[d], first, last, units, memory);
+    }
   });
   w.release();
   return Status::kOk;

@@ -73,12 +73,12 @@ const T* MatrixStream<T>::multiply(const T* x, Index rows, int threads) {
   const Kernels<T>& k = kernels<T>();
   const Index K = matrix_.in, columns = matrix_.out, parts = blocks(columns, kPart<T>);
   T* const y = out_.template get<T>(rows * columns);
-  parallel(parts * blocks(rows, kTileRows), worthwhile(rows * K * columns, threads), [&](Index task) {
+  parallel(parts * blocks(rows, kStreamRows), worthwhile(rows * K * columns, threads), [&](Index task) {
     const Index column = task % parts * kPart<T>, end = std::min(columns, column + kPart<T>);
-    const Index row = task / parts * kTileRows;
+    const Index row = task / parts * kStreamRows;
     k.linear({x, K, nullptr, matrix_.w + column * K, K, end - column, matrix_.bias + column, y + column, columns,
               nullptr, false, matrix_.activation},
-             row, std::min(rows, row + kTileRows));
+             row, std::min(rows, row + kStreamRows));
   });
   return y;
 }
