@@ -26,7 +26,7 @@ import tidegate as tg
 from benchmarks import command
 from benchmarks.record import Record, load, machine, save
 from benchmarks.tables import rows, times
-from tidegate import kernels
+from tidegate import cells, kernels
 from tidegate.nn import sooner
 
 CELLS = {"rnn_tanh": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
@@ -41,7 +41,7 @@ def points(threads: int) -> Iterator[Point]:
     """Go through the grid, but for what takes too long."""
     counts = range(1, min(threads, 2) + 1)
     for count, cell, training, H, B, T in itertools.product(counts, CELLS, MODES, UNITS, SEQUENCES, STEPS):
-        if kernels.GATES[cell] * 2 * H * H * B * T * (3 if training else 1) <= MOST_WORK:
+        if cells.CELLS[cell].gates * 2 * H * H * B * T * (3 if training else 1) <= MOST_WORK:
             yield count, cell, training, H, B, T
 
 

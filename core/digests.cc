@@ -89,9 +89,26 @@ struct Side {
   }
 
   Direction<T> direction(bool reverse) const {
-    return {w_ih.data(), w_hh.data(), b_ih.data(), b_hh.data(), reverse, h0.data(), c0.data(), mask.data()};
+    Direction<T> d{};
+    d.w_ih = w_ih.data(), d.w_hh = w_hh.data(), d.b_ih = b_ih.data(), d.b_hh = b_hh.data();
+    d.h0 = h0.data(), d.c0 = c0.data(), d.mask = mask.data();
+    d.reverse = reverse;
+    return d;
   }
 };
+
+template <class T>
+LayerInput<T> input(Cell cell, Size size, const std::vector<T>& x, const Side<T>* sides) {
+  LayerInput<T> in{};
+  in.cell = cell;
+  in.N = kN, in.B = kB, in.C = size.C, in.H = size.H;
+  in.offsets = kOffsets.data();
+  in.x = x.data();
+  in.directions = 2;
+  for (int d = 0; d < 2; ++d) in.direction[d] = sides[d].direction(d == 1);
+  in.threads = 3;
+  return in;
+}
 
 // A layer of two directions, forward and backward. A small `scale` lets numbers fade below the smallest normal one.
 template <class T>
@@ -102,18 +119,19 @@ void layer(Cell cell, Size size, double scale) {
   const std::vector<T> x = numbers.draw<T>(kN * C, scale), dh = numbers.draw<T>(kN * 2 * H, scale);
   std::vector<T> h(kN * 2 * H), dx(kN * C);
   Side<T> sides[2] = {{numbers, GH, size, scale}, {numbers, GH, size, scale}};
-  LayerInput<T> in{cell,     kN,      kB,      C, H, kOffsets.data(),
-                   x.data(), nullptr, nullptr, 0, 2, {sides[0].direction(false), sides[1].direction(true)},
-                   3};
-  LayerForward<T> forward{in, h.data(), {}, {}, {}, 0};
-  LayerBackward<T> backward{in, h.data(), dh.data(), {}, {}, {}, false, dx.data(), {}, {}};
+  LayerForward<T> forward{};
+  LayerBackward<T> backward{};
+  forward.in = backward.in = input(cell, size, x, sides);
+  forward.h = h.data();
+  backward.h = h.data(), backward.dh = dh.data(), backward.dx = dx.data();
   for (int d = 0; d < 2; ++d) {
     Side<T>& s = sides[d];
     forward.hn[d] = s.hn.data(), forward.cn[d] = s.cn.data();
     forward.kept[d] = backward.kept[d] = {s.gates.data(), s.memo.data()};
     backward.dhn[d] = s.dhn.data(), backward.dcn[d] = s.dcn.data();
-    backward.gradients[d] = {s.dw_ih.data(), s.dw_hh.data(), s.db_ih.data(),
-                             s.db_hh.data(), s.dh0.data(),   s.dc0.data()};
+    LayerGradients<T>& to = backward.gradients[d];
+    to.w_ih = s.dw_ih.data(), to.w_hh = s.dw_hh.data(), to.b_ih = s.db_ih.data(), to.b_hh = s.db_hh.data();
+    to.h0 = s.dh0.data(), to.c0 = s.dc0.data();
   }
   if (layer_forward(forward) != Status::kOk || layer_backward(backward) != Status::kOk) std::abort();
   Digest digest_forward, digest_backward;
@@ -192,7 +210,11 @@ void around(Size size) {
   parallel(1, 1, [&](Index) { kernels<T>().softmax(y.data(), H, z.data(), 0, kN); });
   Digest().add(z).print(named<T>("softmax", "", size));
   for (const PoolMode mode : {kLast, kFirst, kMax, kMean}) {
-    const Pool<T> pool{z.data(), kOffsets.data(), H, mode, pooled.data(), H, dx.data()};
+    Pool<T> pool{};
+    pool.h = z.data(), pool.offsets = kOffsets.data();
+    pool.H = pool.stride = H;
+    pool.mode = mode;
+    pool.pooled = pooled.data(), pool.dh = dx.data();
     parallel(1, 1, [&](Index) {
       kernels<T>().pool(pool, 0, kB);
       kernels<T>().pool_backward(pool, 0, kB);
@@ -212,7 +234,11 @@ void field(Index K) {
                             weight = numbers.draw<double>(kB);
   std::vector<double> alpha(kN * K), partition(kB), de(kN * K), dt(K * K), ds(K), dn(K), scores(kB * 3);
   std::vector<std::int32_t> tags(3 * kN);
-  const CrfScores in{kN, kB, K, emissions.data(), kOffsets.data(), transitions.data(), start.data(), end.data(), 3};
+  CrfScores in{};
+  in.N = kN, in.B = kB, in.K = K;
+  in.emissions = emissions.data(), in.offsets = kOffsets.data();
+  in.transitions = transitions.data(), in.start = start.data(), in.end = end.data();
+  in.threads = 3;
   if (crf_partition(in, alpha.data(), partition.data()) != Status::kOk) std::abort();
   if (crf_gradient(in, alpha.data(), weight.data(), de.data(), dt.data(), ds.data(), dn.data()) != Status::kOk) {
     std::abort();

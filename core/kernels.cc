@@ -9,26 +9,34 @@
 namespace tidegate {
 namespace {
 
-template <class T>
-constexpr Kernels<T> kTable = {
-    {
-        {cell_forward<T, RnnTanhForward>, cell_backward<T, RnnTanhBackward>},
-        {cell_forward<T, RnnReluForward>, cell_backward<T, RnnReluBackward>},
-        {cell_forward<T, LstmForward>, cell_backward<T, LstmBackward>},
-        {cell_forward<T, GruForward>, cell_backward<T, GruBackward>},
-    },  // in the order of `Cell`
-    linear<T>,
-    outer<T>,
-    sum_by_row<T>,
-    pool<T>,
-    pool_backward<T>,
-    softmax<T>,
-    activate<T>,
-    pack_panel<T>,
-};
+// The kernels of every cell of the table. One whose file is not included above does not compile.
+template <class T, int Count = 0>
+constexpr void fill(CellKernels<T>* cell) {
+  if constexpr (Count < kCells) {
+    using Steps = CellSteps<static_cast<Cell>(Count)>;
+    cell[Count].forward = cell_forward<T, Steps::template Forward>;
+    cell[Count].backward = cell_backward<T, Steps::template Backward>;
+    fill<T, Count + 1>(cell);
+  }
+}
 
-constexpr Kernels<float> kFloat = kTable<float>;
-constexpr Kernels<double> kDouble = kTable<double>;
+template <class T>
+constexpr Kernels<T> table() {
+  Kernels<T> t{};
+  fill(t.cell);
+  t.linear = linear<T>;
+  t.outer = outer<T>;
+  t.sum_by_row = sum_by_row<T>;
+  t.pool = pool<T>;
+  t.pool_backward = pool_backward<T>;
+  t.softmax = softmax<T>;
+  t.activate = activate<T>;
+  t.pack_panel = pack_panel<T>;
+  return t;
+}
+
+constexpr Kernels<float> kFloat = table<float>();
+constexpr Kernels<double> kDouble = table<double>();
 constexpr CrfKernels kCrf = {crf_exp, crf_forward, crf_backward, crf_best};
 
 #if defined(TIDEGATE_SCALAR)

@@ -17,6 +17,7 @@ namespace tidegate {
 
 using Index = std::int64_t;
 
+// Zero, as a struct has it that names none, is the identity.
 enum Activation : int { kIdentity, kRelu, kTanh, kSigmoid, kActivations };
 
 // Packed weights are cut into panels of kPanelBytes of columns, so that one layout serves every ISA. Groups of 4, 2 or

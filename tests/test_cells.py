@@ -43,7 +43,7 @@ def test_every_gate_is_explained(cell: Cell) -> None:
 
 @EACH
 def test_a_run_leaves_what_the_card_says(cell: Cell) -> None:
-    node = Recurrent(cell=cell.name, input_size=2, hidden_size=3)  # type: ignore[arg-type]
+    node = Recurrent(cell=cell.name, input_size=2, hidden_size=3)
     w_ih, w_hh = (np.ones(shape) for shape in list(parameter_shapes(Network.of(node)).values())[:2])
     direction = kernels.Direction(w_ih, w_hh)
     run = kernels.forward(cell.name, np.ones((4, 2)), np.array([0, 4]), [direction], keep=True)

@@ -298,7 +298,7 @@ def test_a_conversion_that_is_wrong_does_not_pass_the_proof(
     keras: Any, as_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = sequential(keras, one("GRU"))
-    monkeypatch.setattr(keras_network, "_gates_in_order", lambda array: array)  # z r h stay where r z n belong
+    monkeypatch.setattr(keras_network, "_gates_in_order", lambda _card, array: array)  # z r h stay where r z n belong
     with pytest.raises(ConversionError, match=r"does not compute what the original does: on random sequence \d of"):
         tg.convert.from_keras(saved(model, tmp_path / "model.keras") if as_file else model)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import loop
 import reference
 import tidegate as tg
-from tidegate import kernels, nn
+from tidegate import cells, kernels, nn
 from tidegate.errors import InputError, MissingPackageError, OptionError, ShapeError
 from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
 from tidegate.ragged import Ragged
@@ -77,7 +77,7 @@ def test_states_and_gates_are_those_of_the_reference(cell: Any, layer: dict[str,
             for direction in [each for each in part.directions if f"layer {number}" in each.name]:
                 suffix = f"_l{number}" + ("_reverse" if direction.reverse and not layer else "")
                 kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-                own = [weights.get(f"2.{kind}{suffix}", np.zeros(kernels.GATES[cell] * 5)) for kind in kinds]
+                own = [weights.get(f"2.{kind}{suffix}", np.zeros(cells.CELLS[cell].gates * 5)) for kind in kinds]
                 zero = np.zeros(5)
                 run = reference.forward(cell, rows, reference.Weights(*own), zero, zero, None, direction.reverse)
                 np.testing.assert_allclose(direction.h, run.h, rtol=0, atol=1e-14)

@@ -10,6 +10,7 @@ import pytest
 
 import cases
 from tidegate import kernels
+from tidegate.cells import CELLS
 from tidegate.errors import InputError, OptionError, ShapeError
 from tidegate.kernels.streams import StreamNetwork, Streams
 
@@ -181,7 +182,7 @@ def test_a_refused_step_leaves_the_state(x: Any, complaint: str) -> None:
 @pytest.mark.parametrize(("H", "V"), [(5, 40), (210, 40), (300, 14_000)])
 def test_a_step_with_a_token_gives_the_bits_of_its_row(cell: str, H: int, V: int, kind: Any) -> None:
     rng = np.random.default_rng(H)
-    shapes = ((kernels.GATES[cell] * H, 7), (kernels.GATES[cell] * H, H), (kernels.GATES[cell] * H,))
+    shapes = ((CELLS[cell].gates * H, 7), (CELLS[cell].gates * H, H), (CELLS[cell].gates * H,))
     w_ih, w_hh, b_ih = (rng.normal(0, 0.3, shape).astype(kind) for shape in shapes)
     direction = kernels.Direction(w_ih, w_hh, b_ih, b_ih * kind(0.5))
     table = rng.normal(size=(V, 7)).astype(kind)

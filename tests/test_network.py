@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tidegate.cells import CELLS
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
-    GATES,
     Decode,
     Dense,
     Dropout,
@@ -41,7 +40,7 @@ def networks(draw: st.DrawFn) -> Network:
     """Draw a network of the usual form, every option of its nodes included."""
     bidirectional = draw(st.booleans())
     layer = Recurrent(
-        cell=draw(st.sampled_from(sorted(GATES))),
+        cell=draw(st.sampled_from(sorted(CELLS))),
         input_size=draw(SIZES),
         hidden_size=draw(SIZES),
         num_layers=draw(st.integers(1, 3)),

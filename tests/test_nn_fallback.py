@@ -10,6 +10,7 @@ import torch
 from tidegate import nn
 from tidegate.errors import InputError
 from tidegate.nn import fallback, stack
+from tidegate.nn.operands import Operands
 from tidegate.ragged import Ragged
 
 LAYERS = [nn.SimpleRNN, nn.LSTM, nn.GRU]
@@ -61,9 +62,9 @@ def test_torch_reads_the_rows_of_a_table() -> None:
 def test_another_device_runs_torch(layer_type: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def spy(*args: Any) -> Any:
-        calls.append(args[0])
-        return fallback.recurrent(*args)
+    def spy(given: Operands) -> Any:
+        calls.append(given.cell)
+        return fallback.recurrent(given)
 
     monkeypatch.setattr(stack, "fallback", type("Spy", (), {"recurrent": staticmethod(spy)}))
     layer = layer_type(3, 4, bidirectional=True, device="meta")

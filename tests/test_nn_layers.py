@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from typing import Any
 
@@ -233,6 +234,24 @@ def test_repr_lists_what_differs_from_the_defaults() -> None:
 def test_options_that_cannot_be_used_are_refused(options: dict[str, Any], error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         nn.LSTM(3, 4, **options)
+
+
+OPTIONS = "merge recurrent_dropout weight_dropout {}reverse recompute kernel"
+
+
+@pytest.mark.parametrize(
+    ("layer_type", "own"), [(nn.SimpleRNN, ""), (nn.LSTM, "forget_bias chrono "), (nn.GRU, "chrono ")]
+)
+def test_every_option_is_shown_by_name_and_no_other_is_taken(layer_type: Any, own: str) -> None:
+    shown = inspect.signature(layer_type).parameters.values()
+    assert [option.name for option in shown if option.kind is option.KEYWORD_ONLY] == OPTIONS.format(own).split()
+    made = layer_type(3, 4, **{option.name: option.default for option in shown if option.default is not option.empty})
+    assert repr(made) == f"{layer_type.__name__}(3, 4)"
+    with pytest.raises(TypeError, match=rf"^{layer_type.__name__}\.__init__\(\) .*unexpected keyword argument 'input'"):
+        layer_type(3, 4, input=5)
+    of_others = {nn.SimpleRNN: "chrono", nn.LSTM: "nonlinearity", nn.GRU: "forget_bias"}[layer_type]
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{of_others}'"):
+        layer_type(3, 4, **{of_others: None})
 
 
 def test_an_unknown_nonlinearity_is_refused() -> None:

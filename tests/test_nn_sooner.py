@@ -26,7 +26,7 @@ FORMS = ["padded", "batch first", "packed", "one sequence"]
 @pytest.fixture(autouse=True)
 def rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """In training from 4 steps on, in inference from 10 tokens on, of all sizes, as if none were small."""
-    monkeypatch.setattr(sooner, "LEAST_STEPS", dict.fromkeys(sooner.LEAST_STEPS, 4))
+    monkeypatch.setattr(sooner, "LEAST_STEPS", 4)
     monkeypatch.setattr(sooner, "LEAST_TOKENS", 10)
     monkeypatch.setattr(sooner, "SMALL", 0)
 

@@ -35,8 +35,16 @@ const T* input(nb::handle object) {
 template <class T>
 Direction<T> direction(nb::handle object) {
   const nb::tuple t = nb::cast<nb::tuple>(object);
-  return {input<T>(t[0]),       input<T>(t[1]), input<T>(t[2]), input<T>(t[3]),
-          nb::cast<bool>(t[4]), input<T>(t[5]), input<T>(t[6]), input<T>(t[7])};
+  Direction<T> d{};
+  d.w_ih = input<T>(t[0]);
+  d.w_hh = input<T>(t[1]);
+  d.b_ih = input<T>(t[2]);
+  d.b_hh = input<T>(t[3]);
+  d.reverse = nb::cast<bool>(t[4]);
+  d.h0 = input<T>(t[5]);
+  d.c0 = input<T>(t[6]);
+  d.mask = input<T>(t[7]);
+  return d;
 }
 
 inline void check(Status status, Index bad_token) {

@@ -22,6 +22,7 @@ nb::list cells() {
   for (const CellTraits& traits : kTraits) {
     nb::dict cell;
     cell["name"] = traits.name;
+    cell["option"] = traits.option;
     cell["gates"] = traits.gates;
     cell["letters"] = traits.letters;
     cell["tanh"] = traits.tanh;

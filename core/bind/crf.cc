@@ -8,15 +8,17 @@ namespace {
 
 CrfScores crf_scores(In<double> emissions, In<Index> offsets, In<double> transitions, In<double> start, In<double> end,
                      int threads) {
-  return {static_cast<Index>(emissions.shape(0)),
-          static_cast<Index>(offsets.shape(0)) - 1,
-          static_cast<Index>(emissions.shape(1)),
-          emissions.data(),
-          offsets.data(),
-          transitions.data(),
-          start.data(),
-          end.data(),
-          threads};
+  CrfScores in{};
+  in.N = static_cast<Index>(emissions.shape(0));
+  in.B = static_cast<Index>(offsets.shape(0)) - 1;
+  in.K = static_cast<Index>(emissions.shape(1));
+  in.emissions = emissions.data();
+  in.offsets = offsets.data();
+  in.transitions = transitions.data();
+  in.start = start.data();
+  in.end = end.data();
+  in.threads = threads;
+  return in;
 }
 
 void crf_forward(In<double> emissions, In<Index> offsets, In<double> transitions, In<double> start, In<double> end,

@@ -118,8 +118,13 @@ void backward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence
     p.dhn[d] = input<T>(dstate[d][0]);
     p.dcn[d] = input<T>(dstate[d][1]);
     const nb::object g = gradients[d];
-    p.gradients[d] = {pointer<T>(g[0]), pointer<T>(g[1]), pointer<T>(g[2]),
-                      pointer<T>(g[3]), pointer<T>(g[4]), pointer<T>(g[5])};
+    LayerGradients<T>& to = p.gradients[d];
+    to.w_ih = pointer<T>(g[0]);
+    to.w_hh = pointer<T>(g[1]);
+    to.b_ih = pointer<T>(g[2]);
+    to.b_hh = pointer<T>(g[3]);
+    to.h0 = pointer<T>(g[4]);
+    to.c0 = pointer<T>(g[5]);
     p.steps[d] = {pointer<T>(steps[d][0]), pointer<T>(steps[d][1])};
   }
   Status status;
@@ -156,8 +161,13 @@ void pool(In<T> h, In<Index> offsets, nb::sequence modes, Array<T> pooled, nb::o
   const Index count = static_cast<Index>(nb::len(modes));
   Pool<T> p[kPoolModes]{};
   for (Index m = 0; m < count; ++m) {
-    p[m] = {h.data(),  offsets.data(), H, static_cast<PoolMode>(nb::cast<int>(modes[m])), pooled.data() + m * H,
-            count * H, pointer<T>(dh)};
+    p[m].h = h.data();
+    p[m].offsets = offsets.data();
+    p[m].H = H;
+    p[m].mode = static_cast<PoolMode>(nb::cast<int>(modes[m]));
+    p[m].pooled = pooled.data() + m * H;
+    p[m].stride = count * H;
+    p[m].dh = pointer<T>(dh);
   }
   const auto run = p[0].dh ? kernels<T>().pool_backward : kernels<T>().pool;
   const Index* const begin = offsets.data();

@@ -3,8 +3,6 @@
 
 namespace tidegate {
 
-enum Cell : int { kRnnTanh, kRnnRelu, kLstm, kGru, kCells };
-
 constexpr int kMostGates = 4;
 
 // The same cell in another library. Place i of a matrix over there holds our gate order[i].
@@ -15,6 +13,7 @@ struct Counterpart {
 
 struct CellTraits {
   const char* name;
+  const char* option;    // what the parameter `cell` of a task calls it
   int gates;             // values that the input is projected to, for each hidden unit
   const char* letters;   // of the gates, in our order, which is torch's; empty for a cell that has but its state
   const char* tanh;      // letters of the gates that end in tanh; the others end in a sigmoid
@@ -31,9 +30,10 @@ struct CellTraits {
   constexpr bool one_apart() const { return shared < gates; }
 };
 
-constexpr CellTraits rnn_traits(const char* name, const char* function, const char* torch) {
+constexpr CellTraits rnn_traits(const char* name, const char* option, const char* function, const char* torch) {
   CellTraits t{};
   t.name = name;
+  t.option = option;
   t.gates = 1;
   t.letters = t.tanh = "";
   t.function = function;
@@ -45,43 +45,55 @@ constexpr CellTraits rnn_traits(const char* name, const char* function, const ch
   return t;
 }
 
-constexpr CellTraits lstm_traits() {
-  CellTraits t{};
-  t.name = "lstm";
-  t.gates = 4;
-  t.letters = "ifgo";
-  t.tanh = "g";
-  t.carries_c = true;
-  t.shared = 4;
-  t.keeps = 1;
-  t.lets_in = 0;
-  t.torch = "LSTM";
-  t.onnx = {"LSTM", {0, 3, 1, 2}};  // i o f c
-  t.keras = {"LSTM", {0, 1, 2, 3}};
-  return t;
-}
-
-constexpr CellTraits gru_traits() {
-  CellTraits t{};
-  t.name = "gru";
-  t.gates = 3;
-  t.letters = "rzn";
-  t.tanh = "n";
-  t.shared = 2;
-  t.keeps = 1;
-  t.lets_in = -1;
-  t.torch = "GRU";
-  t.onnx = {"GRU", {1, 0, 2}};   // z r h
-  t.keras = {"GRU", {1, 0, 2}};  // z r h
-  return t;
-}
-
-// In the order of `Cell`.
-constexpr CellTraits kTraits[kCells] = {
-    rnn_traits("rnn_tanh", "tanh", "RNN_TANH"),
-    rnn_traits("rnn_relu", "relu", "RNN_RELU"),
-    lstm_traits(),
-    gru_traits(),
+// A row for each cell. Its place in the table is what the core knows the cell by.
+constexpr CellTraits kTraits[] = {
+    rnn_traits("rnn_tanh", "rnn", "tanh", "RNN_TANH"),
+    rnn_traits("rnn_relu", "rnn_relu", "relu", "RNN_RELU"),
+    [] {
+      CellTraits t{};
+      t.name = t.option = "lstm";
+      t.gates = 4;
+      t.letters = "ifgo";
+      t.tanh = "g";
+      t.carries_c = true;
+      t.shared = 4;
+      t.keeps = 1;
+      t.lets_in = 0;
+      t.torch = "LSTM";
+      t.onnx = {"LSTM", {0, 3, 1, 2}};  // i o f c
+      t.keras = {"LSTM", {0, 1, 2, 3}};
+      return t;
+    }(),
+    [] {
+      CellTraits t{};
+      t.name = t.option = "gru";
+      t.gates = 3;
+      t.letters = "rzn";
+      t.tanh = "n";
+      t.shared = 2;
+      t.keeps = 1;
+      t.lets_in = -1;
+      t.torch = "GRU";
+      t.onnx = {"GRU", {1, 0, 2}};   // z r h
+      t.keras = {"GRU", {1, 0, 2}};  // z r h
+      return t;
+    }(),
 };
+
+constexpr int kCells = sizeof(kTraits) / sizeof(kTraits[0]);
+
+// A place in the table.
+enum Cell : int {};
+
+// The cell of a name; a name that is not in the table does not compile where the answer must be a constant.
+constexpr Cell cell_named(const char* name) {
+  int cell = 0;
+  while (true) {
+    const char *a = kTraits[cell].name, *b = name;
+    while (*a && *a == *b) ++a, ++b;
+    if (*a == *b) return static_cast<Cell>(cell);
+    ++cell;
+  }
+}
 
 }  // namespace tidegate

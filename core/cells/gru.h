@@ -67,5 +67,13 @@ struct GruBackward {
   }
 };
 
+template <>
+struct CellSteps<cell_named("gru")> {
+  template <class T>
+  using Forward = GruForward<T>;
+  template <class T>
+  using Backward = GruBackward<T>;
+};
+
 }  // namespace
 }  // namespace tidegate

@@ -66,5 +66,13 @@ struct LstmBackward {
   }
 };
 
+template <>
+struct CellSteps<cell_named("lstm")> {
+  template <class T>
+  using Forward = LstmForward<T>;
+  template <class T>
+  using Backward = LstmBackward<T>;
+};
+
 }  // namespace
 }  // namespace tidegate

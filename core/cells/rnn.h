@@ -61,14 +61,21 @@ struct RnnBackward {
   }
 };
 
-template <class T>
-using RnnTanhForward = RnnForward<T, false>;
-template <class T>
-using RnnReluForward = RnnForward<T, true>;
-template <class T>
-using RnnTanhBackward = RnnBackward<T, false>;
-template <class T>
-using RnnReluBackward = RnnBackward<T, true>;
+template <>
+struct CellSteps<cell_named("rnn_tanh")> {
+  template <class T>
+  using Forward = RnnForward<T, false>;
+  template <class T>
+  using Backward = RnnBackward<T, false>;
+};
+
+template <>
+struct CellSteps<cell_named("rnn_relu")> {
+  template <class T>
+  using Forward = RnnForward<T, true>;
+  template <class T>
+  using Backward = RnnBackward<T, true>;
+};
 
 }  // namespace
 }  // namespace tidegate

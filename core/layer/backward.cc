@@ -28,7 +28,9 @@ struct OuterJob {
 
 template <class T>
 OuterJob<T> plan(const Outer<T>& args, Index tokens) {
-  OuterJob<T> job{args, tokens, 0, 0, 0, 0, nullptr};
+  OuterJob<T> job{};
+  job.args = args;
+  job.tokens = tokens;
   const Index cache = (Index(96) << 10) / Index(sizeof(T));  // of a block of `out`, to stay in L2
   job.block_rows = std::max<Index>(6, std::min(args.rows_m, cache / std::max<Index>(1, args.columns) / 6 * 6));
   job.row_blocks = blocks(args.rows_m, job.block_rows);
@@ -145,10 +147,14 @@ struct BackwardCall {
   void by_token() {
     if (!rows.row_of_token) return;
     const std::int32_t* const start = sort_tokens();
-    SumByRow<T> sum[2];
+    SumByRow<T> sum[2]{};
     for (int d = 0; d < in.directions; ++d) {
       T* const out = w.projected[d].template get<T>(rows.count * GH);
-      sum[d] = {run[d].dgates, GH, start, w.token_by_row.template get<std::int32_t>(in.N), out};
+      sum[d].a = run[d].dgates;
+      sum[d].width = GH;
+      sum[d].start = start;
+      sum[d].token = w.token_by_row.template get<std::int32_t>(in.N);
+      sum[d].out = out;
       dprojected[d] = out;
     }
     // Each task takes the rows whose tokens begin in its part of the sorted tokens.
@@ -183,21 +189,50 @@ struct BackwardCall {
     const T** const x_row = rows.id_of_row ? w.table_row.get<const T*>(rows.count) : nullptr;
     for (Index u = 0; x_row && u < rows.count; ++u) x_row[u] = in.x + rows.id_of_row[u] * in.C;
     for (int d = 0; d < in.directions; ++d) {
-      const LayerGradients<T>& out = p.gradients[d];
-      const T* const mask = in.direction[d].mask;
       const T** const h_before = before + d * in.N;
       find_states_before(p, d, zero, h_before, sequence);
-      jobs.push_back(
-          plan<T>({run[d].dgates, GH, shared, nullptr, 0, h_before, mask, sequence, in.H, out.w_hh, nullptr}, in.N));
-      if (traits.one_apart()) {
-        jobs.push_back(plan<T>({run[d].dmemo, in.H, in.H, nullptr, 0, h_before, mask, sequence, in.H,
-                                out.w_hh + shared * in.H, out.b_hh + shared},
-                               in.N));
-      }
-      jobs.push_back(
-          plan<T>({dprojected[d], GH, GH, in.x, in.C, x_row, nullptr, nullptr, in.C, out.w_ih, out.b_ih}, rows.count));
+      jobs.push_back(plan(by_states(d, h_before, sequence), in.N));
+      if (traits.one_apart()) jobs.push_back(plan(by_states_apart(d, h_before, sequence), in.N));
+      jobs.push_back(plan(by_input(d, x_row), rows.count));
     }
     return jobs;
+  }
+
+  // The gradient of the rows of w_hh whose gates add what the state says to what the input says.
+  Outer<T> by_states(int d, const T* const* h_before, const std::int32_t* sequence) const {
+    Outer<T> outer{};
+    outer.a = run[d].dgates;
+    outer.a_stride = GH;
+    outer.rows_m = shared;
+    outer.b_row = h_before;
+    outer.scale = in.direction[d].mask;
+    outer.scale_row = sequence;
+    outer.columns = in.H;
+    outer.out = p.gradients[d].w_hh;
+    return outer;
+  }
+
+  // That of the rows, and of the bias, of the gate that keeps its recurrent part apart.
+  Outer<T> by_states_apart(int d, const T* const* h_before, const std::int32_t* sequence) const {
+    Outer<T> outer = by_states(d, h_before, sequence);
+    outer.a = run[d].dmemo;
+    outer.a_stride = outer.rows_m = in.H;
+    outer.out += shared * in.H;
+    outer.column_sum = p.gradients[d].b_hh + shared;
+    return outer;
+  }
+
+  // That of w_ih and its bias.
+  Outer<T> by_input(int d, const T* const* x_row) const {
+    Outer<T> outer{};
+    outer.a = dprojected[d];
+    outer.a_stride = outer.rows_m = GH;
+    outer.b = in.x;
+    outer.b_stride = outer.columns = in.C;
+    outer.b_row = x_row;
+    outer.out = p.gradients[d].w_ih;
+    outer.column_sum = p.gradients[d].b_ih;
+    return outer;
   }
 
   // Runs the jobs, and beside them the product that leads back to the input.
@@ -211,11 +246,18 @@ struct BackwardCall {
       at += job.partial_sizes();
       outer_tasks += job.tasks();
     }
-    Linear<T> dinput[2];
+    Linear<T> dinput[2]{};
     for (int d = 0; d < in.directions && p.dx; ++d) {
       T* const w_ih = w.w_ih[d].template get<T>(GH * padded<T>(in.C));
       pack_columns(in.direction[d].w_ih, GH, in.C, in.C, Index(1), w_ih);
-      dinput[d] = {dprojected[d], GH, nullptr, w_ih, GH, in.C, nullptr, p.dx, in.C, rows.id_of_row, d > 0, kIdentity};
+      Linear<T>& back = dinput[d];
+      back.x = dprojected[d];
+      back.x_stride = back.K = GH;
+      back.w = w_ih;
+      back.columns = back.y_stride = in.C;
+      back.y = p.dx;
+      back.row_out = rows.id_of_row;
+      back.accumulate = d > 0;
     }
     const Index linear_tasks = p.dx ? blocks(rows.count, kLinearRows) : 0;
     parallel(outer_tasks + linear_tasks, in.threads, [&](Index task) {

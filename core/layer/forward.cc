@@ -75,64 +75,88 @@ struct Stretches {
   }
 };
 
+// Everything that the steps of one forward call share.
+template <class T>
+struct ForwardCall {
+  LayerForward<T>& p;
+  const LayerInput<T>& in;
+  const Kernels<T>& k;
+  Workspace& w;
+  Index GH = kTraits[in.cell].gates * in.H;
+  Rows rows{};
+  Linear<T> to_gates[2]{};  // of the rows that are projected
+  CellForward<T> run[2]{};
+
+  // Packs the weights of a direction, and plans the projection of its input, as a whole or in stretches.
+  void prepare(int d, bool whole) {
+    const Direction<T>& direction = in.direction[d];
+    T* const w_ih = w.w_ih[d].template get<T>(in.C * padded<T>(GH));
+    T* const w_hh = w.w_hh[d].template get<T>(in.H * kTraits[in.cell].gates * padded<T>(in.H));
+    T* const bias = w.bias[d].template get<T>(GH);
+    pack_columns(direction.w_ih, in.C, GH, Index(1), in.C, w_ih);
+    pack_recurrent(in.cell, direction.w_hh, in.H, w_hh);
+    add_biases(in.cell, direction, in.H, bias);
+    const bool in_place = p.kept[d].gates && !rows.row_of_token;
+    to_gates[d].x = in.x;
+    to_gates[d].x_stride = to_gates[d].K = in.C;
+    to_gates[d].row_in = rows.id_of_row;
+    to_gates[d].w = w_ih;
+    to_gates[d].columns = to_gates[d].y_stride = GH;
+    to_gates[d].bias = bias;
+    to_gates[d].y = in_place ? p.kept[d].gates : w.projected[d].template get<T>(whole ? rows.count * GH : 0);
+    run[d].w_hh = w_hh;
+    run[d].bias_apart = bias_apart(in.cell, direction, in.H);
+  }
+
+  void project() {
+    parallel(in.directions * blocks(rows.count, kLinearRows), in.threads, [&](Index task) {
+      const Index first = task / in.directions * kLinearRows;
+      k.linear(to_gates[task % in.directions], first, std::min(rows.count, first + kLinearRows));
+    });
+  }
+
+  void through_time(const Batch& batch, const Stretches<T>& stretches) {
+    for (int d = 0; d < in.directions; ++d) {
+      const Direction<T>& direction = in.direction[d];
+      CellForward<T>& r = run[d];
+      r.sequences = {batch.start, batch.length, batch.order, direction.reverse, in.by_step ? in.B : 1};
+      r.H = in.H;
+      r.input = to_gates[d].y;
+      r.input_stride = GH;
+      r.input_row = rows.row_of_token;
+      r.h0 = direction.h0;
+      r.c0 = direction.c0;
+      r.mask = direction.mask;
+      r.h = p.h + d * in.H;
+      r.h_stride = in.directions * in.H;
+      r.gates = p.kept[d].gates;
+      r.memo = p.kept[d].memo;
+      r.hn = p.hn[d];
+      r.cn = p.cn[d];
+    }
+    walk(in, batch, stretches.scratch_size(), [&](Index d, Index first, Index last, const Units& units, T* memory) {
+      if (stretches.steps) {
+        stretches.run(d, run[d], to_gates[d], first, last, units, memory);
+      } else {
+        k.cell[in.cell].forward(run[d], first, last, units, memory);
+      }
+    });
+  }
+};
+
 }  // namespace
 
 template <class T>
 Status layer_forward(LayerForward<T>& p) try {
-  const LayerInput<T>& in = p.in;
-  const Kernels<T>& k = kernels<T>();
-  Workspace& w = workspace();
-  const Index GH = kTraits[in.cell].gates * in.H;
-  Rows rows;
-  const Status status = find_rows(in, rows, p.bad_token);
+  ForwardCall<T> call{p, p.in, kernels<T>(), workspace()};
+  const Status status = find_rows(p.in, call.rows, p.bad_token);
   if (status != Status::kOk) return status;
-  const Batch batch = arrange(in);
-  const Stretches<T> stretches(in, k, batch, !p.kept[0].gates && !rows.row_of_token);
-  Linear<T> project[2];
-  CellForward<T> run[2]{};
-  for (int d = 0; d < in.directions; ++d) {
-    const Direction<T>& direction = in.direction[d];
-    T* const w_ih = w.w_ih[d].template get<T>(in.C * padded<T>(GH));
-    T* const w_hh = w.w_hh[d].template get<T>(in.H * kTraits[in.cell].gates * padded<T>(in.H));
-    pack_columns(direction.w_ih, in.C, GH, Index(1), in.C, w_ih);
-    pack_recurrent(in.cell, direction.w_hh, in.H, w_hh);
-    T* const bias = w.bias[d].template get<T>(GH);
-    add_biases(in.cell, direction, in.H, bias);
-    const bool in_place = p.kept[d].gates && !rows.row_of_token;
-    T* const projected =
-        in_place ? p.kept[d].gates : w.projected[d].template get<T>(stretches.steps ? 0 : rows.count * GH);
-    project[d] = {in.x, in.C, rows.id_of_row, w_ih, in.C, GH, bias, projected, GH, nullptr, false, kIdentity};
-    CellForward<T>& r = run[d];
-    r.sequences = {batch.start, batch.length, batch.order, direction.reverse, in.by_step ? in.B : 1};
-    r.H = in.H;
-    r.input = projected;
-    r.input_stride = GH;
-    r.input_row = rows.row_of_token;
-    r.w_hh = w_hh;
-    r.bias_apart = bias_apart(in.cell, direction, in.H);
-    r.h0 = direction.h0;
-    r.c0 = direction.c0;
-    r.mask = direction.mask;
-    r.h = p.h + d * in.H;
-    r.h_stride = in.directions * in.H;
-    r.gates = p.kept[d].gates;
-    r.memo = p.kept[d].memo;
-    r.hn = p.hn[d];
-    r.cn = p.cn[d];
-  }
-  const Index row_blocks = stretches.steps ? 0 : blocks(rows.count, kLinearRows);
-  parallel(in.directions * row_blocks, in.threads, [&](Index task) {
-    const Index first = task / in.directions * kLinearRows;
-    k.linear(project[task % in.directions], first, std::min(rows.count, first + kLinearRows));
-  });
-  walk(in, batch, stretches.scratch_size(), [&](Index d, Index first, Index last, const Units& units, T* memory) {
-    if (stretches.steps) {
-      stretches.run(d, run[d], project[d], first, last, units, memory);
-    } else {
-      k.cell[in.cell].forward(run[d], first, last, units, memory);
-    }
-  });
-  w.release();
+  const Batch batch = arrange(p.in);
+  const Stretches<T> stretches(p.in, call.k, batch, !p.kept[0].gates && !call.rows.row_of_token);
+  for (int d = 0; d < p.in.directions; ++d) call.prepare(d, !stretches.steps);
+  if (!stretches.steps) call.project();
+  call.through_time(batch, stretches);
+  call.w.release();
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;
@@ -144,7 +168,14 @@ Status dense(const T* x, const T* w, bool as_it_is, const T* bias, T* y, Index r
   const Kernels<T>& k = kernels<T>();
   T* const packed = workspace().w_ih[0].get<T>(K * padded<T>(columns));
   pack_columns(w, K, columns, as_it_is ? columns : 1, as_it_is ? 1 : K, packed);
-  const Linear<T> run{x, K, nullptr, packed, K, columns, bias, y, columns, nullptr, false, activation};
+  Linear<T> run{};
+  run.x = x;
+  run.x_stride = run.K = K;
+  run.w = packed;
+  run.columns = run.y_stride = columns;
+  run.bias = bias;
+  run.y = y;
+  run.activation = activation;
   parallel(blocks(rows, kLinearRows), threads,
            [&](Index task) { k.linear(run, task * kLinearRows, std::min(rows, (task + 1) * kLinearRows)); });
   return Status::kOk;

@@ -7,6 +7,10 @@
 namespace tidegate {
 namespace {
 
+// What a cell's file says of it: `Forward<T>`, a step of `cell_forward`, and `Backward<T>`, one of `cell_backward`.
+template <Cell>
+struct CellSteps;
+
 template <class T>
 TIDEGATE_INLINE void copy_row(const T* from, Index n, T* to) {
   for (Index i = 0; i < n; ++i) to[i] = from ? from[i] : T(0);

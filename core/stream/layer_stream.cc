@@ -24,9 +24,15 @@ struct Project {
       }
       return;
     }
-    const Linear<T> run{
-        in.x,  C,     nullptr,  direction.w_ih + column * C, C, end - column, direction.bias + column, to + column, GH,
-        place, false, kIdentity};
+    Linear<T> run{};
+    run.x = in.x;
+    run.x_stride = run.K = C;
+    run.w = direction.w_ih + column * C;
+    run.columns = end - column;
+    run.bias = direction.bias + column;
+    run.y = to + column;
+    run.y_stride = GH;
+    run.row_out = place;
     kernels<T>().linear(run, first, last);
   }
 };

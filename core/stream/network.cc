@@ -48,7 +48,13 @@ void keep_table(const StreamLayer<T>& layer, const T* table, Index V, StreamDire
   const Kernels<T>& k = kernels<T>();
   const Index GH = layer.gates();
   T* const product = to.table_memory.template get<T>(V * GH);
-  const Linear<T> run{table, layer.in, nullptr, to.w_ih, layer.in, GH, to.bias, product, GH, nullptr, false, kIdentity};
+  Linear<T> run{};
+  run.x = table;
+  run.x_stride = run.K = layer.in;
+  run.w = to.w_ih;
+  run.columns = run.y_stride = GH;
+  run.bias = to.bias;
+  run.y = product;
   parallel(blocks(V, kLinearRows), 1,
            [&](Index task) { k.linear(run, task * kLinearRows, std::min(V, (task + 1) * kLinearRows)); });
   to.table = product;

@@ -35,9 +35,15 @@ void Sampler<T>::score(const T* x, int threads) {
   const Index parts = (columns_ + kPart<T> - 1) / kPart<T>;
   parallel(parts, worthwhile(K_ * columns_, threads), [&](Index part) {
     const Index column = part * kPart<T>, end = std::min(columns_, column + kPart<T>);
-    k.linear({x, K_, nullptr, w_ + column * K_, K_, end - column, bias_ + column, scores_ + column, columns_, nullptr,
-              false, kIdentity},
-             0, 1);
+    Linear<T> run{};
+    run.x = x;
+    run.x_stride = run.K = K_;
+    run.w = w_ + column * K_;
+    run.columns = end - column;
+    run.bias = bias_ + column;
+    run.y = scores_ + column;
+    run.y_stride = columns_;
+    k.linear(run, 0, 1);
   });
 }
 

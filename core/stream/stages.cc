@@ -76,9 +76,16 @@ const T* MatrixStream<T>::multiply(const T* x, Index rows, int threads) {
   parallel(parts * blocks(rows, kStreamRows), worthwhile(rows * K * columns, threads), [&](Index task) {
     const Index column = task % parts * kPart<T>, end = std::min(columns, column + kPart<T>);
     const Index row = task / parts * kStreamRows;
-    k.linear({x, K, nullptr, matrix_.w + column * K, K, end - column, matrix_.bias + column, y + column, columns,
-              nullptr, false, matrix_.activation},
-             row, std::min(rows, row + kStreamRows));
+    Linear<T> run{};
+    run.x = x;
+    run.x_stride = run.K = K;
+    run.w = matrix_.w + column * K;
+    run.columns = end - column;
+    run.bias = matrix_.bias + column;
+    run.y = y + column;
+    run.y_stride = columns;
+    run.activation = matrix_.activation;
+    k.linear(run, row, std::min(rows, row + kStreamRows));
   });
   return y;
 }

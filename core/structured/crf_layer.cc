@@ -25,10 +25,18 @@ Factors factors(const CrfScores& in) {
   const Index K = in.K;
   double* const moves = buffer.get<double>(2 * K * K + 2 * K);
   double *const back = moves + K * K, *const start = back + K * K, *const end = start + K;
-  const Factors f{{K, in.emissions, in.offsets, moves, back, start, end, halted},
-                  largest(in.start, K),
-                  largest(in.end, K),
-                  largest(in.transitions, K * K)};
+  Factors f{};
+  f.crf.K = K;
+  f.crf.emissions = in.emissions;
+  f.crf.offsets = in.offsets;
+  f.crf.moves = moves;
+  f.crf.moves_back = back;
+  f.crf.start = start;
+  f.crf.end = end;
+  f.crf.halted = halted;
+  f.start = largest(in.start, K);
+  f.end = largest(in.end, K);
+  f.transitions = largest(in.transitions, K * K);
   const auto exp = active_isa().crf->exp;
   exp(in.transitions, K * K, f.transitions, moves);
   exp(in.start, K, f.start, start);
@@ -52,7 +60,12 @@ Status crf_partition(const CrfScores& in, double* alpha, double* log_partition) 
   const Factors f = factors(in);
   double* const peak = buffer.get<double>(2 * in.N + in.B);
   double *const sum = peak + in.N, *const last = sum + in.N;
-  const CrfForward run{f.crf, alpha, peak, sum, last};
+  CrfForward run{};
+  run.crf = f.crf;
+  run.alpha = alpha;
+  run.peak = peak;
+  run.sum = sum;
+  run.last = last;
   const CrfKernels& k = *active_isa().crf;
   by_sequences(in, in.N * in.K * in.K, [&](Index, Index first, Index end) {
     k.forward(run, first, end, scratch<double>(in.K));
@@ -78,7 +91,14 @@ Status crf_gradient(const CrfScores& in, const double* alpha, const double* weig
   const CrfKernels& k = *active_isa().crf;
   by_sequences(in, 3 * in.N * K * K, [&](Index task, Index first, Index end) {
     double* const moved = partial + task * size;
-    const CrfBackward run{f.crf, alpha, weight, demissions, moved, moved + K * K, moved + K * K + K};
+    CrfBackward run{};
+    run.crf = f.crf;
+    run.alpha = alpha;
+    run.weight = weight;
+    run.marginals = demissions;
+    run.moved = moved;
+    run.started = moved + K * K;
+    run.ended = run.started + K;
     k.backward(run, first, end, scratch<double>(3 * K));
   });
   std::fill(dtransitions, dtransitions + K * K, 0.0);
@@ -100,8 +120,18 @@ Status crf_gradient(const CrfScores& in, const double* alpha, const double* weig
 Status crf_best_paths(const CrfScores& in, Index paths, std::int32_t* tags, double* scores) try {
   Index longest = 1;
   for (Index b = 0; b < in.B; ++b) longest = std::max(longest, in.offsets[b + 1] - in.offsets[b]);
-  const CrfBest run{in.N,     in.K,   paths, in.emissions, in.offsets, in.transitions,
-                    in.start, in.end, tags,  scores,       halted};
+  CrfBest run{};
+  run.N = in.N;
+  run.K = in.K;
+  run.paths = paths;
+  run.emissions = in.emissions;
+  run.offsets = in.offsets;
+  run.transitions = in.transitions;
+  run.start = in.start;
+  run.end = in.end;
+  run.tags = tags;
+  run.scores = scores;
+  run.halted = halted;
   const CrfKernels& k = *active_isa().crf;
   const Index width = in.K * paths;
   by_sequences(in, in.N * in.K * width, [&](Index, Index first, Index end) {

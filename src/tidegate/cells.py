@@ -6,11 +6,16 @@ The cards are rows of the core's own table, `core/cells/cells.h`. Nothing is com
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from tidegate import _core
 
 CellName: TypeAlias = Literal["rnn_tanh", "rnn_relu", "lstm", "gru"]
+CellOption: TypeAlias = Literal["rnn", "rnn_relu", "lstm", "gru"]
+"""What the parameter `cell` of a task may be: the option of every card."""
+
+USUAL: Final = "lstm"
+"""The cell that a task takes where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Cell:
 
     Args:
         name: as in a `network.Recurrent`.
+        option: as in the parameter `cell` of a task.
         gates: values that the input is projected to, for each hidden unit.
         letters: of the gates, in our order, which is torch's; empty for a cell that has but its state.
         tanh: letters of the gates that end in tanh; the others end in a sigmoid.
@@ -49,7 +55,8 @@ class Cell:
     (4, 'ifgo', 'hc', 'f')
     """
 
-    name: str
+    name: CellName
+    option: CellOption
     gates: int
     letters: str
     tanh: str
@@ -86,3 +93,6 @@ def _card(row: dict[str, Any]) -> Cell:
 
 CELLS: dict[str, Cell] = {row["name"]: _card(row) for row in _core.cells()}
 """The cards by name, in the order of the core."""
+
+TORCH_CELLS: dict[str, CellName] = {card.torch: card.name for card in CELLS.values() if card.torch}
+"""The cells that torch has, by what it calls them."""

@@ -26,7 +26,7 @@ from tidegate.errors import InputError, TrainingError
 from tidegate.health import EVERY, Background, ClassHealth, Health, HealthWarning, Watch
 from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_owner, parameter_shapes
 from tidegate.nn.health import Gauge, blame
-from tidegate.nn.recurrent import check_chrono
+from tidegate.nn.options import check_chrono
 
 Array: TypeAlias = npt.NDArray[Any]
 Loss: TypeAlias = Callable[[npt.NDArray[np.int64], np.random.Generator], tuple[Tensor, int]]

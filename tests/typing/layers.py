@@ -38,3 +38,7 @@ def networks(weights: dict[str, npt.NDArray[Any]], x: tg.Ragged) -> None:
 
 Pool(modes=("median",))  # type: ignore[arg-type]
 Dense(in_features="6", out_features=2)  # type: ignore[arg-type]
+nn.GRU(3, 4, weight_dropout=0.2, kernel="tidegate")
+nn.GRU(3, 4, weight_dropout="0.2")  # type: ignore[arg-type]
+nn.GRU(3, 4, kernel="cuda")  # type: ignore[arg-type]
+nn.GRU(3, 4, forget_bias=1.0)  # type: ignore[call-arg]

@@ -13,12 +13,14 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tidegate.cells import CELLS, Cell
 from tidegate.errors import InputError, ModelFileError
 
 Json: TypeAlias = dict[str, Any]
 Count = Annotated[int, Field(ge=1, le=2**24)]
 Rate = Annotated[float, Field(ge=0, lt=1, strict=False)]
 MAX_LAYERS: Final = 500
+_RECURRENT: Final = {card.keras.name for card in CELLS.values() if card.keras}
 _HOMES: Final = ("keras", "tf_keras", "tensorflow.keras")
 Activation = Literal["relu", "tanh", "sigmoid", "linear", "softmax"]
 
@@ -61,7 +63,7 @@ class Embedding(Part):
 class Recurrent(Part):
     """Run a cell over the steps. `cell` is the name of the layer's class."""
 
-    cell: Literal["SimpleRNN", "LSTM", "GRU"]
+    cell: str
     units: Count
     activation: Literal["tanh", "relu"] = "tanh"
     recurrent_activation: Literal["sigmoid"] = "sigmoid"
@@ -74,6 +76,12 @@ class Recurrent(Part):
     reset_after: bool = False  # as Keras takes it where a file does not say
     dropout: Rate = 0.0
     recurrent_dropout: Rate = 0.0
+
+    @property
+    def card(self) -> Cell:
+        """Our own cell that computes the same; one that applies a function to all has a card for each function."""
+        same = [card for card in CELLS.values() if card.keras and card.keras.name == self.cell]
+        return next(card for card in same if card.gated or card.function == self.activation)
 
 
 class Bidirectional(Part):
@@ -307,14 +315,14 @@ def _direction(where: str, entry: Json) -> Recurrent:
 
 def _settings(where: str, kind: str, config: Json) -> Settings:
     """Read the settings of one layer that wraps no other."""
-    if kind in ("Embedding", "SimpleRNN", "LSTM", "GRU", "Dense"):
+    if kind in ("Embedding", "Dense", *_RECURRENT):
         _check_dtype(where, config.get("dtype"))
     match kind:
         case "InputLayer":
             return Input.model_validate(config)
         case "Embedding":
             return Embedding.model_validate(config)
-        case "SimpleRNN" | "LSTM" | "GRU":
+        case _ if kind in _RECURRENT:
             return _recurrent(where, kind, config)
         case "Dense":
             return Dense.model_validate(config)
@@ -339,9 +347,9 @@ def _settings(where: str, kind: str, config: Json) -> Settings:
 
 def _recurrent(where: str, kind: str, config: Json) -> Recurrent:
     settings = Recurrent.model_validate(config | {"cell": kind})
-    if kind != "SimpleRNN" and settings.activation != "tanh":
+    if settings.card.gated and settings.activation != "tanh":
         raise InputError(f"{where} has activation={settings.activation!r}; wanted 'tanh', the only one of this cell.")
-    if kind == "GRU" and not settings.reset_after:
+    if settings.card.one_apart and not settings.reset_after:
         raise InputError(
             f"{where} has reset_after=False: it resets the state before the product, and Tidegate's cell after it. "
             "The two compute different things, so its weights cannot be carried over. Train it with reset_after=True."

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.cells import Cell
 from tidegate.convert.keras_layers import (
     Activate,
     Bidirectional,
@@ -22,16 +23,14 @@ from tidegate.convert.keras_layers import (
 )
 from tidegate.convert.sizes import refusing_sizes
 from tidegate.errors import InputError, ModelFileError
-from tidegate.network import GATES, Network, Node
 from tidegate.network import Dense as DenseNode
 from tidegate.network import Dropout as DropoutNode
 from tidegate.network import Embed as EmbedNode
+from tidegate.network import Network, Node
 from tidegate.network import Pool as PoolNode
 from tidegate.network import Recurrent as RecurrentNode
 
 Array: TypeAlias = npt.NDArray[Any]
-
-_CELLS = {"LSTM": "lstm", "GRU": "gru"}
 
 
 class NetworkOfKeras:
@@ -119,7 +118,7 @@ class NetworkOfKeras:
             if part:
                 self._put({f"{name}{suffix}": array for name, array in _named(settings, part).items()})
         node = RecurrentNode(
-            cell=_CELLS.get(settings.cell, f"rnn_{settings.activation}"),  # type: ignore[arg-type]
+            cell=settings.card.name,
             input_size=columns,
             hidden_size=units,
             bidirectional=both,
@@ -160,8 +159,8 @@ class NetworkOfKeras:
 
 def _recurrent_shapes(settings: Recurrent, columns: int) -> list[tuple[int, ...]]:
     units = settings.units
-    rows = GATES[_CELLS.get(settings.cell, "rnn_tanh")] * units
-    bias = (2, rows) if settings.cell == "GRU" else (rows,)
+    rows = settings.card.gates * units
+    bias = (2, rows) if settings.card.one_apart else (rows,)
     shapes: list[tuple[int, ...]] = [(columns, rows), (units, rows), bias]
     return shapes[: 2 + settings.use_bias]
 
@@ -180,12 +179,13 @@ def _named(settings: Recurrent, arrays: list[Array]) -> dict[str, Array]:
     kernel, recurrent, *bias = arrays
     found = {"weight_ih": kernel.T, "weight_hh": recurrent.T}
     if bias:
-        both = bias[0] if settings.cell == "GRU" else np.stack([bias[0], np.zeros_like(bias[0])])
+        both = bias[0] if settings.card.one_apart else np.stack([bias[0], np.zeros_like(bias[0])])
         found |= {"bias_ih": both[0], "bias_hh": both[1]}
-    return {name: _gates_in_order(array) for name, array in found.items()} if settings.cell == "GRU" else found
+    return {name: _gates_in_order(settings.card, array) for name, array in found.items()}
 
 
-def _gates_in_order(array: Array) -> Array:
-    """Let z r h, as Keras stacks the gates of the GRU, become r z n."""
-    z, r, n = np.split(array, 3)
-    return np.concatenate([r, z, n])
+def _gates_in_order(card: Cell, array: Array) -> Array:
+    """Let the gates, which stand here as Keras stacks them, follow each other in our order."""
+    assert card.keras is not None, "the settings name a cell of Keras"
+    gates = np.split(array, card.gates)
+    return np.concatenate([gates[card.keras.order.index(gate)] for gate in range(card.gates)])

@@ -82,9 +82,10 @@ def _module(node: dict[str, Any]) -> nn.Module:
             options = {name: node[name] for name in ("num_layers", "bias", "bidirectional")}
             options["dropout"] = node["dropout"] if node["num_layers"] > 1 else 0.0
             name, _, nonlinearity = node["cell"].partition("_")
-            kinds: dict[str, type[nn.Module]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
             more = {"nonlinearity": nonlinearity} if nonlinearity else {}
-            return kinds[name](*sizes, batch_first=True, **options, **more)
+            if layer := getattr(nn, name.upper(), None):
+                made: nn.Module = layer(*sizes, batch_first=True, **options, **more)
+                return made
         case "dense":
             return nn.Linear(node["in_features"], node["out_features"])
         case "tied":

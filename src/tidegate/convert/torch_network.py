@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tidegate.cells import CELLS
 from tidegate.convert.proof import LENGTHS, prove, sequences
 from tidegate.convert.torch_module import PlainNetwork
 from tidegate.errors import InputError
-from tidegate.network import Crf, Decode, Pool, Spell, Split
+from tidegate.network import Crf, Decode, Pool, Recurrent, Spell, Split
 from tidegate.runtime import Executor
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -47,6 +48,8 @@ def to_torch(model: Any) -> PlainNetwork:
     for index, node in enumerate(network.nodes):
         if isinstance(node, Spell | Split | Decode | Crf):
             raise InputError(f"node {index} of the network is a {node.kind!r}, for which torch has no module.")
+        if isinstance(node, Recurrent) and CELLS[node.cell].torch is None:
+            raise InputError(f"torch has no module for the cell {node.cell} of node {index}. Train another cell.")
     module = PlainNetwork(json.loads(network.to_json())["nodes"]).to(
         torch.from_numpy(np.zeros(0, executor.dtype)).dtype
     )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from tidegate.cells import TORCH_CELLS
 from tidegate.convert.proof import prove, sequences
 from tidegate.convert.sizes import refusing_sizes
 from tidegate.errors import InputError, OptionError
@@ -22,7 +23,6 @@ Array: TypeAlias = npt.NDArray[Any]
 Part: TypeAlias = nn.Module | str | tuple[str, ...]
 
 _ACTIVATIONS: Mapping[type, str] = MappingProxyType({nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"})
-_CELLS = MappingProxyType({"RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu", "LSTM": "lstm", "GRU": "gru"})
 
 
 def from_torch(*parts: Part, against: Callable[[Tensor], Any] | None = None) -> Executor:
@@ -124,7 +124,7 @@ def _read_layer(layer: nn.RNNBase) -> tuple[Node, dict[str, Array]]:
     if layer.proj_size:
         raise InputError(f"{layer} projects its state (proj_size={layer.proj_size}); a network knows no projection.")
     node = Recurrent(
-        cell=_CELLS[layer.mode],  # type: ignore[arg-type]
+        cell=TORCH_CELLS[layer.mode],
         input_size=layer.input_size,
         hidden_size=layer.hidden_size,
         num_layers=layer.num_layers,

@@ -11,7 +11,6 @@ from tidegate.kernels.addresses import forward_at
 from tidegate.kernels.checks import Array, check_offsets, choose, expect, float_kind
 from tidegate.kernels.layers import (
     CELLS,
-    GATES,
     Call,
     Direction,
     DirectionGradients,
@@ -46,7 +45,6 @@ from tidegate.kernels.threads import (
 __all__ = [
     "ACTIVATIONS",
     "CELLS",
-    "GATES",
     "POOL_MODES",
     "Array",
     "Call",

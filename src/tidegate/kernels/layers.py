@@ -24,7 +24,6 @@ from tidegate.kernels.threads import thread_count
 Array = NDArray[Any]
 
 CELLS = tuple(cells.CELLS)
-GATES = {name: cell.gates for name, cell in cells.CELLS.items()}
 
 
 @dataclass(frozen=True)

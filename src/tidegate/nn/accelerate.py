@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
+from tidegate.cells import TORCH_CELLS
 from tidegate.errors import InputError
 from tidegate.nn import direct
 from tidegate.nn.sooner import told, torch_is_sooner
@@ -127,11 +128,17 @@ class Accelerated(Stack):
     """
 
     theirs: type
+    mode: str  # torch's name of the cell
     merge = "concat"
     recurrent_dropout = 0.0
     reverse = False
     recompute = False
     exact = False  # the one thing that a layer holds, where it was asked for
+
+    @property
+    def cell(self) -> str:  # type: ignore[override]
+        """Name the cell as the kernels do."""
+        return TORCH_CELLS[self.mode]
 
     def _get_name(self) -> str:
         """Go by the name of torch's class, which programs store and look up again."""
@@ -174,17 +181,12 @@ class AcceleratedRNN(Accelerated, torch.nn.RNN):
 
     theirs = torch.nn.RNN
 
-    @property
-    def cell(self) -> str:  # type: ignore[override]
-        """Name the cell as the kernels do."""
-        return self.mode.lower()
-
     @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.RNN` does."""
         if self._is_torchs(input, hx):
             return super().forward(input, hx)
-        h0 = hx_single(hx, "RNN")
+        h0 = hx_single(hx, torch.nn.RNN.__name__)
         output, (hn,) = direct.run(self, input, h0) or self._run(input, h0, None, None)
         return output, hn
 
@@ -194,7 +196,6 @@ class AcceleratedLSTM(Accelerated, torch.nn.LSTM):
     """Run `torch.nn.LSTM` on Tidegate's kernels. Made by `accelerate`."""
 
     theirs = torch.nn.LSTM
-    cell = "lstm"
 
     @_uncompiled
     def forward(
@@ -215,14 +216,13 @@ class AcceleratedGRU(Accelerated, torch.nn.GRU):
     """Run `torch.nn.GRU` on Tidegate's kernels. Made by `accelerate`."""
 
     theirs = torch.nn.GRU
-    cell = "gru"
 
     @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.GRU` does."""
         if self._is_torchs(input, hx):
             return super().forward(input, hx)
-        h0 = hx_single(hx, "GRU")
+        h0 = hx_single(hx, torch.nn.GRU.__name__)
         output, (hn,) = direct.run(self, input, h0) or self._run(input, h0, None, None)
         return output, hn
 
@@ -233,7 +233,7 @@ _OURS: dict[type, type] = {
     torch.nn.GRU: AcceleratedGRU,
 }
 _NAMES = {theirs.__name__ for theirs in _OURS}
-_OPERATORS = ("aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu")
+_OPERATORS = [f"aten::{mode.lower()}" for mode in TORCH_CELLS]
 _DTYPES = (torch.float32, torch.float64)
 
 

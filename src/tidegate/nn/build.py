@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -16,7 +17,8 @@ from tidegate.errors import InputError, ShapeError
 from tidegate.nn.convert import to_torch
 from tidegate.nn.crf import CRF
 from tidegate.nn.dropout import SequenceDropout, drop_words
-from tidegate.nn.layers import GRU, LSTM, SimpleRNN
+from tidegate.nn.layers import layer_of
+from tidegate.nn.options import LayerOptions
 from tidegate.nn.pool import Pool
 from tidegate.nn.recurrent import Recurrent
 from tidegate.ragged import Ragged
@@ -56,6 +58,7 @@ def as_network(module: torch.nn.Module) -> tuple[nodes.Network, dict[str, npt.ND
 
     Raises InputError for any other module.
 
+    >>> from tidegate.nn import LSTM
     >>> network, weights = as_network(LSTM(3, 4, bidirectional=True, merge="sum"))
     >>> network.nodes[0].cell, network.output_size, weights["0.weight_hh_l0_reverse"].shape
     ('lstm', 4, (16, 4))
@@ -256,24 +259,14 @@ def _module(node: nodes.Node) -> torch.nn.Module:
 
 
 def _layer(node: nodes.Recurrent) -> Recurrent:
-    options: dict[str, Any] = {
-        "num_layers": node.num_layers,
-        "bias": node.bias,
-        "dropout": node.dropout if node.num_layers > 1 else 0.0,
-        "bidirectional": node.bidirectional,
-        "merge": node.merge if node.bidirectional else "concat",
-        "recurrent_dropout": node.recurrent_dropout,
-        "weight_dropout": node.weight_dropout,
-        "reverse": node.reverse,
-    }
-    match node.cell:
-        case "lstm":
-            return LSTM(node.input_size, node.hidden_size, **options)
-        case "gru":
-            return GRU(node.input_size, node.hidden_size, **options)
-        case "rnn_tanh":
-            return SimpleRNN(node.input_size, node.hidden_size, **options)
-    return SimpleRNN(node.input_size, node.hidden_size, nonlinearity="relu", **options)
+    """Make the layer of a node, which has the options that both know."""
+    both = nodes.Recurrent.model_fields.keys() & {option.name for option in fields(LayerOptions)}
+    options: dict[str, Any] = {name: getattr(node, name) for name in both}
+    if node.num_layers == 1:
+        options["dropout"] = 0.0
+    if not node.bidirectional:
+        options["merge"] = "concat"
+    return layer_of(node.cell)(**options)
 
 
 def _node(layer: Recurrent) -> nodes.Recurrent:

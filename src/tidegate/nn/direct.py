@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from tidegate import kernels
+from tidegate.cells import CELLS
+from tidegate.nn.operands import Operands
 from tidegate.nn.operators import num_threads, run_layer
 from tidegate.nn.stack import parameter_names
 from tidegate.nn.transforms import at_work, plain
@@ -89,11 +91,10 @@ def _with_gradient(layer: Any, batch: Tensor, states: Sequence[Tensor | None], w
     starts = [state if state is None else state.view(-1, B, layer.hidden_size) for state in states]
     ends = []
     for row in range(0, layer.num_layers * D, D):
-        own = [*weights[4 * row : 4 * (row + D)], *[None] * (8 - 4 * D)]
+        own: list[Any] = [*weights[4 * row : 4 * (row + D)], *[None] * (8 - 4 * D)]
         start = [state if state is None else state[row : row + D] for state in (*starts, None)[:2]]
-        values, *found = run_layer(
-            layer, row // D, layer.cell, False, values, offsets, None, *own, *start, None, False, False
-        )
+        given = Operands._make((layer.cell, False, values, offsets, None, *own, *start, None))
+        values, *found = run_layer(layer, row // D, given)
         ends.append(found[: len(states)])
     final = [each[0] if len(each) == 1 else torch.cat(each) for each in zip(*ends, strict=True)]
     if batch.dim() == 2:
@@ -128,7 +129,7 @@ def _weights(layer: Any) -> list[Tensor | None] | None:
     held: dict[str, Tensor] = layer._parameters
     found: list[Tensor | None] = []
     sizes = (layer.input_size, layer.hidden_size, layer.num_layers)
-    for name, shape in _shapes(kernels.GATES[layer.cell], *sizes, layer.bidirectional, layer.bias):
+    for name, shape in _shapes(CELLS[layer.cell].gates, *sizes, layer.bidirectional, layer.bias):
         weight = None if name is None else held.get(name)
         if name is not None and (weight is None or weight.shape != shape or not weight.is_contiguous()):
             return None

@@ -1,6 +1,6 @@
 """One recurrent layer by torch's own implementation: for devices without our kernels, and for whoever asks for it.
 
-Takes and returns what the operator `recurrent` does, so that a layer can run on either.
+Takes what the operator `recurrent` takes, and returns its first three outputs, so that a layer can run on either.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from tidegate.cells import CELLS
 from tidegate.errors import InputError
+from tidegate.nn import equations
 from tidegate.nn.convert import packing
+from tidegate.nn.operands import Operands
 from tidegate.ragged import Ragged
 
 _RUN: dict[str, Callable[..., Any]] = {
-    "rnn_tanh": torch.rnn_tanh,
-    "rnn_relu": torch.rnn_relu,
-    "lstm": torch.lstm,
-    "gru": torch.gru,
+    name: getattr(torch, card.torch.lower()) for name, card in CELLS.items() if card.torch
 }
 
 
-def recurrent(
-    cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tensor | None, *rest: Any
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Run one layer over a ragged batch; the arguments are those of the operator of this name.
+def recurrent(given: Operands) -> tuple[Tensor, Tensor, Tensor]:
+    """Run one layer over a ragged batch; a cell that torch does not have runs as its equations.
 
     Sequences of one length run as a rectangle, others as a PackedSequence.
 
@@ -36,21 +34,25 @@ def recurrent(
     Raises:
         InputError: a recurrent dropout mask was passed, which torch cannot apply.
     """
-    *weights, h0, c0, mask, _keep, _recompute = rest
-    if mask is not None:
+    card = CELLS[given.cell]
+    if card.torch is None:
+        return equations.recurrent(given)
+    if given.mask is not None:
         raise InputError(
             "recurrent_dropout needs Tidegate's kernels, but torch's own implementation runs here. "
             "Move layer and input to the CPU, or build the layer with recurrent_dropout=0."
         )
-    batch = Ragged(x if table is None else torch.nn.functional.embedding(x, table), offsets)
-    params = [weight for weight in weights if weight is not None]
-    layer = _Layer(cell, params, has_biases=weights[2] is not None, bidirectional=weights[4] is not None)
-    zeros = params[1].new_zeros(1 + layer.bidirectional, len(batch), params[1].shape[1])
-    starts = [zeros if state is None else state for state in ((h0, c0) if cell == "lstm" else (h0,))]
-    h, ends = _run(layer, _turned(batch) if reverse else batch, starts)
-    if reverse:
+    x, table = given.x, given.table
+    batch = Ragged(x if table is None else torch.nn.functional.embedding(x, table), given.offsets)
+    directions = given.directions
+    params = [weight for matrices in directions for weight in matrices if weight is not None]
+    layer = _Layer(given.cell, params, has_biases=given.b_ih is not None, bidirectional=len(directions) == 2)
+    zeros = given.w_hh.new_zeros(given.state)
+    starts = [zeros if state is None else state for state in (given.h0, given.c0)[: len(card.states)]]
+    h, ends = _run(layer, _turned(batch) if given.reverse else batch, starts)
+    if given.reverse:
         h = _turned(batch.with_values(h)).values
-    return h, ends[0], ends[1] if cell == "lstm" else h.new_empty(0)
+    return h, ends[0], ends[1] if card.carries_c else h.new_empty(0)
 
 
 class _Layer(NamedTuple):
@@ -63,7 +65,7 @@ class _Layer(NamedTuple):
 
     def __call__(self, *batch: Any, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Run over (rows [B, T, C],) or over (packed data, batch sizes)."""
-        start = states if self.cell == "lstm" else states[0]
+        start = states if CELLS[self.cell].carries_c else states[0]
         layout = (True,) if len(batch) == 1 else ()  # batch_first
         options = (self.params, self.has_biases, 1, 0.0, False, self.bidirectional, *layout)
         h, *ends = _RUN[self.cell](*batch[:2], start, *options)

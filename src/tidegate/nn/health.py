@@ -19,15 +19,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from tidegate.cells import CELLS
 from tidegate.health import SATURATED_SIGMOID, SATURATED_TANH, Blame
-from tidegate.nn.operators import LayerRun, watched
+from tidegate.nn.operators import BackwardRun, watched
 from tidegate.nn.recurrent import Recurrent
 from tidegate.nn.stack import Stack
 
 Array = npt.NDArray[Any]
 
-_GATES = {"lstm": "ifgo", "gru": "rzn"}
-_CANDIDATES = ("g", "n")
 _ROWS = 2048  # steps of a batch at most whose gates are counted: a share to within 1 %, at the price of a small layer
 _KINDS = {nn.Embedding: "embed", nn.Linear: "dense"}
 _PLACE = re.compile(r"_l(\d+)(_reverse)?$")
@@ -80,7 +79,7 @@ class Gauge:
             parts[layer].append(norm)
         return torch.linalg.vector_norm(norms), {layer: math.hypot(*found) for layer, found in parts.items()}
 
-    def _look(self, path: str, stack: Stack, layer: int, run: LayerRun) -> None:
+    def _look(self, path: str, stack: Stack, layer: int, run: BackwardRun) -> None:
         for d, direction in enumerate(run.directions):
             name = f"{path}{_direction(layer, backward=direction.reverse)}"
             self.saturated[name] = saturation(run, d)
@@ -109,25 +108,26 @@ def blame(module: nn.Module, loss: Callable[[int], Tensor], examples: int) -> Bl
     return Blame(int(bad[0] if len(bad) else lengths.argmax()), len(bad), examples)
 
 
-def saturation(run: LayerRun, d: int) -> dict[str, float]:
+def saturation(run: BackwardRun, d: int) -> dict[str, float]:
     """Compute the share of each gate's values that are saturated; `{}` for a relu, which saturates at zero alone."""
     every = max(1, len(run.forward.h) // _ROWS)
     H = run.directions[d].w_hh.shape[1]
-    if run.cell == "rnn_relu" or not len(run.forward.h):
+    card = CELLS[run.cell]
+    if card.function == "relu" or not len(run.forward.h):
         return {}
     if run.forward.gates is None:
         h = run.forward.h[::every, d * H : (d + 1) * H]
         return {"h": float((np.abs(h) > SATURATED_TANH).mean())}
     values = run.forward.gates[d, ::every]  # [n, G*H]
     found = {}
-    for index, gate in enumerate(_GATES[run.cell]):
+    for index, gate in enumerate(card.letters):
         part = values[:, index * H : (index + 1) * H]
-        low, high = (-SATURATED_TANH, SATURATED_TANH) if gate in _CANDIDATES else SATURATED_SIGMOID
+        low, high = (-SATURATED_TANH, SATURATED_TANH) if gate in card.tanh else SATURATED_SIGMOID
         found[gate] = float(((part < low) | (part > high)).mean())
     return found
 
 
-def reach(run: LayerRun, d: int) -> float:
+def reach(run: BackwardRun, d: int) -> float:
     """Compute how much of the gradient gets through to the far end of the median sequence.
 
     That is the length of dL/dh (and dL/dc) at the state before the first step that the direction reads, over the

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, Unpack, final
 
 import torch
 from torch import Tensor
 
-from tidegate.errors import InputError, OptionError, WrongTypeError
+from tidegate.cells import CELLS
+from tidegate.errors import InputError, WrongTypeError
 from tidegate.nn.layout import Batch
-from tidegate.nn.recurrent import Kernel, Recurrent
-from tidegate.nn.stack import Merge, hx_pair, hx_single
+from tidegate.nn.options import Extras, LayerOptions, spelled_out
+from tidegate.nn.recurrent import Recurrent
+from tidegate.nn.stack import hx_pair, hx_single
 
-_CELLS = {"tanh": "rnn_tanh", "relu": "rnn_relu"}
+_BY_FUNCTION: dict[Any, str] = {card.function: name for name, card in CELLS.items() if card.function}
 
 
 @final
@@ -26,6 +30,7 @@ class SimpleRNN(Recurrent):
     ([7, 2, 5], [1, 2, 5])
     """
 
+    @spelled_out
     def __init__(
         self,
         input_size: int,
@@ -38,40 +43,24 @@ class SimpleRNN(Recurrent):
         bidirectional: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        *,
-        merge: Merge = "concat",
-        recurrent_dropout: float = 0.0,
-        weight_dropout: float = 0.0,
-        reverse: bool = False,
-        recompute: bool = False,
-        kernel: Kernel = "auto",
+        **extras: Unpack[Extras],
     ) -> None:
-        if str(nonlinearity) not in _CELLS:
-            raise OptionError.unknown("nonlinearity", str(nonlinearity), _CELLS)
-        super().__init__(
-            _CELLS[nonlinearity],
+        options = LayerOptions(
             input_size,
             hidden_size,
             num_layers=num_layers,
+            nonlinearity=nonlinearity,
             bias=bias,
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
-            device=device,
-            dtype=dtype,
-            merge=merge,
-            recurrent_dropout=recurrent_dropout,
-            weight_dropout=weight_dropout,
-            reverse=reverse,
-            recompute=recompute,
-            kernel=kernel,
+            **extras,
         )
-        self.nonlinearity = nonlinearity
-        self.reset_parameters()
+        super().__init__(_BY_FUNCTION[nonlinearity], options, device, dtype)
 
     def forward(self, x: Batch, hx: Tensor | None = None, *, table: Tensor | None = None) -> tuple[Any, Tensor]:
         """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""
-        output, (hn,) = self._run(x, hx_single(hx, "SimpleRNN"), None, table)
+        output, (hn,) = self._run(x, hx_single(hx, SimpleRNN.__name__), None, table)
         return output, hn
 
 
@@ -111,6 +100,7 @@ class LSTM(Recurrent):
     ([5, 3, 8], [4, 3, 8])
     """
 
+    @spelled_out
     def __init__(
         self,
         input_size: int,
@@ -124,26 +114,12 @@ class LSTM(Recurrent):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        merge: Merge = "concat",
-        recurrent_dropout: float = 0.0,
-        weight_dropout: float = 0.0,
         forget_bias: float | None = None,
         chrono: int | None = None,
-        reverse: bool = False,
-        recompute: bool = False,
-        kernel: Kernel = "auto",
+        **extras: Unpack[Extras],
     ) -> None:
         _check_projection(proj_size)
-        if forget_bias is not None and (isinstance(forget_bias, bool) or not isinstance(forget_bias, int | float)):
-            raise WrongTypeError(
-                f"forget_bias={forget_bias!r}, but a number was wanted. Pass a float, or leave it out."
-            )
-        if forget_bias is not None and not bias:
-            raise InputError("forget_bias needs a bias to start. Pass bias=True, or leave forget_bias out.")
-        if forget_bias is not None and chrono is not None:
-            raise InputError("forget_bias and chrono both set the forget gate. Pass one of them.")
-        super().__init__(
-            "lstm",
+        options = LayerOptions(
             input_size,
             hidden_size,
             num_layers=num_layers,
@@ -151,29 +127,11 @@ class LSTM(Recurrent):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
-            device=device,
-            dtype=dtype,
-            merge=merge,
-            recurrent_dropout=recurrent_dropout,
-            weight_dropout=weight_dropout,
-            reverse=reverse,
-            recompute=recompute,
-            kernel=kernel,
+            forget_bias=forget_bias,
             chrono=chrono,
+            **extras,
         )
-        self.forget_bias = forget_bias
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw all parameters as torch does, then set the biases that `forget_bias` or `chrono` asks for."""
-        super().reset_parameters()
-        for suffix in self._suffixes():
-            if self.chrono is not None:
-                keep = self._draw_chrono(self.chrono)
-                self._start_gate(0, -keep, suffix)  # i f g o
-                self._start_gate(1, keep, suffix)
-            elif self.forget_bias is not None:
-                self._start_gate(1, self.forget_bias, suffix)
+        super().__init__("lstm", options, device, dtype)
 
     def forward(
         self, x: Batch, hx: tuple[Tensor, Tensor] | None = None, *, table: Tensor | None = None
@@ -212,6 +170,7 @@ class GRU(Recurrent):
     ([7, 5], [1, 5])
     """
 
+    @spelled_out
     def __init__(
         self,
         input_size: int,
@@ -224,16 +183,10 @@ class GRU(Recurrent):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        merge: Merge = "concat",
-        recurrent_dropout: float = 0.0,
-        weight_dropout: float = 0.0,
         chrono: int | None = None,
-        reverse: bool = False,
-        recompute: bool = False,
-        kernel: Kernel = "auto",
+        **extras: Unpack[Extras],
     ) -> None:
-        super().__init__(
-            "gru",
+        options = LayerOptions(
             input_size,
             hidden_size,
             num_layers=num_layers,
@@ -241,29 +194,52 @@ class GRU(Recurrent):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
-            device=device,
-            dtype=dtype,
-            merge=merge,
-            recurrent_dropout=recurrent_dropout,
-            weight_dropout=weight_dropout,
-            reverse=reverse,
-            recompute=recompute,
-            kernel=kernel,
             chrono=chrono,
+            **extras,
         )
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw all parameters as torch does, then set the biases that `chrono` asks for."""
-        super().reset_parameters()
-        if self.chrono is not None:
-            for suffix in self._suffixes():
-                self._start_gate(1, self._draw_chrono(self.chrono), suffix)  # r z n
+        super().__init__("gru", options, device, dtype)
 
     def forward(self, x: Batch, hx: Tensor | None = None, *, table: Tensor | None = None) -> tuple[Any, Tensor]:
         """Run over a batch; see `LSTM.forward`. Takes ``h0`` as ``hx`` and returns the output and ``hn``."""
-        output, (hn,) = self._run(x, hx_single(hx, "GRU"), None, table)
+        output, (hn,) = self._run(x, hx_single(hx, GRU.__name__), None, table)
         return output, hn
+
+
+@final
+class CellLayer(Recurrent):
+    """Run a cell that has no layer of its own name over each sequence.
+
+    Args:
+        cell: one of `kernels.CELLS`.
+        options: sizes and whatever else `LSTM` takes.
+
+    >>> output, hn = CellLayer("rnn_tanh", LayerOptions(3, 5))(torch.zeros(7, 2, 3))
+    >>> list(output.shape), list(hn.shape)
+    ([7, 2, 5], [1, 2, 5])
+    """
+
+    def forward(self, x: Batch, hx: Any = None, *, table: Tensor | None = None) -> tuple[Any, Any]:
+        """Run over a batch; see `LSTM.forward`. The states are a pair if the cell carries ``c``, else ``h`` alone."""
+        carries_c = CELLS[self.cell].carries_c
+        h0, c0 = hx_pair(hx) if carries_c else (hx_single(hx, self.cell), None)
+        output, states = self._run(x, h0, c0, table)
+        return output, tuple(states) if carries_c else states[0]
+
+
+def layer_of(cell: str) -> Callable[..., Recurrent]:
+    """Find what makes the layer of a cell, given sizes and options.
+
+    >>> layer_of("lstm")(3, 4, bidirectional=True)
+    LSTM(3, 4, bidirectional=True)
+    """
+    return _LAYERS.get(cell) or (lambda *sizes, **options: CellLayer(cell, LayerOptions(*sizes, **options)))
+
+
+_LAYERS: dict[str, Callable[..., Recurrent]] = {
+    "lstm": LSTM,
+    "gru": GRU,
+    **{name: partial(SimpleRNN, nonlinearity=function) for function, name in _BY_FUNCTION.items()},
+}
 
 
 def _check_projection(size: object) -> None:

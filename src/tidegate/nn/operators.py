@@ -17,36 +17,24 @@ import torch
 from torch import Tensor
 
 from tidegate import kernels
+from tidegate.cells import CELLS
 from tidegate.nn import equations
+from tidegate.nn.operands import WEIGHTS, Found, Operands, schema
 from tidegate.nn.transforms import beyond_kernels, gradients, plain, why_no_rule
 
 _NOT_KEPT = np.empty(0)
 
-_WEIGHTS = (
-    "Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, "
-    "Tensor? w_ih_reverse, Tensor? w_hh_reverse, Tensor? b_ih_reverse, Tensor? b_hh_reverse, "
-    "Tensor? h0, Tensor? c0, Tensor? mask"
-)
 torch.library.define(
     "tidegate::recurrent",
-    f"(str cell, bool reverse, Tensor x, Tensor offsets, Tensor? table, {_WEIGHTS}, bool keep, bool recompute) "
+    f"({schema([Operands], 'bool keep, bool recompute')}) "
     "-> (Tensor h, Tensor hn, Tensor cn, Tensor gates, Tensor memo)",
 )
-torch.library.define(
-    "tidegate::recurrent_backward",
-    f"(str cell, bool reverse, Tensor x, Tensor offsets, Tensor? table, {_WEIGHTS}, Tensor h, "
-    "Tensor gates, Tensor memo, Tensor? dh, Tensor? dhn, Tensor? dcn, bool need_dx, bool recompute) -> Tensor[]",
-)
+torch.library.define("tidegate::recurrent_backward", f"({schema([Operands, Found])}) -> Tensor[]")
 recurrent = torch.ops.tidegate.recurrent.default
 """Run one layer over a ragged batch.
 
 Args:
-    cell: one of `kernels.CELLS`.
-    reverse: run the only direction from the end; with weights for two directions the second always does.
-    x: [N, C], or [N] token ids with ``table`` [V, C].
-    offsets: [B + 1] int64, on the CPU.
-    w_ih, w_hh, b_ih, b_hh: torch's layout; ``_reverse`` for the second direction.
-    h0, c0, mask: [D, B, H]; ``mask`` multiplies the state where it enters ``w_hh``.
+    those of `Operands`, in their order.
     keep: return gates and memo. Where a gradient is wanted they are kept anyway, but for
     recompute: the backward call runs the layer again for them, to the same bits.
 
@@ -55,10 +43,11 @@ Returns:
     cell does not have or was not kept.
 """
 recurrent_backward = torch.ops.tidegate.recurrent_backward.default
+_TAKEN = len(Operands._fields)
 
 
 @dataclass(frozen=True)
-class LayerRun:
+class BackwardRun:
     """What one layer was given and found when it ran back; ``dh`` and ``dhn`` came to its outputs, None for zeros."""
 
     cell: str
@@ -70,7 +59,7 @@ class LayerRun:
     gradients: kernels.Gradients
 
 
-Watcher = Callable[[int, LayerRun], None]
+Watcher = Callable[[int, BackwardRun], None]
 """Takes which of its layers a module ran back, and what that layer found, which may not be kept."""
 _watchers: WeakKeyDictionary[object, Watcher] = WeakKeyDictionary()
 
@@ -95,107 +84,100 @@ def num_threads() -> int:
     return kernels.explicit_num_threads() or torch.get_num_threads()
 
 
-def run_layer(owner: object, layer: int, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+def run_layer(owner: object, layer: int, given: Operands, *, recompute: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Run one layer as `recurrent` does, without torch's dispatcher where nobody looks there, which is much quicker.
 
     Args:
         owner: the module that asks, for whoever watches it.
         layer: which of its layers this is.
-        inputs: those of `recurrent`.
+        given: what the layer takes.
+        recompute: as for `recurrent`.
 
     Returns:
         h, hn and cn.
     """
-    *others, _keep, recompute = inputs
-    if not plain(*inputs[2:-2]):
-        outputs = recurrent(*inputs)
-    elif _wants_gradient(others):
-        outputs = _Recurrent.apply((owner, layer), *others, recompute)  # type: ignore[no-untyped-call]
+    if not plain(*given[2:]):
+        outputs = recurrent(*given, False, recompute)
+    elif _wants_gradient(given):
+        outputs = _Recurrent.apply((owner, layer), *given, recompute)  # type: ignore[no-untyped-call]
     else:
-        outputs = _forward(*inputs)
+        outputs = _forward(*given, False, recompute)
     return outputs[0], outputs[1], outputs[2]
 
 
-def _forward(
-    cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tensor | None, *rest: Any
-) -> tuple[Tensor, ...]:
-    *inputs, keep, _recompute = rest
-    result = kernels.forward(
-        cell,
-        x.detach().numpy(),
-        offsets.numpy(),
-        _directions(reverse, inputs),
-        table=_array(table),
-        keep=keep,
-        num_threads=num_threads(),
-    )
+def _forward(*inputs: Any) -> tuple[Tensor, ...]:
+    given, keep = Operands(*inputs[:_TAKEN]), inputs[_TAKEN]
+    result = kernels.forward(*_layer(given), table=_array(given.table), keep=keep, num_threads=num_threads())
     arrays = (result.h, result.hn, result.cn, result.gates, result.memo)
-    return tuple(_tensor(array, inputs[0]) for array in arrays)
+    return tuple(_tensor(array, given.w_hh) for array in arrays)
 
 
 torch.library.impl("tidegate::recurrent", "CPU", _forward)
 
 
 @torch.library.register_fake("tidegate::recurrent")  # type: ignore[untyped-decorator]
-def _forward_shapes(
-    cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tensor | None, *rest: Any
-) -> tuple[Tensor, ...]:
-    w_hh, second, keep = rest[1], rest[4], rest[-2]
-    rows, hidden_size = w_hh.shape  # [G * H, H]
-    directions, tokens, batch_size = 1 + (second is not None), x.shape[0], offsets.shape[0] - 1
-    state = (directions, batch_size, hidden_size)
-    kept = keep and cell in ("lstm", "gru")
+def _forward_shapes(*inputs: Any) -> tuple[Tensor, ...]:
+    given, keep = Operands(*inputs[:_TAKEN]), inputs[_TAKEN]
+    card, like, tokens = CELLS[given.cell], given.w_hh, given.x.shape[0]
+    directions, _, hidden_size = given.state
+    kept = keep and card.gated
     return (
-        w_hh.new_empty(tokens, directions * hidden_size),
-        w_hh.new_empty(state),
-        w_hh.new_empty(state if cell == "lstm" else 0),
-        w_hh.new_empty((directions, tokens, rows) if kept else 0),
-        w_hh.new_empty((directions, tokens, hidden_size) if kept else 0),
+        like.new_empty(tokens, directions * hidden_size),
+        like.new_empty(given.state),
+        like.new_empty(given.state if card.carries_c else 0),
+        like.new_empty((directions, tokens, card.gates * hidden_size) if kept else 0),
+        like.new_empty((directions, tokens, hidden_size) if kept else 0),
     )
 
 
-def _backward(*inputs: Any, watcher: Callable[[LayerRun], None] | None = None) -> list[Tensor]:
-    (cell, reverse, x, offsets, table), (h, gates, memo, dh, dhn, dcn, need_dx, recompute) = inputs[:5], inputs[16:]
-    gated = cell in ("lstm", "gru")
-    layer = (cell, x.detach().numpy(), offsets.numpy(), _directions(reverse, inputs[5:16]))
-    if recompute and gated:
-        forward = kernels.forward(*layer, table=_array(table), keep=True, num_threads=num_threads())
-    else:
-        kept = (_array(gates), _array(memo)) if gated else (None, None)
-        forward = kernels.Forward(h.detach().numpy(), _NOT_KEPT, None, *kept)
-    dense = np.zeros_like(forward.h) if dh is None else dh.detach().numpy()
+def _backward(*inputs: Any, watcher: Callable[[BackwardRun], None] | None = None) -> list[Tensor]:
+    given, found = Operands(*inputs[:_TAKEN]), Found(*inputs[_TAKEN:])
+    layer, table = _layer(given), _array(given.table)
+    forward = _kept(found, gated=CELLS[given.cell].gated)
+    if forward is None:
+        forward = kernels.forward(*layer, table=table, keep=True, num_threads=num_threads())
+    dh = np.zeros_like(forward.h) if found.dh is None else found.dh.detach().numpy()
     result = kernels.backward(
         *layer,
         forward,
-        dense,
-        dhn=_array(dhn),
-        dcn=_array(dcn),
-        table=_array(table),
-        need_dx=need_dx,
-        overwrite=recompute and watcher is None,
+        dh,
+        dhn=_array(found.dhn),
+        dcn=_array(found.dcn),
+        table=table,
+        need_dx=found.need_dx,
+        overwrite=found.recompute and watcher is None,
         num_threads=num_threads(),
     )
     if watcher is not None:
-        watcher(LayerRun(cell, layer[2], layer[3], forward, dense, _array(dhn), result))
-    each = result.directions
-    weights = [array for d in each for array in (d.w_ih, d.w_hh, d.b_ih, d.b_hh)]
-    found: list[Any] = [*weights, *[None] * (8 - len(weights)), [d.h0 for d in each], [d.c0 for d in each]]
-    arrays = [None if tensor is None else array for tensor, array in zip(inputs[5:15], found, strict=True)]
-    arrays[8:] = [None if state is None else np.stack(state) for state in arrays[8:]]
-    return [_tensor(array, h) for array in (result.dx, *arrays)]
+        watcher(BackwardRun(given.cell, layer[2], layer[3], forward, dh, _array(found.dhn), result))
+    return [_tensor(array, found.h) for array in (result.dx, *_gradients(given, result))]
 
 
 torch.library.impl("tidegate::recurrent_backward", "CPU", _backward)
 
 
 @torch.library.register_fake("tidegate::recurrent_backward")  # type: ignore[untyped-decorator]
-def _backward_shapes(
-    cell: str, reverse: bool, x: Tensor, offsets: Tensor, table: Tensor | None, *rest: Any
-) -> list[Tensor]:
-    source = (x if table is None else table) if rest[-2] else None
-    wanted = (source, *rest[:10])  # dx, then weights and states as they came
-    h = rest[11]
-    return [h.new_empty(0 if tensor is None else tensor.shape) for tensor in wanted]
+def _backward_shapes(*inputs: Any) -> list[Tensor]:
+    given, found = Operands(*inputs[:_TAKEN]), Found(*inputs[_TAKEN:])
+    source = (given.x if given.table is None else given.table) if found.need_dx else None
+    return [found.h.new_empty(0 if tensor is None else tensor.shape) for tensor in (source, *given.differentiable)]
+
+
+def _kept(found: Found, *, gated: bool) -> kernels.Forward | None:
+    """Return what the forward call left for the backward call, None where the layer has to run again for it."""
+    if gated and found.recompute:
+        return None
+    gates, memo = (_array(found.gates), _array(found.memo)) if gated else (None, None)
+    return kernels.Forward(found.h.detach().numpy(), _NOT_KEPT, None, gates, memo)
+
+
+def _gradients(given: Operands, result: kernels.Gradients) -> list[Any]:
+    """List the gradient of each of the weights and states, None for what was not given."""
+    each = result.directions
+    found: list[Any] = [array for d in each for array in (d.w_ih, d.w_hh, d.b_ih, d.b_hh)]
+    found += [None] * (len(WEIGHTS) - len(found)) + [[d.h0 for d in each], [d.c0 for d in each]]
+    arrays = [None if tensor is None else array for tensor, array in zip(given.differentiable, found, strict=True)]
+    return [np.stack(array) if isinstance(array, list) else array for array in arrays]
 
 
 class _Recurrent(torch.autograd.Function):
@@ -208,43 +190,45 @@ class _Recurrent(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, caller: tuple[object, int] | None, *inputs: Any) -> Any:
-        arguments = (*inputs[:-1], not inputs[-1], inputs[-1])
+        given, recompute = Operands(*inputs[:_TAKEN]), inputs[_TAKEN]
+        arguments = (*given, not recompute, recompute)
         if caller is None:
             with torch._C._AutoDispatchBelowAutograd():
                 outputs = recurrent(*arguments)
         else:
             outputs = _forward(*arguments)
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*outputs[3 if inputs[0] == "lstm" else 2 :])
-        ctx.caller, ctx.names, ctx.recompute = caller, inputs[:2], inputs[-1]
+        ctx.mark_non_differentiable(*outputs[1 + len(CELLS[given.cell].states) :])
+        ctx.caller, ctx.names, ctx.recompute = caller, given[:2], recompute
         ctx.h = outputs[0].detach()  # shares memory and count of changes
         ctx.unchanged = ctx.h._version
-        ctx.save_for_backward(*inputs[2:-1], *outputs[3:])
+        ctx.save_for_backward(*given[2:], *outputs[3:])
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        saved, grads = ctx.saved_tensors, grads[:3]
-        inputs = (*ctx.names, *saved[:14])
+        *tensors, gates, memo = ctx.saved_tensors
+        given = Operands(*ctx.names, *tensors)
+        dh, dhn, dcn = grads = grads[:3]
         if beyond_kernels(grads):
-            needed = (*ctx.needs_input_grad[1:17], False, False)
-            return None, *gradients(equations.recurrent, (*inputs, False, False), grads, needed)[:-1]
-        direct = ctx.caller is not None and plain(*saved, *grads)
+            needed = ctx.needs_input_grad[1 : 1 + _TAKEN]
+            return None, *gradients(_equations, given, grads, needed), None
+        direct = ctx.caller is not None and plain(*ctx.saved_tensors, *grads)
         h = ctx.h
         if h._version != ctx.unchanged:
-            h = (_forward if direct else recurrent)(*(_detached(value) for value in inputs), False, False)[0]
-        need_dx = ctx.needs_input_grad[3] or ctx.needs_input_grad[5]
-        arguments = (*inputs, h, *saved[14:], *grads, need_dx, ctx.recompute)
+            h = (_forward if direct else recurrent)(*(_detached(value) for value in given), False, False)[0]
+        wanted = Operands(*ctx.needs_input_grad[1 : 1 + _TAKEN])
+        need_dx = bool(wanted.x or wanted.table)
+        arguments = (*given, *Found(h, gates, memo, dh, dhn, dcn, need_dx, ctx.recompute))
         dx, *rest = _backward(*arguments, watcher=_watcher(ctx.caller)) if direct else recurrent_backward(*arguments)
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.h = None  # freed as what torch saves is
-        dense = saved[2] is None  # no table
-        found = (dx if dense else None, None, None if dense else dx, *rest, None, None)  # x, offsets, table, .., mask
-        wanted = ctx.needs_input_grad[3:]
-        return (None, None, None, *(d if want else None for d, want in zip(found, wanted, strict=True)))
+        dense = given.table is None
+        found = (None, None, dx if dense else None, None, None if dense else dx, *rest, None)  # as the operands stand
+        return (None, *(d if want else None for d, want in zip(found, wanted, strict=True)), None)
 
 
-def _watcher(caller: tuple[object, int]) -> Callable[[LayerRun], None] | None:
+def _watcher(caller: tuple[object, int]) -> Callable[[BackwardRun], None] | None:
     watcher = _watchers.get(caller[0])
     return None if watcher is None else partial(watcher, caller[1])
 
@@ -256,25 +240,29 @@ def _wants_gradient(inputs: Sequence[Any]) -> bool:
 
 @torch.library.impl("tidegate::recurrent", "Autograd")
 def _forward_with_gradient(*inputs: Any) -> Any:
+    given, recompute = inputs[:_TAKEN], inputs[-1]
     if why_no_rule():  # met here by compiled code alone
-        h, *_ = outputs = equations.recurrent(*inputs)
+        h, *_ = outputs = _equations(*given)
         return (*outputs, h.new_empty(0), h.new_empty(0))
-    if _wants_gradient(inputs):
-        *others, _keep, recompute = inputs
-        return _Recurrent.apply(None, *others, recompute)  # type: ignore[no-untyped-call]
+    if _wants_gradient(given):
+        return _Recurrent.apply(None, *given, recompute)  # type: ignore[no-untyped-call]
     with torch._C._AutoDispatchBelowAutograd():
         return recurrent(*inputs)
 
 
-def _directions(reverse: bool, inputs: Sequence[Any]) -> list[kernels.Direction]:
-    """Cut weights and states [D, B, H], as the operators take them, into one Direction each."""
-    arrays = [_array(tensor) for tensor in inputs]
+def _equations(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return equations.recurrent(Operands(*given))
+
+
+def _layer(given: Operands) -> tuple[str, kernels.Array, kernels.Array, list[kernels.Direction]]:
+    """Give a layer and its batch as the kernels take them; states are cut into those of each direction."""
+    states = [_array(state) for state in (given.h0, given.c0, given.mask)]
     directions = []
-    for d in range(1 if arrays[4] is None else 2):
-        w_ih, w_hh, b_ih, b_hh = arrays[4 * d : 4 * d + 4]
-        h0, c0, mask = (None if state is None else state[d] for state in arrays[8:])
-        directions.append(kernels.Direction(w_ih, w_hh, b_ih, b_hh, reverse or d == 1, h0, c0, mask))
-    return directions
+    for d, matrices in enumerate(given.directions):
+        h0, c0, mask = (None if state is None else state[d] for state in states)
+        weights = {name: _array(matrix) for name, matrix in matrices._asdict().items()}
+        directions.append(kernels.Direction(**weights, reverse=given.reverse or d == 1, h0=h0, c0=c0, mask=mask))
+    return given.cell, given.x.detach().numpy(), given.offsets.numpy(), directions
 
 
 def _array(tensor: Tensor | None) -> Any:

@@ -1,102 +1,61 @@
-"""What SimpleRNN, LSTM and GRU share: their options, and parameters named as torch names them. `stack` has the walk."""
+"""What SimpleRNN, LSTM and GRU share: parameters named as in torch, and how they start. `stack` has the walk."""
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import MISSING, fields
 from math import sqrt
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from tidegate import kernels
-from tidegate.errors import InputError, OptionError, ShapeError
-from tidegate.nn.arguments import check_count, check_flag, check_share
-from tidegate.nn.stack import Merge, Stack, parameter_names
+from tidegate.cells import CELLS
+from tidegate.errors import InputError, ShapeError
+from tidegate.nn.options import Kernel, LayerOptions
+from tidegate.nn.stack import Stack, parameter_names
 from tidegate.nn.transforms import why_no_rule
-
-Kernel: TypeAlias = Literal["auto", "tidegate", "torch"]
-
-_MERGES = ("concat", "sum", "mul", "ave")
-_KERNELS = ("auto", "tidegate", "torch")
-_DEFAULTS = {
-    "num_layers": 1,
-    "nonlinearity": "tanh",
-    "bias": True,
-    "batch_first": False,
-    "dropout": 0.0,
-    "bidirectional": False,
-    "merge": "concat",
-    "recurrent_dropout": 0.0,
-    "weight_dropout": 0.0,
-    "forget_bias": None,
-    "chrono": None,
-    "reverse": False,
-    "recompute": False,
-    "kernel": "auto",
-}
-
-
-def check_chrono(longest: int | None) -> None:
-    """Raise InputError where the longest memory that chrono initialisation is to prepare for is below 2 steps."""
-    if longest is not None:
-        check_count("chrono", longest)
-    if longest is not None and longest < 2:
-        raise InputError(f"chrono={longest}, but the longest memory in steps, at least 2, was wanted.")
 
 
 class Recurrent(Stack, torch.nn.Module):
     """Stack a cell in layers and directions. Abstract: SimpleRNN, LSTM and GRU name the cell."""
 
+    forget_bias: float | None = None
+    chrono: int | None = None
+    kernel: Kernel
+
     def __init__(
         self,
         cell: str,
-        input_size: int,
-        hidden_size: int,
-        *,
-        num_layers: int,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        device: torch.device | str | None,
-        dtype: torch.dtype | None,
-        merge: Merge,
-        recurrent_dropout: float,
-        weight_dropout: float,
-        reverse: bool,
-        recompute: bool,
-        kernel: Kernel,
-        chrono: int | None = None,
+        options: LayerOptions,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        shares = {"dropout": dropout, "recurrent_dropout": recurrent_dropout, "weight_dropout": weight_dropout}
-        for name, value in shares.items():
-            check_share(name, value)
         self.cell = cell
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bias = bias
-        self.batch_first = batch_first
-        self.dropout = float(dropout)
-        self.bidirectional = bidirectional
-        self.merge = merge
-        self.recurrent_dropout = float(recurrent_dropout)
-        self.weight_dropout = float(weight_dropout)
-        self.reverse = reverse
-        self.recompute = recompute
-        self.kernel = kernel
-        self.chrono = chrono
-        self._check_options()
-        for layer in range(num_layers):
+        for name, value in vars(options).items():
+            setattr(self, name, value)
+        for layer in range(self.num_layers):
             self._add_layer(layer, device, dtype)
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all parameters from +-1 / sqrt(hidden_size), in torch's order: one seed gives torch's weights."""
+        """Draw all parameters as torch does, then set the biases that `forget_bias` or `chrono` asks for.
+
+        They come from +-1 / sqrt(hidden_size), in torch's order: one seed gives torch's weights.
+        """
         bound = 1 / sqrt(self.hidden_size)
         for parameter in self.parameters():
             torch.nn.init.uniform_(parameter, -bound, bound)
+        card = CELLS[self.cell]
+        if card.keeps is None:
+            return
+        for suffix in self._suffixes():
+            if self.chrono is not None:
+                keep = self._draw_chrono(self.chrono)
+                self._start_gate(card.keeps, keep, suffix)
+                if card.lets_in is not None:
+                    self._start_gate(card.lets_in, -keep, suffix)
+            elif self.forget_bias is not None:
+                self._start_gate(card.keeps, self.forget_bias, suffix)
 
     def _start_gate(self, gate: int, bias: float | Tensor, suffix: str) -> None:
         """Let one gate of one direction start from a total bias, a number or [H]."""
@@ -114,8 +73,9 @@ class Recurrent(Stack, torch.nn.Module):
 
     def extra_repr(self) -> str:
         """List the sizes and what differs from the defaults."""
-        options = {name: getattr(self, name, default) for name, default in _DEFAULTS.items()}
-        changed = [f"{name}={value!r}" for name, value in options.items() if value != _DEFAULTS[name]]
+        options = {field.name: field.default for field in fields(LayerOptions) if field.default is not MISSING}
+        now = {name: getattr(self, name, default) for name, default in options.items()}
+        changed = [f"{name}={value!r}" for name, value in now.items() if value != options[name]]
         return ", ".join([str(self.input_size), str(self.hidden_size), *changed])
 
     def _why_torch(self, weight: Tensor) -> str | None:
@@ -145,27 +105,8 @@ class Recurrent(Stack, torch.nn.Module):
             )
         return None
 
-    def _check_options(self) -> None:
-        for name in ("input_size", "hidden_size", "num_layers"):
-            check_count(name, getattr(self, name))
-        for name in ("bias", "batch_first", "bidirectional", "reverse", "recompute"):
-            check_flag(name, getattr(self, name))
-        if self.merge is not None and self.merge not in _MERGES:
-            raise OptionError.unknown("merge", str(self.merge), _MERGES)
-        if self.kernel not in _KERNELS:
-            raise OptionError.unknown("kernel", str(self.kernel), _KERNELS)
-        if self.merge != "concat" and not self.bidirectional:
-            raise InputError(f"merge={self.merge!r} needs two outputs. Pass bidirectional=True, or leave merge out.")
-        if self.reverse and self.bidirectional:
-            raise InputError("reverse=True and bidirectional=True exclude each other: both directions run already.")
-        if self.chrono is not None and not self.bias:
-            raise InputError("chrono needs a bias to start. Pass bias=True, or leave chrono out.")
-        check_chrono(self.chrono)
-        if self.dropout and self.num_layers == 1:
-            warnings.warn(f"dropout={self.dropout} acts between layers, but num_layers is 1.", stacklevel=4)
-
     def _add_layer(self, layer: int, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
-        rows = kernels.GATES[self.cell] * self.hidden_size
+        rows = CELLS[self.cell].gates * self.hidden_size
         columns = self.input_size if layer == 0 else self.hidden_size * self.num_directions
         shapes = [(rows, columns), (rows, self.hidden_size), (rows,), (rows,)]
         for name, shape in zip(parameter_names(layer, self.bidirectional, self.bias), 2 * shapes, strict=True):

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-LEAST_STEPS = {"rnn_tanh": 10, "rnn_relu": 10, "gru": 4, "lstm": 4}
+from tidegate.cells import CELLS
+
+LEAST_STEPS, LEAST_STEPS_GATED = 10, 4
 """In training: a call costs some 0.1 ms more than torch's before its first step, and then less for each."""
 LEAST_TOKENS, SMALL = 10, 128
 """In inference, with more hidden units than are small: kernels want weights packed, torch takes them as they are."""
@@ -38,7 +40,7 @@ def is_short(cell: str, hidden_size: int, steps: int, tokens: int, *, training: 
     >>> is_short("gru", 64, 3, 24, training=True), is_short("gru", 64, 3, 24, training=False)
     (True, False)
     """
-    return steps < LEAST_STEPS[cell] if training else hidden_size > SMALL and tokens < LEAST_TOKENS
+    return steps < _least_steps(cell) if training else hidden_size > SMALL and tokens < LEAST_TOKENS
 
 
 def never(cell: str, dtype: torch.dtype) -> bool:
@@ -46,7 +48,11 @@ def never(cell: str, dtype: torch.dtype) -> bool:
 
     That is so for the LSTM in float32, where torch packs weights, too, and has no second gradients.
     """
-    return cell == "lstm" and dtype is torch.float32
+    return CELLS[cell].carries_c and dtype is torch.float32
+
+
+def _least_steps(cell: str) -> int:
+    return LEAST_STEPS_GATED if CELLS[cell].gated else LEAST_STEPS
 
 
 def told(cell: str, hidden_size: int, dtype: torch.dtype) -> str:
@@ -61,7 +67,7 @@ def told(cell: str, hidden_size: int, dtype: torch.dtype) -> str:
         return ""
     inference = f" and of fewer than {LEAST_TOKENS} tokens in inference" if hidden_size > SMALL else ""
     return (
-        f"Calls of fewer than {LEAST_STEPS[cell]} steps in training{inference} are handed to torch, which is sooner "
+        f"Calls of fewer than {_least_steps(cell)} steps in training{inference} are handed to torch, which is sooner "
         "there."
     )
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from tidegate import kernels
+from tidegate.cells import CELLS
 from tidegate.errors import ShapeError
 from tidegate.nn import equations, fallback, operators, transforms
 from tidegate.nn.layout import Batch, enter
+from tidegate.nn.operands import WEIGHTS, Operands
+from tidegate.nn.options import Merge
 
-Merge: TypeAlias = Literal["concat", "sum", "mul", "ave"] | None
 State: TypeAlias = Tensor | None
 
 
@@ -71,21 +73,19 @@ class Stack:
             if layer and self.dropout:
                 values = torch.nn.functional.dropout(values, self.dropout, self.training)
             place = slice(layer * self.num_directions, (layer + 1) * self.num_directions)
-            values, *states = run(
-                layer,
-                self.cell,
-                self.reverse,
-                values,
-                offsets,
-                table if layer == 0 else None,
-                *[self._weight(name) for name in parameter_names(layer, self.bidirectional, self.bias)],
-                h0 if h0 is None else h0[place],
-                c0 if c0 is None else c0[place],
-                self._draw_mask(batch_size),
-                False,
-                self.recompute,
+            given = Operands(
+                cell=self.cell,
+                reverse=self.reverse,
+                x=values,
+                offsets=offsets,
+                table=table if layer == 0 else None,
+                **self._weights(layer),
+                h0=h0 if h0 is None else h0[place],
+                c0=c0 if c0 is None else c0[place],
+                mask=self._draw_mask(batch_size),
             )
-            ends.append(states[: 2 if self.cell == "lstm" else 1])
+            values, *states = run(layer, given)
+            ends.append(states[: len(CELLS[self.cell].states)])
         final = [each[0] if len(each) == 1 else torch.cat(each) for each in zip(*ends, strict=True)]
         if not batched:
             final = [state.squeeze(1) for state in final]
@@ -94,19 +94,22 @@ class Stack:
             return (restore(first), restore(second)), final  # each may be changed in place, whatever befalls the other
         return restore(self.merged(values)), final
 
-    def _runner(self) -> Callable[..., Any]:
-        """Choose what runs a layer, given which layer it is and the arguments of the operator `recurrent`."""
+    def _runner(self) -> Callable[[int, Operands], tuple[Tensor, Tensor, Tensor]]:
+        """Choose what runs a layer, given which layer it is and what it takes."""
         by_torch = self._why_torch(self.weight_ih_l0)
         if transforms.at_work():
-            return lambda _layer, *inputs: equations.recurrent(*inputs)
+            return lambda _layer, given: equations.recurrent(given)
         if by_torch:
-            return lambda _layer, *inputs: fallback.recurrent(*inputs)
-        return partial(operators.run_layer, self)
+            return lambda _layer, given: fallback.recurrent(given)
+        return partial(operators.run_layer, self, recompute=self.recompute)
 
-    def _weight(self, name: str | None) -> Tensor | None:
-        """Return a parameter by name, a recurrent matrix with its entries dropped; None for what there is not."""
-        if name is None:
-            return None
+    def _weights(self, layer: int) -> dict[str, Any]:
+        """Return the parameters of one layer by the names of the operator; None for what it does not have."""
+        names = parameter_names(layer, self.bidirectional, self.bias)
+        return {operand: name and self._weight(name) for operand, name in zip(WEIGHTS, names, strict=True)}
+
+    def _weight(self, name: str) -> Tensor:
+        """Return a parameter by name, a recurrent matrix with its entries dropped."""
         weight: Tensor = getattr(self, name)
         if not (self.weight_dropout and self.training and name.startswith("weight_hh")):
             return weight

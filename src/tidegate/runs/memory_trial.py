@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.cells import CellName
 from tidegate.data.memory_tasks import MemoryTask, Problems
 from tidegate.errors import TrainingError
 from tidegate.inspect import gradient_flow
 from tidegate.inspect.memory import Check, Outcome
-from tidegate.network import Cell, Dense, Embed, Network, Pool, Recurrent, parameter_shapes
+from tidegate.network import Dense, Embed, Network, Pool, Recurrent, parameter_shapes
 from tidegate.runtime import Executor
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class LabCell:
         pace: the share of the learning rate that this cell takes.
     """
 
-    cell: Cell
+    cell: CellName
     bidirectional: bool = False
     forget_bias: float = 1.0
     chrono: bool = False

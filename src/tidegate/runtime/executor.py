@@ -9,13 +9,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate import kernels
-from tidegate.checkpoint import About, save_model
+from tidegate.checkpoint import NO_TASK, About, save_model
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
     Crf,
@@ -109,9 +109,6 @@ class Executor:
            [10.]], dtype=float32)
     """
 
-    name: ClassVar = "network"
-    """What stands in the place of a task in its model file."""
-
     def __init__(self, network: Network, weights: Mapping[str, Array], *, num_threads: int | None = None) -> None:
         check_shapes(network, {name: array.shape for name, array in weights.items()})
         self.network = network
@@ -145,7 +142,7 @@ class Executor:
             OSError: it cannot be written; a file that was there before is then still there, whole.
         """
         about = About().also(licence=licence)
-        save_model(path, self.network, weights=self.weights, task={"name": self.name}, about=about)
+        save_model(path, self.network, weights=self.weights, task={"name": NO_TASK}, about=about)
 
     def record(self, x: Ragged | Words) -> Recording:
         """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, PlainValidator
 
-from tidegate import kernels
+from tidegate import cells, kernels
+from tidegate.cells import USUAL, CellOption
 from tidegate.data.checks import check_same_length, in_argument
 from tidegate.data.labels import number_labels, read_labels
 from tidegate.errors import InputError
@@ -109,7 +110,7 @@ class Classifier(Task[Classes]):
     begins: ClassVar[tuple[type[Node], ...]]
     """What its network may begin with."""
 
-    cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
+    cell: CellOption = USUAL
     hidden_size: Size = 64
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     bidirectional: bool = True
@@ -207,7 +208,7 @@ class Classifier(Task[Classes]):
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
-        if self.chrono and self.cell not in ("lstm", "gru"):
+        if self.chrono and cells.CELLS[CELLS[self.cell]].keeps is None:
             raise InputError(f"chrono={self.chrono} sets gates, and cell={self.cell!r} has none. Leave chrono out.")
         examples, classes = learn_classes(self._check_examples(X), y, sample_weight)
         if valid is None:

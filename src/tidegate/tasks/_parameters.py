@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from tidegate import cells
 from tidegate.errors import InputError, OptionError
-from tidegate.network import Cell
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-CELLS: dict[str, Cell] = {"rnn": "rnn_tanh", "rnn_relu": "rnn_relu", "lstm": "lstm", "gru": "gru"}
+CELLS = {card.option: card.name for card in cells.CELLS.values()}
 """The cells by the names that users type."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator, Field
 
+from tidegate.cells import CellOption
 from tidegate.checkpoint import digest
 from tidegate.data.dataset import Kind
 from tidegate.data.series import Roles, Series, hold_out_last
@@ -117,7 +118,7 @@ class Forecaster(Task[LearnedSeries]):
 
     lookback: Annotated[int, Field(ge=1, le=2**16)] = 96
     horizon: Annotated[int, Field(ge=1, le=2**16)] = 24
-    cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "gru"
+    cell: CellOption = "gru"
     hidden_size: Size = 128
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     bidirectional: bool = False

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from tidegate import kernels
+from tidegate.cells import USUAL, CellOption
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.dataset import Kind
 from tidegate.data.frames import as_list
@@ -86,7 +87,7 @@ class LanguageModel(Task[Vocabulary]):
     tokens: Literal["words", "bpe", "characters"] = "words"
     vocabulary_size: Count = 10_000
     direction: Literal["forward", "both"] = "forward"
-    cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
+    cell: CellOption = USUAL
     embedding_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     hidden_size: Size = 256
     num_layers: Annotated[int, Field(ge=1, le=16)] = 1

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from tidegate import crf
+from tidegate.cells import USUAL, CellOption
 from tidegate.data import schemes
 from tidegate.data.dataset import Kind
 from tidegate.data.schemes import Scheme
@@ -100,7 +101,7 @@ class TokenTagger(Task[Tagging]):
 
     scheme: Literal["auto", "plain", "bio", "iob1", "bioes", "bmes", "bilou"] = "auto"
     learn_scheme: Literal["same", "bio", "bioes"] = "same"
-    cell: Literal["rnn", "rnn_relu", "lstm", "gru"] = "lstm"
+    cell: CellOption = USUAL
     hidden_size: Size = 128
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     vocabulary_size: Count = 50_000
