@@ -2,6 +2,7 @@
 #include "cells/gru.h"
 #include "cells/lstm.h"
 #include "cells/rnn.h"
+#include "isa/transpose.h"
 #include "isa/update.h"
 #include "layer/pool.h"
 #include "structured/crf.h"
@@ -34,6 +35,7 @@ constexpr Kernels<T> table() {
   t.activate = activate<T>;
   t.update = update<T>;
   t.sum_of_squares = sum_of_squares<T>;
+  t.pack_panel = pack_panel<T>;
   return t;
 }
 

@@ -33,15 +33,18 @@ constexpr Index group_width(Index column, Index columns) {
 }
 
 // The most sequences that one call of a cell kernel takes.
-constexpr Index kTileRows = 24;
+constexpr Index kTileRows = 48;
+// The most that a task of live streams takes: all threads are to have some.
+constexpr Index kStreamRows = 24;
 
-// Sequences of one batch. Row r of a tile is sequence order[r]; its tokens are start .. start + length - 1,
-// visited from the last one when `reverse` is set.
+// Sequences of one batch. Row r of a tile is sequence order[r]; its `length` tokens begin at `start` and lie `stride`
+// apart. They are visited from the last one when `reverse` is set.
 struct Sequences {
   const Index* start;         // [B]
   const Index* length;        // [B]
   const std::int32_t* order;  // [B] longest first
   bool reverse;
+  Index stride = 1;
 };
 
 // The hidden units that one call of a cell kernel computes: all, or a share that begins and ends between groups of
@@ -257,6 +260,8 @@ struct Kernels {
   void (*activate)(Activation, const T* x, T* y, Index first, Index last);
   void (*update)(const Update<T>&, Index first, Index last);
   double (*sum_of_squares)(const T* x, Index first, Index last);
+  // to[k * to_stride + lane] = from[lane * stride + k] for the columns of one panel, zero for the rest of it.
+  void (*pack_panel)(const T* from, Index stride, Index columns, Index K, T* to, Index to_stride);
 };
 
 // Numbers of scratch that one call of a cell kernel, or of `outer`, needs.

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
+
+from tidegate import kernels
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; torch reads this when it is first imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -73,3 +75,22 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
         return Answer(code, out, err)
 
     return call
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record which cells our kernels ran forward."""
+    ran: list[str] = []
+    forward, forward_at = kernels.forward, kernels.forward_at
+
+    def spy(cell: str, *args: Any, **options: Any) -> kernels.Forward:
+        ran.append(cell)
+        return forward(cell, *args, **options)
+
+    def spy_at(kind: str, cell: str, *args: Any, **options: Any) -> None:
+        ran.append(cell)
+        forward_at(kind, cell, *args, **options)
+
+    monkeypatch.setattr(kernels, "forward", spy)
+    monkeypatch.setattr(kernels, "forward_at", spy_at)
+    return ran

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,65 @@ def test_long_sums_over_tokens_give_the_same_bits(cell: str) -> None:
     for isa in kernels.available_isas():
         kernels.use_isa(isa)
         assert bits(case, num_threads=4) == want, isa
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("cell", kernels.CELLS)
+def test_a_long_run_that_is_cut_into_stretches_gives_the_bits_of_one_that_is_not(cell: str, kind: type) -> None:
+    """A few sequences are short of work, and projected as a whole beforehand."""
+    case = cases.make(cell, [(37 * b) % 101 for b in range(70)], 21, 50, kind=kind, mask=True)
+    parts = [case.select([*range(b, b + 7)]).forward() for b in range(0, 70, 7)]
+    for isa in kernels.available_isas()[-2:]:
+        kernels.use_isa(isa)
+        for threads in (1, 2):
+            run = kernels.forward(cell, case.x, case.offsets, case.directions, num_threads=threads)
+            np.testing.assert_array_equal(run.h, np.concatenate([part.h for part in parts]), isa)
+            np.testing.assert_array_equal(run.hn, np.concatenate([part.hn for part in parts], axis=1), isa)
+            if run.cn is not None:
+                cn = [part.cn for part in parts if part.cn is not None]
+                np.testing.assert_array_equal(run.cn, np.concatenate(cn, axis=1), isa)
+
+
+@pytest.mark.parametrize(("C", "H"), [(40, 300), (300, 40)])
+@pytest.mark.parametrize("cell", kernels.CELLS)
+def test_sums_that_pause_between_stretches_of_the_weights_keep_their_bits(cell: str, C: int, H: int) -> None:
+    """More weights than lie in the nearest cache, and one row after another against all rows at once."""
+    case = cases.make(cell, [2] * 26, C, H)
+    want = bits(case, num_threads=1)
+    for isa in kernels.available_isas():
+        kernels.use_isa(isa)
+        assert bits(case, num_threads=2) == want, isa
+    whole = case.forward()
+    for b in (0, 7, 25):
+        np.testing.assert_array_equal(case.select([b]).forward().h, whole.h[2 * b : 2 * b + 2])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("cell", kernels.CELLS)
+@pytest.mark.parametrize(
+    ("B", "T", "by_step"), [(1, 9, True), (5, 1, True), (5, 7, False), (5, 7, True), (70, 80, True)]
+)
+def test_addresses_in_place_of_arrays_give_the_same_bits(
+    cell: str, B: int, T: int, by_step: bool, kind: type[np.floating[Any]]
+) -> None:
+    case = cases.make(cell, [T] * B, 6, 19, kind=kind)
+    want = case.forward()
+    turn = (1, 0, 2) if by_step else (0, 1, 2)
+    x = np.ascontiguousarray(case.x.reshape(B, T, 6).transpose(turn))
+    h, ends = np.empty((B * T, 38), kind), [np.empty((2, B, 19), kind) for _ in range(1 + CELLS[cell].carries_c)]
+    sides = [
+        tuple(a.ctypes.data for a in (d.w_ih, d.w_hh, d.b_ih, d.b_hh, d.h0, d.c0) if a is not None)
+        for d in case.directions
+    ]
+    kernels.forward_at(
+        np.dtype(kind).name, cell, x.ctypes.data, (B, T, 6, 19), sides, tuple(a.ctypes.data for a in (h, *ends)),
+        by_step=by_step, num_threads=2,
+    )  # fmt: skip
+    shape = (T, B, 38) if by_step else (B, T, 38)
+    np.testing.assert_array_equal(h.reshape(shape).transpose(turn).reshape(B * T, 38), want.h)
+    np.testing.assert_array_equal(ends[0], want.hn)
+    if want.cn is not None:
+        np.testing.assert_array_equal(ends[1], want.cn)
 
 
 @pytest.mark.parametrize("cell", kernels.CELLS)

@@ -18,8 +18,8 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 import tidegate as tg
-from tidegate import kernels
 from tidegate.errors import InputError
+from tidegate.nn import sooner
 
 C, H, B, T = 3, 5, 4, 6
 LENGTHS = [4, 6, 1, 3]
@@ -37,18 +37,11 @@ def seed() -> None:
     torch.manual_seed(0)
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record which cells our kernels ran."""
-    ran: list[str] = []
-    real = kernels.forward
-
-    def spy(cell: str, *args: Any, **options: Any) -> kernels.Forward:
-        ran.append(cell)
-        return real(cell, *args, **options)
-
-    monkeypatch.setattr(kernels, "forward", spy)
-    return ran
+@pytest.fixture(autouse=True)
+def from_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the kernels run calls of a few steps, too; which of them torch keeps is tested elsewhere."""
+    monkeypatch.setattr(sooner, "_least_steps", lambda _: 0)
+    monkeypatch.setattr(sooner, "LEAST_TOKENS", 0)
 
 
 class Tagger(torch.nn.Module):

@@ -15,6 +15,7 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 import tidegate as tg
 from tidegate import crf, nn
 from tidegate.errors import InputError
+from tidegate.nn import sooner
 from tidegate.ragged import Ragged
 
 C, H, B, T = 3, 4, 2, 5
@@ -28,6 +29,13 @@ Loss = Callable[[Tensor], Tensor]
 SCORER = nn.CRF(C).double()
 for place, score in enumerate(SCORER.parameters()):
     torch.nn.init.normal_(score, generator=torch.Generator().manual_seed(place))
+
+
+@pytest.fixture(autouse=True)
+def from_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the kernels run short calls of accelerated layers, too."""
+    monkeypatch.setattr(sooner, "_least_steps", lambda _: 0)
+    monkeypatch.setattr(sooner, "LEAST_TOKENS", 0)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own forward mode

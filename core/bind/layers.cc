@@ -5,6 +5,7 @@
 #include "bind/unlocked.h"
 #include "isa/dispatch.h"
 #include "machine/threads.h"
+#include "machine/workspace.h"
 
 namespace tidegate {
 namespace {
@@ -51,6 +52,54 @@ void forward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence 
   Status status;
   unlocked(true, [&] { status = layer_forward(p); });
   check(status, p.bad_token);
+}
+
+template <class T>
+T* at(nb::handle address) {
+  return reinterpret_cast<T*>(nb::cast<std::uintptr_t>(address));
+}
+
+// A forward run for which no gradient is wanted, over B sequences of `steps` steps, with addresses in place of arrays,
+// zero for none: to make arrays of another library's tensors would take longer than a short run. directions[d] = (w_ih,
+// w_hh, b_ih, b_hh, h0 and, of a cell that carries it, c0), the second reversed; outputs = (h, hn and cn), the states
+// [D, B, H].
+template <class T>
+void forward_at(int cell, nb::handle x, Index B, Index steps, Index C, Index H, bool by_step, nb::list directions,
+                nb::tuple outputs, int threads) {
+  LayerForward<T> p{};
+  LayerInput<T>& in = p.in;
+  in.cell = static_cast<Cell>(cell);
+  in.N = B * steps;
+  in.B = B;
+  in.C = C;
+  in.H = H;
+  in.x = at<T>(x);
+  in.directions = static_cast<int>(directions.size());
+  in.threads = worthwhile(in.N * kTraits[in.cell].gates * H * (H + C), threads);
+  in.by_step = by_step;
+  p.h = at<T>(outputs[0]);
+  const bool carries_c = outputs.size() > 2;
+  for (int d = 0; d < in.directions; ++d) {
+    const nb::tuple of = nb::cast<nb::tuple>(directions[d]);
+    in.direction[d] = {at<T>(of[0]),
+                       at<T>(of[1]),
+                       at<T>(of[2]),
+                       at<T>(of[3]),
+                       d == 1,
+                       at<T>(of[4]),
+                       carries_c ? at<T>(of[5]) : nullptr,
+                       nullptr};
+    p.hn[d] = at<T>(outputs[1]) + d * B * H;
+    p.cn[d] = carries_c ? at<T>(outputs[2]) + d * B * H : nullptr;
+  }
+  Status status;
+  unlocked(true, [&] {
+    Index* const offsets = workspace().offsets.template get<Index>(B + 1);
+    for (Index b = 0; b <= B; ++b) offsets[b] = b * steps;
+    in.offsets = offsets;
+    status = layer_forward(p);
+  });
+  check(status, 0);
 }
 
 // gradients[d] = (w_ih, w_hh, b_ih, b_hh, h0, c0); dstate[d] = (dhn, dcn); steps[d] = (dh, dc) of every step
@@ -163,6 +212,8 @@ void define(nb::module_& m) {
 }  // namespace
 
 void define_layers(nb::module_& m) {
+  m.def("forward_at_f32", &forward_at<float>);
+  m.def("forward_at_f64", &forward_at<double>);
   define<float>(m);
   define<double>(m);
 }

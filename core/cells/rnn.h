@@ -17,7 +17,7 @@ struct RnnForward {
       for (Index w = 0; w < width; ++w) {
         patch.load(tile.x, w * kPanel<T>).each([&](int r, Vec<T> v) { sums.set(r * width + w, v); });
       }
-      add_product(Index(R), width, tile.h_in + row, weights, p.H, sums);
+      add_product(Index(R), width, tile.h_in + row, Index(0), weights, p.H, sums, weights);
       for (Index w = 0; w < width; ++w) {
         const auto x = Bundle<T, R>::make([&](int r) { return sums.get(r * width + w); });
         if constexpr (Relu) {

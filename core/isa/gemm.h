@@ -40,19 +40,22 @@ struct Sums {
   TIDEGATE_INLINE void set(Index i, Vec<T> x) { x.store(at + i * Vec<T>::kLanes); }
 };
 
-// sums[r][w] += x[r][k] * weights[k][w], k ascending. `weights` points at the tile's first lane in its packed group.
+// sums[r][w] += x[r][from + k] * weights[k][w], k ascending. `weights` points at the tile's first lane in its packed
+// group, at row `from`. One line a row is fetched from `ahead` meanwhile, where weights lie that are wanted soon.
 template <class T, int R, int Width>
-TIDEGATE_NOINLINE void product(const T* const* x, const T* weights, Index K, Sums<T>& sums) {
+TIDEGATE_NOINLINE void product(const T* const* x, Index from, const T* weights, Index K, Sums<T>& sums,
+                               const T* ahead) {
   Vec<T> sum[R][Width];
   const T* row[R];
   TIDEGATE_UNROLL
   for (int r = 0; r < R; ++r) {
-    row[r] = x[r];
+    row[r] = x[r] + from;
     TIDEGATE_UNROLL
     for (int i = 0; i < Width; ++i) sum[r][i] = sums.get(r * Width + i);
   }
   for (Index k = 0; k < K; ++k, weights += Width * kPanel<T>) {
     Vec<T> w[Width];
+    __builtin_prefetch(ahead + k * kPanel<T>, 0, 2);
     TIDEGATE_UNROLL
     for (int i = 0; i < Width; ++i) w[i] = Vec<T>::load(weights + i * kPanel<T>);
     TIDEGATE_UNROLL
@@ -97,10 +100,12 @@ TIDEGATE_NOINLINE void outer_product(const T* a, Index a_stride, const T* b, Ind
   }
 }
 
-// Rows of the next register tile when `left` remain; the sizes that exist are kRows, 4, 2 and 1.
+// Rows of the next register tile when `left` remain; the sizes that exist are kRows, 4, 2 and 1. A tile of two rows
+// waits for the weights, so that eight rows go in two of four.
 template <class T>
 TIDEGATE_INLINE Index tile_rows(Index left) {
   constexpr Index kMost = Vec<T>::kRows;
+  if (kMost > 4 && left == 8) return 4;
   if (left >= kMost) return kMost;
   return left >= 4 && kMost > 4 ? 4 : left >= 2 ? 2 : 1;
 }
@@ -128,10 +133,28 @@ TIDEGATE_INLINE void with_width(Index width, F&& f) {
 }
 
 template <class T>
-TIDEGATE_INLINE void add_product(Index rows, Index width, const T* const* x, const T* weights, Index K, Sums<T>& sums) {
+TIDEGATE_INLINE void add_product(Index rows, Index width, const T* const* x, Index from, const T* weights, Index K,
+                                 Sums<T>& sums, const T* ahead) {
   with_width(width, [&](auto w) {
-    with_rows<T>(rows, [&](auto r) { product<T, decltype(r)::value, decltype(w)::value>(x, weights, K, sums); });
+    with_rows<T>(rows,
+                 [&](auto r) { product<T, decltype(r)::value, decltype(w)::value>(x, from, weights, K, sums, ahead); });
   });
+}
+
+// The part that register tile `index` of a stretch fetches of the next one, which lies behind it: each a part, until
+// all is fetched.
+template <class T>
+TIDEGATE_INLINE const T* next_part(const T* weights, Index count, Index width, Index index) {
+  return weights + (index < width ? count * (width + index) * kPanel<T> : 0);
+}
+
+// Calls f(from, count) for stretches of K. Where the weights of a group do not fit the nearest cache, all rows go
+// through one stretch of them before the next: a chain of sums that pauses in memory is the same chain.
+template <class T, class F>
+TIDEGATE_INLINE void for_stretches(Index K, Index width, F&& f) {
+  const Index some = (Index(16) << 10) / (width * kPanelBytes);
+  if (K <= 2 * some) return f(Index(0), K);
+  for (Index from = 0; from < K; from += some) f(from, least(some, K - from));
 }
 
 // Calls f(column, width) for every group of panels of a packed matrix; its weights begin at `column * K`. Both ends lie
@@ -168,10 +191,10 @@ void activate(Activation activation, const T* x, T* y, Index first, Index last) 
 
 // --- linear --------------------------------------------------------------------------------------------------------
 
-// One tile: rows `row` .. `row + rows - 1`, the vectors at `column` of `width` panels.
+// One tile: rows `row` .. `row + rows - 1`, the vectors at `column` of `width` panels, over `count` of K.
 template <class T, class L>
-TIDEGATE_INLINE void linear_tile(const Linear<T>& p, Index row, Index rows, Index column, Index width, const T* weights,
-                                 L lanes) {
+TIDEGATE_INLINE void linear_tile(const Linear<T>& p, Index first, Index row, Index rows, Index column, Index width,
+                                 Index from, Index count, const T* weights, L lanes) {
   const T* x[Vec<T>::kRows];
   T* y[Vec<T>::kRows];
   Sums<T> sums;
@@ -180,12 +203,13 @@ TIDEGATE_INLINE void linear_tile(const Linear<T>& p, Index row, Index rows, Inde
     x[r] = p.x + (p.row_in ? p.row_in[i] : i) * p.x_stride;
     y[r] = p.y + (p.row_out ? p.row_out[i] : i) * p.y_stride + column;
     for (Index w = 0; w < width; ++w) {
-      sums.set(r * width + w, p.accumulate ? lanes.load(y[r] + w * kPanel<T>)
-                              : p.bias     ? lanes.load(p.bias + column + w * kPanel<T>)
-                                           : Vec<T>::set(T(0)));
+      sums.set(r * width + w, p.accumulate || from > 0 ? lanes.load(y[r] + w * kPanel<T>)
+                              : p.bias                 ? lanes.load(p.bias + column + w * kPanel<T>)
+                                                       : Vec<T>::set(T(0)));
     }
   }
-  add_product(rows, width, x, weights, p.K, sums);
+  const T* const at = weights + from * width * kPanel<T>;
+  add_product(rows, width, x, from, at, count, sums, next_part<T>(at, count, width, (row - first) / Vec<T>::kRows));
   for (Index r = 0; r < rows; ++r) {
     for (Index w = 0; w < width; ++w) lanes.store(y[r] + w * kPanel<T>, sums.get(r * width + w));
   }
@@ -195,11 +219,13 @@ template <class T>
 void linear(const Linear<T>& p, Index first, Index last) {
   for_groups<T>(0, p.columns, [&](Index column, Index width) {
     for_panel<T>(column, p.columns, [&](auto lanes, Index lane) {
-      for (Index row = first; row < last;) {
-        const Index rows = tile_rows<T>(last - row);
-        linear_tile(p, row, rows, column + lane, width, p.w + column * p.K + lane, lanes);
-        row += rows;
-      }
+      for_stretches<T>(p.K, width, [&](Index from, Index count) {
+        for (Index row = first; row < last;) {
+          const Index rows = tile_rows<T>(last - row);
+          linear_tile(p, first, row, rows, column + lane, width, from, count, p.w + column * p.K + lane, lanes);
+          row += rows;
+        }
+      });
     });
   });
   if (p.activation == kIdentity) return;

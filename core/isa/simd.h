@@ -6,6 +6,7 @@
 //   fraction_as_exponent(x)          the bits of x moved left by the width of its fraction
 //   where_greater(a, b, x, y)        a > b ? x : y, lane by lane
 //   with_sign(magnitude, sign)
+//   zip_low(a, b), zip_high(a, b)    lanes of a and b in turn, of their first halves and of their last; not of one lane
 #pragma once
 
 #include <type_traits>

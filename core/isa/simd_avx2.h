@@ -41,6 +41,12 @@ TIDEGATE_INLINE Vec<float> with_sign(Vec<float> magnitude, Vec<float> sign) {
   const __m256 bit = _mm256_set1_ps(-0.0f);
   return {_mm256_or_ps(_mm256_andnot_ps(bit, magnitude.v), _mm256_and_ps(bit, sign.v))};
 }
+TIDEGATE_INLINE Vec<float> zip_low(Vec<float> a, Vec<float> b) {
+  return {_mm256_permute2f128_ps(_mm256_unpacklo_ps(a.v, b.v), _mm256_unpackhi_ps(a.v, b.v), 0x20)};
+}
+TIDEGATE_INLINE Vec<float> zip_high(Vec<float> a, Vec<float> b) {
+  return {_mm256_permute2f128_ps(_mm256_unpacklo_ps(a.v, b.v), _mm256_unpackhi_ps(a.v, b.v), 0x31)};
+}
 
 template <>
 struct Vec<double> {
@@ -77,6 +83,12 @@ TIDEGATE_INLINE Vec<double> where_greater(Vec<double> a, Vec<double> b, Vec<doub
 TIDEGATE_INLINE Vec<double> with_sign(Vec<double> magnitude, Vec<double> sign) {
   const __m256d bit = _mm256_set1_pd(-0.0);
   return {_mm256_or_pd(_mm256_andnot_pd(bit, magnitude.v), _mm256_and_pd(bit, sign.v))};
+}
+TIDEGATE_INLINE Vec<double> zip_low(Vec<double> a, Vec<double> b) {
+  return {_mm256_permute2f128_pd(_mm256_unpacklo_pd(a.v, b.v), _mm256_unpackhi_pd(a.v, b.v), 0x20)};
+}
+TIDEGATE_INLINE Vec<double> zip_high(Vec<double> a, Vec<double> b) {
+  return {_mm256_permute2f128_pd(_mm256_unpacklo_pd(a.v, b.v), _mm256_unpackhi_pd(a.v, b.v), 0x31)};
 }
 
 }  // namespace

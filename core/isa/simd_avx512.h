@@ -39,6 +39,14 @@ TIDEGATE_INLINE Vec<float> with_sign(Vec<float> magnitude, Vec<float> sign) {
   const __m512 bit = _mm512_set1_ps(-0.0f);
   return {_mm512_or_ps(_mm512_andnot_ps(bit, magnitude.v), _mm512_and_ps(bit, sign.v))};
 }
+TIDEGATE_INLINE Vec<float> zip_low(Vec<float> a, Vec<float> b) {
+  const __m512i lanes = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return {_mm512_permutex2var_ps(a.v, lanes, b.v)};
+}
+TIDEGATE_INLINE Vec<float> zip_high(Vec<float> a, Vec<float> b) {
+  const __m512i lanes = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return {_mm512_permutex2var_ps(a.v, lanes, b.v)};
+}
 
 template <>
 struct Vec<double> {
@@ -73,6 +81,12 @@ TIDEGATE_INLINE Vec<double> where_greater(Vec<double> a, Vec<double> b, Vec<doub
 TIDEGATE_INLINE Vec<double> with_sign(Vec<double> magnitude, Vec<double> sign) {
   const __m512d bit = _mm512_set1_pd(-0.0);
   return {_mm512_or_pd(_mm512_andnot_pd(bit, magnitude.v), _mm512_and_pd(bit, sign.v))};
+}
+TIDEGATE_INLINE Vec<double> zip_low(Vec<double> a, Vec<double> b) {
+  return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b.v)};
+}
+TIDEGATE_INLINE Vec<double> zip_high(Vec<double> a, Vec<double> b) {
+  return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), b.v)};
 }
 
 }  // namespace

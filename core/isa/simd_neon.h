@@ -53,6 +53,8 @@ TIDEGATE_INLINE Vec<float> fraction_as_exponent(Vec<float> x) {
 TIDEGATE_INLINE Vec<float> with_sign(Vec<float> magnitude, Vec<float> sign) {
   return {vbslq_f32(vdupq_n_u32(0x80000000u), sign.v, magnitude.v)};
 }
+TIDEGATE_INLINE Vec<float> zip_low(Vec<float> a, Vec<float> b) { return {vzip1q_f32(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<float> zip_high(Vec<float> a, Vec<float> b) { return {vzip2q_f32(a.v, b.v)}; }
 
 template <>
 struct Vec<double> {
@@ -90,6 +92,8 @@ TIDEGATE_INLINE Vec<double> fraction_as_exponent(Vec<double> x) {
 TIDEGATE_INLINE Vec<double> with_sign(Vec<double> magnitude, Vec<double> sign) {
   return {vbslq_f64(vdupq_n_u64(0x8000000000000000ull), sign.v, magnitude.v)};
 }
+TIDEGATE_INLINE Vec<double> zip_low(Vec<double> a, Vec<double> b) { return {vzip1q_f64(a.v, b.v)}; }
+TIDEGATE_INLINE Vec<double> zip_high(Vec<double> a, Vec<double> b) { return {vzip2q_f64(a.v, b.v)}; }
 
 }  // namespace
 }  // namespace tidegate

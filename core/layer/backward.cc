@@ -19,10 +19,11 @@ struct OuterJob {
   Outer<T> args;
   Index tokens;
   Index block_rows, row_blocks, splits, split_tokens;
-  T* partial;  // [splits, rows_m * columns + rows_m]
+  T* partial;  // [splits, rows_m * columns + rows_m]; none where there is one split, whose sums are the result
 
   Index tasks() const { return row_blocks * splits; }
   Index partial_size() const { return args.rows_m * (args.columns + 1); }
+  Index partial_sizes() const { return splits > 1 ? splits * partial_size() : 0; }
 };
 
 template <class T>
@@ -42,13 +43,16 @@ template <class T>
 void run_outer(const OuterJob<T>& job, Index task, const Kernels<T>& k) {
   const Index split = task / job.row_blocks, m = task % job.row_blocks * job.block_rows;
   Outer<T> part = job.args;
-  T* const base = job.partial + split * job.partial_size();
+  if (job.splits > 1) {
+    part.out = job.partial + split * job.partial_size();
+    if (part.column_sum) part.column_sum = part.out + job.args.rows_m * part.columns;
+  }
   part.a += m;
   part.rows_m = std::min(job.block_rows, job.args.rows_m - m);
-  part.out = base + m * part.columns;
+  part.out += m * part.columns;
   std::fill(part.out, part.out + part.rows_m * part.columns, T(0));
   if (part.column_sum) {
-    part.column_sum = base + job.args.rows_m * part.columns + m;
+    part.column_sum += m;
     std::fill(part.column_sum, part.column_sum + part.rows_m, T(0));
   }
   const Index first = split * job.split_tokens, last = std::min(job.tokens, first + job.split_tokens);
@@ -57,6 +61,7 @@ void run_outer(const OuterJob<T>& job, Index task, const Kernels<T>& k) {
 
 template <class T>
 void reduce_outer(const OuterJob<T>& job) {
+  if (job.splits == 1) return;
   const Index entries = job.args.rows_m * job.args.columns;
   const auto sum = [&](T* out, Index offset, Index count) {
     const T* part = job.partial + offset;
@@ -133,7 +138,7 @@ struct BackwardCall {
       r.dc_steps = p.steps[d].c;
       dprojected[d] = dgates;
     }
-    walk(in, batch, [&](Index d, Index first, Index last, const Units& units, T* memory) {
+    walk(in, batch, Index(0), [&](Index d, Index first, Index last, const Units& units, T* memory) {
       k.cell[in.cell].backward(run[d], first, last, units, memory);
     });
   }
@@ -234,11 +239,11 @@ struct BackwardCall {
   void weights_and_input() {
     std::vector<OuterJob<T>> jobs = plan_weights();
     Index partial = 0, outer_tasks = 0;
-    for (const OuterJob<T>& job : jobs) partial += job.splits * job.partial_size();
+    for (const OuterJob<T>& job : jobs) partial += job.partial_sizes();
     T* at = w.partial.template get<T>(partial);
     for (OuterJob<T>& job : jobs) {
       job.partial = at;
-      at += job.splits * job.partial_size();
+      at += job.partial_sizes();
       outer_tasks += job.tasks();
     }
     Linear<T> dinput[2]{};

@@ -19,6 +19,7 @@ struct Batch {
   const std::int32_t* order;
   Index tile_rows;  // sequences per task
   Index tiles;      // tasks per direction
+  bool even;        // all of one length
 };
 
 // Where share `member` of the hidden units begins: between two groups of panels.
@@ -50,31 +51,45 @@ int sharers(Index H, Index weights, Index tiles, int threads) {
 }
 
 template <class T>
+int sharers(const LayerInput<T>& in) {
+  return sharers<T>(in.H, kTraits[in.cell].gates * in.H * in.H, in.directions * blocks(in.B, 6), in.threads);
+}
+
+template <class T>
 Batch arrange(const LayerInput<T>& in) {
   Workspace& w = workspace();
   Index* const length = w.length.get<Index>(in.B);
   std::int32_t* const order = w.order.get<std::int32_t>(in.B);
   for (Index b = 0; b < in.B; ++b) length[b] = in.offsets[b + 1] - in.offsets[b];
   std::iota(order, order + in.B, 0);
+  const Index* start = in.offsets;
+  if (in.by_step) {
+    Index* const first = w.start.get<Index>(in.B);
+    std::iota(first, first + in.B, Index(0));
+    start = first;
+  }
   std::stable_sort(order, order + in.B, [&](std::int32_t a, std::int32_t b) { return length[a] > length[b]; });
-  // Small enough that every thread gets some three tiles, large enough to use its registers.
-  const Index wanted = blocks(in.B * in.directions, std::max(1, in.threads) * Index(3));
-  const Index rows = std::clamp(blocks(wanted, 6) * 6, Index(6), kTileRows);
-  return {in.offsets, length, order, rows, blocks(in.B, rows)};
+  // Small enough that every thread gets some three tiles, or one where all take as long; large enough to use its
+  // registers.
+  const bool even = in.B > 0 && length[order[0]] == length[order[in.B - 1]];
+  const Index share = blocks(in.B * in.directions, std::max(1, in.threads) * Index(even ? 1 : 3));
+  const Index wanted = even ? share : blocks(share, 6) * 6;
+  const Index rows = in.threads > 1 ? std::clamp(wanted, Index(1), kTileRows) : kTileRows;
+  return {start, length, order, rows, blocks(in.B, rows), even};
 }
 
 // Calls run(d, first, last, units, scratch) until every direction of every tile has been walked through time. Where the
 // recurrent weights do not fit the cache of one core, a tile is shared: each thread keeps the weights of some hidden
 // units, and all meet after each step. Otherwise a thread has a tile to itself.
+// `more` is the scratch that `run` needs beside that of a cell.
 template <class T, class F>
-void walk(const LayerInput<T>& in, const Batch& batch, const F& run) {
-  const Index size = cell_scratch<T>(in.H);
+void walk(const LayerInput<T>& in, const Batch& batch, Index more, const F& run) {
+  const Index size = cell_scratch<T>(in.H) + more;
   const auto tile = [&](Index task, Index tile_rows, const Units& units, T* memory) {
     const Index first = task / in.directions * tile_rows;
     run(task % in.directions, first, std::min(in.B, first + tile_rows), units, memory);
   };
-  const int members =
-      sharers<T>(in.H, kTraits[in.cell].gates * in.H * in.H, in.directions * blocks(in.B, 6), in.threads);
+  const int members = sharers(in);
   if (members > 1) {
     T* const memory = workspace().team.template get<T>(members * size);
     const bool done = team(members, [&](Index member, Meeting& meeting) {

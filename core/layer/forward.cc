@@ -7,6 +7,74 @@
 namespace tidegate {
 namespace {
 
+// A walk in stretches of a few steps, each projected just before it, so that the core which projects a row finds it in
+// its cache. Done where no gates are kept and there are tiles enough to keep all threads busy.
+template <class T>
+struct Stretches {
+  const LayerInput<T>& in;
+  const Kernels<T>& k;
+  const Batch& batch;
+  Index steps;              // of a stretch; 0: all is projected beforehand
+  Index* start;             // [directions, B] of the stretch, as are
+  Index* length;            // [directions, B]
+  std::int32_t* input_row;  // [directions, N]
+
+  Stretches(const LayerInput<T>& input, const Kernels<T>& kernels, const Batch& tiles, bool wanted)
+      : in(input), k(kernels), batch(tiles), steps(0) {
+    const Index row = columns() * Index(sizeof(T)), most = Index(256) << 10;  // bytes; a cache also holds the weights
+    const bool enough = in.threads == 1 || in.directions * batch.tiles >= (batch.even ? 1 : 3) * in.threads;
+    if (!wanted || !enough || sharers(in) > 1 || in.N * row <= 2 * most) return;
+    const Index rows = std::min(in.B, batch.tile_rows);
+    const bool cached = (in.C + in.H) * row <= 4 * most;  // the weights
+    steps = blocks(std::max((cached ? 1 : 4) * kLinearRows, most / row), rows);
+    start = workspace().stretch.template get<Index>(2 * in.directions * in.B);
+    length = start + in.directions * in.B;
+    input_row = workspace().stretch_row.template get<std::int32_t>(in.directions * in.N);
+  }
+  Index columns() const { return kTraits[in.cell].gates * in.H; }
+  Index rows() const { return steps * batch.tile_rows; }
+  // The projected rows of a stretch, and then the token of each.
+  Index scratch_size() const { return rows() * (columns() + 1); }
+
+  void run(Index d, CellForward<T> cell, Linear<T> project, Index first, Index last, const Units& units,
+           T* memory) const {
+    project.y = memory + cell_scratch<T>(in.H);
+    std::int32_t* const token_of_row = reinterpret_cast<std::int32_t*>(project.y + rows() * columns());
+    project.row_in = token_of_row;
+    cell.input = project.y;
+    cell.input_row = input_row + d * in.N;
+    cell.sequences.start = start + d * in.B;
+    cell.sequences.length = length + d * in.B;
+    const Index longest = batch.length[batch.order[first]];
+    for (Index begin = 0; begin == 0 || (begin < longest && !halted()); begin += steps) {
+      k.linear(project, 0, enter(d, cell.sequences, begin, first, last, token_of_row));
+      k.cell[in.cell].forward(cell, first, last, units, memory);
+      cell.h0 = cell.hn;
+      cell.c0 = cell.cn;
+    }
+  }
+
+  // Cuts the stretch that begins at step `begin` out of each sequence of a tile; returns how many rows it has.
+  Index enter(Index d, const Sequences& sequences, Index begin, Index first, Index last,
+              std::int32_t* token_of_row) const {
+    Index *const from = start + d * in.B, *const count = length + d * in.B;
+    for (Index r = first; r < last; ++r) {
+      const Index b = batch.order[r], left = std::max<Index>(0, batch.length[b] - begin);
+      count[b] = std::min(left, steps);
+      from[b] = batch.start[b] + (sequences.reverse ? left - count[b] : begin) * sequences.stride;
+    }
+    std::int32_t rows = 0;
+    for (Index step = 0; step < count[batch.order[first]]; ++step) {
+      for (Index r = first; r < last && step < count[batch.order[r]]; ++r) {
+        const Index token = from[batch.order[r]] + step * sequences.stride;
+        token_of_row[rows] = static_cast<std::int32_t>(token);
+        input_row[d * in.N + token] = rows++;
+      }
+    }
+    return rows;
+  }
+};
+
 // Everything that the steps of one forward call share.
 template <class T>
 struct ForwardCall {
@@ -19,8 +87,8 @@ struct ForwardCall {
   Linear<T> to_gates[2]{};  // of the rows that are projected
   CellForward<T> run[2]{};
 
-  // Packs the weights of a direction, and plans the projection of its input.
-  void prepare(int d) {
+  // Packs the weights of a direction, and plans the projection of its input, as a whole or in stretches.
+  void prepare(int d, bool whole) {
     const Direction<T>& direction = in.direction[d];
     T* const w_ih = w.w_ih[d].template get<T>(in.C * padded<T>(GH));
     T* const w_hh = w.w_hh[d].template get<T>(in.H * kTraits[in.cell].gates * padded<T>(in.H));
@@ -35,7 +103,7 @@ struct ForwardCall {
     to_gates[d].w = w_ih;
     to_gates[d].columns = to_gates[d].y_stride = GH;
     to_gates[d].bias = bias;
-    to_gates[d].y = in_place ? p.kept[d].gates : w.projected[d].template get<T>(rows.count * GH);
+    to_gates[d].y = in_place ? p.kept[d].gates : w.projected[d].template get<T>(whole ? rows.count * GH : 0);
     run[d].w_hh = w_hh;
     run[d].bias_apart = bias_apart(in.cell, direction, in.H);
   }
@@ -47,11 +115,11 @@ struct ForwardCall {
     });
   }
 
-  void through_time(const Batch& batch) {
+  void through_time(const Batch& batch, const Stretches<T>& stretches) {
     for (int d = 0; d < in.directions; ++d) {
       const Direction<T>& direction = in.direction[d];
       CellForward<T>& r = run[d];
-      r.sequences = {batch.start, batch.length, batch.order, direction.reverse};
+      r.sequences = {batch.start, batch.length, batch.order, direction.reverse, in.by_step ? in.B : 1};
       r.H = in.H;
       r.input = to_gates[d].y;
       r.input_stride = GH;
@@ -66,8 +134,12 @@ struct ForwardCall {
       r.hn = p.hn[d];
       r.cn = p.cn[d];
     }
-    walk(in, batch, [&](Index d, Index first, Index last, const Units& units, T* memory) {
-      k.cell[in.cell].forward(run[d], first, last, units, memory);
+    walk(in, batch, stretches.scratch_size(), [&](Index d, Index first, Index last, const Units& units, T* memory) {
+      if (stretches.steps) {
+        stretches.run(d, run[d], to_gates[d], first, last, units, memory);
+      } else {
+        k.cell[in.cell].forward(run[d], first, last, units, memory);
+      }
     });
   }
 };
@@ -80,9 +152,10 @@ Status layer_forward(LayerForward<T>& p) try {
   const Status status = find_rows(p.in, call.rows, p.bad_token);
   if (status != Status::kOk) return status;
   const Batch batch = arrange(p.in);
-  for (int d = 0; d < p.in.directions; ++d) call.prepare(d);
-  call.project();
-  call.through_time(batch);
+  const Stretches<T> stretches(p.in, call.k, batch, !p.kept[0].gates && !call.rows.row_of_token);
+  for (int d = 0; d < p.in.directions; ++d) call.prepare(d, !stretches.steps);
+  if (!stretches.steps) call.project();
+  call.through_time(batch, stretches);
   call.w.release();
   return Status::kOk;
 } catch (const std::bad_alloc&) {

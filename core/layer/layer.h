@@ -39,6 +39,7 @@ struct LayerInput {
   int directions;
   Direction<T> direction[2];
   int threads;
+  bool by_step = false;  // forward, of sequences of one length: rows are [T, B], not end to end
 };
 
 template <class T>

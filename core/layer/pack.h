@@ -3,17 +3,28 @@
 
 #include <algorithm>
 
+#include "isa/dispatch.h"
 #include "layer/layer.h"
 
 namespace tidegate {
 
-// to[k][w][lane] = from[w][lane * column_stride + k * row_stride], zero from lane `full` on.
+// to[k][w][lane] = from[w][lane * column_stride + k * row_stride], zero from lane `full` on; one of the strides is 1.
 template <class T>
 void pack_group(const T* const* from, Index width, Index full, Index column_stride, Index row_stride, Index K, T* to) {
+  if (row_stride == 1) {
+    for (Index w = 0; w < width; ++w) {
+      kernels<T>().pack_panel(from[w], column_stride, full, K, to + w * kPanel<T>, width * kPanel<T>);
+    }
+    return;
+  }
   for (Index k = 0; k < K; ++k) {
     for (Index w = 0; w < width; ++w, to += kPanel<T>) {
       const T* const row = from[w] + k * row_stride;
-      for (Index lane = 0; lane < kPanel<T>; ++lane) to[lane] = lane < full ? row[lane * column_stride] : T(0);
+      if (full == kPanel<T>) {
+        std::copy_n(row, kPanel<T>, to);
+      } else {
+        std::fill(std::copy_n(row, full, to), to + kPanel<T>, T(0));
+      }
     }
   }
 }

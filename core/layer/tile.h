@@ -30,14 +30,19 @@ struct TileRows {
   Index token[kTileRows];
 
   TileRows(const Sequences& s, const Units& u, Index begin, Index end, Index width, bool forward)
-      : sequences(s), units(u), first(begin), rows(end - begin), stride(width), ahead(s.reverse == forward ? -1 : 1) {
+      : sequences(s),
+        units(u),
+        first(begin),
+        rows(end - begin),
+        stride(width),
+        ahead(s.reverse == forward ? -s.stride : s.stride) {
     for (Index r = 0; r < rows; ++r) sequence[r] = s.order[first + r];
   }
   TIDEGATE_INLINE Index length(Index r) const { return sequences.length[sequence[r]]; }
   TIDEGATE_INLINE Index steps() const { return rows > 0 ? length(0) : 0; }
   TIDEGATE_INLINE Index at(Index r, Index step) const {
     const Index start = sequences.start[sequence[r]];
-    return sequences.reverse ? start + length(r) - 1 - step : start + step;
+    return start + (sequences.reverse ? length(r) - 1 - step : step) * sequences.stride;
   }
   // Waits for those who have the other units, and finds out whether to go on, after so many multiply-adds of our own.
   TIDEGATE_INLINE void meet(Index operations) {
@@ -179,8 +184,8 @@ TIDEGATE_INLINE void state_gradient(BackwardTile<T>& tile, const T* const* a, In
   const auto block = [&](Index row, Index rows, Index column, Index width, const T* weights, auto lanes) {
     T* const at = tile.dh + row * tile.stride + column;
     for (Index i = 0; i < rows * width; ++i) sums.set(i, Vec<T>::set(T(0)));
-    add_product(rows, width, a + row, weights, Ka, sums);
-    if (Kb > 0) add_product(rows, width, b + row, weights + Ka * width * kPanel<T>, Kb, sums);
+    add_product(rows, width, a + row, Index(0), weights, Ka, sums, weights);
+    if (Kb > 0) add_product(rows, width, b + row, Index(0), weights + Ka * width * kPanel<T>, Kb, sums, weights);
     for (Index r = 0; r < rows; ++r) {
       for (Index w = 0; w < width; ++w) {
         T* const to = at + r * tile.stride + w * kPanel<T>;
@@ -284,24 +289,29 @@ TIDEGATE_INLINE Bundle<T, R> gate(const Sums<T>& sums, const Patch<T, R, L>&, in
 template <class T, int Width, class Start, class Finish>
 TIDEGATE_INLINE void gated_step(ForwardTile<T>& tile, Start&& start, Finish&& finish) {
   const Index H = tile.p.H;
-  Sums<T> sums;
-  const auto block = [&](auto size, Index row, const T* weights, auto lanes, Index unit) {
+  Sums<T> every[kTileRows / Vec<T>::kRows + 2];  // of each register tile
+  const auto block = [&](auto size, Index row, Sums<T>& sums, const T* weights, auto lanes, Index unit, Index from,
+                         Index count) {
     constexpr int R = decltype(size)::value;
     const Patch<T, R, decltype(lanes)> patch{tile, lanes, row, unit};
-    for (int g = 0; g < Width; ++g) {
+    for (int g = 0; from == 0 && g < Width; ++g) {
       start(patch, g).each([&](int r, Vec<T> v) { sums.set(r * Width + g, v); });
     }
-    product<T, R, Width>(tile.h_in + row, weights, H, sums);
-    finish(patch, sums);
+    const T* const at = weights + from * Width * kPanel<T>;
+    product<T, R, Width>(tile.h_in + row, from, at, count, sums, next_part<T>(at, count, Width, row / Vec<T>::kRows));
+    if (from + count == H) finish(patch, sums);
   };
   for (Index panel = tile.units.first; panel < tile.units.last; panel += kPanel<T>) {
     for_panel<T>(panel, H, [&](auto lanes, Index lane) {
-      for (Index row = 0; row < tile.active;) {
-        const Index rows = tile_rows<T>(tile.active - row);
-        const T* const weights = tile.p.w_hh + panel * Width * H + lane;
-        with_rows<T>(rows, [&](auto size) { block(size, row, weights, lanes, panel + lane); });
-        row += rows;
-      }
+      const T* const weights = tile.p.w_hh + panel * Width * H + lane;
+      for_stretches<T>(H, Width, [&](Index from, Index count) {
+        Sums<T>* sums = every;
+        for (Index row = 0; row < tile.active; ++sums) {
+          const Index rows = tile_rows<T>(tile.active - row);
+          with_rows<T>(rows, [&](auto size) { block(size, row, *sums, weights, lanes, panel + lane, from, count); });
+          row += rows;
+        }
+      });
     });
   }
 }

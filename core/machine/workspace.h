@@ -41,7 +41,8 @@ struct Workspace {
   Buffer w_ih[2], w_hh[2], bias[2];
   Buffer projected[2];  // forward: projected input; backward: sums of gate gradients by token
   Buffer dgates[2], dmemo[2], partial, zero;
-  Buffer length, order, before, sequence;
+  Buffer stretch, stretch_row;
+  Buffer offsets, start, length, order, before, sequence;
   Buffer team;  // scratch of those who share a tile
   Buffer row_of_token, row_of_id, id_of_row, table_row, row_start, token_by_row;
 

@@ -15,6 +15,7 @@ constexpr int kMostLanes = 16;
 constexpr Index kLaneBytes = Index(64) << 20;  // of the gradients of all lanes
 constexpr Index kGroupBytes = Index(1) << 20;  // that a group leaves behind
 constexpr Index kLeastGroup = 6;               // sequences, to use the registers of a kernel
+constexpr Index kMostGroup = 24;               // sequences, so that there are groups for all lanes
 constexpr Index kSummed = 4096;                // numbers of a gradient that a task adds up
 
 }  // namespace
@@ -110,7 +111,7 @@ typename Program<T>::Plan Program<T>::plan(const Sequenced<T>& batch) const {
   while (lanes > 1 && lanes * (dense_ + extras_) * Index(sizeof(T)) > kLaneBytes) lanes /= 2;
   plan.groups.resize(lanes);
   plan.tokens.resize(lanes);
-  const Index most = std::clamp(blocks(blocks(batch.B, lanes), kLeastGroup) * kLeastGroup, kLeastGroup, kTileRows);
+  const Index most = std::clamp(blocks(blocks(batch.B, lanes), kLeastGroup) * kLeastGroup, kLeastGroup, kMostGroup);
   for (Index first = 0; first < batch.B;) {
     const Index bytes = std::max<Index>(1, length(plan.order[first])) * left_behind_ * Index(sizeof(T));
     const Index fitting = kGroupBytes / std::max<Index>(1, bytes) / kLeastGroup * kLeastGroup;

@@ -44,7 +44,7 @@ void advance(const StreamLayer<T>& layer, const CellForward<T>& run, Index n, In
   const auto cell = kernels<T>().cell[layer.cell].forward;
   const Index H = layer.H, GH = layer.gates(), size = cell_scratch<T>(H), C = project.in.ids ? 0 : layer.in;
   const int members = sharers<T>(H, GH * (H + C), blocks(n, 6), threads);
-  if (members > 1 && n > 0 && n <= kTileRows) {
+  if (members > 1 && n > 0 && n <= kStreamRows) {
     T* const memory = workspace().team.template get<T>(members * size);
     const bool done = team(members, [&](Index member, Meeting& meeting) {
       project(share_begin<T>(GH, member, members), share_begin<T>(GH, member + 1, members), 0, rows);
@@ -54,17 +54,17 @@ void advance(const StreamLayer<T>& layer, const CellForward<T>& run, Index n, In
     if (done) return;
   }
   const Units all{0, H, halted, nullptr, nullptr};
-  if (rows <= kTileRows && n <= kTileRows) {
+  if (rows <= kStreamRows && n <= kStreamRows) {
     parallel(1, 1, [&](Index) {
       project(0, GH, 0, rows);
       if (n > 0) cell(run, 0, n, all, scratch<T>(size));
     });
     return;
   }
-  parallel(blocks(rows, kTileRows), worthwhile(rows * GH * C, threads),
-           [&](Index task) { project(0, GH, task * kTileRows, std::min(rows, (task + 1) * kTileRows)); });
-  parallel(blocks(n, kTileRows), worthwhile(steps * GH * H, threads), [&](Index task) {
-    cell(run, task * kTileRows, std::min(n, (task + 1) * kTileRows), all, scratch<T>(size));
+  parallel(blocks(rows, kStreamRows), worthwhile(rows * GH * C, threads),
+           [&](Index task) { project(0, GH, task * kStreamRows, std::min(rows, (task + 1) * kStreamRows)); });
+  parallel(blocks(n, kStreamRows), worthwhile(steps * GH * H, threads), [&](Index task) {
+    cell(run, task * kStreamRows, std::min(n, (task + 1) * kStreamRows), all, scratch<T>(size));
   });
 }
 

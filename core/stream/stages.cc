@@ -73,9 +73,9 @@ const T* MatrixStream<T>::multiply(const T* x, Index rows, int threads) {
   const Kernels<T>& k = kernels<T>();
   const Index K = matrix_.in, columns = matrix_.out, parts = blocks(columns, kPart<T>);
   T* const y = out_.template get<T>(rows * columns);
-  parallel(parts * blocks(rows, kTileRows), worthwhile(rows * K * columns, threads), [&](Index task) {
+  parallel(parts * blocks(rows, kStreamRows), worthwhile(rows * K * columns, threads), [&](Index task) {
     const Index column = task % parts * kPart<T>, end = std::min(columns, column + kPart<T>);
-    const Index row = task / parts * kTileRows;
+    const Index row = task / parts * kStreamRows;
     Linear<T> run{};
     run.x = x;
     run.x_stride = run.K = K;
@@ -85,7 +85,7 @@ const T* MatrixStream<T>::multiply(const T* x, Index rows, int threads) {
     run.y = y + column;
     run.y_stride = columns;
     run.activation = matrix_.activation;
-    k.linear(run, row, std::min(rows, row + kTileRows));
+    k.linear(run, row, std::min(rows, row + kStreamRows));
   });
   return y;
 }

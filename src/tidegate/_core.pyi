@@ -21,6 +21,22 @@ def forward(
     kept: _Pairs,
     threads: int,
 ) -> None: ...
+def forward_at_f32(
+    cell: int,
+    x: int,
+    batch_size: int,
+    steps: int,
+    inputs: int,
+    hidden: int,
+    by_step: bool,
+    directions: Sequence[tuple[int, ...]],
+    outputs: tuple[int, ...],
+    threads: int,
+    /,
+) -> None: ...
+
+forward_at_f64 = forward_at_f32
+
 def backward(
     cell: int,
     x: _Array,

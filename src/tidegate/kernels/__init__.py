@@ -7,6 +7,7 @@ sequences.
 
 from __future__ import annotations
 
+from tidegate.kernels.addresses import forward_at
 from tidegate.kernels.checks import Array, check_offsets, choose, expect, float_kind
 from tidegate.kernels.layers import (
     CELLS,
@@ -62,6 +63,7 @@ __all__ = [
     "explicit_num_threads",
     "float_kind",
     "forward",
+    "forward_at",
     "get_num_threads",
     "linear",
     "mode_numbers",

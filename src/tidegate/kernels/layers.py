@@ -158,8 +158,8 @@ def backward(
     GH, C = card.gates * H, call.C
     gradients = tuple(
         DirectionGradients(
-            np.empty((GH, C), kind),
-            np.empty((GH, H), kind),
+            empty((GH, C), kind),
+            empty((GH, H), kind),
             np.empty(GH, kind),
             np.empty(GH, kind),
             np.empty((B, H), kind),

@@ -16,6 +16,8 @@ from torch.nn.utils import parametrize
 
 from tidegate.cells import TORCH_CELLS
 from tidegate.errors import InputError
+from tidegate.nn import direct
+from tidegate.nn.sooner import told, torch_is_sooner
 from tidegate.nn.stack import Stack, hx_pair, hx_single
 from tidegate.nn.subclass import accelerated_class, why_unsafe
 from tidegate.nn.transforms import at_work, why_no_rule
@@ -45,16 +47,18 @@ class Acceleration:
         return "\n".join(lines)
 
 
-def accelerate(module: torch.nn.Module) -> Acceleration:
+def accelerate(module: torch.nn.Module, *, exact: bool = False) -> Acceleration:
     """Let every `torch.nn.RNN`, `LSTM` and `GRU` in a module run on Tidegate's kernels.
 
     Each layer stays the same object with the same parameters, hooks and names, and remains an instance of its torch
     class. So optimisers, shared layers, tied weights, checkpoints and references from elsewhere go on working. Input
     and output keep torch's forms. Where the kernels cannot run when it is called (off the CPU, under autocast, in a
-    trace), a layer computes as torch's does; its ``explain()`` says so.
+    trace), or torch's own code is sooner (a few shapes), a layer computes as torch's does; its ``explain()`` says so.
 
     Args:
         module: any torch module; it may be such a layer itself.
+        exact: never hand a call to torch's own code because that is sooner there, so that a sequence alone gives the
+            bits that it gives in any padded batch. Goes for layers that were accelerated before, too.
 
     Returns:
         Which layers were swapped, which were not, and why. A layer with several names is listed under the first.
@@ -78,6 +82,9 @@ def accelerate(module: torch.nn.Module) -> Acceleration:
             ours = _OURS[theirs]
             layer.__class__ = ours if type(layer) is theirs else accelerated_class(type(layer), ours)
             swapped.append(name)
+        if isinstance(layer, Accelerated):
+            vars(layer).pop("exact", None)
+            vars(layer).update({"exact": True} if exact else {})
     return Acceleration(tuple(swapped), MappingProxyType(kept))
 
 
@@ -99,6 +106,7 @@ def restore(module: torch.nn.Module) -> tuple[str, ...]:
             )
     for _, layer in found:
         layer.__class__ = type(layer).theirs
+        vars(layer).pop("exact", None)
     return tuple(name for name, _ in found)
 
 
@@ -125,6 +133,7 @@ class Accelerated(Stack):
     recurrent_dropout = 0.0
     reverse = False
     recompute = False
+    exact = False  # the one thing that a layer holds, where it was asked for
 
     @property
     def cell(self) -> str:  # type: ignore[override]
@@ -139,9 +148,20 @@ class Accelerated(Stack):
         """Tell an accelerated layer from torch's own."""
         return f"{super().extra_repr()}, accelerated=True"  # type: ignore[misc]
 
-    def _is_torchs(self) -> bool:
+    def explain(self) -> str:
+        """Say in a sentence or two what runs this layer, and why."""
+        weight, explained = self.weight_ih_l0, super().explain()
+        if self.exact or self._why_torch(weight):
+            return explained
+        return f"{explained} {told(self.cell, self.hidden_size, weight.dtype)}".rstrip()
+
+    def _is_torchs(self, batch: Any, hx: Any) -> bool:
         """Tell whether torch's own layer takes this call; under a transform its equations do, as torch's may refuse."""
-        return self._why_torch(self.weight_ih_l0) is not None and not at_work()
+        if torch._C._is_tracing():  # before any question about a shape
+            return True
+        if at_work():
+            return False
+        return (not self.exact and torch_is_sooner(self, batch, hx)) or self._why_torch(self.weight_ih_l0) is not None
 
     def _why_torch(self, weight: Tensor) -> str | None:
         if weight.device.type != "cpu":
@@ -164,9 +184,10 @@ class AcceleratedRNN(Accelerated, torch.nn.RNN):
     @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.RNN` does."""
-        if self._is_torchs():
+        if self._is_torchs(input, hx):
             return super().forward(input, hx)
-        output, (hn,) = self._run(input, hx_single(hx, torch.nn.RNN.__name__), None, None)
+        h0 = hx_single(hx, torch.nn.RNN.__name__)
+        output, (hn,) = direct.run(self, input, h0) or self._run(input, h0, None, None)
         return output, hn
 
 
@@ -183,10 +204,10 @@ class AcceleratedLSTM(Accelerated, torch.nn.LSTM):
         hx: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Any, tuple[Tensor, Tensor]]:
         """Take and return what `torch.nn.LSTM` does."""
-        if self._is_torchs():
+        if self._is_torchs(input, hx):
             return super().forward(input, hx)
         h0, c0 = hx_pair(hx)
-        output, (hn, cn) = self._run(input, h0, c0, None)
+        output, (hn, cn) = direct.run(self, input, h0, c0) or self._run(input, h0, c0, None)
         return output, (hn, cn)
 
 
@@ -199,9 +220,10 @@ class AcceleratedGRU(Accelerated, torch.nn.GRU):
     @_uncompiled
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:  # noqa: A002
         """Take and return what `torch.nn.GRU` does."""
-        if self._is_torchs():
+        if self._is_torchs(input, hx):
             return super().forward(input, hx)
-        output, (hn,) = self._run(input, hx_single(hx, torch.nn.GRU.__name__), None, None)
+        h0 = hx_single(hx, torch.nn.GRU.__name__)
+        output, (hn,) = direct.run(self, input, h0) or self._run(input, h0, None, None)
         return output, hn
 
 

@@ -101,10 +101,10 @@ def plain(*values: Any) -> bool:
     """Tell whether these are nothing but numbers in memory, and nobody records or interprets what is done with them."""
     if torch.compiler.is_compiling() or torch._C._is_tracing() or torch._C._len_torch_dispatch_stack():
         return False
-    return all(
-        value is None or (type(value) in _PLAIN and value.device.type == "cpu" and not value.is_neg())
-        for value in values
-    )
+    for value in values:
+        if value is not None and not (type(value) in _PLAIN and value.is_cpu and not value.is_neg()):
+            return False
+    return True
 
 
 class _Differentiable(torch.autograd.Function):
