@@ -2,8 +2,9 @@
 
 python -m benchmarks.health
 
-Every function that makes the record is timed while one epoch trains into a run folder. The length of the gradient is
-taken off again, as clipping needs it anyway. The writing of whole lines is counted, not what the record adds to them.
+Functions that make the record are timed while one epoch trains into a run folder. Looking into gates happens inside the
+core: batches of that epoch are run with and without it, one after the other, and the difference counts as often as
+training looks. The writing of whole lines is counted, not what the record adds to them.
 """
 
 from __future__ import annotations
@@ -11,27 +12,25 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from functools import partial
-from itertools import count
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
+import numpy as np
 
 import tidegate as tg
 from tidegate import health, train
-from tidegate.nn.health import Gauge
+from tidegate.engine import CrossEntropy
+from tidegate.engine.gauge import Gauge
 from tidegate.tasks.run import RunFolder
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
-    ("gates and reach", Gauge, "_look"),
-    ("good weights", train, "_copy"),
     ("counting", health.Watch, "record"),
     ("judging", health.Watch, "judge"),
     ("writing", RunFolder, "log"),
 )
-NEEDED = "clipping needs"
+ROUNDS = 20
 
 
 def main() -> None:
@@ -39,17 +38,34 @@ def main() -> None:
     spent: defaultdict[str, float] = defaultdict(float)
     for name, home, function in PARTS:
         setattr(home, function, timed(getattr(home, function), spent, name))
-    Gauge.grad_norms = beside_clipping(Gauge.grad_norms, spent)  # type: ignore[assignment, method-assign]
     reviews = tg.data.load("imdb").train
     timed(health.padding, spent, "padding")(reviews.x)
     with TemporaryDirectory() as folder:
         model = tg.TextClassifier(epochs=1)
         *_, last = model.fit_steps(reviews.x, reviews.y, run_dir=Path(folder) / "run")
-    spent[NEEDED] *= -1
-    whole, total = last.seconds + spent[NEEDED], sum(spent.values())
+    spent["gates and reach"] = looking(model, reviews.x) * (last.steps // health.EVERY + 2)
+    total = sum(spent.values())
     for name, seconds in spent.items():
-        print(f"{name:15} {seconds:6.3f} s  {seconds / whole:6.2%}")
-    print(f"{'all':15} {total:6.3f} s  {total / whole:6.2%} of {whole:.1f} s of training")
+        print(f"{name:15} {seconds:6.3f} s  {seconds / last.seconds:6.2%}")
+    print(f"{'all':15} {total:6.3f} s  {total / last.seconds:6.2%} of {last.seconds:.1f} s of training")
+
+
+def looking(model: tg.TextClassifier, texts: Any) -> float:
+    """Measure how many seconds longer an update takes that looks into gates and gradients."""
+    recipe = train.Recipe(epochs=1, batch_size=model.batch_size, learning_rate=0.0)
+    program = train.start(model.network_, model.weights_, recipe).program
+    gauge, loss = Gauge(program), CrossEntropy(np.zeros(model.batch_size, np.int64), np.ones(model.batch_size))
+    batch = model._learned().learned.preparation.encode(list(texts[: model.batch_size]))
+    longer = []
+    for _ in range(ROUNDS):
+        seconds = []
+        for look in (False, True):
+            begun = time.perf_counter()
+            with gauge.looking(look):
+                program.gradient(batch, loss)
+            seconds.append(time.perf_counter() - begun)
+        longer.append(seconds[1] - seconds[0])
+    return median(longer)
 
 
 def timed(function: Callable[..., Any], spent: defaultdict[str, float], name: str) -> Callable[..., Any]:
@@ -61,24 +77,6 @@ def timed(function: Callable[..., Any], spent: defaultdict[str, float], name: st
             return function(*args, **options)
         finally:
             spent[name] += time.perf_counter() - begun
-
-    return run
-
-
-def beside_clipping(grad_norms: Callable[[Gauge], Any], spent: defaultdict[str, float]) -> Callable[[Gauge], Any]:
-    """Time the norms of the record and those of torch's clipping, each before the other in every second step."""
-    calls = count()
-
-    def run(gauge: Gauge) -> Any:
-        grads = [parameter.grad for parameter in gauge.parameters if parameter.grad is not None]
-        ours = timed(partial(grad_norms, gauge), spent, "gradient norms")
-        torchs = timed(lambda: torch.nn.utils.get_total_norm(grads).item(), spent, NEEDED)
-        if next(calls) % 2:
-            torchs()
-            return ours()
-        found = ours()
-        torchs()
-        return found
 
     return run
 

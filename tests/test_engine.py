@@ -14,7 +14,6 @@ from torch import Tensor
 from tidegate import kernels, nn
 from tidegate.cells import CELLS
 from tidegate.engine import CrfLikelihood, CrossEntropy, Errors, Lost, Optimiser, Program, Rule
-from tidegate.engine.gauge import Gauge, layer_names
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
     Crf,
@@ -30,8 +29,6 @@ from tidegate.network import (
     Tied,
     parameter_shapes,
 )  # fmt: skip
-from tidegate.nn.health import Gauge as TorchGauge
-from tidegate.nn.health import layer_names as torch_layer_names
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.words import Words
@@ -334,52 +331,6 @@ def test_an_optimiser_moves_as_that_of_torch_over_a_hundred_steps(
         other.step()
     for name, copy in copies.items():
         np.testing.assert_allclose(weights[name], copy.detach().numpy(), rtol=tolerance, atol=tolerance)
-
-
-# --- health ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_its_health_is_what_the_layers_of_torch_tell(cell: Any) -> None:
-    network = classifier(layer(cell=cell, num_layers=2, bidirectional=True), "max", "last")
-    case = Case(network)
-    gauge, module = Gauge(case.program), nn.build(network).double()
-    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in case.program.weights.items()})
-    other = TorchGauge(module)
-    with gauge.looking(True):
-        case.found()
-    assert isinstance(case.batch, Ragged)
-    with other.looking(True):
-        case._lost(module(nn.to_torch(case.batch)), module, None).backward()
-    assert gauge.saturated == other.saturated
-    assert gauge.reach == {name: pytest.approx(value, rel=1e-9) for name, value in other.reach.items()}
-
-
-def test_a_matrix_that_is_dropped_is_seen_as_any_other() -> None:
-    case = Case(DROPPING["everything that is dropped"])
-    gauge = Gauge(case.program)
-    with gauge.looking(True):
-        case.found()
-    names = {f"1 recurrent layer {index} {way}" for index in (0, 1) for way in ("forward", "backward")}
-    assert gauge.saturated.keys() == gauge.reach.keys() == names
-    assert all(value > 0 for value in gauge.reach.values())
-    with gauge.looking(False):
-        case.found()
-    assert gauge.reach == {}
-
-
-@pytest.mark.parametrize("name", [*NETWORKS, *DROPPING])
-def test_layers_are_named_as_in_torch(name: str) -> None:
-    network = (NETWORKS | DROPPING)[name]
-    assert layer_names(network) == torch_layer_names(nn.build(network))
-
-
-def test_blame_falls_on_the_sequence_that_is_not_finite() -> None:
-    case = Case(NETWORKS["features"])
-    assert isinstance(case.batch, Ragged)
-    case.batch.values[case.batch.offsets[20]] = np.nan
-    found = case.program.blame(case.batch, case.loss)
-    assert (found.first, found.guilty, found.examples) == (20, 1, 33)
 
 
 # --- odd batches ----------------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def test_second_gradients_are_exact(cell: str, options: dict[str, Any]) -> None:
         full = list(inputs)
         for place, tensor in zip(places, tensors, strict=True):
             full[place] = tensor
-        return operators.run_layer(None, 0, Operands(*full))[: 1 + len(CELLS[cell].states)]
+        return operators.run_layer(Operands(*full))[: 1 + len(CELLS[cell].states)]
 
     assert torch.autograd.gradgradcheck(run, [inputs[place] for place in places])
 

@@ -1,7 +1,7 @@
 """Tells whether training is in good health: the criteria, in numbers, and the words for what they find.
 
-Knows numbers, not where they come from: `nn.health` measures them, and `train` asks here after each update. A run gives
-each kind of warning once.
+Knows numbers, not where they come from: `engine.gauge` measures them, and `train` asks here after each update. A run
+gives each kind of warning once.
 """
 
 from __future__ import annotations

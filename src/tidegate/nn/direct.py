@@ -94,7 +94,7 @@ def _with_gradient(layer: Any, batch: Tensor, states: Sequence[Tensor | None], w
         own: list[Any] = [*weights[4 * row : 4 * (row + D)], *[None] * (8 - 4 * D)]
         start = [state if state is None else state[row : row + D] for state in (*starts, None)[:2]]
         given = Operands._make((layer.cell, False, values, offsets, None, *own, *start, None))
-        values, *found = run_layer(layer, row // D, given)
+        values, *found = run_layer(given)
         ends.append(found[: len(states)])
     final = [each[0] if len(each) == 1 else torch.cat(each) for each in zip(*ends, strict=True)]
     if batch.dim() == 2:

@@ -5,12 +5,8 @@ Knows tensors, not modules. The operators are opaque to `torch.compile`, so it m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -46,50 +42,15 @@ recurrent_backward = torch.ops.tidegate.recurrent_backward.default
 _TAKEN = len(Operands._fields)
 
 
-@dataclass(frozen=True)
-class BackwardRun:
-    """What one layer was given and found when it ran back; ``dh`` and ``dhn`` came to its outputs, None for zeros."""
-
-    cell: str
-    offsets: kernels.Array  # [B + 1]
-    directions: Sequence[kernels.Direction]
-    forward: kernels.Forward
-    dh: kernels.Array  # [N, D * H]
-    dhn: kernels.Array | None  # [D, B, H]
-    gradients: kernels.Gradients
-
-
-Watcher = Callable[[int, BackwardRun], None]
-"""Takes which of its layers a module ran back, and what that layer found, which may not be kept."""
-_watchers: WeakKeyDictionary[object, Watcher] = WeakKeyDictionary()
-
-
-@contextmanager
-def watched(watchers: Mapping[Any, Watcher]) -> Iterator[None]:
-    """Hand what the layers of some modules find, when they run back while the block lasts, to the watcher of each."""
-    before = {module: _watchers.get(module) for module in watchers}
-    _watchers.update(watchers)
-    try:
-        yield
-    finally:
-        for module, watcher in before.items():
-            if watcher is None:
-                _watchers.pop(module, None)
-            else:
-                _watchers[module] = watcher
-
-
 def num_threads() -> int:
     """Return how many threads a kernel may use: what was asked of Tidegate, else what torch uses."""
     return kernels.explicit_num_threads() or torch.get_num_threads()
 
 
-def run_layer(owner: object, layer: int, given: Operands, *, recompute: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+def run_layer(given: Operands, *, recompute: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Run one layer as `recurrent` does, without torch's dispatcher where nobody looks there, which is much quicker.
 
     Args:
-        owner: the module that asks, for whoever watches it.
-        layer: which of its layers this is.
         given: what the layer takes.
         recompute: as for `recurrent`.
 
@@ -99,7 +60,7 @@ def run_layer(owner: object, layer: int, given: Operands, *, recompute: bool = F
     if not plain(*given[2:]):
         outputs = recurrent(*given, False, recompute)
     elif _wants_gradient(given):
-        outputs = _Recurrent.apply((owner, layer), *given, recompute)  # type: ignore[no-untyped-call]
+        outputs = _Recurrent.apply(True, *given, recompute)  # type: ignore[no-untyped-call]
     else:
         outputs = _forward(*given, False, recompute)
     return outputs[0], outputs[1], outputs[2]
@@ -130,7 +91,7 @@ def _forward_shapes(*inputs: Any) -> tuple[Tensor, ...]:
     )
 
 
-def _backward(*inputs: Any, watcher: Callable[[BackwardRun], None] | None = None) -> list[Tensor]:
+def _backward(*inputs: Any) -> list[Tensor]:
     given, found = Operands(*inputs[:_TAKEN]), Found(*inputs[_TAKEN:])
     layer, table = _layer(given), _array(given.table)
     forward = _kept(found, gated=CELLS[given.cell].gated)
@@ -145,11 +106,9 @@ def _backward(*inputs: Any, watcher: Callable[[BackwardRun], None] | None = None
         dcn=_array(found.dcn),
         table=table,
         need_dx=found.need_dx,
-        overwrite=found.recompute and watcher is None,
+        overwrite=found.recompute,
         num_threads=num_threads(),
     )
-    if watcher is not None:
-        watcher(BackwardRun(given.cell, layer[2], layer[3], forward, dh, _array(found.dhn), result))
     return [_tensor(array, found.h) for array in (result.dx, *_gradients(given, result))]
 
 
@@ -189,17 +148,17 @@ class _Recurrent(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, caller: tuple[object, int] | None, *inputs: Any) -> Any:
+    def forward(ctx: Any, direct: bool, *inputs: Any) -> Any:
         given, recompute = Operands(*inputs[:_TAKEN]), inputs[_TAKEN]
         arguments = (*given, not recompute, recompute)
-        if caller is None:
+        if direct:
+            outputs = _forward(*arguments)
+        else:
             with torch._C._AutoDispatchBelowAutograd():
                 outputs = recurrent(*arguments)
-        else:
-            outputs = _forward(*arguments)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*outputs[1 + len(CELLS[given.cell].states) :])
-        ctx.caller, ctx.names, ctx.recompute = caller, given[:2], recompute
+        ctx.direct, ctx.names, ctx.recompute = direct, given[:2], recompute
         ctx.h = outputs[0].detach()  # shares memory and count of changes
         ctx.unchanged = ctx.h._version
         ctx.save_for_backward(*given[2:], *outputs[3:])
@@ -213,24 +172,19 @@ class _Recurrent(torch.autograd.Function):
         if beyond_kernels(grads):
             needed = ctx.needs_input_grad[1 : 1 + _TAKEN]
             return None, *gradients(_equations, given, grads, needed), None
-        direct = ctx.caller is not None and plain(*ctx.saved_tensors, *grads)
+        direct = ctx.direct and plain(*ctx.saved_tensors, *grads)
         h = ctx.h
         if h._version != ctx.unchanged:
             h = (_forward if direct else recurrent)(*(_detached(value) for value in given), False, False)[0]
         wanted = Operands(*ctx.needs_input_grad[1 : 1 + _TAKEN])
         need_dx = bool(wanted.x or wanted.table)
         arguments = (*given, *Found(h, gates, memo, dh, dhn, dcn, need_dx, ctx.recompute))
-        dx, *rest = _backward(*arguments, watcher=_watcher(ctx.caller)) if direct else recurrent_backward(*arguments)
+        dx, *rest = (_backward if direct else recurrent_backward)(*arguments)
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.h = None  # freed as what torch saves is
         dense = given.table is None
         found = (None, None, dx if dense else None, None, None if dense else dx, *rest, None)  # as the operands stand
         return (None, *(d if want else None for d, want in zip(found, wanted, strict=True)), None)
-
-
-def _watcher(caller: tuple[object, int]) -> Callable[[BackwardRun], None] | None:
-    watcher = _watchers.get(caller[0])
-    return None if watcher is None else partial(watcher, caller[1])
 
 
 def _wants_gradient(inputs: Sequence[Any]) -> bool:
@@ -245,7 +199,7 @@ def _forward_with_gradient(*inputs: Any) -> Any:
         h, *_ = outputs = _equations(*given)
         return (*outputs, h.new_empty(0), h.new_empty(0))
     if _wants_gradient(given):
-        return _Recurrent.apply(None, *given, recompute)  # type: ignore[no-untyped-call]
+        return _Recurrent.apply(False, *given, recompute)  # type: ignore[no-untyped-call]
     with torch._C._AutoDispatchBelowAutograd():
         return recurrent(*inputs)
 

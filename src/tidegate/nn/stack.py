@@ -84,7 +84,7 @@ class Stack:
                 c0=c0 if c0 is None else c0[place],
                 mask=self._draw_mask(batch_size),
             )
-            values, *states = run(layer, given)
+            values, *states = run(given)
             ends.append(states[: len(CELLS[self.cell].states)])
         final = [each[0] if len(each) == 1 else torch.cat(each) for each in zip(*ends, strict=True)]
         if not batched:
@@ -94,14 +94,14 @@ class Stack:
             return (restore(first), restore(second)), final  # each may be changed in place, whatever befalls the other
         return restore(self.merged(values)), final
 
-    def _runner(self) -> Callable[[int, Operands], tuple[Tensor, Tensor, Tensor]]:
-        """Choose what runs a layer, given which layer it is and what it takes."""
+    def _runner(self) -> Callable[[Operands], tuple[Tensor, Tensor, Tensor]]:
+        """Choose what runs a layer, given what it takes."""
         by_torch = self._why_torch(self.weight_ih_l0)
         if transforms.at_work():
-            return lambda _layer, given: equations.recurrent(given)
+            return equations.recurrent
         if by_torch:
-            return lambda _layer, given: fallback.recurrent(given)
-        return partial(operators.run_layer, self, recompute=self.recompute)
+            return fallback.recurrent
+        return partial(operators.run_layer, recompute=self.recompute)
 
     def _weights(self, layer: int) -> dict[str, Any]:
         """Return the parameters of one layer by the names of the operator; None for what it does not have."""
