@@ -171,16 +171,16 @@ void carry(Program<T>& program, std::size_t node, nb::object h, nb::object c, nb
 template <class T>
 void watch(Program<T>& program, std::size_t node, nb::object flat) {
   auto& recurrent = dynamic_cast<Recurrent<T>&>(program.node(node));
-  if (flat.is_none()) return recurrent.watch(nullptr);
+  if (flat.is_none()) return recurrent.gauge.watch(nullptr);
   const auto [low, high, steep] = nb::cast<std::array<T, 3>>(flat);
-  const typename Recurrent<T>::Flat points{low, high, steep};
-  recurrent.watch(&points);
+  const Flat<T> points{low, high, steep};
+  recurrent.gauge.watch(&points);
 }
 
 // Counts of saturated values by direction and gate, of how many values, and the reach of each sequence by direction.
 template <class T>
 nb::tuple health(Program<T>& program, std::size_t node) {
-  const auto found = dynamic_cast<Recurrent<T>&>(program.node(node)).health();
+  const auto found = dynamic_cast<Recurrent<T>&>(program.node(node)).gauge.health();
   return nb::make_tuple(found.saturated, found.values, found.reach);
 }
 

@@ -49,7 +49,7 @@ void* Pooling<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
     T* merged = states;
     if (before_->merges()) {
       merged = lane.arena.template get<T>(read.B * width);
-      before_->merge(states, read.B, merged);
+      merge_directions(before_->options().merge, states, width, read.B, merged);
     }
     T* const to = gave.rows + static_cast<Index>(mode) * width;
     for (Index b = 0; b < read.B; ++b) std::copy_n(merged + b * width, width, to + b * stride);
@@ -74,7 +74,7 @@ void Pooling<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* k
     }
     if (before_->merges()) {
       T* const apart = lane.arena.template get<T>(read.B * 2 * width);
-      before_->unmerge(static_cast<const T*>(kept), d, read.B, apart);
+      part_directions(before_->options().merge, static_cast<const T*>(kept), d, width, read.B, apart);
       d = apart;
     }
     for (Index b = 0; b < read.B; ++b) {

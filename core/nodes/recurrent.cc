@@ -1,11 +1,8 @@
 #include "nodes/recurrent.h"
 
-#include <cmath>
 #include <numeric>
 
 #include "isa/dispatch.h"
-#include "layer/batch.h"
-#include "layer/pack.h"
 #include "machine/threads.h"
 #include "machine/workspace.h"
 
@@ -35,32 +32,23 @@ struct Recurrent<T>::Run {
 
 template <class T>
 Recurrent<T>::Recurrent(const RecurrentOptions& options, Embed<T>* table)
-    : o_(options), traits_(kTraits[options.cell]), GH_(traits_.gates * options.hidden_size), table_(table) {
-  Index at = 0;
+    : gauge(kTraits[options.cell]),
+      o_(options),
+      traits_(kTraits[options.cell]),
+      GH_(traits_.gates * options.hidden_size),
+      table_(table) {
   for (int layer = 0; layer < o_.layers; ++layer) {
-    const Index inputs = layer == 0 ? o_.input_size : o_.hidden_size * directions();
     for (int d = 0; d < directions(); ++d) {
-      Unit unit{};
-      unit.inputs = inputs;
+      Unit<T> unit{};
+      unit.cell = o_.cell;
+      unit.inputs = layer == 0 ? o_.input_size : o_.hidden_size * directions();
+      unit.H = o_.hidden_size;
       unit.reverse = o_.reverse || d == 1;
-      unit.w_ih = at;
-      unit.w_hh = unit.w_ih + GH_ * inputs;
-      at = unit.w_hh + GH_ * o_.hidden_size;
-      unit.b_ih = unit.b_hh = -1;
-      if (o_.bias) {
-        unit.b_ih = at;
-        unit.b_hh = at + GH_;
-        at += 2 * GH_;
-      }
+      unit.biased = o_.bias;
+      parameters_ = unit.settle(parameters_);
       units_.push_back(unit);
     }
   }
-}
-
-template <class T>
-Index Recurrent<T>::parameters() const {
-  const Unit& last = units_.back();
-  return o_.bias ? last.b_hh + GH_ : last.w_hh + GH_ * o_.hidden_size;
 }
 
 template <class T>
@@ -69,71 +57,29 @@ Index Recurrent<T>::left_behind() const {
 }
 
 template <class T>
-void Recurrent<T>::pack(Unit& unit, const T* parameters) {
-  const Index H = o_.hidden_size, C = unit.inputs;
-  const T* const w_ih = parameters + unit.w_ih;
-  const T* w_hh = parameters + unit.w_hh;
-  unit.mask = nullptr;
-  if (this->common->training && o_.weight_dropout > 0) {
-    const auto which = static_cast<std::uint32_t>(&unit - units_.data());
-    unit.mask = packed_.template get<T>(GH_ * H);
-    draw_mask(this->common->draw, place(this->number, kWeights), which, o_.weight_dropout, 0, GH_ * H, unit.mask);
-    T* const dropped = packed_.template get<T>(GH_ * H);
-    for (Index i = 0; i < GH_ * H; ++i) dropped[i] = w_hh[i] * unit.mask[i];
-    w_hh = dropped;
-  }
-  unit.forward_ih = packed_.template get<T>(C * padded<T>(GH_));
-  unit.forward_hh = packed_.template get<T>(H * traits_.gates * padded<T>(H));
-  unit.bias = packed_.template get<T>(GH_);
-  pack_columns(w_ih, C, GH_, Index(1), C, unit.forward_ih);
-  pack_recurrent(o_.cell, w_hh, H, unit.forward_hh);
-  Direction<T> direction{};
-  if (o_.bias) {
-    direction.b_ih = parameters + unit.b_ih;
-    direction.b_hh = parameters + unit.b_hh;
-  }
-  add_biases(o_.cell, direction, H, unit.bias);
-  unit.bias_apart = bias_apart(o_.cell, direction, H);
-  if (!this->common->training) return;
-  unit.backward_ih = packed_.template get<T>(GH_ * padded<T>(C));
-  unit.backward_hh = packed_.template get<T>(GH_ * padded<T>(H));
-  pack_columns(w_ih, GH_, C, C, Index(1), unit.backward_ih);
-  pack_columns(w_hh, GH_, H, H, Index(1), unit.backward_hh);
-}
-
-// Projects every distinct row of the table once.
-template <class T>
-void Recurrent<T>::project(Unit& unit) {
-  const Index rows = this->common->distinct;
-  unit.projected = arena_.template get<T>(rows * GH_);
-  Linear<T> run{};
-  run.x = table_->distinct_rows();
-  run.x_stride = unit.inputs;
-  run.w = unit.forward_ih;
-  run.K = unit.inputs;
-  run.columns = GH_;
-  run.bias = unit.bias;
-  run.y = unit.projected;
-  run.y_stride = GH_;
-  parallel(blocks(rows, kLinearRows), worthwhile(rows * GH_ * unit.inputs, this->common->threads),
-           [&](Index task) { kernels<T>().linear(run, task * kLinearRows, std::min(rows, (task + 1) * kLinearRows)); });
-}
-
-template <class T>
 void Recurrent<T>::pack(const T* parameters) {
+  const Index count = GH_ * o_.hidden_size;
+  const bool training = this->common->training;
   packed_.clear();
-  for (Unit& unit : units_) pack(unit, parameters);
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    T* mask = nullptr;
+    if (training && o_.weight_dropout > 0) {
+      mask = packed_.template get<T>(count);
+      const auto which = static_cast<std::uint32_t>(i);
+      draw_mask(this->common->draw, place(this->number, kWeights), which, o_.weight_dropout, 0, count, mask);
+    }
+    units_[i].pack(parameters, mask, training, packed_);
+  }
 }
 
 template <class T>
 void Recurrent<T>::begin() {
-  Health none;
-  none.saturated.resize(units_.size() * traits_.gates);
-  none.reach.resize(units_.size());
-  if (watched_) health_.assign(this->common->lanes, none);
+  gauge.begin(this->common->lanes, units_.size());
   if (!table_) return;
   arena_.clear();
-  for (int d = 0; d < directions(); ++d) project(units_[d]);
+  for (int d = 0; d < directions(); ++d) {
+    units_[d].project(table_->distinct_rows(), this->common->distinct, this->common->threads, arena_);
+  }
   sums_.assign(this->common->lanes * directions(), nullptr);
 }
 
@@ -162,7 +108,7 @@ void* Recurrent<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
     }
   }
   void* const kept = run_from(lane, read, starts, gave);
-  static_cast<Run*>(kept)->watched = watched_;
+  static_cast<Run*>(kept)->watched = gauge.watching();
   const Ends<T>& ends = *gave.ends;
   for (int i = 0; carried_.hn && i < ends.count; ++i) {
     for (Index b = 0; b < read.B; ++b) {
@@ -214,7 +160,7 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
   gave.rows = run.layers[o_.layers - 1].h;
   if (merges()) {
     gave.rows = arena.template get<T>(read.N * o_.hidden_size);
-    merge(run.layers[o_.layers - 1].h, read.N, gave.rows);
+    merge_directions(o_.merge, run.layers[o_.layers - 1].h, o_.hidden_size, read.N, gave.rows);
   }
   return &run;
 }
@@ -229,7 +175,7 @@ void Recurrent<T>::walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T
   LayerRun& layer = run.layers[index];
   for (int d = 0; d < directions(); ++d) {
     const int at = index * directions() + d;
-    const Unit& unit = units_[at];
+    const Unit<T>& unit = units_[at];
     layer.mask[d] = training && o_.recurrent_dropout > 0 ? arena.template get<T>(run.B * H) : nullptr;
     for (Index b = 0; layer.mask[d] && b < run.B; ++b) {
       const std::uint32_t what = place(this->number, kStates, at);
@@ -289,29 +235,6 @@ void Recurrent<T>::drop(const Flow<T>& read, int layer, const T* from, T* to) co
 }
 
 template <class T>
-void Recurrent<T>::merge(const T* h, Index rows, T* merged) const {
-  const Index H = o_.hidden_size;
-  for (Index n = 0; n < rows; ++n, h += 2 * H, merged += H) {
-    for (Index k = 0; k < H; ++k) {
-      const T a = h[k], b = h[H + k];
-      merged[k] = o_.merge == Merge::kMul ? a * b : o_.merge == Merge::kSum ? a + b : (a + b) / 2;
-    }
-  }
-}
-
-template <class T>
-void Recurrent<T>::unmerge(const T* h, const T* dmerged, Index rows, T* dh) const {
-  const Index H = o_.hidden_size;
-  for (Index n = 0; n < rows; ++n, h += 2 * H, dmerged += H, dh += 2 * H) {
-    for (Index k = 0; k < H; ++k) {
-      const T d = o_.merge == Merge::kAve ? dmerged[k] / 2 : dmerged[k];
-      dh[k] = o_.merge == Merge::kMul ? d * h[H + k] : d;
-      dh[H + k] = o_.merge == Merge::kMul ? d * h[k] : d;
-    }
-  }
-}
-
-template <class T>
 void Recurrent<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) {
   Run& run = *static_cast<Run*>(kept);
   Arena& arena = lane.arena;
@@ -320,7 +243,7 @@ void Recurrent<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*
   top.dh = gave.drows;
   if (gave.rows != top.h) {
     top.dh = arena.template get<T>(run.N * width);
-    unmerge(top.h, gave.drows, run.N, top.dh);
+    part_directions(o_.merge, top.h, gave.drows, o_.hidden_size, run.N, top.dh);
   }
   for (int index = o_.layers - 1; index >= 0; --index) {
     walk_backward(lane, run, index, *gave.ends);
@@ -348,7 +271,7 @@ void Recurrent<T>::walk_backward(Lane<T>& lane, Run& run, int index, const Ends<
   const Index H = o_.hidden_size;
   LayerRun& layer = run.layers[index];
   for (int d = 0; d < directions(); ++d) {
-    const Unit& unit = units_[index * directions() + d];
+    const Unit<T>& unit = units_[index * directions() + d];
     const int at = index * directions() + d;
     CellBackward<T> walk{};
     walk.sequences = {run.start, run.length, run.order, unit.reverse};
@@ -366,13 +289,16 @@ void Recurrent<T>::walk_backward(Lane<T>& lane, Run& run, int index, const Ends<
     walk.dcn = ends.dc ? ends.dc[at] : nullptr;
     walk.dgates = layer.gates[d];
     walk.dmemo = layer.memo[d];
-    if (run.watched) count_saturated(lane, run, index, d);
+    if (run.watched) {
+      const bool gated = traits_.gated();
+      gauge.count(lane, at, gated ? layer.gates[d] : layer.h + d * H, gated ? GH_ : directions() * H, run.N, H);
+    }
     walk.dh0 = starts ? starts->dh[at] : arena.template get<T>(run.B * H);
     if (traits_.carries_c) walk.dc0 = starts ? starts->dc[at] : arena.template get<T>(run.B * H);
     tiles<T>(run.B, H, [&](Index first, Index last, const Units& units, T* memory) {
       k.cell[o_.cell].backward(walk, first, last, units, memory);
     });
-    if (run.watched) find_reach(lane, run, at, walk);
+    if (run.watched) gauge.reach(lane, at, walk, run.B);
   }
 }
 
@@ -388,7 +314,7 @@ void Recurrent<T>::add_weights(Lane<T>& lane, Run& run, int index) {
   const T** const before = arena.template get<const T*>(run.N);
   for (int d = 0; d < directions(); ++d) {
     const int at = index * directions() + d;
-    const Unit& unit = units_[at];
+    const Unit<T>& unit = units_[at];
     T* const gradient = lane.gradient + this->offset;
     find_before(run, layer, d, starts ? starts->h[at] : nullptr, zero, before, sequence);
     const auto add = [&](const T* a, Index rows_m, Index stride, const T* const* b_row, const T* b, Index columns,
@@ -439,7 +365,7 @@ void Recurrent<T>::find_before(const Run& run, const LayerRun& layer, int d, con
 template <class T>
 void Recurrent<T>::find_input(const Run& run, int index, T* dx) const {
   for (int d = 0; d < directions(); ++d) {
-    const Unit& unit = units_[index * directions() + d];
+    const Unit<T>& unit = units_[index * directions() + d];
     Linear<T> back{};
     back.x = run.layers[index].gates[d];
     back.x_stride = GH_;
@@ -477,7 +403,7 @@ void Recurrent<T>::close(Lane<T>& lane) {
   const T** const x = lane.kept.template get<const T*>(rows);
   for (Index i = 0; i < rows; ++i) x[i] = table_->distinct_rows() + row[i] * C;
   for (int d = 0; d < directions(); ++d) {
-    const Unit& unit = units_[d];
+    const Unit<T>& unit = units_[d];
     const T* const sums = sums_[lane.index * directions() + d];
     Outer<T> outer{};
     outer.a = sums;
@@ -504,73 +430,12 @@ void Recurrent<T>::close(Lane<T>& lane) {
 template <class T>
 void Recurrent<T>::finish(T* gradient, T*, const T*) {
   const Index H = o_.hidden_size;
-  for (const Unit& unit : units_) {
+  for (const Unit<T>& unit : units_) {
     if (o_.bias) std::copy_n(gradient + unit.b_ih, traits_.shared * H, gradient + unit.b_hh);
     if (!unit.mask) continue;
     T* const w_hh = gradient + unit.w_hh;
     for (Index i = 0; i < GH_ * H; ++i) w_hh[i] *= unit.mask[i];
   }
-}
-
-template <class T>
-void Recurrent<T>::watch(const Flat* flat) {
-  watched_ = flat != nullptr;
-  if (flat) flat_ = *flat;
-}
-
-// Of the gates of a direction; of a cell without gates, of its state where that is a tanh.
-template <class T>
-void Recurrent<T>::count_saturated(const Lane<T>& lane, const Run& run, int index, int d) {
-  const Index H = o_.hidden_size;
-  const LayerRun& layer = run.layers[index];
-  if (!traits_.gated() && !traits_.bounded()) return;
-  const Index stride = traits_.gated() ? GH_ : directions() * H;
-  const T* const values = traits_.gated() ? layer.gates[d] : layer.h + d * H;
-  Health& health = health_[lane.index];
-  std::int64_t* const counts = health.saturated.data() + (index * directions() + d) * traits_.gates;
-  for (int gate = 0; gate < traits_.gates; ++gate) {
-    const bool is_tanh = !traits_.gated() || traits_.ends_in_tanh(gate);
-    const T low = is_tanh ? -flat_.steep : flat_.low, high = is_tanh ? flat_.steep : flat_.high;
-    std::int64_t count = 0;
-    for (Index n = 0; n < run.N; ++n) {
-      const T* const row = values + n * stride + gate * H;
-      for (Index k = 0; k < H; ++k) count += (row[k] < low) | (row[k] > high);
-    }
-    counts[gate] += count;
-  }
-  if (index == 0 && d == 0) health.values += run.N * H;
-}
-
-// Of every sequence that is not empty: the length of the gradient of the state before the first step, over the longest
-// that the loss gives one of its steps by itself.
-template <class T>
-void Recurrent<T>::find_reach(const Lane<T>& lane, const Run& run, int at, const CellBackward<T>& walk) {
-  const Index H = o_.hidden_size;
-  const auto square = [&](const T* x) { return x ? kernels<T>().sum_of_squares(x, 0, H) : 0.0; };
-  for (Index b = 0; b < run.B; ++b) {
-    if (!run.length[b]) continue;
-    double near = square(walk.dhn ? walk.dhn + b * H : nullptr);
-    for (Index n = run.start[b]; n < run.start[b] + run.length[b]; ++n) {
-      near = std::max(near, square(walk.dh + n * walk.h_stride));
-    }
-    const double far = square(walk.dh0 + b * H) + square(walk.dc0 ? walk.dc0 + b * H : nullptr);
-    health_[lane.index].reach[at].push_back(near > 0 ? std::sqrt(far / near) : 0.0);
-  }
-}
-
-template <class T>
-typename Recurrent<T>::Health Recurrent<T>::health() const {
-  Health all;
-  all.saturated.resize(units_.size() * traits_.gates);
-  all.reach.resize(units_.size());
-  for (const Health& one : health_) {
-    all.values += one.values;
-    for (std::size_t i = 0; i < all.saturated.size(); ++i) all.saturated[i] += one.saturated[i];
-    for (std::size_t i = 0; i < all.reach.size(); ++i) {
-      all.reach[i].insert(all.reach[i].end(), one.reach[i].begin(), one.reach[i].end());
-    }
-  }
-  return all;
 }
 
 template class Recurrent<float>;

@@ -4,10 +4,11 @@
 #include <vector>
 
 #include "nodes/embed.h"
+#include "nodes/gauge.h"
+#include "nodes/merge.h"
+#include "nodes/unit.h"
 
 namespace tidegate {
-
-enum class Merge { kConcat, kSum, kMul, kAve };
 
 struct RecurrentOptions {
   Cell cell;
@@ -32,7 +33,7 @@ class Recurrent final : public Node<T> {
   int directions() const { return o_.bidirectional ? 2 : 1; }
   Index output_size() const { return o_.hidden_size * (merges() ? 1 : directions()); }
 
-  Index parameters() const override;
+  Index parameters() const override { return parameters_; }
   Index left_behind() const override;
   void pack(const T* parameters) override;
   void begin() override;
@@ -55,40 +56,12 @@ class Recurrent final : public Node<T> {
 
   bool merges() const { return o_.bidirectional && o_.merge != Merge::kConcat; }
 
-  // What the gates and the gradients of a batch look like, by layer and direction; for whoever watches the training.
-  struct Health {
-    std::vector<std::int64_t> saturated;     // [units * gates] how many of the values hardly move
-    std::int64_t values = 0;                 // of each gate
-    std::vector<std::vector<double>> reach;  // [units] gradient at the far end of a sequence over that at its steps
-  };
-  // Where a sigmoid (below `low`, above `high`) and a tanh (beyond `steep`, either way) hardly move.
-  struct Flat {
-    T low, high, steep;
-  };
-  // Looks at every batch from now on, or at none (null).
-  void watch(const Flat* flat);
-  Health health() const;
-
-  // Puts the two directions of [rows, 2 * hidden] together as the node does, and takes a gradient apart again.
-  void merge(const T* h, Index rows, T* merged) const;
-  void unmerge(const T* h, const T* dmerged, Index rows, T* dh) const;
+  Gauge<T> gauge;
 
  private:
-  // One direction of one layer: where its parameters begin, and its weights as the kernels read them.
-  struct Unit {
-    Index w_ih, w_hh, b_ih, b_hh;  // from the first parameter of the node on; b_ih < 0: none
-    Index inputs;
-    bool reverse;
-    T *forward_ih, *forward_hh, *backward_ih, *backward_hh, *bias;
-    const T* bias_apart;
-    T* mask;       // [G*H, H] of weight_dropout, or null
-    T* projected;  // [distinct, G*H] of the table's rows, or null
-  };
   struct LayerRun;
   struct Run;
 
-  void pack(Unit& unit, const T* parameters);
-  void project(Unit& unit);
   void walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow);
   void walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends);
   void add_weights(Lane<T>& lane, Run& run, int index);
@@ -96,8 +69,6 @@ class Recurrent final : public Node<T> {
                    std::int32_t* sequence) const;
   void find_input(const Run& run, int index, T* dx) const;
   void sum_by_row(Lane<T>& lane, const Run& run, const Flow<T>& read);
-  void count_saturated(const Lane<T>& lane, const Run& run, int index, int d);
-  void find_reach(const Lane<T>& lane, const Run& run, int at, const CellBackward<T>& walk);
   void drop(const Flow<T>& read, int layer, const T* from, T* to) const;
 
   const RecurrentOptions o_;
@@ -107,10 +78,8 @@ class Recurrent final : public Node<T> {
   Arena packed_;
   Arena arena_;  // of the running batch
   Carried carried_{};
-  bool watched_ = false;
-  Flat flat_{};
-  std::vector<Health> health_;  // [lanes]
-  std::vector<Unit> units_;
+  Index parameters_ = 0;
+  std::vector<Unit<T>> units_;  // the directions of one layer after the other
   std::vector<T*> sums_;  // [lanes * directions] of [touched rows of the lane, G*H]: gate gradients by row of the table
 };
 
