@@ -38,7 +38,7 @@ fix: $(VENV)/.tested  ## mend what the linters can mend
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(filter %.h %.cc,$(CORE))
 
-bench: $(VENV)/.installed  ## measure the speed and write it to benchmarks/results (20 minutes; ARGS="--rounds 2" for less)
+bench: $(VENV)/.installed $(VENV)/.torch  ## measure the speed and write it to benchmarks/results (20 minutes; ARGS="--rounds 2" for less)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-peers: $(PEERS)/.ours  ## install what `make bench` measures beside Tidegate (once; 3 GB)
@@ -59,14 +59,13 @@ help:  ## list the commands
 
 # --- what the commands stand on -----------------------------------------------------------------------------------------
 
-# Python, pip (25.1 is the first that reads dependency groups), torch for the CPU, and what builds the compiled core.
-$(VENV)/.python: pyproject.toml $(TORCH)
+# Python, pip (25.1 is the first that reads dependency groups), and what builds the compiled core.
+$(VENV)/.python: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Tidegate needs Python 3.11 or newer; $(PYTHON) is older. Run: make PYTHON=python3.11" >&2; exit 1; }
-	@echo "Installing torch and the build tools into $(VENV) (once) ..."
+	@echo "Installing the build tools into $(VENV) (once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(GET) 'pip>=25.1'
-	@$(GET) --retries 0 -r $(TORCH)
 	@$(GET) --group build
 	@touch $@
 
@@ -76,7 +75,13 @@ $(VENV)/.installed: $(VENV)/.python $(CORE)
 	@$(GET) --no-build-isolation --config-settings=cmake.define.TIDEGATE_DIGESTS=ON --editable '.[train,plot,data,onnx,keras]'
 	@touch $@
 
-$(VENV)/.tested: $(VENV)/.installed
+# Torch for the CPU: what ours is compared with, and what `tg.nn` is for. Training and the demo do without.
+$(VENV)/.torch: $(VENV)/.python $(TORCH)
+	@echo "Installing torch into $(VENV) (once) ..."
+	@$(GET) --retries 0 -r $(TORCH)
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed $(VENV)/.torch
 	@$(GET) --group test --group lint
 	@touch $@
 
@@ -94,6 +99,6 @@ $(PEERS)/.ours: $(PEERS)/.installed $(CORE) $(shell find src -name '*.py')
 	@$(PEERS)/bin/python -m pip --quiet install --no-compile .
 	@touch $@
 
-$(VENV)/.documented: $(VENV)/.installed
+$(VENV)/.documented: $(VENV)/.installed $(VENV)/.torch
 	@$(GET) --group docs
 	@touch $@

@@ -2,6 +2,7 @@
 #include "cells/gru.h"
 #include "cells/lstm.h"
 #include "cells/rnn.h"
+#include "isa/update.h"
 #include "layer/pool.h"
 #include "structured/crf.h"
 
@@ -26,10 +27,13 @@ constexpr Kernels<T> table() {
   t.linear = linear<T>;
   t.outer = outer<T>;
   t.sum_by_row = sum_by_row<T>;
+  t.add_rows = add_rows<T>;
   t.pool = pool<T>;
   t.pool_backward = pool_backward<T>;
   t.softmax = softmax<T>;
   t.activate = activate<T>;
+  t.update = update<T>;
+  t.sum_of_squares = sum_of_squares<T>;
   return t;
 }
 

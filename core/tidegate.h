@@ -145,6 +145,31 @@ struct SumByRow {
   T* out;                     // [rows, width]
 };
 
+// out[row[n]] += a[n] for tokens first .. last - 1, ascending.
+template <class T>
+struct AddRows {
+  const T* a;  // [N, width]
+  Index width;
+  const std::int32_t* row;  // [N]
+  T* out;                   // [*, width]
+};
+
+enum UpdateRule : int { kSgd, kRmsprop, kAdam };
+
+// How parameters move against their gradient, which is multiplied by `scale` first.
+template <class T>
+struct Update {
+  UpdateRule rule;
+  T* parameter;
+  const T* gradient;
+  T* first;   // momentum, or the mean of gradients; null: none
+  T* second;  // the mean of squares
+  T scale, rate, decay;
+  T beta1, beta2, epsilon;
+  T correction1, correction2;  // of the two means, which begin at zero: 1 - beta1^t, the root of 1 - beta2^t
+  bool nesterov, decoupled;
+};
+
 enum PoolMode : int { kLast, kFirst, kMax, kMean, kPoolModes };
 
 // One way of pooling over the tokens of each sequence; a sequence of length zero gives zeros.
@@ -225,10 +250,13 @@ struct Kernels {
   void (*linear)(const Linear<T>&, Index first, Index last);
   void (*outer)(const Outer<T>&, Index first, Index last, T* scratch);
   void (*sum_by_row)(const SumByRow<T>&, Index first, Index last);
+  void (*add_rows)(const AddRows<T>&, Index first, Index last);
   void (*pool)(const Pool<T>&, Index first, Index last);
   void (*pool_backward)(const Pool<T>&, Index first, Index last);
   void (*softmax)(const T* x, Index columns, T* y, Index first, Index last);
   void (*activate)(Activation, const T* x, T* y, Index first, Index last);
+  void (*update)(const Update<T>&, Index first, Index last);
+  double (*sum_of_squares)(const T* x, Index first, Index last);
 };
 
 // Numbers of scratch that one call of a cell kernel, or of `outer`, needs.

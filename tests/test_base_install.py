@@ -14,6 +14,7 @@ import pytest
 
 import tidegate as tg
 from answers import answer
+from saved.write import tasks
 
 pytestmark = pytest.mark.xdist_group("base install")  # one environment serves them all
 
@@ -50,11 +51,14 @@ found = {
 print(json.dumps(found))
 """
 FIT = """
-import tidegate as tg
-try:
-    tg.TextClassifier().fit(["good", "bad"] * 8, ["pos", "neg"] * 8)
-except tg.errors.MissingPackageError as error:
-    print(error)
+import hashlib, json, sys
+sys.path.insert(0, sys.argv[1])
+from saved.write import tasks
+digests = {}
+for name, (task, (X, y)) in tasks().items():
+    task.fit(X, y)
+    digests[name] = hashlib.sha256(b"".join(w.tobytes() for w in task.weights_.values())).hexdigest()
+print(json.dumps(digests))
 """
 
 
@@ -146,8 +150,26 @@ def test_the_page_of_an_examination_is_written_and_says_what_it_could_not_draw(
     assert 'id="data"' in page
 
 
-def test_training_names_the_extra_that_brings_torch(python: Path) -> None:
-    assert "pip install 'tidegate[train]'" in run(python, "-c", FIT)
+def test_every_task_is_trained_to_the_same_bits(python: Path) -> None:
+    tests = Path(__file__).parent
+    answer = json.loads(run(python, "-c", FIT, tests))
+    assert answer.keys() == tasks().keys()
+    assert answer == json.loads(run(sys.executable, "-c", FIT, tests))
+
+
+def test_a_command_trains_and_resumes(python: Path, tmp_path: Path) -> None:
+    table = tmp_path / "films.csv"
+    table.write_text("text,label\n" + "a good film,pos\na bad film,neg\n" * 12)
+    command = [python.with_name("tidegate"), "train", table, "--text", "text", "--label", "label", "--epochs", 1]
+    run(*command, "--hidden-size", 4, "--set", "validation_fraction=0", "--out", tmp_path / "run")
+    assert run(python.with_name("tidegate"), "predict", tmp_path / "run", "a good film")
+
+
+def test_layers_name_the_extra_that_brings_torch(python: Path) -> None:
+    done = subprocess.run(
+        [str(python), "-c", "import tidegate.nn"], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert "pip install 'tidegate[torch]'" in done.stderr
 
 
 def test_export_names_the_extra_that_brings_onnx(python: Path, model: tuple[tg.TextClassifier, Path]) -> None:

@@ -33,7 +33,7 @@ WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None
 import tidegate as tg
-for find in (lambda: tg.nn, lambda: tg.accelerate, lambda: tg.train, lambda: tg.convert.to_torch):
+for find in (lambda: tg.nn, lambda: tg.accelerate, lambda: tg.convert.to_torch):
     try:
         find()
     except tg.errors.MissingPackageError as error:
@@ -132,8 +132,8 @@ def test_the_names_are_found_where_the_source_is_not(packed: str, tmp_path: Path
 
 def test_without_torch_the_extra_that_brings_it_is_named() -> None:
     *told, keras = run(WITHOUT_TORCH).splitlines()
-    assert [line.partition(" needs ")[0] for line in told] == ["nn", "accelerate", "train", "convert.to_torch"]
-    assert all("pip install 'tidegate[train]'" in line for line in told)
+    assert [line.partition(" needs ")[0] for line in told] == ["tidegate.nn", "tidegate.nn", "convert.to_torch"]
+    assert all("pip install 'tidegate[torch]'" in line for line in told)
     assert keras == "True"
 
 

@@ -113,7 +113,7 @@ def test_numbers_that_are_not_finite_end_a_trial_and_are_told() -> None:
     trial = trained("adding", "rnn", 6, LabSetup(8, 12, 1e38, 40, 20))
     outcome = trial.outcome()
     assert outcome.trouble is not None
-    assert "loss is inf at step 2" in outcome.trouble
+    assert " at step 2 (epoch 1, batch 2 of 20" in outcome.trouble
     assert not outcome.solved
     assert outcome.headline()["solved"] == "not finite"
     json.dumps(vars(outcome) | {"curve": []}, allow_nan=False)

@@ -7,20 +7,20 @@ import json
 import pickle
 import subprocess
 import sys
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import reference
 import tidegate as tg
-from tidegate import nn
+from tidegate import train
 from tidegate.data.streams import Streams
 from tidegate.errors import DataError, InputError, ModelFileError, OptionError, RunFolderError
-from tidegate.network import Dense, Dropout, Embed, Recurrent, Tied
+from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, parameter_shapes
 from tidegate.tasks import from_recipe
 from tidegate.tasks.language.model import Corpus, stream_loss
 
@@ -228,13 +228,12 @@ def test_a_state_that_is_carried_loses_nothing_of_the_text(steps: int, words: tg
     """Read in chunks of any length, the losses of an epoch are those of the whole texts."""
     documents = words.vocabulary_.documents(LINES)
     corpus = Corpus.of(documents, both=False)
-    module = nn.build(words.network_).eval()
-    module.load_state_dict({name: torch.from_numpy(array) for name, array in words.weights_.items()})
-    carried: Any = {}
-    total = 0.0
-    for chunk in Streams(corpus.lengths, 1, steps).chunks(0, 0):
-        loss, tokens, carried = stream_loss(corpus, module, chunk, carried, RNG)
-        total += loss.item() * tokens
+    plain = Network.of(*(node for node in words.network_.nodes if not isinstance(node, Dropout)))
+    own = dict(zip(parameter_shapes(plain), words.weights_.values(), strict=True))
+    recipe = train.Recipe(epochs=1, batch_size=1, learning_rate=0.0, optimizer="sgd")
+    streams = Streams(corpus.lengths, 1, steps)
+    chunks = train.fit(train.start(plain, own, recipe), recipe, streams=streams, loss=partial(stream_loss, corpus))
+    total = sum(step.loss * step.tokens for step in chunks)
     assert total / len(corpus.tokens) == pytest.approx(words.measure(LINES)["loss"], rel=1e-4)
 
 

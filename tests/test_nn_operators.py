@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from tidegate import kernels, nn
+from tidegate.cells import CELLS
 from tidegate.nn import operators, pool
 from tidegate.nn.operands import Operands
 from tidegate.ragged import Ragged
-
-CELLS = ["rnn_tanh", "rnn_relu", "lstm", "gru"]
-ROWS = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 
 
 @pytest.fixture(autouse=True)
@@ -29,9 +27,9 @@ def arguments(cell: str, *, directions: int = 1, table: bool = False, states: bo
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
 
-    rows = ROWS[cell] * H
+    rows = CELLS[cell].gates * H
     weights = [draw(*shape) for _ in range(directions) for shape in ((rows, C), (rows, H), (rows,), (rows,))]
-    h0, c0 = (draw(directions, B, H) if states and (cell == "lstm" or name == "h0") else None for name in ("h0", "c0"))
+    h0, c0 = (draw(directions, B, H) if states and name[0] in CELLS[cell].states else None for name in ("h0", "c0"))
     return [
         cell,
         False,
@@ -60,7 +58,7 @@ def test_gradients_are_exact(cell: str, options: dict[str, Any]) -> None:
         for place, tensor in zip(places, tensors, strict=True):
             full[place] = tensor
         outputs = operators.recurrent(*full, False, False)
-        return outputs[: 3 if cell == "lstm" else 2]
+        return outputs[: 1 + len(CELLS[cell].states)]
 
     assert torch.autograd.gradcheck(run, [inputs[place] for place in places])
 
@@ -94,7 +92,7 @@ def test_recomputing_keeps_nothing_and_gives_the_same_bits(cell: str, options: d
     found = {}
     for recompute in (False, True):
         h, hn, cn, gates, memo = operators.recurrent(*inputs, False, recompute)
-        if cell in ("lstm", "gru"):
+        if CELLS[cell].gated:
             assert (gates.numel() == memo.numel() == 0) is recompute
         loss = (h * h).sum() + hn.sin().sum() + cn.sum()
         first = torch.autograd.grad(loss, wanted, retain_graph=True)
@@ -151,7 +149,7 @@ def test_second_gradients_are_exact(cell: str, options: dict[str, Any]) -> None:
         full = list(inputs)
         for place, tensor in zip(places, tensors, strict=True):
             full[place] = tensor
-        return operators.run_layer(None, 0, Operands(*full))[: 3 if cell == "lstm" else 2]
+        return operators.run_layer(None, 0, Operands(*full))[: 1 + len(CELLS[cell].states)]
 
     assert torch.autograd.gradgradcheck(run, [inputs[place] for place in places])
 

@@ -95,7 +95,7 @@ def test_an_evaluation_counts_words_spans_and_labels(names: Path) -> None:
 
 
 def test_the_measure_of_training_is_that_of_the_evaluation(names: Path) -> None:
-    """The quick count behind `valid_f1` against nervaluate."""
+    """The quick count behind `valid_f1` against the scores of spans."""
     X, y = posts(60, seed=9)
     y[0] = ["O"] * len(y[0])
     tagger = tg.TokenTagger(**SMALL | {"epochs": 2, "learning_rate": 5e-3})

@@ -13,6 +13,7 @@ import pytest
 import tidegate as tg
 from answers import answer
 from saved.write import steps, tasks, told
+from tidegate.network import Dropout
 
 HOMES = sorted(
     path for path in (Path(__file__).parent / "saved").glob("*/*") if path.is_dir() and path.parent.name[0].isdigit()
@@ -45,10 +46,12 @@ def test_a_stream_that_was_put_away_goes_on_as_it_would_have(home: Path) -> None
 
 
 def test_a_run_that_was_stopped_goes_on_to_what_it_would_have_learned(home: Path, tmp_path: Path) -> None:
+    """To the last digits where nothing is drawn; features that are dropped are others since the core draws them."""
     run = shutil.copytree(home / "stopped", tmp_path / "run")
     task, (X, y) = tasks()[home.name]
     assert [step.step for step in task.fit_steps(X, y, resume=run)][:1] == [3]
-    assert_same(answer(task), expected(home, "resumed.json"), rtol=1e-4)
+    draws = any(isinstance(node, Dropout) for node in task.network_.nodes)
+    assert_same(answer(task), expected(home, "resumed.json"), rtol=0.05 if draws else 1e-4)
 
 
 def assert_same(found: Any, want: Any, *, rtol: float) -> None:

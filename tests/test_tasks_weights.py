@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
-import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 import tidegate as tg
-from tidegate import kernels, nn, train
+from tidegate import kernels, train
+from tidegate.engine import Program
 from tidegate.errors import DataError, InputError, OptionError, RunFolderError, ShapeError
 from tidegate.tasks.weights import weigh_classes
 
@@ -68,12 +68,10 @@ def test_an_example_of_weight_two_is_as_if_it_came_twice() -> None:
         task = tg.SequenceClassifier(**SMALL | own)
         X, y = [WAVES[i] for i in index], [KINDS[i] for i in index]
         plan, _ = task._checked()._plan(X, y, valid=None, about=None, sample_weight=sample_weight)
-        module = nn.build(plan.network)
-        first = train.initial_weights(plan.network, seed=0)
-        module.load_state_dict({name: torch.from_numpy(array) for name, array in first.items()})
-        loss, _ = plan.loss(module, np.arange(len(X)), np.random.default_rng(0))
-        loss.backward()
-        found.append([loss.item(), *(p.grad.numpy() for p in module.parameters() if p.grad is not None)])
+        state = train.start(plan.network, train.initial_weights(plan.network, seed=0), train.Recipe(**plan.recipe))
+        asked: Any = plan.loss(cast(Any, np.arange(len(X))), np.random.default_rng(0))
+        lost = state.program.gradient(asked.batch, asked.loss)
+        found.append([lost.total, *state.program.gradients.values()])
     for weighed, doubled in zip(*found, strict=True):
         np.testing.assert_allclose(weighed, doubled, rtol=2e-5, atol=1e-7)
 
@@ -84,11 +82,11 @@ def test_the_loss_of_weighted_sentences_is_the_weighted_mean_over_their_words() 
     X, y = [["a", "b", "c"], ["b"], ["c", "a"]], [["P", "Q", "Q"], ["Q"], ["Q", "P"]]
     plan, _ = tg.TokenTagger(**SMALL | own)._checked()._plan(X, y, valid=None, about=None, sample_weight=weights)
     plain, _ = tg.TokenTagger(**SMALL | own)._checked()._plan(X, y, valid=None, about=None)
-    module = nn.build(plan.network)
+    program = Program(plan.network, train.initial_weights(plan.network, seed=0))
 
     def loss(which: Any, rows: list[int]) -> float:
-        value, _ = which.loss(module, np.array(rows), np.random.default_rng(0))
-        return float(value.item())
+        asked = which.loss(np.array(rows), np.random.default_rng(0))
+        return program.gradient(asked.batch, asked.loss).total
 
     words = np.array([3, 1, 2])
     alone = np.array([loss(plain, [row]) for row in range(3)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -13,27 +14,21 @@ from torch import Tensor
 from benchmarks import work
 from benchmarks.engines import Contest, clock, clock_each, last_of, torch_training
 from benchmarks.work import Array, Job
-from tidegate import inspect, kernels, nn
+from tidegate import inspect, kernels, nn, train
+from tidegate.engine import CrossEntropy
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, StreamPool
 
+RECIPE = train.Recipe(
+    epochs=1,
+    batch_size=work.BATCH,
+    learning_rate=work.LEARNING_RATE,
+    optimizer="adam",
+    max_grad_norm=work.LONGEST_GRADIENT,
+)
 LAYERS = {"rnn": nn.SimpleRNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELLS: dict[str, Any] = {"rnn": "rnn_tanh", "lstm": "lstm", "gru": "gru"}
-
-
-class Model(torch.nn.Module):
-    """Embedding, layer, maximum over time, linear."""
-
-    def __init__(self, job: Job, arrays: dict[str, Array]) -> None:
-        super().__init__()
-        self.table, self.head = torch_training.ends(arrays)
-        self.layer = make_layer(job, arrays)
-        self.pool = nn.Pool(["max"])
-
-    def forward(self, batch: Ragged) -> Tensor:
-        output, _ = self.layer(batch, table=self.table.weight)
-        return cast(Tensor, self.head(self.pool(output)))
 
 
 def make_layer(job: Job, arrays: dict[str, Array]) -> Any:
@@ -49,16 +44,27 @@ def use_threads(job: Job) -> None:
 
 
 def training_step(job: Job) -> Contest:
-    use_threads(job)
+    """Race on training steps; what must be equal are the losses of three steps on batches of like lengths."""
+    kernels.set_num_threads(job.threads)
     arrays = job.load()
     tokens = work.sequences(arrays)
-    batches = [tensors(batch) for batch in work.cut(tokens, buckets=False)]
-    return torch_training.train(Model(job, arrays), batches, tensors(work.equal_lengths(tokens)), kernels.active_isa)
+    state = train.start(*network_of(job, arrays), RECIPE)
+    batches = [Ragged.from_list(batch) for batch in work.cut(tokens, buckets=False)]
+    even, loss = Ragged.from_list(work.equal_lengths(tokens)), mean_loss(work.labels())
+
+    def step(batch: Ragged) -> float:
+        lost = state.program.gradient(batch, loss)
+        for suffix in work.suffixes(job) if job.cell != "gru" else ():
+            state.program.gradients[f"1.bias_hh_l0{suffix}"][:] = 0  # one bias of the two learns, as Keras has but one
+        length = math.hypot(*state.optimiser.lengths().values())
+        state.optimiser.apply(work.LEARNING_RATE, scale=min(1.0, work.LONGEST_GRADIENT / (length + 1e-6)))
+        return lost.total
+
+    return Contest(lambda: [step(even) for _ in range(3)], clock(lambda: list(map(step, batches))), kernels.active_isa)
 
 
-def tensors(batch: list[Array]) -> Ragged:
-    ragged = Ragged.from_list(batch)
-    return Ragged(torch.from_numpy(ragged.values), torch.from_numpy(ragged.offsets))
+def mean_loss(labels: Array) -> CrossEntropy:
+    return CrossEntropy(labels, np.full(len(labels), 1 / len(labels)))
 
 
 def layer(job: Job) -> Contest:
@@ -134,7 +140,7 @@ def scaling(job: Job) -> Contest:
     return Contest(list, run, kernels.active_isa)
 
 
-def executor(job: Job, arrays: dict[str, Array]) -> Executor:
+def network_of(job: Job, arrays: dict[str, Array]) -> tuple[Network, dict[str, Array]]:
     network = Network.of(
         Embed(vocabulary_size=work.WORDS + 1, size=job.inputs),
         Recurrent(
@@ -150,7 +156,11 @@ def executor(job: Job, arrays: dict[str, Array]) -> Executor:
     for suffix in work.suffixes(job):
         for short, name in (("w_", "weight_"), ("b_", "bias_")):
             weights |= {f"1.{name}{side}_l0{suffix}": arrays[short + side + suffix] for side in ("ih", "hh")}
-    return Executor(network, weights, num_threads=job.threads)
+    return network, weights
+
+
+def executor(job: Job, arrays: dict[str, Array]) -> Executor:
+    return Executor(*network_of(job, arrays), num_threads=job.threads)
 
 
 def inference(job: Job) -> Contest:

@@ -11,33 +11,26 @@ import torch
 from benchmarks import work
 from benchmarks.engines import Contest, clock, pytorch, tidegate
 from benchmarks.work import Array, Job
-from tidegate import train
+from tidegate import kernels, train
 from tidegate.ragged import Ragged
 
 
 def ours(job: Job) -> Contest:
-    torch.set_num_threads(job.threads)
+    kernels.set_num_threads(job.threads)
     arrays = job.load()
-    model = tidegate.Model(job, arrays)
-    tokens = Ragged(torch.from_numpy(arrays["values"].astype(np.int64)), torch.from_numpy(arrays["offsets"]))
-    wanted, lengths = torch.from_numpy(arrays["labels"]), np.diff(arrays["offsets"])
-    recipe = train.Recipe(
-        epochs=1,
-        batch_size=work.BATCH,
-        learning_rate=work.LEARNING_RATE,
-        optimizer="adam",
-        max_grad_norm=work.LONGEST_GRADIENT,
-    )
+    network, weights = tidegate.network_of(job, arrays)
+    tokens = Ragged(arrays["values"].astype(np.int64), arrays["offsets"])
+    labels, lengths = arrays["labels"].astype(np.int64), np.diff(arrays["offsets"])
 
-    def loss(indices: Array, _: np.random.Generator) -> tuple[torch.Tensor, int]:
-        batch = tokens.select(torch.from_numpy(indices))
-        return torch.nn.functional.cross_entropy(model(batch), wanted[indices]), len(batch.values)
+    def loss(indices: Array, _: np.random.Generator) -> train.Asked:
+        return train.Asked(tokens.select(indices), tidegate.mean_loss(labels[indices]))
 
     def epoch() -> None:
-        for _ in train.fit(train.start(model, recipe), recipe, lengths=lengths, loss=loss):
+        state = train.start(network, weights, tidegate.RECIPE)
+        for _ in train.fit(state, tidegate.RECIPE, lengths=lengths, loss=loss):
             pass
 
-    even = tidegate.tensors(work.equal_lengths(work.sequences(arrays)))
+    even, model = Ragged.from_list(work.equal_lengths(work.sequences(arrays))), tidegate.executor(job, arrays)
     return Contest(lambda: model(even).ravel().tolist(), clock(epoch))
 
 

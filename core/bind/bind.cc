@@ -54,4 +54,5 @@ NB_MODULE(_core, m) {
   define_crf(m);
   define_streams(m);
   define_sampler(m);
+  define_program(m);
 }

@@ -82,5 +82,6 @@ void define_layers(nb::module_& m);
 void define_crf(nb::module_& m);
 void define_streams(nb::module_& m);
 void define_sampler(nb::module_& m);
+void define_program(nb::module_& m);
 
 }  // namespace tidegate

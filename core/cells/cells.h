@@ -27,6 +27,15 @@ struct CellTraits {
   const char* torch;  // its mode in torch.nn; null: it is not there
   Counterpart onnx, keras;
 
+  constexpr bool gated() const { return letters[0] != 0; }
+  // Whether the state of a cell without gates is a tanh.
+  constexpr bool bounded() const { return function && function[0] == 't'; }
+  constexpr bool ends_in_tanh(int gate) const {
+    for (const char* letter = tanh; *letter; ++letter) {
+      if (*letter == letters[gate]) return true;
+    }
+    return false;
+  }
   constexpr bool one_apart() const { return shared < gates; }
 };
 

@@ -4,22 +4,33 @@
 
 namespace tidegate {
 
+// Those that were built, slowest first.
+#if defined(TIDEGATE_HAS_SCALAR)
 extern const Isa isa_scalar;
-#if defined(__x86_64__)
+#endif
+#if defined(TIDEGATE_HAS_AVX2)
 extern const Isa isa_avx2;
+#endif
+#if defined(TIDEGATE_HAS_AVX512)
 extern const Isa isa_avx512;
-#elif defined(__aarch64__)
+#endif
+#if defined(TIDEGATE_HAS_NEON)
 extern const Isa isa_neon;
 #endif
 
 namespace {
 
 constexpr const Isa* kBuilt[] = {
+#if defined(TIDEGATE_HAS_SCALAR)
     &isa_scalar,
-#if defined(__x86_64__)
+#endif
+#if defined(TIDEGATE_HAS_AVX2)
     &isa_avx2,
+#endif
+#if defined(TIDEGATE_HAS_AVX512)
     &isa_avx512,
-#elif defined(__aarch64__)
+#endif
+#if defined(TIDEGATE_HAS_NEON)
     &isa_neon,
 #endif
 };

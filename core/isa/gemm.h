@@ -307,5 +307,15 @@ void sum_by_row(const SumByRow<T>& p, Index first, Index last) {
   }
 }
 
+template <class T>
+void add_rows(const AddRows<T>& p, Index first, Index last) {
+  for (Index n = first; n < last; ++n) {
+    const T* const a = p.a + n * p.width;
+    T* const out = p.out + p.row[n] * p.width;
+    for_lanes<T>(0, p.width,
+                 [&](auto lanes, Index k) { lanes.store(out + k, lanes.load(out + k) + lanes.load(a + k)); });
+  }
+}
+
 }  // namespace
 }  // namespace tidegate

@@ -19,7 +19,7 @@ from importlib import import_module
 from types import CodeType
 from typing import Any
 
-_EXTRAS = {"torch": "train"}  # by the package that the base install lacks, and that a whole file may want
+_EXTRAS = {"torch": "torch"}  # by the package that the base install lacks, and that a whole file may want
 
 
 def open_door(package: str) -> None:

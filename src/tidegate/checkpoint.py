@@ -27,6 +27,7 @@ from tidegate.network import Network, check_shapes
 from tidegate.version import __version__
 
 SCHEMA: Final = 1
+NO_TASK: Final = "network"  # what a model file names in the place of a task where there is none
 MAX_HEADER_BYTES: Final = plain_json.MAX_BYTES
 DTYPES: Final = ("F32", "F64", "I64")
 

@@ -148,8 +148,8 @@ class MissingPackageError(TidegateError, ImportError):
     def of(cls, package: str, extra: str, purpose: str) -> MissingPackageError:
         """Build the message that names the extra which brings the package.
 
-        >>> print(MissingPackageError.of("torch", "train", "training"))
-        training needs the package 'torch', which is not installed. Run: pip install 'tidegate[train]'
+        >>> print(MissingPackageError.of("torch", "torch", "tidegate.nn"))
+        tidegate.nn needs the package 'torch', which is not installed. Run: pip install 'tidegate[torch]'
         """
         return cls(
             f"{purpose} needs the package {package!r}, which is not installed. Run: pip install 'tidegate[{extra}]'"

@@ -19,6 +19,7 @@ PoolMode = Literal["last", "first", "max", "mean"]
 Activation = Literal["relu", "tanh", "sigmoid"]
 
 MAX_PARAMETERS = 2**31
+_FIRST = {"embed": "reads token ids", "spell": "reads words", "split": "parts the features of the input"}
 
 Size = Annotated[int, Field(ge=1, le=2**16)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -386,13 +387,11 @@ def _output_size(nodes: Sequence[Node]) -> int:
     for index, node in enumerate(nodes):
         where = f"node {index} ({node.kind})"
         match node:
+            case Embed() | Spell() | Split() if index > 0:
+                raise ValueError(f"{where} must come first: it {_FIRST[node.kind]}")
             case Embed():
-                if index > 0:
-                    raise ValueError(f"{where} must come first: it reads token ids")
                 width = node.size
             case Spell():
-                if index > 0:
-                    raise ValueError(f"{where} must come first: it reads words")
                 width = node.output_size
             case Recurrent():
                 if pooled:
@@ -408,8 +407,6 @@ def _output_size(nodes: Sequence[Node]) -> int:
                 pooled = True
                 width = _known(where, width) * len(node.modes)
             case Split():
-                if index > 0:
-                    raise ValueError(f"{where} must come first: it parts the features of the input")
                 width = node.size + node.shared
             case Decode():
                 width = _decoded(where, node, nodes[index - 1] if index else None, nodes[0])

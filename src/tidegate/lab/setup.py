@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from tidegate.cells import CellName
 
+CELLS = ("rnn", "lstm", "lstm-chrono", "gru", "bilstm")  # which are tried where none are named
+LENGTHS = (50, 100, 200, 400, 800)
+
 
 @dataclass(frozen=True)
 class LabSetup:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+import tidegate.train as train
+from tidegate.engine import CrossEntropy, Errors
 from tidegate.errors import TrainingError
 from tidegate.inspect import gradient_flow
 from tidegate.lab.outcome import Check, Outcome
@@ -20,13 +22,10 @@ from tidegate.lab.problems import MemoryTask, Problems
 from tidegate.lab.setup import LAB_CELLS, LabSetup
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent, parameter_shapes
 from tidegate.runtime import Executor
+from tidegate.train import Asked, Recipe, Step
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
     from tidegate.inspect import GradientFlow
-    from tidegate.train import Recipe, Step
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -72,23 +71,17 @@ class Trial:
 
     def steps(self) -> Iterator[Step]:
         """Train, always from the beginning, until the task is solved, updates run out, or a number is not finite."""
-        import torch
-
-        import tidegate.nn as nn
-        import tidegate.train as train
-
         self._checks, self._right, self._last, self._trouble = [], None, None, None
-        module = nn.build(self.network)
-        module.load_state_dict({name: torch.from_numpy(array) for name, array in self._initial_weights().items()})
-        self.weights = {name: parameter.detach().numpy() for name, parameter in module.named_parameters()}
         recipe = self._recipe()
+        state = train.start(self.network, self._initial_weights(), recipe)
+        self.weights = state.program.weights
         every = min(self.setup.check_every, self.setup.updates)
         held_out = self.held_out(_HELD_OUT)
         steps = train.fit(
-            train.start(module, recipe),
+            state,
             recipe,
             lengths=np.full(every * recipe.batch_size, self.length),
-            loss=partial(_loss, module, self.task, self._draw),
+            loss=partial(_ask, self.task, self._draw),
             measure=lambda: self._check(held_out),
         )
         try:
@@ -135,8 +128,6 @@ class Trial:
         return draw(self.length, count, rng)
 
     def _initial_weights(self) -> dict[str, Array]:
-        import tidegate.train as train
-
         known = LAB_CELLS[self.cell]
         return train.initial_weights(
             self.network,
@@ -147,8 +138,6 @@ class Trial:
         )
 
     def _recipe(self) -> Recipe:
-        import tidegate.train as train
-
         setup = self.setup
         return train.Recipe(
             epochs=-(-setup.updates // setup.check_every),  # an epoch is what lies between two checks
@@ -172,22 +161,12 @@ class Trial:
             self._checks.append(Check(step.step, step.mean_loss, step.valid["level"]))
 
 
-def _loss(
-    module: torch.nn.Module,
-    task: MemoryTask,
-    draw: Callable[[int, np.random.Generator], Problems],
-    indices: Array,
-    rng: np.random.Generator,
-) -> tuple[Tensor, int]:
-    """Draw new problems, whatever the indices, and measure the loss on them."""
-    import torch
-    from torch.nn import functional
-
-    from tidegate.nn import to_torch
-
+def _ask(
+    task: MemoryTask, draw: Callable[[int, np.random.Generator], Problems], indices: Array, rng: np.random.Generator
+) -> Asked:
+    """Draw new problems, whatever the indices; what is to become small is the mean loss on them."""
     problems = draw(len(indices), rng)
-    output, y = module(to_torch(problems.x)), torch.from_numpy(problems.y)
+    size = len(problems.x)
     if task.answer == "number":
-        return functional.mse_loss(output[:, 0], y), len(problems.x.values)
-    logits = output.values if task.answer == "symbols" else output
-    return functional.cross_entropy(logits, y), len(problems.x.values)
+        return Asked(problems.x, Errors(problems.y.reshape(size, 1), np.full(size, 1 / size), ("mse",)))
+    return Asked(problems.x, CrossEntropy(problems.y, np.full(size, 1 / len(problems.y))))

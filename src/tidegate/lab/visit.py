@@ -17,12 +17,10 @@ from tidegate.lab.outcome import Outcome
 from tidegate.lab.page import memory_report
 from tidegate.lab.pictures import draw_memory_curves, draw_memory_success
 from tidegate.lab.problems import MemoryTask
-from tidegate.lab.setup import LAB_CELLS, SETUPS, LabSetup
+from tidegate.lab.setup import CELLS, LAB_CELLS, LENGTHS, SETUPS, LabSetup
 from tidegate.lab.trial import Trial
 from tidegate.lock import LockedFolder
 
-CELLS = ("rnn", "lstm", "lstm-chrono", "gru", "bilstm")
-LENGTHS = (50, 100, 200, 400, 800)
 _PICTURES = ("curves.png", "success.png", "gradient-flow.png")
 
 

@@ -10,6 +10,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+from tidegate.errors import MissingPackageError
+
+if find_spec("torch") is None:
+    raise MissingPackageError.of("torch", "torch", "tidegate.nn")
+
 from tidegate.nn.accelerate import Acceleration, accelerate, restore
 from tidegate.nn.build import as_network, build
 from tidegate.nn.convert import from_nested, from_packed, to_nested, to_packed, to_torch

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from tidegate.cells import CELLS
 from tidegate.health import SATURATED_SIGMOID, SATURATED_TANH, Blame
-from tidegate.nn.operators import LayerRun, watched
+from tidegate.nn.operators import BackwardRun, watched
 from tidegate.nn.recurrent import Recurrent
 from tidegate.nn.stack import Stack
 
@@ -79,7 +79,7 @@ class Gauge:
             parts[layer].append(norm)
         return torch.linalg.vector_norm(norms), {layer: math.hypot(*found) for layer, found in parts.items()}
 
-    def _look(self, path: str, stack: Stack, layer: int, run: LayerRun) -> None:
+    def _look(self, path: str, stack: Stack, layer: int, run: BackwardRun) -> None:
         for d, direction in enumerate(run.directions):
             name = f"{path}{_direction(layer, backward=direction.reverse)}"
             self.saturated[name] = saturation(run, d)
@@ -108,7 +108,7 @@ def blame(module: nn.Module, loss: Callable[[int], Tensor], examples: int) -> Bl
     return Blame(int(bad[0] if len(bad) else lengths.argmax()), len(bad), examples)
 
 
-def saturation(run: LayerRun, d: int) -> dict[str, float]:
+def saturation(run: BackwardRun, d: int) -> dict[str, float]:
     """Compute the share of each gate's values that are saturated; `{}` for a relu, which saturates at zero alone."""
     every = max(1, len(run.forward.h) // _ROWS)
     H = run.directions[d].w_hh.shape[1]
@@ -127,7 +127,7 @@ def saturation(run: LayerRun, d: int) -> dict[str, float]:
     return found
 
 
-def reach(run: LayerRun, d: int) -> float:
+def reach(run: BackwardRun, d: int) -> float:
     """Compute how much of the gradient gets through to the far end of the median sequence.
 
     That is the length of dL/dh (and dL/dc) at the state before the first step that the direction reads, over the

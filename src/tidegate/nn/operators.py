@@ -47,7 +47,7 @@ _TAKEN = len(Operands._fields)
 
 
 @dataclass(frozen=True)
-class LayerRun:
+class BackwardRun:
     """What one layer was given and found when it ran back; ``dh`` and ``dhn`` came to its outputs, None for zeros."""
 
     cell: str
@@ -59,7 +59,7 @@ class LayerRun:
     gradients: kernels.Gradients
 
 
-Watcher = Callable[[int, LayerRun], None]
+Watcher = Callable[[int, BackwardRun], None]
 """Takes which of its layers a module ran back, and what that layer found, which may not be kept."""
 _watchers: WeakKeyDictionary[object, Watcher] = WeakKeyDictionary()
 
@@ -130,7 +130,7 @@ def _forward_shapes(*inputs: Any) -> tuple[Tensor, ...]:
     )
 
 
-def _backward(*inputs: Any, watcher: Callable[[LayerRun], None] | None = None) -> list[Tensor]:
+def _backward(*inputs: Any, watcher: Callable[[BackwardRun], None] | None = None) -> list[Tensor]:
     given, found = Operands(*inputs[:_TAKEN]), Found(*inputs[_TAKEN:])
     layer, table = _layer(given), _array(given.table)
     forward = _kept(found, gated=CELLS[given.cell].gated)
@@ -149,7 +149,7 @@ def _backward(*inputs: Any, watcher: Callable[[LayerRun], None] | None = None) -
         num_threads=num_threads(),
     )
     if watcher is not None:
-        watcher(LayerRun(given.cell, layer[2], layer[3], forward, dh, _array(found.dhn), result))
+        watcher(BackwardRun(given.cell, layer[2], layer[3], forward, dh, _array(found.dhn), result))
     return [_tensor(array, found.h) for array in (result.dx, *_gradients(given, result))]
 
 
@@ -228,7 +228,7 @@ class _Recurrent(torch.autograd.Function):
         return (None, *(d if want else None for d, want in zip(found, wanted, strict=True)), None)
 
 
-def _watcher(caller: tuple[object, int]) -> Callable[[LayerRun], None] | None:
+def _watcher(caller: tuple[object, int]) -> Callable[[BackwardRun], None] | None:
     watcher = _watchers.get(caller[0])
     return None if watcher is None else partial(watcher, caller[1])
 

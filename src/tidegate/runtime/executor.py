@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 
-from tidegate.checkpoint import About, save_model
+from tidegate.checkpoint import NO_TASK, About, save_model
 from tidegate.ragged import Ragged
 from tidegate.runtime.stream import Prepared, Stream
 from tidegate.runtime.walk import Array, Walk
@@ -37,9 +36,6 @@ class Executor(Walk):
            [10.]], dtype=float32)
     """
 
-    name: ClassVar = "network"
-    """What stands in the place of a task in its model file."""
-
     def save(self, path: str | os.PathLike[str], *, licence: str | None = None) -> None:
         """Write the model file of a network without a task, which `tidegate.load` makes an executor of again.
 
@@ -52,7 +48,7 @@ class Executor(Walk):
             OSError: it cannot be written; a file that was there before is then still there, whole.
         """
         about = About().also(licence=licence)
-        save_model(path, self.network, weights=self.weights, task={"name": self.name}, about=about)
+        save_model(path, self.network, weights=self.weights, task={"name": NO_TASK}, about=about)
 
     def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Stream:
         """Feed a live sequence to the network, step by step; arguments and errors are those of `runtime.Stream`."""

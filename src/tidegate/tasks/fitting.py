@@ -8,22 +8,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+import tidegate.train as train
 from tidegate.checkpoint import save_training
 from tidegate.data.streams import Streams
 from tidegate.errors import RunFolderError, TrainingError
 from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.tasks.metrics import measured, told_of_epoch
+from tidegate.train import State, Step
 
 if TYPE_CHECKING:
     from tidegate.tasks.run import RunFolder
-    from tidegate.train import State, Step
 
 Array: TypeAlias = npt.NDArray[Any]
 Weights: TypeAlias = dict[str, Array]
@@ -38,8 +38,7 @@ class Plan:
         network: what is trained.
         recipe: the arguments of `train.Recipe`.
         patience: epochs without a better validation loss before the run ends; 0 never ends it early.
-        loss: takes the module and what a `train.Loss` takes, or with `streams` a `train.StreamLoss`; returns what that
-            does.
+        loss: a `train.Loss`, or with `streams` a `train.StreamLoss`.
         measure: takes weights and returns what they reach on the validation part as a `train.Measure` does, `loss`
             among it; None where there is no such part.
         lengths: [B], the steps of every training example, for batches of whole sequences.
@@ -52,7 +51,7 @@ class Plan:
     network: Network
     recipe: Json
     patience: int
-    loss: Callable[..., Any]
+    loss: train.Loss | train.StreamLoss
     measure: Callable[[Weights], dict[str, Any]] | None
     about: Json
     background: Background
@@ -107,13 +106,9 @@ def follow(
     Raises:
         TrainingError: the loss is not finite; `keep` was handed the last good weights before.
     """
-    import tidegate.nn as nn
-    import tidegate.train as train
-
-    module = nn.build(plan.network)
     recipe = train.Recipe(**plan.recipe)
-    _load(module, train.initial_weights(plan.network, seed=recipe.seed, chrono=plan.chrono))
-    state, best = train.start(module, recipe), Best()
+    begin = train.initial_weights(plan.network, seed=recipe.seed, chrono=plan.chrono)
+    state, best = train.start(plan.network, begin, recipe), Best()
     if resumed is not None:
         train.unpack(state, resumed.arrays, resumed.info["train"])
         best = Best(_named(resumed.arrays, "best."), **resumed.info["best"])
@@ -127,7 +122,7 @@ def follow(
         recipe,
         lengths=plan.lengths,
         streams=plan.streams,
-        loss=partial(plan.loss, module),
+        loss=plan.loss,
         measure=None if measure is None else lambda: measure(train.weights(state)),
         background=plan.background,
     )
@@ -176,19 +171,11 @@ def fingerprint(*parts: Iterable[Array] | None) -> str:
 
 
 def _save(folder: RunFolder, plan: Plan, state: State, best: Best) -> None:
-    import tidegate.train as train
-
     arrays, info = train.pack(state)
     arrays |= {f"best.{name}": array for name, array in best.weights.items()}
     folder.flush_metrics()
     memory = {"loss": best.loss, "epochs_since": best.epochs_since, "history": best.history}
     save_training(folder.state, arrays, {"train": info, "best": memory, "about": plan.about})
-
-
-def _load(module: Any, weights: Weights) -> None:
-    import torch
-
-    module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
 
 
 def _copy(weights: Weights) -> Weights:

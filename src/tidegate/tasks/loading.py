@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tidegate.checkpoint import Model, load_model
+from tidegate.checkpoint import NO_TASK, Model, load_model
 from tidegate.data.dataset import Kind
 from tidegate.errors import ModelFileError, OptionError
 from tidegate.runtime import Executor
@@ -43,7 +43,7 @@ def restore(model: Model) -> Any:
     Raises ModelFileError where it describes neither.
     """
     name = str(model.task.get("name"))
-    if name == Executor.name:
+    if name == NO_TASK:
         return Executor(model.network, model.weights)
     if name not in CARDS:
         raise ModelFileError(f"for the task {name!r:.80}, which this Tidegate does not know")

@@ -52,6 +52,21 @@ class Scores:
     judge: Callable[[Record, Mapping[str, float], str], list[HealthWarning]]
 
 
+def precision_recall_f1(right: int, there: int, named: int) -> tuple[float, float, float]:
+    """Measure how well one kind of thing is found; zero where nothing divides.
+
+    Args:
+        right: how often it was there and was named.
+        there: how often it was there.
+        named: how often it was named.
+
+    >>> precision_recall_f1(right=1, there=2, named=4)
+    (0.25, 0.5, 0.3333333333333333)
+    """
+    precision, recall = right / max(named, 1), right / max(there, 1)
+    return precision, recall, 2 * right / max(there + named, 1)
+
+
 def judge_classes(
     kept: Record, _measures: Mapping[str, float], part: str, *, what: str = "class"
 ) -> list[HealthWarning]:

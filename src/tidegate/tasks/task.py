@@ -1,7 +1,7 @@
 """What all tasks share: parameters with scikit-learn's manners, training into a run folder, saving and loading.
 
 Knows neither inputs nor losses: a task plans what is trained on what, and says what it learned besides the weights.
-Needs torch inside `fit` alone.
+Needs no torch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tidegate.checkpoint import About, Metrics, Model, check_task, load_training
 from tidegate.data.batching import batch_count
 from tidegate.data.dataset import Kind
 from tidegate.data.streams import Streams
-from tidegate.errors import InputError, MissingPackageError, ModelFileError, RunFolderError
+from tidegate.errors import InputError, ModelFileError, RunFolderError
 from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.tasks import presets
@@ -204,12 +204,9 @@ class Task(ABC, Generic[L]):
 
         Raises:
             InputError: a parameter or the data cannot be used.
-            MissingPackageError: torch is not installed.
             RunFolderError: `run_dir` holds a run already, or `resume` holds none that could go on, or another process
                 trains there.
         """
-        if find_spec("torch") is None:
-            raise MissingPackageError.of("torch", "train", "training")
         with ExitStack() as on_failure:
             folder = None if resume is None else _locked(resume, on_failure)
             resumed = None if folder is None else _resumed(folder)
@@ -247,7 +244,7 @@ class Task(ABC, Generic[L]):
         data: str | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        """Write the model file: weights, network and what was learned besides. `tidegate.load` reads it, without torch.
+        """Write the model file: weights, network and what was learned besides. `tidegate.load` reads it.
 
         The last three are for people alone, to be read in `about_` and by `tidegate info`. What is None, and metrics of
         other parts, stay as they were when the model was trained or loaded.
@@ -437,5 +434,5 @@ def _released(steps: Generator[Step, None, None], release: ExitStack) -> Generat
 def _versions() -> Json:
     from importlib.metadata import version
 
-    packages = ("numpy", "torch", "tokenizers")
+    packages = ("numpy", "tokenizers")
     return {"tidegate": __version__} | {package: version(package) for package in packages}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.checks import check_same_length, check_texts
 from tidegate.data.tokenizer import Tokenizer, from_json, train_words
+from tidegate.engine import Errors
 from tidegate.errors import InputError
 from tidegate.export import SequenceInterface
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent, Size
@@ -18,12 +19,9 @@ from tidegate.runtime import Executor, Prepared, Stream, run_sorted
 from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.task import Array, Json, Task
+from tidegate.train import Asked
 
 from .card import CARD
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
 
 
 @dataclass(frozen=True)
@@ -89,15 +87,10 @@ class Grader(Task[Words]):
         learn = _encoded(tokenizer, X, y)
         held = None if valid is None else _encoded(tokenizer, *valid)
 
-        def loss(module: Module, indices: npt.NDArray[np.int64], _rng: np.random.Generator) -> tuple[Tensor, int]:
-            import torch
-
-            from tidegate.nn import to_torch
-
+        def loss(indices: npt.NDArray[np.int64], _rng: np.random.Generator) -> Asked:
             x, grades = learn
-            batch = x.select(indices)
-            away = module(to_torch(batch))[:, 0] - torch.from_numpy(grades[indices])
-            return (away * away).mean(), len(batch.values)
+            weight = np.full(len(indices), 1 / len(indices))
+            return Asked(x.select(indices), Errors(grades[indices][:, None], weight, ("mse",)))
 
         def measure(weights: dict[str, Array]) -> dict[str, float]:
             assert held is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import tidegate.cells as cells
 from tidegate.cells import USUAL, CellOption
 from tidegate.data.checks import check_same_length, in_argument
 from tidegate.data.labels import number_labels, read_labels
+from tidegate.engine import CrossEntropy
 from tidegate.errors import InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy, measure_classes, padding
@@ -30,10 +31,7 @@ from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Array, Json, Share, Task
 from tidegate.tasks.weights import ClassWeight, Weights, read_class_weight, read_sample_weight, relative, weigh_classes
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
+from tidegate.train import Asked
 
 
 class Preparation(Protocol):
@@ -228,10 +226,10 @@ class Classifier(Task[Classes]):
         part = _encoded(learn, preparation, each)
         held = None if measured is None else _encoded(measured, preparation, each)
 
-        def loss(module: Module, indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
+        def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
             batch = self._augment(part.x.select(indices), rng)
             weights = None if part.weights is None else part.weights[indices]
-            return cross_entropy(module, batch, part.y[indices], weights), len(batch.values)
+            return Asked(batch, cross_entropy(part.y[indices], weights))
 
         plan = self._planned(
             network=network,
@@ -289,26 +287,14 @@ class Classifier(Task[Classes]):
         return run_sorted(Executor(fitted.network, fitted.weights), x)
 
 
-def cross_entropy(
-    module: Module, x: Ragged, y: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | None = None
-) -> Tensor:
-    """Return the mean cross-entropy, in nats, of a module's logits `[B, K]` for the classes `y` `[B]`.
+def cross_entropy(y: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | None = None) -> CrossEntropy:
+    """Make the mean cross-entropy, in nats, of a batch of the classes `y` `[B]`.
 
     Weights `[B]` have a mean of one over the training part, not over a batch, so that an example counts the same
     whichever others it meets.
     """
-    import torch
-
-    from tidegate.nn import to_torch
-
-    logits, classes = module(to_torch(x)), torch.from_numpy(y)
-    loss: Tensor
-    if weights is None:
-        loss = torch.nn.functional.cross_entropy(logits, classes)
-    else:
-        losses = torch.nn.functional.cross_entropy(logits, classes, reduction="none")  # [B]
-        loss = (losses * torch.from_numpy(weights).to(losses.dtype)).mean()
-    return loss
+    own = np.ones(len(y)) if weights is None else weights.astype(np.float64)
+    return CrossEntropy(y, own / max(len(y), 1))
 
 
 def measure(executor: Executor, part: Part, classes: Array) -> dict[str, Any]:

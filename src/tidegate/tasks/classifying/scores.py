@@ -1,4 +1,4 @@
-"""Measures classifiers on examples whose labels are known. The metrics are scikit-learn's."""
+"""Measures classifiers on examples whose labels are known."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tidegate.data.checks import in_argument
 from tidegate.data.labels import number_labels, read_labels
-from tidegate.errors import DataError, MissingPackageError
+from tidegate.errors import DataError
 from tidegate.health import ClassHealth, HealthWarning, measure_classes, never_predicted
-from tidegate.tasks.scores import Scores, judge_classes
+from tidegate.tasks.scores import Scores, judge_classes, precision_recall_f1
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
@@ -83,34 +84,36 @@ def measure_classifier(model: Classifier, examples: Examples) -> Classification:
 
     Raises:
         DataError: there is no example, or a label that the model does not know; the first one is named.
-        MissingPackageError: scikit-learn is not installed.
     """
-    try:
-        from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
-    except ImportError as error:
-        raise MissingPackageError.of("scikit-learn", "train", "an evaluation") from error
     if not len(examples):
         raise DataError("there are no examples to evaluate on.")
     names = model.classes_.tolist()
     true = number_labels(read_labels(examples.y), model.classes_, where=in_argument("y"))
     probabilities = np.asarray(model.predict_proba(examples.x), np.float64)  # [B, K]
     predicted = probabilities.argmax(axis=1)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)  # float32 rows sum to one only within rounding
-    numbers = range(len(names))
-    scores = precision_recall_fscore_support(true, predicted, labels=numbers, zero_division=0.0)
+    size = len(names)
+    confusion = np.bincount(true * size + predicted, minlength=size * size).reshape(size, size)
+    rights, theres, named = confusion.diagonal().tolist(), confusion.sum(1).tolist(), confusion.sum(0).tolist()
     whole, neglect = measure_classes(true, predicted, names)
     return Classification(
-        accuracy=float(accuracy_score(true, predicted)),
-        loss=float(log_loss(true, probabilities, labels=numbers)),
+        accuracy=sum(rights) / len(true),
+        loss=_mean_loss(probabilities, true),
         examples=len(examples),
         classes={
-            str(name): ClassScore(float(p), float(r), float(f), int(n))
-            for name, p, r, f, n in zip(names, *scores, strict=True)
+            str(name): ClassScore(*precision_recall_f1(right, there, called), there)
+            for name, right, there, called in zip(names, rights, theres, named, strict=True)
         },
-        confusion=confusion_matrix(true, predicted, labels=numbers).tolist(),
+        confusion=confusion.tolist(),
         neglect=neglect,
         **whole,
     )
+
+
+def _mean_loss(probabilities: npt.NDArray[np.float64], true: npt.NDArray[np.int64]) -> float:
+    """Compute the mean cross-entropy, in nats; a probability of zero counts as the least that a number can tell."""
+    shares = probabilities / probabilities.sum(axis=1, keepdims=True)  # float32 rows sum to one only within rounding
+    right = np.take_along_axis(shares, true[:, None], axis=1)
+    return float(-np.log(np.maximum(right, np.finfo(np.float64).eps)).mean())
 
 
 SCORES = Scores(measure_classifier, judge_classes)

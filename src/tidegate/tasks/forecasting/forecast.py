@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +11,10 @@ import numpy.typing as npt
 from tidegate.data.series import Series
 from tidegate.data.times import Step, show_times
 from tidegate.data.zones import Zone
-from tidegate.ragged import Ragged
+from tidegate.engine import Errors
 from tidegate.runtime import Executor
 from tidegate.tasks.forecasting.layout import Layout
 from tidegate.tasks.forecasting.windows import Batch
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
 
 Array = npt.NDArray[Any]
 
@@ -104,16 +100,32 @@ def loss_of(answers: Any, truth: Any, loss: Literal["mse", "mae"], levels: tuple
     return total
 
 
-def train_answers(module: Module, layout: Layout, x: Ragged, batch: Batch) -> Tensor:
-    """Run a module that is being trained on the rows `x` of a batch: answers [B, H, K, Q] in the scale of training."""
-    import torch
+def asked_of(
+    layout: Layout, batch: Batch, truth: Array, loss: Literal["mse", "mae"], levels: tuple[float, ...]
+) -> Errors:
+    """Make `loss_of` for the rows that a network gives of a batch, whose answers are compared in the scale of training.
 
-    from tidegate.nn import to_torch
+    truth: [B, H, K].
+    """
+    size, horizon, targets = truth.shape
+    numbers = layout.channels * layout.rows_out * layout.output_size
+    place = layout.answers(np.arange(numbers))[0]  # [H, K, Q], where each answer stands among the numbers of a window
+    asked: list[str | float] = [loss] * numbers
+    share = np.zeros(numbers)  # steps beyond the horizon count nothing
+    share[place[..., 0]] = 1 / (horizon * targets)
+    for index, level in enumerate(levels, 1):
+        share[place[..., index]] = 2 / (len(levels) * horizon * targets)
+        for at in place[..., index].ravel().tolist():
+            asked[at] = level
 
-    out = module(to_torch(x))
-    answers = layout.answers(out.values if isinstance(out, Ragged) else out)
-    scaled: Tensor = answers * torch.from_numpy(batch.scale)[..., None] + torch.from_numpy(batch.shift)[..., None]
-    return scaled
+    def spread(of_targets: Array) -> Array:
+        spread = np.zeros((size, numbers), np.float32)
+        for index in range(place.shape[-1]):
+            spread[:, place[..., index]] = of_targets
+        return spread
+
+    weight = np.full(size, 1 / max(size, 1))
+    return Errors(spread(truth), weight, tuple(asked), share, spread(batch.scale), spread(batch.shift))
 
 
 def predict_batch(executor: Executor, layout: Layout, batch: Batch, horizon: int) -> Array:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import AfterValidator, Field
 
 from tidegate.cells import CellOption
@@ -21,17 +20,14 @@ from tidegate.runtime import Executor
 from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.forecasting.card import CARD
-from tidegate.tasks.forecasting.forecast import Forecast, in_units, loss_of, means_outside, predict_batch, train_answers
+from tidegate.tasks.forecasting.forecast import Forecast, asked_of, in_units, loss_of, means_outside, predict_batch
 from tidegate.tasks.forecasting.graph import WindowInterface
 from tidegate.tasks.forecasting.layout import Layout
 from tidegate.tasks.forecasting.live import ForecasterStream, Source, check_streamable, start_time, time_like
 from tidegate.tasks.forecasting.windows import Indices, Scaling, Shape, Windows, WindowScaling, cut_windows, measurable
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Array, Count, Json, NotNegative, Positive, Share, Task
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
+from tidegate.train import Asked
 
 
 def _ascending(levels: tuple[float, ...]) -> tuple[float, ...]:
@@ -391,11 +387,10 @@ class Forecaster(Task[LearnedSeries]):
         )
         learned = LearnedSeries(roles, series[0].step, scaling, ends, baselines)
 
-        def loss(module: Module, indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
+        def loss(indices: Indices, _rng: np.random.Generator) -> Asked:
             batch = windows.batch(indices)
             x = layout.inputs(batch.observed, batch.known)
-            answers = train_answers(module, layout, x, batch)
-            return loss_of(answers, _tensor(windows.truth(indices)), self.loss, self.quantiles), len(x.values)
+            return Asked(x, asked_of(layout, batch, windows.truth(indices), self.loss, self.quantiles))
 
         def measure(weights: dict[str, Array]) -> dict[str, float]:
             assert aside is not None
@@ -487,9 +482,3 @@ def _guess_error(windows: Windows, layout: Layout, period: int) -> float:
         away = windows.repeat_last(indices, period) - windows.truth(indices)
         total += float((away.astype(np.float64) ** 2).mean()) * len(indices)
     return total / len(windows)
-
-
-def _tensor(array: Array) -> Tensor:
-    import torch
-
-    return torch.from_numpy(array)

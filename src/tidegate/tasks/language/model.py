@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +15,7 @@ from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.frames import as_list
 from tidegate.data.streams import Chunk, Streams
 from tidegate.data.tokenizer import Tokenizer, train_bpe, train_graphemes, train_words
+from tidegate.engine import CrossEntropy
 from tidegate.errors import Argument, DataError, InputError, OptionError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background
@@ -38,12 +39,7 @@ from tidegate.tasks.language.corpus import (
 from tidegate.tasks.language.gaps import Completion, fill, gap_accuracy
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Array, Count, Json, Share, Task
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from tidegate.nn.build import Built
-    from tidegate.train import Carried
+from tidegate.train import Asked
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -390,25 +386,11 @@ class Corpus:
         return cls(np.concatenate(inputs), np.concatenate(targets).astype(np.int64), lengths)
 
 
-def stream_loss(
-    corpus: Corpus, module: Built, chunk: Chunk, carried: Carried, rng: np.random.Generator
-) -> tuple[Tensor, int, Carried]:
-    """Compute the mean cross-entropy of a chunk, in nats per token, and the states that its streams carry on."""
-    import torch
-
-    from tidegate.nn import linear_cross_entropy, to_torch
-
-    goes_on, first = torch.from_numpy(chunk.goes_on), torch.from_numpy(chunk.first)
-    pieces = len(chunk.offsets) - 1
-    states = {}
-    for name, state in carried.items():
-        begin = state.new_zeros(len(state), pieces, state.shape[2])  # [L * D, P, H]
-        begin[:, first[goes_on]] = state[:, goes_on]
-        states[name] = begin
-    rows, ends = module.advance(to_torch(Ragged(corpus.tokens[chunk.tokens], chunk.offsets)), states)
-    loss = linear_cross_entropy(rows.values, *module.head, torch.from_numpy(corpus.targets[chunk.tokens]))
-    last = torch.from_numpy(chunk.last)
-    return loss, len(chunk), {name: end[:, last] for name, end in ends.items()}
+def stream_loss(corpus: Corpus, chunk: Chunk, _rng: np.random.Generator) -> Asked:
+    """Make the mean cross-entropy of a chunk, in nats per token."""
+    batch = Ragged(corpus.tokens[chunk.tokens], chunk.offsets)
+    weight = np.full(len(batch), 1 / max(len(chunk), 1))
+    return Asked(batch, CrossEntropy(corpus.targets[chunk.tokens], weight))
 
 
 def _sampling(options: dict[str, Any]) -> Sampling:

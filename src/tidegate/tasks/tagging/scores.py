@@ -1,18 +1,19 @@
-"""Measures taggers on sentences whose tags are known. The metrics are nervaluate's and scikit-learn's."""
+"""Measures taggers on sentences whose tags are known."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tidegate.data.schemes import OUTSIDE, Scheme, detect, find_odd, find_spans
-from tidegate.errors import DataError, MissingPackageError
+from tidegate.errors import DataError
 from tidegate.health import ClassHealth, HealthWarning, never_predicted
-from tidegate.tasks.scores import Scores, judge_classes
+from tidegate.tasks.scores import Scores, judge_classes, precision_recall_f1
 from tidegate.tasks.tagging.reading import check_sentences, check_tags, settle_tags
 
 if TYPE_CHECKING:
@@ -102,7 +103,6 @@ def measure_tagger(model: TokenTagger, examples: Examples) -> Tagging:
 
     Raises:
         DataError: there is no sentence, or the tags follow another scheme than the model; the first is named.
-        MissingPackageError: nervaluate or scikit-learn is not installed.
     """
     if not len(examples):
         raise DataError("there are no examples to evaluate on.")
@@ -142,17 +142,12 @@ def score_spans(true: Tagged, predicted: Tagged) -> tuple[TagScore, dict[str, Ta
     >>> each["person"]
     TagScore(precision=0.5, recall=1.0, f1=0.6666666666666666, count=1)
     """
-    try:
-        from nervaluate import Evaluator
-    except ImportError as error:
-        raise MissingPackageError.of("nervaluate", "train", "an evaluation of spans") from error
-    there, found = ([_spans(tags) for tags in part] for part in (true, predicted))
-    labels = sorted({span["label"] for spans in (*there, *found) for span in spans})
-    if not labels:
-        return TagScore(0.0, 0.0, 0.0, 0), {}
-    result = Evaluator(there, found, tags=labels, loader="dict").evaluate()
-    each = {label: _score(result["entities"][label]["strict"]) for label in labels}
-    return _score(result["overall"]["strict"]), each
+    there, found = (Counter(_placed(part)) for part in (true, predicted))
+    labels = sorted({label for label, *_ in (*there, *found)})
+    counts = {label: _count(there, found, label) for label in labels}
+    return _score(*map(sum, zip(*counts.values(), strict=True))) if labels else _score(0, 0, 0), {
+        label: _score(*numbers) for label, numbers in counts.items()
+    }
 
 
 def score_tags(true: Sequence[str], predicted: Sequence[str]) -> dict[str, TagScore]:
@@ -161,20 +156,16 @@ def score_tags(true: Sequence[str], predicted: Sequence[str]) -> dict[str, TagSc
     >>> score_tags(["NOUN", "VERB"], ["NOUN", "NOUN"])["NOUN"]
     TagScore(precision=0.5, recall=1.0, f1=0.6666666666666666, count=1)
     """
-    try:
-        from sklearn.metrics import precision_recall_fscore_support
-    except ImportError as error:
-        raise MissingPackageError.of("scikit-learn", "train", "an evaluation") from error
-    tags = sorted({*true, *predicted})
-    scores = precision_recall_fscore_support(true, predicted, labels=tags, zero_division=0.0)
-    return {tag: TagScore(float(p), float(r), float(f), int(n)) for tag, p, r, f, n in zip(tags, *scores, strict=True)}
+    right = Counter(tag for tag, found in zip(true, predicted, strict=True) if tag == found)
+    there, named = Counter(true), Counter(predicted)
+    return {tag: _score(right[tag], there[tag], named[tag]) for tag in sorted({*true, *predicted})}
 
 
 def _names(tagged: Tagged, scheme: str | None) -> set[str]:
     """Collect the labels that tags name spans with, or where they name none the tags."""
     if scheme is None:
         return set(chain.from_iterable(tagged))
-    return {span["label"] for tags in tagged for span in _spans(tags)}
+    return {label for label, *_ in _placed(tagged)}
 
 
 def _known(model: TokenTagger) -> set[str]:
@@ -183,12 +174,23 @@ def _known(model: TokenTagger) -> set[str]:
     return {tag.partition("-")[2] or "span" for tag in model.known_tags if tag != OUTSIDE}
 
 
-def _spans(tags: Sequence[str]) -> list[dict[str, Any]]:
-    return [{"label": span.label or "span", "start": span.first, "end": span.last} for span in find_spans(tags)]
+def _placed(tagged: Tagged) -> Iterator[tuple[str, int, int, int]]:
+    """Give every span as its label, its sentence and its two edges."""
+    for sentence, tags in enumerate(tagged):
+        for span in find_spans(tags):
+            yield span.label or "span", sentence, span.first, span.last
 
 
-def _score(result: Any) -> TagScore:
-    return TagScore(float(result.precision), float(result.recall), float(result.f1), int(result.possible))
+def _count(there: Counter[Any], found: Counter[Any], label: str) -> tuple[int, int, int]:
+    """Count the spans of a label that are right, that are there, and that were found."""
+    rights, theres, named = (
+        sum(count for (own, *_), count in spans.items() if own == label) for spans in (there & found, there, found)
+    )
+    return rights, theres, named
+
+
+def _score(right: int, there: int, named: int) -> TagScore:
+    return TagScore(*precision_recall_f1(right, there, named), there)
 
 
 def _warn_of_unknown(true: Tagged, model: TokenTagger) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from tidegate.data import schemes
 from tidegate.data.schemes import Scheme
 from tidegate.data.tokenizer import UNKNOWN_ID, train_spelling, train_whole_words
 from tidegate.data.wordsplit import Piece
+from tidegate.engine import CrfLikelihood
 from tidegate.errors import DataError, InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy
@@ -50,11 +51,8 @@ from tidegate.tasks.tagging.reading import (
 from tidegate.tasks.tagging.sentences import Sentences
 from tidegate.tasks.task import Array, Count, Json, Positive, Share, Task
 from tidegate.tasks.weights import relative
+from tidegate.train import Asked, Loss
 from tidegate.words import Words
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
 
 Sentence = Sequence[str]
 
@@ -346,24 +344,14 @@ class TokenTagger(Task[Tagging]):
         spell = Spell(words=words, characters=(letters, reader, Pool(modes=("last",))))
         return spell, spell.output_size
 
-    def _loss(self, part: Part, tag_set: TagSet) -> Any:
+    def _loss(self, part: Part, tag_set: TagSet) -> Loss:
         """Make the loss of a batch: nats per word, of the whole sequences."""
 
-        def loss(module: Module, indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, int]:
-            import torch
-
-            from tidegate.nn import CRF, to_torch
-
-            x, tags = part.x.select(indices), torch.from_numpy(part.y.select(indices).values)
-            last = list(module.children())[-1]
-            assert isinstance(last, CRF), "the network ends with a Crf"
+        def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
+            x, tags = part.x.select(indices), np.asarray(part.y.select(indices).values)
+            own = np.ones(len(indices)) if part.weights is None else part.weights[indices].astype(np.float64)
             batch = _disturbed(x, self.word_dropout, self.character_dropout, rng)
-            emissions = module(batch if isinstance(batch, Words) else to_torch(batch))
-            penalty = tuple(torch.from_numpy(array).to(emissions.values.dtype) for array in tag_set.penalties)
-            likelihood = last(emissions, tags, penalty=penalty)  # [B]
-            if part.weights is not None:
-                likelihood = likelihood * torch.from_numpy(part.weights[indices]).to(likelihood.dtype)
-            return -likelihood.sum() / max(len(tags), 1), len(tags)
+            return Asked(batch, CrfLikelihood(tags, own / max(len(tags), 1), tag_set.penalties))
 
         return loss
 

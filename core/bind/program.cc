@@ -1,0 +1,292 @@
+// Networks that the core runs and trains, made of descriptions of nodes.
+#include "program/program.h"
+
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include "bind/bind.h"
+#include "bind/unlocked.h"
+#include "losses/crf.h"
+#include "losses/cross_entropy.h"
+#include "losses/regression.h"
+#include "nodes/crf.h"
+#include "nodes/decode.h"
+#include "nodes/dense.h"
+#include "nodes/dropout.h"
+#include "nodes/pool.h"
+#include "nodes/spell.h"
+#include "nodes/split.h"
+#include "nodes/tied.h"
+#include "program/optimiser.h"
+
+namespace tidegate {
+namespace {
+
+// A node as Python describes it: its fields by name.
+class Description {
+ public:
+  explicit Description(nb::handle fields) : fields_(nb::cast<nb::dict>(fields)) {}
+  template <class V>
+  V get(const char* name) const {
+    return nb::cast<V>(fields_[name]);
+  }
+  std::string kind() const { return get<std::string>("kind"); }
+
+ private:
+  nb::dict fields_;
+};
+
+RecurrentOptions recurrent_options(const Description& node) {
+  RecurrentOptions o{};
+  o.cell = static_cast<Cell>(node.get<int>("cell"));
+  o.input_size = node.get<Index>("input_size");
+  o.hidden_size = node.get<Index>("hidden_size");
+  o.layers = node.get<int>("num_layers");
+  o.bidirectional = node.get<bool>("bidirectional");
+  o.reverse = node.get<bool>("reverse");
+  o.bias = node.get<bool>("bias");
+  o.merge = static_cast<Merge>(node.get<int>("merge"));
+  o.dropout = node.get<double>("dropout");
+  o.recurrent_dropout = node.get<double>("recurrent_dropout");
+  o.weight_dropout = node.get<double>("weight_dropout");
+  return o;
+}
+
+constexpr std::uint32_t kFirstOfCharacters = 1 << 10;  // their nodes are numbered apart from those of the words
+
+// Makes the nodes one after the other: some ask what stands beside them.
+template <class T>
+class Builder {
+ public:
+  std::unique_ptr<Program<T>> build(nb::sequence descriptions, std::uint32_t first, Index width, Index output_size) {
+    const std::size_t count = nb::len(descriptions);
+    for (std::size_t i = 0; i < count; ++i) {
+      const bool before_recurrent = i + 1 < count && Description(descriptions[i + 1]).kind() == "recurrent";
+      nodes_.push_back(make(Description(descriptions[i]), before_recurrent));
+    }
+    return std::make_unique<Program<T>>(std::move(nodes_), table_, first, width, output_size);
+  }
+
+ private:
+  std::unique_ptr<Node<T>> make(const Description& node, bool before_recurrent) {
+    const std::string kind = node.kind();
+    if (kind == "embed") {
+      auto made = std::make_unique<Embed<T>>(node.get<Index>("vocabulary_size"), node.get<Index>("size"),
+                                             node.get<double>("dropout"), before_recurrent);
+      table_ = made.get();
+      unread_ = before_recurrent;
+      return made;
+    }
+    if (kind == "recurrent") {
+      auto made = std::make_unique<Recurrent<T>>(recurrent_options(node), unread_ ? table_ : nullptr);
+      unread_ = false;
+      recurrent_ = made.get();
+      return made;
+    }
+    if (kind == "pool") {
+      std::vector<PoolMode> modes;
+      for (const int mode : node.get<std::vector<int>>("modes")) modes.push_back(static_cast<PoolMode>(mode));
+      return std::make_unique<Pooling<T>>(std::move(modes), recurrent_);
+    }
+    if (kind == "dense") {
+      return std::make_unique<Dense<T>>(node.get<Index>("in_features"), node.get<Index>("out_features"),
+                                        static_cast<Activation>(node.get<int>("activation")));
+    }
+    if (kind == "dropout") return std::make_unique<Dropout<T>>(node.get<double>("p"), node.get<bool>("per_sequence"));
+    if (kind == "split") {
+      return std::make_unique<Split<T>>(node.get<Index>("channels"), node.get<Index>("size"),
+                                        node.get<Index>("shared"));
+    }
+    if (kind == "decode") {
+      return std::make_unique<Decode<T>>(node.get<Index>("steps"), node.get<Index>("channels"), node.get<Index>("size"),
+                                         recurrent_);
+    }
+    if (kind == "tied") return std::make_unique<Tied<T>>(*table_);
+    if (kind == "crf") return std::make_unique<CrfNode<T>>(node.get<Index>("tags"));
+    if (kind == "spell") return spell(node);
+    throw nb::value_error(("the core has no node of kind " + kind).c_str());
+  }
+
+  std::unique_ptr<Node<T>> spell(const Description& node) {
+    const Description words(node.get<nb::dict>("words"));
+    auto table = std::make_unique<Embed<T>>(words.get<Index>("vocabulary_size"), words.get<Index>("size"),
+                                            words.get<double>("dropout"), false);
+    table_ = table.get();
+    auto characters = Builder<T>().build(node.get<nb::sequence>("characters"), kFirstOfCharacters, 0,
+                                         node.get<Index>("output_size") - words.get<Index>("size"));
+    return std::make_unique<Spell<T>>(std::move(table), std::move(characters));
+  }
+
+  std::vector<std::unique_ptr<Node<T>>> nodes_;
+  Embed<T>* table_ = nullptr;
+  Recurrent<T>* recurrent_ = nullptr;
+  bool unread_ = false;  // the node before is an embedding that leaves its rows to be read
+};
+
+template <class T>
+Sequenced<T> sequenced(nb::handle values, In<Index> offsets) {
+  Sequenced<T> batch{};
+  batch.B = static_cast<Index>(offsets.shape(0)) - 1;
+  batch.N = offsets.data()[batch.B];
+  batch.offsets = offsets.data();
+  const auto array = nb::cast<nb::ndarray<nb::c_contig, nb::device::cpu, nb::ro>>(values, false);
+  if (array.dtype() == nb::dtype<std::int32_t>()) {
+    batch.ids32 = static_cast<const std::int32_t*>(array.data());
+  } else if (array.dtype() == nb::dtype<std::int64_t>()) {
+    batch.ids64 = static_cast<const std::int64_t*>(array.data());
+  } else {
+    batch.x = static_cast<const T*>(array.data());
+  }
+  return batch;
+}
+
+template <class T>
+void run(Program<T>& program, nb::handle values, In<Index> offsets, Array<T> out, int threads) {
+  const Sequenced<T> batch = sequenced<T>(values, offsets);
+  Status status;
+  Index bad_token = 0;
+  unlocked(true, [&] { status = program.run(batch, threads, out.data(), bad_token); });
+  check(status, bad_token);
+}
+
+template <class T>
+void gradient(Program<T>& program, nb::handle values, In<Index> offsets, Loss<T>& loss, Array<T> gradient,
+              Array<double> losses, int threads) {
+  const Sequenced<T> batch = sequenced<T>(values, offsets);
+  Status status;
+  Index bad_token = 0;
+  unlocked(true, [&] { status = program.gradient(batch, loss, threads, gradient.data(), losses.data(), bad_token); });
+  check(status, bad_token);
+}
+
+// What a recurrent node begins with and where it leaves what it ends in; each may be None.
+template <class T>
+void carry(Program<T>& program, std::size_t node, nb::object h, nb::object c, nb::object hn, nb::object cn) {
+  dynamic_cast<Recurrent<T>&>(program.node(node)).carry({input<T>(h), input<T>(c), pointer<T>(hn), pointer<T>(cn)});
+}
+
+// (low, high, steep) to look at every batch from now on, None to look no more.
+template <class T>
+void watch(Program<T>& program, std::size_t node, nb::object flat) {
+  auto& recurrent = dynamic_cast<Recurrent<T>&>(program.node(node));
+  if (flat.is_none()) return recurrent.watch(nullptr);
+  const auto [low, high, steep] = nb::cast<std::array<T, 3>>(flat);
+  const typename Recurrent<T>::Flat points{low, high, steep};
+  recurrent.watch(&points);
+}
+
+// Counts of saturated values by direction and gate, of how many values, and the reach of each sequence by direction.
+template <class T>
+nb::tuple health(Program<T>& program, std::size_t node) {
+  const auto found = dynamic_cast<Recurrent<T>&>(program.node(node)).health();
+  return nb::make_tuple(found.saturated, found.values, found.reach);
+}
+
+template <class T>
+void read_spellings(Program<T>& program, nb::handle values, In<Index> offsets, In<std::int64_t> spelling) {
+  dynamic_cast<Spell<T>&>(program.node(0)).read(sequenced<T>(values, offsets), spelling.data());
+}
+
+template <class T>
+void sum_squares(In<T> gradient, In<Index> begin, Array<double> squares, int threads) {
+  const Index count = static_cast<Index>(begin.shape(0)) - 1;
+  unlocked(false, [&] { sums_of_squares(gradient.data(), begin.data(), count, threads, squares.data()); });
+}
+
+// options: scale, rate, beta1, beta2, epsilon, correction1, correction2
+template <class T>
+void update(int rule, Array<T> parameter, In<T> gradient, nb::object first, nb::object second, In<Index> begin,
+            In<double> decay, const std::array<double, 7>& options, bool nesterov, bool decoupled, int threads) {
+  Update<T> p{};
+  p.rule = static_cast<UpdateRule>(rule);
+  p.parameter = parameter.data();
+  p.gradient = gradient.data();
+  p.first = pointer<T>(first);
+  p.second = pointer<T>(second);
+  T* const fields[] = {&p.scale, &p.rate, &p.beta1, &p.beta2, &p.epsilon, &p.correction1, &p.correction2};
+  for (int i = 0; i < 7; ++i) *fields[i] = static_cast<T>(options[i]);
+  p.nesterov = nesterov;
+  p.decoupled = decoupled;
+  const Index count = static_cast<Index>(begin.shape(0)) - 1;
+  unlocked(false, [&] { update_all(p, begin.data(), decay.data(), count, threads); });
+}
+
+template <class T>
+struct Names {
+  const char *program, *loss, *cross_entropy, *crf, *regression;
+};
+
+template <class T>
+void define(nb::module_& m, const Names<T>& names) {
+  nb::class_<Program<T>>(m, names.program)
+      .def_static(
+          "build",
+          [](nb::sequence nodes, Index width, Index output_size) {
+            return Builder<T>().build(nodes, 0, width, output_size);
+          },
+          "nodes"_a, "width"_a, "output_size"_a)
+      .def_prop_ro("parameters", &Program<T>::parameters)
+      .def("rows", &Program<T>::rows, "read"_a)
+      .def(
+          "pack",
+          [](Program<T>& self, In<T> parameters, bool training, std::uint64_t seed, std::uint32_t step) {
+            self.pack(parameters.data(), training, {seed, step});
+          },
+          "parameters"_a.noconvert(), "training"_a, "seed"_a, "step"_a)
+      .def("carry", &carry<T>, "node"_a, "h"_a.none(), "c"_a.none(), "hn"_a.none(), "cn"_a.none())
+      .def("watch", &watch<T>, "node"_a, "flat"_a.none())
+      .def("health", &health<T>, "node"_a)
+      .def("read_spellings", &read_spellings<T>, "values"_a, "offsets"_a.noconvert(), "spelling"_a.noconvert())
+      .def("run", &run<T>, "values"_a, "offsets"_a.noconvert(), "out"_a.noconvert(), "threads"_a)
+      .def("gradient", &gradient<T>, "values"_a, "offsets"_a.noconvert(), "loss"_a, "gradient"_a.noconvert(),
+           "losses"_a.noconvert(), "threads"_a);
+  m.def("sum_squares", &sum_squares<T>, "gradient"_a.noconvert(), "begin"_a.noconvert(), "squares"_a.noconvert(),
+        "threads"_a);
+  m.def("update", &update<T>, "rule"_a, "parameter"_a.noconvert(), "gradient"_a.noconvert(), "first"_a.none(),
+        "second"_a.none(), "begin"_a.noconvert(), "decay"_a.noconvert(), "options"_a, "nesterov"_a, "decoupled"_a,
+        "threads"_a);
+  nb::class_<Loss<T>>(m, names.loss);
+  nb::class_<CrossEntropy<T>, Loss<T>>(m, names.cross_entropy)
+      .def(
+          "__init__",
+          [](CrossEntropy<T>* self, In<std::int64_t> labels, In<Index> begin, In<double> weight) {
+            new (self) CrossEntropy<T>(labels.data(), begin.data(), weight.data());
+          },
+          "labels"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
+          nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>());
+  nb::class_<CrfLikelihood<T>, Loss<T>>(m, names.crf)
+      .def(
+          "__init__",
+          [](CrfLikelihood<T>* self, Program<T>& program, In<std::int64_t> tags, In<Index> begin, In<double> weight,
+             In<double> penalty) {
+            auto& node = dynamic_cast<CrfNode<T>&>(program.node(program.size() - 1));
+            new (self) CrfLikelihood<T>(node, tags.data(), begin.data(), weight.data(), penalty.data());
+          },
+          "program"_a, "tags"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), "penalty"_a.noconvert(),
+          nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(), nb::keep_alive<1, 5>(),
+          nb::keep_alive<1, 6>());
+  nb::class_<Regression<T>, Loss<T>>(m, names.regression)
+      .def(
+          "__init__",
+          [](Regression<T>* self, In<T> truth, In<T> scale, In<T> shift, In<std::int32_t> kind, In<double> level,
+             In<double> share, In<double> weight) {
+            const auto numbers = static_cast<Index>(kind.shape(0));
+            new (self) Regression<T>(numbers, truth.data(), scale.data(), shift.data(), kind.data(), level.data(),
+                                     share.data(), weight.data());
+          },
+          "truth"_a.noconvert(), "scale"_a.noconvert(), "shift"_a.noconvert(), "kind"_a.noconvert(),
+          "level"_a.noconvert(), "share"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
+          nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(), nb::keep_alive<1, 5>(), nb::keep_alive<1, 6>(),
+          nb::keep_alive<1, 7>(), nb::keep_alive<1, 8>());
+}
+
+}  // namespace
+
+void define_program(nb::module_& m) {
+  define<float>(m, {"Program32", "Loss32", "CrossEntropy32", "CrfLikelihood32", "Regression32"});
+  define<double>(m, {"Program64", "Loss64", "CrossEntropy64", "CrfLikelihood64", "Regression64"});
+}
+
+}  // namespace tidegate

@@ -1,0 +1,23 @@
+// Cross-entropy in nats between what the last node scores and the class that each row is of.
+#pragma once
+
+#include "program/loss.h"
+
+namespace tidegate {
+
+template <class T>
+class CrossEntropy final : public Loss<T> {
+ public:
+  // labels [rows of all sequences], those of sequence b from begin[b] on; weight [B]; classes of a row.
+  CrossEntropy(const std::int64_t* labels, const Index* begin, const double* weight)
+      : labels_(labels), begin_(begin), weight_(weight) {}
+
+  void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) override;
+
+ private:
+  const std::int64_t* const labels_;
+  const Index* const begin_;
+  const double* const weight_;
+};
+
+}  // namespace tidegate

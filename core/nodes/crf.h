@@ -1,0 +1,30 @@
+// The parameters of a conditional random field, for the loss that reads them; rows pass as they are.
+#pragma once
+
+#include "program/node.h"
+
+namespace tidegate {
+
+template <class T>
+class CrfNode final : public Node<T> {
+ public:
+  explicit CrfNode(Index tags) : tags_(tags) {}
+
+  Index tags() const { return tags_; }
+  // Moves from a tag to the next [tags, tags], then what the first tag costs, then the last one.
+  const T* scores() const { return scores_; }
+
+  Index parameters() const override { return tags_ * (tags_ + 2); }
+  void pack(const T* parameters) override { scores_ = parameters; }
+  void* run(Lane<T>&, const Flow<T>& read, Flow<T>& gave) override {
+    gave = read;
+    return nullptr;
+  }
+  void back(Lane<T>&, Flow<T>& read, const Flow<T>& gave, void*) override { read.drows = gave.drows; }
+
+ private:
+  const Index tags_;
+  const T* scores_ = nullptr;
+};
+
+}  // namespace tidegate

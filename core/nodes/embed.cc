@@ -1,0 +1,59 @@
+#include "nodes/embed.h"
+
+namespace tidegate {
+
+template <class T>
+void Embed<T>::pack(const T* parameters) {
+  table_ = parameters;
+}
+
+template <class T>
+void Embed<T>::begin() {
+  const Common& common = *this->common;
+  arena_.clear();
+  distinct_ = arena_.template get<T>(common.distinct * width_);
+  scale_ = common.training && dropout_ > 0 ? arena_.template get<T>(common.distinct) : nullptr;
+  for (Index u = 0; u < common.distinct; ++u) {
+    const Index id = common.id[u];
+    if (scale_) draw_mask(common.draw, place(this->number, kRows), 0, dropout_, id, 1, scale_ + u);
+    const T* const from = table_ + id * width_;
+    T* const to = distinct_ + u * width_;
+    for (Index k = 0; k < width_; ++k) to[k] = scale_ ? from[k] * scale_[u] : from[k];
+  }
+  touched.begin(common.lanes);
+}
+
+template <class T>
+void Embed<T>::open(Lane<T>& lane) {
+  if (this->common->training) touched.open(lane, this->common->distinct, lane.tokens);
+}
+
+template <class T>
+void* Embed<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
+  gave = read;
+  gave.width = width_;
+  gave.wanted = this->common->training;
+  if (unread_) return nullptr;
+  gave.row_of = nullptr;
+  gave.rows = lane.arena.template get<T>(read.N * width_);
+  for (Index n = 0; n < read.N; ++n) std::copy_n(distinct_ + read.row_of[n] * width_, width_, gave.rows + n * width_);
+  return nullptr;
+}
+
+template <class T>
+void Embed<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
+  if (!unread_) touched.add(lane, read.row_of, read.N, gave.drows, width_);
+}
+
+template <class T>
+void Embed<T>::collect(T* table) const {
+  touched.collect(this->common->distinct, this->common->threads, [&](Index u, const T* sum) {
+    T* const to = table + this->common->id[u] * width_;
+    for (Index k = 0; k < width_; ++k) to[k] = scale_ ? sum[k] * scale_[u] : sum[k];
+  });
+}
+
+template class Embed<float>;
+template class Embed<double>;
+
+}  // namespace tidegate

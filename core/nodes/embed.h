@@ -1,0 +1,42 @@
+// Rows of a table, one for each token id. A batch looks up each distinct id once.
+#pragma once
+
+#include "program/touched.h"
+
+namespace tidegate {
+
+template <class T>
+class Embed final : public Node<T> {
+ public:
+  // `unread`: the node behind it reads the distinct rows by itself.
+  Embed(Index rows, Index width, double dropout, bool unread)
+      : touched(width), rows_(rows), width_(width), dropout_(dropout), unread_(unread) {}
+
+  Index vocabulary() const { return rows_; }
+  Index width() const { return width_; }
+  Index size() const { return rows_ * width_; }
+  const T* table() const { return table_; }
+  const T* distinct_rows() const { return distinct_; }  // [distinct, width]
+
+  void pack(const T* parameters) override;  // the table
+  void begin() override;
+  void open(Lane<T>& lane) override;
+  void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
+  void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
+
+  // Writes the gradient of the distinct rows into that of the table, [vocabulary, width].
+  void collect(T* table) const;
+
+  TouchedRows<T> touched;  // of the distinct rows
+
+ private:
+  const Index rows_, width_;
+  const double dropout_;
+  const bool unread_;
+  Arena arena_;
+  const T* table_ = nullptr;
+  T* distinct_ = nullptr;
+  T* scale_ = nullptr;  // [distinct] of what is dropped, or null
+};
+
+}  // namespace tidegate

@@ -1,0 +1,72 @@
+// A matrix that rows are multiplied by, as the kernels read it; shared by the nodes that have one.
+#pragma once
+
+#include "isa/dispatch.h"
+#include "layer/pack.h"
+#include "program/node.h"
+
+namespace tidegate {
+
+template <class T>
+class Product {
+ public:
+  Product(Index inputs, Index outputs) : inputs_(inputs), outputs_(outputs) {}
+
+  // w [outputs, inputs], bias [outputs]; `back`: whether there will be a way back.
+  void pack(const T* w, const T* bias, bool back) {
+    arena_.clear();
+    bias_ = bias;
+    forward_ = arena_.get<T>(inputs_ * padded<T>(outputs_));
+    pack_columns(w, inputs_, outputs_, Index(1), inputs_, forward_);
+    if (!back) return;
+    backward_ = arena_.get<T>(outputs_ * padded<T>(inputs_));
+    pack_columns(w, outputs_, inputs_, inputs_, Index(1), backward_);
+  }
+
+  // y [rows, outputs] = activation(x [rows, inputs] @ w.T + bias)
+  void run(const T* x, Index rows, Activation activation, T* y) const {
+    Linear<T> p{};
+    p.x = x;
+    p.x_stride = inputs_;
+    p.w = forward_;
+    p.K = inputs_;
+    p.columns = outputs_;
+    p.bias = bias_;
+    p.y = y;
+    p.y_stride = outputs_;
+    p.activation = activation;
+    kernels<T>().linear(p, 0, rows);
+  }
+
+  // From d, the gradient of the rows before the activation: adds to dw and dbias; writes dx, where it is not null.
+  void back(const T* d, const T* x, Index rows, T* dw, T* dbias, T* dx) const {
+    Outer<T> outer{};
+    outer.a = d;
+    outer.a_stride = outputs_;
+    outer.rows_m = outputs_;
+    outer.b = x;
+    outer.b_stride = inputs_;
+    outer.columns = inputs_;
+    outer.out = dw;
+    outer.column_sum = dbias;
+    kernels<T>().outer(outer, 0, rows, scratch<T>(outer_scratch<T>(outputs_, inputs_)));
+    if (!dx) return;
+    Linear<T> p{};
+    p.x = d;
+    p.x_stride = outputs_;
+    p.w = backward_;
+    p.K = outputs_;
+    p.columns = inputs_;
+    p.y = dx;
+    p.y_stride = inputs_;
+    kernels<T>().linear(p, 0, rows);
+  }
+
+ private:
+  const Index inputs_, outputs_;
+  Arena arena_;
+  T *forward_ = nullptr, *backward_ = nullptr;
+  const T* bias_ = nullptr;
+};
+
+}  // namespace tidegate

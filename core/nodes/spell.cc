@@ -1,0 +1,72 @@
+#include "nodes/spell.h"
+
+#include <numeric>
+
+namespace tidegate {
+
+template <class T>
+void Spell<T>::pack(const T* parameters) {
+  parameters_ = parameters;
+  words_->number = this->number;
+  words_->common = this->common;
+}
+
+template <class T>
+void Spell<T>::begin() {
+  words_->begin();
+  touched_.begin(this->common->lanes);
+  said_.resize(spellings_.B * characters_->output_size());
+  Index bad_token;
+  characters_->pack(parameters_, this->common->training, this->common->draw);
+  characters_->run(spellings_, this->common->threads, said_.data(), bad_token);
+}
+
+template <class T>
+void Spell<T>::open(Lane<T>& lane) {
+  words_->open(lane);
+  if (this->common->training) touched_.open(lane, spellings_.B, lane.tokens);
+}
+
+template <class T>
+void* Spell<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
+  const Index known = words_->width(), said = characters_->output_size(), width = known + said;
+  gave = read;
+  gave.width = width;
+  gave.wanted = this->common->training;
+  gave.row_of = nullptr;
+  gave.rows = lane.arena.template get<T>(read.N * width);
+  std::int32_t* const spelling = lane.arena.template get<std::int32_t>(read.N);
+  for (Index n = 0; n < read.N; ++n) {
+    spelling[n] = static_cast<std::int32_t>(spelling_[read.token[n]]);
+    T* const row = gave.rows + n * width;
+    std::copy_n(words_->distinct_rows() + read.row_of[n] * known, known, row);
+    std::copy_n(said_.data() + spelling[n] * said, said, row + known);
+  }
+  return spelling;
+}
+
+template <class T>
+void Spell<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) {
+  words_->touched.add(lane, read.row_of, read.N, gave.drows, gave.width);
+  touched_.add(lane, static_cast<const std::int32_t*>(kept), read.N, gave.drows + words_->width(), gave.width);
+}
+
+template <class T>
+void Spell<T>::finish(T* gradient, T*, const T*) {
+  const Index said = characters_->output_size();
+  std::vector<T> dsaid(spellings_.B * said);
+  touched_.collect(spellings_.B, this->common->threads,
+                   [&](Index row, const T* sum) { std::copy_n(sum, said, dsaid.data() + row * said); });
+  std::vector<Index> begin(spellings_.B + 1);
+  std::iota(begin.begin(), begin.end(), Index(0));
+  std::vector<double> losses(spellings_.B);
+  Given<T> given(dsaid.data(), begin.data());
+  std::fill(gradient, gradient + characters_->parameters(), T(0));
+  Index bad_token;
+  characters_->gradient(spellings_, given, this->common->threads, gradient, losses.data(), bad_token);
+}
+
+template class Spell<float>;
+template class Spell<double>;
+
+}  // namespace tidegate

@@ -1,0 +1,135 @@
+// What a node of a network is to the program that runs it, and what passes between two nodes.
+#pragma once
+
+#include "layer/layer.h"
+#include "machine/threads.h"
+#include "machine/workspace.h"
+#include "program/arena.h"
+#include "program/draw.h"
+
+namespace tidegate {
+
+// The states in which a recurrent node left its sequences, by layer and direction, and their gradients.
+template <class T>
+struct Ends {
+  int count = 0;  // layers * directions
+  Index H = 0;
+  T** h = nullptr;   // [count] of [B, H]
+  T** c = nullptr;   // [count] of [B, H], null for a cell that has none
+  T** dh = nullptr;  // [count] of [B, H], zero until somebody adds to it; where there is a way back
+  T** dc = nullptr;
+
+  void make(Arena& arena, int states, Index B, Index units, bool carries_c, bool back) {
+    const auto arrays = [&](bool wanted, bool zero) -> T** {
+      if (!wanted) return nullptr;
+      T** const list = arena.get<T*>(states);
+      for (int i = 0; i < states; ++i) list[i] = zero ? arena.zeros<T>(B * units) : arena.get<T>(B * units);
+      return list;
+    };
+    count = states;
+    H = units;
+    h = arrays(true, false);
+    c = arrays(carries_c, false);
+    dh = arrays(back, true);
+    dc = arrays(back && carries_c, true);
+  }
+};
+
+// The sequences of a group between two nodes: rows of features, or of a table that has not been read yet.
+template <class T>
+struct Flow {
+  Index B = 0;                           // sequences
+  Index N = 0;                           // rows
+  Index width = 0;                       // features of a row
+  const Index* offsets = nullptr;        // [B + 1] where the rows of each sequence begin
+  const std::uint32_t* key = nullptr;    // [B] what tells a sequence from the others of the batch
+  T* rows = nullptr;                     // [N, width]; null: row n is row_of[n] of the table
+  T* drows = nullptr;                    // [N, width] the gradient, set on the way back
+  bool wanted = false;                   // whether anybody reads the gradient
+  const std::int32_t* row_of = nullptr;  // [N] distinct row of the batch that a token reads
+  const Index* token = nullptr;          // [N] the number of the token in the batch, of rows that are tokens
+  Ends<T>* ends = nullptr;               // of the recurrent node right before, or null
+};
+
+// One chain of groups: what adds up in its order, whoever runs it.
+template <class T>
+struct Lane {
+  int index = 0;
+  Index tokens = 0;       // of all its groups
+  Arena arena;            // of the running group
+  Arena kept;             // of the whole lane
+  T* gradient = nullptr;  // [parameters that are not of tables] added to
+};
+
+// What all groups of a batch have in common.
+struct Common {
+  Draw draw{};
+  bool training = false;  // dropout is drawn, and what `back` needs is kept
+  int threads = 1;
+  int lanes = 1;
+  Index sequences = 0;               // of the batch
+  Index distinct = 0;                // rows of the table that the batch reads, each once
+  const std::int32_t* id = nullptr;  // [distinct] of those rows, in the order of their first use
+};
+
+// What a node draws masks for, beside its number.
+enum Drawn : std::uint32_t { kRows, kStates, kWeights };
+constexpr std::uint32_t place(std::uint32_t node, Drawn what, int which = 0) {
+  return node << 16 | what << 12 | static_cast<std::uint32_t>(which);
+}
+constexpr Index kDrawn = 256;  // elements that are drawn at a time
+
+// Calls f(first, last, units, scratch) for all of B sequences, as many at a time as a cell kernel takes.
+template <class T, class F>
+void tiles(Index B, Index H, const F& f) {
+  for (Index first = 0; first < B; first += kTileRows) {
+    f(first, std::min(B, first + kTileRows), Units{0, H, halted, nullptr, nullptr}, scratch<T>(cell_scratch<T>(H)));
+  }
+}
+
+template <class T>
+class Node {
+ public:
+  Node() = default;
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+  virtual ~Node() = default;
+
+  // Numbers of its own, in the order of their names, tables left out.
+  virtual Index parameters() const { return 0; }
+
+  // Turns the number of sequences that one of the batch has become, and of all their rows, into those that it gives.
+  virtual void count(Index& sequences, Index& rows) const { (void)sequences, (void)rows; }
+  // Numbers that each row of a group leaves in memory, where they are many.
+  virtual Index left_behind() const { return 0; }
+
+  // Reads its parameters, once for each update.
+  virtual void pack(const T* parameters) { (void)parameters; }
+  // Does what is done once for all groups of a batch.
+  virtual void begin() {}
+
+  // Turns the rows of a group into others; returns what `back` needs, in the memory of the lane's group.
+  virtual void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) = 0;
+
+  // Adds to the gradient of its parameters, and finds that of what it read, where it is wanted.
+  virtual void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) = 0;
+
+  // Before the first group of a lane, and after the last one.
+  virtual void open(Lane<T>& lane) { (void)lane; }
+  virtual void close(Lane<T>& lane) { (void)lane; }
+
+  // Numbers that its lanes add up beside the gradient of its parameters, and where those begin.
+  virtual Index extras() const { return 0; }
+  Index extras_offset = 0;
+
+  // Changes the gradient of its parameters, and of the table, when all lanes have been added; `extras` are their sums.
+  virtual void finish(T* gradient, T* table, const T* extras) { (void)gradient, (void)table, (void)extras; }
+
+  // Set by the program: where its parameters begin among those that are not of tables, its number in the network, and
+  // what the running batch has in common.
+  Index offset = 0;
+  std::uint32_t number = 0;
+  const Common* common = nullptr;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,263 @@
+#include "program/program.h"
+
+#include <algorithm>
+#include <new>
+#include <numeric>
+
+#include "isa/dispatch.h"
+#include "machine/threads.h"
+#include "program/sum.h"
+
+namespace tidegate {
+namespace {
+
+constexpr int kMostLanes = 16;
+constexpr Index kLaneBytes = Index(64) << 20;  // of the gradients of all lanes
+constexpr Index kGroupBytes = Index(1) << 20;  // that a group leaves behind
+constexpr Index kLeastGroup = 6;               // sequences, to use the registers of a kernel
+constexpr Index kSummed = 4096;                // numbers of a gradient that a task adds up
+
+}  // namespace
+
+// Which sequences run together, and in which lane.
+template <class T>
+struct Program<T>::Plan {
+  struct Group {
+    Index first, count;  // among the sorted sequences
+  };
+  std::vector<std::int32_t> order;         // [B] longest first
+  std::vector<std::vector<Group>> groups;  // [lanes]
+  std::vector<Index> tokens;               // [lanes]
+};
+
+template <class T>
+Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table, std::uint32_t first, Index width,
+                    Index output_size)
+    : nodes_(std::move(nodes)), table_(table), width_(width), output_size_(output_size) {
+  std::uint32_t number = first;
+  for (const auto& node : nodes_) {
+    node->offset = dense_;
+    node->number = number++;
+    node->common = &common_;
+    dense_ += node->parameters();
+    left_behind_ += node->left_behind();
+    extras_ += node->extras();
+  }
+  Index at = dense_;
+  for (const auto& node : nodes_) {
+    node->extras_offset = at;
+    at += node->extras();
+  }
+}
+
+template <class T>
+Index Program<T>::rows(Index read) const {
+  Index sequences = 1;
+  for (const auto& node : nodes_) node->count(sequences, read);
+  return read;
+}
+
+template <class T>
+void Program<T>::pack(const T* parameters, bool training, const Draw& draw) {
+  common_.training = training;
+  common_.draw = draw;
+  if (table_) table_->pack(parameters);
+  for (const auto& node : nodes_) {
+    if (node.get() != table_) node->pack(parameters + table_size() + node->offset);
+  }
+}
+
+template <class T>
+template <class Id>
+Status Program<T>::find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token) {
+  const Index V = table_->vocabulary();
+  row_of_token_.resize(batch.N);
+  row_of_id_.assign(V, -1);
+  id_of_row_.clear();
+  for (Index n = 0; n < batch.N; ++n) {
+    const Id id = ids[n];
+    if (id < 0 || id >= V) {
+      bad_token = n;
+      return Status::kBadToken;
+    }
+    if (row_of_id_[id] < 0) {
+      row_of_id_[id] = static_cast<std::int32_t>(id_of_row_.size());
+      id_of_row_.push_back(static_cast<std::int32_t>(id));
+    }
+    row_of_token_[n] = row_of_id_[id];
+  }
+  common_.distinct = static_cast<Index>(id_of_row_.size());
+  common_.id = id_of_row_.data();
+  return Status::kOk;
+}
+
+template <class T>
+Status Program<T>::find_distinct(const Sequenced<T>& batch, Index& bad_token) {
+  if (!table_) return Status::kOk;
+  return batch.ids32 ? find_distinct(batch, batch.ids32, bad_token) : find_distinct(batch, batch.ids64, bad_token);
+}
+
+// Deals the sequences to lanes by their lengths, and by the sizes of the network, alone.
+template <class T>
+typename Program<T>::Plan Program<T>::plan(const Sequenced<T>& batch) const {
+  Plan plan;
+  plan.order.resize(batch.B);
+  std::iota(plan.order.begin(), plan.order.end(), 0);
+  const auto length = [&](std::int32_t b) { return batch.offsets[b + 1] - batch.offsets[b]; };
+  std::stable_sort(plan.order.begin(), plan.order.end(),
+                   [&](std::int32_t a, std::int32_t b) { return length(a) > length(b); });
+  int lanes = kMostLanes;
+  while (lanes > 1 && lanes * (dense_ + extras_) * Index(sizeof(T)) > kLaneBytes) lanes /= 2;
+  plan.groups.resize(lanes);
+  plan.tokens.resize(lanes);
+  const Index most = std::clamp(blocks(blocks(batch.B, lanes), kLeastGroup) * kLeastGroup, kLeastGroup, kTileRows);
+  for (Index first = 0; first < batch.B;) {
+    const Index bytes = std::max<Index>(1, length(plan.order[first])) * left_behind_ * Index(sizeof(T));
+    const Index fitting = kGroupBytes / std::max<Index>(1, bytes) / kLeastGroup * kLeastGroup;
+    const Index count = std::min(batch.B - first, std::clamp(fitting, kLeastGroup, most));
+    const auto lane = std::min_element(plan.tokens.begin(), plan.tokens.end()) - plan.tokens.begin();
+    plan.groups[lane].push_back({first, count});
+    for (Index i = first; i < first + count; ++i) plan.tokens[lane] += length(plan.order[i]) + 1;
+    first += count;
+  }
+  return plan;
+}
+
+template <class T>
+void Program<T>::enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int32_t* sequences, Index count,
+                       Flow<T>& flow) const {
+  Index* const offsets = lane.arena.template get<Index>(count + 1);
+  std::uint32_t* const key = lane.arena.template get<std::uint32_t>(count);
+  offsets[0] = 0;
+  for (Index i = 0; i < count; ++i) {
+    const Index b = sequences[i];
+    key[i] = static_cast<std::uint32_t>(b);
+    offsets[i + 1] = offsets[i] + batch.offsets[b + 1] - batch.offsets[b];
+  }
+  flow = {};
+  flow.B = count;
+  flow.N = offsets[count];
+  flow.offsets = offsets;
+  flow.key = key;
+  flow.width = width_;
+  std::int32_t* const row_of = table_ ? lane.arena.template get<std::int32_t>(flow.N) : nullptr;
+  flow.rows = table_ ? nullptr : lane.arena.template get<T>(flow.N * width_);
+  flow.row_of = row_of;
+  Index* const token = lane.arena.template get<Index>(flow.N);
+  flow.token = token;
+  for (Index i = 0; i < count; ++i) {
+    const Index begin = batch.offsets[sequences[i]], rows = offsets[i + 1] - offsets[i];
+    std::iota(token + offsets[i], token + offsets[i + 1], begin);
+    if (table_) {
+      std::copy_n(row_of_token_.data() + begin, rows, row_of + offsets[i]);
+    } else {
+      std::copy_n(batch.x + begin * width_, rows * width_, flow.rows + offsets[i] * width_);
+    }
+  }
+}
+
+template <class T>
+template <class F>
+void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& finish) {
+  const int lanes = static_cast<int>(plan.groups.size());
+  while (static_cast<int>(lanes_.size()) < lanes) lanes_.push_back(std::make_unique<Lane<T>>());
+  common_.lanes = lanes;
+  common_.sequences = batch.B;
+  for (const auto& node : nodes_) node->begin();
+  if (loss) loss->start(lanes);
+  const Index size = dense_ + extras_;
+  parallel(lanes, common_.threads, [&](Index index) {
+    if (plan.groups[index].empty()) return;
+    Lane<T>& lane = *lanes_[index];
+    lane.index = static_cast<int>(index);
+    lane.tokens = plan.tokens[index];
+    lane.kept.clear();
+    for (const auto& node : nodes_) node->open(lane);
+    if (loss) {
+      lane.gradient = lane_gradients_.data() + index * size;
+      std::fill(lane.gradient, lane.gradient + size, T(0));
+      loss->open(lane);
+    }
+    std::vector<Flow<T>> flows(nodes_.size() + 1);
+    std::vector<void*> kept(nodes_.size());
+    for (const auto& group : plan.groups[index]) {
+      if (halted()) return;
+      lane.arena.clear();
+      const std::int32_t* const sequences = plan.order.data() + group.first;
+      enter(lane, batch, sequences, group.count, flows[0]);
+      for (std::size_t i = 0; i < nodes_.size(); ++i) kept[i] = nodes_[i]->run(lane, flows[i], flows[i + 1]);
+      finish(lane, flows.back(), sequences, group.count);
+      if (!loss) continue;
+      for (std::size_t i = nodes_.size(); i-- > 0;) nodes_[i]->back(lane, flows[i], flows[i + 1], kept[i]);
+    }
+    if (!loss) return;
+    for (const auto& node : nodes_) node->close(lane);
+    loss->close(lane);
+  });
+}
+
+template <class T>
+Status Program<T>::run(const Sequenced<T>& batch, int threads, T* out, Index& bad_token) try {
+  const Status status = find_distinct(batch, bad_token);
+  if (status != Status::kOk) return status;
+  const Plan plan = this->plan(batch);
+  common_.threads = threads;
+  std::vector<Index> begin(batch.B + 1);
+  for (Index b = 0; b < batch.B; ++b) begin[b + 1] = begin[b] + rows(batch.offsets[b + 1] - batch.offsets[b]);
+  each_group(batch, plan, nullptr, [&](Lane<T>&, Flow<T>& gave, const std::int32_t* sequences, Index count) {
+    const T* from = gave.rows;
+    for (Index i = 0; i < count; ++i) {
+      const Index b = sequences[i], numbers = (begin[b + 1] - begin[b]) * output_size_;
+      std::copy_n(from, numbers, out + begin[b] * output_size_);
+      from += numbers;
+    }
+  });
+  return Status::kOk;
+} catch (const std::bad_alloc&) {
+  return Status::kOutOfMemory;
+}
+
+template <class T>
+Status Program<T>::gradient(const Sequenced<T>& batch, Loss<T>& loss, int threads, T* gradient, double* losses,
+                            Index& bad_token) try {
+  const Status status = find_distinct(batch, bad_token);
+  if (status != Status::kOk) return status;
+  const Plan plan = this->plan(batch);
+  common_.threads = threads;
+  lane_gradients_.resize(plan.groups.size() * (dense_ + extras_));
+  each_group(batch, plan, &loss, [&](Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count) {
+    loss.lose(lane, gave, sequences, count, losses);
+  });
+  if (!halted()) add_lanes(plan, gradient);
+  return Status::kOk;
+} catch (const std::bad_alloc&) {
+  return Status::kOutOfMemory;
+}
+
+template <class T>
+void Program<T>::add_lanes(const Plan& plan, T* gradient) {
+  const Index size = dense_ + extras_;
+  T* const dense = gradient + table_size();
+  extra_sums_.resize(extras_);
+  if (table_) table_->collect(gradient);
+  parallel(blocks(size, kSummed), common_.threads, [&](Index task) {
+    const Index first = task * kSummed, count = std::min(kSummed, size - first);
+    T* parts[kMostLanes];
+    for (int lane = 0; lane < common_.lanes; ++lane) {
+      parts[lane] = plan.groups[lane].empty() ? nullptr : lane_gradients_.data() + lane * size + first;
+    }
+    const T* const sum = sum_as_tree(parts, common_.lanes, count);
+    for (Index i = 0; i < count; ++i) {
+      T& to = first + i < dense_ ? dense[first + i] : extra_sums_[first + i - dense_];
+      to = sum ? sum[i] : T(0);
+    }
+  });
+  for (const auto& node : nodes_) {
+    node->finish(dense + node->offset, gradient, extra_sums_.data() + (node->extras_offset - dense_));
+  }
+}
+
+template class Program<float>;
+template class Program<double>;
+
+}  // namespace tidegate

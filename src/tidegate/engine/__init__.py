@@ -1,0 +1,9 @@
+"""Runs and trains networks in the core, without torch."""
+
+from __future__ import annotations
+
+from tidegate.engine.losses import CrfLikelihood, CrossEntropy, Errors, Loss
+from tidegate.engine.optimiser import Optimiser, Rule
+from tidegate.engine.program import Lost, Program
+
+__all__ = ["CrfLikelihood", "CrossEntropy", "Errors", "Loss", "Lost", "Optimiser", "Program", "Rule"]

@@ -1,0 +1,88 @@
+"""The health of a program that trains, as the core sees it: saturated gates and how far gradients reach, by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from tidegate.cells import CELLS
+from tidegate.engine.program import Program
+from tidegate.health import SATURATED_SIGMOID, SATURATED_TANH
+from tidegate.network import Network, Node, Recurrent, Spell, direction_suffixes, parameter_shapes
+
+
+def layer_names(network: Network) -> dict[str, str]:
+    """Name the layer that each parameter belongs to, by the name of the parameter.
+
+    >>> from tidegate.network import Dense
+    >>> layer = Recurrent(cell="gru", input_size=3, hidden_size=4)
+    >>> layer_names(Network.of(layer, Dense(in_features=4, out_features=2)))["0.weight_hh_l0"]
+    '0 recurrent layer 0 forward'
+    """
+    return dict(_names(network.nodes, ""))
+
+
+class Gauge:
+    """Read the health of the recurrent layers of a program, batch after batch."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        nodes = enumerate(program.network.nodes)
+        self._recurrent = [(index, node) for index, node in nodes if isinstance(node, Recurrent)]
+        self.saturated: dict[str, dict[str, float]] = {}
+        """The share of each gate's values that hardly move, by layer; of a tanh cell without gates, of its state."""
+        self.reach: dict[str, float] = {}
+        """How much of the gradient gets through to the far end of the median sequence, by layer.
+
+        That is the length of dL/dh (and dL/dc) at the state before the first step that the direction reads, over the
+        longest dL/dh that the loss gives one of the sequence's steps by itself. Zero where no gradient comes at all.
+        """
+
+    @contextmanager
+    def looking(self, wanted: bool) -> Iterator[None]:
+        """Fill `saturated` and `reach` from the gradient that is found while the block lasts, if `wanted`."""
+        self.saturated, self.reach = {}, {}
+        watched = self._recurrent if wanted else []
+        for index, _ in watched:
+            self._program.compiled.watch(index, (*SATURATED_SIGMOID, SATURATED_TANH))
+        try:
+            yield
+            for index, node in watched:
+                self._read(index, node)
+        finally:
+            for index, _ in watched:
+                self._program.compiled.watch(index, None)
+
+    def _read(self, index: int, node: Recurrent) -> None:
+        counts, values, reach = self._program.compiled.health(index)
+        card = CELLS[node.cell]
+        letters = card.letters if card.gated else "h" if card.function == "tanh" else ""
+        shares = np.reshape(counts, (len(reach), -1)) / max(values, 1)  # [L * D, G]
+        for place, suffix in enumerate(_directions(node)):
+            name = f"{index} {suffix}"
+            self.saturated[name] = dict(zip(letters, shares[place].tolist(), strict=False)) if values else {}
+            self.reach[name] = float(np.median(reach[place])) if reach[place] else 0.0
+
+
+def _names(nodes: Sequence[Node], before: str) -> Iterator[tuple[str, str]]:
+    for index, node in enumerate(nodes):
+        place = f"{before}{index}"
+        if isinstance(node, Spell):
+            yield f"{place}.words.weight", f"{place}.words {node.words.kind}"
+            yield from _names(node.characters, f"{place}.characters.")
+        elif isinstance(node, Recurrent):
+            layers = [suffix for layer in range(node.num_layers) for suffix in direction_suffixes(node, layer)]
+            for suffix, direction in zip(layers, _directions(node), strict=True):
+                for kind in ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if node.bias else ())):
+                    yield f"{place}.{kind}{suffix}", f"{place} {direction}"
+        else:
+            own = parameter_shapes(Network.model_construct(nodes=(node,)))
+            yield from ((f"{place}.{name.removeprefix('0.')}", f"{place} {node.kind}") for name in own)
+
+
+def _directions(node: Recurrent) -> list[str]:
+    """Name the layers of a node, and which way each of them reads."""
+    ways = ["forward", "backward"] if node.bidirectional else ["backward" if node.reverse else "forward"]
+    return [f"recurrent layer {layer} {way}" for layer in range(node.num_layers) for way in ways]

@@ -1,0 +1,428 @@
+"""The program of the core: what it gives is what the runtime gives, its gradient is autograd's, whoever runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor
+
+from tidegate import kernels, nn
+from tidegate.cells import CELLS
+from tidegate.engine import CrfLikelihood, CrossEntropy, Errors, Lost, Optimiser, Program, Rule
+from tidegate.engine.gauge import Gauge, layer_names
+from tidegate.errors import InputError, ShapeError
+from tidegate.network import (
+    Crf,
+    Decode,
+    Dense,
+    Dropout,
+    Embed,
+    Network,
+    Pool,
+    Recurrent,
+    Spell,
+    Split,
+    Tied,
+    parameter_shapes,
+)  # fmt: skip
+from tidegate.nn.health import Gauge as TorchGauge
+from tidegate.nn.health import layer_names as torch_layer_names
+from tidegate.ragged import Ragged
+from tidegate.runtime import Executor
+from tidegate.words import Words
+
+Array = npt.NDArray[Any]
+WORDS = Embed(vocabulary_size=40, size=6)
+
+
+def spell(dropout: float) -> Spell:
+    reader = Recurrent(cell="lstm", input_size=4, hidden_size=3, bidirectional=True)
+    letters = (Embed(vocabulary_size=15, size=4), Dropout(p=dropout), reader, Pool(modes=("last",)))
+    return Spell(words=WORDS, characters=letters)
+
+
+def layer(**changes: Any) -> Recurrent:
+    usual: dict[str, Any] = {"cell": "lstm", "input_size": 6, "hidden_size": 5}
+    return Recurrent(**usual | changes)
+
+
+def classifier(recurrent: Recurrent, *modes: Any, first: Any = WORDS) -> Network:
+    width = recurrent.output_size * len(modes)
+    activated = Dense(in_features=width, out_features=4, activation="tanh")
+    return Network.of(*first and [first], recurrent, Pool(modes=modes), activated, Dense(in_features=4, out_features=3))
+
+
+def tagger(first: Any) -> Network:
+    width = first.size if isinstance(first, Embed) else first.output_size
+    read = layer(cell="gru", input_size=width, bidirectional=True)
+    return Network.of(first, read, Dense(in_features=read.output_size, out_features=4), Crf(tags=4))
+
+
+def forecaster(channels: int) -> Network:
+    parted = [Split(channels=channels, size=3, shared=2)] if channels > 1 else []
+    first = Dense(in_features=5, out_features=6, activation="relu")
+    cells = layer(cell="gru", hidden_size=6, num_layers=2)
+    return Network.of(
+        *parted, first, cells, Decode(steps=4, channels=channels, size=6), Dense(in_features=6, out_features=2)
+    )
+
+
+NETWORKS: dict[str, Network] = {
+    **{f"{cell}, both ways": classifier(layer(cell=cell, bidirectional=True), "max") for cell in CELLS},
+    **{
+        f"merged by {merge}": classifier(layer(bidirectional=True, merge=merge, num_layers=2), "last", "mean")
+        for merge in ("concat", "sum", "mul", "ave")
+    },
+    "all ways of pooling": classifier(layer(num_layers=2), "first", "last", "max", "mean"),
+    "reverse, without bias": classifier(layer(reverse=True, bias=False), "last", "max"),
+    "features": classifier(layer(cell="gru"), "mean", first=()),
+    "every step": Network.of(WORDS, layer(), Dense(in_features=5, out_features=3)),
+    "words read before the layer": Network.of(
+        WORDS, Dense(in_features=6, out_features=6, activation="sigmoid"), layer()
+    ),
+    "tied": Network.of(WORDS, layer(hidden_size=6), Tied(vocabulary_size=40, size=6)),
+    "tagger": tagger(WORDS),
+    "tagger that spells": tagger(spell(0.0)),
+    "one series": forecaster(1),
+    "three channels": forecaster(3),
+}
+DROPPING = {
+    "everything that is dropped": Network.of(
+        Embed(vocabulary_size=40, size=6, dropout=0.3),
+        layer(num_layers=2, bidirectional=True, merge="sum", dropout=0.3, recurrent_dropout=0.2, weight_dropout=0.25),
+        Dropout(p=0.2, per_sequence=True),
+        Pool(modes=("mean",)),
+        Dropout(p=0.3),
+        Dense(in_features=5, out_features=3),
+    ),
+    "a tagger that drops": Network.of(
+        spell(0.3),
+        layer(input_size=12, dropout=0.0, recurrent_dropout=0.3),
+        Dropout(p=0.3),
+        Dense(in_features=5, out_features=4),
+        Crf(tags=4),
+    ),
+}
+
+
+def batch_of(network: Network, dtype: Any = np.float64, size: int = 33) -> Ragged | Words:
+    """Draw sequences of very different lengths, empty ones among them where a network may read those."""
+    rng = np.random.default_rng(1)
+    fixed = any(isinstance(node, Decode) for node in network.nodes)
+    lengths = np.full(size, 7) if fixed else np.append(rng.integers(0, 12, size - 1), 60)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    if network.reads_words:
+        letters = rng.integers(1, 7, 19)
+        spellings = Ragged(rng.integers(0, 15, letters.sum()), np.concatenate([[0], np.cumsum(letters)]))
+        return Words(Ragged(rng.integers(0, 40, offsets[-1]), offsets), rng.integers(0, 19, offsets[-1]), spellings)
+    if network.reads_tokens:
+        return Ragged(rng.integers(0, 40, offsets[-1]), offsets)
+    return Ragged(rng.standard_normal((offsets[-1], network.input_size)).astype(dtype), offsets)
+
+
+def weights_of(network: Network, dtype: Any = np.float64) -> dict[str, Array]:
+    rng = np.random.default_rng(0)
+    shapes = parameter_shapes(network).items()
+    return {name: (rng.standard_normal(shape) * 0.4).astype(dtype) for name, shape in shapes}
+
+
+class Case:
+    """A network, a batch and the loss that networks of its kind are trained on; in the core and in torch."""
+
+    def __init__(self, network: Network, dtype: Any = np.float64) -> None:
+        self.network, self.batch = network, batch_of(network, dtype)
+        self.program = Program(network, weights_of(network, dtype))
+        rng = np.random.default_rng(2)
+        size, tokens = len(self.batch), int(self.batch.offsets[-1])
+        self.weight = rng.uniform(0.5, 2.0, size) / size
+        last, rows = network.nodes[-1], size if network.pools else tokens
+        self.penalty = (rng.standard_normal((4, 4)), rng.standard_normal(4), rng.standard_normal(4))
+        self.labels = rng.integers(0, network.output_size, rows)
+        self.loss: Any = CrossEntropy(self.labels, self.weight)
+        if isinstance(last, Crf):
+            self.loss = CrfLikelihood(self.labels, self.weight, self.penalty)
+        elif any(isinstance(node, Decode) for node in network.nodes):
+            self.loss = self._errors(rng, dtype, size)
+
+    def _errors(self, rng: np.random.Generator, dtype: Any, size: int) -> Errors:
+        rows = self.program(self.batch)
+        numbers = rows.size // size
+        asked = tuple(("mse", "mae", 0.1, 0.9)[index % 4] for index in range(numbers))
+        truth, scale, shift = (rng.standard_normal((size, numbers)).astype(dtype) for _ in range(3))
+        return Errors(truth, self.weight, asked, rng.uniform(0, 1, numbers), scale, shift)
+
+    def found(self, **options: Any) -> Lost:
+        return self.program.gradient(self.batch, self.loss, **options)
+
+    def by_torch(self) -> tuple[float, dict[str, Array]]:
+        """Compute the same with autograd, through the layers of `tidegate.nn`."""
+        module = nn.build(self.network).to({4: torch.float32, 8: torch.float64}[self.program.dtype.itemsize])
+        module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in self.program.weights.items()})
+        module.eval()
+        out = module(nn.to_torch(self.batch) if isinstance(self.batch, Ragged) else self.batch)
+        loss = self._lost(out if isinstance(out, Tensor) else out.values, module, out)
+        loss.backward()
+        return loss.item(), {name: _gradient(parameter) for name, parameter in module.named_parameters()}
+
+    def _lost(self, rows: Tensor, module: Any, out: Any) -> Any:
+        weight = torch.from_numpy(self.weight).to(rows.dtype)
+        if isinstance(self.loss, CrfLikelihood):
+            penalty = tuple(torch.from_numpy(part).to(rows.dtype) for part in self.penalty)
+            return -(list(module.children())[-1](out, torch.from_numpy(self.labels), penalty=penalty) * weight).sum()
+        if isinstance(self.loss, CrossEntropy):
+            each = torch.nn.functional.cross_entropy(rows, torch.from_numpy(self.labels), reduction="none")
+            spread = weight if self.network.pools else weight.repeat_interleave(torch.from_numpy(self.batch.lengths))
+            return (each * spread).sum()
+        truth, scale, shift = (torch.from_numpy(part) for part in (self.loss.truth, self.loss.scale, self.loss.shift))
+        away = truth - (rows.reshape(truth.shape) * scale + shift)
+        parts = zip(self.loss.asked, self.loss.share.tolist(), away.unbind(1), strict=True)
+        return (sum(share * _error(asked, column) for asked, share, column in parts) * weight).sum()
+
+
+def _error(asked: str | float, away: Tensor) -> Tensor:
+    if isinstance(asked, str):
+        return away * away if asked == "mse" else away.abs()
+    return away * (asked - (away < 0).to(away.dtype))
+
+
+def _gradient(parameter: Tensor) -> Array:
+    return np.zeros(parameter.shape) if parameter.grad is None else parameter.grad.numpy()
+
+
+# --- equal to others ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-10), (np.float32, 2e-4)])
+def test_the_gradient_is_that_of_autograd(name: str, dtype: Any, rtol: float) -> None:
+    case = Case(NETWORKS[name], dtype)
+    lost, (loss, gradients) = case.found(), case.by_torch()
+    assert lost.total == pytest.approx(loss, rel=rtol)
+    largest = max(np.abs(array).max() for array in gradients.values())
+    for parameter, array in case.program.gradients.items():
+        np.testing.assert_allclose(array, gradients[parameter], rtol=rtol, atol=rtol * largest, err_msg=parameter)
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *DROPPING])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_it_gives_is_what_the_runtime_gives(name: str, dtype: Any) -> None:
+    case = Case((NETWORKS | DROPPING)[name], dtype)
+    executor = Executor(case.network, dict(case.program.weights))
+    assert case.program(case.batch).tobytes() == np.ascontiguousarray(executor(case.batch)).tobytes()
+
+
+@pytest.mark.parametrize("name", DROPPING)
+def test_the_gradient_is_the_slope_where_masks_are_drawn(name: str) -> None:
+    case = Case(DROPPING[name])
+    case.found(seed=3, step=9)
+    gradient, parameters = case.program.gradient_array.copy(), case.program.parameters
+    assert np.count_nonzero(gradient) > len(gradient) / 4
+    for index in np.random.default_rng(0).choice(len(gradient), 80, replace=False):
+        kept, losses = parameters[index], []
+        for away in (1e-5, -1e-5):
+            parameters[index] = kept + away
+            losses.append(case.found(seed=3, step=9).total)
+        parameters[index] = kept
+        assert (losses[0] - losses[1]) / 2e-5 == pytest.approx(gradient[index], rel=1e-5, abs=1e-8)
+
+
+def test_states_are_carried_in_and_out() -> None:
+    """A text that is cut in two loses what the whole one loses."""
+    network = Network.of(WORDS, layer(num_layers=2), Dense(in_features=5, out_features=3))
+    program = Program(network, weights_of(network))
+    tokens, labels, one = np.arange(20) % 40, np.arange(20) % 3, np.ones(1)
+    whole = program.gradient(Ragged(tokens, np.array([0, 20])), CrossEntropy(labels, one))
+    states: Any = {}
+    parts = []
+    for cut in (slice(0, 7), slice(7, 20)):
+        batch = Ragged(tokens[cut], np.array([0, len(tokens[cut])]))
+        lost = program.gradient(batch, CrossEntropy(labels[cut], one), states=states)
+        parts.append(lost.total)
+        states = lost.ends
+    assert sum(parts) == pytest.approx(whole.total, rel=1e-12)
+    assert {name: array.shape for name, array in states.items()} == {"1.h": (2, 1, 5), "1.c": (2, 1, 5)}
+
+
+# --- whoever runs it --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def every_way() -> Iterator[Any]:
+    """Call something with every instruction set and with one to four threads."""
+    active, threads = kernels.active_isa(), kernels.explicit_num_threads()
+
+    def ways(call: Any) -> Iterator[Any]:
+        for isa in kernels.available_isas():
+            kernels.use_isa(isa)
+            for count in (1, 2, 3, 4):
+                kernels.set_num_threads(count)
+                yield call()
+
+    yield ways
+    kernels.use_isa(active)
+    kernels.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *DROPPING])
+def test_threads_and_instruction_sets_change_no_bit(name: str, every_way: Any) -> None:
+    case = Case((NETWORKS | DROPPING)[name], np.float32)
+
+    def bits() -> bytes:
+        lost = case.found(seed=1, step=2)
+        return case.program.gradient_array.tobytes() + lost.losses.tobytes()
+
+    assert len(set(every_way(bits))) == 1
+
+
+@pytest.mark.parametrize("rule", [Rule("sgd", momentum=0.9, nesterov=True), Rule("rmsprop"), Rule("adamw", 0.1)])
+def test_two_hundred_updates_end_in_the_same_weights(rule: Rule, every_way: Any) -> None:
+    network = DROPPING["everything that is dropped"]
+
+    def trained() -> bytes:
+        case = Case(network, np.float32)
+        optimiser = Optimiser(case.program, rule)
+        for step in range(200):
+            case.found(seed=5, step=step)
+            optimiser.apply(0.01)
+        return case.program.parameters.tobytes()
+
+    assert len(set(every_way(trained))) == 1
+
+
+def test_the_loss_of_a_sequence_is_the_same_alone() -> None:
+    case = Case(NETWORKS["tagger"], np.float32)
+    together = case.found().losses
+    for index in range(len(case.batch)):
+        rows = slice(int(case.batch.offsets[index]), int(case.batch.offsets[index + 1]))
+        alone = case.program.gradient(case.batch.select(np.array([index])), case.loss.alone(index, rows))
+        assert alone.losses.tobytes() == together[index : index + 1].tobytes()
+
+
+# --- optimisers -----------------------------------------------------------------------------------------------------
+
+RULES: list[tuple[Rule, Any]] = [
+    (Rule("sgd"), lambda groups: torch.optim.SGD(groups, lr=0.1)),
+    (Rule("sgd", 0.01, 0.9), lambda groups: torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=0.01)),
+    (Rule("sgd", 0.0, 0.9, True), lambda groups: torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)),
+    (Rule("rmsprop"), lambda groups: torch.optim.RMSprop(groups, lr=0.01)),
+    (Rule("adam", 0.01), lambda groups: torch.optim.Adam(groups, lr=0.01, weight_decay=0.01)),
+    (Rule("adamw", 0.1), lambda groups: torch.optim.AdamW(groups, lr=0.01, weight_decay=0.1)),
+]
+
+
+@pytest.mark.parametrize(("rule", "theirs"), RULES, ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 2e-5)])
+def test_an_optimiser_moves_as_that_of_torch_over_a_hundred_steps(
+    rule: Rule, theirs: Any, dtype: Any, tolerance: float
+) -> None:
+    case = Case(NETWORKS["all ways of pooling"], dtype)
+    ours, weights = Optimiser(case.program, rule), case.program.weights
+    copies = {name: torch.nn.Parameter(torch.from_numpy(array.copy())) for name, array in weights.items()}
+    matrices = [copy for copy in copies.values() if copy.ndim > 1]
+    vectors = [copy for copy in copies.values() if copy.ndim == 1]
+    other = theirs([{"params": matrices}, {"params": vectors, "weight_decay": 0.0}])
+    for _ in range(100):
+        case.found()
+        for name, copy in copies.items():
+            copy.grad = torch.from_numpy(case.program.gradients[name].copy())
+        ours.apply(other.param_groups[0]["lr"])
+        other.step()
+    for name, copy in copies.items():
+        np.testing.assert_allclose(weights[name], copy.detach().numpy(), rtol=tolerance, atol=tolerance)
+
+
+# --- health ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_its_health_is_what_the_layers_of_torch_tell(cell: Any) -> None:
+    network = classifier(layer(cell=cell, num_layers=2, bidirectional=True), "max", "last")
+    case = Case(network)
+    gauge, module = Gauge(case.program), nn.build(network).double()
+    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in case.program.weights.items()})
+    other = TorchGauge(module)
+    with gauge.looking(True):
+        case.found()
+    assert isinstance(case.batch, Ragged)
+    with other.looking(True):
+        case._lost(module(nn.to_torch(case.batch)), module, None).backward()
+    assert gauge.saturated == other.saturated
+    assert gauge.reach == {name: pytest.approx(value, rel=1e-9) for name, value in other.reach.items()}
+
+
+def test_a_matrix_that_is_dropped_is_seen_as_any_other() -> None:
+    case = Case(DROPPING["everything that is dropped"])
+    gauge = Gauge(case.program)
+    with gauge.looking(True):
+        case.found()
+    names = {f"1 recurrent layer {index} {way}" for index in (0, 1) for way in ("forward", "backward")}
+    assert gauge.saturated.keys() == gauge.reach.keys() == names
+    assert all(value > 0 for value in gauge.reach.values())
+    with gauge.looking(False):
+        case.found()
+    assert gauge.reach == {}
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *DROPPING])
+def test_layers_are_named_as_in_torch(name: str) -> None:
+    network = (NETWORKS | DROPPING)[name]
+    assert layer_names(network) == torch_layer_names(nn.build(network))
+
+
+def test_blame_falls_on_the_sequence_that_is_not_finite() -> None:
+    case = Case(NETWORKS["features"])
+    assert isinstance(case.batch, Ragged)
+    case.batch.values[case.batch.offsets[20]] = np.nan
+    found = case.program.blame(case.batch, case.loss)
+    assert (found.first, found.guilty, found.examples) == (20, 1, 33)
+
+
+# --- odd batches ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lengths", [[], [0, 0, 0], [1]])
+def test_batches_with_next_to_nothing_have_a_gradient(lengths: list[int]) -> None:
+    network = NETWORKS["all ways of pooling"]
+    program = Program(network, weights_of(network))
+    batch = Ragged(np.zeros(sum(lengths), np.int64), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    lost = program.gradient(batch, CrossEntropy(np.zeros(len(lengths), np.int64), np.ones(len(lengths))))
+    assert len(lost.losses) == len(program(batch)) == len(lengths)
+    assert np.isfinite(program.gradient_array).all()
+    assert bool(np.any(program.gradients["3.bias"])) is bool(lengths)
+
+
+def test_a_table_has_the_gradient_of_the_last_batch_alone() -> None:
+    network = NETWORKS["every step"]
+    program = Program(network, weights_of(network))
+    for token in (3, 7):
+        program.gradient(Ragged(np.array([token]), np.array([0, 1])), CrossEntropy(np.array([1]), np.ones(1)))
+    assert np.flatnonzero(np.abs(program.gradients["0.weight"]).sum(axis=1)).tolist() == [7]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        ({"tokens": np.array([1, 40, 2])}, InputError, "token id 40 at position 1 is not between 0 and 39"),
+        ({"tokens": np.array([1, -1, 2])}, InputError, "token id -1 at position 1"),
+        ({"tokens": np.ones((3, 2))}, ShapeError, r"cannot read float64 \[3, 2\]"),
+        ({"labels": np.array([0, 3])}, InputError, r"labels\[1\] is 3; it must be from 0 to 2"),
+        ({"labels": np.array([0])}, ShapeError, r"labels are int64 \[1\]; int64 \[2\] is wanted"),
+    ],
+)
+def test_what_does_not_fit_is_named(change: dict[str, Array], error: type[Exception], told: str) -> None:
+    network = NETWORKS["all ways of pooling"]
+    program = Program(network, weights_of(network))
+    batch = Ragged(change.get("tokens", np.array([1, 2, 3])), np.array([0, 2, 3]))
+    with pytest.raises(error, match=told):
+        program.gradient(batch, CrossEntropy(change.get("labels", np.array([0, 1])), np.ones(2)))
+
+
+def test_weights_of_two_types_are_refused() -> None:
+    network = NETWORKS["every step"]
+    with pytest.raises(ShapeError, match="all be float32, or all float64"):
+        Program(network, weights_of(network) | {"0.weight": np.zeros((40, 6), np.float32)})
