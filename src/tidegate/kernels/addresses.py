@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidegate import _core
+import tidegate._core as _core
 from tidegate.kernels.layers import CELLS
 
 _RUN = {"float32": _core.forward_at_f32, "float64": _core.forward_at_f64}

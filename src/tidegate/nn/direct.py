@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from tidegate import kernels
+import tidegate.kernels as kernels
 from tidegate.cells import CELLS
 from tidegate.nn.operands import Operands
 from tidegate.nn.operators import num_threads, run_layer

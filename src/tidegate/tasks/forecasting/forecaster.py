@@ -13,7 +13,7 @@ from tidegate.cells import CellOption
 from tidegate.checkpoint import digest
 from tidegate.data.series import Roles, Series, hold_out_last
 from tidegate.data.series_tables import as_series
-from tidegate.data.times import CALENDAR_SIZE, Step
+from tidegate.data.times import CALENDAR_SIZE
 from tidegate.errors import Argument, DataError, InputError
 from tidegate.network import Decode, Dense, Dropout, Network, Node, Pool, Recurrent, Size
 from tidegate.runtime import Executor
@@ -23,6 +23,7 @@ from tidegate.tasks.forecasting.card import CARD
 from tidegate.tasks.forecasting.forecast import Forecast, asked_of, in_units, loss_of, means_outside, predict_batch
 from tidegate.tasks.forecasting.graph import WindowInterface
 from tidegate.tasks.forecasting.layout import Layout
+from tidegate.tasks.forecasting.learned import LearnedSeries, check_alike, check_learnable, read_learned
 from tidegate.tasks.forecasting.live import ForecasterStream, Source, check_streamable, start_time, time_like
 from tidegate.tasks.forecasting.windows import Indices, Scaling, Shape, Windows, WindowScaling, cut_windows, measurable
 from tidegate.tasks.parameters import CELLS
@@ -37,35 +38,6 @@ def _ascending(levels: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Quantiles = Annotated[tuple[float, ...], AfterValidator(_ascending)]
-
-
-@dataclass(frozen=True)
-class LearnedSeries:
-    """Hold what a forecaster learns besides its weights.
-
-    Args:
-        roles: what the columns are.
-        step: from one time to the next.
-        scaling: of the columns.
-        ends: by the name of a series, the last time that training has seen of it.
-        baselines: see `Forecaster.baselines_`.
-    """
-
-    roles: Roles
-    step: Step
-    scaling: Scaling
-    ends: dict[str, Any]
-    baselines: dict[str, float]
-
-    def to_json(self) -> Json:
-        """Write all of it."""
-        return {
-            "roles": {key: list(v) if isinstance(v, tuple) else v for key, v in vars(self.roles).items()},
-            "step": vars(self.step),
-            "scaling": self.scaling.to_json(),
-            "ends": {name: str(end) for name, end in self.ends.items()},
-            "baselines": self.baselines,
-        }
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -365,14 +337,14 @@ class Forecaster(Task[LearnedSeries]):
         if sample_weight is not None:
             raise InputError("sample_weight: a forecaster weighs all windows the same. Leave it out.")
         series = as_series(X)
-        roles = _alike(series)
+        roles = check_alike(series)
         learn, held = series, [] if valid is None else as_series(valid[0], roles, name="valid X")
         if valid is None and self.validation_fraction:
             learn, held = hold_out_last(series, self.validation_fraction)
-        _check_learnable(learn, series, self.lookback + self.horizon)
+        check_learnable(learn, series, self.lookback + self.horizon)
         layout, shape = self._layout(roles), self._shape()
         ends = {s.name: s.times[s.known - 1] for s in (*learn, *held)}
-        scaling = Scaling.learn(learn, scale=self.scale) if about is None else _read(about).scaling
+        scaling = Scaling.learn(learn, scale=self.scale) if about is None else read_learned(about).scaling
         network = self._network(layout)
         once = replace(shape, horizon=layout.horizon)
         windows = cut_windows(learn, scaling, once, [measurable(s, once) for s in learn])
@@ -418,61 +390,10 @@ class Forecaster(Task[LearnedSeries]):
         return {"loss": loss, "mse": mse, "mae": mae} | ({"mean_outside": outside} if len(self.quantiles) > 1 else {})
 
     def _read_learned(self, stored: Json, network: Network) -> LearnedSeries:
-        learned = _read(stored)
+        learned = read_learned(stored)
         if self._network(self._layout(learned.roles)) != network:
             raise ValueError("its network is not the one that its parameters and columns make")
         return learned
-
-
-def _read(stored: Json) -> LearnedSeries:
-    found: Json = {key: tuple(v) if isinstance(v, list) else v for key, v in stored["roles"].items()}
-    roles = Roles(**found)
-    step = Step(**stored["step"])
-    if (
-        type(step.count) is not int
-        or not 1 <= step.count < 2**53
-        or step.unit not in ("ms", "month", "business", "index")
-    ):
-        raise ValueError("it names no step of time")
-    if not roles.targets or not all(isinstance(name, str) for name in roles.columns):
-        raise ValueError("it names no target, or a column by something else than a text")
-    scaling = Scaling.from_json(stored["scaling"], len(roles.columns))
-    ends = {str(n): int(e) if step.unit == "index" else np.datetime64(e, "ms") for n, e in dict(stored["ends"]).items()}
-    return LearnedSeries(roles, step, scaling, ends, {str(n): float(v) for n, v in dict(stored["baselines"]).items()})
-
-
-def _alike(series: Sequence[Series]) -> Roles:
-    """Check that all series have one set of columns, one step, and names of their own; return the roles."""
-    if not series:
-        raise DataError("there is no series to learn from.")
-    for s in series:
-        if s.roles.columns != series[0].roles.columns or s.step != series[0].step:
-            raise DataError(
-                f"{s!r} and {series[0]!r} differ in their columns or steps; a model learns from series alike."
-            )
-    names = [s.name for s in series]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise DataError(f"two series are called {twice[0]!r}; give each a name of its own.")
-    return series[0].roles
-
-
-def _check_learnable(series: Sequence[Series], whole: Sequence[Series], least: int) -> None:
-    """Refuse series that are too short for one window, and targets that never change; `whole` has what is held out."""
-    for s, given in zip(series, whole, strict=True):
-        own = s.values[s.begin : s.known]
-        if s.known < least or not len(own):
-            held = given.known - s.known
-            less = (f" {held} more are held out to measure on (", Argument("validation_fraction"), ").") if held else ()
-            raise DataError(
-                f"{s!r} is too short: lookback + horizon is {least} steps, and of each series that many are needed to "
-                "learn from.", *less, " Leave it out, or shorten lookback or horizon.",
-            )  # fmt: skip
-        for column, name in enumerate(s.roles.targets):
-            if (own[:, column] == own[0, column]).all():
-                raise DataError(
-                    f"{s!r}: {name!r} is {own[0, column]:g} in all {len(own)} steps to learn from; a constant needs no "
-                    "model. Leave it out."
-                )
 
 
 def _guess_error(windows: Windows, layout: Layout, period: int) -> float:
