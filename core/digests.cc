@@ -9,7 +9,13 @@
 
 #include "isa/dispatch.h"
 #include "layer/layer.h"
+#include "losses/cross_entropy.h"
 #include "machine/threads.h"
+#include "nodes/dense.h"
+#include "nodes/dropout.h"
+#include "nodes/pool.h"
+#include "program/optimiser.h"
+#include "program/program.h"
 #include "stream/sampler.h"
 #include "stream/streams.h"
 #include "structured/crf_layer.h"
@@ -151,7 +157,7 @@ void stream(Cell cell, Size size) {
   const Side<T> side(numbers, kTraits[cell].gates * H, size, 0.5);
   const Direction<T> direction = side.direction(false);
   StreamNetwork<T> network(C, nullptr, 0);
-  network.add_layer(cell, H, &direction, 1, kConcat, 0);
+  network.add_layer(cell, H, &direction, 1, Merge::kConcat, 0);
   Streams<T> live(network, kB);
   for (Index b = 0; b < kB; ++b) {
     std::vector<T> state(side.h0.begin() + b * H, side.h0.begin() + (b + 1) * H);
@@ -180,7 +186,7 @@ void stream_network(Cell cell, Size size) {
   const PoolMode modes[] = {kMean, kLast, kMax, kFirst};
   const std::vector<T> w = numbers.draw<T>(3 * 4 * H), bias = numbers.draw<T>(3);
   StreamNetwork<T> network(C, nullptr, 0);
-  network.add_layer(cell, H, directions, 2, kMultiply, 3);
+  network.add_layer(cell, H, directions, 2, Merge::kMul, 3);
   network.add_pool(modes, 4);
   network.add_matrix(3, w.data(), bias.data(), kTanh);
   Streams<T> live(network, kB);
@@ -227,6 +233,63 @@ void around(Size size) {
   Digest().add(chosen).print(named<T>("sampler", "", size));
 }
 
+// The weights of a small network after eight updates, with all that is dropped on the way.
+template <class T>
+void training(Cell cell, Size size, UpdateRule rule) {
+  const auto [C, H] = size;
+  constexpr Index kWords = 40, kClasses = 3;
+  RecurrentOptions options{};
+  options.cell = cell;
+  options.input_size = C, options.hidden_size = H;
+  options.layers = 2;
+  options.bidirectional = options.bias = true;
+  options.merge = Merge::kSum;
+  options.dropout = options.recurrent_dropout = options.weight_dropout = 0.25;
+  std::vector<std::unique_ptr<Node<T>>> nodes;
+  auto table = std::make_unique<Embed<T>>(kWords, C, 0.25, true);
+  auto recurrent = std::make_unique<Recurrent<T>>(options, table.get());
+  auto pool = std::make_unique<Pooling<T>>(std::vector<PoolMode>{kLast, kMax}, recurrent.get());
+  Embed<T>* const embed = table.get();
+  nodes.push_back(std::move(table));
+  nodes.push_back(std::move(recurrent));
+  nodes.push_back(std::move(pool));
+  nodes.push_back(std::make_unique<Dropout<T>>(0.25, false));
+  nodes.push_back(std::make_unique<Dense<T>>(2 * H, kClasses, kIdentity));
+  Program<T> program(std::move(nodes), embed, 0, 0, kClasses);
+
+  Numbers numbers(53);
+  const Index count = program.parameters();
+  std::vector<T> parameters = numbers.draw<T>(count, 0.125), gradient(count), first(count), second(count);
+  std::vector<std::int32_t> ids;
+  std::vector<std::int64_t> labels;
+  for (Index n = 0; n < kN; ++n) ids.push_back(static_cast<std::int32_t>(numbers.next() % kWords));
+  for (Index b = 0; b < kB; ++b) labels.push_back(static_cast<std::int64_t>(numbers.next() % kClasses));
+  std::vector<Index> begin(kB + 1);
+  std::iota(begin.begin(), begin.end(), Index(0));
+  const std::vector<double> weight(kB, 0.125), decay{0.0625};
+  std::vector<double> losses(kB);
+  CrossEntropy<T> loss(labels.data(), begin.data(), weight.data());
+  const Sequenced<T> batch{kB, kN, kOffsets.data(), nullptr, ids.data(), nullptr};
+  const Index ends[] = {0, count};
+  Update<T> update{};
+  update.rule = rule;
+  update.parameter = parameters.data(), update.gradient = gradient.data();
+  update.first = first.data(), update.second = second.data();
+  update.scale = update.correction1 = update.correction2 = 1;
+  update.rate = T(1) / 64, update.beta1 = T(7) / 8, update.beta2 = T(15) / 16, update.epsilon = T(1) / 1024;
+  for (std::uint32_t step = 0; step < 8; ++step) {
+    Index bad_token;
+    std::fill(gradient.begin(), gradient.end(), T(0));
+    program.pack(parameters.data(), true, {59, step});
+    if (program.gradient(batch, loss, 3, gradient.data(), losses.data(), bad_token) != Status::kOk) std::abort();
+    update_all(update, ends, decay.data(), 1, 3);
+  }
+  for (const T parameter : parameters) {
+    if (!(parameter > -100 && parameter < 100)) std::abort();  // weights that have diverged would tell little
+  }
+  Digest().add(parameters).print(named<T>("training/", std::to_string(cell).c_str(), size));
+}
+
 void field(Index K) {
   Numbers numbers(41);
   const std::vector<double> emissions = numbers.draw<double>(kN * K, 9), transitions = numbers.draw<double>(K * K, 4),
@@ -261,6 +324,7 @@ void all() {
     }
     around<T>(size);
   }
+  for (int i = 0; i < kCells; ++i) training<T>(static_cast<Cell>(i), {3, 7}, static_cast<UpdateRule>(i % 3));
 }
 
 }  // namespace

@@ -3,9 +3,9 @@
 
 #include <vector>
 
+#include "layer/merge.h"
 #include "nodes/embed.h"
 #include "nodes/gauge.h"
-#include "nodes/merge.h"
 #include "nodes/unit.h"
 
 namespace tidegate {

@@ -210,9 +210,9 @@ StreamRows<T> LayerStream<T>::give(const StreamTurn& turn, const std::vector<Ind
     std::copy_n(projected + from * GH, keep * GH, held_input_ + slot * k * GH);
     if (D == 2) std::copy_n(forward + from * H, keep * H, held_forward_ + slot * k * H);
   }
-  if (D == 1 || layer_.merge == kConcat) return {out, nullptr, out, offsets_.data()};
+  if (D == 1 || layer_.merge == Merge::kConcat) return {out, nullptr, out, offsets_.data()};
   T* const merged = merged_.template get<T>(rows * H);
-  merge_rows(layer_.merge, out, rows, H, merged);
+  merge_directions(layer_.merge, out, H, rows, merged);
   return {merged, nullptr, out, offsets_.data()};
 }
 

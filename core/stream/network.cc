@@ -92,7 +92,7 @@ template <class T>
 void StreamNetwork<T>::add_layer(Cell cell, Index H, const Direction<T>* directions, int count, Merge merge,
                                  Index lookahead) {
   const bool reads_table = V_ > 0 && stages_.empty();
-  StreamLayer<T>& layer = add<StreamLayer<T>>(merge == kConcat ? count * H : H);
+  StreamLayer<T>& layer = add<StreamLayer<T>>(merge == Merge::kConcat ? count * H : H);
   layer.cell = cell;
   layer.H = H;
   layer.directions = count;

@@ -9,11 +9,10 @@
 #include <variant>
 
 #include "layer/layer.h"
+#include "layer/merge.h"
 #include "machine/workspace.h"
 
 namespace tidegate {
-
-enum Merge : int { kConcat, kSum, kMultiply, kAverage };
 
 // Weights of one direction of a layer.
 template <class T>

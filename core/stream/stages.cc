@@ -145,7 +145,7 @@ const T* PoolStream<T>::say(const Index* slot, Index n, const std::vector<Index>
       const T* const kept = kept_ + slot[i] * at(pool_.modes) + at(m);
       T* const to = out + i * pool_.out + m * F;
       if (pool_.mode[m] == kLast && pool_.apart() != F) {
-        merge_rows(pool_.layer->merge, kept, 1, F, to);
+        merge_directions(pool_.layer->merge, kept, F, 1, to);
       } else if (pool_.mode[m] == kMean && count > 0) {
         parallel(1, 1, [&](Index) {
           for (Index k = 0; k < F; ++k) to[k] = kept[k] / static_cast<T>(count);

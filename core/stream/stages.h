@@ -118,15 +118,4 @@ class PoolStream {
   Buffer out_;
 };
 
-// Puts two directions [rows, 2H] together; outside of the kernels, whose threads flush denormals.
-template <class T>
-void merge_rows(Merge merge, const T* from, Index rows, Index H, T* to) {
-  for (Index i = 0; i < rows; ++i) {
-    const T *const a = from + i * 2 * H, *const b = a + H;
-    for (Index k = 0; k < H; ++k) {
-      to[i * H + k] = merge == kSum ? a[k] + b[k] : merge == kMultiply ? a[k] * b[k] : (a[k] + b[k]) / 2;
-    }
-  }
-}
-
 }  // namespace tidegate
