@@ -25,6 +25,7 @@ from safetensors import safe_open
 
 import tidegate as tg
 from hostile.models.build import container, framed, seal, sound
+from tidegate.checkpoint import NO_TASK
 from tidegate.errors import InputError, ModelFileError
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
@@ -83,7 +84,7 @@ def use(model: Any) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of absurd numbers, which a sealed file may hold
         try:
-            match model.name:
+            match getattr(model, "name", NO_TASK):
                 case "text-classifier":
                     model.predict_proba(["good film", "?"]), model.predict(["so bad"])
                 case "sequence-classifier":
@@ -229,7 +230,7 @@ def loaded(path: Path) -> tuple[Any, str | None]:
 
 
 def same(model: Any, arrays: Arrays) -> bool:
-    weights = model.weights if model.name == "network" else model.weights_
+    weights = model.weights if isinstance(model, Executor) else model.weights_
     return weights.keys() == arrays.keys() and all(weights[name].tobytes() == arrays[name].tobytes() for name in arrays)
 
 

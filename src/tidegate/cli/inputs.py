@@ -126,10 +126,12 @@ def read_inputs(model: "AnyTask", lines: list[Any]) -> list[Any]:
 
 def require_command(model: Any, path: Path, command: "Command", lacks: str) -> None:
     """Raise InputError where a command asks a model that cannot answer it."""
+    from tidegate.checkpoint import NO_TASK
     from tidegate.tasks.cards import CARDS
 
-    if model.name not in CARDS or command not in CARDS[model.name].asked:
-        raise InputError(f"{path} holds a {model.name}, which {lacks}. Ask it with: tidegate predict")
+    name = getattr(model, "name", NO_TASK)  # an executor is of no task
+    if name not in CARDS or command not in CARDS[name].asked:
+        raise InputError(f"{path} holds a {name}, which {lacks}. Ask it with: tidegate predict")
 
 
 def _stdin_batches() -> Iterator[list[str]]:
