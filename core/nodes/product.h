@@ -12,6 +12,8 @@ class Product {
  public:
   Product(Index inputs, Index outputs) : inputs_(inputs), outputs_(outputs) {}
 
+  Index outputs() const { return outputs_; }
+
   // w [outputs, inputs], bias [outputs]; `back`: whether there will be a way back.
   void pack(const T* w, const T* bias, bool back) {
     arena_.clear();
@@ -24,18 +26,15 @@ class Product {
   }
 
   // y [rows, outputs] = activation(x [rows, inputs] @ w.T + bias)
-  void run(const T* x, Index rows, Activation activation, T* y) const {
-    Linear<T> p{};
-    p.x = x;
-    p.x_stride = inputs_;
-    p.w = forward_;
-    p.K = inputs_;
-    p.columns = outputs_;
-    p.bias = bias_;
-    p.y = y;
-    p.y_stride = outputs_;
-    p.activation = activation;
-    kernels<T>().linear(p, 0, rows);
+  void run(const T* x, Index rows, Activation activation, T* y) const { part(x, 0, rows, 0, outputs_, activation, y); }
+  // The same, cut for threads to share.
+  void run(const T* x, Index rows, Activation activation, T* y, int threads) const {
+    constexpr Index kPart = 16 * 4 * kPanel<T>;  // whole groups of panels, so that a part is packed as in the whole
+    const Index parts = blocks(outputs_, kPart);
+    parallel(parts * blocks(rows, kStreamRows), worthwhile(rows * inputs_ * outputs_, threads), [&](Index task) {
+      const Index column = task % parts * kPart, row = task / parts * kStreamRows;
+      part(x, row, std::min(rows, row + kStreamRows), column, std::min(outputs_, column + kPart), activation, y);
+    });
   }
 
   // From d, the gradient of the rows before the activation: adds to dw and dbias; writes dx, where it is not null.
@@ -63,10 +62,43 @@ class Product {
   }
 
  private:
+  void part(const T* x, Index first, Index last, Index column, Index end, Activation activation, T* y) const {
+    Linear<T> p{};
+    p.x = x;
+    p.x_stride = inputs_;
+    p.w = forward_ + column * inputs_;
+    p.K = inputs_;
+    p.columns = end - column;
+    p.bias = bias_ + column;
+    p.y = y + column;
+    p.y_stride = outputs_;
+    p.activation = activation;
+    kernels<T>().linear(p, first, last);
+  }
+
   const Index inputs_, outputs_;
   Arena arena_;
   T *forward_ = nullptr, *backward_ = nullptr;
   const T* bias_ = nullptr;
+};
+
+// Rows of live sequences times a matrix.
+template <class T>
+class LiveProduct final : public LiveNode<T> {
+ public:
+  LiveProduct(const Product<T>& product, Activation activation) : product_(product), activation_(activation) {}
+
+  LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>&) override {
+    const Index rows = in.offsets[turn.n];
+    T* const y = out_.template get<T>(rows * product_.outputs());
+    product_.run(in.x, rows, activation_, y, turn.threads);
+    return {y, nullptr, nullptr, in.offsets};
+  }
+
+ private:
+  const Product<T>& product_;
+  const Activation activation_;
+  Buffer out_;
 };
 
 }  // namespace tidegate
