@@ -7,17 +7,20 @@
 namespace tidegate {
 
 template <class T>
-void CrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) {
+void CrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index first,
+                           double* losses) {
   const Index K = gave.width;
   gave.drows = lane.arena.template get<T>(gave.N * K);
   kernels<T>().softmax(gave.rows, K, gave.drows, 0, gave.N);
   const T* scores = gave.rows;
   T* d = gave.drows;
+  Index begin = 0;  // of a sequence, within the group
   for (Index i = 0; i < count; ++i) {
-    const Index b = sequences[i];
+    const Index b = sequences[i], rows = begin_[b + 1] - begin_[b];
     const T weight = static_cast<T>(weight_[b]);
-    double loss = 0;
-    for (Index row = begin_[b]; row < begin_[b + 1]; ++row, scores += K, d += K) {
+    double loss = losses[b];
+    const Index from = std::max(begin, first), end = std::min(begin + rows, first + gave.N);
+    for (Index row = begin_[b] + from - begin; row < begin_[b] + end - begin; ++row, scores += K, d += K) {
       const Index label = labels_[row];
       const Index best = std::max_element(scores, scores + K) - scores;
       loss += double(scores[best]) - double(scores[label]) - std::log(double(d[best]));
@@ -25,6 +28,7 @@ void CrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* seq
       for (Index k = 0; k < K; ++k) d[k] *= weight;
     }
     losses[b] = loss;
+    begin += rows;
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "isa/dispatch.h"
 #include "layer/pack.h"
+#include "layer/spread.h"
 #include "program/node.h"
 
 namespace tidegate {
@@ -26,19 +27,22 @@ class Product {
   }
 
   // y [rows, outputs] = activation(x [rows, inputs] @ w.T + bias)
-  void run(const T* x, Index rows, Activation activation, T* y) const { part(x, 0, rows, 0, outputs_, activation, y); }
-  // The same, cut for threads to share.
   void run(const T* x, Index rows, Activation activation, T* y, int threads) const {
-    constexpr Index kPart = 16 * 4 * kPanel<T>;  // whole groups of panels, so that a part is packed as in the whole
-    const Index parts = blocks(outputs_, kPart);
-    parallel(parts * blocks(rows, kStreamRows), worthwhile(rows * inputs_ * outputs_, threads), [&](Index task) {
-      const Index column = task % parts * kPart, row = task / parts * kStreamRows;
-      part(x, row, std::min(rows, row + kStreamRows), column, std::min(outputs_, column + kPart), activation, y);
-    });
+    Linear<T> p{};
+    p.x = x;
+    p.x_stride = inputs_;
+    p.w = forward_;
+    p.K = inputs_;
+    p.columns = outputs_;
+    p.bias = bias_;
+    p.y = y;
+    p.y_stride = outputs_;
+    p.activation = activation;
+    multiply(p, rows, threads);
   }
 
   // From d, the gradient of the rows before the activation: adds to dw and dbias; writes dx, where it is not null.
-  void back(const T* d, const T* x, Index rows, T* dw, T* dbias, T* dx) const {
+  void back(const T* d, const T* x, Index rows, T* dw, T* dbias, T* dx, int threads) const {
     Outer<T> outer{};
     outer.a = d;
     outer.a_stride = outputs_;
@@ -48,7 +52,7 @@ class Product {
     outer.columns = inputs_;
     outer.out = dw;
     outer.column_sum = dbias;
-    kernels<T>().outer(outer, 0, rows, scratch<T>(outer_scratch<T>(outputs_, inputs_)));
+    add_outer(outer, rows, threads);
     if (!dx) return;
     Linear<T> p{};
     p.x = d;
@@ -58,24 +62,10 @@ class Product {
     p.columns = inputs_;
     p.y = dx;
     p.y_stride = inputs_;
-    kernels<T>().linear(p, 0, rows);
+    multiply(p, rows, threads);
   }
 
  private:
-  void part(const T* x, Index first, Index last, Index column, Index end, Activation activation, T* y) const {
-    Linear<T> p{};
-    p.x = x;
-    p.x_stride = inputs_;
-    p.w = forward_ + column * inputs_;
-    p.K = inputs_;
-    p.columns = end - column;
-    p.bias = bias_ + column;
-    p.y = y + column;
-    p.y_stride = outputs_;
-    p.activation = activation;
-    kernels<T>().linear(p, first, last);
-  }
-
   const Index inputs_, outputs_;
   Arena arena_;
   T *forward_ = nullptr, *backward_ = nullptr;
