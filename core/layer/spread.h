@@ -13,7 +13,7 @@ template <class T>
 void multiply(const Linear<T>& whole, Index rows, int threads) {
   const Kernels<T>& k = kernels<T>();
   threads = worthwhile(rows * whole.K * whole.columns, threads);
-  if (threads == 1) return parallel(1, 1, [&](Index) { k.linear(whole, 0, rows); });
+  if (threads == 1) return k.linear(whole, 0, rows);
   // Whole groups of panels, so that a part is packed as it is within the whole.
   constexpr Index kPart = 16 * 4 * kPanel<T>;
   const Index parts = blocks(whole.columns, kPart);

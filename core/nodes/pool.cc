@@ -97,26 +97,22 @@ class LivePooling final : public LivePool<T> {
 
   // Adds rows to what is kept, in their order, as `pool` of layer/pool.h does with a whole sequence.
   LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>& received) override {
-    parallel(1, 1, [&](Index) {
-      for (Index i = 0; i < turn.n; ++i) {
-        for (Index row = in.offsets[i]; row < in.offsets[i + 1]; ++row) {
-          add(turn.slot[i], in, row, received[i] == 0 && row == in.offsets[i]);
-        }
+    for (Index i = 0; i < turn.n; ++i) {
+      for (Index row = in.offsets[i]; row < in.offsets[i + 1]; ++row) {
+        add(turn.slot[i], in, row, received[i] == 0 && row == in.offsets[i]);
       }
-    });
+    }
     return in;
   }
 
   const T* say(const Index* slot, Index n, const std::vector<Index>& steps) override {
     const Index stride = static_cast<Index>(modes_.size()) * width_;
     T* const out = out_.template get<T>(n * stride);
-    parallel(1, 1, [&](Index) {
-      for (Index i = 0; i < n; ++i) {
-        for (std::size_t m = 0; m < modes_.size(); ++m) {
-          say(modes_[m], kept(slot[i], m), steps[slot[i]], out + i * stride + static_cast<Index>(m) * width_);
-        }
+    for (Index i = 0; i < n; ++i) {
+      for (std::size_t m = 0; m < modes_.size(); ++m) {
+        say(modes_[m], kept(slot[i], m), steps[slot[i]], out + i * stride + static_cast<Index>(m) * width_);
       }
-    });
+    }
     return out;
   }
 

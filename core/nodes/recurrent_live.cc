@@ -59,10 +59,8 @@ void advance(const CellForward<T>& run, Index n, Index steps, Index rows, int th
   }
   const Units all{0, H, halted, nullptr, nullptr};
   if (rows <= kStreamRows && n <= kStreamRows) {
-    parallel(1, 1, [&](Index) {
-      project(0, GH, 0, rows);
-      if (n > 0) cell(run, 0, n, all, scratch<T>(size));
-    });
+    project(0, GH, 0, rows);
+    if (n > 0) cell(run, 0, n, all, scratch<T>(size));
     return;
   }
   parallel(blocks(rows, kStreamRows), worthwhile(rows * GH * C, threads),
@@ -248,7 +246,7 @@ LiveRows<T> LiveLayer<T>::give(const LiveTurn& turn, const std::vector<Index>& r
   }
   if (D == 1 || merge_ == Merge::kConcat) return {out, nullptr, out, offsets_.data()};
   T* const merged = merged_.template get<T>(rows * H);
-  parallel(1, 1, [&](Index) { merge_directions(merge_, out, H, rows, merged); });
+  merge_directions(merge_, out, H, rows, merged);
   return {merged, nullptr, out, offsets_.data()};
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "machine/denormals.h"
+
 namespace tidegate {
 
 template <class T>
@@ -31,6 +33,7 @@ Index Sampler<T>::draw(const std::int32_t* tokens, Index count, double u) const 
 
 template <class T>
 Index Sampler<T>::choose(const T* x, const Sampling& sampling, double u, int threads) {
+  const FlushDenormals flush;
   product_.run(x, 1, kIdentity, scores_.data(), threads);
   if (sampling.temperature == 0) return std::max_element(scores_.begin(), scores_.end()) - scores_.begin();
   const T scale = static_cast<T>(1 / sampling.temperature);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "machine/denormals.h"
+
 namespace tidegate {
 namespace {
 
@@ -52,6 +54,7 @@ Index Streams<T>::rows_after(Index slot, Index steps, bool ending) const {
 template <class T>
 void Streams<T>::run(const Index* slot, const Index* offsets, Index n, const T* x, const std::int32_t* ids, bool ending,
                      T* out, int threads) {
+  const FlushDenormals flush;
   Index longest = 0;
   written_.assign(n + 1, 0);
   for (Index i = 0; i < n; ++i) {
