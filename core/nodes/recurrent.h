@@ -35,6 +35,7 @@ class Recurrent final : public Node<T> {
 
   Index parameters() const override { return parameters_; }
   Index left_behind() const override;
+  Index stepped() const override { return GH_ * o_.hidden_size; }
   void pack(const T* parameters) override;
   void begin() override;
   void open(Lane<T>& lane) override;

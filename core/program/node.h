@@ -100,6 +100,8 @@ class Node {
   virtual bool by_row() const { return false; }
   // Numbers that each row of a group leaves in memory, where they are many.
   virtual Index left_behind() const { return 0; }
+  // Numbers that are read anew at each step of a sequence, at most at a time.
+  virtual Index stepped() const { return 0; }
 
   // Reads its parameters, once for each update.
   virtual void pack(const T* parameters) { (void)parameters; }

@@ -13,12 +13,13 @@ namespace tidegate {
 namespace {
 
 constexpr int kMostLanes = 16;
-constexpr Index kLaneBytes = Index(64) << 20;  // of the gradients of all lanes
-constexpr Index kGroupBytes = Index(1) << 20;  // that a group leaves behind
-constexpr Index kLeastGroup = 6;               // sequences, to use the registers of a kernel
-constexpr Index kMostGroup = 24;               // sequences, so that there are groups for all lanes
-constexpr Index kSummed = 4096;                // numbers of a gradient that a task adds up
-constexpr Index kPart = 4 * kOuterBlock;       // rows that are lost at a time: the sums are those of all at once
+constexpr Index kLaneBytes = Index(64) << 20;     // of the gradients of all lanes
+constexpr Index kGroupBytes = Index(1) << 20;     // that a group leaves behind
+constexpr Index kCachedWeights = Index(2) << 20;  // bytes of one direction of a layer
+constexpr Index kLeastGroup = 6;                  // sequences, to use the registers of a kernel
+constexpr Index kMostGroup = 24;                  // sequences, so that there are groups for all lanes
+constexpr Index kSummed = 4096;                   // numbers of a gradient that a task adds up
+constexpr Index kPart = 4 * kOuterBlock;          // rows that are lost at a time: the sums are those of all at once
 
 }  // namespace
 
@@ -52,6 +53,7 @@ Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table
     node->common = &common_;
     dense_ += node->parameters();
     left_behind_ += node->left_behind();
+    stepped_ = std::max(stepped_, node->stepped());
     extras_ += node->extras();
   }
   Index at = dense_;
@@ -121,11 +123,13 @@ typename Program<T>::Plan Program<T>::plan(const Sequenced<T>& batch) const {
   while (lanes > 1 && lanes * (dense_ + extras_) * Index(sizeof(T)) > kLaneBytes) lanes /= 2;
   plan.groups.resize(lanes);
   plan.tokens.resize(lanes);
-  const Index most = std::clamp(blocks(blocks(batch.B, lanes), kLeastGroup) * kLeastGroup, kLeastGroup, kMostGroup);
+  // Weights that no cache keeps are to be read for more sequences at a time.
+  const Index least = stepped_ * Index(sizeof(T)) > kCachedWeights ? 2 * kLeastGroup : kLeastGroup;
+  const Index most = std::clamp(blocks(blocks(batch.B, lanes), least) * least, least, kMostGroup);
   for (Index first = 0; first < batch.B;) {
     const Index bytes = std::max<Index>(1, length(plan.order[first])) * left_behind_ * Index(sizeof(T));
-    const Index fitting = kGroupBytes / std::max<Index>(1, bytes) / kLeastGroup * kLeastGroup;
-    const Index count = std::min(batch.B - first, std::clamp(fitting, kLeastGroup, most));
+    const Index fitting = kGroupBytes / std::max<Index>(1, bytes) / least * least;
+    const Index count = std::min(batch.B - first, std::clamp(fitting, least, most));
     const auto lane = std::min_element(plan.tokens.begin(), plan.tokens.end()) - plan.tokens.begin();
     plan.groups[lane].push_back({first, count});
     for (Index i = first; i < first + count; ++i) plan.tokens[lane] += length(plan.order[i]) + 1;

@@ -78,6 +78,7 @@ class Program {
   Index dense_ = 0;   // parameters that are not of the table
   Index extras_ = 0;  // numbers that lanes add up besides
   Index left_behind_ = 0;
+  Index stepped_ = 0;
   Common common_;
   std::vector<std::unique_ptr<Arena>> kept_;  // of each lane
   Arenas arenas_;
