@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from conftest import absent
+from surroundings import absent
 from tidegate.cells import Cell
 from tidegate.network import Network, Node, Recurrent, parameter_shapes
 from tidegate.ragged import Ragged

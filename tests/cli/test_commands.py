@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from conftest import Answer, Cli
+from commands import Answer, Cli
 from tidegate import data, kernels
 from tidegate.cli import main
 from tidegate.errors import DownloadError

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 from tidegate.cli import main
 from tidegate.cli.output import say
 

@@ -14,7 +14,7 @@ from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 from posts import SMALL, posts
 from tidegate import runs
 from tidegate.data import Examples, schemes
