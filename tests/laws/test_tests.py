@@ -16,6 +16,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TESTS, SOURCE = ROOT / "tests", ROOT / "src" / "tidegate"
 APART = {"core", "laws"}  # the compiled core, and what holds in all rooms
+HELPERS = """
+def compared(x):
+    assert x
+
+def through(x):
+    compared(x)
+
+def shown(x):
+    print(x)
+
+class Case:
+    def compare(self, x):
+        assert x
+"""
 CHECKS = re.compile(r"(^|\.)(raises|warns|fail|gradcheck|gradgradcheck|opcheck|check)$|(^|[._])assert_")
 
 
@@ -42,12 +56,13 @@ def test_every_test_can_fail() -> None:
         ("through(work())", True),
         ("check(work())", True),
         ("shown(work())", False),
+        ("Case().compare(work())", True),
+        ("work().compared()", False),
     ],
 )
 def test_a_test_that_cannot_fail_is_seen(body: str, fails: bool) -> None:
-    helpers = "def compared(x):\n    assert x\n\ndef shown(x):\n    print(x)\n\ndef through(x):\n    compared(x)\n\n"
-    told = list(that_cannot_fail({"x.py": ast.parse(f"{helpers}def test_it(check):\n    {body}\n")}))
-    assert told == ([] if fails else ["x.py:10 test_it asserts nothing"])
+    told = list(that_cannot_fail({"x.py": ast.parse(f"def test_it(check):\n    {body}\n{HELPERS}")}))
+    assert told == ([] if fails else ["x.py:1 test_it asserts nothing"])
 
 
 def that_cannot_fail(files: dict[str, ast.Module]) -> Iterator[str]:
@@ -55,22 +70,23 @@ def that_cannot_fail(files: dict[str, ast.Module]) -> Iterator[str]:
     asserting = helpers_that_assert(files.values())
     for file, tree in files.items():
         for node in functions(tree):
-            if node.name.startswith("test_") and not asserts(node) and not calls(node) & asserting:
+            if node.name.startswith("test_") and not asserts(node) and asserting.isdisjoint(calls(node)):
                 yield f"{file}:{node.lineno} {node.name} asserts nothing"
 
 
 def helpers_that_assert(trees: Iterable[ast.Module]) -> set[str]:
-    """Name the helpers that assert, also through another."""
+    """Name the helpers that assert, also through another; a method with a dot in front."""
     bodies: dict[str, list[ast.FunctionDef]] = defaultdict(list)
     for tree in trees:
+        methods = {id(node) for whole in ast.walk(tree) if isinstance(whole, ast.ClassDef) for node in whole.body}
         for node in functions(tree):
             if not node.name.startswith("test_"):
-                bodies[node.name].append(node)
+                bodies["." * (id(node) in methods) + node.name].append(node)
     found: set[str] = set()
     while more := {
         name
         for name, nodes in bodies.items()
-        if name not in found and any(asserts(n) or calls(n) & found for n in nodes)
+        if name not in found and any(asserts(n) or not found.isdisjoint(calls(n)) for n in nodes)
     }:
         found |= more
     return found
@@ -87,7 +103,10 @@ def asserts(function: ast.FunctionDef) -> bool:
     )
 
 
-def calls(function: ast.FunctionDef) -> set[str]:
-    return {
-        node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
+def calls(function: ast.FunctionDef) -> Iterator[str]:
+    for node in ast.walk(function):
+        match node:
+            case ast.Call(func=ast.Name(id=name)):
+                yield name
+            case ast.Call(func=ast.Attribute(attr=name)):
+                yield f".{name}"
