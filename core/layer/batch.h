@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "isa/dispatch.h"
 #include "layer/layer.h"
 #include "machine/threads.h"
 #include "machine/workspace.h"
@@ -11,6 +12,13 @@
 namespace tidegate {
 
 constexpr Index kLinearRows = 96;  // rows per task of a linear kernel
+
+// Runs a linear kernel over rows 0 .. rows - 1.
+template <class T>
+void in_blocks(const Linear<T>& p, Index rows, int threads) {
+  parallel(blocks(rows, kLinearRows), worthwhile(rows * p.K * p.columns, threads),
+           [&](Index task) { kernels<T>().linear(p, task * kLinearRows, std::min(rows, (task + 1) * kLinearRows)); });
+}
 
 // Sequences, longest first, in tiles of neighbours.
 struct Batch {

@@ -35,7 +35,7 @@ void* Embed<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave.wanted = this->common->training;
   if (unread_) return nullptr;
   gave.row_of = nullptr;
-  gave.rows = lane.arena.template get<T>(read.N * width_);
+  gave.rows = lane.give(read.N * width_);
   for (Index n = 0; n < read.N; ++n) std::copy_n(distinct_ + read.row_of[n] * width_, width_, gave.rows + n * width_);
   return nullptr;
 }

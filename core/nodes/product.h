@@ -2,6 +2,7 @@
 #pragma once
 
 #include "isa/dispatch.h"
+#include "layer/batch.h"
 #include "layer/pack.h"
 #include "program/node.h"
 
@@ -15,7 +16,9 @@ class Product {
   // w [outputs, inputs], bias [outputs]; `back`: whether there will be a way back.
   void pack(const T* w, const T* bias, bool back) {
     arena_.clear();
-    bias_ = bias;
+    T* const own = arena_.get<T>(outputs_);
+    std::copy_n(bias, outputs_, own);
+    bias_ = own;
     forward_ = arena_.get<T>(inputs_ * padded<T>(outputs_));
     pack_columns(w, inputs_, outputs_, Index(1), inputs_, forward_);
     if (!back) return;
@@ -23,8 +26,14 @@ class Product {
     pack_columns(w, outputs_, inputs_, inputs_, Index(1), backward_);
   }
 
+  void borrow(const Product& other) {
+    forward_ = other.forward_;
+    backward_ = other.backward_;
+    bias_ = other.bias_;
+  }
+
   // y [rows, outputs] = activation(x [rows, inputs] @ w.T + bias)
-  void run(const T* x, Index rows, Activation activation, T* y) const {
+  void run(const T* x, Index rows, Activation activation, int threads, T* y) const {
     Linear<T> p{};
     p.x = x;
     p.x_stride = inputs_;
@@ -35,11 +44,11 @@ class Product {
     p.y = y;
     p.y_stride = outputs_;
     p.activation = activation;
-    kernels<T>().linear(p, 0, rows);
+    in_blocks(p, rows, threads);
   }
 
   // From d, the gradient of the rows before the activation: adds to dw and dbias; writes dx, where it is not null.
-  void back(const T* d, const T* x, Index rows, T* dw, T* dbias, T* dx) const {
+  void back(const T* d, const T* x, Index rows, int threads, T* dw, T* dbias, T* dx) const {
     Outer<T> outer{};
     outer.a = d;
     outer.a_stride = outputs_;
@@ -59,7 +68,7 @@ class Product {
     p.columns = inputs_;
     p.y = dx;
     p.y_stride = inputs_;
-    kernels<T>().linear(p, 0, rows);
+    in_blocks(p, rows, threads);
   }
 
  private:

@@ -101,7 +101,7 @@ void* Recurrent<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
     starts->make(lane.arena, o_.layers * directions(), read.B, H, traits_.carries_c, this->common->training);
     for (int i = 0; i < starts->count; ++i) {
       for (Index b = 0; b < read.B; ++b) {
-        const Index from = (i * this->common->sequences + read.key[b]) * H;
+        const Index from = (i * carried_.sequences + read.key[b]) * H;
         std::copy_n(carried_.h + from, H, starts->h[i] + b * H);
         if (starts->c) std::copy_n(carried_.c + from, H, starts->c[i] + b * H);
       }
@@ -112,12 +112,23 @@ void* Recurrent<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   const Ends<T>& ends = *gave.ends;
   for (int i = 0; carried_.hn && i < ends.count; ++i) {
     for (Index b = 0; b < read.B; ++b) {
-      const Index to = (i * this->common->sequences + read.key[b]) * H;
+      const Index to = (i * carried_.sequences + read.key[b]) * H;
       std::copy_n(ends.h[i] + b * H, H, carried_.hn + to);
       if (ends.c) std::copy_n(ends.c[i] + b * H, H, carried_.cn + to);
     }
   }
   return kept;
+}
+
+// Puts the longest sequences first, for the way back.
+template <class T>
+void Recurrent<T>::arrange(Lane<T>& lane, Run& run) {
+  run.length = lane.arena.template get<Index>(run.B);
+  run.order = lane.arena.template get<std::int32_t>(run.B);
+  for (Index b = 0; b < run.B; ++b) run.length[b] = run.start[b + 1] - run.start[b];
+  std::iota(run.order, run.order + run.B, 0);
+  std::stable_sort(run.order, run.order + run.B,
+                   [&](std::int32_t a, std::int32_t b) { return run.length[a] > run.length[b]; });
 }
 
 template <class T>
@@ -128,12 +139,7 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
   run.N = read.N;
   run.starts = starts;
   run.start = read.offsets;
-  run.length = arena.template get<Index>(read.B);
-  run.order = arena.template get<std::int32_t>(read.B);
-  for (Index b = 0; b < read.B; ++b) run.length[b] = read.offsets[b + 1] - read.offsets[b];
-  std::iota(run.order, run.order + read.B, 0);
-  std::stable_sort(run.order, run.order + read.B,
-                   [&](std::int32_t a, std::int32_t b) { return run.length[a] > run.length[b]; });
+  if (this->common->training) arrange(lane, run);
   run.layers = arena.template structs<LayerRun>(o_.layers);
 
   Ends<T>& ends = *arena.template structs<Ends<T>>(1);
@@ -150,7 +156,7 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
       x = dropped;
     }
     layer.x = x;
-    layer.h = arena.template get<T>(read.N * width);
+    layer.h = index + 1 < o_.layers || merges() ? lane.room(read.N * width) : lane.give(read.N * width);
     walk_forward(lane, run, index, gave);
     x = layer.h;
   }
@@ -159,7 +165,7 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
   gave.wanted = this->common->training;
   gave.rows = run.layers[o_.layers - 1].h;
   if (merges()) {
-    gave.rows = arena.template get<T>(read.N * o_.hidden_size);
+    gave.rows = lane.give(read.N * o_.hidden_size);
     merge_directions(o_.merge, run.layers[o_.layers - 1].h, o_.hidden_size, read.N, gave.rows);
   }
   return &run;
@@ -168,55 +174,43 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
 template <class T>
 void Recurrent<T>::walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow) {
   const Ends<T>* const starts = run.starts;
-  Arena& arena = lane.arena;
-  const Kernels<T>& k = kernels<T>();
   const Index H = o_.hidden_size;
   const bool training = this->common->training, from_table = index == 0 && flow.row_of;
   LayerRun& layer = run.layers[index];
+  LayerForward<T> p{};
+  p.in.cell = o_.cell;
+  p.in.N = run.N;
+  p.in.B = run.B;
+  p.in.C = units_[index * directions()].inputs;
+  p.in.H = H;
+  p.in.offsets = run.start;
+  p.in.x = layer.x;
+  p.in.directions = directions();
+  p.in.threads = worthwhile(run.N * GH_ * (H + p.in.C), lane.threads);
+  p.h = layer.h;
+  PackedDirection<T> packed[2];
+  const T* projected[2];
   for (int d = 0; d < directions(); ++d) {
     const int at = index * directions() + d;
     const Unit<T>& unit = units_[at];
-    layer.mask[d] = training && o_.recurrent_dropout > 0 ? arena.template get<T>(run.B * H) : nullptr;
+    packed[d] = {unit.forward_ih, unit.forward_hh, unit.bias, unit.bias_apart};
+    projected[d] = unit.projected;
+    layer.mask[d] = training && o_.recurrent_dropout > 0 ? lane.arena.template get<T>(run.B * H) : nullptr;
     for (Index b = 0; layer.mask[d] && b < run.B; ++b) {
       const std::uint32_t what = place(this->number, kStates, at);
       draw_mask(this->common->draw, what, flow.key[b], o_.recurrent_dropout, 0, H, layer.mask[d] + b * H);
     }
-    T* const projected = from_table && !training ? nullptr : arena.template get<T>(run.N * GH_);
-    layer.gates[d] = training ? projected : nullptr;
-    layer.memo[d] = training && traits_.gated() ? arena.template get<T>(run.N * H) : nullptr;
-    if (!from_table) {
-      Linear<T> project{};
-      project.x = layer.x;
-      project.x_stride = unit.inputs;
-      project.w = unit.forward_ih;
-      project.K = unit.inputs;
-      project.columns = GH_;
-      project.bias = unit.bias;
-      project.y = projected;
-      project.y_stride = GH_;
-      k.linear(project, 0, run.N);
-    }
-    CellForward<T> walk{};
-    walk.sequences = {run.start, run.length, run.order, unit.reverse};
-    walk.H = H;
-    walk.input = from_table ? unit.projected : projected;
-    walk.input_stride = GH_;
-    walk.input_row = from_table ? flow.row_of : nullptr;
-    walk.w_hh = unit.forward_hh;
-    walk.bias_apart = unit.bias_apart;
-    walk.h0 = starts ? starts->h[at] : nullptr;
-    walk.c0 = starts && starts->c ? starts->c[at] : nullptr;
-    walk.mask = layer.mask[d];
-    walk.h = layer.h + d * H;
-    walk.h_stride = directions() * H;
-    walk.gates = traits_.gated() ? layer.gates[d] : nullptr;
-    walk.memo = layer.memo[d];
-    walk.hn = flow.ends->h[at];
-    walk.cn = flow.ends->c ? flow.ends->c[at] : nullptr;
-    tiles<T>(run.B, H, [&](Index first, Index last, const Units& units, T* memory) {
-      k.cell[o_.cell].forward(walk, first, last, units, memory);
-    });
+    layer.gates[d] = training ? lane.arena.template get<T>(run.N * GH_) : nullptr;
+    layer.memo[d] = training && traits_.gated() ? lane.arena.template get<T>(run.N * H) : nullptr;
+    p.kept[d] = {traits_.gated() ? layer.gates[d] : nullptr, layer.memo[d]};
+    p.in.direction[d].reverse = unit.reverse;
+    p.in.direction[d].h0 = starts ? starts->h[at] : nullptr;
+    p.in.direction[d].c0 = starts && starts->c ? starts->c[at] : nullptr;
+    p.in.direction[d].mask = layer.mask[d];
+    p.hn[d] = flow.ends->h[at];
+    p.cn[d] = flow.ends->c ? flow.ends->c[at] : nullptr;
   }
+  packed_forward(p, packed, from_table ? projected : nullptr, from_table ? flow.row_of : nullptr);
 }
 
 // Of the rows that go on to a layer; on the way back of their gradient.

@@ -36,6 +36,7 @@ class Recurrent final : public Node<T> {
   Index parameters() const override { return parameters_; }
   Index left_behind() const override;
   void pack(const T* parameters) override;
+  void borrow(const Node<T>& other) override { units_ = static_cast<const Recurrent&>(other).units_; }
   void begin() override;
   void open(Lane<T>& lane) override;
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
@@ -47,8 +48,9 @@ class Recurrent final : public Node<T> {
   void* run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts, Flow<T>& gave);
 
   // States that the sequences of a batch begin with, and where those are left that they end in: each of all layers and
-  // directions, [layers * directions, sequences of the batch, H], or null.
+  // directions, [layers * directions, sequences, H], or null.
   struct Carried {
+    Index sequences;  // those that the batch has become
     const T *h, *c;
     T *hn, *cn;
   };
@@ -62,6 +64,7 @@ class Recurrent final : public Node<T> {
   struct LayerRun;
   struct Run;
 
+  void arrange(Lane<T>& lane, Run& run);
   void walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow);
   void walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends);
   void add_weights(Lane<T>& lane, Run& run, int index);

@@ -38,6 +38,11 @@ void Unit<T>::pack(const T* parameters, const T* dropped, bool back, Arena& aren
   }
   add_biases(cell, direction, H, bias);
   bias_apart = tidegate::bias_apart(cell, direction, H);
+  if (bias_apart) {
+    T* const own = arena.get<T>(H);
+    std::copy_n(bias_apart, H, own);
+    bias_apart = own;
+  }
   if (!back) return;
   backward_ih = arena.get<T>(GH * padded<T>(inputs));
   backward_hh = arena.get<T>(GH * padded<T>(H));
@@ -57,9 +62,7 @@ void Unit<T>::project(const T* rows, Index count, int threads, Arena& arena) {
   run.bias = bias;
   run.y = projected;
   run.y_stride = columns();
-  parallel(blocks(count, kLinearRows), worthwhile(count * columns() * inputs, threads), [&](Index task) {
-    kernels<T>().linear(run, task * kLinearRows, std::min(count, (task + 1) * kLinearRows));
-  });
+  in_blocks(run, count, threads);
 }
 
 template struct Unit<float>;

@@ -59,6 +59,25 @@ struct Lane {
   Arena arena;            // of the running group
   Arena kept;             // of the whole lane
   T* gradient = nullptr;  // [parameters that are not of tables] added to
+  int threads = 1;        // that may share the work of a group
+  bool keeps = true;      // what nodes give lasts until the end of the group
+  T* out = nullptr;       // where the running node is to put the rows that it gives; null: anywhere
+
+  // Room for rows that a node makes. Where nothing is kept, it lasts until the room after the next one is taken.
+  T* room(Index numbers) {
+    if (keeps) return arena.template get<T>(numbers);
+    turn_ = !turn_;
+    return rooms_[turn_].template get<T>(numbers);
+  }
+  // The same for those that it gives.
+  T* give(Index numbers) { return out ? out : room(numbers); }
+  void leave_rooms() {
+    for (Buffer& room : rooms_) room.release();
+  }
+
+ private:
+  Buffer rooms_[2];
+  bool turn_ = false;
 };
 
 // What all groups of a batch have in common.
@@ -103,8 +122,10 @@ class Node {
   // Numbers that each row of a group leaves in memory, where they are many.
   virtual Index left_behind() const { return 0; }
 
-  // Reads its parameters, once for each update.
+  // Reads its parameters, once for each update; of those only a table must stay where it is.
   virtual void pack(const T* parameters) { (void)parameters; }
+  // Takes what the same node of another program has packed, which stays there.
+  virtual void borrow(const Node& other) { (void)other; }
   // Does what is done once for all groups of a batch.
   virtual void begin() {}
 

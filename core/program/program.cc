@@ -59,13 +59,19 @@ Index Program<T>::rows(Index read) const {
 }
 
 template <class T>
-void Program<T>::pack(const T* parameters, bool training, const Draw& draw) {
+void Program<T>::pack(const T* table, const T* dense, bool training, const Draw& draw) {
   common_.training = training;
   common_.draw = draw;
-  if (table_) table_->pack(parameters);
+  if (table_) table_->pack(table);
   for (const auto& node : nodes_) {
-    if (node.get() != table_) node->pack(parameters + table_size() + node->offset);
+    if (node.get() != table_) node->pack(dense + node->offset);
   }
+}
+
+template <class T>
+void Program<T>::borrow(const Program& other) {
+  common_.training = other.common_.training;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i]->borrow(*other.nodes_[i]);
 }
 
 template <class T>
@@ -73,7 +79,8 @@ template <class Id>
 Status Program<T>::find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token) {
   const Index V = table_->vocabulary();
   row_of_token_.resize(batch.N);
-  row_of_id_.assign(V, -1);
+  row_of_id_.resize(V, -1);
+  for (const std::int32_t id : id_of_row_) row_of_id_[id] = -1;  // of the batch before
   id_of_row_.clear();
   for (Index n = 0; n < batch.N; ++n) {
     const Id id = ids[n];
@@ -158,14 +165,29 @@ void Program<T>::enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int3
 }
 
 template <class T>
-template <class F>
-void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& finish) {
+Flow<T> Program<T>::enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const {
+  std::uint32_t* const key = lane.arena.template get<std::uint32_t>(batch.B);
+  std::iota(key, key + batch.B, 0u);
+  const bool tokens = batch.ids32 || batch.ids64;
+  Flow<T> flow{};
+  flow.B = batch.B;
+  flow.N = batch.N;
+  flow.width = width_;
+  flow.offsets = batch.offsets;
+  flow.key = key;
+  flow.rows = const_cast<T*>(batch.x);  // nobody writes to what it reads
+  flow.row_of = tokens ? row_of_token_.data() : nullptr;
+  return flow;
+}
+
+template <class T>
+void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>& loss, double* losses) {
   const int lanes = static_cast<int>(plan.groups.size());
   while (static_cast<int>(lanes_.size()) < lanes) lanes_.push_back(std::make_unique<Lane<T>>());
   common_.lanes = lanes;
   common_.sequences = batch.B;
   for (const auto& node : nodes_) node->begin();
-  if (loss) loss->start(lanes);
+  loss.start(lanes);
   const Index size = dense_ + extras_;
   parallel(lanes, common_.threads, [&](Index index) {
     if (plan.groups[index].empty()) return;
@@ -174,11 +196,9 @@ void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>
     lane.tokens = plan.tokens[index];
     lane.kept.clear();
     for (const auto& node : nodes_) node->open(lane);
-    if (loss) {
-      lane.gradient = lane_gradients_.data() + index * size;
-      std::fill(lane.gradient, lane.gradient + size, T(0));
-      loss->open(lane);
-    }
+    lane.gradient = lane_gradients_.data() + index * size;
+    std::fill(lane.gradient, lane.gradient + size, T(0));
+    loss.open(lane);
     std::vector<Flow<T>> flows(nodes_.size() + 1);
     std::vector<void*> kept(nodes_.size());
     for (const auto& group : plan.groups[index]) {
@@ -187,32 +207,34 @@ void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>
       const std::int32_t* const sequences = plan.order.data() + group.first;
       enter(lane, batch, sequences, group.count, flows[0]);
       for (std::size_t i = 0; i < nodes_.size(); ++i) kept[i] = nodes_[i]->run(lane, flows[i], flows[i + 1]);
-      finish(lane, flows.back(), sequences, group.count);
-      if (!loss) continue;
+      loss.lose(lane, flows.back(), sequences, group.count, losses);
       for (std::size_t i = nodes_.size(); i-- > 0;) nodes_[i]->back(lane, flows[i], flows[i + 1], kept[i]);
     }
-    if (!loss) return;
     for (const auto& node : nodes_) node->close(lane);
-    loss->close(lane);
+    loss.close(lane);
   });
 }
 
 template <class T>
-Status Program<T>::run(const Sequenced<T>& batch, int threads, T* out, Index& bad_token) try {
-  const Status status = find_distinct(batch, bad_token);
+Status Program<T>::run(const Sequenced<T>& batch, Span span, int threads, T* out, Index& bad_token) try {
+  const Status status = span.first == 0 ? find_distinct(batch, bad_token) : Status::kOk;
   if (status != Status::kOk) return status;
-  const Plan plan = this->plan(batch);
   common_.threads = threads;
-  std::vector<Index> begin(batch.B + 1);
-  for (Index b = 0; b < batch.B; ++b) begin[b + 1] = begin[b] + rows(batch.offsets[b + 1] - batch.offsets[b]);
-  each_group(batch, plan, nullptr, [&](Lane<T>&, Flow<T>& gave, const std::int32_t* sequences, Index count) {
-    const T* from = gave.rows;
-    for (Index i = 0; i < count; ++i) {
-      const Index b = sequences[i], numbers = (begin[b + 1] - begin[b]) * output_size_;
-      std::copy_n(from, numbers, out + begin[b] * output_size_);
-      from += numbers;
-    }
-  });
+  common_.lanes = 1;
+  common_.sequences = batch.B;
+  whole_.threads = threads;
+  whole_.keeps = false;
+  whole_.arena.clear();
+  Flow<T> flow = enter_whole(whole_, batch);
+  for (std::size_t i = span.first; i < span.last && !halted(); ++i) {
+    Flow<T> gave;
+    whole_.out = i + 1 == span.last ? out : nullptr;
+    nodes_[i]->begin();
+    nodes_[i]->run(whole_, flow, gave);
+    flow = gave;
+  }
+  if (flow.rows != out && !halted()) std::copy_n(flow.rows, flow.N * flow.width, out);
+  whole_.leave_rooms();
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;
@@ -226,9 +248,7 @@ Status Program<T>::gradient(const Sequenced<T>& batch, Loss<T>& loss, int thread
   const Plan plan = this->plan(batch);
   common_.threads = threads;
   lane_gradients_.resize(plan.groups.size() * (dense_ + extras_));
-  each_group(batch, plan, &loss, [&](Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count) {
-    loss.lose(lane, gave, sequences, count, losses);
-  });
+  each_group(batch, plan, loss, losses);
   if (!halted()) add_lanes(plan, gradient);
   return Status::kOk;
 } catch (const std::bad_alloc&) {

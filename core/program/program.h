@@ -35,17 +35,28 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   Index parameters() const { return table_size() + dense_; }
+  Index table_size() const { return table_ ? table_->size() : 0; }
   Index output_size() const { return output_size_; }
   // Rows that come out of so many rows of a sequence.
   Index rows(Index read) const;
   Node<T>& node(std::size_t index) { return *nodes_[index]; }
   std::size_t size() const { return nodes_.size(); }
 
-  // Reads the parameters, which stay where they are until the next call; in training, dropout is drawn.
-  void pack(const T* parameters, bool training, const Draw& draw);
+  // Reads the parameters: those of the table, which stay where they are until the next call, and then the others. In
+  // training, dropout is drawn.
+  void pack(const T* table, const T* dense, bool training, const Draw& draw);
+  // Reads what another program of the same nodes has packed, and stays there: so several threads run one network, each
+  // with a program that has memory of its own.
+  void borrow(const Program& other);
 
-  // out [rows of all sequences, output size].
-  Status run(const Sequenced<T>& batch, int threads, T* out, Index& bad_token);
+  // Some nodes, one after the other.
+  struct Span {
+    std::size_t first, last;
+  };
+  Span all() const { return {0, nodes_.size()}; }
+  // What the last of some nodes gives of all sequences, end to end, when the batch enters the first of them; the
+  // weights must not have been packed for training.
+  Status run(const Sequenced<T>& batch, Span span, int threads, T* out, Index& bad_token);
 
   // losses [B], and the gradient of their weighted sum, [parameters]: of the table only the rows that the batch reads
   // are written. The parameters must have been packed for training.
@@ -53,16 +64,15 @@ class Program {
 
  private:
   struct Plan;
-  Index table_size() const { return table_ ? table_->size() : 0; }
   Status find_distinct(const Sequenced<T>& batch, Index& bad_token);
   template <class Id>
   Status find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token);
   Plan plan(const Sequenced<T>& batch) const;
-  // Calls finish(lane, flow, sequences, count) for each group when all nodes have run; then, where there is a loss,
-  // goes all the way back.
-  template <class F>
-  void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& finish);
+  // Runs each group through all nodes, takes its loss, and goes all the way back.
+  void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>& loss, double* losses);
   void enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int32_t* sequences, Index count, Flow<T>& flow) const;
+  // All sequences as one group, in their order; nothing is copied.
+  Flow<T> enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const;
   void add_lanes(const Plan& plan, T* gradient);
 
   std::vector<std::unique_ptr<Node<T>>> nodes_;
@@ -74,6 +84,7 @@ class Program {
   Index left_behind_ = 0;
   Common common_;
   std::vector<std::unique_ptr<Lane<T>>> lanes_;
+  Lane<T> whole_;  // of a batch that runs as one group
   std::vector<std::int32_t> row_of_token_, row_of_id_, id_of_row_;
   std::vector<T> lane_gradients_, extra_sums_;
 };

@@ -1,4 +1,4 @@
-"""Executes a network on the compiled kernels: NumPy in, NumPy out, the same bits alone and in any batch.
+"""Executes a network in the core: NumPy in, NumPy out, the same bits alone and in any batch.
 
 Knows nodes and weights. Knows neither torch nor tasks: what comes out are the numbers of the last node.
 """
@@ -11,18 +11,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from tidegate.checkpoint import NO_TASK, About, save_model
+from tidegate.engine import Runner
 from tidegate.ragged import Ragged
 from tidegate.runtime.stream import Prepared, Stream
-from tidegate.runtime.walk import Array, Walk
+from tidegate.runtime.walk import Array, Recording, Walk
 from tidegate.words import Words
 
 
-class Executor(Walk):
-    """Run a network with given weights over ragged batches.
+class Executor(Runner):
+    """Run a network with given weights over ragged batches; any number of threads may call one executor at once.
 
     Args:
         network: what to run.
-        weights: one array for each of `network.parameter_shapes`, all float32 or all float64.
+        weights: one array for each of `network.parameter_shapes`, all float32 or all float64. They are packed once,
+            when first needed; what is written into the arrays after that may not be seen.
         num_threads: for the kernels; None takes their own setting. The numbers do not depend on it.
 
     Raises:
@@ -35,6 +37,13 @@ class Executor(Walk):
     array([[ 6.],
            [10.]], dtype=float32)
     """
+
+    def record(self, x: Ragged | Words) -> Recording:
+        """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.
+
+        Raises as calling it does.
+        """
+        return Walk(self.network, self.weights, num_threads=self.num_threads).record(x)
 
     def save(self, path: str | os.PathLike[str], *, licence: str | None = None) -> None:
         """Write the model file of a network without a task, which `tidegate.load` makes an executor of again.

@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.checkpoint import digest
+from tidegate.engine import Runner
 from tidegate.errors import InputError, ShapeError, StateError, StreamEndedError
 from tidegate.kernels import expect
 from tidegate.kernels.streams import StreamNetwork, Streams, as_rows
 from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Spell, Split, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime.stream_state import pack_state, unpack_state
-from tidegate.runtime.walk import Walk, layer_directions, matrix_name
+from tidegate.runtime.walk import layer_directions, matrix_name
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -43,7 +44,7 @@ class Prepared:
         begin: what every sequence begins with, such as the mark of the start of a text.
     """
 
-    executor: Walk
+    executor: Runner
     lookahead: int | None = None
     read: Callable[[Any], Array] | None = None
     say: Callable[[Array], Array] | None = None
@@ -184,7 +185,7 @@ class Stream:
         state: bytes | None = None,
         num_threads: int | None = None,
     ) -> None:
-        self._begin(Prepared(Walk(network, weights, num_threads=num_threads), lookahead), state)
+        self._begin(Prepared(Runner(network, weights, num_threads=num_threads), lookahead), state)
 
     @classmethod
     def of(cls, prepared: Prepared, *, state: bytes | None = None) -> Self:
@@ -310,7 +311,7 @@ class Stream:
             raise StreamEndedError(f"this stream was {self._ended} after {self.steps} steps. Begin a new one.")
 
 
-def pack(executor: Walk, lookahead: int | None) -> StreamNetwork:
+def pack(executor: Runner, lookahead: int | None) -> StreamNetwork:
     """Pack the weights of a network for streams.
 
     Raises InputError where it reads windows, or where `lookahead` is missing, negative, or of no use.
