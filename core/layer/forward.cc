@@ -1,7 +1,7 @@
 // A layer run forward: pack, project the input, walk the tiles through time.
 #include "isa/dispatch.h"
-#include "layer/batch.h"
 #include "layer/pack.h"
+#include "layer/spread.h"
 #include "machine/threads.h"
 
 namespace tidegate {
@@ -23,7 +23,7 @@ struct Stretches {
       : in(input), k(kernels), batch(tiles), steps(0) {
     const Index row = columns() * Index(sizeof(T)), most = Index(256) << 10;  // bytes; a cache also holds the weights
     const bool enough = in.threads == 1 || in.directions * batch.tiles >= (batch.even ? 1 : 3) * in.threads;
-    if (!wanted || !enough || sharers(in) > 1 || in.N * row <= 2 * most) return;
+    if (!wanted || !enough || sharers<T>(walk_of(in, batch)) > 1 || in.N * row <= 2 * most) return;
     const Index rows = std::min(in.B, batch.tile_rows);
     const bool cached = (in.C + in.H) * row <= 4 * most;  // the weights
     steps = blocks(std::max((cached ? 1 : 4) * kLinearRows, most / row), rows);
@@ -152,13 +152,14 @@ struct ForwardCall {
       r.hn = p.hn[d];
       r.cn = p.cn[d];
     }
-    walk(in, batch, stretches.scratch_size(), [&](Index d, Index first, Index last, const Units& units, T* memory) {
-      if (stretches.steps) {
-        stretches.run(d, run[d], to_gates[d], first, last, units, memory);
-      } else {
-        k.cell[in.cell].forward(run[d], first, last, units, memory);
-      }
-    });
+    walk<T>(walk_of(in, batch), stretches.scratch_size(),
+            [&](Index d, Index first, Index last, const Units& units, T* memory) {
+              if (stretches.steps) {
+                stretches.run(d, run[d], to_gates[d], first, last, units, memory);
+              } else {
+                k.cell[in.cell].forward(run[d], first, last, units, memory);
+              }
+            });
   }
 };
 
@@ -197,7 +198,7 @@ Status dense(const T* x, const T* w, bool as_it_is, const T* bias, T* y, Index r
   run.bias = bias;
   run.y = y;
   run.activation = activation;
-  in_blocks(run, rows, threads);
+  multiply(run, rows, threads);
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;

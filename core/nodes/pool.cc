@@ -48,7 +48,7 @@ void* Pooling<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   for (std::size_t mode = 0; mode < modes_.size(); ++mode) {
     if (modes_[mode] != kLast) {
       const Pool<T> p = pool(mode, read, gave.rows);
-      parallel(blocks(read.B, kPooled), worthwhile(read.N * width, lane.threads),
+      parallel(blocks(read.B, kPooled), worthwhile(read.N * width, this->common->inside),
                [&](Index task) { kernels<T>().pool(p, task * kPooled, std::min(read.B, (task + 1) * kPooled)); });
       continue;
     }

@@ -9,15 +9,15 @@ void* Tied<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave.width = table_.vocabulary();
   gave.wanted = this->common->training;
   gave.rows = lane.give(read.N * gave.width);
-  product_.run(read.rows, read.N, kIdentity, lane.threads, gave.rows);
+  product_.run(read.rows, read.N, kIdentity, gave.rows, this->common->inside);
   return nullptr;
 }
 
 template <class T>
 void Tied<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
   read.drows = lane.arena.template get<T>(read.N * read.width);
-  product_.back(gave.drows, read.rows, read.N, lane.threads, lane.gradient + this->extras_offset,
-                lane.gradient + this->offset, read.drows);
+  product_.back(gave.drows, read.rows, read.N, lane.gradient + this->extras_offset, lane.gradient + this->offset,
+                read.drows, this->common->inside);
 }
 
 template <class T>

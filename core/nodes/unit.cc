@@ -1,8 +1,8 @@
 #include "nodes/unit.h"
 
 #include "isa/dispatch.h"
-#include "layer/batch.h"
 #include "layer/pack.h"
+#include "layer/spread.h"
 
 namespace tidegate {
 
@@ -62,7 +62,7 @@ void Unit<T>::project(const T* rows, Index count, int threads, Arena& arena) {
   run.bias = bias;
   run.y = projected;
   run.y_stride = columns();
-  in_blocks(run, count, threads);
+  multiply(run, count, threads);
 }
 
 template struct Unit<float>;

@@ -64,12 +64,18 @@ class Program {
 
  private:
   struct Plan;
+  struct Passage;
   Status find_distinct(const Sequenced<T>& batch, Index& bad_token);
   template <class Id>
   Status find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token);
   Plan plan(const Sequenced<T>& batch) const;
-  // Runs each group through all nodes, takes its loss, and goes all the way back.
+  // Takes each group there and back.
   void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>& loss, double* losses);
+  // Runs all nodes of a group, takes its loss and goes all the way back.
+  void there_and_back(Lane<T>& lane, Passage& passage, Loss<T>& loss, const std::int32_t* sequences, Index count,
+                      double* losses);
+  void end_in_parts(Lane<T>& lane, Passage& passage, Loss<T>& loss, const std::int32_t* sequences, Index count,
+                    double* losses);
   void enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int32_t* sequences, Index count, Flow<T>& flow) const;
   // All sequences as one group, in their order; nothing is copied.
   Flow<T> enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const;
@@ -82,9 +88,10 @@ class Program {
   Index dense_ = 0;   // parameters that are not of the table
   Index extras_ = 0;  // numbers that lanes add up besides
   Index left_behind_ = 0;
+  Index stepped_ = 0;
   Common common_;
-  std::vector<std::unique_ptr<Lane<T>>> lanes_;
-  Lane<T> whole_;  // of a batch that runs as one group
+  std::vector<std::unique_ptr<Arena>> kept_;  // of each lane
+  Arenas arenas_;
   std::vector<std::int32_t> row_of_token_, row_of_id_, id_of_row_;
   std::vector<T> lane_gradients_, extra_sums_;
 };
