@@ -280,7 +280,7 @@ void training(Cell cell, Size size, UpdateRule rule) {
   for (std::uint32_t step = 0; step < 8; ++step) {
     Index bad_token;
     std::fill(gradient.begin(), gradient.end(), T(0));
-    program.pack(parameters.data(), parameters.data() + program.table_size(), true, {59, step});
+    program.pack(parameters.data(), parameters.data() + program.table_size(), Use::kTrain, {59, step});
     if (program.gradient(batch, loss, 3, gradient.data(), losses.data(), bad_token) != Status::kOk) std::abort();
     update_all(update, ends, decay.data(), 1, 3);
   }

@@ -59,7 +59,7 @@ void Decode<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* ke
   run.gave.drows = gave.drows;
   before_->back(lane, run.read, run.gave, run.kept);
   T* const gradient = lane.gradient + this->offset;
-  for (Index row = 0; row < count; ++row) {
+  for (Index row = 0; lane.gradient && row < count; ++row) {
     const Index step = row % steps_, channel = row / steps_ % channels_;
     const T* const from = run.read.drows + row * size_;
     T* const position = gradient + step * of_step;

@@ -41,8 +41,11 @@ void Dense<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
     d = before;
   }
   read.drows = read.wanted ? lane.arena.template get<T>(read.N * inputs_) : nullptr;
-  T* const dw = lane.gradient + this->offset;
-  product_.back(d, read.rows, read.N, dw, dw + outputs_ * inputs_, read.drows, this->common->inside);
+  if (lane.gradient) {
+    T* const dw = lane.gradient + this->offset;
+    product_.add(d, read.rows, read.N, dw, dw + outputs_ * inputs_, this->common->inside);
+  }
+  if (read.drows) product_.back(d, read.N, read.drows, this->common->inside);
 }
 
 template class Dense<float>;

@@ -12,7 +12,7 @@ void Embed<T>::begin() {
   const Common& common = *this->common;
   arena_.clear();
   distinct_ = arena_.template get<T>(common.distinct * width_);
-  scale_ = common.training && dropout_ > 0 ? arena_.template get<T>(common.distinct) : nullptr;
+  scale_ = common.drops(dropout_) ? arena_.template get<T>(common.distinct) : nullptr;
   for (Index u = 0; u < common.distinct; ++u) {
     const Index id = common.id[u];
     if (scale_) draw_mask(common.draw, place(this->number, kRows), 0, dropout_, id, 1, scale_ + u);
@@ -42,7 +42,7 @@ void* Embed<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
 
 template <class T>
 void Embed<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
-  if (!unread_) touched.add(lane, read.row_of, read.N, gave.drows, width_);
+  if (!unread_ && lane.gradient) touched.add(lane, read.row_of, read.N, gave.drows, width_);
 }
 
 template <class T>

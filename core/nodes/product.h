@@ -47,8 +47,8 @@ class Product {
     multiply(p, rows, threads);
   }
 
-  // From d, the gradient of the rows before the activation: adds to dw and dbias; writes dx, where it is not null.
-  void back(const T* d, const T* x, Index rows, T* dw, T* dbias, T* dx, int threads) const {
+  // Adds to dw and dbias, from d, the gradient of the rows before the activation.
+  void add(const T* d, const T* x, Index rows, T* dw, T* dbias, int threads) const {
     Outer<T> outer{};
     outer.a = d;
     outer.a_stride = outputs_;
@@ -59,7 +59,10 @@ class Product {
     outer.out = dw;
     outer.column_sum = dbias;
     add_outer(outer, rows, threads);
-    if (!dx) return;
+  }
+
+  // dx [rows, inputs] = d @ w
+  void back(const T* d, Index rows, T* dx, int threads) const {
     Linear<T> p{};
     p.x = d;
     p.x_stride = outputs_;

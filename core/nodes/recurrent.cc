@@ -10,12 +10,13 @@ namespace tidegate {
 // What one layer leaves behind for the way back.
 template <class T>
 struct Recurrent<T>::LayerRun {
-  const T* x;   // [N, inputs] what it read, or null: rows of the table
-  T* h;         // [N, directions * H]
-  T* dh;        // [N, directions * H] on the way back
-  T* gates[2];  // [N, G*H], or null; on the way back their gradients, of a cell without gates, too
-  T* memo[2];   // [N, H] or null
-  T* mask[2];   // [B, H] of recurrent_dropout, or null
+  const T* x;               // [N, inputs] what it read, or null: rows of the table
+  T* h;                     // [N, directions * H]
+  T* dh;                    // [N, directions * H] on the way back
+  T* gates[2];              // [N, G*H], of a cell without gates, too
+  T* memo[2];               // [N, H] or null
+  T *dgates[2], *dmemo[2];  // their gradients on the way back, which may take their place
+  T* mask[2];               // [B, H] of recurrent_dropout, or null
 };
 
 template <class T>
@@ -24,7 +25,8 @@ struct Recurrent<T>::Run {
   const Index* start;  // [B] rows of the sequences
   Index* length;
   std::int32_t* order;
-  bool watched;     // rather than cells that go on from here
+  bool own;  // rather than cells that go on from here
+  bool watched;
   Ends<T>* starts;  // what the sequences began in; null: zeros
   LayerRun* layers;
 };
@@ -58,16 +60,15 @@ Index Recurrent<T>::left_behind() const {
 template <class T>
 void Recurrent<T>::pack(const T* parameters) {
   const Index count = GH_ * o_.hidden_size;
-  const bool training = this->common->training;
   packed_.clear();
   for (std::size_t i = 0; i < units_.size(); ++i) {
     T* mask = nullptr;
-    if (training && o_.weight_dropout > 0) {
+    if (this->common->drops(o_.weight_dropout)) {
       mask = packed_.template get<T>(count);
       const auto which = static_cast<std::uint32_t>(i);
       draw_mask(this->common->draw, place(this->number, kWeights), which, o_.weight_dropout, 0, count, mask);
     }
-    units_[i].pack(parameters, mask, training, packed_);
+    units_[i].pack(parameters, mask, this->common->training, packed_);
   }
 }
 
@@ -107,6 +108,7 @@ void* Recurrent<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
     }
   }
   void* const kept = run_from(lane, read, starts, gave);
+  static_cast<Run*>(kept)->own = true;
   static_cast<Run*>(kept)->watched = gauge.watching();
   const Ends<T>& ends = *gave.ends;
   for (int i = 0; carried_.hn && i < ends.count; ++i) {
@@ -149,7 +151,7 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
   const T* x = read.rows;
   for (int index = 0; index < o_.layers; ++index) {
     LayerRun& layer = run.layers[index];
-    if (index > 0 && o_.dropout > 0 && this->common->training) {
+    if (index > 0 && this->common->drops(o_.dropout)) {
       T* const dropped = arena.template get<T>(read.N * width);
       drop(read, index, x, dropped);
       x = dropped;
@@ -209,7 +211,7 @@ template <class T>
 void Recurrent<T>::walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow) {
   CellForward<T> walks[2];
   each_direction(
-      run.B, [&](int d) { walks[d] = enter(lane, run, index, d, flow); },
+      run.B, {0, directions()}, [&](int d) { walks[d] = enter(lane, run, index, d, flow); },
       [&](int d, Index first, Index last, const Units& units, T* memory) {
         kernels<T>().cell[o_.cell].forward(walks[d], first, last, units, memory);
       });
@@ -219,15 +221,22 @@ void Recurrent<T>::walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T
 // the cache of one core, or of both at once where threads share the group.
 template <class T>
 template <class Prepare, class Tile>
-void Recurrent<T>::each_direction(Index B, const Prepare& prepare, const Tile& tile) const {
-  const int threads = this->common->inside, together = threads > 1 ? directions() : 1;
+void Recurrent<T>::each_direction(Index B, const Ways& ways, const Prepare& prepare, const Tile& tile) const {
+  const int threads = this->common->inside, together = threads > 1 ? ways.last - ways.first : 1;
   const Walk shape{o_.cell, B, o_.hidden_size, together, threads, rows_of_tiles(B, together, threads, false)};
-  for (int begin = 0; begin < directions(); begin += together) {
+  for (int begin = ways.first; begin < ways.last; begin += together) {
     for (int d = begin; d < begin + together; ++d) prepare(d);
     walk<T>(shape, 0, [&](Index d, Index first, Index last, const Units& units, T* memory) {
       tile(begin + static_cast<int>(d), first, last, units, memory);
     });
   }
+}
+
+// Memory of a direction, which lies behind that of the other one where somebody looks at both.
+template <class T>
+T* Recurrent<T>::beside(Lane<T>& lane, T* const* each, int d, Index numbers) const {
+  if (lane.gradient) return lane.arena.template get<T>(numbers);
+  return d == 0 ? lane.arena.template get<T>(directions() * numbers) : each[0] + numbers;
 }
 
 // Projects the input of a direction; returns what its cells are to do.
@@ -240,13 +249,13 @@ CellForward<T> Recurrent<T>::enter(Lane<T>& lane, Run& run, int index, int d, co
   LayerRun& layer = run.layers[index];
   const int at = index * directions() + d;
   const Unit<T>& unit = units_[at];
-  layer.mask[d] = o_.recurrent_dropout > 0 ? arena.template get<T>(run.B * H) : nullptr;
+  layer.mask[d] = this->common->drops(o_.recurrent_dropout) ? arena.template get<T>(run.B * H) : nullptr;
   for (Index b = 0; layer.mask[d] && b < run.B; ++b) {
     const std::uint32_t what = place(this->number, kStates, at);
     draw_mask(this->common->draw, what, flow.key[b], o_.recurrent_dropout, 0, H, layer.mask[d] + b * H);
   }
-  layer.gates[d] = arena.template get<T>(run.N * GH_);
-  layer.memo[d] = traits_.gated() ? arena.template get<T>(run.N * H) : nullptr;
+  layer.gates[d] = beside(lane, layer.gates, d, run.N * GH_);
+  layer.memo[d] = traits_.gated() ? beside(lane, layer.memo, d, run.N * H) : nullptr;
   if (!from_table) {
     Linear<T> project{};
     project.x = layer.x;
@@ -307,14 +316,14 @@ void Recurrent<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*
   }
   for (int index = o_.layers - 1; index >= 0; --index) {
     walk_backward(lane, run, index, *gave.ends);
-    add_weights(lane, run, index);
+    if (lane.gradient) add_weights(lane, run, index);
     if (index > 0) {
       T* const dx = arena.template get<T>(run.N * width);
       find_input(run, index, dx);
-      if (o_.dropout > 0) drop(read, index, dx, dx);
+      if (this->common->drops(o_.dropout)) drop(read, index, dx, dx);
       run.layers[index - 1].dh = dx;
     } else if (!run.layers[0].x) {
-      sum_by_row(lane, run, read);
+      if (lane.gradient) sum_by_row(lane, run, read);
     } else if (read.wanted) {
       read.drows = arena.template get<T>(run.N * o_.input_size);
       find_input(run, 0, read.drows);
@@ -327,11 +336,24 @@ template <class T>
 void Recurrent<T>::walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends) {
   CellBackward<T> walks[2];
   each_direction(
-      run.B, [&](int d) { walks[d] = turn(lane, run, index, d, ends); },
+      run.B, followed(run, index), [&](int d) { walks[d] = turn(lane, run, index, d, ends); },
       [&](int d, Index first, Index last, const Units& units, T* memory) {
         kernels<T>().cell[o_.cell].backward(walks[d], first, last, units, memory);
       });
-  for (int d = 0; run.watched && d < directions(); ++d) gauge.reach(lane, index * directions() + d, walks[d], run.B);
+  for (int d = 0; d < directions(); ++d) {
+    const int at = index * directions() + d;
+    if (run.watched) gauge.reach(lane, at, walks[d], run.B);
+    if (lane.gradient) continue;  // else there may be another way back
+    std::fill_n(ends.dh[at], run.B * ends.H, T(0));
+    if (ends.dc) std::fill_n(ends.dc[at], run.B * ends.H, T(0));
+  }
+}
+
+// The directions of a layer that are gone back through.
+template <class T>
+typename Recurrent<T>::Ways Recurrent<T>::followed(const Run& run, int index) const {
+  const bool one = run.own && look_.way >= 0 && index == o_.layers - 1;
+  return one ? Ways{look_.way, look_.way + 1} : Ways{0, directions()};
 }
 
 // What the cells of a direction are to do on the way back.
@@ -357,8 +379,14 @@ CellBackward<T> Recurrent<T>::turn(Lane<T>& lane, Run& run, int index, int d, co
   walk.h_stride = directions() * H;
   walk.dhn = ends.dh[at];
   walk.dcn = ends.dc ? ends.dc[at] : nullptr;
-  walk.dgates = layer.gates[d];
-  walk.dmemo = layer.memo[d];
+  layer.dgates[d] = lane.gradient ? layer.gates[d] : arena.template get<T>(run.N * GH_);
+  layer.dmemo[d] = lane.gradient || !traits_.one_apart() ? layer.memo[d] : arena.template get<T>(run.N * H);
+  walk.dgates = layer.dgates[d];
+  walk.dmemo = layer.dmemo[d];
+  if (run.own && !look_.steps.empty()) {
+    walk.dh_steps = look_.steps[at].h;
+    walk.dc_steps = look_.steps[at].c;
+  }
   if (run.watched) {
     const bool gated = traits_.gated();
     gauge.count(lane, at, gated ? layer.gates[d] : layer.h + d * H, gated ? GH_ : directions() * H, run.N, H);
@@ -399,13 +427,13 @@ void Recurrent<T>::add_weights(Lane<T>& lane, Run& run, int index) {
       outer.column_sum = column_sum;
       add_outer(outer, run.N, this->common->inside);
     };
-    add(layer.gates[d], shared, GH_, before, nullptr, H, layer.mask[d], gradient + unit.w_hh, nullptr);
+    add(layer.dgates[d], shared, GH_, before, nullptr, H, layer.mask[d], gradient + unit.w_hh, nullptr);
     if (traits_.one_apart()) {
-      add(layer.memo[d], H, H, before, nullptr, H, layer.mask[d], gradient + unit.w_hh + shared * H,
+      add(layer.dmemo[d], H, H, before, nullptr, H, layer.mask[d], gradient + unit.w_hh + shared * H,
           o_.bias ? gradient + unit.b_hh + shared : nullptr);
     }
     if (!layer.x) continue;
-    add(layer.gates[d], GH_, GH_, nullptr, layer.x, unit.inputs, nullptr, gradient + unit.w_ih,
+    add(layer.dgates[d], GH_, GH_, nullptr, layer.x, unit.inputs, nullptr, gradient + unit.w_ih,
         o_.bias ? gradient + unit.b_ih : nullptr);
   }
 }
@@ -430,17 +458,18 @@ void Recurrent<T>::find_before(const Run& run, const LayerRun& layer, int d, con
 // dx [N, inputs]: the gate gradients of all directions times their input matrices.
 template <class T>
 void Recurrent<T>::find_input(const Run& run, int index, T* dx) const {
-  for (int d = 0; d < directions(); ++d) {
+  const Ways ways = followed(run, index);
+  for (int d = ways.first; d < ways.last; ++d) {
     const Unit<T>& unit = units_[index * directions() + d];
     Linear<T> back{};
-    back.x = run.layers[index].gates[d];
+    back.x = run.layers[index].dgates[d];
     back.x_stride = GH_;
     back.w = unit.backward_ih;
     back.K = GH_;
     back.columns = unit.inputs;
     back.y = dx;
     back.y_stride = unit.inputs;
-    back.accumulate = d > 0;
+    back.accumulate = d > ways.first;
     multiply(back, run.N, this->common->inside);
   }
 }
@@ -455,7 +484,7 @@ void Recurrent<T>::sum_by_row(Lane<T>& lane, const Run& run, const Flow<T>& read
   parallel(directions(), this->common->inside, [&](Index d) {
     T* const sums = sums_[lane.index * directions() + d];
     std::fill(sums + before * GH_, sums + touched.count(lane) * GH_, T(0));
-    kernels<T>().add_rows({run.layers[0].gates[d], GH_, place, sums}, 0, run.N);
+    kernels<T>().add_rows({run.layers[0].dgates[d], GH_, place, sums}, 0, run.N);
   });
 }
 
@@ -491,6 +520,13 @@ void Recurrent<T>::close(Lane<T>& lane) {
     back.accumulate = d > 0;
     multiply(back, rows, this->common->inside);
   }
+}
+
+template <class T>
+typename Recurrent<T>::Seen Recurrent<T>::seen(const void* kept, int layer) const {
+  const LayerRun& of = static_cast<const Run*>(kept)->layers[layer];
+  const bool gated = traits_.gated();
+  return {of.h, gated ? of.gates[0] : nullptr, gated ? of.memo[0] : nullptr};
 }
 
 template <class T>

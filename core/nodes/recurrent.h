@@ -57,6 +57,21 @@ class Recurrent final : public Node<T> {
   };
   void carry(const Carried& carried) { carried_ = carried; }
 
+  // What somebody who looks wants of the way back: the gradients of every step, [layers * directions], or none; and, of
+  // the last layer, that of only one way.
+  struct Look {
+    std::vector<StepGradients<T>> steps;
+    int way = -1;
+  };
+  void look(Look look) { look_ = std::move(look); }
+
+  // What a layer gave where it was recorded: h [N, directions * H]; gates [N, G*H] and memo [N, H], those of both
+  // directions end to end, or null of a cell without gates.
+  struct Seen {
+    T *h, *gates, *memo;
+  };
+  Seen seen(const void* kept, int layer) const;
+
   bool merges() const { return o_.bidirectional && o_.merge != Merge::kConcat; }
 
   Gauge<T> gauge;
@@ -69,8 +84,14 @@ class Recurrent final : public Node<T> {
   void walk_through(const Run& run, int index, const Flow<T>& flow) const;
   void walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow);
   void walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends);
+  // Directions first .. last - 1.
+  struct Ways {
+    int first, last;
+  };
+  Ways followed(const Run& run, int index) const;
+  T* beside(Lane<T>& lane, T* const* each, int d, Index numbers) const;
   template <class Prepare, class Tile>
-  void each_direction(Index B, const Prepare& prepare, const Tile& tile) const;
+  void each_direction(Index B, const Ways& ways, const Prepare& prepare, const Tile& tile) const;
   CellForward<T> enter(Lane<T>& lane, Run& run, int index, int d, const Flow<T>& flow);
   CellBackward<T> turn(Lane<T>& lane, Run& run, int index, int d, const Ends<T>& ends);
   void add_weights(Lane<T>& lane, Run& run, int index);
@@ -87,6 +108,7 @@ class Recurrent final : public Node<T> {
   Arena packed_;
   Arena arena_;  // of the running batch
   Carried carried_{};
+  Look look_;
   Index parameters_ = 0;
   std::vector<Unit<T>> units_;  // the directions of one layer after the other
   std::vector<T*> sums_;  // [lanes * directions] of [touched rows of the lane, G*H]: gate gradients by row of the table

@@ -8,7 +8,7 @@ template <class T>
 void Spell<T>::pack(const T* parameters) {
   const T* const others = parameters + characters_->table_size();
   letters_.assign(parameters, others);
-  characters_->pack(letters_.data(), others, this->common->training, this->common->draw);
+  characters_->pack(letters_.data(), others, this->common->use, this->common->draw);
 }
 
 template <class T>
@@ -55,6 +55,7 @@ void* Spell<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
 
 template <class T>
 void Spell<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) {
+  if (!lane.gradient) return;
   words_->touched.add(lane, read.row_of, read.N, gave.drows, gave.width);
   touched_.add(lane, static_cast<const std::int32_t*>(kept), read.N, gave.drows + words_->width(), gave.width);
 }

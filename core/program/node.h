@@ -69,10 +69,10 @@ class Rooms {
 template <class T>
 struct Lane {
   int index;
-  Index tokens;            // of all its groups
-  Arena& arena;            // of the running group
-  Arena& kept;             // of the whole lane
-  T* gradient;             // [parameters that are not of tables] added to; null: there is no way back
+  Index tokens;  // of all its groups
+  Arena& arena;  // of the running group
+  Arena& kept;   // of the whole lane
+  T* gradient;   // [parameters that are not of tables] added to; null: not wanted, and what `run` left is left as it is
   Rooms* rooms = nullptr;  // for rows that nobody goes back to; null: they last until the end of the group
   T* out = nullptr;        // where the running node is to put the rows that it gives; null: anywhere
 
@@ -82,15 +82,21 @@ struct Lane {
   T* give(Index numbers) { return out ? out : room(numbers); }
 };
 
+// What weights are packed for: to run; to be recorded, and gone back through; to be trained, with dropout.
+enum class Use : int { kRun, kRecord, kTrain };
+
 // What all groups of a batch have in common.
 struct Common {
   Draw draw{};
-  bool training = false;  // dropout is drawn, and what `back` needs is kept
+  Use use = Use::kRun;
+  bool training = false;  // what `back` needs is kept
   int threads = 1;
   int inside = 1;  // of the threads, those that work for one group; 1 where lanes are run side by side
   int lanes = 1;
   Index distinct = 0;                // rows of the table that the batch reads, each once
   const std::int32_t* id = nullptr;  // [distinct] of those rows, in the order of their first use
+
+  bool drops(double p) const { return use == Use::kTrain && p > 0; }
 };
 
 // What a node draws masks for, beside its number.

@@ -33,14 +33,6 @@ struct Program<T>::Plan {
   std::vector<Index> tokens;               // [lanes]
 };
 
-// What passes between the nodes for one group, and what each keeps for the way back.
-template <class T>
-struct Program<T>::Passage {
-  std::vector<Flow<T>> flows;
-  std::vector<void*> kept;
-  explicit Passage(std::size_t nodes) : flows(nodes + 1), kept(nodes) {}
-};
-
 template <class T>
 Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table, std::uint32_t first, Index width,
                     Index output_size)
@@ -70,8 +62,9 @@ Index Program<T>::rows(Index read) const {
 }
 
 template <class T>
-void Program<T>::pack(const T* table, const T* dense, bool training, const Draw& draw) {
-  common_.training = training;
+void Program<T>::pack(const T* table, const T* dense, Use use, const Draw& draw) {
+  common_.use = use;
+  common_.training = use != Use::kRun;
   common_.draw = draw;
   if (table_) table_->pack(table);
   for (const auto& node : nodes_) {
@@ -81,6 +74,7 @@ void Program<T>::pack(const T* table, const T* dense, bool training, const Draw&
 
 template <class T>
 void Program<T>::borrow(const Program& other) {
+  common_.use = other.common_.use;
   common_.training = other.common_.training;
   for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i]->borrow(*other.nodes_[i]);
 }
@@ -246,6 +240,43 @@ Status Program<T>::run(const Sequenced<T>& batch, Span span, int threads, T* out
     flow = gave;
   }
   if (flow.rows != out && !halted()) std::copy_n(flow.rows, flow.N * flow.width, out);
+  return Status::kOk;
+} catch (const std::bad_alloc&) {
+  return Status::kOutOfMemory;
+}
+
+template <class T>
+Status Program<T>::record(const Sequenced<T>& batch, int threads, Index& bad_token) try {
+  const Status status = find_distinct(batch, bad_token);
+  if (status != Status::kOk) return status;
+  common_.threads = common_.inside = threads;
+  common_.lanes = 1;
+  recorded_ = std::make_unique<Recorded>(nodes_.size());
+  Passage& passage = recorded_->passage;
+  passage.flows[0] = enter_whole(recorded_->lane, batch);
+  passage.flows[0].wanted = true;
+  for (std::size_t i = 0; i < nodes_.size() && !halted(); ++i) {
+    nodes_[i]->begin();
+    passage.kept[i] = nodes_[i]->run(recorded_->lane, passage.flows[i], passage.flows[i + 1]);
+  }
+  return Status::kOk;
+} catch (const std::bad_alloc&) {
+  return Status::kOutOfMemory;
+}
+
+template <class T>
+Status Program<T>::back(const T* doutput, int threads, T* dinput) try {
+  common_.threads = common_.inside = threads;
+  Passage& passage = recorded_->passage;
+  Flow<T>& input = passage.flows[0];
+  const Arena::Mark mark = recorded_->arena.mark();
+  passage.flows.back().drows = const_cast<T*>(doutput);  // nobody writes to what it reads
+  input.wanted = dinput != nullptr;
+  for (std::size_t i = nodes_.size(); i-- > 0 && !halted();) {
+    nodes_[i]->back(recorded_->lane, passage.flows[i], passage.flows[i + 1], passage.kept[i]);
+  }
+  if (dinput && !halted()) std::copy_n(input.drows, input.N * input.width, dinput);
+  recorded_->arena.rewind(mark);
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;

@@ -42,9 +42,8 @@ class Program {
   Node<T>& node(std::size_t index) { return *nodes_[index]; }
   std::size_t size() const { return nodes_.size(); }
 
-  // Reads the parameters: those of the table, which stay where they are until the next call, and then the others. In
-  // training, dropout is drawn.
-  void pack(const T* table, const T* dense, bool training, const Draw& draw);
+  // Reads the parameters: those of the table, which stay where they are until the next call, and then the others.
+  void pack(const T* table, const T* dense, Use use, const Draw& draw);
   // Reads what another program of the same nodes has packed, and stays there: so several threads run one network, each
   // with a program that has memory of its own.
   void borrow(const Program& other);
@@ -54,9 +53,18 @@ class Program {
     std::size_t first, last;
   };
   Span all() const { return {0, nodes_.size()}; }
-  // What the last of some nodes gives of all sequences, end to end, when the batch enters the first of them; the
-  // weights must not have been packed for training.
+  // What the last of some nodes gives of all sequences, end to end, when the batch enters the first of them.
   Status run(const Sequenced<T>& batch, Span span, int threads, T* out, Index& bad_token);
+
+  // Runs a batch as one group, and keeps what every node read and gave as long as the program lives, as the arrays of
+  // the batch must; once. The parameters must have been packed for that.
+  Status record(const Sequenced<T>& batch, int threads, Index& bad_token);
+  // What node `index` read where the batch was recorded, or the last one gave; and what it keeps.
+  const Flow<T>& flow(std::size_t index) const { return recorded_->passage.flows[index]; }
+  const void* kept(std::size_t index) const { return recorded_->passage.kept[index]; }
+  // Goes back from the gradient of what the last node gave to that of the input, where that is not null; as often as
+  // one likes.
+  Status back(const T* doutput, int threads, T* dinput);
 
   // losses [B], and the gradient of their weighted sum, [parameters]: of the table only the rows that the batch reads
   // are written. The parameters must have been packed for training.
@@ -64,7 +72,18 @@ class Program {
 
  private:
   struct Plan;
-  struct Passage;
+  // What passes between the nodes for one group, and what each keeps for the way back.
+  struct Passage {
+    std::vector<Flow<T>> flows;
+    std::vector<void*> kept;
+    explicit Passage(std::size_t nodes) : flows(nodes + 1), kept(nodes) {}
+  };
+  struct Recorded {
+    Arena arena;
+    Lane<T> lane;
+    Passage passage;
+    explicit Recorded(std::size_t nodes) : lane{0, 0, arena, arena, nullptr}, passage(nodes) {}
+  };
   Status find_distinct(const Sequenced<T>& batch, Index& bad_token);
   template <class Id>
   Status find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token);
@@ -92,6 +111,7 @@ class Program {
   Common common_;
   std::vector<std::unique_ptr<Arena>> kept_;  // of each lane
   Arenas arenas_;
+  std::unique_ptr<Recorded> recorded_;
   std::vector<std::int32_t> row_of_token_, row_of_id_, id_of_row_;
   std::vector<T> lane_gradients_, extra_sums_;
 };

@@ -39,14 +39,14 @@ class Compiled:
         self.program = programs.build(nodes, width=width, output_size=self.output_size, kind=kind)
         self._table = np.empty(0, kind)  # which the core points to
 
-    def pack(self, weights: Mapping[str, Array]) -> None:
-        """Read the weights. The core goes on reading the table of an embedding where it is."""
+    def pack(self, weights: Mapping[str, Array], use: int) -> None:
+        """Read the weights for one of the uses of `kernels.programs`; a table of ids goes on being read where it is."""
         flat = [np.ravel(weights[name]) for name in parameter_shapes(self.network)]
         if any(array.dtype != self.kind for array in flat) or self.kind not in (np.float32, np.float64):
             raise ShapeError("weights must all be float32, or all float64.")
         self._table = flat[0] if self.tables else np.empty(0, self.kind)
         dense = np.concatenate([np.empty(0, self.kind), *flat[self.tables :]])
-        self.program.pack(self._table, dense, False, 0, 0)
+        self.program.pack(self._table, dense, use, 0, 0)
 
     def run(
         self, batch: Ragged | Words, threads: int, *, states: States | None = None, stop: tuple[int, int] | None = None

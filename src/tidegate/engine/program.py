@@ -85,7 +85,7 @@ class Program:
 
         Raises ShapeError or InputError for a batch that does not fit the network.
         """
-        self._pack(False, 0, 0)
+        self._pack(programs.RUN, 0, 0)
         return self.compiled.run(batch, self.threads)[0]
 
     def gradient(
@@ -110,7 +110,7 @@ class Program:
         wanted = loss.compiled(core, self.network.output_size, self.dtype, begin)
         losses = np.empty(len(offsets) - 1)
         self.gradient_array[: len(self._table)] = 0
-        self._pack(True, seed, step)
+        self._pack(programs.TRAIN, seed, step)
         with self.compiled.carrying(states, len(losses)) as ends, self.compiled.naming(values):
             core.gradient(values, offsets, wanted, self.gradient_array, losses, self.threads)
         return Lost(losses, _total(losses * loss.weight), ends)
@@ -142,8 +142,8 @@ class Program:
         """Count the threads that the core may use."""
         return thread_count(self.num_threads)
 
-    def _pack(self, training: bool, seed: int, step: int) -> None:
-        self.compiled.program.pack(self._table, self._dense, training, seed, step)
+    def _pack(self, use: int, seed: int, step: int) -> None:
+        self.compiled.program.pack(self._table, self._dense, use, seed, step)
 
 
 def _total(parts: Array) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate.engine.compiled import Compiled, States
+from tidegate.engine.recording import Recording
+from tidegate.kernels import programs
 from tidegate.kernels.threads import thread_count
 from tidegate.network import Dense, Network, Spell, Tied, check_shapes
 from tidegate.ragged import Ragged
@@ -28,6 +29,7 @@ class Runner:
         self.num_threads = num_threads
         self.weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
         self.dtype = np.result_type(*self.weights.values()) if self.weights else np.dtype(np.float32)
+        self._packed: dict[int, Compiled] = {}
         self._idle: list[Compiled] = []
 
     def __call__(self, x: Ragged | Words) -> Array:
@@ -44,6 +46,13 @@ class Runner:
         """
         with self._borrowed() as compiled:
             return compiled.run(x, self._threads)[0]
+
+    def record(self, x: Ragged | Words) -> Recording:
+        """Compute what a call does, to the bit, and keep what every node read and gave, gates included.
+
+        Raises as a call does.
+        """
+        return Recording(self._borrower(programs.RECORD), self.weights, x, self._threads)
 
     def run(self, x: Ragged | Words, states: States) -> tuple[Array, dict[str, Array]]:
         """Compute the output of the last node, as a call does, from `states`, and those after the last steps.
@@ -92,24 +101,26 @@ class Runner:
     def _threads(self) -> int:
         return thread_count(self.num_threads)
 
-    @cached_property
-    def _packed(self) -> Compiled:
-        """The program that packed the weights, and lends them to those that run."""
+    def _borrower(self, use: int) -> Compiled:
+        """Make a program of the weights that are packed once for each use."""
+        if use not in self._packed:
+            lender = Compiled(self.network, self.dtype)
+            lender.pack(self.weights, use)
+            self._packed[use] = lender
         compiled = Compiled(self.network, self.dtype)
-        compiled.pack(self.weights)
+        compiled.program.borrow(self._packed[use].program)
         return compiled
 
     @contextmanager
     def _borrowed(self) -> Iterator[Compiled]:
-        """Give one thread a program of its own, with the weights that are packed already."""
+        """Give one thread a program of its own while the block lasts."""
         try:
             compiled = self._idle.pop()
         except IndexError:
-            compiled = Compiled(self.network, self.dtype)
-            compiled.program.borrow(self._packed.program)
+            compiled = self._borrower(programs.RUN)
         yield compiled
         self._idle.append(compiled)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is packed, which whoever needs it packs again."""
-        return {name: part for name, part in self.__dict__.items() if name != "_packed"} | {"_idle": []}
+        return self.__dict__ | {"_packed": {}, "_idle": []}

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from tidegate.checkpoint import NO_TASK, About, save_model
 from tidegate.engine import Runner
 from tidegate.ragged import Ragged
 from tidegate.runtime.stream import Prepared, Stream
-from tidegate.runtime.walk import Array, Recording, Walk
 from tidegate.words import Words
+
+Array: TypeAlias = npt.NDArray[Any]
 
 
 class Executor(Runner):
@@ -37,13 +40,6 @@ class Executor(Runner):
     array([[ 6.],
            [10.]], dtype=float32)
     """
-
-    def record(self, x: Ragged | Words) -> Recording:
-        """Compute what calling the executor does, to the bit, and keep what every node read and gave, gates included.
-
-        Raises as calling it does.
-        """
-        return Walk(self.network, self.weights, num_threads=self.num_threads).record(x)
 
     def save(self, path: str | os.PathLike[str], *, licence: str | None = None) -> None:
         """Write the model file of a network without a task, which `tidegate.load` makes an executor of again.

@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from tidegate.checkpoint import digest
 from tidegate.engine import Runner
+from tidegate.engine.recording import layer_directions, matrix_name
 from tidegate.errors import InputError, ShapeError, StateError, StreamEndedError
 from tidegate.kernels import expect
 from tidegate.kernels.streams import StreamNetwork, Streams, as_rows
 from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Spell, Split, Tied
 from tidegate.ragged import Ragged
 from tidegate.runtime.stream_state import pack_state, unpack_state
-from tidegate.runtime.walk import layer_directions, matrix_name
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]

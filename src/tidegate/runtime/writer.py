@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.engine.recording import layer_directions
 from tidegate.errors import InputError
 from tidegate.kernels import Sampler
 from tidegate.kernels.streams import StreamNetwork, Streams
 from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, check_shapes
-from tidegate.runtime.walk import layer_directions
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = tuple[Array, Array | None]
