@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "isa/dispatch.h"
+#include "machine/denormals.h"
 #include "machine/threads.h"
 #include "program/sum.h"
 
@@ -223,6 +224,7 @@ void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>
 
 template <class T>
 Status Program<T>::run(const Sequenced<T>& batch, Span span, int threads, T* out, Index& bad_token) try {
+  const FlushDenormals flush;
   const Status status = span.first == 0 ? find_distinct(batch, bad_token) : Status::kOk;
   if (status != Status::kOk) return status;
   common_.threads = common_.inside = threads;
@@ -247,6 +249,7 @@ Status Program<T>::run(const Sequenced<T>& batch, Span span, int threads, T* out
 
 template <class T>
 Status Program<T>::record(const Sequenced<T>& batch, int threads, Index& bad_token) try {
+  const FlushDenormals flush;
   const Status status = find_distinct(batch, bad_token);
   if (status != Status::kOk) return status;
   common_.threads = common_.inside = threads;
@@ -266,6 +269,7 @@ Status Program<T>::record(const Sequenced<T>& batch, int threads, Index& bad_tok
 
 template <class T>
 Status Program<T>::back(const T* doutput, int threads, T* dinput) try {
+  const FlushDenormals flush;
   common_.threads = common_.inside = threads;
   Passage& passage = recorded_->passage;
   Flow<T>& input = passage.flows[0];
@@ -285,6 +289,7 @@ Status Program<T>::back(const T* doutput, int threads, T* dinput) try {
 template <class T>
 Status Program<T>::gradient(const Sequenced<T>& batch, Loss<T>& loss, int threads, T* gradient, double* losses,
                             Index& bad_token) try {
+  const FlushDenormals flush;
   const Status status = find_distinct(batch, bad_token);
   if (status != Status::kOk) return status;
   const Plan plan = this->plan(batch);

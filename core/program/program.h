@@ -36,6 +36,7 @@ class Program {
 
   Index parameters() const { return table_size() + dense_; }
   Index table_size() const { return table_ ? table_->size() : 0; }
+  Index width() const { return width_; }
   Index output_size() const { return output_size_; }
   // Rows that come out of so many rows of a sequence.
   Index rows(Index read) const;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tidegate.engine.compiled import Compiled, States
 from tidegate.engine.recording import Recording
 from tidegate.kernels import programs
+from tidegate.kernels.streams import LiveProgram
 from tidegate.kernels.threads import thread_count
 from tidegate.network import Dense, Network, Spell, Tied, check_shapes
 from tidegate.ragged import Ragged
@@ -101,14 +102,27 @@ class Runner:
     def _threads(self) -> int:
         return thread_count(self.num_threads)
 
-    def _borrower(self, use: int) -> Compiled:
-        """Make a program of the weights that are packed once for each use."""
+    def live(self, ahead: Sequence[int] = ()) -> LiveProgram:
+        """Make what streams stand on, of the weights that are packed to run.
+
+        `ahead` says of each layer that runs from the end how many steps it looks ahead. Raises ValueError where a node
+        reads whole sequences alone.
+        """
+        lender = self._lender(programs.RUN)
+        return LiveProgram(lender.program, ahead, held=lender)
+
+    def _lender(self, use: int) -> Compiled:
+        """Give the program that packed the weights, once for each use."""
         if use not in self._packed:
             lender = Compiled(self.network, self.dtype)
             lender.pack(self.weights, use)
             self._packed[use] = lender
+        return self._packed[use]
+
+    def _borrower(self, use: int) -> Compiled:
+        """Make a program of weights that are packed already."""
         compiled = Compiled(self.network, self.dtype)
-        compiled.program.borrow(self._packed[use].program)
+        compiled.program.borrow(self._lender(use).program)
         return compiled
 
     @contextmanager
