@@ -15,7 +15,7 @@ from tidegate.engine.compiled import Compiled
 from tidegate.errors import InputError
 from tidegate.kernels import Direction, Forward
 from tidegate.kernels.checks import empty, expect
-from tidegate.network import Dense, Node, Recurrent, Tied, direction_suffixes
+from tidegate.network import Dense, Node, Recurrent, Tied
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -149,7 +149,7 @@ def layer_directions(weights: Mapping[str, Array], node: Recurrent, index: int, 
             b_hh=weights.get(f"{index}.bias_hh{suffix}"),
             reverse=node.reverse or suffix.endswith("_reverse"),
         )
-        for suffix in direction_suffixes(node, layer)
+        for suffix in node.suffixes(layer)
     )
 
 
