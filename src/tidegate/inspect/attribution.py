@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import InputError, OptionError
-from tidegate.inspect.backward import pass_back
 from tidegate.inspect.subject import Subject, find_subject
 from tidegate.network import Recurrent
 from tidegate.ragged import Ragged
@@ -190,7 +189,7 @@ class _Question:
         doutput = np.zeros_like(recording.output)
         doutput[np.arange(len(columns)), columns] = 1
         ways = range(2) if directions == 2 else [None]
-        passed = (pass_back(self.executor, recording, doutput, need_dx=True, through=way).dx for way in ways)
+        passed = (recording.back(doutput, need_dx=True, through=way).dx for way in ways)
         return np.stack([dx for dx in passed if dx is not None])
 
     def occlude(self, output: Array) -> tuple[Array, Array]:
