@@ -6,10 +6,11 @@
     runs  lab
     tasks
     train  inspect  export  convert
-    nn  engine  runtime  data
+    nn  runtime  data
     fetch  checkpoint
-    crf
+    crf  engine
     network  kernels  health  words  durable
+    nodes
     cells
     ragged  plain_json  lock  _core  _doors
     errors  version
