@@ -360,7 +360,10 @@ def test_a_table_has_the_gradient_of_the_last_batch_alone() -> None:
     [
         ({"tokens": np.array([1, 40, 2])}, InputError, "token id 40 at position 1 is not between 0 and 39"),
         ({"tokens": np.array([1, -1, 2])}, InputError, "token id -1 at position 1"),
-        ({"tokens": np.ones((3, 2))}, ShapeError, r"cannot read float64 \[3, 2\]"),
+        ({"tokens": np.array([1, 2, 2**40])}, InputError, "token id 1099511627776 at position 2"),
+        ({"tokens": np.array([-(2**40), 2, 3])}, InputError, "token id -1099511627776 at position 0"),
+        ({"tokens": np.ones(3)}, ShapeError, "the batch holds float64 but token ids must be int32 or int64"),
+        ({"tokens": np.ones((3, 2), np.int64)}, ShapeError, r"the batch is \[3, 2\] but token ids are \[N\]"),
         ({"labels": np.array([0, 3])}, InputError, r"labels\[1\] is 3; it must be from 0 to 2"),
         ({"labels": np.array([0])}, ShapeError, r"labels are int64 \[1\]; int64 \[2\] is wanted"),
     ],
@@ -377,3 +380,46 @@ def test_weights_of_two_types_are_refused() -> None:
     network = NETWORKS["every step"]
     with pytest.raises(ShapeError, match="all be float32, or all float64"):
         Program(network, weights_of(network) | {"0.weight": np.zeros((40, 6), np.float32)})
+
+
+def written(array: Array, value: int) -> Array:
+    array[1] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("harm", "error", "told"),
+    [
+        (lambda w: written(w.tokens.offsets, 10**9), ShapeError, "offsets must ascend"),
+        (lambda w: written(w.spellings.offsets, 10**9), ShapeError, "offsets must ascend"),
+        (lambda w: written(w.spelling, 10**7), ShapeError, "spelling runs from 0 to 10000000"),
+        (lambda w: written(w.spelling, -1), ShapeError, "spelling runs from -1"),
+        (lambda w: written(w.spellings.values, 15), InputError, "1 to 15, but .* holds 0 to 14"),
+        (lambda w: written(w.spellings.values, -1), InputError, "spellings hold ids from -1"),
+    ],
+)
+def test_what_was_written_to_after_it_was_checked_is_refused(harm: Any, error: type[Exception], told: str) -> None:
+    network = NETWORKS["tagger that spells"]
+    program = Program(network, weights_of(network))
+    words = Words(
+        Ragged(np.array([1, 2, 3]), np.array([0, 2, 3])),
+        np.array([0, 1, 1]),
+        Ragged(np.array([1, 2, 3]), np.array([0, 2, 3])),
+    )
+    before = program(words)
+    harm(words)
+    with pytest.raises(error, match=told):
+        program(words)
+    assert before.shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [(np.ones(3, np.float32), "spellings holds float32"), (np.ones((3, 2), np.int32), r"spellings is \[3, 2\]")],
+)
+def test_spellings_that_are_no_ids_are_refused(values: Array, told: str) -> None:
+    network = NETWORKS["tagger that spells"]
+    spellings = Ragged(values, np.array([0, 2, 3]))
+    words = Words(Ragged(np.array([1, 2, 3]), np.array([0, 2, 3])), np.array([0, 1, 1]), spellings)
+    with pytest.raises(ShapeError, match=told):
+        Program(network, weights_of(network))(words)

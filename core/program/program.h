@@ -18,10 +18,9 @@ namespace tidegate {
 template <class T>
 struct Sequenced {
   Index B, N;
-  const Index* offsets;       // [B + 1]
-  const T* x;                 // [N, width] or null
-  const std::int32_t* ids32;  // [N] or null
-  const std::int64_t* ids64;  // [N] or null
+  const Index* offsets;     // [B + 1]
+  const T* x;               // [N, width] or null
+  const std::int32_t* ids;  // [N] or null
 };
 
 template <class T>
@@ -55,8 +54,6 @@ class Program {
   struct Plan;
   Index table_size() const { return table_ ? table_->size() : 0; }
   Status find_distinct(const Sequenced<T>& batch, Index& bad_token);
-  template <class Id>
-  Status find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token);
   Plan plan(const Sequenced<T>& batch) const;
   // Calls finish(lane, flow, sequences, count) for each group when all nodes have run; then, where there is a loss,
   // goes all the way back.

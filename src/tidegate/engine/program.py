@@ -21,9 +21,9 @@ from tidegate.engine.losses import Loss
 from tidegate.errors import InputError, ShapeError
 from tidegate.health import Blame
 from tidegate.kernels import programs
-from tidegate.kernels.checks import check_offsets
+from tidegate.kernels.checks import check_offsets, expect, token_ids
 from tidegate.kernels.threads import thread_count
-from tidegate.network import Network, Node, Recurrent, Spell, check_shapes, parameter_shapes
+from tidegate.network import Embed, Network, Node, Recurrent, Spell, check_shapes, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -94,7 +94,7 @@ class Program:
         values, offsets = self._enter(batch)
         out = np.empty((int(self._begin(offsets)[-1]), self.network.output_size), self.dtype)
         self.compiled.pack(self.parameters, False, 0, 0)
-        self._reading(lambda threads: self.compiled.run(values, offsets, out, threads), values)
+        self._reading(lambda threads: self.compiled.run(values, offsets, out, threads), batch)
         return out
 
     def gradient(
@@ -122,7 +122,7 @@ class Program:
         with self._carrying(states, len(losses)) as ends:
             self._reading(
                 lambda threads: self.compiled.gradient(values, offsets, compiled, self.gradient_array, losses, threads),
-                values,
+                batch,
             )
         return Lost(losses, _total(losses * loss.weight), ends)
 
@@ -168,26 +168,35 @@ class Program:
         return np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
 
     def _enter(self, batch: Ragged | Words) -> tuple[Array, Array]:
-        if isinstance(self.network.nodes[0], Spell):
+        """Check what the core is about to read, whoever made it, and give it in the core's types."""
+        first = self.network.nodes[0]
+        if isinstance(first, Spell):
             if not isinstance(batch, Words):
                 raise ShapeError(f"the network reads Words, ids with spellings; got a {type(batch).__name__}.")
-            spellings = batch.spellings
-            self._spelled = (
-                np.ascontiguousarray(spellings.values),
-                np.ascontiguousarray(spellings.offsets, np.int64),
-                np.ascontiguousarray(batch.spelling, np.int64),
-            )
-            self.compiled.read_spellings(*self._spelled)
+            self._read_spellings(batch, first)
             batch = batch.tokens
         if not isinstance(batch, Ragged):
             raise ShapeError(f"the network reads a Ragged batch; got a {type(batch).__name__}.")
-        values = np.ascontiguousarray(batch.values)
-        wanted = (1, (np.dtype(np.int32), np.dtype(np.int64))) if self._table_size else (2, (self.dtype,))
-        if values.ndim != wanted[0] or values.dtype not in wanted[1]:
-            raise ShapeError(f"the network cannot read {values.dtype} {list(values.shape)}.")
-        if values.ndim == 2 and values.shape[1] != self.network.input_size:
-            raise ShapeError(f"the network reads [N, {self.network.input_size}]; got {list(values.shape)}.")
+        values = np.asarray(batch.values)
+        if self._table_size:
+            values = token_ids("the batch", values)
+        else:
+            values = expect("the batch", values, (len(values), self.network.input_size), self.dtype)
         return values, check_offsets(batch.offsets, len(values))
+
+    def _read_spellings(self, batch: Words, node: Spell) -> None:
+        table = node.characters[0]
+        assert isinstance(table, Embed), "the node was checked: they are embedded first"
+        batch.check()
+        ids = token_ids("spellings", np.asarray(batch.spellings.values))
+        if len(ids) and not 0 <= ids.min() <= ids.max() < table.vocabulary_size:
+            raise InputError(
+                f"spellings hold ids from {ids.min()} to {ids.max()}, but the table of characters holds 0 to "
+                f"{table.vocabulary_size - 1}. Use the tokenizer that the table was made for."
+            )
+        offsets = check_offsets(batch.spellings.offsets, len(ids))
+        self._spelled = ids, offsets, np.ascontiguousarray(batch.spelling, np.int64)  # what the core points to
+        self.compiled.read_spellings(*self._spelled)
 
     @contextmanager
     def _carrying(self, states: States | None, count: int) -> Iterator[dict[str, Array]]:
@@ -220,14 +229,14 @@ class Program:
             raise ShapeError(f"state {name!r} is {list(state.shape)}; {list(shape)} is wanted.")
         return np.ascontiguousarray(state, self.dtype)
 
-    def _reading(self, call: Callable[[int], None], values: Array) -> None:
+    def _reading(self, call: Callable[[int], None], batch: Ragged | Words) -> None:
         """Call the core, and say in words which token id is out of range."""
         try:
             call(self.threads)
         except IndexError as error:
-            at = int(str(error))
-            size = self.network.input_size
-            raise InputError(f"token id {values[at]} at position {at} is not between 0 and {size - 1}.") from None
+            at, most = int(str(error)), self.network.input_size - 1
+            tokens = batch.tokens if isinstance(batch, Words) else batch
+            raise InputError(f"token id {tokens.values[at]} at position {at} is not between 0 and {most}.") from None
 
 
 def _total(parts: Array) -> float:
