@@ -76,6 +76,10 @@ def test_a_card_says_what_the_task_says(card: Card) -> None:
     assert by_verb()[card.verb] is card
 
 
+def test_a_task_stands_on_its_own(card: Card) -> None:
+    assert card.task().__bases__ == (tasks.Task,)
+
+
 def test_every_kind_of_data_has_a_task_and_every_verb_is_one_task() -> None:
     assert {tasks.for_kind(kind).reads for kind in get_args(dataset.Kind)} == set(get_args(dataset.Kind))
     assert len(by_verb()) == len(CARDS)
