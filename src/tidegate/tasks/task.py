@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError
 
 from tidegate.checkpoint import About, Metrics, Model, check_task, load_training, save_model
 from tidegate.data.batching import batch_count
-from tidegate.data.dataset import Kind
+from tidegate.data.kinds import Kind
 from tidegate.data.streams import Streams
 from tidegate.errors import InputError, ModelFileError, RunFolderError
 from tidegate.health import Background
