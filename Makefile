@@ -31,7 +31,7 @@ check: $(VENV)/.tested  ## lint, formatting, types, and who may import whom
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $(filter %.h %.cc,$(CORE))
-	$(BIN)/python -m pytest -q tests/test_imports.py
+	$(BIN)/python -m pytest -q tests/laws/test_imports.py
 
 fix: $(VENV)/.tested  ## mend what the linters can mend
 	$(BIN)/ruff check --fix

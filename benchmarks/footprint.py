@@ -43,7 +43,7 @@ NEEDED = (
     "tidegate", "numpy", BLAS, "safetensors", "tokenizers", "pydantic", "pydantic_core", "annotated-types",
     "typing-inspection", "typing_extensions",
 )  # fmt: skip
-"""What is imported where a model is loaded and predicts; tests/test_base_install.py knows the rest to be left alone."""
+"""What is imported to load a model and predict; tests/laws/test_base_install.py knows the rest to be left alone."""
 SIZES = f"""
 import json
 from importlib.metadata import distributions

@@ -138,7 +138,7 @@ struct BackwardCall {
       r.dc_steps = p.steps[d].c;
       dprojected[d] = dgates;
     }
-    walk(in, batch, Index(0), [&](Index d, Index first, Index last, const Units& units, T* memory) {
+    walk<T>(walk_of(in, batch), Index(0), [&](Index d, Index first, Index last, const Units& units, T* memory) {
       k.cell[in.cell].backward(run[d], first, last, units, memory);
     });
   }

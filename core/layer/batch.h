@@ -50,9 +50,25 @@ int sharers(Index H, Index weights, Index tiles, int threads) {
   return static_cast<int>(std::clamp<Index>(H / (4 * kPanel<T>), 1, threads));
 }
 
+// Directions of a layer that are walked through time at once.
+struct Walk {
+  Cell cell;
+  Index B, H;
+  int directions, threads;
+  Index tile_rows;  // sequences per task
+};
+
 template <class T>
-int sharers(const LayerInput<T>& in) {
-  return sharers<T>(in.H, kTraits[in.cell].gates * in.H * in.H, in.directions * blocks(in.B, 6), in.threads);
+int sharers(const Walk& w) {
+  return sharers<T>(w.H, kTraits[w.cell].gates * w.H * w.H, w.directions * blocks(w.B, 6), w.threads);
+}
+
+// Sequences per task: few enough that every thread gets some three tiles, or one where all take as long; many enough to
+// use its registers.
+inline Index rows_of_tiles(Index B, int directions, int threads, bool even) {
+  if (threads <= 1) return kTileRows;
+  const Index share = blocks(B * directions, threads * Index(even ? 1 : 3));
+  return std::clamp(even ? share : blocks(share, 6) * 6, Index(1), kTileRows);
 }
 
 template <class T>
@@ -69,12 +85,8 @@ Batch arrange(const LayerInput<T>& in) {
     start = first;
   }
   std::stable_sort(order, order + in.B, [&](std::int32_t a, std::int32_t b) { return length[a] > length[b]; });
-  // Small enough that every thread gets some three tiles, or one where all take as long; large enough to use its
-  // registers.
   const bool even = in.B > 0 && length[order[0]] == length[order[in.B - 1]];
-  const Index share = blocks(in.B * in.directions, std::max(1, in.threads) * Index(even ? 1 : 3));
-  const Index wanted = even ? share : blocks(share, 6) * 6;
-  const Index rows = in.threads > 1 ? std::clamp(wanted, Index(1), kTileRows) : kTileRows;
+  const Index rows = rows_of_tiles(in.B, in.directions, in.threads, even);
   return {start, length, order, rows, blocks(in.B, rows), even};
 }
 
@@ -83,13 +95,13 @@ Batch arrange(const LayerInput<T>& in) {
 // units, and all meet after each step. Otherwise a thread has a tile to itself.
 // `more` is the scratch that `run` needs beside that of a cell.
 template <class T, class F>
-void walk(const LayerInput<T>& in, const Batch& batch, Index more, const F& run) {
+void walk(const Walk& in, Index more, const F& run) {
   const Index size = cell_scratch<T>(in.H) + more;
   const auto tile = [&](Index task, Index tile_rows, const Units& units, T* memory) {
     const Index first = task / in.directions * tile_rows;
     run(task % in.directions, first, std::min(in.B, first + tile_rows), units, memory);
   };
-  const int members = sharers(in);
+  const int members = sharers<T>(in);
   if (members > 1) {
     T* const memory = workspace().team.template get<T>(members * size);
     const bool done = team(members, [&](Index member, Meeting& meeting) {
@@ -101,9 +113,13 @@ void walk(const LayerInput<T>& in, const Batch& batch, Index more, const F& run)
     });
     if (done) return;
   }
-  parallel(in.directions * batch.tiles, in.threads, [&](Index task) {
-    tile(task, batch.tile_rows, Units{0, in.H, halted, nullptr, nullptr}, scratch<T>(size));
-  });
+  parallel(in.directions * blocks(in.B, in.tile_rows), in.threads,
+           [&](Index task) { tile(task, in.tile_rows, Units{0, in.H, halted, nullptr, nullptr}, scratch<T>(size)); });
+}
+
+template <class T>
+Walk walk_of(const LayerInput<T>& in, const Batch& batch) {
+  return {in.cell, in.B, in.H, in.directions, in.threads, batch.tile_rows};
 }
 
 // The rows that are projected: every token, or every distinct token once.

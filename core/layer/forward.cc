@@ -23,7 +23,7 @@ struct Stretches {
       : in(input), k(kernels), batch(tiles), steps(0) {
     const Index row = columns() * Index(sizeof(T)), most = Index(256) << 10;  // bytes; a cache also holds the weights
     const bool enough = in.threads == 1 || in.directions * batch.tiles >= (batch.even ? 1 : 3) * in.threads;
-    if (!wanted || !enough || sharers(in) > 1 || in.N * row <= 2 * most) return;
+    if (!wanted || !enough || sharers<T>(walk_of(in, batch)) > 1 || in.N * row <= 2 * most) return;
     const Index rows = std::min(in.B, batch.tile_rows);
     const bool cached = (in.C + in.H) * row <= 4 * most;  // the weights
     steps = blocks(std::max((cached ? 1 : 4) * kLinearRows, most / row), rows);
@@ -134,13 +134,14 @@ struct ForwardCall {
       r.hn = p.hn[d];
       r.cn = p.cn[d];
     }
-    walk(in, batch, stretches.scratch_size(), [&](Index d, Index first, Index last, const Units& units, T* memory) {
-      if (stretches.steps) {
-        stretches.run(d, run[d], to_gates[d], first, last, units, memory);
-      } else {
-        k.cell[in.cell].forward(run[d], first, last, units, memory);
-      }
-    });
+    walk<T>(walk_of(in, batch), stretches.scratch_size(),
+            [&](Index d, Index first, Index last, const Units& units, T* memory) {
+              if (stretches.steps) {
+                stretches.run(d, run[d], to_gates[d], first, last, units, memory);
+              } else {
+                k.cell[in.cell].forward(run[d], first, last, units, memory);
+              }
+            });
   }
 };
 

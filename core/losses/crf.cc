@@ -52,7 +52,8 @@ double CrfLikelihood<T>::path_score(const double* emissions, const std::int64_t*
 }
 
 template <class T>
-void CrfLikelihood<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) {
+void CrfLikelihood<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index,
+                            double* losses) {
   const Index K = node_.tags(), N = gave.N;
   Arena& arena = lane.arena;
   double* const emissions = arena.get<double>(N * K);

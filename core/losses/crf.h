@@ -19,7 +19,8 @@ class CrfLikelihood final : public Loss<T> {
 
   void start(int lanes) override;
   void open(Lane<T>& lane) override;
-  void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) override;
+  void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index first,
+            double* losses) override;
   void close(Lane<T>& lane) override;
 
  private:

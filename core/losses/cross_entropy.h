@@ -12,7 +12,9 @@ class CrossEntropy final : public Loss<T> {
   CrossEntropy(const std::int64_t* labels, const Index* begin, const double* weight)
       : labels_(labels), begin_(begin), weight_(weight) {}
 
-  void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) override;
+  bool by_row() const override { return true; }
+  void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index first,
+            double* losses) override;
 
  private:
   const std::int64_t* const labels_;

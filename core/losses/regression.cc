@@ -3,7 +3,8 @@
 namespace tidegate {
 
 template <class T>
-void Regression<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) {
+void Regression<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index,
+                         double* losses) {
   gave.drows = lane.arena.template get<T>(count * numbers_);
   const T* answer = gave.rows;
   T* d = gave.drows;

@@ -24,7 +24,8 @@ class Regression final : public Loss<T> {
         share_(share),
         weight_(weight) {}
 
-  void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, double* losses) override;
+  void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index first,
+            double* losses) override;
 
  private:
   const Index numbers_;

@@ -28,7 +28,7 @@ void* Dense<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave.width = outputs_;
   gave.wanted = this->common->training;
   gave.rows = lane.arena.template get<T>(read.N * outputs_);
-  product_.run(read.rows, read.N, activation_, gave.rows);
+  product_.run(read.rows, read.N, activation_, gave.rows, this->common->inside);
   return nullptr;
 }
 
@@ -42,7 +42,7 @@ void Dense<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
   }
   read.drows = read.wanted ? lane.arena.template get<T>(read.N * inputs_) : nullptr;
   T* const dw = lane.gradient + this->offset;
-  product_.back(d, read.rows, read.N, dw, dw + outputs_ * inputs_, read.drows);
+  product_.back(d, read.rows, read.N, dw, dw + outputs_ * inputs_, read.drows, this->common->inside);
 }
 
 template class Dense<float>;

@@ -13,6 +13,7 @@ class Dense final : public Node<T> {
 
   Index parameters() const override { return outputs_ * (inputs_ + 1); }
   Index left_behind() const override { return 2 * outputs_; }
+  bool by_row() const override { return true; }
   void pack(const T* parameters) override;
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;

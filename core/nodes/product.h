@@ -3,6 +3,7 @@
 
 #include "isa/dispatch.h"
 #include "layer/pack.h"
+#include "layer/spread.h"
 #include "program/node.h"
 
 namespace tidegate {
@@ -24,7 +25,7 @@ class Product {
   }
 
   // y [rows, outputs] = activation(x [rows, inputs] @ w.T + bias)
-  void run(const T* x, Index rows, Activation activation, T* y) const {
+  void run(const T* x, Index rows, Activation activation, T* y, int threads) const {
     Linear<T> p{};
     p.x = x;
     p.x_stride = inputs_;
@@ -35,11 +36,11 @@ class Product {
     p.y = y;
     p.y_stride = outputs_;
     p.activation = activation;
-    kernels<T>().linear(p, 0, rows);
+    multiply(p, rows, threads);
   }
 
   // From d, the gradient of the rows before the activation: adds to dw and dbias; writes dx, where it is not null.
-  void back(const T* d, const T* x, Index rows, T* dw, T* dbias, T* dx) const {
+  void back(const T* d, const T* x, Index rows, T* dw, T* dbias, T* dx, int threads) const {
     Outer<T> outer{};
     outer.a = d;
     outer.a_stride = outputs_;
@@ -49,7 +50,7 @@ class Product {
     outer.columns = inputs_;
     outer.out = dw;
     outer.column_sum = dbias;
-    kernels<T>().outer(outer, 0, rows, scratch<T>(outer_scratch<T>(outputs_, inputs_)));
+    add_outer(outer, rows, threads);
     if (!dx) return;
     Linear<T> p{};
     p.x = d;
@@ -59,7 +60,7 @@ class Product {
     p.columns = inputs_;
     p.y = dx;
     p.y_stride = inputs_;
-    kernels<T>().linear(p, 0, rows);
+    multiply(p, rows, threads);
   }
 
  private:

@@ -3,8 +3,7 @@
 #include <numeric>
 
 #include "isa/dispatch.h"
-#include "machine/threads.h"
-#include "machine/workspace.h"
+#include "layer/spread.h"
 
 namespace tidegate {
 
@@ -167,56 +166,77 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
 
 template <class T>
 void Recurrent<T>::walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow) {
+  CellForward<T> walks[2];
+  each_direction(
+      run.B, [&](int d) { walks[d] = enter(lane, run, index, d, flow); },
+      [&](int d, Index first, Index last, const Units& units, T* memory) {
+        kernels<T>().cell[o_.cell].forward(walks[d], first, last, units, memory);
+      });
+}
+
+// Calls prepare(d), then walk(d, first, last, units, scratch) for all tiles, of a direction at a time while they are in
+// the cache of one core, or of both at once where threads share the group.
+template <class T>
+template <class Prepare, class Tile>
+void Recurrent<T>::each_direction(Index B, const Prepare& prepare, const Tile& tile) const {
+  const int threads = this->common->inside, together = threads > 1 ? directions() : 1;
+  const Walk shape{o_.cell, B, o_.hidden_size, together, threads, rows_of_tiles(B, together, threads, false)};
+  for (int begin = 0; begin < directions(); begin += together) {
+    for (int d = begin; d < begin + together; ++d) prepare(d);
+    walk<T>(shape, 0, [&](Index d, Index first, Index last, const Units& units, T* memory) {
+      tile(begin + static_cast<int>(d), first, last, units, memory);
+    });
+  }
+}
+
+// Projects the input of a direction; returns what its cells are to do.
+template <class T>
+CellForward<T> Recurrent<T>::enter(Lane<T>& lane, Run& run, int index, int d, const Flow<T>& flow) {
   const Ends<T>* const starts = run.starts;
   Arena& arena = lane.arena;
-  const Kernels<T>& k = kernels<T>();
   const Index H = o_.hidden_size;
   const bool training = this->common->training, from_table = index == 0 && flow.row_of;
   LayerRun& layer = run.layers[index];
-  for (int d = 0; d < directions(); ++d) {
-    const int at = index * directions() + d;
-    const Unit<T>& unit = units_[at];
-    layer.mask[d] = training && o_.recurrent_dropout > 0 ? arena.template get<T>(run.B * H) : nullptr;
-    for (Index b = 0; layer.mask[d] && b < run.B; ++b) {
-      const std::uint32_t what = place(this->number, kStates, at);
-      draw_mask(this->common->draw, what, flow.key[b], o_.recurrent_dropout, 0, H, layer.mask[d] + b * H);
-    }
-    T* const projected = from_table && !training ? nullptr : arena.template get<T>(run.N * GH_);
-    layer.gates[d] = training ? projected : nullptr;
-    layer.memo[d] = training && traits_.gated() ? arena.template get<T>(run.N * H) : nullptr;
-    if (!from_table) {
-      Linear<T> project{};
-      project.x = layer.x;
-      project.x_stride = unit.inputs;
-      project.w = unit.forward_ih;
-      project.K = unit.inputs;
-      project.columns = GH_;
-      project.bias = unit.bias;
-      project.y = projected;
-      project.y_stride = GH_;
-      k.linear(project, 0, run.N);
-    }
-    CellForward<T> walk{};
-    walk.sequences = {run.start, run.length, run.order, unit.reverse};
-    walk.H = H;
-    walk.input = from_table ? unit.projected : projected;
-    walk.input_stride = GH_;
-    walk.input_row = from_table ? flow.row_of : nullptr;
-    walk.w_hh = unit.forward_hh;
-    walk.bias_apart = unit.bias_apart;
-    walk.h0 = starts ? starts->h[at] : nullptr;
-    walk.c0 = starts && starts->c ? starts->c[at] : nullptr;
-    walk.mask = layer.mask[d];
-    walk.h = layer.h + d * H;
-    walk.h_stride = directions() * H;
-    walk.gates = traits_.gated() ? layer.gates[d] : nullptr;
-    walk.memo = layer.memo[d];
-    walk.hn = flow.ends->h[at];
-    walk.cn = flow.ends->c ? flow.ends->c[at] : nullptr;
-    tiles<T>(run.B, H, [&](Index first, Index last, const Units& units, T* memory) {
-      k.cell[o_.cell].forward(walk, first, last, units, memory);
-    });
+  const int at = index * directions() + d;
+  const Unit<T>& unit = units_[at];
+  layer.mask[d] = training && o_.recurrent_dropout > 0 ? arena.template get<T>(run.B * H) : nullptr;
+  for (Index b = 0; layer.mask[d] && b < run.B; ++b) {
+    const std::uint32_t what = place(this->number, kStates, at);
+    draw_mask(this->common->draw, what, flow.key[b], o_.recurrent_dropout, 0, H, layer.mask[d] + b * H);
   }
+  T* const projected = from_table && !training ? nullptr : arena.template get<T>(run.N * GH_);
+  layer.gates[d] = training ? projected : nullptr;
+  layer.memo[d] = training && traits_.gated() ? arena.template get<T>(run.N * H) : nullptr;
+  if (!from_table) {
+    Linear<T> project{};
+    project.x = layer.x;
+    project.x_stride = unit.inputs;
+    project.w = unit.forward_ih;
+    project.K = unit.inputs;
+    project.columns = GH_;
+    project.bias = unit.bias;
+    project.y = projected;
+    project.y_stride = GH_;
+    multiply(project, run.N, this->common->inside);
+  }
+  CellForward<T> walk{};
+  walk.sequences = {run.start, run.length, run.order, unit.reverse};
+  walk.H = H;
+  walk.input = from_table ? unit.projected : projected;
+  walk.input_stride = GH_;
+  walk.input_row = from_table ? flow.row_of : nullptr;
+  walk.w_hh = unit.forward_hh;
+  walk.bias_apart = unit.bias_apart;
+  walk.h0 = starts ? starts->h[at] : nullptr;
+  walk.c0 = starts && starts->c ? starts->c[at] : nullptr;
+  walk.mask = layer.mask[d];
+  walk.h = layer.h + d * H;
+  walk.h_stride = directions() * H;
+  walk.gates = traits_.gated() ? layer.gates[d] : nullptr;
+  walk.memo = layer.memo[d];
+  walk.hn = flow.ends->h[at];
+  walk.cn = flow.ends->c ? flow.ends->c[at] : nullptr;
+  return walk;
 }
 
 // Of the rows that go on to a layer; on the way back of their gradient.
@@ -265,41 +285,47 @@ void Recurrent<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*
 // Leaves the gradients of the gates where the gates were.
 template <class T>
 void Recurrent<T>::walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends) {
+  CellBackward<T> walks[2];
+  each_direction(
+      run.B, [&](int d) { walks[d] = turn(lane, run, index, d, ends); },
+      [&](int d, Index first, Index last, const Units& units, T* memory) {
+        kernels<T>().cell[o_.cell].backward(walks[d], first, last, units, memory);
+      });
+  for (int d = 0; run.watched && d < directions(); ++d) gauge.reach(lane, index * directions() + d, walks[d], run.B);
+}
+
+// What the cells of a direction are to do on the way back.
+template <class T>
+CellBackward<T> Recurrent<T>::turn(Lane<T>& lane, Run& run, int index, int d, const Ends<T>& ends) {
   Ends<T>* const starts = run.starts;
   Arena& arena = lane.arena;
-  const Kernels<T>& k = kernels<T>();
   const Index H = o_.hidden_size;
   LayerRun& layer = run.layers[index];
-  for (int d = 0; d < directions(); ++d) {
-    const Unit<T>& unit = units_[index * directions() + d];
-    const int at = index * directions() + d;
-    CellBackward<T> walk{};
-    walk.sequences = {run.start, run.length, run.order, unit.reverse};
-    walk.H = H;
-    walk.w_hh = unit.backward_hh;
-    walk.h0 = starts ? starts->h[at] : nullptr;
-    walk.c0 = starts && starts->c ? starts->c[at] : nullptr;
-    walk.mask = layer.mask[d];
-    walk.h = layer.h + d * H;
-    walk.gates = layer.gates[d];
-    walk.memo = layer.memo[d];
-    walk.dh = layer.dh + d * H;
-    walk.h_stride = directions() * H;
-    walk.dhn = ends.dh[at];
-    walk.dcn = ends.dc ? ends.dc[at] : nullptr;
-    walk.dgates = layer.gates[d];
-    walk.dmemo = layer.memo[d];
-    if (run.watched) {
-      const bool gated = traits_.gated();
-      gauge.count(lane, at, gated ? layer.gates[d] : layer.h + d * H, gated ? GH_ : directions() * H, run.N, H);
-    }
-    walk.dh0 = starts ? starts->dh[at] : arena.template get<T>(run.B * H);
-    if (traits_.carries_c) walk.dc0 = starts ? starts->dc[at] : arena.template get<T>(run.B * H);
-    tiles<T>(run.B, H, [&](Index first, Index last, const Units& units, T* memory) {
-      k.cell[o_.cell].backward(walk, first, last, units, memory);
-    });
-    if (run.watched) gauge.reach(lane, at, walk, run.B);
+  const int at = index * directions() + d;
+  const Unit<T>& unit = units_[at];
+  CellBackward<T> walk{};
+  walk.sequences = {run.start, run.length, run.order, unit.reverse};
+  walk.H = H;
+  walk.w_hh = unit.backward_hh;
+  walk.h0 = starts ? starts->h[at] : nullptr;
+  walk.c0 = starts && starts->c ? starts->c[at] : nullptr;
+  walk.mask = layer.mask[d];
+  walk.h = layer.h + d * H;
+  walk.gates = layer.gates[d];
+  walk.memo = layer.memo[d];
+  walk.dh = layer.dh + d * H;
+  walk.h_stride = directions() * H;
+  walk.dhn = ends.dh[at];
+  walk.dcn = ends.dc ? ends.dc[at] : nullptr;
+  walk.dgates = layer.gates[d];
+  walk.dmemo = layer.memo[d];
+  if (run.watched) {
+    const bool gated = traits_.gated();
+    gauge.count(lane, at, gated ? layer.gates[d] : layer.h + d * H, gated ? GH_ : directions() * H, run.N, H);
   }
+  walk.dh0 = starts ? starts->dh[at] : arena.template get<T>(run.B * H);
+  if (traits_.carries_c) walk.dc0 = starts ? starts->dc[at] : arena.template get<T>(run.B * H);
+  return walk;
 }
 
 // The gradients of the two matrices and the biases of a layer.
@@ -331,7 +357,7 @@ void Recurrent<T>::add_weights(Lane<T>& lane, Run& run, int index) {
       outer.columns = columns;
       outer.out = out;
       outer.column_sum = column_sum;
-      kernels<T>().outer(outer, 0, run.N, scratch<T>(outer_scratch<T>(rows_m, columns)));
+      add_outer(outer, run.N, this->common->inside);
     };
     add(layer.gates[d], shared, GH_, before, nullptr, H, layer.mask[d], gradient + unit.w_hh, nullptr);
     if (traits_.one_apart()) {
@@ -375,7 +401,7 @@ void Recurrent<T>::find_input(const Run& run, int index, T* dx) const {
     back.y = dx;
     back.y_stride = unit.inputs;
     back.accumulate = d > 0;
-    kernels<T>().linear(back, 0, run.N);
+    multiply(back, run.N, this->common->inside);
   }
 }
 
@@ -386,11 +412,11 @@ void Recurrent<T>::sum_by_row(Lane<T>& lane, const Run& run, const Flow<T>& read
   TouchedRows<T>& touched = table_->touched;
   const Index before = touched.count(lane);
   for (Index n = 0; n < run.N; ++n) place[n] = static_cast<std::int32_t>(touched.touch(lane, read.row_of[n]));
-  for (int d = 0; d < directions(); ++d) {
+  parallel(directions(), this->common->inside, [&](Index d) {
     T* const sums = sums_[lane.index * directions() + d];
     std::fill(sums + before * GH_, sums + touched.count(lane) * GH_, T(0));
     kernels<T>().add_rows({run.layers[0].gates[d], GH_, place, sums}, 0, run.N);
-  }
+  });
 }
 
 // From the gate gradients of the touched rows: those of the input matrices, their biases, and the rows themselves.
@@ -413,7 +439,7 @@ void Recurrent<T>::close(Lane<T>& lane) {
     outer.columns = C;
     outer.out = gradient + unit.w_ih;
     outer.column_sum = o_.bias ? gradient + unit.b_ih : nullptr;
-    kernels<T>().outer(outer, 0, rows, scratch<T>(outer_scratch<T>(GH_, C)));
+    add_outer(outer, rows, this->common->inside);
     Linear<T> back{};
     back.x = sums;
     back.x_stride = GH_;
@@ -423,7 +449,7 @@ void Recurrent<T>::close(Lane<T>& lane) {
     back.y = table_->touched.gradient(lane);
     back.y_stride = C;
     back.accumulate = d > 0;
-    kernels<T>().linear(back, 0, rows);
+    multiply(back, rows, this->common->inside);
   }
 }
 

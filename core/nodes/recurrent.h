@@ -35,6 +35,7 @@ class Recurrent final : public Node<T> {
 
   Index parameters() const override { return parameters_; }
   Index left_behind() const override;
+  Index stepped() const override { return GH_ * o_.hidden_size; }
   void pack(const T* parameters) override;
   void begin() override;
   void open(Lane<T>& lane) override;
@@ -64,6 +65,10 @@ class Recurrent final : public Node<T> {
 
   void walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow);
   void walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends);
+  template <class Prepare, class Tile>
+  void each_direction(Index B, const Prepare& prepare, const Tile& tile) const;
+  CellForward<T> enter(Lane<T>& lane, Run& run, int index, int d, const Flow<T>& flow);
+  CellBackward<T> turn(Lane<T>& lane, Run& run, int index, int d, const Ends<T>& ends);
   void add_weights(Lane<T>& lane, Run& run, int index);
   void find_before(const Run& run, const LayerRun& layer, int d, const T* h0, const T* zero, const T** before,
                    std::int32_t* sequence) const;

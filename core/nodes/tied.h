@@ -11,6 +11,7 @@ class Tied final : public Node<T> {
  public:
   explicit Tied(const Embed<T>& table) : table_(table), product_(table.width(), table.vocabulary()) {}
 
+  bool by_row() const override { return true; }
   Index parameters() const override { return table_.vocabulary(); }
   Index extras() const override { return table_.size(); }  // the gradient of the table
   void pack(const T* parameters) override { product_.pack(table_.table(), parameters, this->common->training); }

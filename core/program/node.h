@@ -54,11 +54,11 @@ struct Flow {
 // One chain of groups: what adds up in its order, whoever runs it.
 template <class T>
 struct Lane {
-  int index = 0;
-  Index tokens = 0;       // of all its groups
-  Arena arena;            // of the running group
-  Arena kept;             // of the whole lane
-  T* gradient = nullptr;  // [parameters that are not of tables] added to
+  int index;
+  Index tokens;  // of all its groups
+  Arena& arena;  // of the running group
+  Arena& kept;   // of the whole lane
+  T* gradient;   // [parameters that are not of tables] added to; null: there is no way back
 };
 
 // What all groups of a batch have in common.
@@ -66,6 +66,7 @@ struct Common {
   Draw draw{};
   bool training = false;  // dropout is drawn, and what `back` needs is kept
   int threads = 1;
+  int inside = 1;  // of the threads, those that work for one group; 1 where lanes are run side by side
   int lanes = 1;
   Index sequences = 0;               // of the batch
   Index distinct = 0;                // rows of the table that the batch reads, each once
@@ -78,14 +79,6 @@ constexpr std::uint32_t place(std::uint32_t node, Drawn what, int which = 0) {
   return node << 16 | what << 12 | static_cast<std::uint32_t>(which);
 }
 constexpr Index kDrawn = 256;  // elements that are drawn at a time
-
-// Calls f(first, last, units, scratch) for all of B sequences, as many at a time as a cell kernel takes.
-template <class T, class F>
-void tiles(Index B, Index H, const F& f) {
-  for (Index first = 0; first < B; first += kTileRows) {
-    f(first, std::min(B, first + kTileRows), Units{0, H, halted, nullptr, nullptr}, scratch<T>(cell_scratch<T>(H)));
-  }
-}
 
 template <class T>
 class Node {
@@ -100,8 +93,12 @@ class Node {
 
   // Turns the number of sequences that one of the batch has become, and of all their rows, into those that it gives.
   virtual void count(Index& sequences, Index& rows) const { (void)sequences, (void)rows; }
+  // Whether a row that it gives is made of the same row that it reads, and of nothing else.
+  virtual bool by_row() const { return false; }
   // Numbers that each row of a group leaves in memory, where they are many.
   virtual Index left_behind() const { return 0; }
+  // Numbers that are read anew at each step of a sequence, at most at a time.
+  virtual Index stepped() const { return 0; }
 
   // Reads its parameters, once for each update.
   virtual void pack(const T* parameters) { (void)parameters; }

@@ -12,11 +12,13 @@ namespace tidegate {
 namespace {
 
 constexpr int kMostLanes = 16;
-constexpr Index kLaneBytes = Index(64) << 20;  // of the gradients of all lanes
-constexpr Index kGroupBytes = Index(1) << 20;  // that a group leaves behind
-constexpr Index kLeastGroup = 6;               // sequences, to use the registers of a kernel
-constexpr Index kMostGroup = 24;               // sequences, so that there are groups for all lanes
-constexpr Index kSummed = 4096;                // numbers of a gradient that a task adds up
+constexpr Index kLaneBytes = Index(64) << 20;     // of the gradients of all lanes
+constexpr Index kGroupBytes = Index(1) << 20;     // that a group leaves behind
+constexpr Index kCachedWeights = Index(2) << 20;  // bytes of one direction of a layer
+constexpr Index kLeastGroup = 6;                  // sequences, to use the registers of a kernel
+constexpr Index kMostGroup = 24;                  // sequences, so that there are groups for all lanes
+constexpr Index kSummed = 4096;                   // numbers of a gradient that a task adds up
+constexpr Index kPart = 4 * kOuterBlock;          // rows that are lost at a time: the sums are those of all at once
 
 }  // namespace
 
@@ -31,6 +33,14 @@ struct Program<T>::Plan {
   std::vector<Index> tokens;               // [lanes]
 };
 
+// What passes between the nodes for one group, and what each keeps for the way back.
+template <class T>
+struct Program<T>::Passage {
+  std::vector<Flow<T>> flows;
+  std::vector<void*> kept;
+  explicit Passage(std::size_t nodes) : flows(nodes + 1), kept(nodes) {}
+};
+
 template <class T>
 Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table, std::uint32_t first, Index width,
                     Index output_size)
@@ -42,6 +52,7 @@ Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table
     node->common = &common_;
     dense_ += node->parameters();
     left_behind_ += node->left_behind();
+    stepped_ = std::max(stepped_, node->stepped());
     extras_ += node->extras();
   }
   Index at = dense_;
@@ -105,11 +116,13 @@ typename Program<T>::Plan Program<T>::plan(const Sequenced<T>& batch) const {
   while (lanes > 1 && lanes * (dense_ + extras_) * Index(sizeof(T)) > kLaneBytes) lanes /= 2;
   plan.groups.resize(lanes);
   plan.tokens.resize(lanes);
-  const Index most = std::clamp(blocks(blocks(batch.B, lanes), kLeastGroup) * kLeastGroup, kLeastGroup, kMostGroup);
+  // Weights that no cache keeps are to be read for more sequences at a time.
+  const Index least = stepped_ * Index(sizeof(T)) > kCachedWeights ? 2 * kLeastGroup : kLeastGroup;
+  const Index most = std::clamp(blocks(blocks(batch.B, lanes), least) * least, least, kMostGroup);
   for (Index first = 0; first < batch.B;) {
     const Index bytes = std::max<Index>(1, length(plan.order[first])) * left_behind_ * Index(sizeof(T));
-    const Index fitting = kGroupBytes / std::max<Index>(1, bytes) / kLeastGroup * kLeastGroup;
-    const Index count = std::min(batch.B - first, std::clamp(fitting, kLeastGroup, most));
+    const Index fitting = kGroupBytes / std::max<Index>(1, bytes) / least * least;
+    const Index count = std::min(batch.B - first, std::clamp(fitting, least, most));
     const auto lane = std::min_element(plan.tokens.begin(), plan.tokens.end()) - plan.tokens.begin();
     plan.groups[lane].push_back({first, count});
     for (Index i = first; i < first + count; ++i) plan.tokens[lane] += length(plan.order[i]) + 1;
@@ -153,42 +166,39 @@ void Program<T>::enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int3
 
 template <class T>
 template <class F>
-void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& finish) {
+void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& run) {
   const int lanes = static_cast<int>(plan.groups.size());
-  while (static_cast<int>(lanes_.size()) < lanes) lanes_.push_back(std::make_unique<Lane<T>>());
+  const auto busy = static_cast<int>(lanes - std::count(plan.tokens.begin(), plan.tokens.end(), 0));
+  while (static_cast<int>(kept_.size()) < lanes) kept_.push_back(std::make_unique<Arena>());
   common_.lanes = lanes;
+  common_.inside = 2 * busy > common_.threads ? 1 : common_.threads;
   common_.sequences = batch.B;
   for (const auto& node : nodes_) node->begin();
   if (loss) loss->start(lanes);
   const Index size = dense_ + extras_;
-  parallel(lanes, common_.threads, [&](Index index) {
+  const auto run_lane = [&](Index index) {
     if (plan.groups[index].empty()) return;
-    Lane<T>& lane = *lanes_[index];
-    lane.index = static_cast<int>(index);
-    lane.tokens = plan.tokens[index];
+    const Arenas::Loan arena(arenas_);
+    T* const gradient = loss ? lane_gradients_.data() + index * size : nullptr;
+    Lane<T> lane{static_cast<int>(index), plan.tokens[index], *arena, *kept_[index], gradient};
     lane.kept.clear();
+    if (loss) std::fill(gradient, gradient + size, T(0));
     for (const auto& node : nodes_) node->open(lane);
-    if (loss) {
-      lane.gradient = lane_gradients_.data() + index * size;
-      std::fill(lane.gradient, lane.gradient + size, T(0));
-      loss->open(lane);
-    }
-    std::vector<Flow<T>> flows(nodes_.size() + 1);
-    std::vector<void*> kept(nodes_.size());
+    if (loss) loss->open(lane);
+    Passage passage(nodes_.size());
     for (const auto& group : plan.groups[index]) {
       if (halted()) return;
       lane.arena.clear();
       const std::int32_t* const sequences = plan.order.data() + group.first;
-      enter(lane, batch, sequences, group.count, flows[0]);
-      for (std::size_t i = 0; i < nodes_.size(); ++i) kept[i] = nodes_[i]->run(lane, flows[i], flows[i + 1]);
-      finish(lane, flows.back(), sequences, group.count);
-      if (!loss) continue;
-      for (std::size_t i = nodes_.size(); i-- > 0;) nodes_[i]->back(lane, flows[i], flows[i + 1], kept[i]);
+      enter(lane, batch, sequences, group.count, passage.flows[0]);
+      run(lane, passage, sequences, group.count);
     }
     if (!loss) return;
     for (const auto& node : nodes_) node->close(lane);
     loss->close(lane);
-  });
+  };
+  if (common_.inside == 1) return parallel(lanes, common_.threads, run_lane);
+  for (int index = 0; index < lanes; ++index) run_lane(index);
 }
 
 template <class T>
@@ -199,8 +209,9 @@ Status Program<T>::run(const Sequenced<T>& batch, int threads, T* out, Index& ba
   common_.threads = threads;
   std::vector<Index> begin(batch.B + 1);
   for (Index b = 0; b < batch.B; ++b) begin[b + 1] = begin[b] + rows(batch.offsets[b + 1] - batch.offsets[b]);
-  each_group(batch, plan, nullptr, [&](Lane<T>&, Flow<T>& gave, const std::int32_t* sequences, Index count) {
-    const T* from = gave.rows;
+  each_group(batch, plan, nullptr, [&](Lane<T>& lane, Passage& at, const std::int32_t* sequences, Index count) {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i]->run(lane, at.flows[i], at.flows[i + 1]);
+    const T* from = at.flows.back().rows;
     for (Index i = 0; i < count; ++i) {
       const Index b = sequences[i], numbers = (begin[b + 1] - begin[b]) * output_size_;
       std::copy_n(from, numbers, out + begin[b] * output_size_);
@@ -220,13 +231,50 @@ Status Program<T>::gradient(const Sequenced<T>& batch, Loss<T>& loss, int thread
   const Plan plan = this->plan(batch);
   common_.threads = threads;
   lane_gradients_.resize(plan.groups.size() * (dense_ + extras_));
-  each_group(batch, plan, &loss, [&](Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count) {
-    loss.lose(lane, gave, sequences, count, losses);
+  std::fill(losses, losses + batch.B, 0.0);
+  each_group(batch, plan, &loss, [&](Lane<T>& lane, Passage& passage, const std::int32_t* sequences, Index count) {
+    there_and_back(lane, passage, loss, sequences, count, losses);
   });
   if (!halted()) add_lanes(plan, gradient);
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;
+}
+
+template <class T>
+void Program<T>::there_and_back(Lane<T>& lane, Passage& at, Loss<T>& loss, const std::int32_t* sequences, Index count,
+                                double* losses) {
+  std::size_t end = nodes_.size();
+  const bool parted = end > 0 && nodes_.back()->by_row() && loss.by_row();
+  if (parted) --end;
+  for (std::size_t i = 0; i < end; ++i) at.kept[i] = nodes_[i]->run(lane, at.flows[i], at.flows[i + 1]);
+  if (parted) {
+    end_in_parts(lane, at, loss, sequences, count, losses);
+  } else {
+    loss.lose(lane, at.flows[end], sequences, count, 0, losses);
+  }
+  for (std::size_t i = end; i-- > 0;) nodes_[i]->back(lane, at.flows[i], at.flows[i + 1], at.kept[i]);
+}
+
+// The last node, the loss and the way back through that node, so many rows at a time that the scores of a large
+// vocabulary never are in memory at once.
+template <class T>
+void Program<T>::end_in_parts(Lane<T>& lane, Passage& at, Loss<T>& loss, const std::int32_t* sequences, Index count,
+                              double* losses) {
+  Node<T>& last = *nodes_.back();
+  Flow<T>& whole = at.flows[nodes_.size() - 1];
+  whole.drows = lane.arena.template get<T>(whole.N * whole.width);
+  for (Index first = 0; first < whole.N; first += kPart) {
+    const Arena::Mark mark = lane.arena.mark();
+    Flow<T> part = whole, gave;
+    part.N = std::min(kPart, whole.N - first);
+    part.rows += first * whole.width;
+    void* const kept = last.run(lane, part, gave);
+    loss.lose(lane, gave, sequences, count, first, losses);
+    last.back(lane, part, gave, kept);
+    if (part.wanted) std::copy_n(part.drows, part.N * whole.width, whole.drows + first * whole.width);
+    lane.arena.rewind(mark);
+  }
 }
 
 template <class T>

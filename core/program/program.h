@@ -52,13 +52,18 @@ class Program {
 
  private:
   struct Plan;
+  struct Passage;
   Index table_size() const { return table_ ? table_->size() : 0; }
   Status find_distinct(const Sequenced<T>& batch, Index& bad_token);
   Plan plan(const Sequenced<T>& batch) const;
-  // Calls finish(lane, flow, sequences, count) for each group when all nodes have run; then, where there is a loss,
-  // goes all the way back.
+  // Calls run(lane, passage, sequences, count) for each group, whose rows have entered.
   template <class F>
-  void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& finish);
+  void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& run);
+  // Runs all nodes of a group, takes its loss and goes all the way back.
+  void there_and_back(Lane<T>& lane, Passage& passage, Loss<T>& loss, const std::int32_t* sequences, Index count,
+                      double* losses);
+  void end_in_parts(Lane<T>& lane, Passage& passage, Loss<T>& loss, const std::int32_t* sequences, Index count,
+                    double* losses);
   void enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int32_t* sequences, Index count, Flow<T>& flow) const;
   void add_lanes(const Plan& plan, T* gradient);
 
@@ -69,8 +74,10 @@ class Program {
   Index dense_ = 0;   // parameters that are not of the table
   Index extras_ = 0;  // numbers that lanes add up besides
   Index left_behind_ = 0;
+  Index stepped_ = 0;
   Common common_;
-  std::vector<std::unique_ptr<Lane<T>>> lanes_;
+  std::vector<std::unique_ptr<Arena>> kept_;  // of each lane
+  Arenas arenas_;
   std::vector<std::int32_t> row_of_token_, row_of_id_, id_of_row_;
   std::vector<T> lane_gradients_, extra_sums_;
 };

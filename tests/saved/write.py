@@ -1,6 +1,6 @@
 """Writes what this version leaves on a disk: a model of each task, what it answers, a stream under way, a stopped run.
 
-Run once for each version that is given out, `python -m tests.saved.write FOLDER`; `tests/test_saved.py` lets every
+Run once for each version that is given out, `python -m tests.saved.write FOLDER`; `tests/laws/test_saved.py` lets every
 later version read it. What was written is never written again.
 """
 

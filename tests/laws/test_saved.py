@@ -15,9 +15,8 @@ from answers import answer
 from saved.write import steps, tasks, told
 from tidegate.network import Dropout
 
-HOMES = sorted(
-    path for path in (Path(__file__).parent / "saved").glob("*/*") if path.is_dir() and path.parent.name[0].isdigit()
-)
+SAVED = Path(__file__).parents[1] / "saved"
+HOMES = sorted(path for path in SAVED.glob("*/*") if path.is_dir() and path.parent.name[0].isdigit())
 
 
 @pytest.fixture(params=HOMES, ids=lambda home: f"{home.parent.name}-{home.name}")

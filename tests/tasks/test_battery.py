@@ -158,7 +158,7 @@ def test_a_saved_model_predicts_the_same_bits(sample: Sample, fitted: Any, tmp_p
 def test_loading_and_predicting_import_no_torch(name: str, sample: Sample, fitted: Any, tmp_path: Path) -> None:
     fitted.save(tmp_path / "model.safetensors")
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import tidegate as tg; import samples;"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); import tidegate as tg; import samples;"
         f"sample = samples.SAMPLES[{name!r}]; told = sample.answer(tg.load(sys.argv[1]), sample.examples()[0]);"
         "print([told, [*{'torch', 'sklearn'} & {*sys.modules}]])"
     )

@@ -466,7 +466,7 @@ COUNTED = """
 import ctypes, sys
 import numpy as np
 sys.path.insert(0, {tests!r})
-from test_runtime_stream import MODES, features, steps_of, weights_of
+from runtime.test_stream import MODES, features, steps_of, weights_of
 from tidegate.runtime import Executor
 
 counter = ctypes.CDLL(None).calls_so_far
@@ -490,7 +490,7 @@ def test_a_warm_step_asks_for_no_memory(tmp_path: Path) -> None:
     (tmp_path / "count.c").write_text(COUNTER)
     library = tmp_path / "count.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", str(tmp_path / "count.c"), "-o", str(library)], check=True)
-    code = COUNTED.format(tests=str(Path(__file__).parent))
+    code = COUNTED.format(tests=str(Path(__file__).parents[1]))
     environment = {**os.environ, "LD_PRELOAD": str(library)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert [int(line) for line in done.stdout.split()] == [0, 0, 0, 0]

@@ -26,7 +26,7 @@ from docs.pictures import FENCE, Block, blocks, pictures, run
 
 import tidegate as tg
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 MODULES = [
     module.name for module in pkgutil.walk_packages(tg.__path__, "tidegate.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "tests/typing").glob("*.py"))
 PYREFLY = ("--preset=strict", "--summary=none", "--error=unused-ignore", f"--search-path={ROOT / 'src'}")
 CHECKERS = {

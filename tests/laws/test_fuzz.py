@@ -1,7 +1,7 @@
 """Changes model files of every task at random, and seals them again: they are refused, or they work.
 
-`TIDEGATE_FUZZ_SECONDS=60 pytest tests/test_fuzz.py` goes on for so long, with other changes each round; a plain run is
-one round. A failure names the seed of its round and is shrunk by hypothesis.
+`TIDEGATE_FUZZ_SECONDS=60 pytest tests/laws/test_fuzz.py` goes on for so long, with other changes each round; a plain
+run is one round. A failure names the seed of its round and is shrunk by hypothesis.
 """
 
 from __future__ import annotations

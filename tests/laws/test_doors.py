@@ -18,7 +18,7 @@ import pytest
 
 import tidegate as tg
 
-SOURCE = Path(__file__).parents[1] / "src" / "tidegate"
+SOURCE = Path(__file__).parents[2] / "src" / "tidegate"
 DOORS = sorted(
     ".".join(["tidegate", *path.parent.relative_to(SOURCE).parts])
     for path in SOURCE.rglob("__init__.py")

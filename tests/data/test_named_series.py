@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from conftest import absent
-from test_data_download import QUICK, Server
+from fetch.test_download import QUICK, Server
 from tidegate import data
 from tidegate.data import ett, household_power
 from tidegate.data.household_power import to_hours

@@ -1,4 +1,4 @@
-"""Runs: metrics by hand, baselines, the data of a recipe. What the command line prints is tested in test_cli.py."""
+"""Runs: metrics by hand, baselines, the data of a recipe. What the command line prints is tested in tests/cli."""
 
 from __future__ import annotations
 

@@ -106,12 +106,25 @@ DROPPING = {
     ),
 }
 
+# What the core cuts another way: threads share the few sequences, or a long one is lost part by part.
+LARGE: dict[str, tuple[Network, dict[str, int]]] = {
+    f"{size} sequence(s) of a wide {cell}": (
+        classifier(layer(cell=cell, hidden_size=300, bidirectional=True), "max", "last"),
+        {"size": size, "longest": 20},
+    )
+    for cell in CELLS
+    for size in (1, 2)
+} | {
+    "one long text, tied": (NETWORKS["tied"], {"size": 2, "longest": 600}),
+    "long texts": (NETWORKS["every step"], {"longest": 600}),
+}
 
-def batch_of(network: Network, dtype: Any = np.float64, size: int = 33) -> Ragged | Words:
+
+def batch_of(network: Network, dtype: Any = np.float64, size: int = 33, longest: int = 60) -> Ragged | Words:
     """Draw sequences of very different lengths, empty ones among them where a network may read those."""
     rng = np.random.default_rng(1)
     fixed = any(isinstance(node, Decode) for node in network.nodes)
-    lengths = np.full(size, 7) if fixed else np.append(rng.integers(0, 12, size - 1), 60)
+    lengths = np.full(size, 7) if fixed else np.append(rng.integers(0, 12, size - 1), longest)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     if network.reads_words:
         letters = rng.integers(1, 7, 19)
@@ -131,8 +144,8 @@ def weights_of(network: Network, dtype: Any = np.float64) -> dict[str, Array]:
 class Case:
     """A network, a batch and the loss that networks of its kind are trained on; in the core and in torch."""
 
-    def __init__(self, network: Network, dtype: Any = np.float64) -> None:
-        self.network, self.batch = network, batch_of(network, dtype)
+    def __init__(self, network: Network, dtype: Any = np.float64, **batch: int) -> None:
+        self.network, self.batch = network, batch_of(network, dtype, **batch)
         self.program = Program(network, weights_of(network, dtype))
         rng = np.random.default_rng(2)
         size, tokens = len(self.batch), int(self.batch.offsets[-1])
@@ -166,6 +179,13 @@ class Case:
         loss.backward()
         return loss.item(), {name: _gradient(parameter) for name, parameter in module.named_parameters()}
 
+    def compare_with_autograd(self, rtol: float) -> None:
+        lost, (loss, gradients) = self.found(), self.by_torch()
+        assert lost.total == pytest.approx(loss, rel=rtol)
+        largest = max(np.abs(array).max() for array in gradients.values())
+        for parameter, array in self.program.gradients.items():
+            np.testing.assert_allclose(array, gradients[parameter], rtol=rtol, atol=rtol * largest, err_msg=parameter)
+
     def _lost(self, rows: Tensor, module: Any, out: Any) -> Any:
         weight = torch.from_numpy(self.weight).to(rows.dtype)
         if isinstance(self.loss, CrfLikelihood):
@@ -198,11 +218,16 @@ def _gradient(parameter: Tensor) -> Array:
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-10), (np.float32, 2e-4)])
 def test_the_gradient_is_that_of_autograd(name: str, dtype: Any, rtol: float) -> None:
     case = Case(NETWORKS[name], dtype)
-    lost, (loss, gradients) = case.found(), case.by_torch()
-    assert lost.total == pytest.approx(loss, rel=rtol)
-    largest = max(np.abs(array).max() for array in gradients.values())
-    for parameter, array in case.program.gradients.items():
-        np.testing.assert_allclose(array, gradients[parameter], rtol=rtol, atol=rtol * largest, err_msg=parameter)
+    case.compare_with_autograd(rtol)
+
+
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("threads", [1, 4])
+def test_however_it_is_cut_the_gradient_is_that_of_autograd(name: str, threads: int) -> None:
+    network, batch = LARGE[name]
+    case = Case(network, **batch)
+    case.program.num_threads = threads
+    case.compare_with_autograd(1e-9)
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, *DROPPING])
@@ -265,9 +290,10 @@ def every_way() -> Iterator[Any]:
     kernels.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *DROPPING])
+@pytest.mark.parametrize("name", [*NETWORKS, *DROPPING, *LARGE])
 def test_threads_and_instruction_sets_change_no_bit(name: str, every_way: Any) -> None:
-    case = Case((NETWORKS | DROPPING)[name], np.float32)
+    network, batch = LARGE.get(name) or ((NETWORKS | DROPPING)[name], {})
+    case = Case(network, np.float32, **batch)
 
     def bits() -> bytes:
         lost = case.found(seed=1, step=2)

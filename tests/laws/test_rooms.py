@@ -18,7 +18,7 @@ from tidegate.cells import CELLS, Cell
 from tidegate.tasks import CARDS
 from tidegate.tasks.cards import ROOMS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SOURCE, CORE = ROOT / "src" / "tidegate", ROOT / "core"
 
 CELLS_ARE_SPELLED_IN = (

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from conftest import absent
 
-ROOT = Path(__file__).parents[1]
-RECIPES = Path(__file__).with_name("recipes")
+ROOT = Path(__file__).parents[2]
+RECIPES = ROOT / "tests" / "recipes"
 
 # The editable install leads every import of Tidegate to this tree; what runs in the copy shall find the copy.
 HERE_ALONE = 'import sys\nsys.meta_path[:] = [each for each in sys.meta_path if "Scikit" not in type(each).__name__]\n'
@@ -169,8 +169,8 @@ def test_a_cell_of_two_gates_is_six_edits(tmp_path: Path) -> None:
     copy.edit("src/tidegate/nn/equations.py", ("STEPS: dict", CELL_IN_TORCH), ('}\n"""A step of', '    "mgu": _mgu,\n'))
     assert len(copy.edited) == len(set(copy.edited)) == 6
     copy.build()
-    copy.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_kernels.py", "-k", "mgu")
-    copy.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_cells.py", "tests/test_rooms.py")
+    copy.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels/test_layers.py", "-k", "mgu")
+    copy.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_cells.py", "tests/laws/test_rooms.py")
     told = json.loads(copy.python("-c", TRAIN).splitlines()[-1])
     assert told["right"] > 0.9
     assert told["isas"] == ["scalar"]

@@ -28,7 +28,7 @@ EXPECTED = {
     "check_estimators_unfitted": "our own InputError says so: scikit-learn's class for it is not there without it",
     "check_supervised_y_2d": "one column of labels is taken for what it is, without a warning",
     "check_sample_weight_equivalence_on_dense_data": (
-        "rows that come twice are shuffled into batches as two; test_tasks_weights.py has the law"
+        "rows that come twice are shuffled into batches as two; test_weights.py has the law"
     ),
 }
 

@@ -14,7 +14,7 @@ SCENARIOS = ("first", "overwrite", "overwrite-interrupted", "resume-interrupted"
 
 def faults(folder: Path, how: str, scenario: str, amount: int) -> dict[str, int]:
     """Run `kills.py` and return what it counted, but for what is as it should be; at least one trial was made."""
-    command = [sys.executable, str(Path(__file__).with_name("kills.py")), str(folder), how, scenario, str(amount)]
+    command = [sys.executable, str(Path(__file__).parents[1] / "kills.py"), str(folder), how, scenario, str(amount)]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr[-2000:]
     tally: dict[str, int] = json.loads(told.stdout)

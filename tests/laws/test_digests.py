@@ -12,9 +12,9 @@ import pytest
 
 from conftest import absent
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CROSS = ROOT / "build" / "cross" / "aarch64"
-STORED = Path(__file__).with_name("digests.txt")
+STORED = ROOT / "tests" / "digests.txt"
 
 
 def digests(*command: str | Path) -> dict[str, list[str]]:

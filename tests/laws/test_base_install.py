@@ -18,7 +18,7 @@ from saved.write import tasks
 
 pytestmark = pytest.mark.xdist_group("base install")  # one environment serves them all
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TEXTS = ["a good film", "good, and well made", "what a good story", "bad", "a bad film", "so bad it hurts"]
 LABELS = ["pos", "pos", "pos", "neg", "neg", "neg"]
 STEPS = [np.full((length, 2), 0.1 * length) for length in (1, 5, 3, 4, 2, 6)]
@@ -151,7 +151,7 @@ def test_the_page_of_an_examination_is_written_and_says_what_it_could_not_draw(
 
 
 def test_every_task_is_trained_to_the_same_bits(python: Path) -> None:
-    tests = Path(__file__).parent
+    tests = ROOT / "tests"
     answer = json.loads(run(python, "-c", FIT, tests))
     assert answer.keys() == tasks().keys()
     assert answer == json.loads(run(sys.executable, "-c", FIT, tests))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import tidegate as tg
-from test_tasks_tagger import SMALL, posts
+from tasks.test_tagger import SMALL, posts
 from tidegate.errors import InputError
 
 

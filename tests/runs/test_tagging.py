@@ -15,7 +15,7 @@ from seqeval.scheme import IOB2
 
 import tidegate as tg
 from conftest import Cli
-from test_tasks_tagger import SMALL, posts
+from tasks.test_tagger import SMALL, posts
 from tidegate import runs
 from tidegate.data import Examples, schemes
 from tidegate.errors import DataError, OddTagsWarning

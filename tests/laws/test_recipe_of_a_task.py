@@ -16,8 +16,8 @@ import pytest
 
 from tidegate import _core
 
-ROOT = Path(__file__).parents[1]
-TOY = Path(__file__).with_name("recipes") / "grading"
+ROOT = Path(__file__).parents[2]
+TOY = ROOT / "tests" / "recipes" / "grading"
 LINES = {
     "tasks/cards.py": ('    "language",\n', '    "grading",\n'),
     "__init__.py": (

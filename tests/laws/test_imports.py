@@ -31,7 +31,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "tidegate"
+SOURCE = Path(__file__).parents[2] / "src" / "tidegate"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ROWS = [line.split() for line in (__doc__ or "").split("\n\n")[1].splitlines()]
