@@ -8,7 +8,7 @@
     train  inspect  export  convert
     nn  engine  runtime  data
     fetch  checkpoint
-    crf
+    crf  offers
     network  kernels  health  words  durable
     cells
     ragged  plain_json  lock  _core  _doors

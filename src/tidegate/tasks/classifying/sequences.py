@@ -17,6 +17,7 @@ from tidegate.export import SequenceInterface
 from tidegate.kernels import softmax
 from tidegate.kernels.streams import as_rows
 from tidegate.network import Dense, Merge, Network, Node, PoolModes, Recurrent, Size
+from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks.card import Card
@@ -210,6 +211,11 @@ class SequenceClassifier(Task[Classes]):
         Raises InputError before `fit`, and as `predict` does.
         """
         return looked_into(self._require_fitted(), as_sequences(X))
+
+    def inside(self) -> Inside:
+        """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
+        fitted = self._require_fitted()
+        return Inside(fitted.network, fitted.weights, self.prepare, self.classes_.tolist(), self.max_grad_norm)
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""

@@ -15,6 +15,7 @@ from tidegate.data.tokenizer import Keep, Tokenizer, from_json, train_words
 from tidegate.export import SequenceInterface
 from tidegate.kernels import softmax
 from tidegate.network import Embed, Merge, Network, Node, PoolModes, Size
+from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks.card import Card
@@ -202,6 +203,11 @@ class TextClassifier(Task[Classes]):
         Raises InputError before `fit`, and as `predict` does.
         """
         return looked_into(self._require_fitted(), as_texts(X))
+
+    def inside(self) -> Inside:
+        """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
+        fitted = self._require_fitted()
+        return Inside(fitted.network, fitted.weights, self.prepare, self.classes_.tolist(), self.max_grad_norm)
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
