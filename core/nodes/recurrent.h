@@ -62,18 +62,31 @@ class Recurrent final : public Node<T> {
  private:
   struct LayerRun;
   struct Run;
+  struct Piece;
 
   void walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow);
-  void walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends);
+  void walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends, const Flow<T>& read, T* dx);
   template <class Prepare, class Tile>
   void each_direction(Index B, const Prepare& prepare, const Tile& tile) const;
-  CellForward<T> enter(Lane<T>& lane, Run& run, int index, int d, const Flow<T>& flow);
-  CellBackward<T> turn(Lane<T>& lane, Run& run, int index, int d, const Ends<T>& ends);
-  void add_weights(Lane<T>& lane, Run& run, int index);
+  CellForward<T> enter(Lane<T>& lane, const Run& run, LayerRun& layer, int index, int d, const Flow<T>& flow);
+  CellBackward<T> turn(Lane<T>& lane, const Run& run, LayerRun& layer, int index, int d, const Ends<T>& ends);
+  void add_weights(Lane<T>& lane, const Run& run, const LayerRun& layer, int index, int d);
   void find_before(const Run& run, const LayerRun& layer, int d, const T* h0, const T* zero, const T** before,
                    std::int32_t* sequence) const;
-  void find_input(const Run& run, int index, T* dx) const;
-  void sum_by_row(Lane<T>& lane, const Run& run, const Flow<T>& read);
+  void find_input(const Run& run, const LayerRun& layer, int index, int d, bool accumulate, T* dx) const;
+  const std::int32_t* touch(Lane<T>& lane, const std::int32_t* row_of, Index N);
+  void add_by_row(Lane<T>& lane, const LayerRun& layer, int d, const std::int32_t* place, Index N);
+
+  // Of sequences that are cut in time.
+  Index steps_of_pieces(const Run& run) const;
+  Piece cut(Lane<T>& lane, const Run& run, const LayerRun& layer, int index, int d, Index begin,
+            const Flow<T>& flow) const;
+  void go_through(Lane<T>& lane, Piece& piece, int index, int d);
+  template <class Tile>
+  void each_tile(Index B, const Tile& tile) const;
+  void forward_in_pieces(Lane<T>& lane, Run& run, int index, int d, const Flow<T>& flow);
+  void backward_in_pieces(Lane<T>& lane, Run& run, int index, int d, const Ends<T>& ends, const Flow<T>& read, T* dx);
+
   void drop(const Flow<T>& read, int layer, const T* from, T* to) const;
 
   const RecurrentOptions o_;
