@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -232,7 +232,8 @@ class TextClassifier(Task[Classes]):
 
     @property
     def _classifying(self) -> Classifying:
-        return Classifying(self, TextReader(**{field.name: getattr(self, field.name) for field in fields(TextReader)}))
+        words = TextReader(self.vocabulary_size, self.max_tokens, self.keep, self.embedding_size, self.word_dropout)
+        return Classifying(self, words)
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
