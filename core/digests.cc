@@ -16,8 +16,8 @@
 #include "nodes/pool.h"
 #include "program/optimiser.h"
 #include "program/program.h"
-#include "stream/sampler.h"
-#include "stream/streams.h"
+#include "program/sampler.h"
+#include "program/streams.h"
 #include "structured/crf_layer.h"
 
 namespace {
@@ -150,15 +150,32 @@ void layer(Cell cell, Size size, double scale) {
   digest_backward.print(named<T>(kTraits[cell].name, scale < 1e-9 ? "/backward/faint" : "/backward", size));
 }
 
+RecurrentOptions one_layer(Cell cell, Size size) {
+  RecurrentOptions options{};
+  options.cell = cell;
+  options.input_size = size.C, options.hidden_size = size.H;
+  options.layers = 1;
+  options.bias = true;
+  return options;
+}
+
+template <class T>
+void append(std::vector<T>& to, const std::vector<T>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
 template <class T>
 void stream(Cell cell, Size size) {
   const auto [C, H] = size;
   Numbers numbers(23);
   const Side<T> side(numbers, kTraits[cell].gates * H, size, 0.5);
-  const Direction<T> direction = side.direction(false);
-  StreamNetwork<T> network(C, nullptr, 0);
-  network.add_layer(cell, H, &direction, 1, Merge::kConcat, 0);
-  Streams<T> live(network, kB);
+  std::vector<T> parameters;
+  for (const auto* part : {&side.w_ih, &side.w_hh, &side.b_ih, &side.b_hh}) append(parameters, *part);
+  std::vector<std::unique_ptr<Node<T>>> nodes;
+  nodes.push_back(std::make_unique<Recurrent<T>>(one_layer(cell, size), nullptr));
+  Program<T> program(std::move(nodes), nullptr, 0, C, H);
+  program.pack(parameters.data(), false, {});
+  Streams<T> live(program, kB, {});
   for (Index b = 0; b < kB; ++b) {
     std::vector<T> state(side.h0.begin() + b * H, side.h0.begin() + (b + 1) * H);
     state.insert(state.end(), side.c0.begin() + b * H, side.c0.begin() + (b + 1) * H);
@@ -182,14 +199,24 @@ void stream_network(Cell cell, Size size) {
   const auto [C, H] = size;
   Numbers numbers(29);
   const Side<T> side(numbers, kTraits[cell].gates * H, size, 0.5);
-  const Direction<T> directions[2] = {side.direction(false), side.direction(true)};
-  const PoolMode modes[] = {kMean, kLast, kMax, kFirst};
   const std::vector<T> w = numbers.draw<T>(3 * 4 * H), bias = numbers.draw<T>(3);
-  StreamNetwork<T> network(C, nullptr, 0);
-  network.add_layer(cell, H, directions, 2, Merge::kMul, 3);
-  network.add_pool(modes, 4);
-  network.add_matrix(3, w.data(), bias.data(), kTanh);
-  Streams<T> live(network, kB);
+  std::vector<T> parameters;
+  for (int direction = 0; direction < 2; ++direction) {
+    for (const auto* part : {&side.w_ih, &side.w_hh, &side.b_ih, &side.b_hh}) append(parameters, *part);
+  }
+  append(parameters, w), append(parameters, bias);
+  RecurrentOptions options = one_layer(cell, size);
+  options.bidirectional = true;
+  options.merge = Merge::kMul;
+  auto layer = std::make_unique<Recurrent<T>>(options, nullptr);
+  auto pool = std::make_unique<Pooling<T>>(std::vector<PoolMode>{kMean, kLast, kMax, kFirst}, layer.get());
+  std::vector<std::unique_ptr<Node<T>>> nodes;
+  nodes.push_back(std::move(layer));
+  nodes.push_back(std::move(pool));
+  nodes.push_back(std::make_unique<Dense<T>>(4 * H, 3, kTanh));
+  Program<T> program(std::move(nodes), nullptr, 0, C, 3);
+  program.pack(parameters.data(), false, {});
+  Streams<T> live(program, kB, {3});
   std::vector<Index> slots(kB);
   std::iota(slots.begin(), slots.end(), 0);
   std::vector<T> said(kB * 3);

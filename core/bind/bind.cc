@@ -52,7 +52,7 @@ NB_MODULE(_core, m) {
   define_cells(m);
   define_layers(m);
   define_crf(m);
+  define_program(m);
   define_streams(m);
   define_sampler(m);
-  define_program(m);
 }

@@ -1,5 +1,5 @@
 // The choice of the next token of a text.
-#include "stream/sampler.h"
+#include "program/sampler.h"
 #include "bind/bind.h"
 #include "bind/unlocked.h"
 

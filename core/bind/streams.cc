@@ -1,9 +1,12 @@
-// Networks over live sequences.
+// Programs over live sequences.
+#include "program/streams.h"
+
+#include <nanobind/stl/vector.h>
+
 #include <algorithm>
 
 #include "bind/bind.h"
 #include "bind/unlocked.h"
-#include "stream/streams.h"
 
 namespace tidegate {
 namespace {
@@ -36,8 +39,8 @@ Index alone(Streams<T>& self, const F& f) {
 template <class T>
 Index take(Streams<T>& self, const Index* slot, const Index* offsets, Index n, const T* x, const std::int32_t* ids,
            bool ending, T* out, Index most, int threads) {
-  if (x && !finite(x, offsets[n] * self.network().width())) return kNotFinite;
-  if (ids && !within(ids, offsets[n], self.network().V())) return kNoRow;
+  if (x && !finite(x, offsets[n] * self.width())) return kNotFinite;
+  if (ids && !within(ids, offsets[n], self.vocabulary())) return kNoRow;
   if (!self.enter()) return kBusy;
   Index rows = 0;
   try {
@@ -60,70 +63,30 @@ Index take(Streams<T>& self, const Index* slot, const Index* offsets, Index n, c
 }
 
 template <class T>
-void define_network(nb::module_& m, const char* name) {
-  using Network = StreamNetwork<T>;
-  nb::class_<Network>(m, name)
-      .def(
-          "__init__",
-          [](Network* self, Index width, nb::object table) {
-            if (table.is_none()) {
-              new (self) Network(width, nullptr, 0);
-            } else {
-              const auto rows = nb::cast<In<T>>(table, false);
-              new (self) Network(width, rows.data(), static_cast<Index>(rows.shape(0)));
-            }
-          },
-          "width"_a, "table"_a.none(), nb::keep_alive<1, 3>())
-      .def(
-          "add_matrix",
-          [](Network& self, In<T> w, nb::object bias, int activation) {
-            self.add_matrix(static_cast<Index>(w.shape(0)), w.data(), input<T>(bias),
-                            static_cast<Activation>(activation));
-          },
-          "w"_a.noconvert(), "bias"_a.none(), "activation"_a)
-      .def(
-          "add_layer",
-          [](Network& self, int cell, Index H, nb::sequence directions, int merge, Index lookahead) {
-            const int count = static_cast<int>(nb::len(directions));
-            Direction<T> each[2];
-            for (int d = 0; d < count; ++d) each[d] = direction<T>(directions[d]);
-            self.add_layer(static_cast<Cell>(cell), H, each, count, static_cast<Merge>(merge), lookahead);
-          },
-          "cell"_a, "H"_a, "directions"_a, "merge"_a, "lookahead"_a)
-      .def(
-          "add_pool",
-          [](Network& self, nb::sequence modes) {
-            PoolMode mode[kPoolModes];
-            const int count = static_cast<int>(nb::len(modes));
-            for (int m = 0; m < count; ++m) mode[m] = static_cast<PoolMode>(nb::cast<int>(modes[m]));
-            self.add_pool(mode, count);
-          },
-          "modes"_a)
-      .def_prop_ro("out", &Network::out)
-      .def_prop_ro("lookahead", &Network::lookahead)
-      .def_prop_ro("pooled", &Network::pooled);
-}
-
-template <class T>
-void define_live(nb::module_& m, const char* name) {
+void define_of(nb::module_& m, const char* name) {
   using Self = Streams<T>;
   nb::class_<Self>(m, name)
-      .def(nb::init<const StreamNetwork<T>&, Index>(), "network"_a, "capacity"_a, nb::keep_alive<1, 2>())
+      .def(nb::init<Program<T>&, Index, const std::vector<Index>&>(), "program"_a, "capacity"_a, "ahead"_a,
+           nb::keep_alive<1, 2>())
+      .def_prop_ro("width", &Self::width)
+      .def_prop_ro("vocabulary", &Self::vocabulary)
+      .def_prop_ro("out", &Self::out)
+      .def_prop_ro("pooled", &Self::pooled)
       .def(
           "step",  // one slot by one row of features
           [](Self& self, Index slot, nb::handle x, nb::handle out, int threads) {
             const Index offsets[2] = {0, 1};
-            const Matrix<T> from(x, 1, self.network().width()), to(out, 1, self.network().out(), PyBUF_WRITABLE);
+            const Matrix<T> from(x, 1, self.width()), to(out, 1, self.out(), PyBUF_WRITABLE);
             return take<T>(self, &slot, offsets, 1, from.data(), nullptr, false, to.data(), 1, threads);
           },
           "slot"_a, "x"_a, "out"_a, "threads"_a)
       .def(
           "step_token",
           [](Self& self, Index slot, Index token, nb::handle out, int threads) -> Index {
-            if (token < 0 || token >= self.network().V()) return kNoRow;
+            if (token < 0 || token >= self.vocabulary()) return kNoRow;
             const Index offsets[2] = {0, 1};
             const std::int32_t id = static_cast<std::int32_t>(token);
-            const Matrix<T> to(out, 1, self.network().out(), PyBUF_WRITABLE);
+            const Matrix<T> to(out, 1, self.out(), PyBUF_WRITABLE);
             return take<T>(self, &slot, offsets, 1, nullptr, &id, false, to.data(), 1, threads);
           },
           "slot"_a, "token"_a, "out"_a, "threads"_a)
@@ -163,10 +126,8 @@ void define_live(nb::module_& m, const char* name) {
 }  // namespace
 
 void define_streams(nb::module_& m) {
-  define_network<float>(m, "StreamNetwork32");
-  define_network<double>(m, "StreamNetwork64");
-  define_live<float>(m, "Streams32");
-  define_live<double>(m, "Streams64");
+  define_of<float>(m, "Streams32");
+  define_of<double>(m, "Streams64");
 }
 
 }  // namespace tidegate

@@ -21,6 +21,7 @@ class CrfNode final : public Node<T> {
     return nullptr;
   }
   void back(Lane<T>&, Flow<T>& read, const Flow<T>& gave, void*) override { read.drows = gave.drows; }
+  std::unique_ptr<LiveNode<T>> live(LivePlan<T>&) override { return nullptr; }
 
  private:
   const Index tags_;

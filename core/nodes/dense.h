@@ -17,6 +17,10 @@ class Dense final : public Node<T> {
   void pack(const T* parameters) override;
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
+  std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override {
+    plan.features = outputs_;
+    return std::make_unique<LiveProduct<T>>(product_, activation_);
+  }
 
  private:
   const Index inputs_, outputs_;

@@ -12,6 +12,7 @@ class Dropout final : public Node<T> {
 
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
+  std::unique_ptr<LiveNode<T>> live(LivePlan<T>&) override { return nullptr; }
 
  private:
   void multiply(const Flow<T>& read, const T* from, T* to) const;

@@ -1,6 +1,28 @@
 #include "nodes/embed.h"
 
 namespace tidegate {
+namespace {
+
+template <class T>
+class LiveEmbed final : public LiveNode<T> {
+ public:
+  explicit LiveEmbed(const LiveTable<T>& rows) : table(rows) {}
+
+  LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>&) override {
+    if (table.unread) return in;
+    const Index rows = in.offsets[turn.n], width = table.width;
+    T* const x = rows_.template get<T>(rows * width);
+    for (Index row = 0; row < rows; ++row) std::copy_n(table.rows + in.ids[row] * width, width, x + row * width);
+    return {x, nullptr, nullptr, in.offsets};
+  }
+
+  LiveTable<T> table;
+
+ private:
+  Buffer rows_;
+};
+
+}  // namespace
 
 template <class T>
 void Embed<T>::pack(const T* parameters) {
@@ -51,6 +73,15 @@ void Embed<T>::collect(T* table) const {
     T* const to = table + this->common->id[u] * width_;
     for (Index k = 0; k < width_; ++k) to[k] = scale_ ? sum[k] * scale_[u] : sum[k];
   });
+}
+
+template <class T>
+std::unique_ptr<LiveNode<T>> Embed<T>::live(LivePlan<T>& plan) {
+  auto made = std::make_unique<LiveEmbed<T>>(LiveTable<T>{table_, rows_, width_, false});
+  plan.table = &made->table;
+  plan.width = plan.features = width_;
+  plan.vocabulary = rows_;
+  return made;
 }
 
 template class Embed<float>;

@@ -23,6 +23,7 @@ class Embed final : public Node<T> {
   void open(Lane<T>& lane) override;
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
+  std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override;
 
   // Writes the gradient of the distinct rows into that of the table, [vocabulary, width].
   void collect(T* table) const;

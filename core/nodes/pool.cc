@@ -86,6 +86,93 @@ void Pooling<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* k
   }
 }
 
+namespace {
+
+// What is kept of each slot: the sums, the largest, the first and the last rows so far, mode after mode.
+template <class T>
+class LivePooling final : public LivePool<T> {
+ public:
+  LivePooling(const std::vector<PoolMode>& modes, const Recurrent<T>* before, LivePlan<T>& plan)
+      : modes_(modes), before_(before), width_(plan.features), kept_(plan.state.keep(begin(modes.size()))) {}
+
+  // Adds rows to what is kept, in their order, as `pool` of layer/pool.h does with a whole sequence.
+  LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>& received) override {
+    for (Index i = 0; i < turn.n; ++i) {
+      for (Index row = in.offsets[i]; row < in.offsets[i + 1]; ++row) {
+        add(turn.slot[i], in, row, received[i] == 0 && row == in.offsets[i]);
+      }
+    }
+    return in;
+  }
+
+  const T* say(const Index* slot, Index n, const std::vector<Index>& steps) override {
+    const Index stride = static_cast<Index>(modes_.size()) * width_;
+    T* const out = out_.template get<T>(n * stride);
+    for (Index i = 0; i < n; ++i) {
+      for (std::size_t m = 0; m < modes_.size(); ++m) {
+        say(modes_[m], kept(slot[i], m), steps[slot[i]], out + i * stride + static_cast<Index>(m) * width_);
+      }
+    }
+    return out;
+  }
+
+ private:
+  // Where what is kept for a mode begins. The final state of both directions is kept before they are merged.
+  Index begin(std::size_t mode) const {
+    Index at = 0;
+    for (std::size_t m = 0; m < mode; ++m) at += modes_[m] == kLast ? apart() : width_;
+    return at;
+  }
+  Index apart() const { return before_->directions() * before_->options().hidden_size; }
+  T* kept(Index slot, std::size_t mode) const { return kept_ + slot * begin(modes_.size()) + begin(mode); }
+
+  void add(Index slot, const LiveRows<T>& in, Index row, bool begins) {
+    const Index F = width_;
+    const T* const h = in.x + row * F;
+    for (std::size_t m = 0; m < modes_.size(); ++m) {
+      T* const to = kept(slot, m);
+      if (modes_[m] == kLast) {
+        const T* const states = in.apart + row * apart();
+        const Index ahead = before_->options().reverse ? 0 : before_->options().hidden_size;
+        std::copy_n(states, ahead, to);  // the final state of the backward direction lies at the first step
+        if (begins) std::copy_n(states + ahead, apart() - ahead, to + ahead);
+      } else if (begins) {
+        std::copy_n(h, F, to);
+      } else if (modes_[m] == kMean) {
+        for (Index k = 0; k < F; ++k) to[k] += h[k];
+      } else if (modes_[m] == kMax) {
+        for (Index k = 0; k < F; ++k) to[k] = h[k] > to[k] || h[k] != h[k] ? h[k] : to[k];
+      }
+    }
+  }
+
+  void say(PoolMode mode, const T* kept, Index steps, T* to) const {
+    if (mode == kLast && before_->merges()) {
+      merge_directions(before_->options().merge, kept, width_, 1, to);
+    } else if (mode == kMean && steps > 0) {
+      for (Index k = 0; k < width_; ++k) to[k] = kept[k] / static_cast<T>(steps);
+    } else {
+      std::copy_n(kept, width_, to);
+    }
+  }
+
+  const std::vector<PoolMode>& modes_;
+  const Recurrent<T>* const before_;
+  const Index width_;
+  T* const kept_;  // [slots, begin(modes)]
+  Buffer out_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<LiveNode<T>> Pooling<T>::live(LivePlan<T>& plan) {
+  auto made = std::make_unique<LivePooling<T>>(modes_, before_, plan);
+  plan.features *= static_cast<Index>(modes_.size());
+  plan.pool = made.get();
+  return made;
+}
+
 template class Pooling<float>;
 template class Pooling<double>;
 

@@ -16,6 +16,7 @@ class Pooling final : public Node<T> {
   void count(Index& sequences, Index& rows) const override { rows = sequences; }
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
+  std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override;
 
  private:
   Pool<T> pool(std::size_t mode, const Flow<T>& read, T* pooled) const;

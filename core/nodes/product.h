@@ -13,6 +13,8 @@ class Product {
  public:
   Product(Index inputs, Index outputs) : inputs_(inputs), outputs_(outputs) {}
 
+  Index outputs() const { return outputs_; }
+
   // w [outputs, inputs], bias [outputs]; `back`: whether there will be a way back.
   void pack(const T* w, const T* bias, bool back) {
     arena_.clear();
@@ -68,6 +70,25 @@ class Product {
   Arena arena_;
   T *forward_ = nullptr, *backward_ = nullptr;
   const T* bias_ = nullptr;
+};
+
+// Rows of live sequences times a matrix.
+template <class T>
+class LiveProduct final : public LiveNode<T> {
+ public:
+  LiveProduct(const Product<T>& product, Activation activation) : product_(product), activation_(activation) {}
+
+  LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>&) override {
+    const Index rows = in.offsets[turn.n];
+    T* const y = out_.template get<T>(rows * product_.outputs());
+    product_.run(in.x, rows, activation_, y, turn.threads);
+    return {y, nullptr, nullptr, in.offsets};
+  }
+
+ private:
+  const Product<T>& product_;
+  const Activation activation_;
+  Buffer out_;
 };
 
 }  // namespace tidegate

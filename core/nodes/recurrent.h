@@ -43,6 +43,7 @@ class Recurrent final : public Node<T> {
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
   void close(Lane<T>& lane) override;
   void finish(T* gradient, T* table, const T* extras) override;
+  std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override;
 
   // The same with sequences that begin in `starts`, whose gradient `back` then finds; null: zeros.
   void* run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts, Flow<T>& gave);

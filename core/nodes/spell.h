@@ -25,6 +25,11 @@ class Spell final : public Node<T> {
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
   void finish(T* gradient, T* table, const T* extras) override;
+  // Its rows come in read: whoever streams words spells each once.
+  std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override {
+    plan.width = plan.features = words_->width() + characters_->output_size();
+    return nullptr;
+  }
 
  private:
   const std::unique_ptr<Embed<T>> words_;

@@ -18,6 +18,10 @@ class Tied final : public Node<T> {
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
   void finish(T* gradient, T* table, const T* extras) override;
+  std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override {
+    plan.features = table_.vocabulary();
+    return std::make_unique<LiveProduct<T>>(product_, kIdentity);
+  }
 
  private:
   const Embed<T>& table_;

@@ -21,6 +21,7 @@ void Unit<T>::pack(const T* parameters, const T* dropped, bool back, Arena& aren
   const T* const ih = parameters + w_ih;
   const T* hh = parameters + w_hh;
   mask = dropped;
+  of_table = nullptr;
   if (mask) {
     T* const kept = arena.get<T>(GH * H);
     for (Index i = 0; i < GH * H; ++i) kept[i] = hh[i] * mask[i];

@@ -15,6 +15,7 @@ struct Unit {
   const T* bias_apart;
   const T* mask;  // [G*H, H] of what is dropped from w_hh, or null
   T* projected;   // [rows, G*H] of the table, or null
+  T* of_table;    // [vocabulary, G*H] of all of it, for streams, or null
 
   Index columns() const { return kTraits[cell].gates * H; }
   // Lets its parameters begin at `at`; returns where they end.

@@ -1,11 +1,14 @@
 // What a node of a network is to the program that runs it, and what passes between two nodes.
 #pragma once
 
+#include <memory>
+
 #include "layer/layer.h"
 #include "machine/threads.h"
 #include "machine/workspace.h"
 #include "program/arena.h"
 #include "program/draw.h"
+#include "program/live.h"
 
 namespace tidegate {
 
@@ -121,6 +124,13 @@ class Node {
 
   // Changes the gradient of its parameters, and of the table, when all lanes have been added; `extras` are their sums.
   virtual void finish(T* gradient, T* table, const T* extras) { (void)gradient, (void)table, (void)extras; }
+
+  // Makes what it is to live sequences, of the parameters that it has packed; null where their rows pass as they are.
+  // Throws where it reads whole sequences alone, and std::bad_alloc.
+  virtual std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) {
+    (void)plan;
+    throw std::invalid_argument("the network has a node that reads whole sequences alone");
+  }
 
   // Set by the program: where its parameters begin among those that are not of tables, its number in the network, and
   // what the running batch has in common.

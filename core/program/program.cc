@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "isa/dispatch.h"
+#include "machine/denormals.h"
 #include "machine/threads.h"
 #include "program/sum.h"
 
@@ -203,6 +204,7 @@ void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>
 
 template <class T>
 Status Program<T>::run(const Sequenced<T>& batch, int threads, T* out, Index& bad_token) try {
+  const FlushDenormals flush;
   const Status status = find_distinct(batch, bad_token);
   if (status != Status::kOk) return status;
   const Plan plan = this->plan(batch);
@@ -226,6 +228,7 @@ Status Program<T>::run(const Sequenced<T>& batch, int threads, T* out, Index& ba
 template <class T>
 Status Program<T>::gradient(const Sequenced<T>& batch, Loss<T>& loss, int threads, T* gradient, double* losses,
                             Index& bad_token) try {
+  const FlushDenormals flush;
   const Status status = find_distinct(batch, bad_token);
   if (status != Status::kOk) return status;
   const Plan plan = this->plan(batch);

@@ -34,6 +34,7 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   Index parameters() const { return table_size() + dense_; }
+  Index width() const { return width_; }
   Index output_size() const { return output_size_; }
   // Rows that come out of so many rows of a sequence.
   Index rows(Index read) const;

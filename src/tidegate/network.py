@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -36,6 +36,14 @@ PoolModes = Annotated[tuple[PoolMode, ...], Field(min_length=1, strict=False), A
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    live: ClassVar[bool] = True
+    """Whether a sequence can be fed to it step by step, rather than as a whole."""
+
+    @property
+    def layers_back(self) -> int:
+        """Count the layers that run from the end, whose every step depends on those that follow."""
+        return 0
 
 
 class Embed(_Part):
@@ -88,6 +96,11 @@ class Recurrent(_Part):
         """Count the features of each token after the last layer."""
         return self.hidden_size * (self.num_directions if self.merge == "concat" else 1)
 
+    @property
+    def layers_back(self) -> int:
+        """Count the layers that run from the end, whose every step depends on those that follow."""
+        return self.num_layers if self.bidirectional or self.reverse else 0
+
 
 class Pool(_Part):
     """Make one row of each sequence: `[N, F]` -> `[B, F * len(modes)]`, mode after mode.
@@ -116,6 +129,7 @@ class Split(_Part):
     sequences become B * channels, those of one sequence next to each other.
     """
 
+    live: ClassVar[bool] = False
     kind: Literal["split"] = "split"
     channels: Size
     size: Size
@@ -135,6 +149,7 @@ class Decode(_Part):
     arXiv:2308.11200, section 3.3). Sequence b is of the channel b % channels, as `Split` leaves them.
     """
 
+    live: ClassVar[bool] = False
     kind: Literal["decode"] = "decode"
     steps: Size
     channels: Size = 1

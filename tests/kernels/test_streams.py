@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 import cases
 from tidegate import kernels
 from tidegate.cells import CELLS
-from tidegate.errors import InputError, OptionError, ShapeError
-from tidegate.kernels.streams import StreamNetwork, Streams
+from tidegate.engine import Program
+from tidegate.errors import InputError, ShapeError
+from tidegate.kernels.streams import Streams
+from tidegate.network import Crf, Dense, Embed, Network, Node, Pool, Recurrent, Split, parameter_shapes
+from tidegate.ragged import Ragged
 
 STEPS = 7
 
@@ -29,10 +33,28 @@ def steps(case: cases.Case, B: int) -> Any:
     return np.ascontiguousarray(case.x.reshape(B, STEPS, -1).swapaxes(0, 1))
 
 
-def network_of(cell: str, case: cases.Case, *, lookahead: int = 0) -> StreamNetwork:
-    network = StreamNetwork(case.x.shape[1], case.x.dtype)
-    network.add_layer(cell, case.directions, lookahead=lookahead)
-    return network
+def live(cell: str, directions: Sequence[kernels.Direction], *before: Any, lookahead: int = 0, pools: Any = ()) -> Any:
+    """Make a layer ready for streams, behind an embedding of the table that is passed, if one is."""
+    first = directions[0]
+    C, H = first.w_ih.shape[1], first.w_hh.shape[1]
+    table = [Embed(vocabulary_size=len(rows), size=C) for rows in before]
+    layer = Recurrent(
+        cell=cell,  # type: ignore[arg-type]
+        input_size=C,
+        hidden_size=H,
+        bidirectional=len(directions) == 2,
+        reverse=len(directions) == 1 and first.reverse,
+        bias=first.b_ih is not None,
+    )
+    network = Network.of(*table, layer, *[Pool(modes=modes) for modes in pools])
+    biases = ("b_ih", "b_hh") if layer.bias else ()
+    parts = [getattr(each, name) for each in directions for name in ("w_ih", "w_hh", *biases)]
+    weights = dict(zip(parameter_shapes(network), [*before, *parts], strict=True))
+    return Program(network, weights).live([lookahead] * layer.layers_back)
+
+
+def network_of(cell: str, case: cases.Case, **options: Any) -> Any:
+    return live(cell, case.directions, **options)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
@@ -89,8 +111,7 @@ def test_threads_that_share_a_step_give_the_same_bits(cell: str, H: int, threads
 def test_slots_step_in_any_company_as_alone(cell: str, threads: int) -> None:
     rng = np.random.default_rng(5)
     case = cases.make(cell, [2], 6, 33, states=False)
-    network = network_of(cell, case, lookahead=2)
-    network.add_pool(["mean", "last", "max", "first"])
+    network = network_of(cell, case, lookahead=2, pools=[("mean", "last", "max", "first")])
     together, alone = Streams(network, 40, num_threads=threads), [Streams(network, 1) for _ in range(40)]
     for _ in range(12):
         slots = rng.permutation(40)[: rng.integers(1, 41)]
@@ -137,9 +158,7 @@ def test_a_state_goes_on_in_another_stream(cell: str) -> None:
 def test_the_weights_may_die_and_no_bias_is_a_zero_bias() -> None:
     case = cases.make("gru", [STEPS], 3, 5, directions=1, bias=False, states=False)
     weights = case.directions[0]
-    network = StreamNetwork(3, np.float32)
-    network.add_layer("gru", [kernels.Direction(weights.w_ih.copy(), weights.w_hh.copy())])
-    streams = Streams(network)
+    streams = Streams(live("gru", [kernels.Direction(weights.w_ih.copy(), weights.w_hh.copy())]))
     got = np.stack([streams.step(x[0]) for x in steps(case, 1)])  # type: ignore[misc]
     np.testing.assert_array_equal(got, case.forward().h)
 
@@ -188,8 +207,7 @@ def test_a_step_with_a_token_gives_the_bits_of_its_row(cell: str, H: int, V: int
     table = rng.normal(size=(V, 7)).astype(kind)
     ids = rng.integers(0, V, 12).astype(np.int32)
     want = kernels.forward(cell, ids, np.array([0, 12]), [direction], table=table).h
-    network = StreamNetwork(7, kind, table=table)
-    network.add_layer(cell, [direction])
+    network = live(cell, [direction], table)
     for threads in (1, 4):
         streams = Streams(network, num_threads=threads)
         got = [streams.step_token(int(token)) for token in ids]
@@ -199,9 +217,7 @@ def test_a_step_with_a_token_gives_the_bits_of_its_row(cell: str, H: int, V: int
 
 
 def test_a_token_without_a_row_is_refused_and_the_state_stays() -> None:
-    network = StreamNetwork(3, np.float64, table=np.ones((4, 3)))
-    network.add_layer("rnn_relu", [kernels.Direction(np.ones((2, 3)), np.ones((2, 2)))])
-    streams = Streams(network)
+    streams = Streams(live("rnn_relu", [kernels.Direction(np.ones((2, 3)), np.ones((2, 2)))], np.ones((4, 3))))
     streams.step_token(3)
     before = streams.read()[0].tobytes()
     for token in (-1, 4):
@@ -214,17 +230,48 @@ def test_a_token_without_a_row_is_refused_and_the_state_stays() -> None:
     assert streams.read()[0].tobytes() == before
 
 
-def test_what_cannot_be_packed_or_stepped() -> None:
+def test_a_merge_of_faint_numbers_is_that_of_the_whole_sequence() -> None:
+    """What is below the smallest normal number is zero, streamed as well as whole."""
+    layer = Recurrent(cell="rnn_relu", input_size=1, hidden_size=1, bidirectional=True, merge="mul", bias=False)
+    network = Network.of(layer, Pool(modes=("last", "max")))
+    weights = {name: np.full(shape, 0.5, np.float32) for name, shape in parameter_shapes(network).items()}
+    program = Program(network, weights)
+    x = np.array([[2e-21], [1e-21], [1.0], [3e-22]], np.float32)
+    for rows in (x, x[:2]):
+        whole = program(Ragged(rows, np.array([0, len(rows)])))
+        got, _ = Streams(program.live([2])).run(np.array([0]), rows, np.array([0, len(rows)]), ending=True)
+        np.testing.assert_array_equal(got, whole)
+    assert not whole.any()
+
+
+@pytest.mark.parametrize(
+    ("node", "live"),
+    [
+        (Split(channels=1, size=3), False),
+        (Crf(tags=3), True),
+        (Dense(in_features=3, out_features=2), True),
+        (Recurrent(cell="gru", input_size=3, hidden_size=2), True),
+    ],
+)
+def test_the_card_of_a_node_knows_whether_the_core_steps_it(node: Node, live: bool) -> None:
+    network = Network.of(node)
+    program = Program(network, {name: np.zeros(shape) for name, shape in parameter_shapes(network).items()})
+    assert node.live == live
+    with nullcontext() if live else pytest.raises(ValueError, match="reads whole sequences alone"):
+        program.live()
+
+
+@pytest.mark.parametrize(("ahead", "complaint"), [([], "has no look-ahead"), ([1, 1], "fewer layers run backward")])
+def test_each_layer_that_runs_from_the_end_has_one_look_ahead(ahead: list[int], complaint: str) -> None:
+    network = Network.of(Recurrent(cell="gru", input_size=3, hidden_size=2, reverse=True))
+    program = Program(network, {name: np.zeros(shape) for name, shape in parameter_shapes(network).items()})
+    with pytest.raises(ValueError, match=complaint):
+        program.live(ahead)
+
+
+def test_what_cannot_be_stepped() -> None:
     case = cases.make("lstm", [STEPS], 3, 5, directions=1, states=False)
-    network = StreamNetwork(3, np.float32)
-    with pytest.raises(OptionError, match="lsmt"):
-        network.add_layer("lsmt", case.directions)
-    with pytest.raises(OptionError, match="merge"):
-        network.add_layer("lstm", case.directions, merge="glue")
-    with pytest.raises(ShapeError, match="w is"):
-        network.add_matrix(np.ones((2, 4), np.float32))
-    network.add_layer("lstm", case.directions)
-    streams = Streams(network, 2)
+    streams = Streams(network_of("lstm", case), 2)
     for slots in ([0, 0], [0, 2], [-1, 0]):
         with pytest.raises(InputError, match="slots must differ and lie between 0 and 1"):
             streams.run(np.array(slots), case.x[:2], np.array([0, 1, 2]))

@@ -6,9 +6,9 @@
     runs  lab
     tasks
     train  inspect  export  convert
-    nn  engine  runtime  data
+    nn  runtime  data
     fetch  checkpoint
-    crf  offers
+    crf  engine  offers
     network  kernels  health  words  durable
     cells
     ragged  plain_json  lock  _core  _doors

@@ -6,7 +6,7 @@ All parameters lie in one flat array, and so do their gradients; what is known b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +22,7 @@ from tidegate.errors import InputError, ShapeError
 from tidegate.health import Blame
 from tidegate.kernels import programs
 from tidegate.kernels.checks import check_offsets, expect, token_ids
+from tidegate.kernels.streams import LiveProgram
 from tidegate.kernels.threads import thread_count
 from tidegate.network import Embed, Network, Node, Recurrent, Spell, check_shapes, parameter_shapes
 from tidegate.ragged import Ragged
@@ -141,6 +142,15 @@ class Program:
             lengths[index] = math.sqrt(squares.sum()) if math.isfinite(lost.total) else math.nan
         bad = np.flatnonzero(~np.isfinite(lengths))
         return Blame(int(bad[0] if len(bad) else lengths.argmax()), len(bad), len(lengths))
+
+    def live(self, ahead: Sequence[int] = ()) -> LiveProgram:
+        """Pack the weights as they are for streams; a program that streams is to do nothing else.
+
+        `ahead` says of each layer that runs from the end how many steps it looks ahead. Raises ValueError where a node
+        reads whole sequences alone.
+        """
+        self.compiled.pack(self.parameters, False, 0, 0)
+        return LiveProgram(self.compiled, ahead, held=self)
 
     def by_name(self, flat: Array) -> dict[str, Array]:
         """Cut an array as long as the parameters into views by name."""

@@ -1,6 +1,6 @@
-"""A network over live sequences, compiled: weights packed once, states kept, every step in one call.
+"""A program over live sequences: weights packed once, states kept, every step in one call.
 
-NumPy in and NumPy out. Knows arrays in torch's layout and nothing of models; results are equal, to the bit, to those of
+NumPy in and NumPy out. Knows arrays and nothing of models; results are equal, to the bit, to those of
 the whole sequence on every instruction set, number of threads and neighbours.
 
 Shape letters: ``C K`` = features of a row that comes in and goes out; ``n`` = sequences that step together; others as
@@ -17,73 +17,41 @@ from numpy.typing import NDArray
 
 import tidegate._core as _core
 from tidegate.errors import InputError, ShapeError
-from tidegate.kernels.checks import check_offsets, choose, expect, token_ids
-from tidegate.kernels.layers import Call, Direction
-from tidegate.kernels.rows import ACTIVATIONS, mode_numbers
+from tidegate.kernels.checks import check_offsets, expect, token_ids
 from tidegate.kernels.threads import thread_count
 
 Array = NDArray[Any]
 
-MERGES = ("concat", "sum", "mul", "ave")
 _NOT_FINITE, _NO_ROW, _BUSY, _SLOTS = -1, -2, -3, -4
 
 
-class StreamNetwork:
-    """Weights, packed once, for any number of streams; nodes are added in the order in which rows pass them.
+class LiveProgram:
+    """A program whose weights are packed, not for training, for any number of streams.
 
-    >>> one = np.ones((1, 1), np.float32)
-    >>> network = StreamNetwork(1, np.float32)
-    >>> network.add_layer("rnn_relu", [Direction(one, one)])
-    >>> network.out, network.lookahead, network.pooled
-    (1, 0, False)
+    Args:
+        program: of the core. Its weights must not be packed anew once streams stand on it.
+        ahead: of each layer that runs from the end, how many rows must follow before it gives a row; or the sequence
+            ends. It starts anew for each row.
+        held: what the program reads where it is, and is to be kept alive.
     """
 
-    def __init__(self, width: int, kind: Any, *, table: Array | None = None) -> None:
-        """Begin with rows ``[C]`` of float32 or float64, or with ids of the rows of ``table [V, C]``, which is kept."""
-        self.kind = np.dtype(kind)
-        self.width, self.tokens = width, None if table is None else len(table)
-        rows = None if table is None else expect("table", table, (len(table), width), self.kind)
-        self.core = (_core.StreamNetwork32 if self.kind == np.float32 else _core.StreamNetwork64)(width, rows)
-
-    def add_matrix(self, w: Array, b: Array | None = None, *, activation: str | None = None) -> None:
-        """Multiply each row by ``w [M, C]``, add ``b [M]`` and apply an activation, as `kernels.linear` does."""
-        w = expect("w", w, (len(w), self.out), self.kind)
-        bias = None if b is None else expect("b", b, (len(w),), self.kind)
-        self.core.add_matrix(w, bias, choose("activation", activation, ACTIVATIONS))
-
-    def add_layer(
-        self, cell: str, directions: Sequence[Direction], *, merge: str = "concat", lookahead: int = 0
-    ) -> None:
-        """Run a recurrent layer; its directions begin with zeros.
-
-        A direction that runs from the end starts anew for each row, ``lookahead`` rows after it, or at the last row
-        where the sequence ends before; others need none. Raises as `kernels.forward` does.
-        """
-        empty = np.empty((0, self.out), self.kind)
-        call = Call(cell, empty, np.zeros(1, np.int64), directions, None, None)
-        self.core.add_layer(call.cell, call.H, call.directions, choose("merge", merge, MERGES), max(0, int(lookahead)))
-
-    def add_pool(self, modes: Sequence[str]) -> None:
-        """Make one row of all that came so far, mode after mode, as `kernels.pool` does.
-
-        Right after a layer, ``last`` is the final state of both directions.
-        """
-        self.core.add_pool(mode_numbers(modes))
-
-    @property
-    def out(self) -> int:
-        """Features of a row that goes out."""
-        return int(self.core.out)
-
-    @property
-    def lookahead(self) -> int:
-        """Rows that must follow, over all layers, before a row is given."""
-        return int(self.core.lookahead)
-
-    @property
-    def pooled(self) -> bool:
+    def __init__(self, program: _core.Program, ahead: Sequence[int] = (), *, held: object = None) -> None:
+        self._program, self._ahead, self._held = program, list(ahead), held
+        self.kind = np.dtype(np.float32 if isinstance(program, _core.Program32) else np.float64)
+        none = self.begin(0)
+        self.width, self.out = none.width, none.out
+        """Features of a row that comes in, and that goes out."""
+        self.tokens = none.vocabulary or None
+        """How many token ids there are, where those come in."""
+        self.pooled = none.pooled
         """Whether each step is answered by one row about the whole sequence so far."""
-        return bool(self.core.pooled)
+        self.lookahead = sum(self._ahead)
+        """Rows that must follow, over all layers, before a row is given."""
+
+    def begin(self, capacity: int) -> _core._Streams:
+        """Make room for sequences. Raises MemoryError, and ValueError where a node reads whole sequences alone."""
+        made = _core.Streams32 if self.kind == np.float32 else _core.Streams64
+        return made(self._program, capacity, self._ahead)
 
 
 class Streams:
@@ -92,22 +60,22 @@ class Streams:
     One thread at a time may step; others may meanwhile step others. After warm-up nothing is allocated but the arrays
     that are returned, and those only where no ``out`` is passed.
 
-    >>> one = np.ones((1, 1), np.float32)
-    >>> network = StreamNetwork(1, np.float32)
-    >>> network.add_layer("rnn_relu", [Direction(one, one)])
-    >>> streams = Streams(network, 2)
-    >>> [streams.step(one[0], slot).item() for slot in (0, 0, 1)]
+    >>> from tidegate.engine import Program
+    >>> from tidegate.network import Network, Recurrent, parameter_shapes
+    >>> network = Network.of(Recurrent(cell="rnn_relu", input_size=1, hidden_size=1, bias=False))
+    >>> program = Program(network, {name: np.ones(shape) for name, shape in parameter_shapes(network).items()})
+    >>> streams = Streams(program.live(), 2)
+    >>> [streams.step(np.ones(1), slot).item() for slot in (0, 0, 1)]
     [1.0, 2.0, 1.0]
     """
 
     __slots__ = ("_core", "_kind", "_out", "_pooled", "_threads", "_waits", "capacity", "network")
 
-    def __init__(self, network: StreamNetwork, capacity: int = 1, *, num_threads: int | None = None) -> None:
+    def __init__(self, network: LiveProgram, capacity: int = 1, *, num_threads: int | None = None) -> None:
         """Make room for ``capacity`` sequences, each at its beginning. Raises MemoryError."""
         self.network, self.capacity = network, capacity
         self._pooled, self._waits = network.pooled, network.lookahead > 0
-        core = _core.Streams32 if network.kind == np.float32 else _core.Streams64
-        self._core = core(network.core, capacity)
+        self._core = network.begin(capacity)
         self._kind, self._out, self._threads = network.kind, network.out, thread_count(num_threads)
 
     def step(self, x: Any, slot: int = 0, out: Array | None = None) -> Array | None:

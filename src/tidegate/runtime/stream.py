@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.checkpoint import digest
+from tidegate.engine import Program
 from tidegate.errors import InputError, ShapeError, StateError, StreamEndedError
 from tidegate.kernels import expect
-from tidegate.kernels.streams import StreamNetwork, Streams, as_rows
-from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Network, Pool, Recurrent, Spell, Split, Tied
+from tidegate.kernels.streams import LiveProgram, Streams, as_rows
+from tidegate.network import Network
 from tidegate.ragged import Ragged
 from tidegate.runtime.stream_state import pack_state, unpack_state
-from tidegate.runtime.walk import Walk, layer_directions, matrix_name
+from tidegate.runtime.walk import Walk
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -50,8 +51,8 @@ class Prepared:
     begin: tuple[int, ...] = ()
 
     @cached_property
-    def network(self) -> StreamNetwork:
-        """The packed network. Raises InputError where it cannot be stepped."""
+    def network(self) -> LiveProgram:
+        """The packed program. Raises InputError where it cannot be stepped."""
         return pack(self.executor, self.lookahead)
 
     @cached_property
@@ -310,41 +311,19 @@ class Stream:
             raise StreamEndedError(f"this stream was {self._ended} after {self.steps} steps. Begin a new one.")
 
 
-def pack(executor: Walk, lookahead: int | None) -> StreamNetwork:
+def pack(executor: Walk, lookahead: int | None) -> LiveProgram:
     """Pack the weights of a network for streams.
 
     Raises InputError where it reads windows, or where `lookahead` is missing, negative, or of no use.
     """
-    network = executor.network
-    ahead = _shares(network, lookahead)
-    first, packed = network.nodes[0], None
-    if isinstance(first, Embed):
-        packed = StreamNetwork(first.size, executor.dtype, table=executor.weights["0.weight"])
-    else:
-        packed = StreamNetwork(first.output_size if isinstance(first, Spell) else network.input_size, executor.dtype)
-    for index, node in enumerate(network.nodes):
-        match node:
-            case Recurrent():
-                for layer in range(node.num_layers):
-                    merge = node.merge if layer == node.num_layers - 1 else "concat"
-                    directions = layer_directions(executor.weights, node, index, layer)
-                    packed.add_layer(
-                        node.cell, directions, merge=merge, lookahead=next(ahead) if _looks_back(node) else 0
-                    )
-            case Pool():
-                packed.add_pool(node.modes)
-            case Dense() | Tied():
-                activation = node.activation if isinstance(node, Dense) else None
-                weights = (executor.weights[matrix_name(node, index)], executor.weights[f"{index}.bias"])
-                packed.add_matrix(*weights, activation=activation)
-            case Split() | Decode():
-                raise InputError(
-                    f"node {index} ({node.kind}) reads a window as a whole, so that the network cannot be stepped. "
-                    "Call it with windows, or ask its forecaster for a stream."
-                )
-            case Embed() | Spell() | Dropout() | Crf():  # read already; for training; for whoever looks for paths
-                pass
-    return packed
+    ahead = _shares(executor.network, lookahead)
+    for index, node in enumerate(executor.network.nodes):
+        if not node.live:
+            raise InputError(
+                f"node {index} ({node.kind}) reads a window as a whole, so that the network cannot be stepped. "
+                "Call it with windows, or ask its forecaster for a stream."
+            )
+    return Program(executor.network, executor.weights).live(ahead)
 
 
 def _into(out: Array | None, answer: Array | None) -> Array | None:
@@ -356,13 +335,9 @@ def _into(out: Array | None, answer: Array | None) -> Array | None:
     return out
 
 
-def _looks_back(node: Recurrent) -> bool:
-    return node.bidirectional or node.reverse
-
-
-def _shares(network: Network, lookahead: int | None) -> Any:
+def _shares(network: Network, lookahead: int | None) -> list[int]:
     """Split the look-ahead evenly among the layers that also run from the end; the first take what is left over."""
-    layers = sum(node.num_layers for node in network.nodes if isinstance(node, Recurrent) and _looks_back(node))
+    layers = sum(node.layers_back for node in network.nodes)
     if layers and lookahead is None:
         raise InputError(
             "the network also reads from the end, so that it knows nothing for sure before the end. Pass lookahead=K "
@@ -373,7 +348,7 @@ def _shares(network: Network, lookahead: int | None) -> Any:
     if lookahead and not layers:
         raise InputError(f"lookahead={lookahead}, but the network reads forwards and needs none. Leave it out.")
     whole = lookahead or 0
-    return iter([whole // layers + (layer < whole % layers) for layer in range(layers)])
+    return [whole // layers + (layer < whole % layers) for layer in range(layers)]
 
 
 def _ids(chunk: Any) -> Array:

@@ -11,11 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.engine import Program
 from tidegate.errors import InputError
 from tidegate.kernels import Sampler
-from tidegate.kernels.streams import StreamNetwork, Streams
-from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, check_shapes
-from tidegate.runtime.walk import layer_directions
+from tidegate.kernels.streams import Streams
+from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, check_shapes, parameter_shapes
+from tidegate.runtime.walk import matrix_name
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = tuple[Array, Array | None]
@@ -85,21 +86,17 @@ class Writer:
     ) -> None:
         check_shapes(network, {name: array.shape for name, array in weights.items()})
         first, last = network.nodes[0], network.nodes[-1]
-        inner = [(index, node) for index, node in enumerate(network.nodes) if isinstance(node, Recurrent)]
         plain = all(isinstance(node, Recurrent | Dropout) for node in network.nodes[1:-1])
-        onward = all(not node.bidirectional and not node.reverse for _, node in inner)
+        onward = not any(node.layers_back for node in network.nodes)
         if not (isinstance(first, Embed) and isinstance(last, Dense | Tied) and plain and onward):
             raise InputError("a writer needs an embedding, recurrent nodes that read forwards, and one output node.")
-        self._table = np.ascontiguousarray(weights["0.weight"])
-        steps = StreamNetwork(first.size, self._table.dtype, table=self._table)
-        for index, node in inner:
-            for layer in range(node.num_layers):
-                steps.add_layer(node.cell, layer_directions(weights, node, index, layer))
-        self._streams = Streams(steps, num_threads=num_threads)
+        below = Network.of(*network.nodes[:-1])
+        program = Program(below, {name: weights[name] for name in parameter_shapes(below)})
+        self._streams = Streams(program.live(), num_threads=num_threads)
         end = len(network.nodes) - 1
         bias = weights[f"{end}.bias"].copy()
         bias[list(barred)] = -inf
-        matrix = self._table if isinstance(last, Tied) else np.ascontiguousarray(weights[f"{end}.weight"])
+        matrix = np.ascontiguousarray(weights[matrix_name(last, end)])
         self._sampler = Sampler(matrix, bias, num_threads=num_threads)
         self._above: Array | None = None  # [H], what enters the output
 

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-#include "layer/layer.h"
-#include "machine/memory.h"
-#include "machine/workspace.h"
+#include <vector>
+
+#include "nodes/product.h"
 
 namespace tidegate {
 
@@ -31,13 +31,12 @@ class Sampler {
   Index K() const { return K_; }
 
  private:
-  void score(const T* x, int threads);  // into scores_
   Index draw(const std::int32_t* tokens, Index count, double u) const;
 
   const Index K_, columns_;
-  Buffer memory_;
-  T *w_, *bias_, *scores_;
-  std::int32_t* order_;  // [columns]
+  Product<T> product_;
+  std::vector<T> bias_, scores_;     // [columns]
+  std::vector<std::int32_t> order_;  // [columns]
 };
 
 }  // namespace tidegate

@@ -1,0 +1,124 @@
+// What a node of a network is to live sequences: how rows pass it, and what it keeps of each sequence from step to
+// step.
+#pragma once
+
+#include <stdexcept>
+#include <vector>
+
+#include "program/arena.h"
+
+namespace tidegate {
+
+// The sequences that one call takes on, and whether they end with it.
+struct LiveTurn {
+  const Index* slot;
+  Index n;
+  bool ending;
+  int threads;
+};
+
+// Rows on their way: those of sequence i are offsets[i] .. offsets[i + 1] - 1.
+template <class T>
+struct LiveRows {
+  const T* x;
+  const std::int32_t* ids;  // of the rows of a table that were not looked up; else null
+  const T* apart;           // the rows before their directions were merged
+  const Index* offsets;     // [n + 1]
+};
+
+// What one node makes of them; it keeps the memory that it needs meanwhile.
+template <class T>
+class LiveNode {
+ public:
+  LiveNode() = default;
+  LiveNode(const LiveNode&) = delete;
+  LiveNode& operator=(const LiveNode&) = delete;
+  virtual ~LiveNode() = default;
+
+  // Takes rows, and gives those that are due. `received` [n]: how many rows each sequence brought before, which becomes
+  // how many it was given.
+  virtual LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>& received) = 0;
+};
+
+// A node that makes one row of all rows of a sequence.
+template <class T>
+class LivePool : public LiveNode<T> {
+ public:
+  // The rows [n, width] of slots that took so many steps; valid until the next call.
+  virtual const T* say(const Index* slot, Index n, const std::vector<Index>& steps) = 0;
+};
+
+// A table whose rows the ids stand for.
+template <class T>
+struct LiveTable {
+  const T* rows;  // [count, width]
+  Index count, width;
+  bool unread;  // the node behind looks them up by itself
+};
+
+// Numbers of each slot, which make up the state of the sequence there.
+template <class T>
+class LiveState {
+ public:
+  explicit LiveState(Index slots) : slots_(slots) {}
+
+  Index slots() const { return slots_; }
+  // Zeros [slots, width] that are of the state from now on; null for none. Throws std::bad_alloc.
+  T* keep(Index width) {
+    if (width == 0) return nullptr;
+    parts_.push_back({memory_.zeros<T>(slots_ * width), width});
+    return parts_.back().data;
+  }
+
+  Index numbers() const {
+    Index count = 0;
+    for (const Part& part : parts_) count += part.width;
+    return count;
+  }
+  void clear(Index slot) {
+    for (const Part& part : parts_) std::fill_n(part.data + slot * part.width, part.width, T(0));
+  }
+  void copy(Index from, Index to) {
+    for (const Part& part : parts_) {
+      std::copy_n(part.data + from * part.width, part.width, part.data + to * part.width);
+    }
+  }
+  void read(Index slot, T* to) const {
+    for (const Part& part : parts_) to = std::copy_n(part.data + slot * part.width, part.width, to);
+  }
+  void write(Index slot, const T* from) {
+    for (const Part& part : parts_) {
+      std::copy_n(from, part.width, part.data + slot * part.width);
+      from += part.width;
+    }
+  }
+
+ private:
+  struct Part {
+    T* data;  // [slots, width]
+    Index width;
+  };
+  const Index slots_;
+  Arena memory_;
+  std::vector<Part> parts_;
+};
+
+// What the nodes of a network tell each other, from the first to the last, while they are made ready for sequences.
+template <class T>
+struct LivePlan {
+  LiveState<T>& state;
+  Index width;                      // features of the rows that come in
+  Index features;                   // of those that the node before gives
+  Index vocabulary = 0;             // of the ids that come in their place, or zero
+  LiveTable<T>* table = nullptr;    // of the node before, where rows of it may be left unread
+  LivePool<T>* pool = nullptr;      // the node that pools, or null
+  const std::vector<Index>& ahead;  // how far the layers that run backward look ahead, one after the other
+  std::size_t taken = 0;            // of those
+
+  Index lookahead() {
+    if (taken == ahead.size()) throw std::invalid_argument("a layer that runs backward has no look-ahead");
+    return ahead[taken++];
+  }
+};
+
+}  // namespace tidegate

@@ -1,0 +1,148 @@
+#include "program/streams.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "machine/denormals.h"
+
+namespace tidegate {
+namespace {
+
+constexpr Index kBlock = 64;  // steps of one sequence that pass together, which bounds the room they need
+
+}  // namespace
+
+template <class T>
+Streams<T>::Streams(Program<T>& program, Index capacity, const std::vector<Index>& ahead)
+    : capacity_(capacity),
+      out_(program.output_size()),
+      lookahead_(std::accumulate(ahead.begin(), ahead.end(), Index(0))),
+      pooled_(program.rows(1) == program.rows(2)),
+      state_(pooled_ && lookahead_ > 0 ? 2 * capacity : capacity),
+      steps_(state_.slots(), 0) {
+  LivePlan<T> plan{state_, program.width(), program.width(), 0, nullptr, nullptr, ahead};
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    const LiveTable<T>* const before = plan.table;
+    const bool after = plan.pool != nullptr;
+    std::unique_ptr<LiveNode<T>> made = program.node(i).live(plan);
+    if (!made) continue;
+    if (plan.table == before) plan.table = nullptr;  // its rows have become others
+    (after ? above_ : nodes_).push_back(std::move(made));
+  }
+  if (plan.taken != ahead.size()) throw std::invalid_argument("fewer layers run backward");
+  width_ = plan.width;
+  vocabulary_ = plan.vocabulary;
+  pool_ = plan.pool;
+}
+
+template <class T>
+bool Streams<T>::distinct(const Index* slot, Index n) {
+  seen_.assign(capacity_, 0);
+  for (Index i = 0; i < n; ++i) {
+    if (slot[i] < 0 || slot[i] >= capacity_ || seen_[slot[i]]++) return false;
+  }
+  return true;
+}
+
+template <class T>
+Index Streams<T>::rows_after(Index slot, Index steps, bool ending) const {
+  if (pooled_) return 1;
+  const Index now = steps_[slot], then = now + steps;
+  return (ending ? then : std::max<Index>(0, then - lookahead_)) - std::max<Index>(0, now - lookahead_);
+}
+
+template <class T>
+void Streams<T>::run(const Index* slot, const Index* offsets, Index n, const T* x, const std::int32_t* ids, bool ending,
+                     T* out, int threads) {
+  const FlushDenormals flush;
+  Index longest = 0;
+  written_.assign(n + 1, 0);
+  for (Index i = 0; i < n; ++i) {
+    longest = std::max(longest, offsets[i + 1] - offsets[i]);
+    written_[i + 1] = written_[i] + rows_after(slot[i], offsets[i + 1] - offsets[i], ending);
+  }
+  block_.resize(n + 1);
+  for (Index begin = 0; begin == 0 || begin < longest; begin += kBlock) {
+    block_[0] = 0;
+    for (Index i = 0; i < n; ++i) {
+      const Index left = offsets[i + 1] - offsets[i] - begin;
+      block_[i + 1] = block_[i] + std::clamp<Index>(left, 0, kBlock);
+    }
+    const LiveTurn turn{slot, n, ending && begin + kBlock >= longest, threads};
+    const LiveRows<T> rows = walk(turn, first(offsets, n, begin, longest <= kBlock, x, ids));
+    for (Index i = 0; i < n; ++i) steps_[slot[i]] += block_[i + 1] - block_[i];
+    if (pooled_) continue;
+    for (Index i = 0; i < n; ++i) {
+      const Index count = rows.offsets[i + 1] - rows.offsets[i];
+      std::copy_n(rows.x + rows.offsets[i] * out_, count * out_, out + written_[i] * out_);
+      written_[i] += count;
+    }
+  }
+  if (pooled_) say({slot, n, ending, threads}, out);
+}
+
+// The rows of a block, as the first node reads them.
+template <class T>
+LiveRows<T> Streams<T>::first(const Index* offsets, Index n, Index begin, bool all, const T* x,
+                              const std::int32_t* ids) {
+  if (all) return {x, ids, nullptr, block_.data()};
+  const Index rows = block_[n];
+  T* const to = ids ? nullptr : input_.template get<T>(rows * width_);
+  ids_.resize(ids ? rows : 0);
+  for (Index i = 0; i < n; ++i) {
+    const Index from = offsets[i] + begin, count = block_[i + 1] - block_[i];
+    if (ids) std::copy_n(ids + from, count, ids_.data() + block_[i]);
+    if (!ids) std::copy_n(x + from * width_, count * width_, to + block_[i] * width_);
+  }
+  return {to, ids ? ids_.data() : nullptr, nullptr, block_.data()};
+}
+
+// Takes rows through the nodes, up to and into the pool where there is one.
+template <class T>
+LiveRows<T> Streams<T>::walk(const LiveTurn& turn, LiveRows<T> rows) {
+  received_.resize(turn.n);
+  for (Index i = 0; i < turn.n; ++i) received_[i] = steps_[turn.slot[i]];
+  for (const auto& node : nodes_) rows = node->pass(turn, rows, received_);
+  return rows;
+}
+
+// Says what a pooled network would say if its sequences ended here. Where rows still wait for steps to come, copies of
+// the sequences end.
+template <class T>
+void Streams<T>::say(const LiveTurn& turn, T* out) {
+  const Index* slot = turn.slot;
+  if (lookahead_ > 0 && !turn.ending) {
+    spare_.resize(turn.n);
+    std::fill(block_.begin(), block_.end(), 0);
+    for (Index i = 0; i < turn.n; ++i) copy(slot[i], spare_[i] = slot[i] + capacity_);
+    slot = spare_.data();
+    walk({slot, turn.n, true, turn.threads}, {nullptr, nullptr, nullptr, block_.data()});
+  }
+  std::iota(block_.begin(), block_.end(), Index(0));
+  LiveRows<T> rows{pool_->say(slot, turn.n, steps_), nullptr, nullptr, block_.data()};
+  for (const auto& node : above_) rows = node->pass(turn, rows, received_);
+  std::copy_n(rows.x, turn.n * out_, out);
+}
+
+template <class T>
+void Streams<T>::clear(Index slot) {
+  steps_[slot] = 0;
+  state_.clear(slot);
+}
+
+template <class T>
+void Streams<T>::copy(Index from, Index to) {
+  steps_[to] = steps_[from];
+  state_.copy(from, to);
+}
+
+template <class T>
+void Streams<T>::write(Index slot, const T* from, Index steps) {
+  steps_[slot] = steps;
+  state_.write(slot, from);
+}
+
+template class Streams<float>;
+template class Streams<double>;
+
+}  // namespace tidegate
