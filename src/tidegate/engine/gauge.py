@@ -10,7 +10,7 @@ import numpy as np
 from tidegate.cells import CELLS
 from tidegate.engine.program import Program
 from tidegate.health import SATURATED_SIGMOID, SATURATED_TANH
-from tidegate.network import Network, Node, Recurrent, Spell, direction_suffixes, parameter_shapes
+from tidegate.network import Network, Node, Recurrent, Spell, parameter_shapes
 
 
 def layer_names(network: Network) -> dict[str, str]:
@@ -73,7 +73,7 @@ def _names(nodes: Sequence[Node], before: str) -> Iterator[tuple[str, str]]:
             yield f"{place}.words.weight", f"{place}.words {node.words.kind}"
             yield from _names(node.characters, f"{place}.characters.")
         elif isinstance(node, Recurrent):
-            layers = [suffix for layer in range(node.num_layers) for suffix in direction_suffixes(node, layer)]
+            layers = [suffix for layer in range(node.num_layers) for suffix in node.suffixes(layer)]
             for suffix, direction in zip(layers, _directions(node), strict=True):
                 for kind in ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if node.bias else ())):
                     yield f"{place}.{kind}{suffix}", f"{place} {direction}"

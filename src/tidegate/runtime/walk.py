@@ -30,7 +30,6 @@ from tidegate.network import (
     Split,
     Tied,
     check_shapes,
-    direction_suffixes,
     parameter_shapes,
 )
 from tidegate.ragged import Ragged
@@ -274,7 +273,7 @@ def layer_directions(
     """Gather what the kernels read of one layer of a node, its directions to begin with `start`, or zeros."""
     begins = iter(start)
     found = []
-    for suffix in direction_suffixes(node, layer):
+    for suffix in node.suffixes(layer):
         h0, c0 = next(begins, (None, None))
         found.append(
             Direction(
