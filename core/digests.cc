@@ -296,7 +296,7 @@ void training(Cell cell, Size size, UpdateRule rule) {
   const std::vector<double> weight(kB, 0.125), decay{0.0625};
   std::vector<double> losses(kB);
   CrossEntropy<T> loss(labels.data(), begin.data(), weight.data());
-  const Sequenced<T> batch{kB, kN, kOffsets.data(), nullptr, ids.data(), nullptr};
+  const Sequenced<T> batch{kB, kN, kOffsets.data(), nullptr, ids.data()};
   const Index ends[] = {0, count};
   Update<T> update{};
   update.rule = rule;

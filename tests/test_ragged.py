@@ -91,6 +91,46 @@ def torch_batch(lengths: list[int]) -> Ragged:
     return Ragged(torch.from_numpy(batch.values), torch.from_numpy(batch.offsets))
 
 
+@given(st.data())
+def test_where_leaves_the_tokens_out_and_keeps_the_sequences(data: st.DataObject) -> None:
+    lengths = data.draw(lengths_of_batches)
+    kept = np.array(data.draw(st.lists(st.booleans(), min_size=sum(lengths), max_size=sum(lengths))), bool)
+    cuts = np.cumsum(lengths)[:-1]
+    for batch in (batch_of(lengths), torch_batch(lengths)):
+        rest = batch.where(kept)
+        wanted = [
+            [token for token, stays in zip(sequence.tolist(), part, strict=True) if stays]
+            for sequence, part in zip(batch, np.split(kept, cuts), strict=False)
+        ]
+        assert [sequence.tolist() for sequence in rest] == wanted
+        assert type(rest.offsets) is type(batch.offsets)
+
+
+@pytest.mark.parametrize("kept", [np.ones(2, bool), np.ones(3, np.int64), np.ones((3, 1), bool)])
+def test_where_wants_true_or_false_for_each_token(kept: Any) -> None:
+    with pytest.raises(ShapeError, match="3 tokens want true or false each"):
+        batch_of([2, 1]).where(kept)
+
+
+def test_a_rectangle_without_padding_needs_no_lengths() -> None:
+    rows = np.arange(12).reshape(2, 3, 2)
+    assert [sequence.tolist() for sequence in Ragged.from_padded(rows)] == rows.tolist()
+    turned = Ragged.from_padded(torch.from_numpy(rows.swapaxes(0, 1)), batch_first=False)
+    assert [sequence.tolist() for sequence in turned] == rows.tolist()
+    assert Ragged.from_padded(rows[:0]).values.shape == (0, 2)
+    assert Ragged.from_padded(rows[:, :0]).lengths.tolist() == [0, 0]
+
+
+def test_what_is_made_of_checked_sequences_is_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, checked = batch_of([2, 0, 1]), list[int]()
+    monkeypatch.setattr("tidegate.ragged._check_offsets", lambda _offsets, tokens: checked.append(tokens))
+    made = Ragged.from_list(batch.to_list()).select([2, 0]).where(np.array([True, False, True]))
+    Ragged.from_padded(*made.with_values(made.values + 1).split(2).to_padded())
+    assert checked == []
+    Ragged(batch.values, batch.offsets)
+    assert checked == [3]
+
+
 def test_with_values_keeps_the_cuts_and_counts_the_tokens() -> None:
     batch = batch_of([2, 1])
     assert [s.tolist() for s in batch.with_values(np.array([7, 8, 9]))] == [[7, 8], [9]]

@@ -21,13 +21,7 @@ LayerInput<T> layer_input(int cell, In<T> x, nb::handle ids, In<Index> offsets, 
   in.x = x.data();
   if (!ids.is_none()) {
     in.V = static_cast<Index>(x.shape(0));
-    nb::ndarray<nb::c_contig, nb::device::cpu, nb::ro> array =
-        nb::cast<nb::ndarray<nb::c_contig, nb::device::cpu, nb::ro>>(ids, false);
-    if (array.dtype() == nb::dtype<std::int32_t>()) {
-      in.ids32 = static_cast<const std::int32_t*>(array.data());
-    } else {
-      in.ids64 = static_cast<const std::int64_t*>(array.data());
-    }
+    in.ids = input<std::int32_t>(ids);
   }
   in.directions = static_cast<int>(nb::len(directions));
   for (int d = 0; d < in.directions; ++d) in.direction[d] = direction<T>(directions[d]);

@@ -133,11 +133,9 @@ Sequenced<T> sequenced(nb::handle values, In<Index> offsets) {
   batch.offsets = offsets.data();
   const auto array = nb::cast<nb::ndarray<nb::c_contig, nb::device::cpu, nb::ro>>(values, false);
   if (array.dtype() == nb::dtype<std::int32_t>()) {
-    batch.ids32 = static_cast<const std::int32_t*>(array.data());
-  } else if (array.dtype() == nb::dtype<std::int64_t>()) {
-    batch.ids64 = static_cast<const std::int64_t*>(array.data());
+    batch.ids = static_cast<const std::int32_t*>(array.data());
   } else {
-    batch.x = static_cast<const T*>(array.data());
+    batch.x = input<T>(values);
   }
   return batch;
 }

@@ -129,8 +129,12 @@ struct Rows {
   const std::int32_t* id_of_row;     // [count] or null
 };
 
-template <class T, class Id>
-Status distinct(const LayerInput<T>& in, const Id* ids, Rows& rows, Index& bad) {
+template <class T>
+Status find_rows(const LayerInput<T>& in, Rows& rows, Index& bad) {
+  if (!in.ids) {
+    rows = {in.N, nullptr, nullptr};
+    return Status::kOk;
+  }
   Workspace& w = workspace();
   std::int32_t* const row = w.row_of_token.get<std::int32_t>(in.N);
   std::int32_t* const row_of_id = w.row_of_id.get<std::int32_t>(in.V);
@@ -138,26 +142,18 @@ Status distinct(const LayerInput<T>& in, const Id* ids, Rows& rows, Index& bad) 
   std::fill(row_of_id, row_of_id + in.V, -1);
   std::int32_t count = 0;
   for (Index n = 0; n < in.N; ++n) {
-    const Id id = ids[n];
+    const std::int32_t id = in.ids[n];
     if (id < 0 || id >= in.V) {
       bad = n;
       return Status::kBadToken;
     }
     if (row_of_id[id] < 0) {
       row_of_id[id] = count;
-      id_of_row[count++] = static_cast<std::int32_t>(id);
+      id_of_row[count++] = id;
     }
     row[n] = row_of_id[id];
   }
   rows = {count, row, id_of_row};
-  return Status::kOk;
-}
-
-template <class T>
-Status find_rows(const LayerInput<T>& in, Rows& rows, Index& bad) {
-  if (in.ids32) return distinct(in, in.ids32, rows, bad);
-  if (in.ids64) return distinct(in, in.ids64, rows, bad);
-  rows = {in.N, nullptr, nullptr};
   return Status::kOk;
 }
 

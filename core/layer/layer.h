@@ -31,10 +31,9 @@ template <class T>
 struct LayerInput {
   Cell cell;
   Index N, B, C, H;
-  const Index* offsets;       // [B + 1]
-  const T* x;                 // [N, C], or the table [V, C]
-  const std::int32_t* ids32;  // [N] or null
-  const std::int64_t* ids64;  // [N] or null
+  const Index* offsets;     // [B + 1]
+  const T* x;               // [N, C], or the table [V, C]
+  const std::int32_t* ids;  // [N] or null
   Index V;
   int directions;
   Direction<T> direction[2];

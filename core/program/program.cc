@@ -81,34 +81,28 @@ void Program<T>::borrow(const Program& other) {
 }
 
 template <class T>
-template <class Id>
-Status Program<T>::find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token) {
+Status Program<T>::find_distinct(const Sequenced<T>& batch, Index& bad_token) {
+  if (!table_) return Status::kOk;
   const Index V = table_->vocabulary();
   row_of_token_.resize(batch.N);
   row_of_id_.resize(V, -1);
   for (const std::int32_t id : id_of_row_) row_of_id_[id] = -1;  // of the batch before
   id_of_row_.clear();
   for (Index n = 0; n < batch.N; ++n) {
-    const Id id = ids[n];
+    const std::int32_t id = batch.ids[n];
     if (id < 0 || id >= V) {
       bad_token = n;
       return Status::kBadToken;
     }
     if (row_of_id_[id] < 0) {
       row_of_id_[id] = static_cast<std::int32_t>(id_of_row_.size());
-      id_of_row_.push_back(static_cast<std::int32_t>(id));
+      id_of_row_.push_back(id);
     }
     row_of_token_[n] = row_of_id_[id];
   }
   common_.distinct = static_cast<Index>(id_of_row_.size());
   common_.id = id_of_row_.data();
   return Status::kOk;
-}
-
-template <class T>
-Status Program<T>::find_distinct(const Sequenced<T>& batch, Index& bad_token) {
-  if (!table_) return Status::kOk;
-  return batch.ids32 ? find_distinct(batch, batch.ids32, bad_token) : find_distinct(batch, batch.ids64, bad_token);
 }
 
 // Deals the sequences to lanes by their lengths, and by the sizes of the network, alone.
@@ -176,7 +170,7 @@ template <class T>
 Flow<T> Program<T>::enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const {
   std::uint32_t* const key = lane.arena.template get<std::uint32_t>(batch.B);
   std::iota(key, key + batch.B, 0u);
-  const bool tokens = batch.ids32 || batch.ids64;
+  const bool tokens = batch.ids != nullptr;
   Flow<T> flow{};
   flow.B = batch.B;
   flow.N = batch.N;

@@ -18,10 +18,9 @@ namespace tidegate {
 template <class T>
 struct Sequenced {
   Index B, N;
-  const Index* offsets;       // [B + 1]
-  const T* x;                 // [N, width] or null
-  const std::int32_t* ids32;  // [N] or null
-  const std::int64_t* ids64;  // [N] or null
+  const Index* offsets;     // [B + 1]
+  const T* x;               // [N, width] or null
+  const std::int32_t* ids;  // [N] or null
 };
 
 template <class T>
@@ -86,8 +85,6 @@ class Program {
     explicit Recorded(std::size_t nodes) : lane{0, 0, arena, arena, nullptr}, passage(nodes) {}
   };
   Status find_distinct(const Sequenced<T>& batch, Index& bad_token);
-  template <class Id>
-  Status find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token);
   Plan plan(const Sequenced<T>& batch) const;
   // Takes each group there and back.
   void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>& loss, double* losses);

@@ -55,6 +55,14 @@ class Ragged:
         _check_offsets(_in_numpy(offsets), len(values))
 
     @classmethod
+    def _of(cls, values: Array, offsets: Array) -> Ragged:
+        """Make one of offsets that were made for these values here, and so need no check."""
+        made = object.__new__(cls)
+        object.__setattr__(made, "values", values)
+        object.__setattr__(made, "offsets", offsets)
+        return made
+
+    @classmethod
     def from_list(cls, sequences: Sequence[Any], *, dtype: npt.DTypeLike | None = None) -> Ragged:
         """Join a list of sequences.
 
@@ -75,21 +83,21 @@ class Ragged:
         offsets = np.zeros(len(arrays) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         if not arrays:
-            return cls(np.zeros(0, dtype or np.float64), offsets)
+            return cls._of(np.zeros(0, dtype or np.float64), offsets)
         parts = [array for array in arrays if len(array)] or arrays[:1]
         library = _library(parts[0])
         values = library.concatenate(parts)
         if library is np:
             values = values.astype(dtype or values.dtype, copy=False)
-        return cls(values, library.asarray(offsets))
+        return cls._of(values, library.asarray(offsets))
 
     @classmethod
-    def from_padded(cls, padded: Array, lengths: Array, *, batch_first: bool = True) -> Ragged:
+    def from_padded(cls, padded: Array, lengths: Array | None = None, *, batch_first: bool = True) -> Ragged:
         """Drop the padding of a rectangle.
 
         Args:
             padded: [B, T, ...], or [T, B, ...] with ``batch_first=False``. What lies past a length is not read.
-            lengths: [B], each between 0 and T.
+            lengths: [B], each between 0 and T; None where there is no padding, and all are T long.
             batch_first: which of the two forms ``padded`` has.
 
         Raises:
@@ -102,6 +110,10 @@ class Ragged:
             raise ShapeError(f"padded is {list(padded.shape)}, but a rectangle of sequences has at least 2 axes.")
         rows = padded if batch_first else padded.swapaxes(0, 1)
         batch_size, steps = rows.shape[:2]
+        library = _library(padded)
+        if lengths is None:
+            offsets = np.arange(batch_size + 1, dtype=np.int64) * steps
+            return cls._of(rows.reshape(batch_size * steps, *rows.shape[2:]), library.asarray(offsets))
         counts = np.asarray(lengths)
         if counts.shape != (batch_size,):
             raise ShapeError(
@@ -110,10 +122,9 @@ class Ragged:
         wrong = np.flatnonzero((counts < 0) | (counts > steps))
         if wrong.size:
             raise ShapeError(f"length {counts[wrong[0]]} of sequence {wrong[0]} is not between 0 and {steps} steps.")
-        library = _library(padded)
         valid = np.arange(steps) < counts[:, None]  # [B, T]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return cls(rows[library.asarray(valid)], library.asarray(offsets))
+        return cls._of(rows[library.asarray(valid)], library.asarray(offsets))
 
     def to_padded(self, fill: float = 0) -> tuple[Array, Array]:
         """Return a rectangle [B, T, ...] with ``fill`` past each end, and the lengths [B]; T is the longest length.
@@ -152,7 +163,24 @@ class Ragged:
         joined = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         tokens = np.arange(joined[-1]) + np.repeat(offsets[:-1][chosen] - joined[:-1], lengths)  # [N]
         library = _library(self.values)
-        return Ragged(self.values[library.asarray(tokens)], library.asarray(joined))
+        return Ragged._of(self.values[library.asarray(tokens)], library.asarray(joined))
+
+    def where(self, kept: Array) -> Ragged:
+        """Return the sequences without the tokens for which ``kept`` [N] is false, copied.
+
+        Raises:
+            ShapeError: ``kept`` does not say true or false of each token.
+
+        >>> Ragged.from_list([[1, 2], [3]]).where(np.array([False, True, False])).to_list()
+        [array([2]), array([], dtype=int64)]
+        """
+        stays, library = np.asarray(kept), _library(self.values)
+        if stays.shape != (len(self.values),) or stays.dtype != bool:
+            raise ShapeError(
+                f"kept is {stays.dtype} {list(stays.shape)}, but {len(self.values)} tokens want true or false each."
+            )
+        before = np.concatenate([[0], np.cumsum(stays)])  # [N+1]
+        return Ragged._of(self.values[library.asarray(stays)], library.asarray(before[_in_numpy(self.offsets)]))
 
     def with_values(self, values: Array) -> Ragged:
         """Return ``values`` [N, ...] cut where these are cut; the offsets are shared and not checked again.
@@ -162,10 +190,7 @@ class Ragged:
         """
         if values.shape[0] != self.values.shape[0]:
             raise ShapeError(f"values hold {values.shape[0]} tokens, but this batch has {self.values.shape[0]}.")
-        same = object.__new__(Ragged)
-        object.__setattr__(same, "values", values)
-        object.__setattr__(same, "offsets", self.offsets)
-        return same
+        return Ragged._of(values, self.offsets)
 
     def split(self, channels: int, *, shared: int = 0) -> Ragged:
         """Make a sequence of each channel, copied: those of sequence b are b * channels and the ones behind it.
@@ -200,7 +225,7 @@ class Ragged:
             axis=1,
         )
         values = self.values[library.asarray(rows[:, None]), library.asarray(columns)]
-        return Ragged(values, library.asarray(joined))
+        return Ragged._of(values, library.asarray(joined))
 
     @property
     def lengths(self) -> Array:

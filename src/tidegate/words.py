@@ -41,6 +41,10 @@ class Words:
     spellings: Ragged
 
     def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raise ShapeError unless each word has a spelling that is there; what it selects has, and is not checked."""
         if self.spelling.shape != (len(self.tokens.values),) or self.spelling.dtype.kind != "i":
             raise ShapeError(
                 f"spelling is {self.spelling.dtype} {list(self.spelling.shape)}, but {len(self.tokens.values)} words "
@@ -64,10 +68,9 @@ class Words:
 
     def select(self, indices: Any) -> Words:
         """Take the sentences at `indices`, in that order, and of the spellings those that occur in them."""
-        tokens = self.tokens.select(indices)
-        of_word = Ragged(self.spelling, self.offsets).select(indices).values
+        of_word = self.tokens.with_values(self.spelling).select(indices).values
         used, spelling = np.unique(of_word, return_inverse=True)
-        return Words(tokens, spelling.astype(np.int64), self.spellings.select(used))
+        return Words(self.tokens.select(indices), spelling.astype(np.int64), self.spellings.select(used))
 
     def __len__(self) -> int:
         """Return the number of sentences B."""

@@ -11,7 +11,7 @@ import pytest
 from tidegate import data
 from tidegate.cli import main
 from tidegate.cli.options import spell_option
-from tidegate.data.dataset import Kind
+from tidegate.data.kinds import Kind
 from tidegate.errors import Argument, DataError, TidegateError
 
 HOURS = [f"2024-01-{1 + hour // 24:02d} {hour % 24:02d}:00:00" for hour in range(72)]

@@ -23,6 +23,7 @@ from tidegate.network import (
 )  # fmt: skip
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
+from tidegate.words import Words
 
 Array = npt.NDArray[Any]
 
@@ -297,7 +298,10 @@ def test_a_table_has_the_gradient_of_the_last_batch_alone() -> None:
             "token id 40 at position 1 is out of range; the vocabulary has 40 ids",
         ),
         ({"tokens": np.array([1, -1, 2])}, InputError, "token id -1 at position 1"),
-        ({"tokens": np.ones((3, 2))}, ShapeError, r"got float64 \[3, 2\]"),
+        ({"tokens": np.array([1, 2, 2**40])}, InputError, "token id 1099511627776 at position 2"),
+        ({"tokens": np.array([-(2**40), 2, 3])}, InputError, "token id -1099511627776 at position 0"),
+        ({"tokens": np.ones(3)}, ShapeError, r"token ids \[N\], int32 or int64; got float64 \[3\]"),
+        ({"tokens": np.ones((3, 2), np.int64)}, ShapeError, r"got int64 \[3, 2\]"),
         ({"labels": np.array([0, 3])}, InputError, r"labels\[1\] is 3; it must be from 0 to 2"),
         ({"labels": np.array([0])}, ShapeError, r"labels are int64 \[1\]; int64 \[2\] is wanted"),
     ],
@@ -314,3 +318,46 @@ def test_weights_of_two_types_are_refused() -> None:
     network = NETWORKS["every step"]
     with pytest.raises(ShapeError, match="all be float32, or all float64"):
         Program(network, weights_of(network) | {"0.weight": np.zeros((40, 6), np.float32)})
+
+
+def written(array: Array, value: int) -> Array:
+    array[1] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("harm", "error", "told"),
+    [
+        (lambda w: written(w.tokens.offsets, 10**9), ShapeError, "offsets must ascend"),
+        (lambda w: written(w.spellings.offsets, 10**9), ShapeError, "offsets must ascend"),
+        (lambda w: written(w.spelling, 10**7), ShapeError, "spelling runs from 0 to 10000000"),
+        (lambda w: written(w.spelling, -1), ShapeError, "spelling runs from -1"),
+        (lambda w: written(w.spellings.values, 15), InputError, "character id 15 at position . .*has 15 ids"),
+        (lambda w: written(w.spellings.values, -1), InputError, "character id -1 at position ."),
+    ],
+)
+def test_what_was_written_to_after_it_was_checked_is_refused(harm: Any, error: type[Exception], told: str) -> None:
+    network = NETWORKS["tagger that spells"]
+    program = Program(network, weights_of(network))
+    words = Words(
+        Ragged(np.array([1, 2, 3]), np.array([0, 2, 3])),
+        np.array([0, 1, 1]),
+        Ragged(np.array([1, 2, 3]), np.array([0, 2, 3])),
+    )
+    before = program(words)
+    harm(words)
+    with pytest.raises(error, match=told):
+        program(words)
+    assert before.shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [(np.ones(3, np.float32), "spellings holds float32"), (np.ones((3, 2), np.int32), r"spellings is \[3, 2\]")],
+)
+def test_spellings_that_are_no_ids_are_refused(values: Array, told: str) -> None:
+    network = NETWORKS["tagger that spells"]
+    spellings = Ragged(values, np.array([0, 2, 3]))
+    words = Words(Ragged(np.array([1, 2, 3]), np.array([0, 2, 3])), np.array([0, 1, 1]), spellings)
+    with pytest.raises(ShapeError, match=told):
+        Program(network, weights_of(network))(words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,6 +17,7 @@ import tidegate as tg
 from tidegate.errors import InputError, OptionError, ShapeError
 from tidegate.inspect import examination
 from tidegate.inspect.page import figure, page
+from tidegate.offers import Inside
 
 Array = npt.NDArray[Any]
 TEXTS = ["a good film", "good, and well made", "what a good story", "bad", "a bad film", "so bad it hurts"] * 4
@@ -212,10 +214,23 @@ def test_bad_input_is_told(critic: tg.TextClassifier, sensor: tg.SequenceClassif
         tg.inspect.examine(sensor, [np.ones((3, 5))])
 
 
+def test_whatever_offers_a_look_inside_is_examined(critic: tg.TextClassifier) -> None:
+    class Renamed:
+        """No task, but the network of one with other names for its classes."""
+
+        def inside(self) -> Inside:
+            return replace(critic.inside(), classes=["thumb down", "thumb up"], max_grad_norm=None)
+
+    [found] = tg.inspect.examine(Renamed(), ["good good"]).to_json()
+    [known] = tg.inspect.examine(critic, ["good good"]).to_json()
+    assert (known["label"], found["label"]) == ("pos", "thumb up")
+    assert found["contributions"] == known["contributions"]
+
+
 def test_a_model_that_answers_every_step_is_told() -> None:
     tagger = tg.TokenTagger(hidden_size=2, epochs=1).fit([["Ada", "sleeps"]] * 12, [["B-PER", "O"]] * 12)
     with pytest.raises(InputError, match="a TokenTagger gives no class to a whole input"):
-        tg.inspect.examine(tagger, [["Ada"]])  # type: ignore[arg-type]
+        tg.inspect.examine(tagger, [["Ada"]])
 
 
 def test_a_label_may_be_written_as_text(sensor: tg.SequenceClassifier) -> None:

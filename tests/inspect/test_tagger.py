@@ -37,4 +37,4 @@ def test_a_trace_is_that_of_the_network_behind_the_words(characters: bool) -> No
 def test_a_page_of_one_answer_per_input_is_not_for_taggers() -> None:
     tagger = tg.TokenTagger(**SMALL | {"epochs": 1}).fit(*posts(20))
     with pytest.raises(InputError, match="a TokenTagger gives no class to a whole input"):
-        tg.inspect.examine(tagger, [["Ada", "saw"]])  # type: ignore[arg-type]
+        tg.inspect.examine(tagger, [["Ada", "saw"]])

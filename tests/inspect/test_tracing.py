@@ -212,7 +212,7 @@ def test_a_task_on_features_is_traced_after_scaling() -> None:
 
 
 def _first_step_of_gru(model: tg.SequenceClassifier, x: Array) -> Array:
-    scaled = (x - model.preparation_.mean) / model.preparation_.deviation  # type: ignore[attr-defined]
+    scaled = (x - model.preparation_.mean) / model.preparation_.deviation
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     own = reference.Weights(*(model.weights_[f"0.{name}"].astype(np.float64) for name in names))
     return reference.forward("gru", scaled[None], own, np.zeros(3), np.zeros(3)).hn

@@ -275,6 +275,12 @@ def test_what_cannot_be_stepped() -> None:
     for slots in ([0, 0], [0, 2], [-1, 0]):
         with pytest.raises(InputError, match="slots must differ and lie between 0 and 1"):
             streams.run(np.array(slots), case.x[:2], np.array([0, 1, 2]))
+    for offsets in ([0, 1, 10**9], [0, 2, 1], [1, 2, 2], [0]):
+        with pytest.raises(ShapeError, match="offsets must ascend from 0 to the number of tokens, 2"):
+            streams.run(np.arange(2), case.x[:2], np.array(offsets))
+    for chosen in (np.arange(2, dtype=np.int32), np.arange(3), np.arange(2)[:, None]):
+        with pytest.raises(ShapeError, match="slots"):
+            streams.run(chosen, case.x[:2], np.array([0, 1, 2]))
     with pytest.raises(ShapeError, match="numbers is"):
         streams.write(np.zeros(3, np.float32), 0)
     with pytest.raises(ShapeError, match="out is"):

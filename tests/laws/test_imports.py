@@ -8,7 +8,7 @@
     train  inspect  export  convert
     nn  runtime  data
     fetch  checkpoint
-    crf  engine
+    crf  engine  offers
     network  kernels  health  words  durable
     nodes
     cells

@@ -42,6 +42,9 @@ CELLS_ARE_SPELLED_IN_CORE = ("cells/*.h",)
 DOORS = ("__init__.py", "tasks/__init__.py")  # which give out public names
 TASKS = {word: card.task().__module__.split(".")[2] for card in CARDS.values() for word in (card.name, card.owner)}
 """By the name of a task in files, and that of its class, the folder of `tasks/` that may spell it."""
+BELOW = ("inspect", "export", "convert", "train", "engine", "runtime", "nn", "data")
+MANNERS = {name for card in CARDS.values() for name in dir(card.task()) if re.fullmatch(r"[a-z]\w*_|predict_\w+", name)}
+"""What tasks are asked for by their users and by the rooms above, such as `classes_` and `predict_proba`."""
 
 
 def test_a_cell_is_spelled_in_its_room_alone() -> None:
@@ -121,6 +124,24 @@ def test_a_task_that_is_spelled_elsewhere_is_seen(file: str, source: str, seen: 
     assert list(spelled_tasks(file, source)) == ([] if seen is None else [f"{file}:1 spells {seen}"])
 
 
+def test_rooms_below_the_tasks_ask_a_task_by_its_offers_alone() -> None:
+    files = [path for room in BELOW for path in sorted((SOURCE / room).rglob("*.py"))]
+    assert [found for path in files for found in asked(path.relative_to(SOURCE).as_posix(), path.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ("labels = model.classes_", "classes_"),
+        ('labels = getattr(model, "classes_", None)', "classes_"),
+        ('if hasattr(model, "predict_proba"): pass', "predict_proba"),
+        ("inside = model.inside()", None),
+    ],
+)
+def test_what_is_asked_of_a_task_otherwise_is_seen(source: str, seen: str | None) -> None:
+    assert list(asked("inspect/x.py", source)) == ([] if seen is None else [f"inspect/x.py:1 asks for {seen}"])
+
+
 def names_of(cell: Cell) -> set[str]:
     """Name a cell as we, tasks and other libraries do."""
     others = {other.name for other in (cell.onnx, cell.keras) if other}
@@ -179,6 +200,13 @@ def spelled_tasks(file: str, source: str) -> Iterator[str]:
     for word, line in words_of(ast.parse(source)):
         if file not in DOORS and word in TASKS and TASKS[word] != room:
             yield f"{file}:{line} spells {word}"
+
+
+def asked(file: str, source: str) -> Iterator[str]:
+    """Name what a file asks a fitted task for."""
+    for word, line in words_of(ast.parse(source)):
+        if word in MANNERS:
+            yield f"{file}:{line} asks for {word}"
 
 
 def words_of(tree: ast.Module) -> Iterator[tuple[str, int]]:

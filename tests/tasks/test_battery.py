@@ -21,8 +21,8 @@ import tidegate as tg
 from samples import SAMPLES, Sample, untrained
 from saved.write import told
 from tidegate import tasks
-from tidegate.data import dataset
 from tidegate.data.dataset import Examples
+from tidegate.data.kinds import KINDS, Kind
 from tidegate.errors import InputError, OptionError, StateError, StreamEndedError
 from tidegate.tasks import CARDS, Card, Live, presets
 from tidegate.tasks.cards import by_verb
@@ -77,8 +77,13 @@ def test_a_card_says_what_the_task_says(card: Card) -> None:
     assert by_verb()[card.verb] is card
 
 
+def test_a_task_stands_on_its_own(card: Card) -> None:
+    assert card.task().__bases__ == (tasks.Task,)
+
+
 def test_every_kind_of_data_has_a_task_and_every_verb_is_one_task() -> None:
-    assert {tasks.for_kind(kind).reads for kind in get_args(dataset.Kind)} == set(get_args(dataset.Kind))
+    assert tuple(KINDS) == get_args(Kind)
+    assert [tasks.for_kind(kind).reads for kind in KINDS] == list(KINDS)
     assert len(by_verb()) == len(CARDS)
     with pytest.raises(OptionError, match=r"unknown task 'forecastor'\. Did you mean 'forecaster'"):
         from_recipe({"task": "forecastor", "params": {}})

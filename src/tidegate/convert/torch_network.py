@@ -14,6 +14,7 @@ from tidegate.convert.proof import LENGTHS, prove, sequences
 from tidegate.convert.torch_module import PlainNetwork
 from tidegate.errors import InputError
 from tidegate.network import Crf, Decode, Pool, Recurrent, Spell, Split
+from tidegate.offers import Exportable
 from tidegate.runtime import Executor
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -64,10 +65,12 @@ def to_torch(model: Any) -> PlainNetwork:
 
 def _executor(model: Any) -> Executor:
     """Find the network and the weights of a task, or take an executor as it is."""
-    if isinstance(model, Executor):
-        return model
-    if hasattr(model, "network_"):
-        return Executor(model.network_, model.weights_)
+    match model:
+        case Executor():
+            return model
+        case Exportable():
+            around = model.interface()
+            return Executor(around.network, around.weights)
     raise InputError(f"a {type(model).__name__} came; wanted a fitted task, or an executor.")
 
 

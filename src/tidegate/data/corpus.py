@@ -8,8 +8,9 @@ from pathlib import Path
 from tidegate.data.checks import check_texts
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.files import find_parts, texts_in
+from tidegate.data.kinds import Layout
 from tidegate.data.plain_text import read_text, split_lines
-from tidegate.data.tables import READERS, TEXT_NAMES, Form, listing, read_table, usual
+from tidegate.data.tables import FORM, READERS, TEXT_NAMES, Form, listing, read_table, usual
 from tidegate.errors import Argument, DataError, InputError, OptionError
 
 _TEXT = ".txt"
@@ -84,3 +85,6 @@ def _pick(column: str | None, found: Sequence[str], path: Path) -> str:
     if chosen is None:
         raise DataError(f"{path} has no column that is clearly the text. {listing(found)} Name it: ", Argument("text"))
     return chosen
+
+
+LAYOUT = Layout(load_corpus, ("text", "documents", *FORM))

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.checks import check_same_length
+from tidegate.data.kinds import KINDS, Kind
 from tidegate.ragged import Ragged
 
-Kind = Literal["text", "sequence", "series", "tagged", "corpus"]
-"""What the examples are: a text with a label; a sequence of features with a label; numbers over time, to go on with;
-words with a tag each; a text to learn a language from."""
 Indices = npt.NDArray[np.int64]
 
 _SHOWN = 80  # characters of the names of columns
@@ -93,29 +91,9 @@ class Dataset:
         """
         parts = [part for part in (self.train, self.valid, self.test) if part is not None]
         named = ", ".join(f"{what}: {_shortened(column)}" for what, column in self.taken.items())
-        things = {"tagged": "sentences", "corpus": "documents"}.get(self.kind, "examples")
-        counted = " + ".join(f"{len(part):,}" for part in parts) + f" {things}"
-        if self.kind == "series":
-            counted = _count_series(parts)
-        elif self.kind == "tagged":
-            counted += _count_tags(parts)
         classes = f", {len(self.classes):,} classes" if self.classes else ""
-        return "; ".join(filter(None, (named, counted + classes)))
+        return "; ".join(filter(None, (named, KINDS[self.kind].count(parts) + classes)))
 
 
 def _shortened(names: str) -> str:
     return names if len(names) <= _SHOWN else names[: _SHOWN - 1] + "…"
-
-
-def _count_series(parts: Sequence[Examples]) -> str:
-    """Count the series, their rows in all parts together, and say how far apart these are."""
-    series = [one for part in parts for one in part.x]
-    rows = sum(one.known - one.begin for one in series)
-    count = len({one.name for one in series})
-    return f"{count:,} series, {rows:,} rows" + (f", {series[0].step} apart" if series else "")
-
-
-def _count_tags(parts: Sequence[Examples]) -> str:
-    words = sum(len(sentence) for part in parts for sentence in part.x)
-    tags = {tag for part in parts for sentence in part.y for tag in sentence}
-    return f", {words:,} words, {len(tags):,} tags"

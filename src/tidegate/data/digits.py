@@ -42,8 +42,8 @@ def load(*, unlabelled: bool, progress: Progress, **columns: str) -> Dataset:
     is_test = np.zeros(len(labels), dtype=bool)
     for digit in range(10):
         is_test[np.flatnonzero(labels == digit)[4::5]] = True
-    values = (np.asarray(digits.data, dtype=np.float32) / np.float32(_WHITE)).reshape(-1, _STEPS)  # [1797 * 8, 8]
-    whole = Examples(Ragged(values, np.arange(len(labels) + 1, dtype=np.int64) * _STEPS), labels)
+    values = np.asarray(digits.data, dtype=np.float32) / np.float32(_WHITE)  # [1797, 64]
+    whole = Examples(Ragged.from_padded(values.reshape(-1, _STEPS, _STEPS)), labels)
     return Dataset(
         name=SOURCE.name,
         kind="sequence",

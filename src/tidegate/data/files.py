@@ -8,8 +8,9 @@ from pathlib import Path
 from tidegate.data.checks import Where, check_known_classes, check_labels, check_texts
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.hints import other_folder, other_kind
+from tidegate.data.kinds import Layout
 from tidegate.data.plain_text import read_text
-from tidegate.data.tables import READERS, Columns, Form, UnclearColumnsError, read_table
+from tidegate.data.tables import FORM, READERS, Columns, Form, UnclearColumnsError, read_table
 from tidegate.errors import DataError, InputError
 
 _PARTS = {"train": ("train",), "valid": ("valid", "validation", "dev", "val"), "test": ("test",)}
@@ -133,3 +134,6 @@ def _as_label(label: object, where: str) -> str:
     if isinstance(label, str | int):
         return str(label).strip()
     raise DataError(f"{where} has the label {label!r:.40}, a {type(label).__name__}; labels are strings or integers.")
+
+
+LAYOUT = Layout(load_path, ("text", "label", *FORM))

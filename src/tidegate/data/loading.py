@@ -1,24 +1,23 @@
-"""Data sets by name or by path: the one door behind `data.load`. Adding a data set is one line in `_SOURCES`."""
+"""Data sets by name or by path: the one door behind `data.load`. Adding a data set is one line in `_SOURCES`.
+
+Knows no kind of data by name: how files are read and parts held out, `kinds` says.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from tidegate.data import corpora, digits, ett, household_power, imdb, mnist, pydocs, recordings, series_tables, tagged
-from tidegate.data.corpus import load_corpus
-from tidegate.data.dataset import Dataset, Examples, Kind
-from tidegate.data.files import load_path
-from tidegate.data.recordings import load_recordings
+from tidegate.data import corpora, digits, ett, household_power, imdb, mnist, pydocs
+from tidegate.data.dataset import Dataset, Examples
+from tidegate.data.kinds import KINDS, Kind
 from tidegate.data.series import hold_out_last
 from tidegate.data.source import Source
 from tidegate.data.split import group_split, stratified_split
-from tidegate.data.tables import FORM
-from tidegate.data.tagged import load_tagged
 from tidegate.errors import Argument, DataError, InputError, OptionError
 from tidegate.fetch.progress import Progress, show
 
@@ -34,20 +33,12 @@ _SOURCES = {
         *corpora.SOURCES,
     )
 }
-# How a file of the user is read, by kind, and the columns that can be chosen in it.
-_LAYOUTS: dict[Kind, tuple[Callable[..., Dataset], tuple[str, ...]]] = {
-    "text": (load_path, ("text", "label", *FORM)),
-    "sequence": (load_recordings, recordings.COLUMNS),
-    "series": (series_tables.load_path, series_tables.COLUMNS),
-    "tagged": (load_tagged, tagged.COLUMNS),
-    "corpus": (load_corpus, ("text", "documents", *FORM)),
-}
 
 
 def options() -> set[str]:
     """List the arguments of `load` that say how files and data sets are to be read."""
     chosen = {"table", "order"}.union(*(source.columns for source in _SOURCES.values()))
-    return chosen.union(*(columns for _, columns in _LAYOUTS.values()))
+    return chosen.union(*(card.layout().columns for card in KINDS.values()))
 
 
 def names() -> list[str]:
@@ -139,18 +130,19 @@ def _load_named(
 
 
 def _load_file(path: Path, kind: Kind, columns: Mapping[str, str], *, unlabelled: bool) -> Dataset:
-    if kind not in _LAYOUTS:
-        raise OptionError.unknown("kind of data file", kind, _LAYOUTS)
-    load, known = _LAYOUTS[kind]
+    if kind not in KINDS:
+        raise OptionError.unknown("kind of data file", kind, KINDS)
+    layout = KINDS[kind].layout()
     for name in columns:
-        others = [other for other, (_, columns_of) in _LAYOUTS.items() if name in columns_of]
-        if name not in known and others:
+        others = [other for other, card in KINDS.items() if name in card.layout().columns]
+        if name not in layout.columns and others:
             raise InputError(
                 f"{name} says how to read a file of the kind {' or '.join(map(repr, others))}, but {path} is read as "
                 f"one of the kind {kind!r}. Pass ", Argument("kind", others[0]), ", or leave it out."
             )  # fmt: skip
-    _check_columns(f"a file of the kind {kind!r}", columns, known)
-    return load(path, unlabelled=unlabelled, **columns)
+    _check_columns(f"a file of the kind {kind!r}", columns, layout.columns)
+    dataset: Dataset = layout.load(path, unlabelled=unlabelled, **columns)
+    return dataset
 
 
 def _check_columns(what: str, columns: Mapping[str, str], known: Collection[str]) -> None:
@@ -177,7 +169,7 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 def _hold_out(dataset: Dataset, fraction: float) -> Dataset:
     if dataset.test is not None:
         raise InputError(f"{dataset.name} has a test part of its own; leave split out.")
-    if dataset.kind == "series":
+    if KINDS[dataset.kind].in_time:
         parts = hold_out_last(list(dataset.train.x), fraction)
         return replace(dataset, train=Examples(parts[0], None), test=Examples(parts[1], None))
     labels, groups = dataset.train.y, dataset.train.groups

@@ -98,9 +98,8 @@ def _part(part: str, order: str, progress: Progress) -> Examples:
     if order == "permuted":
         pixels = pixels[:, np.random.default_rng(_SEED).permutation(_SIDE**2)]
     features = _SIDE if order == "rows" else 1
-    steps = _SIDE**2 // features
-    offsets = np.arange(len(images) + 1, dtype=np.int64) * steps
-    return Examples(Ragged(pixels.reshape(-1, features), offsets), labels.astype(np.int64))
+    rows = pixels.reshape(len(images), _SIDE**2 // features, features)
+    return Examples(Ragged.from_padded(rows), labels.astype(np.int64))
 
 
 def _read_idx(file: Path) -> npt.NDArray[np.uint8]:

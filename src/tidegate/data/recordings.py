@@ -15,13 +15,12 @@ import numpy.typing as npt
 
 from tidegate.data.checks import LARGEST, Where, check_labels
 from tidegate.data.dataset import Dataset, Examples
+from tidegate.data.kinds import Layout
 from tidegate.data.numbers import read_numbers
 from tidegate.data.split import group_split
 from tidegate.data.tables import FORM, Form, Table, listing, read_table, usual
 from tidegate.errors import Argument, DataError, InputError
 from tidegate.ragged import Ragged
-
-COLUMNS = ("group", "label", "features", "window", "stride", "decimal", *FORM)
 
 _GROUP_NAMES = ("group", "recording", "session", "sequence", "subject", "id")
 _LABEL_NAMES = ("label", "class", "activity", "state", "target")
@@ -211,3 +210,6 @@ def read_features(
             f"{LARGEST:g}. Fill the gap, rescale the column, or choose those to read: ", Argument("features")
         )  # fmt: skip
     return values.astype(np.float32)
+
+
+LAYOUT = Layout(load_recordings, ("group", "label", "features", "window", "stride", "decimal", *FORM))

@@ -16,6 +16,7 @@ import numpy as np
 from tidegate.data.checks import Where
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.frames import as_columns
+from tidegate.data.kinds import Layout
 from tidegate.data.numbers import read_numbers
 from tidegate.data.series import Roles, Series, check_repair, make_series
 from tidegate.data.tables import FORM, Form, listing, read_table, usual
@@ -330,3 +331,6 @@ def _length(column: Any) -> int:
 
 def _listed(names: str | None, default: Sequence[str]) -> list[str]:
     return list(default) if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+LAYOUT = Layout(load_path, COLUMNS)

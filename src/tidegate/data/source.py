@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tidegate.data.dataset import Dataset, Kind
+from tidegate.data.dataset import Dataset
+from tidegate.data.kinds import Kind
 from tidegate.fetch.progress import Progress
 
 
@@ -25,7 +26,7 @@ class Source:
     Args:
         name: what a user types.
         title: the data set and the question that it asks, in a line.
-        kind: what it holds; see `Kind`.
+        kind: what it holds; see `kinds.Kind`.
         licence: what the makers allow, in a few words.
         citation: the publication to cite.
         homepage: where upstream describes it.

@@ -12,12 +12,12 @@ from pathlib import Path
 from tidegate.data import schemes
 from tidegate.data.columns import read_columns
 from tidegate.data.dataset import Dataset, Examples
+from tidegate.data.kinds import Layout
 from tidegate.data.plain_text import read_text, split_lines
 from tidegate.errors import DataError, DataWarning, InputError, MissingPackageError, OptionError
 
 CONLLU_COLUMNS = ("upos", "xpos", "feats", "deprel", "lemma")
 _PARTS = {"train": "train", "valid": "valid|validation|devel|dev|val|testa", "test": "test|testb"}
-COLUMNS = ("column", "repair", "encoding")
 _NAMED = 3  # odd tags that a warning names
 _CONLLU_FIELDS = 10
 
@@ -187,3 +187,6 @@ def _find_parts(folder: Path) -> dict[str, Path]:
     if "train" not in found:
         raise DataError(f"{folder} holds no file with 'train' in its name.")
     return found
+
+
+LAYOUT = Layout(load_tagged, ("column", "repair", "encoding"))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tidegate.cells import CELLS
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels import programs
-from tidegate.kernels.checks import check_offsets, empty
+from tidegate.kernels.checks import check_offsets, empty, token_ids
 from tidegate.network import Network, Node, Recurrent, Spell, Split, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.words import Words
@@ -65,7 +65,7 @@ class Compiled:
         values, offsets = self.enter(batch)
         last, width = stop or (len(self.network.nodes), self.output_size)
         out = empty((len(values) if stop else int(self.rows(offsets)[-1]), width), self.kind)
-        with self.carrying(states, len(offsets) - 1) as ends, self.naming(values):
+        with self.carrying(states, len(offsets) - 1) as ends, self.naming(batch):
             self.program.run(values, offsets, 0, last, out, threads)
         return out, ends
 
@@ -95,6 +95,7 @@ class Compiled:
         if self.tables:
             if values.ndim != 1 or values.dtype not in (np.int32, np.int64):
                 raise ShapeError(f"the network reads token ids [N], int32 or int64; got {_said(values)}")
+            values = token_ids("the batch", values)
         elif values.ndim != 2 or values.shape[1] != self.input_size or values.dtype != self.kind:
             raise ShapeError(
                 f"the network reads features [N, {self.input_size}] of type {self.kind}; got {_said(values)}"
@@ -102,16 +103,15 @@ class Compiled:
         return values, check_offsets(batch.offsets, len(values))
 
     def _read_spellings(self, words: Words) -> None:
-        node, spellings = self.network.nodes[0], words.spellings
+        node = self.network.nodes[0]
         assert isinstance(node, Spell), "what reads words begins with it"
-        values = np.ascontiguousarray(spellings.values)
-        if values.ndim != 1 or values.dtype not in (np.int32, np.int64):
-            raise ShapeError(f"spellings are ids of characters [M], int32 or int64; got {_said(values)}")
-        size = Network.of(*node.characters).input_size
-        if len(outside := np.flatnonzero((values < 0) | (values >= size))):
-            raise InputError(_out_of_range("character", values, int(outside[0]), size))
-        offsets = np.ascontiguousarray(spellings.offsets, np.int64)
-        self._spelled = (values, offsets, np.ascontiguousarray(words.spelling, np.int64))  # which the core points to
+        words.check()
+        found = np.asarray(words.spellings.values)
+        ids, size = token_ids("spellings", found), node.characters[0].incoming
+        if len(outside := np.flatnonzero((ids < 0) | (ids >= size))):
+            raise InputError(_out_of_range("character", found, int(outside[0]), size))
+        offsets = check_offsets(words.spellings.offsets, len(ids))
+        self._spelled = ids, offsets, np.ascontiguousarray(words.spelling, np.int64)  # what the core points to
         self.program.read_spellings(*self._spelled)
 
     @contextmanager
@@ -147,12 +147,13 @@ class Compiled:
         return np.ascontiguousarray(state, self.kind)
 
     @contextmanager
-    def naming(self, values: Array) -> Iterator[None]:
-        """Say in words which token id the core finds out of range."""
+    def naming(self, batch: Ragged | Words) -> Iterator[None]:
+        """Say in words which token id of a batch the core finds out of range."""
         try:
             yield
         except IndexError as error:
-            raise InputError(_out_of_range("token", values, int(str(error)), self.input_size)) from None
+            ids = np.asarray((batch.tokens if isinstance(batch, Words) else batch).values)
+            raise InputError(_out_of_range("token", ids, int(str(error)), self.input_size)) from None
 
 
 def _out_of_range(what: str, ids: Array, at: int, size: int) -> str:

@@ -111,7 +111,7 @@ class Program:
         losses = np.empty(len(offsets) - 1)
         self.gradient_array[: len(self._table)] = 0
         self._pack(programs.TRAIN, seed, step)
-        with self.compiled.carrying(states, len(losses)) as ends, self.compiled.naming(values):
+        with self.compiled.carrying(states, len(losses)) as ends, self.compiled.naming(batch):
             core.gradient(values, offsets, wanted, self.gradient_array, losses, self.threads)
         return Lost(losses, _total(losses * loss.weight), ends)
 

@@ -76,7 +76,7 @@ class Recording:
     def __init__(self, compiled: Compiled, weights: Mapping[str, Array], batch: Ragged | Words, threads: int) -> None:
         self._compiled, self._weights, self._threads = compiled, weights, threads
         self._values, self._offsets = compiled.enter(batch)
-        with compiled.naming(self._values):
+        with compiled.naming(batch):
             compiled.program.record(self._values, self._offsets, threads)
         output = compiled.program.recorded_rows(len(compiled.network.nodes))
         self.output: Array = np.empty((0, compiled.output_size), compiled.kind) if output is None else output

@@ -7,24 +7,18 @@ import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, get_args
+from typing import TYPE_CHECKING, get_args
 
 from tidegate.durable import atomic_write
 from tidegate.errors import InputError, MissingPackageError, OptionError
 from tidegate.export.interface import Interface, SequenceInterface, StateInputs
 from tidegate.export.proof import Case, prove
+from tidegate.offers import Exportable
 from tidegate.runtime import Executor
 from tidegate.version import __version__
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
-
-
-class Exportable(Protocol):
-    """What a fitted task says of itself."""
-
-    def interface(self) -> Interface:
-        """Say what surrounds its network in a graph; refuse before fit."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +119,16 @@ def to_onnx(
 
 
 def _interface(model: Exportable | Executor) -> Interface:
-    if isinstance(model, Executor):
-        return SequenceInterface(model.network, model.weights)
-    if not hasattr(model, "interface"):
-        raise InputError(
-            f"{type(model).__name__} cannot be exported. Pass a fitted task, such as what tidegate.load gives, or a "
-            "tidegate.runtime.Executor, which is a network with its weights."
-        )
-    return model.interface()
+    match model:
+        case Executor():
+            return SequenceInterface(model.network, model.weights)
+        case Exportable():
+            interface: Interface = model.interface()
+            return interface
+    raise InputError(
+        f"{type(model).__name__} cannot be exported. Pass a fitted task, such as what tidegate.load gives, or a "
+        "tidegate.runtime.Executor, which is a network with its weights."
+    )
 
 
 def _write(interface: Interface, states: StateInputs) -> ModelProto:

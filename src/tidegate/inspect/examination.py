@@ -1,6 +1,6 @@
 """Looks inside a classifier while it answers: everything about a few inputs, as plain JSON and as one HTML page.
 
-Knows classifiers by what they offer: `classes_`, `predict_proba`, `network_`. Draws nothing itself.
+Knows classifiers by what they offer. Draws nothing itself.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import base64
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,12 @@ from tidegate.inspect.charts import draw_gradient_flow
 from tidegate.inspect.flow import GradientFlow, gradient_flow
 from tidegate.inspect.page import asset, figure, page, section
 from tidegate.inspect.quantities import Quantity, Window, gates, gradients, most_moving, states, step_names
+from tidegate.inspect.subject import find_subject
 from tidegate.inspect.tracing import DirectionTrace, Trace, trace
-from tidegate.network import Network, Pool, Recurrent
+from tidegate.kernels import softmax
+from tidegate.network import Network, Recurrent
+from tidegate.offers import Inspectable
+from tidegate.runtime import Executor, run_sorted
 
 Array: TypeAlias = npt.NDArray[Any]
 Json: TypeAlias = dict[str, Any]
@@ -34,21 +38,6 @@ MAX_UNITS = 128
 
 MAX_VALUES = 3_000_000
 """Values of gates, states and gradients that a page holds; each takes 2.7 bytes, so that a page stays below 9 MB."""
-
-
-class Classifier(Protocol):
-    """Have learned to tell classes apart, as the classifiers of `tidegate.tasks` have."""
-
-    @property
-    def classes_(self) -> Array:
-        """The labels [K]."""
-
-    @property
-    def network_(self) -> Network:
-        """The network that was trained."""
-
-    def predict_proba(self, X: Any) -> Array:
-        """Compute the probability of each class, [B, K]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +134,7 @@ class Examination:
         )
 
 
-def examine(model: Classifier, inputs: Any, *, target: object = None, steps: int = 64) -> Examination:
+def examine(model: Inspectable, inputs: Any, *, target: object = None, steps: int = 64) -> Examination:
     """Find out what a classifier makes of a few inputs, and why.
 
     Args:
@@ -165,12 +154,11 @@ def examine(model: Classifier, inputs: Any, *, target: object = None, steps: int
     >>> found.to_json()[0]["label"], found.to_html().startswith("<!doctype html>")
     ('pos', True)
     """
-    network: Network | None = getattr(model, "network_", None)  # none before fit, which predict_proba refuses
-    if not hasattr(model, "predict_proba") or (network and not any(isinstance(node, Pool) for node in network.nodes)):
-        raise InputError(f"a {type(model).__name__} gives no class to a whole input. Pass a classifier.")
+    network, classes = _classifier(model)
     if not len(inputs):
         raise InputError("there is nothing to inspect: pass at least one input.")
-    probabilities, classes = model.predict_proba(inputs), model.classes_.tolist()
+    subject = find_subject(model, inputs)
+    probabilities = softmax(run_sorted(Executor(subject.network, subject.weights), subject.x))
     explained = [classes[k] for k in probabilities.argmax(axis=1)]
     if target is not None:
         explained = [known_label(target, classes)] * len(explained)
@@ -178,13 +166,21 @@ def examine(model: Classifier, inputs: Any, *, target: object = None, steps: int
     for index in np.flatnonzero(np.diff(inside.offsets) == 0)[:1]:
         raise InputError(f"input {index} has no step: there is nothing to see inside. Leave empty inputs out.")
     return Examination(
-        network=model.network_,
+        network=network,
         classes=classes,
         probabilities=probabilities,
         attribution=attribute(model, inputs, target=explained, steps=steps),
         trace=inside,
         flow=gradient_flow(model, inputs),
     )
+
+
+def _classifier(model: Any) -> tuple[Network, list[Any]]:
+    """Give the network and the classes of a model that tells whole inputs apart; raises InputError for any other."""
+    inside = model.inside() if isinstance(model, Inspectable) else None
+    if inside is None or inside.classes is None or not inside.network.pools:
+        raise InputError(f"a {type(model).__name__} gives no class to a whole input. Pass a classifier.")
+    return inside.network, list(inside.classes)
 
 
 def known_label(label: object, classes: Sequence[Any]) -> Any:

@@ -106,10 +106,10 @@ def gradient_flow(
     >>> gradient_flow((network, half), [np.ones((5, 1))]).flow("layer 0 forward").h.tolist()
     [1.0, 0.5, 0.25, 0.125, 0.0625]
     """
-    limit = getattr(model, "max_grad_norm", None) if max_grad_norm is None else max_grad_norm
+    subject = find_subject(model, inputs).in_float64()
+    limit = subject.max_grad_norm if max_grad_norm is None else max_grad_norm
     if probes < 1 or (limit is not None and limit < 0):
         raise InputError(f"probes is {probes} and max_grad_norm {limit}; at least 1 and 0 were wanted.")
-    subject = find_subject(model, inputs).in_float64()
     executor = Executor(subject.network, subject.weights, num_threads=num_threads)
     lengths = np.asarray(subject.x.lengths)
     rng, found = np.random.default_rng(seed), dict[str, _Sums]()

@@ -1,39 +1,25 @@
 """What is looked at: the network, the weights and the sequences behind a task, a layer or a pair, and the classes.
 
-Knows tasks and torch modules by their manners alone; torch need not be installed.
+Knows tasks by what they offer, and torch modules by their manners; torch need not be installed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import InputError, OptionError, ShapeError
 from tidegate.network import Decode, Dropout, Embed, Network, Pool, Recurrent, Spell, Split
+from tidegate.offers import Inside, Inspectable
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, look_up
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
-
-
-class FittedTask(Protocol):
-    """What a fitted task says of itself."""
-
-    def prepare(self, X: Any) -> tuple[Ragged | Words, list[str] | None]:
-        """Return inputs as the network reads them, and the steps as text where they are text; refuse before fit."""
-
-    @property
-    def network_(self) -> Network:
-        """The network that was trained."""
-
-    @property
-    def weights_(self) -> dict[str, Array]:
-        """Its weights."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +31,7 @@ class Subject:
     x: Ragged
     steps: list[str] | None  # N tokens as text
     classes: Sequence[Any] | None  # K
+    max_grad_norm: float | None = None  # that training clipped the gradient to, 0 for none
 
     @property
     def pools(self) -> bool:
@@ -108,9 +95,9 @@ def find_subject(model: Any, inputs: Any) -> Subject:
 
 
 def _find(model: Any, inputs: Any) -> Subject:
-    if hasattr(model, "prepare"):
-        return _of_task(model, inputs)
     match model:
+        case Inspectable():
+            return _from_inside(model.inside(), inputs)
         case Executor(network=network, weights=weights) | (Network() as network, Mapping() as weights):
             return Subject(network, weights, _as_ragged(network, weights, inputs), None, None)
     if hasattr(model, "named_parameters"):  # a module of torch, which is loaded then
@@ -124,14 +111,13 @@ def _find(model: Any, inputs: Any) -> Subject:
     )
 
 
-def _of_task(task: FittedTask, inputs: Any) -> Subject:
-    x, steps = task.prepare(inputs)
-    network, weights = task.network_, task.weights_
+def _from_inside(inside: Inside, inputs: Any) -> Subject:
+    x, steps = inside.prepare(inputs)
+    network, weights = inside.network, inside.weights
     if isinstance(x, Words):
         x = Executor(network, weights).spell(x)
         network, weights = _behind_first(network, weights)
-    classes = getattr(task, "classes_", None)
-    return Subject(network, weights, x, steps, None if classes is None else np.asarray(classes).tolist())
+    return Subject(network, weights, x, steps, inside.classes, inside.max_grad_norm)
 
 
 def _behind_first(network: Network, weights: Mapping[str, Array]) -> tuple[Network, dict[str, Array]]:

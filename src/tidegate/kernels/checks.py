@@ -40,6 +40,19 @@ def expect(name: str, array: Array, shape: tuple[int, ...], kind: np.dtype[Any])
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
+def token_ids(name: str, ids: Array) -> Array:
+    """Return token ids [N] as the core reads them, int32; raise ShapeError unless they are int32 or int64.
+
+    What no int32 holds becomes an id that no table has, so that the core says where it stands.
+    """
+    if ids.dtype not in (np.int32, np.int64):
+        raise ShapeError(f"{name} holds {ids.dtype} but token ids must be int32 or int64. Convert them first.")
+    if ids.ndim != 1:
+        raise ShapeError(f"{name} is {list(ids.shape)} but token ids are [N].")
+    most = np.iinfo(np.int32).max
+    return np.ascontiguousarray(ids if ids.dtype == np.int32 else ids.clip(-1, most), np.int32)
+
+
 def check_offsets(offsets: Array, N: int) -> Array:
     """Return offsets as int64 [B + 1]; raise ShapeError unless they ascend from 0 to N."""
     offsets = np.ascontiguousarray(offsets, np.int64)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import tidegate._core as _core
 import tidegate.cells as cells
 from tidegate.errors import InputError, ShapeError
-from tidegate.kernels.checks import check_offsets, choose, empty, expect, float_kind
+from tidegate.kernels.checks import check_offsets, choose, empty, expect, float_kind, token_ids
 from tidegate.kernels.threads import thread_count
 
 Array = NDArray[Any]
@@ -214,10 +214,8 @@ class Call:
         if table is None:
             self.x, self.ids = expect("x", x, (self.N, self.C), self.kind), None
         else:
-            if x.dtype not in (np.int32, np.int64):
-                raise ShapeError(f"x holds {x.dtype} but token ids must be int32 or int64. Convert them first.")
             self.x = expect("table", table, (len(table), self.C), self.kind)
-            self.ids = expect("x", x, (self.N,), x.dtype)
+            self.ids, self.given = token_ids("x", x), x
         self.offsets = check_offsets(offsets, self.N)
         self.B = len(self.offsets) - 1
         self.directions = [self._direction(d, G * self.H) for d in directions]
@@ -237,11 +235,10 @@ class Call:
 
     def bad_token(self, position: int) -> InputError:
         """Say which token has an id outside of the table."""
-        assert self.ids is not None
         sequence = int(np.searchsorted(self.offsets, position, side="right")) - 1
         return InputError(
             f"token {position} (sequence {sequence}, step {position - int(self.offsets[sequence])}) has id "
-            f"{self.ids[position]}, but the table holds ids 0 to {len(self.x) - 1}. "
+            f"{self.given[position]}, but the table holds ids 0 to {len(self.x) - 1}. "
             "Use the tokenizer that the table was made for."
         )
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import tidegate._core as _core
 from tidegate.errors import InputError, ShapeError
-from tidegate.kernels.checks import expect
+from tidegate.kernels.checks import check_offsets, expect, token_ids
 from tidegate.kernels.threads import thread_count
 
 Array = NDArray[Any]
@@ -118,7 +118,7 @@ class Streams:
 
         Args:
             slots: [n] int64.
-            values: [N, C] rows, or [N] int32 token ids, of all sequences end to end.
+            values: [N, C] rows, or [N] token ids (int32, int64), of all sequences end to end.
             offsets: [n + 1] int64, which rows are whose.
             ending: the sequences end with these rows: what waits for rows to come is given, too.
             out: [M, K] to write to.
@@ -129,6 +129,8 @@ class Streams:
         Raises:
             ShapeError, InputError: as `step`; nothing has changed then.
         """
+        offsets = check_offsets(offsets, len(values))
+        slots = expect("slots", slots, (len(offsets) - 1,), np.dtype(np.int64))
         given = self._given(slots, offsets, ending)
         shape = (int(given[-1]), self._out)
         out = np.empty(shape, self._kind) if out is None else expect("out", out, shape, self._kind)
@@ -136,7 +138,7 @@ class Streams:
         if self.network.tokens is None:
             x = expect("x", values, (len(values), self.network.width), self._kind)
         else:
-            ids = expect("ids", values, (len(values),), np.dtype(np.int32))
+            ids = token_ids("values", values)
         rows = self._core.run(slots, offsets, x, ids, ending, out, self._threads)
         if rows < 0:
             self._refuse(rows, values)

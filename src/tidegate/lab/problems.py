@@ -154,7 +154,7 @@ def _adding(length: int, count: int, rng: np.random.Generator) -> Problems:
     marked[:, 0] = rng.integers(0, half, count)
     marked[:, 1] = rng.integers(half, length, count)
     values[rows, marked, 1] = 1.0
-    return Problems(_ragged(values), values[rows, marked, 0].sum(axis=1))
+    return Problems(Ragged.from_padded(values), values[rows, marked, 0].sum(axis=1))
 
 
 def _copy(length: int, count: int, rng: np.random.Generator) -> Problems:
@@ -168,7 +168,7 @@ def _copy(length: int, count: int, rng: np.random.Generator) -> Problems:
     y = x.copy()
     x[:, :RECALLED] = y[:, -RECALLED:] = symbols
     x[:, -RECALLED - 1] = _BEGIN
-    return Problems(_ragged(x), y.reshape(-1))
+    return Problems(Ragged.from_padded(x), y.reshape(-1))
 
 
 def _temporal_order(length: int, count: int, rng: np.random.Generator) -> Problems:
@@ -182,7 +182,7 @@ def _temporal_order(length: int, count: int, rng: np.random.Generator) -> Proble
     tenth = length // 10
     places = rng.integers([tenth, 4 * tenth], [2 * tenth, 5 * tenth], (count, 2))
     x[np.arange(count)[:, None], places] = signals
-    return Problems(_ragged(x), 2 * signals[:, 0] + signals[:, 1])
+    return Problems(Ragged.from_padded(x), 2 * signals[:, 0] + signals[:, 1])
 
 
 def _first_token(length: int, count: int, rng: np.random.Generator) -> Problems:
@@ -192,13 +192,7 @@ def _first_token(length: int, count: int, rng: np.random.Generator) -> Problems:
     """
     x = rng.integers(2, 2 + _DISTRACTORS, (count, length))
     x[:, 0] = rng.integers(0, 2, count)
-    return Problems(_ragged(x), x[:, 0].copy())
-
-
-def _ragged(rows: Array) -> Ragged:
-    """Lay sequences of one length, [B, T, ...], end to end."""
-    count, length = rows.shape[:2]
-    return Ragged(rows.reshape(count * length, *rows.shape[2:]), np.arange(count + 1) * length)
+    return Problems(Ragged.from_padded(x), x[:, 0].copy())
 
 
 def _cross_entropy(output: Array, y: Array) -> float:

@@ -46,7 +46,7 @@ def train_baselines(dataset: Dataset) -> Iterator[Baseline]:
         raise InputError(f"{dataset.name} has no test part to measure a baseline on.")
     steps = int(dataset.train.x.lengths.max()) if isinstance(dataset.train.x, Ragged) else 0
     train, test = _rows(dataset.train.x, steps), _rows(dataset.test.x, steps)
-    for name, model in _models(dataset.kind).items():
+    for name, model in _models(texts=not isinstance(dataset.train.x, Ragged)).items():
         start = time.perf_counter()
         accuracy = model.fit(train, dataset.train.y).score(test, dataset.test.y)
         yield Baseline(name, float(accuracy), time.perf_counter() - start)
@@ -62,7 +62,7 @@ def _rows(x: list[str] | Ragged, steps: int) -> list[str] | npt.NDArray[np.float
     return fitted.reshape(len(x), -1)
 
 
-def _models(kind: str) -> dict[str, Any]:
+def _models(*, texts: bool) -> dict[str, Any]:
     try:
         from sklearn.dummy import DummyClassifier
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -73,7 +73,7 @@ def _models(kind: str) -> dict[str, Any]:
         raise MissingPackageError.of("scikit-learn", "train", "a baseline") from error
     linear = LogisticRegression(max_iter=1000)
     models = {"majority class": DummyClassifier(strategy="most_frequent")}
-    if kind == "text":
+    if texts:
         models["TF-IDF + logistic regression"] = make_pipeline(TfidfVectorizer(sublinear_tf=True), linear)
     else:
         models["logistic regression on flattened values"] = make_pipeline(MaxAbsScaler(), linear)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.data import loading
 from tidegate.data.dataset import Examples
+from tidegate.data.kinds import KINDS
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
 from tidegate.runs.training import Source, fingerprint
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 PartName = Literal["all", "train", "valid", "test"]
 
-_UNITS = {"text": "rows", "sequence": "sequences", "series": "series", "tagged": "sentences", "corpus": "documents"}
 _OF_THE_FILE = ("encoding", "delimiter")  # how one file is written says nothing of another
 
 
@@ -140,8 +140,8 @@ def _joined(parts: list[Examples]) -> Examples:
 
 
 def _count(dataset: Dataset, examples: Examples) -> str:
-    unit = _UNITS[dataset.kind]
+    card = KINDS[dataset.kind]
     total = sum(len(part) for part in (dataset.train, dataset.valid, dataset.test) if part is not None)
-    if dataset.kind == "series" or len(examples) == total:
-        return f"{len(examples):,} {unit}"
-    return f"{len(examples):,} of {total:,} {unit}"
+    if card.in_time or len(examples) == total:
+        return f"{len(examples):,} {card.unit}"
+    return f"{len(examples):,} of {total:,} {card.unit}"

@@ -16,6 +16,7 @@ import tidegate.tasks as tasks
 from tidegate.checkpoint import About
 from tidegate.data import loading
 from tidegate.data.checks import check_writable
+from tidegate.data.kinds import KINDS
 from tidegate.data.series import Series
 from tidegate.durable import atomic_write
 from tidegate.errors import InputError, RunFolderError
@@ -58,7 +59,7 @@ class Source:
         """Write down for a recipe where the examples came from, and by a hash which ones they were."""
         name = self.name if self.name in loading.names() else str(Path(self.name).resolve())
         check_writable(Path(name).parts, "file name")
-        columns = dataset.taken if dataset.kind == "sequence" else {}  # so that other files are read alike
+        columns = dataset.taken if KINDS[dataset.kind].retold else {}
         return {"name": name, **columns, **self.options, "sha256": fingerprint(dataset)}
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from tidegate.data.dataset import Kind
+    from tidegate.data.kinds import Kind
     from tidegate.tasks.answers import Answers
     from tidegate.tasks.scores import Scores
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.checkpoint import NO_TASK, Model, load_model
-from tidegate.data.dataset import Kind
+from tidegate.data.kinds import Kind
 from tidegate.errors import ModelFileError, OptionError
 from tidegate.runtime import Executor
 from tidegate.tasks.card import Card

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -270,3 +271,27 @@ def differing(recipe: Mapping[str, Any], other: Mapping[str, Any]) -> str | None
             if mine.get(name) != its.get(name):
                 return name if part == "params" else "data" if name == "sha256" else f"{part} {name}"
     return None
+
+
+Folder: TypeAlias = str | os.PathLike[str] | RunFolder
+
+
+def hold_new(run_dir: Folder, release: ExitStack) -> RunFolder:
+    """Make and lock a folder for a run; one that was handed over is its owner's to release."""
+    if isinstance(run_dir, RunFolder):
+        run_dir.lock()
+        return run_dir
+    folder = RunFolder.create(run_dir)
+    release.callback(folder.release)
+    return folder
+
+
+def hold(resume: Folder, release: ExitStack) -> RunFolder:
+    """Open and lock the folder of a run that was begun."""
+    if isinstance(resume, RunFolder):
+        resume.lock()
+        return resume
+    folder = RunFolder.open(resume)
+    folder.lock()
+    release.callback(folder.release)
+    return folder

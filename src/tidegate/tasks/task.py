@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError
 
 from tidegate.checkpoint import About, Metrics, Model, check_task, load_training, save_model
 from tidegate.data.batching import batch_count
-from tidegate.data.dataset import Kind
+from tidegate.data.kinds import Kind
 from tidegate.data.streams import Streams
 from tidegate.errors import InputError, ModelFileError, RunFolderError
 from tidegate.health import Background
@@ -33,7 +33,7 @@ from tidegate.tasks.fitting import Plan, Resumed, check_same, follow
 from tidegate.tasks.live import Live
 from tidegate.tasks.metrics import valid_measures
 from tidegate.tasks.parameters import checked, parameter_names, require_known
-from tidegate.tasks.run import RunFolder, as_stored
+from tidegate.tasks.run import Folder, RunFolder, as_stored, hold, hold_new
 from tidegate.version import __version__
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[Any]
 Json: TypeAlias = dict[str, Any]
-Folder: TypeAlias = str | os.PathLike[str] | RunFolder
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -225,7 +224,7 @@ class Task(ABC, Generic[L]):
                 trains there.
         """
         with ExitStack() as on_failure:
-            folder = None if resume is None else _locked(resume, on_failure)
+            folder = None if resume is None else hold(resume, on_failure)
             resumed = None if folder is None else _resumed(folder)
             before = None if resumed is None else resumed.info["about"]
             try:
@@ -238,7 +237,7 @@ class Task(ABC, Generic[L]):
                 check_same(plan.about, before)
             check_task({"params": plan.about["params"], **learned.to_json()})
             if run_dir is not None:
-                folder = _created(run_dir, on_failure)
+                folder = hold_new(run_dir, on_failure)
             if folder is not None and resumed is None:
                 params = {name: value for name, value in plan.about["params"].items() if value is not None}
                 folder.write_recipe(task=self.name, params=params, versions=_versions())
@@ -413,27 +412,6 @@ class Task(ABC, Generic[L]):
 
 
 AnyTask: TypeAlias = Task[Any]
-
-
-def _created(run_dir: Folder, release: ExitStack) -> RunFolder:
-    """Make and lock a folder for a run; one that was handed over is its owner's to release."""
-    if isinstance(run_dir, RunFolder):
-        run_dir.lock()
-        return run_dir
-    folder = RunFolder.create(run_dir)
-    release.callback(folder.release)
-    return folder
-
-
-def _locked(resume: Folder, release: ExitStack) -> RunFolder:
-    """Open and lock the folder of a run that was begun."""
-    if isinstance(resume, RunFolder):
-        resume.lock()
-        return resume
-    folder = RunFolder.open(resume)
-    folder.lock()
-    release.callback(folder.release)
-    return folder
 
 
 def _resumed(run: RunFolder) -> Resumed | None:

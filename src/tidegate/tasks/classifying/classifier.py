@@ -1,21 +1,20 @@
 """What `TextClassifier` and `SequenceClassifier` share: one label for each sequence, from input to probabilities.
 
-Knows classes and networks. Knows neither texts nor features: a task learns a `Preparation` from its input, which turns
-that input into sequences.
+Knows classes and networks. Knows neither texts nor features: a task owns a `Classifying`, to which it lends its
+parameters and a `Reader` of its inputs, and hands what it learned to the functions below.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, PlainValidator
 
 import tidegate.cells as cells
-from tidegate.cells import USUAL, CellOption
+from tidegate.cells import CellOption
 from tidegate.data.checks import check_same_length, in_argument
 from tidegate.data.labels import number_labels, read_labels
 from tidegate.engine import CrossEntropy
@@ -23,14 +22,14 @@ from tidegate.errors import InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy, measure_classes, padding
 from tidegate.kernels import softmax
-from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent, Size
+from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent
 from tidegate.ragged import Ragged
-from tidegate.runtime import Executor, Prepared, Stream, run_sorted
+from tidegate.runtime import Executor, Prepared, run_sorted
 from tidegate.tasks.classifying.labelled import Inputs, Labelled, hold_out, learn_classes, pair_known, read_classes
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
-from tidegate.tasks.task import Array, Json, Share, Task
-from tidegate.tasks.weights import ClassWeight, Weights, read_class_weight, read_sample_weight, relative, weigh_classes
+from tidegate.tasks.task import Array, Fitted, Json
+from tidegate.tasks.weights import ClassWeight, Weights, read_sample_weight, relative, weigh_classes
 from tidegate.train import Asked
 
 
@@ -80,210 +79,180 @@ class Part:
         return whole if self.weights is None else (*whole, self.weights)
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class Classifier(Task[Classes]):
-    """Train a recurrent classifier with scikit-learn's manners; abstract, see the tasks.
+class Settings(Protocol):
+    """Have the parameters that classifiers share; the tasks say what each means."""
 
-    For `dense_size` and `chrono`, 0 means none.
+    cell: CellOption
+    hidden_size: int
+    num_layers: int
+    bidirectional: bool
+    merge: Merge
+    pooling: PoolModes
+    dense_size: int
+    dropout: float
+    recurrent_dropout: float
+    chrono: int
+    class_weight: ClassWeight
+    validation_fraction: float
+    seed: int
 
-    Args:
-        cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
-        hidden_size: units of each direction.
-        num_layers: stacked layers.
-        bidirectional: read from both ends.
-        merge: how the two directions are put together: `concat`, `sum`, `mul` or `ave`.
-        pooling: what is kept of the steps of a sequence: any of `last`, `first`, `max`, `mean`.
-        dense_size: units of a hidden dense layer with relu before the output.
-        dropout: share of features dropped before the output, and between stacked layers.
-        recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sequence.
-        chrono: the longest memory, in steps, that the task asks for: gates start out to keep things that long (see
-            `train.initial_weights`), where an LSTM otherwise starts with a forget bias of one.
-        class_weight: how much the examples of each class count in the loss: a weight for each label, 1 for those that
-            are not named; or "balanced", n / (K * count), so that all classes count the same in sum. None weighs all
-            examples the same. It multiplies `sample_weight`.
-        validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
-        others: see `Task`.
-    """
+
+class Reader(Protocol):
+    """Say how the inputs of a task become sequences, and where its network begins."""
 
     begins: ClassVar[tuple[type[Node], ...]]
-    """What its network may begin with."""
+    """What the network may begin with."""
 
-    cell: CellOption = USUAL
-    hidden_size: Size = 64
-    num_layers: Annotated[int, Field(ge=1, le=64)] = 1
-    bidirectional: bool = True
-    merge: Merge = "concat"
-    pooling: PoolModes = ("max", "mean")
-    dense_size: Annotated[int, Field(ge=0, le=2**16)] = 0
-    dropout: Share = 0.5
-    recurrent_dropout: Share = 0.0
-    chrono: Annotated[int, Field(ge=0)] = 0
-    class_weight: Annotated[ClassWeight, PlainValidator(read_class_weight)] = None
-    validation_fraction: Share = 0.1
+    def check(self, X: Any, *, name: str = "X") -> Inputs:
+        """Check what is to be learned from or measured on, and bring it into the one form that the task works with."""
 
-    @staticmethod
-    @abstractmethod
-    def _check_inputs(X: Any, *, name: str = "X") -> Inputs:
-        """Check what a user passed, and bring it into the one form that the task works with."""
-
-    @classmethod
-    def _check_examples(cls, X: Any, *, name: str = "X") -> Inputs:
-        """Check what is to be learned from or measured on; by default all that can be answered."""
-        return cls._check_inputs(X, name=name)
-
-    @abstractmethod
-    def _learn_preparation(self, inputs: Inputs) -> Preparation:
+    def learn(self, inputs: Inputs) -> Preparation:
         """Learn from the training part how inputs become sequences."""
 
-    @abstractmethod
-    def _read_preparation(self, stored: Json) -> Preparation:
+    def restore(self, stored: Json) -> Preparation:
         """Read what `Preparation.to_json` wrote; raises InputError, KeyError, TypeError or ValueError for all else."""
 
-    @abstractmethod
-    def _first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
+    def first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
         """Choose the nodes before the recurrent one, and say how many features reach it."""
 
-    def _augment(self, x: Ragged, rng: np.random.Generator) -> Ragged:
-        """Disturb a training batch; by default leave it."""
-        return x
+    def disturb(self, x: Ragged, rng: np.random.Generator) -> Ragged:
+        """Disturb a training batch."""
 
-    def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
-        """Return inputs as the network reads them, and its N steps as text where they are text; for a look inside.
 
-        Raises InputError before `fit`, and as `predict` does.
-        """
-        preparation, inputs = self._require_fitted().learned.preparation, self._check_inputs(X)
-        return preparation.encode(inputs), preparation.spell(inputs)
+@dataclass(frozen=True)
+class Classifying:
+    """Plan the training of a classifier, and read what one has learned."""
 
-    def predict(self, X: Any) -> Array:
-        """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on."""
-        best = self._logits(X).argmax(axis=1)
-        return np.asarray(self.classes_[best])
+    settings: Settings
+    reader: Reader
 
-    def predict_proba(self, X: Any) -> Array:
-        """Compute the probability of each class, `[B, K]` float32, in the order of `classes_`.
-
-        The numbers of one input depend, to the bit, neither on the other inputs nor on threads.
-        """
-        return softmax(self._logits(X))
-
-    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Any:
-        """Begin a live sequence; see `Task.stream`. What steps and answers are, `prepare_stream` says."""
-        return Stream.of(self.prepare_stream(lookahead=lookahead), state=state)
-
-    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
-        """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
-        fitted = self._require_fitted()
-        return Prepared(fitted.executor, lookahead, read=fitted.learned.preparation.read, say=softmax)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Compute the accuracy, the share of inputs whose predicted class is their label.
-
-        Labels are read in the kind of `classes_`: "1", 1 and 1.0 are one label. With weights, `[B]`, it is their share.
-
-        Raises DataError, naming the row, for a label that no training example has.
-        """
-        labels, predicted = read_labels(y), self._logits(X).argmax(axis=1)
-        check_same_length(len(predicted), len(labels))
-        right = number_labels(labels, self.classes_, where=in_argument("y")) == predicted
-        return float(np.average(right, weights=read_sample_weight(sample_weight, len(right))))
-
-    @property
-    def classes_(self) -> Array:
-        """The labels `[K]`, sorted."""
-        return self._learned().learned.classes
-
-    @property
-    def preparation_(self) -> Preparation:
-        """How input becomes sequences: what was learned from the training input."""
-        return self._learned().learned.preparation
-
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags
-
-        tags = super().__sklearn_tags__()
-        tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
-        tags.target_tags.required, tags.input_tags.string = True, True
-        return tags
-
-    def _plan(
-        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
+    def plan(
+        self,
+        X: Any,
+        y: Any,
+        planned: Callable[..., Plan],
+        *,
+        valid: tuple[Any, Any] | None,
+        about: Json | None,
+        sample_weight: Any,
     ) -> tuple[Plan, Classes]:
-        if self.chrono and cells.CELLS[CELLS[self.cell]].keeps is None:
-            raise InputError(f"chrono={self.chrono} sets gates, and cell={self.cell!r} has none. Leave chrono out.")
-        examples, classes = learn_classes(self._check_examples(X), y, sample_weight)
+        """Plan a training as `Task._plan` says; `planned` is `Task._planned` of the task."""
+        settings, reader = self.settings, self.reader
+        if settings.chrono and cells.CELLS[CELLS[settings.cell]].keeps is None:
+            raise InputError(
+                f"chrono={settings.chrono} sets gates, and cell={settings.cell!r} has none. Leave chrono out."
+            )
+        examples, classes = learn_classes(reader.check(X), y, sample_weight)
         if valid is None:
-            learn, measured = hold_out(examples, self.validation_fraction, seed=self.seed)
+            learn, measured = hold_out(examples, settings.validation_fraction, seed=settings.seed)
         else:
-            held_x = self._check_examples(valid[0], name="valid X")
+            held_x = reader.check(valid[0], name="valid X")
             learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y")
-        stored = None if about is None else about["preparation"]
-        preparation = self._learn_preparation(learn.x) if stored is None else self._read_preparation(stored)
+        preparation = reader.learn(learn.x) if about is None else reader.restore(about["preparation"])
         learned = Classes(classes, preparation)
-        network = self._network(preparation, len(classes))
-        each = weigh_classes(self.class_weight, learn.y, classes, learn.weights)
+        network = self.network(preparation, len(classes))
+        each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
         part = _encoded(learn, preparation, each)
         held = None if measured is None else _encoded(measured, preparation, each)
 
         def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
-            batch = self._augment(part.x.select(indices), rng)
+            batch = reader.disturb(part.x.select(indices), rng)
             weights = None if part.weights is None else part.weights[indices]
             return Asked(batch, cross_entropy(part.y[indices], weights))
 
-        plan = self._planned(
+        plan = planned(
             network=network,
             lengths=np.asarray(part.x.lengths),
             loss=loss,
             measure=None if held is None else lambda weights: measure(Executor(network, weights), held, classes),
             learned=learned,
-            chrono=self.chrono or None,
+            chrono=settings.chrono or None,
             data=fingerprint(*(None if p is None else p.arrays() for p in (part, held))),
             background=Background(learn.rows, guess=entropy(part.y, part.weights), warnings=padding(learn.x)),
         )
         return plan, learned
 
-    def _read_learned(self, stored: Json, network: Network) -> Classes:
-        if not (network.pools and isinstance(network.nodes[0], self.begins)):
+    def restore(self, stored: Json, network: Network) -> Classes:
+        """Read what `Classes.to_json` wrote, and check that it fits the network; raises as `Task._read_learned`."""
+        if not (network.pools and isinstance(network.nodes[0], self.reader.begins)):
             raise ValueError(f"its network begins with {network.nodes[0].kind!r}; wanted one that pools what it reads")
         classes = read_classes(stored["classes"])
-        preparation = self._read_preparation(stored["preparation"])
+        preparation = self.reader.restore(stored["preparation"])
         if preparation.input_size != network.input_size:
             raise ValueError(f"it prepares {preparation.input_size} inputs, its network reads {network.input_size}")
         if len(classes) != network.output_size:
             raise ValueError(f"it names {len(classes)} classes, but its network tells {network.output_size} apart")
         return Classes(classes, preparation)
 
-    def _network(self, preparation: Preparation, num_classes: int) -> Network:
-        first, features = self._first_nodes(preparation)
+    def network(self, preparation: Preparation, num_classes: int) -> Network:
+        """Choose the nodes, from what is read to the score of each class."""
+        settings = self.settings
+        first, features = self.reader.first_nodes(preparation)
         recurrent = Recurrent(
-            cell=CELLS[self.cell],
+            cell=CELLS[settings.cell],
             input_size=features,
-            hidden_size=self.hidden_size,
-            num_layers=self.num_layers,
-            bidirectional=self.bidirectional,
-            merge=self.merge,
-            dropout=self.dropout if self.num_layers > 1 else 0.0,
-            recurrent_dropout=self.recurrent_dropout,
+            hidden_size=settings.hidden_size,
+            num_layers=settings.num_layers,
+            bidirectional=settings.bidirectional,
+            merge=settings.merge,
+            dropout=settings.dropout if settings.num_layers > 1 else 0.0,
+            recurrent_dropout=settings.recurrent_dropout,
         )
-        width = recurrent.output_size * len(self.pooling)
-        nodes: list[Node] = [*first, recurrent, Pool(modes=self.pooling)]
-        if self.dense_size:
-            nodes.append(Dense(in_features=width, out_features=self.dense_size, activation="relu"))
-            width = self.dense_size
-        if self.dropout:
-            nodes.append(Dropout(p=self.dropout))
+        width = recurrent.output_size * len(settings.pooling)
+        nodes: list[Node] = [*first, recurrent, Pool(modes=settings.pooling)]
+        if settings.dense_size:
+            nodes.append(Dense(in_features=width, out_features=settings.dense_size, activation="relu"))
+            width = settings.dense_size
+        if settings.dropout:
+            nodes.append(Dropout(p=settings.dropout))
         return Network.of(*nodes, Dense(in_features=width, out_features=num_classes))
 
-    def _interface(self, about: Json, *, scaling: tuple[Array, Array] | None = None) -> SequenceInterface:
-        """Name the classes, and say how input is prepared."""
-        fitted = self._require_fitted()
-        said = {**self._described(), "labels": fitted.learned.classes.tolist(), **about}
-        return SequenceInterface(fitted.network, fitted.weights, said, ending="classes", scaling=scaling)
 
-    def _logits(self, X: Any) -> Array:
-        fitted = self._require_fitted()
-        x = fitted.learned.preparation.encode(self._check_inputs(X))
-        return run_sorted(fitted.executor, x)
+def logits(fitted: Fitted[Classes], inputs: Inputs) -> Array:
+    """Compute the score of each class, `[B, K]`; those of one input depend, to the bit, on that input alone."""
+    x = fitted.learned.preparation.encode(inputs)
+    return run_sorted(fitted.executor, x)
+
+
+def likeliest(fitted: Fitted[Classes], inputs: Inputs) -> Array:
+    """Name the class of the best score of each input, `[B]`."""
+    return np.asarray(fitted.learned.classes[logits(fitted, inputs).argmax(axis=1)])
+
+
+def accuracy(fitted: Fitted[Classes], inputs: Inputs, y: Any, sample_weight: Any) -> float:
+    """Compute the share of inputs whose label has the best score; raises DataError for a label that is no class."""
+    labels, predicted = read_labels(y), logits(fitted, inputs).argmax(axis=1)
+    check_same_length(len(predicted), len(labels))
+    right = number_labels(labels, fitted.learned.classes, where=in_argument("y")) == predicted
+    return float(np.average(right, weights=read_sample_weight(sample_weight, len(right))))
+
+
+def looked_into(fitted: Fitted[Classes], inputs: Inputs) -> tuple[Ragged, list[str] | None]:
+    """Return inputs as the network reads them, and the N steps as text where they are text."""
+    preparation = fitted.learned.preparation
+    return preparation.encode(inputs), preparation.spell(inputs)
+
+
+def prepared(fitted: Fitted[Classes], lookahead: int | None) -> Prepared:
+    """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
+    return Prepared(fitted.executor, lookahead, read=fitted.learned.preparation.read, say=softmax)
+
+
+def interface(
+    fitted: Fitted[Classes], described: Json, reading: Json, *, scaling: tuple[Array, Array] | None = None
+) -> SequenceInterface:
+    """Name the classes in an exported graph, and say how input is prepared."""
+    about = {**described, "labels": fitted.learned.classes.tolist(), **reading}
+    return SequenceInterface(fitted.network, fitted.weights, about, ending="classes", scaling=scaling)
+
+
+def tagged(tags: Any) -> Any:
+    """Say in scikit-learn's tags of a task that it is a classifier."""
+    from sklearn.utils import ClassifierTags
+
+    tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+    tags.target_tags.required, tags.input_tags.string = True, True
+    return tags
 
 
 def cross_entropy(y: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | None = None) -> CrossEntropy:

@@ -16,7 +16,8 @@ from tidegate.tasks.scores import Scores, judge_classes, precision_recall_f1
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
-    from tidegate.tasks.classifying.classifier import Classifier
+    from tidegate.tasks.classifying.sequences import SequenceClassifier
+    from tidegate.tasks.classifying.texts import TextClassifier
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Classification:
         return found | told | {"warnings": list(map(str, self.warnings()))}
 
 
-def measure_classifier(model: Classifier, examples: Examples) -> Classification:
+def measure_classifier(model: TextClassifier | SequenceClassifier, examples: Examples) -> Classification:
     """Measure a fitted classifier. Labels are read in the kind that its classes have, as those of files are texts.
 
     Args:

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, PlainValidator
 
+from tidegate.cells import USUAL, CellOption
 from tidegate.data.checks import check_features, in_argument
 from tidegate.data.frames import as_list
 from tidegate.errors import ShapeError
 from tidegate.export import SequenceInterface
+from tidegate.kernels import softmax
 from tidegate.kernels.streams import as_rows
-from tidegate.network import Dense, Node, Recurrent
+from tidegate.network import Dense, Merge, Network, Node, PoolModes, Recurrent, Size
+from tidegate.offers import Inside
 from tidegate.ragged import Ragged
+from tidegate.runtime import Prepared, Stream
 from tidegate.tasks.card import Card
 from tidegate.tasks.classifying.card import SEQUENCES
-from tidegate.tasks.classifying.classifier import Classifier, Preparation
+from tidegate.tasks.classifying.classifier import (
+    Classes,
+    Classifying,
+    Preparation,
+    accuracy,
+    interface,
+    likeliest,
+    logits,
+    looked_into,
+    prepared,
+    tagged,
+)
 from tidegate.tasks.classifying.labelled import Inputs
-from tidegate.tasks.task import Count, Json, Positive, Share
+from tidegate.tasks.fitting import Plan
+from tidegate.tasks.task import Array, Count, Json, Positive, Share, Task
+from tidegate.tasks.weights import ClassWeight, read_class_weight
 
 
 @dataclass(frozen=True)
@@ -64,8 +82,45 @@ class Scaling:
         return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
 
 
+@dataclass(frozen=True)
+class FeatureReader:
+    """Learn how features are scaled, where that is asked for."""
+
+    scale: bool
+
+    begins: ClassVar[tuple[type[Node], ...]] = (Recurrent, Dense)
+
+    def check(self, X: Any, *, name: str = "X") -> Inputs:
+        """Check sequences of features."""
+        return as_sequences(X, name=name)
+
+    def learn(self, inputs: Inputs) -> Scaling:
+        """Measure mean and deviation of each feature."""
+        assert isinstance(inputs, Ragged)
+        values = inputs.values.astype(np.float64)
+        if not self.scale or not len(values):
+            return Scaling(np.zeros(values.shape[1]), np.ones(values.shape[1]))
+        deviation = values.std(axis=0)
+        return Scaling(values.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+
+    def restore(self, stored: Json) -> Scaling:
+        """Read both."""
+        mean, deviation = np.asarray(stored["mean"], np.float64), np.asarray(stored["deviation"], np.float64)
+        if mean.ndim != 1 or mean.shape != deviation.shape or not (deviation > 0).all():
+            raise ValueError("its scaling is not one mean and one deviation above zero per feature")
+        return Scaling(mean, deviation)
+
+    def first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
+        """Let the recurrent node read the features themselves."""
+        return (), preparation.input_size
+
+    def disturb(self, x: Ragged, rng: np.random.Generator) -> Ragged:
+        """Leave them as they are."""
+        return x
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceClassifier(Classifier):
+class SequenceClassifier(Task[Classes]):
     """Classify sequences of features in the manner of scikit-learn.
 
     `X` is a list of B arrays or frames `[T, C]`, one array `[B, T, C]`, or a `Ragged` with values `[N, C]`; T may
@@ -78,62 +133,139 @@ class SequenceClassifier(Classifier):
     >>> classifier.fit(X, y).score(X, y)
     1.0
 
+    For `dense_size` and `chrono`, 0 means none.
+
     Args:
         scale: bring each feature to mean 0 and deviation 1 over the training part.
-        others: see `Classifier`.
+        cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
+        hidden_size: units of each direction.
+        num_layers: stacked layers.
+        bidirectional: read from both ends.
+        merge: how the two directions are put together: `concat`, `sum`, `mul` or `ave`.
+        pooling: what is kept of the steps of a sequence: any of `last`, `first`, `max`, `mean`.
+        dense_size: units of a hidden dense layer with relu before the output.
+        dropout: share of features dropped before the output, and between stacked layers.
+        recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sequence.
+        chrono: the longest memory, in steps, that the task asks for: gates start out to keep things that long (see
+            `train.initial_weights`), where an LSTM otherwise starts with a forget bias of one.
+        class_weight: how much the examples of each class count in the loss: a weight for each label, 1 for those that
+            are not named; or "balanced", n / (K * count), so that all classes count the same in sum. None weighs all
+            examples the same. It multiplies `sample_weight`.
+        validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
+        others: see `Task`.
     """
 
     card: ClassVar[Card] = SEQUENCES
-    begins: ClassVar = (Recurrent, Dense)
-
-    scale: bool = True
 
     # Features lend themselves less to being learned by heart than rare words do: more epochs of smaller batches, and
     # less dropout.
+    cell: CellOption = USUAL
+    hidden_size: Size = 64
+    num_layers: Annotated[int, Field(ge=1, le=64)] = 1
+    bidirectional: bool = True
+    merge: Merge = "concat"
+    pooling: PoolModes = ("max", "mean")
+    dense_size: Annotated[int, Field(ge=0, le=2**16)] = 0
     dropout: Share = 0.2
+    recurrent_dropout: Share = 0.0
+    chrono: Annotated[int, Field(ge=0)] = 0
+    class_weight: Annotated[ClassWeight, PlainValidator(read_class_weight)] = None
+    validation_fraction: Share = 0.1
     epochs: Count | Literal["auto"] = 30
     batch_size: Count = 32
     learning_rate: Positive = 5e-3
 
+    scale: bool = True
+
+    def predict(self, X: Any) -> Array:
+        """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on."""
+        return likeliest(self._require_fitted(), as_sequences(X))
+
+    def predict_proba(self, X: Any) -> Array:
+        """Compute the probability of each class, `[B, K]` float32, in the order of `classes_`.
+
+        The numbers of one input depend, to the bit, neither on the other inputs nor on threads.
+        """
+        return softmax(logits(self._require_fitted(), as_sequences(X)))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the accuracy, the share of inputs whose predicted class is their label.
+
+        Labels are read in the kind of `classes_`: "1", 1 and 1.0 are one label. With weights, `[B]`, it is their share.
+
+        Raises DataError, naming the row, for a label that no training example has.
+        """
+        return accuracy(self._require_fitted(), as_sequences(X), y, sample_weight)
+
+    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Any:
+        """Begin a live sequence; see `Task.stream`. What steps and answers are, `prepare_stream` says."""
+        return Stream.of(self.prepare_stream(lookahead=lookahead), state=state)
+
+    def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
+        """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
+        return prepared(self._require_fitted(), lookahead)
+
+    def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
+        """Return inputs as the network reads them, and its N steps as text where they are text; for a look inside.
+
+        Raises InputError before `fit`, and as `predict` does.
+        """
+        return looked_into(self._require_fitted(), as_sequences(X))
+
+    def inside(self) -> Inside:
+        """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
+        fitted = self._require_fitted()
+        return Inside(fitted.network, fitted.weights, self.prepare, self.classes_.tolist(), self.max_grad_norm)
+
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
-        preparation = self._require_fitted().learned.preparation
+        fitted, preparation = self._require_fitted(), self.preparation_
+        return interface(fitted, self._described(), {}, scaling=(preparation.mean, preparation.deviation))
+
+    @property
+    def classes_(self) -> Array:
+        """The labels `[K]`, sorted."""
+        return self._learned().learned.classes
+
+    @property
+    def preparation_(self) -> Scaling:
+        """How input becomes sequences: what was learned from the training input."""
+        preparation = self._learned().learned.preparation
         assert isinstance(preparation, Scaling)
-        return self._interface({}, scaling=(preparation.mean, preparation.deviation))
+        return preparation
 
-    @staticmethod
-    def _check_inputs(X: Any, *, name: str = "X") -> Inputs:
-        if isinstance(X, Ragged):
-            sequences = X
-        else:
-            items = as_list(X, name, "sequences [T, C]")
-            frames = [np.asarray(item) if hasattr(item, "columns") else item for item in items]
-            sequences = Ragged.from_list(frames)
-        values = np.asarray(sequences.values)
-        if not len(values):
-            values = values.reshape(0, values.shape[1] if values.ndim == 2 else 1)
-        if values.ndim != 2 or values.dtype.kind not in "fiub":
-            raise ShapeError(
-                f"{name} has steps of shape {list(values.shape[1:])}, type {values.dtype}; wanted sequences [T, C] of "
-                "numbers. For one feature per step, pass [T, 1]."
-            )
-        checked = Ragged(values, np.asarray(sequences.offsets))
-        check_features(checked, where=in_argument(name))
-        return checked
+    def __sklearn_tags__(self) -> Any:
+        return tagged(super().__sklearn_tags__())
 
-    def _learn_preparation(self, inputs: Inputs) -> Scaling:
-        assert isinstance(inputs, Ragged)
-        values = inputs.values.astype(np.float64)
-        if not self.scale or not len(values):
-            return Scaling(np.zeros(values.shape[1]), np.ones(values.shape[1]))
-        deviation = values.std(axis=0)
-        return Scaling(values.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+    @property
+    def _classifying(self) -> Classifying:
+        return Classifying(self, FeatureReader(self.scale))
 
-    def _read_preparation(self, stored: Json) -> Scaling:
-        mean, deviation = np.asarray(stored["mean"], np.float64), np.asarray(stored["deviation"], np.float64)
-        if mean.ndim != 1 or mean.shape != deviation.shape or not (deviation > 0).all():
-            raise ValueError("its scaling is not one mean and one deviation above zero per feature")
-        return Scaling(mean, deviation)
+    def _plan(
+        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
+    ) -> tuple[Plan, Classes]:
+        return self._classifying.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
 
-    def _first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
-        return (), preparation.input_size
+    def _read_learned(self, stored: Json, network: Network) -> Classes:
+        return self._classifying.restore(stored, network)
+
+
+def as_sequences(X: Any, *, name: str = "X") -> Ragged:
+    """Check sequences of features in any form, and bring them into one with values [N, C]."""
+    if isinstance(X, Ragged):
+        sequences = X
+    else:
+        items = as_list(X, name, "sequences [T, C]")
+        frames = [np.asarray(item) if hasattr(item, "columns") else item for item in items]
+        sequences = Ragged.from_list(frames)
+    values = np.asarray(sequences.values)
+    if not len(values):
+        values = values.reshape(0, values.shape[1] if values.ndim == 2 else 1)
+    if values.ndim != 2 or values.dtype.kind not in "fiub":
+        raise ShapeError(
+            f"{name} has steps of shape {list(values.shape[1:])}, type {values.dtype}; wanted sequences [T, C] of "
+            "numbers. For one feature per step, pass [T, 1]."
+        )
+    checked = Ragged(values, np.asarray(sequences.offsets))
+    check_features(checked, where=in_argument(name))
+    return checked

@@ -94,8 +94,7 @@ class Layout:
         features = with_known(observed, known, self.horizon)  # [B, L, F]
         size, n, columns = len(features), self.rows_in, features.shape[2]
         segments = features.reshape(size, n, self.segment, columns).swapaxes(2, 3)  # [B, n, F, W]
-        values = np.ascontiguousarray(segments, np.float32).reshape(size * n, columns * self.segment)
-        return Ragged(values, np.arange(size + 1, dtype=np.int64) * n)
+        return Ragged.from_padded(segments.astype(np.float32).reshape(size, n, columns * self.segment))
 
     def answers(self, rows: Any) -> Any:
         """Lay out the output, an array or a tensor, as [B, H, K, Q]."""

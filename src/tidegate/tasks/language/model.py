@@ -21,6 +21,7 @@ from tidegate.export import SequenceInterface
 from tidegate.health import Background
 from tidegate.kernels import softmax
 from tidegate.network import Dense, Dropout, Embed, Network, Node, Recurrent, Size, Tied
+from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Sampling, Stream, Writer
 from tidegate.tasks.card import Card
@@ -139,6 +140,11 @@ class LanguageModel(Task[Vocabulary]):
         ids = [document[:-1] for document in vocabulary.documents(texts)]
         steps = [step for text in texts for step in ("<start>", *vocabulary.tokenizer.tokenize(text))]
         return Ragged.from_list(ids, dtype=np.int32), steps
+
+    def inside(self) -> Inside:
+        """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
+        fitted = self._require_fitted()
+        return Inside(fitted.network, fitted.weights, self.prepare, self.classes_.tolist(), self.max_grad_norm)
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""

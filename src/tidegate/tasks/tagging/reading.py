@@ -62,7 +62,7 @@ class Reading:
             return Words(tokens, codes.values, spellings)
         places, pairs = _numbered([pairs_of(words) for words in sentences])
         letters = self.spelling.encode([pair for both in pairs for pair in both]).values  # one token for each pair
-        return Words(tokens, places.values, Ragged(letters, np.arange(len(pairs) + 1, dtype=np.int64) * 2))
+        return Words(tokens, places.values, Ragged.from_padded(letters.reshape(len(pairs), 2)))
 
     def to_json(self) -> Json:
         """Write all three."""

@@ -26,6 +26,7 @@ from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy
 from tidegate.kernels import crf
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Node, Pool, Recurrent, Size, Spell
+from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
 from tidegate.tasks.card import Card
@@ -208,6 +209,11 @@ class TokenTagger(Task[Tagging]):
         prepared = Prepared(fitted.executor, lookahead)
         moves = moves_of(prepared.executor, fitted.learned.tags)
         return TaggerStream(Stream.of(prepared, state=state), prepared, fitted.learned, moves)
+
+    def inside(self) -> Inside:
+        """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
+        fitted = self._require_fitted()
+        return Inside(fitted.network, fitted.weights, self.prepare, self.classes_.tolist(), self.max_grad_norm)
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
