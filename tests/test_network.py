@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -66,10 +67,24 @@ def test_json_gives_the_network_back(network: Network) -> None:
 @given(networks(), st.data())
 def test_a_network_with_one_changed_field_is_read_or_refused_by_name(network: Network, data: st.DataObject) -> None:
     content = json.loads(network.to_json())
-    node = data.draw(st.sampled_from(content["nodes"]))
+    place = data.draw(st.integers(0, len(content["nodes"]) - 1))
+    node = content["nodes"][place]
     field = data.draw(st.sampled_from(sorted(node)))
     node[field] = data.draw(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()))
-    _read_or_refuse(json.dumps(content))
+    read = read_or_refused(json.dumps(content))
+    if isinstance(read, str):
+        assert re.search(rf"nodes\.{place}[.:]|node \d+ \(", read)
+    else:
+        assert getattr(read.nodes[place], field) == node[field]
+        assert Network.from_json(read.to_json()) == read
+
+
+def read_or_refused(text: str) -> Network | str:
+    """Read a network, or say why it is none."""
+    try:
+        return Network.from_json(text)
+    except InputError as refusal:
+        return str(refusal)
 
 
 @given(
@@ -166,14 +181,6 @@ def test_weights_that_do_not_fit_are_refused(change: dict[str, tuple[int, ...] |
     shapes = {name: shape for name, shape in (parameter_shapes(network) | change).items() if shape is not None}
     with pytest.raises(ShapeError, match=reason):
         check_shapes(network, shapes)
-
-
-def _read_or_refuse(text: str) -> None:
-    try:
-        network = Network.from_json(text)
-    except InputError:
-        return
-    assert Network.from_json(network.to_json()) == network
 
 
 # --- the nodes of forecasters ------------------------------------------------------------------------------------
