@@ -39,6 +39,7 @@ def initial_weights(
     Raises:
         InputError: `chrono` is below 2.
 
+    >>> from tidegate.network import Recurrent
     >>> layer = Recurrent(cell="lstm", input_size=1, hidden_size=3)
     >>> bias = initial_weights(Network.of(layer), seed=0, chrono=100)["0.bias_ih_l0"].reshape(4, 3)
     >>> i, f, g, o = bias.round(1).astype(float).round(1).tolist()
