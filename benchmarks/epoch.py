@@ -9,10 +9,11 @@ give the same numbers before. An epoch is 196 steps, so a few rounds are enough.
 
 from __future__ import annotations
 
-from benchmarks import command, reviews
+from benchmarks import command, floor, reviews
 from benchmarks.race import Rival, race
 from benchmarks.record import OURS, load, machine, save
 from benchmarks.tables import race_table
+from benchmarks.training_step import distinct
 from benchmarks.work import BATCH, LAST, WORDS, draw_weights
 
 HIDDEN, MOST_ROUNDS = 32, 3
@@ -23,9 +24,8 @@ def run(rounds: int, threads: int) -> None:
     where = machine(threads)
     tokens, labels = reviews.training_set()
     arrays = {"values": tokens.values, "offsets": tokens.offsets, "labels": labels}
-    with command.prepared(
-        "lstm", HIDDEN, HIDDEN, 2, threads, {**draw_weights("lstm", HIDDEN, HIDDEN, 2), **arrays}
-    ) as job:
+    weights = draw_weights("lstm", HIDDEN, HIDDEN, 2)
+    with command.prepared("lstm", HIDDEN, HIDDEN, 2, threads, {**weights, **arrays}) as job:
         rivals = [
             Rival(OURS, "whole", "ours", job.to_json()),
             Rival("torch in buckets", "whole", "theirs", job.to_json()),
@@ -33,7 +33,10 @@ def run(rounds: int, threads: int) -> None:
         outcome = race(rivals, threads=threads, rounds=min(rounds, MOST_ROUNDS), tolerance=1e-3)
     setting = {"cell": "lstm", "hidden": HIDDEN, "directions": 2, "words": WORDS, "last_tokens": LAST, "batch": BATCH}
     name = f"epoch-{command.layer_name('lstm', HIDDEN, 2)}"
-    path = save(name, __doc__, where, setting=setting, outcome=outcome, tokens=len(tokens.values))
+    least = floor.forward("lstm", HIDDEN, HIDDEN, 2, tokens=len(tokens.values), projected=distinct(arrays))
+    parameters = sum(array.size for array in weights.values()) * -(-len(labels) // BATCH)
+    more = floor.told(floor.training(least, parameters=parameters), threads)
+    path = save(name, __doc__, where, setting=setting, outcome=outcome, tokens=len(tokens.values), **more)
     print(f"{name}, {threads} threads\n\n{race_table(load(path)[name], 'epoch')}\n")
 
 

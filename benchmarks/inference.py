@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks import command, reviews
+from benchmarks import command, floor, reviews
 from benchmarks.race import Rival, race
 from benchmarks.record import OURS, load, machine, save
 from benchmarks.tables import race_table
+from benchmarks.training_step import distinct
 from benchmarks.work import BATCH, LAST, WORDS, Job, draw_weights
 
 BATCHES = 6
@@ -45,7 +46,8 @@ def compare(hidden: int, rounds: int, threads: int) -> None:
     name = f"inference-{command.layer_name('lstm', hidden, 2)}"
     setting = {"cell": "lstm", "hidden": hidden, "directions": 2, "words": WORDS, "last_tokens": LAST, "batch": BATCH}
     tokens = len(chosen["values"])
-    path = save(name, __doc__, where, setting=setting, outcome=outcome, tokens=tokens, batches=BATCHES)
+    more = floor.told(floor.forward("lstm", hidden, hidden, 2, tokens=tokens, projected=distinct(chosen)), threads)
+    path = save(name, __doc__, where, setting=setting, outcome=outcome, tokens=tokens, batches=BATCHES, **more)
     print(f"{name}, {threads} threads\n\n{race_table(load(path)[name], 'batch')}\n")
 
 

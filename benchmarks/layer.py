@@ -14,7 +14,7 @@ import statistics
 
 import numpy as np
 
-from benchmarks import command, peak
+from benchmarks import command, floor, peak
 from benchmarks.race import Outcome, Rival, race
 from benchmarks.record import OURS, load, machine, save
 from benchmarks.tables import race_table
@@ -53,7 +53,10 @@ def compare(hidden: int, batch: int, rounds: int, threads: int) -> None:
     figures = shares(outcome, operations, limits["FMA in registers, GFLOP/s"])
     setting = {"cell": "lstm", "hidden": hidden, "directions": 1, "batch": batch, "steps": STEPS}
     name = f"layer-lstm-{hidden}"
-    more = {"tokens": batch * STEPS, "peak": limits, "figures": figures}
+    tokens = batch * STEPS
+    rows = 4 * 4 * hidden * tokens  # bytes of input and output, and of their gradients
+    least = floor.training(floor.forward("lstm", hidden, hidden, 1, tokens=tokens, projected=tokens), moved=rows)
+    more = floor.told(least, threads) | {"tokens": tokens, "peak": limits, "figures": figures}
     path = save(name, __doc__, where, setting=setting, outcome=outcome, **more)
     print(f"{name}, {threads} threads\n\n{race_table(load(path)[name])}\n")
     print("\n".join(f"{what}: {value:.0%}" for what, value in figures.items()) + "\n")

@@ -1,4 +1,4 @@
-"""What can this machine do at most? Multiply-adds in registers, the best sgemm, and reading from each memory.
+"""What can this machine do at most? Multiply-adds in registers, gate functions, the best sgemm, reading each memory.
 
 The denominators of all shares: measured on the same cores as what they are compared with, in a process of their own.
 
@@ -78,6 +78,21 @@ def reading(loops: Any, threads: int, size: int) -> float:
     return size * rounds * threads / seconds / 1e9
 
 
+def functions(threads: int) -> float:
+    """Return how many billion values of sigmoid and tanh, as many of the one as of the other, are computed a second."""
+    from tidegate import kernels
+
+    x = np.linspace(-4, 4, 2**14, dtype=np.float32)
+    repeats = 200
+
+    def work(_: int) -> None:
+        for _ in range(repeats):
+            for name in ("sigmoid", "tanh"):
+                kernels.activate(x, name, num_threads=1)
+
+    return 2 * repeats * len(x) * threads / best(threads, work) / 1e9
+
+
 def products(threads: int, m: int, n: int, k: int) -> float:
     """Return the gigaflops of torch's matrix product ``[m, k] @ [k, n]`` in float32."""
     import torch
@@ -94,11 +109,12 @@ def measure_here(threads: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         loops = build(folder)
         found = {"FMA in registers, GFLOP/s": multiply_adds(loops, threads)}
+        found["gate functions, billion/s"] = functions(threads)
         for name, size in MEMORIES.items():
             found[f"reading {name}, GB/s"] = reading(loops, threads, size)
     found["sgemm 2048 x 2048 x 2048, GFLOP/s"] = products(threads, 2048, 2048, 2048)
     found["sgemm of a step, 128 x 512 x 128, GFLOP/s"] = products(threads, 128, 512, 128)
-    return {name: round(value, 1) for name, value in found.items()}
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks import command
+from benchmarks import command, floor
 from benchmarks.race import race
 from benchmarks.record import load, machine, save
 from benchmarks.stream_step import entries
@@ -30,7 +30,9 @@ def compare(streams: int, hidden: int, rounds: int, threads: int) -> None:
     with command.prepared("lstm", hidden, hidden, 1, threads, {**weights, "steps": steps}) as job:
         outcome = race(entries(job), threads=threads, rounds=rounds, tolerance=1e-4)
     name, setting = f"stream-pool-lstm-{hidden}-{streams}", {"cell": "lstm", "hidden": hidden, "streams": streams}
-    more = {"batches": STEPS, "tokens": STEPS * streams}
+    tokens = STEPS * streams
+    more = floor.told(floor.forward("lstm", hidden, hidden, 1, tokens=tokens, projected=tokens), threads)
+    more |= {"batches": STEPS, "tokens": tokens}
     path = save(name, __doc__, where, setting=setting, outcome=outcome, **more)
     print(f"{name}, {threads} threads\n\n{race_table(load(path)[name], 'step of all')}\n")
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks import command
+from benchmarks import command, floor
 from benchmarks.race import Rival, race
 from benchmarks.record import OURS, load, machine, save
 from benchmarks.tables import race_table
@@ -47,7 +47,8 @@ def compare(hidden: int, rounds: int, threads: int) -> None:
     with command.prepared("lstm", hidden, hidden, 1, threads, {**weights, "steps": steps}) as job:
         outcome = race(entries(job), threads=threads, rounds=rounds, tolerance=1e-4)
     name, setting = f"stream-step-lstm-{hidden}", {"cell": "lstm", "hidden": hidden, "directions": 1, "batch": 1}
-    path = save(name, __doc__, where, setting=setting, outcome=outcome, batches=STEPS)
+    more = floor.told(floor.forward("lstm", hidden, hidden, 1, tokens=STEPS, projected=STEPS), 1)
+    path = save(name, __doc__, where, setting=setting, outcome=outcome, batches=STEPS, **more)
     print(f"{name}, {threads} threads\n\n{race_table(load(path)[name])}\n")
 
 

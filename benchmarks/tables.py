@@ -16,9 +16,11 @@ def rows(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def rivals(record: Record) -> list[str]:
-    """Name the rivals that were timed, the fastest first."""
+    """Name the rivals that were timed, the fastest first; Tidegate with fewer threads is none."""
     seconds = record["seconds"]
-    return sorted((name for name in seconds if name != OURS), key=lambda name: statistics.median(seconds[name]))
+    return sorted(
+        (name for name in seconds if not name.startswith(OURS)), key=lambda name: statistics.median(seconds[name])
+    )
 
 
 def ratio(record: Record, rival: str) -> tuple[float, float, float]:
@@ -46,7 +48,8 @@ def race_table(record: Record, per: str = "step") -> str:
     units, tokens = record.get("batches", 1), record.get("tokens")
     body = []
     latency = record.get("latency", {})
-    for name in [OURS, *rivals(record)]:
+    fewer = [name for name in record["seconds"] if name.startswith(f"{OURS},")]
+    for name in [OURS, *fewer, *rivals(record)]:
         middle = statistics.median(record["seconds"][name])
         speed = f"{tokens / middle:,.0f}" if tokens else "-"
         median, least, most = ratio(record, name)
@@ -54,6 +57,10 @@ def race_table(record: Record, per: str = "step") -> str:
         shares = [microseconds(each) for each in latency[name].values()] if latency else []
         body.append([name, milliseconds(middle / units), *shares, speed, "1" if name == OURS else spread])
     heads = [f"{share}, µs" for share in next(iter(latency.values()))] if latency else []
+    if "floor" in record:
+        ours = statistics.median(record["seconds"][OURS])
+        share = f"{record['floor'] / ours:.0%} of Tidegate's time"
+        body.append(["floor of this machine", milliseconds(record["floor"] / units), *[""] * len(heads), "", share])
     body += [[name, "not run", *[""] * (1 + len(heads)), reason] for name, reason in record.get("absent", {}).items()]
     return rows(
         ["engine", f"ms per {per}", *heads, "valid tokens per second", "time / Tidegate's (least - most)"], body

@@ -11,16 +11,20 @@ and so computes something else; where no sequence is padded all must give the sa
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import replace
 
-from benchmarks import command, reviews
-from benchmarks.race import Rival, race
+import numpy as np
+
+from benchmarks import command, floor, reviews, work
+from benchmarks.race import Outcome, Rival, race, ratios
 from benchmarks.record import OURS, load, machine, save
 from benchmarks.tables import race_table
-from benchmarks.work import BATCH, LAST, WORDS, Job, draw_weights
+from benchmarks.work import BATCH, LAST, WORDS, Array, Job, draw_weights
 
 BATCHES = 6
 LAYERS = (("lstm", 32, 2), ("lstm", 64, 2), ("lstm", 32, 1), ("lstm", 64, 1), ("gru", 32, 2), ("rnn", 32, 2))
+ONE_THREAD = f"{OURS}, one thread"
 PACKED_ROUNDS = 1  # it is so slow that more would take longer than all the others together
 PADDED_ROUNDS = 3  # buckets do the same work without half of the padding, so this mode is never the best
 
@@ -31,6 +35,7 @@ def entries(job: Job) -> list[Rival]:
 
     return [
         entry(OURS, "tidegate"),
+        entry(ONE_THREAD, "tidegate", "one thread", rounds=PADDED_ROUNDS),
         entry("torch in buckets", "pytorch", "buckets"),
         entry("torch compiled, in buckets", "pytorch", "compiled"),
         entry("torch padded to longest", "pytorch", "padded", rounds=PADDED_ROUNDS),
@@ -38,6 +43,21 @@ def entries(job: Job) -> list[Rival]:
         entry("keras on tensorflow, in buckets", "keras", "tensorflow", peers=True),
         entry("keras on jax, in buckets", "keras", "jax", peers=True),
     ]
+
+
+def distinct(chosen: dict[str, Array]) -> int:
+    """Count the distinct tokens of each batch, as they come."""
+    batches = work.cut(work.sequences(chosen), buckets=False)
+    return sum(len(np.unique(np.concatenate(batch))) for batch in batches)
+
+
+def figures(outcome: Outcome, steps: int, threads: int) -> dict[str, float]:
+    """Return what a token costs in each direction, and what more threads are good for."""
+    ours, alone = outcome.seconds[OURS], outcome.seconds[ONE_THREAD]
+    return {
+        "ns of one core per token and direction": statistics.median(ours) * threads / steps * 1e9,
+        f"{threads} threads / one": ratios(alone, ours)[0],
+    }
 
 
 def compare(cell: str, hidden: int, directions: int, rounds: int, threads: int) -> None:
@@ -50,7 +70,11 @@ def compare(cell: str, hidden: int, directions: int, rounds: int, threads: int) 
     setting = {"cell": cell, "hidden": hidden, "directions": directions}
     setting |= {"words": WORDS, "last_tokens": LAST, "batch": BATCH}
     tokens = len(chosen["values"])
-    path = save(name, __doc__, where, setting=setting, outcome=outcome, tokens=tokens, batches=BATCHES)
+    least = floor.forward(cell, hidden, hidden, directions, tokens=tokens, projected=distinct(chosen))
+    parameters = sum(array.size for array in weights.values()) * BATCHES
+    more = floor.told(floor.training(least, parameters=parameters), threads)
+    more |= {"figures": figures(outcome, tokens * directions, threads)}
+    path = save(name, __doc__, where, setting=setting, outcome=outcome, tokens=tokens, batches=BATCHES, **more)
     print(f"{name}, {threads} threads\n\n{race_table(load(path)[name])}\n")
 
 

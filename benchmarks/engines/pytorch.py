@@ -96,6 +96,26 @@ def clock_padded(model: Any, x: Array, repeats: int) -> Contest:
 
 
 def memory(job: Job) -> Contest:
+    """Weigh a training step over rows of features: layer, maximum over time, linear, cross-entropy, no optimiser."""
+
+    def make() -> Contest:
+        arrays = prepare(job)
+        model, head = make_layer(job, arrays), torch_training.ends(arrays)[1]
+        x = torch.from_numpy(arrays["x"])
+        wanted = torch.arange(x.shape[1]) % 2
+
+        def step() -> Tensor:
+            model.zero_grad()
+            loss = torch.nn.functional.cross_entropy(head(model(x)[0].amax(0)), wanted)
+            torch.autograd.backward(loss)
+            return loss.detach()
+
+        return Contest(lambda: [step().item()], clock(step))
+
+    return torch_training.weigh(make)
+
+
+def memory_of_layer(job: Job) -> Contest:
     return torch_training.weigh(lambda: layer(job))
 
 

@@ -15,7 +15,7 @@ from benchmarks import work
 from benchmarks.engines import Contest, clock, clock_each, last_of, torch_training
 from benchmarks.work import Array, Job
 from tidegate import inspect, kernels, nn, train
-from tidegate.engine import CrossEntropy
+from tidegate.engine import CrossEntropy, Program
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, StreamPool
@@ -45,7 +45,7 @@ def use_threads(job: Job) -> None:
 
 def training_step(job: Job) -> Contest:
     """Race on training steps; what must be equal are the losses of three steps on batches of like lengths."""
-    kernels.set_num_threads(job.threads)
+    kernels.set_num_threads(1 if job.mode == "one thread" else job.threads)
     arrays = job.load()
     tokens = work.sequences(arrays)
     state = train.start(*network_of(job, arrays), RECIPE)
@@ -97,6 +97,24 @@ def odd_sizes(job: Job) -> Contest:
 
 
 def memory(job: Job) -> Contest:
+    """Weigh a training step over rows of features: layer, maximum over time, linear, cross-entropy, no optimiser."""
+    kernels.set_num_threads(job.threads)
+
+    def make() -> Contest:
+        arrays = job.load()
+        network, weights = network_of(job, arrays)
+        nodes = network.nodes[1:]
+        named = {f"{int(name[0]) - 1}{name[1:]}": array for name, array in weights.items() if name[0] != "0"}
+        steps, count, inputs = arrays["x"].shape
+        rows = np.ascontiguousarray(arrays["x"].transpose(1, 0, 2)).reshape(-1, inputs)
+        program, batch = Program(Network.of(*nodes), named), Ragged(rows, np.arange(count + 1) * steps)
+        loss = mean_loss(np.arange(count) % 2)
+        return Contest(lambda: [program.gradient(batch, loss).total], clock(lambda: program.gradient(batch, loss)))
+
+    return torch_training.weigh(make)
+
+
+def memory_of_layer(job: Job) -> Contest:
     use_threads(job)
     return torch_training.weigh(lambda: layer(job))
 
@@ -121,17 +139,15 @@ def first_call(job: Job) -> Contest:
 
 
 def scaling(job: Job) -> Contest:
-    """Train a layer over ``arrays["shapes"]``, rows of steps and sequences; a part is its seconds per token."""
+    """Find gradients over ``arrays["shapes"]``, rows of steps and sequences; a part is its seconds per token."""
     arrays = job.load()
-    direction = one_direction(arrays)
+    program = Program(*network_of(job, arrays), num_threads=job.threads)
 
     def once(steps: int, count: int) -> float:
         ids = np.random.default_rng(0).integers(0, work.WORDS, steps * count)
-        offsets, dh = np.arange(count + 1) * steps, np.full((steps * count, job.hidden), 1e-3, np.float32)
-        call: dict[str, Any] = {"table": arrays["table"], "num_threads": job.threads}
+        batch, loss = Ragged(ids, np.arange(count + 1) * steps), mean_loss(np.arange(count) % 2)
         begin = time.perf_counter()
-        forward = kernels.forward(job.cell, ids, offsets, [direction], keep=True, **call)
-        kernels.backward(job.cell, ids, offsets, [direction], forward, dh, **call)
+        program.gradient(batch, loss)
         return (time.perf_counter() - begin) / (steps * count)
 
     def run() -> dict[str, float]:
@@ -194,10 +210,6 @@ def look_inside(job: Job) -> Contest:
         "trace with a target": clock(lambda: [trace(batch, target=0) for batch in batches]),
     }
     return Contest(check, lambda: {name: spent() for name, spent in ways.items()}, kernels.active_isa)
-
-
-def one_direction(arrays: dict[str, Array]) -> kernels.Direction:
-    return kernels.Direction(arrays["w_ih"], arrays["w_hh"], arrays["b_ih"], arrays["b_hh"])
 
 
 def stream_step(job: Job) -> Contest:

@@ -7,7 +7,7 @@
 namespace tidegate {
 namespace {
 
-constexpr Index kKept = Index(64) << 20;       // bytes that a direction of a layer may keep of a group
+constexpr Index kKept = Index(32) << 20;       // bytes that a direction of a layer may keep of a group
 constexpr Index kPieceBytes = Index(1) << 20;  // that a piece leaves behind
 constexpr Index kLeastSteps = 32;
 
