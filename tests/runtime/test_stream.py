@@ -101,6 +101,21 @@ def test_any_chunks_give_the_whole_sequence(cell: str, layers: int, kind: Any) -
     kernels.use_isa(before)
 
 
+def test_an_executor_answers_batches_and_streams_of_any_look_ahead_in_turn() -> None:
+    """They share the weights that are packed, and the product of the table that the streams have made."""
+    layer = Recurrent(cell="gru", input_size=4, hidden_size=5, bidirectional=True)
+    network = Network.of(Embed(vocabulary_size=9, size=4), Dropout(p=0.1), layer, Dense(in_features=10, out_features=2))
+    executor, ids = Executor(network, weights_of(network)), np.random.default_rng(2).integers(0, 9, STEPS)
+    want = whole(executor, ids)
+    pool = StreamPool(executor, 2, lookahead=STEPS)
+    assert pool.open("a") == "a"
+    assert whole(executor, ids[:4]).tobytes() == whole(Executor(network, weights_of(network)), ids[:4]).tobytes()
+    short = executor.stream(lookahead=1).push(ids)
+    assert pool.push({"a": ids})["a"].shape == (0, 2)
+    assert pool.finish("a").tobytes() == want.tobytes() == whole(executor, ids).tobytes()
+    assert short.tobytes() == Executor(network, weights_of(network)).stream(lookahead=1).push(ids).tobytes()
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("cell", kernels.CELLS)
 def test_a_pooled_network_says_what_it_would_if_the_sequence_ended_here(cell: str, kind: Any) -> None:
