@@ -174,7 +174,7 @@ void stream(Cell cell, Size size) {
   std::vector<std::unique_ptr<Node<T>>> nodes;
   nodes.push_back(std::make_unique<Recurrent<T>>(one_layer(cell, size), nullptr));
   Program<T> program(std::move(nodes), nullptr, 0, C, H);
-  program.pack(parameters.data(), false, {});
+  program.pack(parameters.data(), parameters.data() + program.table_size(), Use::kRun, {});
   Streams<T> live(program, kB, {});
   for (Index b = 0; b < kB; ++b) {
     std::vector<T> state(side.h0.begin() + b * H, side.h0.begin() + (b + 1) * H);
@@ -215,7 +215,7 @@ void stream_network(Cell cell, Size size) {
   nodes.push_back(std::move(pool));
   nodes.push_back(std::make_unique<Dense<T>>(4 * H, 3, kTanh));
   Program<T> program(std::move(nodes), nullptr, 0, C, 3);
-  program.pack(parameters.data(), false, {});
+  program.pack(parameters.data(), parameters.data() + program.table_size(), Use::kRun, {});
   Streams<T> live(program, kB, {3});
   std::vector<Index> slots(kB);
   std::iota(slots.begin(), slots.end(), 0);
@@ -307,7 +307,7 @@ void training(Cell cell, Size size, UpdateRule rule) {
   for (std::uint32_t step = 0; step < 8; ++step) {
     Index bad_token;
     std::fill(gradient.begin(), gradient.end(), T(0));
-    program.pack(parameters.data(), true, {59, step});
+    program.pack(parameters.data(), parameters.data() + program.table_size(), Use::kTrain, {59, step});
     if (program.gradient(batch, loss, 3, gradient.data(), losses.data(), bad_token) != Status::kOk) std::abort();
     update_all(update, ends, decay.data(), 1, 3);
   }

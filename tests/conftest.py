@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import hypothesis
 import pytest
 
+from commands import Answer, Cli
 from tidegate import kernels
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; torch reads this when it is first imported
@@ -38,25 +37,6 @@ def _same_random_numbers() -> None:
     """Let torch draw the same numbers in a test, whichever tests ran before it."""
     if torch := sys.modules.get("torch"):
         torch.manual_seed(0)
-
-
-def absent(what: str) -> NoReturn:
-    """Skip a test whose surroundings are missing; where CI is set they must be there, so fail."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}, and CI must not pass without this test")
-    pytest.skip(what)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command left: its exit code, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Answer]
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from conftest import absent
+from surroundings import absent
 from tidegate.cells import Cell
-from tidegate.network import Network, Node, parameter_shapes
+from tidegate.network import Network, Node, Recurrent, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 
@@ -21,6 +21,11 @@ Arrays = dict[str, Array]
 
 LENGTHS = np.array([5, 0, 9, 1])
 TIME = 11
+
+
+def recurrent(cell: Any, **layer: Any) -> Recurrent:
+    """Describe a recurrent node of three features."""
+    return Recurrent(cell=cell, input_size=3, hidden_size=4, **layer)
 
 
 def ordered_as_in_torch(cell: Cell) -> Cell:

@@ -159,3 +159,6 @@ def test_input_of_the_other_kind_is_refused() -> None:
     outside = Words(words().tokens.with_values(words().tokens.values + 1), SPELLING, words().spellings)
     with pytest.raises(InputError, match="token id 5 at position 4 is out of range"):
         executor(outside)
+    letters = words().spellings.with_values(np.full_like(words().spellings.values, 6))
+    with pytest.raises(InputError, match="character id 6 at position 0 is out of range; the vocabulary has 6 ids"):
+        executor(Words(words().tokens, SPELLING, letters))

@@ -142,13 +142,84 @@ Sequenced<T> sequenced(nb::handle values, In<Index> offsets) {
   return batch;
 }
 
+// Runs nodes first .. last - 1.
 template <class T>
-void run(Program<T>& program, nb::handle values, In<Index> offsets, Array<T> out, int threads) {
+void run(Program<T>& program, nb::handle values, In<Index> offsets, std::size_t first, std::size_t last, Array<T> out,
+         int threads) {
   const Sequenced<T> batch = sequenced<T>(values, offsets);
   Status status;
   Index bad_token = 0;
-  unlocked(true, [&] { status = program.run(batch, threads, out.data(), bad_token); });
+  unlocked(true, [&] { status = program.run(batch, {first, last}, threads, out.data(), bad_token); });
   check(status, bad_token);
+}
+
+template <class T>
+void record(Program<T>& program, nb::handle values, In<Index> offsets, int threads) {
+  const Sequenced<T> batch = sequenced<T>(values, offsets);
+  Status status;
+  Index bad_token = 0;
+  unlocked(true, [&] { status = program.record(batch, threads, bad_token); });
+  check(status, bad_token);
+}
+
+// An array of what a program holds, which lives as long as the array; null: None.
+template <class T>
+nb::object held(T* data, std::initializer_list<std::size_t> shape, nb::handle program) {
+  return data ? nb::cast(nb::ndarray<nb::numpy, T, nb::c_contig>(data, shape, program)) : nb::none();
+}
+
+// What node `index` read where a batch was recorded, [N, width], or None where those are rows of a table.
+template <class T>
+nb::object rows(nb::handle_t<Program<T>> self, std::size_t index) {
+  const Flow<T>& flow = nb::cast<Program<T>&>(self).flow(index);
+  return held(flow.rows, {std::size_t(flow.N), std::size_t(flow.width)}, self);
+}
+
+// (h, gates, memo, hn, cn) of a layer of a recurrent node where a batch was recorded, the last two by direction.
+template <class T>
+nb::tuple layer(nb::handle_t<Program<T>> self, std::size_t index, int layer) {
+  auto& program = nb::cast<Program<T>&>(self);
+  auto& node = dynamic_cast<Recurrent<T>&>(program.node(index));
+  const auto seen = node.seen(program.kept(index), layer);
+  const Flow<T>& gave = program.flow(index + 1);
+  const std::size_t D = node.directions(), N = gave.N, B = gave.B, H = node.options().hidden_size;
+  const std::size_t gates = kTraits[node.options().cell].gates;
+  nb::list hn, cn;
+  for (std::size_t d = 0; d < D; ++d) {
+    const std::size_t at = layer * D + d;
+    hn.append(held<T>(gave.ends->h[at], {B, H}, self));
+    if (gave.ends->c) cn.append(held<T>(gave.ends->c[at], {B, H}, self));
+  }
+  return nb::make_tuple(held(seen.h, {N, D * H}, self), held(seen.gates, {D, N, gates * H}, self),
+                        held(seen.memo, {D, N, H}, self), hn, cn);
+}
+
+// What a recurrent node keeps on the way back: (dh, dc) of every step, by layer and direction, or none of all; and
+// which way of its last layer is followed, -1 for both.
+template <class T>
+void look(Program<T>& program, std::size_t index, nb::sequence steps, int way) {
+  typename Recurrent<T>::Look look;
+  for (const nb::handle step : steps) look.steps.push_back({pointer<T>(step[0]), pointer<T>(step[1])});
+  look.way = way;
+  dynamic_cast<Recurrent<T>&>(program.node(index)).look(std::move(look));
+}
+
+template <class T>
+void back(Program<T>& program, In<T> doutput, nb::object dinput, int threads) {
+  T* const to = pointer<T>(dinput);
+  Status status;
+  unlocked(true, [&] { status = program.back(doutput.data(), threads, to); });
+  check(status, 0);
+}
+
+// begin [B + 1]: where the rows that the network gives of each sequence begin.
+template <class T>
+void find_rows(Program<T>& program, In<Index> offsets, Array<Index> begin) {
+  const auto B = static_cast<Index>(offsets.shape(0)) - 1;
+  begin.data()[0] = 0;
+  for (Index b = 0; b < B; ++b) {
+    begin.data()[b + 1] = begin.data()[b] + program.rows(offsets.data()[b + 1] - offsets.data()[b]);
+  }
 }
 
 template <class T>
@@ -164,7 +235,9 @@ void gradient(Program<T>& program, nb::handle values, In<Index> offsets, Loss<T>
 // What a recurrent node begins with and where it leaves what it ends in; each may be None.
 template <class T>
 void carry(Program<T>& program, std::size_t node, nb::object h, nb::object c, nb::object hn, nb::object cn) {
-  dynamic_cast<Recurrent<T>&>(program.node(node)).carry({input<T>(h), input<T>(c), pointer<T>(hn), pointer<T>(cn)});
+  const Index sequences = h.is_none() ? 0 : static_cast<Index>(nb::cast<In<T>>(h, false).shape(1));
+  auto& recurrent = dynamic_cast<Recurrent<T>&>(program.node(node));
+  recurrent.carry({sequences, input<T>(h), input<T>(c), pointer<T>(hn), pointer<T>(cn)});
 }
 
 // (low, high, steep) to look at every batch from now on, None to look no more.
@@ -228,18 +301,25 @@ void define(nb::module_& m, const Names<T>& names) {
           },
           "nodes"_a, "width"_a, "output_size"_a)
       .def_prop_ro("parameters", &Program<T>::parameters)
-      .def("rows", &Program<T>::rows, "read"_a)
+      .def_prop_ro("table_size", &Program<T>::table_size)
+      .def("find_rows", &find_rows<T>, "offsets"_a.noconvert(), "begin"_a.noconvert())
       .def(
           "pack",
-          [](Program<T>& self, In<T> parameters, bool training, std::uint64_t seed, std::uint32_t step) {
-            self.pack(parameters.data(), training, {seed, step});
+          [](Program<T>& self, In<T> table, In<T> dense, int use, std::uint64_t seed, std::uint32_t step) {
+            self.pack(table.data(), dense.data(), static_cast<Use>(use), {seed, step});
           },
-          "parameters"_a.noconvert(), "training"_a, "seed"_a, "step"_a)
+          "table"_a.noconvert(), "dense"_a.noconvert(), "use"_a, "seed"_a, "step"_a)
+      .def("borrow", &Program<T>::borrow, "other"_a, nb::keep_alive<1, 2>())
       .def("carry", &carry<T>, "node"_a, "h"_a.none(), "c"_a.none(), "hn"_a.none(), "cn"_a.none())
       .def("watch", &watch<T>, "node"_a, "flat"_a.none())
       .def("health", &health<T>, "node"_a)
       .def("read_spellings", &read_spellings<T>, "values"_a, "offsets"_a.noconvert(), "spelling"_a.noconvert())
-      .def("run", &run<T>, "values"_a, "offsets"_a.noconvert(), "out"_a.noconvert(), "threads"_a)
+      .def("run", &run<T>, "values"_a, "offsets"_a.noconvert(), "first"_a, "last"_a, "out"_a.noconvert(), "threads"_a)
+      .def("record", &record<T>, "values"_a, "offsets"_a.noconvert(), "threads"_a)
+      .def("recorded_rows", &rows<T>, "node"_a)
+      .def("recorded_layer", &layer<T>, "node"_a, "layer"_a)
+      .def("look", &look<T>, "node"_a, "steps"_a, "way"_a)
+      .def("back", &back<T>, "doutput"_a.noconvert(), "dinput"_a.none(), "threads"_a)
       .def("gradient", &gradient<T>, "values"_a, "offsets"_a.noconvert(), "loss"_a, "gradient"_a.noconvert(),
            "losses"_a.noconvert(), "threads"_a);
   m.def("sum_squares", &sum_squares<T>, "gradient"_a.noconvert(), "begin"_a.noconvert(), "squares"_a.noconvert(),

@@ -1,7 +1,7 @@
 // A layer run forward: pack, project the input, walk the tiles through time.
 #include "isa/dispatch.h"
-#include "layer/batch.h"
 #include "layer/pack.h"
+#include "layer/spread.h"
 #include "machine/threads.h"
 
 namespace tidegate {
@@ -87,8 +87,7 @@ struct ForwardCall {
   Linear<T> to_gates[2]{};  // of the rows that are projected
   CellForward<T> run[2]{};
 
-  // Packs the weights of a direction, and plans the projection of its input, as a whole or in stretches.
-  void prepare(int d, bool whole) {
+  PackedDirection<T> pack(int d) const {
     const Direction<T>& direction = in.direction[d];
     T* const w_ih = w.w_ih[d].template get<T>(in.C * padded<T>(GH));
     T* const w_hh = w.w_hh[d].template get<T>(in.H * kTraits[in.cell].gates * padded<T>(in.H));
@@ -96,16 +95,36 @@ struct ForwardCall {
     pack_columns(direction.w_ih, in.C, GH, Index(1), in.C, w_ih);
     pack_recurrent(in.cell, direction.w_hh, in.H, w_hh);
     add_biases(in.cell, direction, in.H, bias);
+    return {w_ih, w_hh, bias, bias_apart(in.cell, direction, in.H)};
+  }
+
+  // Plans the projection of the input of a direction, as a whole or in stretches.
+  void prepare(int d, const PackedDirection<T>& packed, bool whole) {
     const bool in_place = p.kept[d].gates && !rows.row_of_token;
     to_gates[d].x = in.x;
     to_gates[d].x_stride = to_gates[d].K = in.C;
     to_gates[d].row_in = rows.id_of_row;
-    to_gates[d].w = w_ih;
+    to_gates[d].w = packed.w_ih;
     to_gates[d].columns = to_gates[d].y_stride = GH;
-    to_gates[d].bias = bias;
+    to_gates[d].bias = packed.bias;
     to_gates[d].y = in_place ? p.kept[d].gates : w.projected[d].template get<T>(whole ? rows.count * GH : 0);
-    run[d].w_hh = w_hh;
-    run[d].bias_apart = bias_apart(in.cell, direction, in.H);
+    run[d].w_hh = packed.w_hh;
+    run[d].bias_apart = packed.bias_apart;
+    run[d].input = to_gates[d].y;
+  }
+
+  // packed(d): the weights of a direction; `projected`: what was projected already, or null.
+  template <class F>
+  void go(const F& packed, const T* const* projected) {
+    const Batch batch = arrange(in);
+    const Stretches<T> stretches(in, k, batch, !p.kept[0].gates && !rows.row_of_token);
+    for (int d = 0; d < in.directions; ++d) {
+      prepare(d, packed(d), !stretches.steps);
+      if (projected) run[d].input = projected[d];
+    }
+    if (!stretches.steps) project();
+    through_time(batch, stretches);
+    w.release();
   }
 
   void project() {
@@ -121,7 +140,6 @@ struct ForwardCall {
       CellForward<T>& r = run[d];
       r.sequences = {batch.start, batch.length, batch.order, direction.reverse, in.by_step ? in.B : 1};
       r.H = in.H;
-      r.input = to_gates[d].y;
       r.input_stride = GH;
       r.input_row = rows.row_of_token;
       r.h0 = direction.h0;
@@ -152,21 +170,24 @@ Status layer_forward(LayerForward<T>& p) try {
   ForwardCall<T> call{p, p.in, kernels<T>(), workspace()};
   const Status status = find_rows(p.in, call.rows, p.bad_token);
   if (status != Status::kOk) return status;
-  const Batch batch = arrange(p.in);
-  const Stretches<T> stretches(p.in, call.k, batch, !p.kept[0].gates && !call.rows.row_of_token);
-  for (int d = 0; d < p.in.directions; ++d) call.prepare(d, !stretches.steps);
-  if (!stretches.steps) call.project();
-  call.through_time(batch, stretches);
-  call.w.release();
+  const auto pack = [&](int d) { return call.pack(d); };
+  call.go(pack, nullptr);
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;
 }
 
 template <class T>
+void packed_forward(LayerForward<T>& p, const PackedDirection<T>* packed, const T* const* projected,
+                    const std::int32_t* row_of) {
+  ForwardCall<T> call{p, p.in, kernels<T>(), workspace()};
+  call.rows = {projected ? 0 : p.in.N, row_of, nullptr};
+  call.go([&](int d) { return packed[d]; }, projected);
+}
+
+template <class T>
 Status dense(const T* x, const T* w, bool as_it_is, const T* bias, T* y, Index rows, Index K, Index columns,
              Activation activation, int threads) try {
-  const Kernels<T>& k = kernels<T>();
   T* const packed = workspace().w_ih[0].get<T>(K * padded<T>(columns));
   pack_columns(w, K, columns, as_it_is ? columns : 1, as_it_is ? 1 : K, packed);
   Linear<T> run{};
@@ -177,8 +198,7 @@ Status dense(const T* x, const T* w, bool as_it_is, const T* bias, T* y, Index r
   run.bias = bias;
   run.y = y;
   run.activation = activation;
-  parallel(blocks(rows, kLinearRows), threads,
-           [&](Index task) { k.linear(run, task * kLinearRows, std::min(rows, (task + 1) * kLinearRows)); });
+  multiply(run, rows, threads);
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;
@@ -186,6 +206,10 @@ Status dense(const T* x, const T* w, bool as_it_is, const T* bias, T* y, Index r
 
 template Status layer_forward(LayerForward<float>&);
 template Status layer_forward(LayerForward<double>&);
+template void packed_forward(LayerForward<float>&, const PackedDirection<float>*, const float* const*,
+                             const std::int32_t*);
+template void packed_forward(LayerForward<double>&, const PackedDirection<double>*, const double* const*,
+                             const std::int32_t*);
 template Status dense(const float*, const float*, bool, const float*, float*, Index, Index, Index, Activation, int);
 template Status dense(const double*, const double*, bool, const double*, double*, Index, Index, Index, Activation, int);
 

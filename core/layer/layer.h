@@ -42,6 +42,14 @@ struct LayerInput {
   bool by_step = false;  // forward, of sequences of one length: rows are [T, B], not end to end
 };
 
+// What a caller who keeps them has ready of a direction: its weights as the forward kernels read them.
+template <class T>
+struct PackedDirection {
+  const T *w_ih, *w_hh;
+  const T* bias;        // [G*H] that every projected row starts from
+  const T* bias_apart;  // [H] of the gate that keeps its recurrent part apart, or null
+};
+
 template <class T>
 struct LayerForward {
   LayerInput<T> in;
@@ -85,6 +93,14 @@ struct LayerBackward {
 
 template <class T>
 Status layer_forward(LayerForward<T>& p);
+
+// The same with weights that are packed already, whose directions say of themselves only how they begin and which way
+// they run. `projected` [*, G*H]: the input of each direction, token n in row row_of[n]; null where `in.x` is to be
+// projected.
+template <class T>
+void packed_forward(LayerForward<T>& p, const PackedDirection<T>* packed, const T* const* projected,
+                    const std::int32_t* row_of);
+
 template <class T>
 Status layer_backward(LayerBackward<T>& p);
 

@@ -1,6 +1,8 @@
 // The parameters of a conditional random field, for the loss that reads them; rows pass as they are.
 #pragma once
 
+#include <vector>
+
 #include "program/node.h"
 
 namespace tidegate {
@@ -12,10 +14,10 @@ class CrfNode final : public Node<T> {
 
   Index tags() const { return tags_; }
   // Moves from a tag to the next [tags, tags], then what the first tag costs, then the last one.
-  const T* scores() const { return scores_; }
+  const T* scores() const { return scores_.data(); }
 
   Index parameters() const override { return tags_ * (tags_ + 2); }
-  void pack(const T* parameters) override { scores_ = parameters; }
+  void pack(const T* parameters) override { scores_.assign(parameters, parameters + this->parameters()); }
   void* run(Lane<T>&, const Flow<T>& read, Flow<T>& gave) override {
     gave = read;
     return nullptr;
@@ -25,7 +27,7 @@ class CrfNode final : public Node<T> {
 
  private:
   const Index tags_;
-  const T* scores_ = nullptr;
+  std::vector<T> scores_;
 };
 
 }  // namespace tidegate

@@ -25,7 +25,7 @@ void* Decode<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   Index* const each = arena.template get<Index>(count + 1);
   Index* const offsets = arena.template get<Index>(read.B + 1);
   std::uint32_t* const key = arena.template get<std::uint32_t>(count);
-  T* const rows = arena.template get<T>(count * size_);
+  T* const rows = lane.room(count * size_);
   for (Index row = 0; row < count; ++row) {
     const Index step = row % steps_, sequence = row / steps_, channel = sequence % channels_;
     each[row] = row;
@@ -59,7 +59,7 @@ void Decode<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* ke
   run.gave.drows = gave.drows;
   before_->back(lane, run.read, run.gave, run.kept);
   T* const gradient = lane.gradient + this->offset;
-  for (Index row = 0; row < count; ++row) {
+  for (Index row = 0; lane.gradient && row < count; ++row) {
     const Index step = row % steps_, channel = row / steps_ % channels_;
     const T* const from = run.read.drows + row * size_;
     T* const position = gradient + step * of_step;

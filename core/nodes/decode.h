@@ -14,7 +14,11 @@ class Decode final : public Node<T> {
 
   Index parameters() const override { return steps_ * (size_ - of_channel_) + channels_ * of_channel_; }
   void count(Index& sequences, Index& rows) const override { rows = sequences * steps_; }
-  void pack(const T* parameters) override { parameters_ = parameters; }
+  void pack(const T* parameters) override {
+    own_.assign(parameters, parameters + this->parameters());
+    parameters_ = own_.data();
+  }
+  void borrow(const Node<T>& other) override { parameters_ = static_cast<const Decode&>(other).parameters_; }
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
 
@@ -23,6 +27,7 @@ class Decode final : public Node<T> {
 
   const Index steps_, channels_, size_, of_channel_;
   Recurrent<T>* const before_;
+  std::vector<T> own_;
   const T* parameters_ = nullptr;
 };
 

@@ -27,7 +27,7 @@ void* Dense<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave.ends = nullptr;
   gave.width = outputs_;
   gave.wanted = this->common->training;
-  gave.rows = lane.arena.template get<T>(read.N * outputs_);
+  gave.rows = lane.give(read.N * outputs_);
   product_.run(read.rows, read.N, activation_, gave.rows, this->common->inside);
   return nullptr;
 }
@@ -41,8 +41,11 @@ void Dense<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
     d = before;
   }
   read.drows = read.wanted ? lane.arena.template get<T>(read.N * inputs_) : nullptr;
-  T* const dw = lane.gradient + this->offset;
-  product_.back(d, read.rows, read.N, dw, dw + outputs_ * inputs_, read.drows, this->common->inside);
+  if (lane.gradient) {
+    T* const dw = lane.gradient + this->offset;
+    product_.add(d, read.rows, read.N, dw, dw + outputs_ * inputs_, this->common->inside);
+  }
+  if (read.drows) product_.back(d, read.N, read.drows, this->common->inside);
 }
 
 template class Dense<float>;

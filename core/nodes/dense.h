@@ -15,6 +15,7 @@ class Dense final : public Node<T> {
   Index left_behind() const override { return 2 * outputs_; }
   bool by_row() const override { return true; }
   void pack(const T* parameters) override;
+  void borrow(const Node<T>& other) override { product_.borrow(static_cast<const Dense&>(other).product_); }
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
   std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override {

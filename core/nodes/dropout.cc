@@ -26,7 +26,7 @@ template <class T>
 void* Dropout<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave = read;
   gave.ends = nullptr;
-  if (!this->common->training || p_ == 0) return nullptr;
+  if (!this->common->drops(p_)) return nullptr;
   gave.rows = lane.arena.template get<T>(read.N * read.width);
   multiply(read, read.rows, gave.rows);
   return nullptr;
@@ -35,7 +35,7 @@ void* Dropout<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
 template <class T>
 void Dropout<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
   read.drows = gave.drows;
-  if (p_ == 0 || !read.wanted) return;
+  if (!this->common->drops(p_) || !read.wanted) return;
   read.drows = lane.arena.template get<T>(read.N * read.width);
   multiply(read, gave.drows, read.drows);
 }

@@ -34,7 +34,7 @@ void Embed<T>::begin() {
   const Common& common = *this->common;
   arena_.clear();
   distinct_ = arena_.template get<T>(common.distinct * width_);
-  scale_ = common.training && dropout_ > 0 ? arena_.template get<T>(common.distinct) : nullptr;
+  scale_ = common.drops(dropout_) ? arena_.template get<T>(common.distinct) : nullptr;
   for (Index u = 0; u < common.distinct; ++u) {
     const Index id = common.id[u];
     if (scale_) draw_mask(common.draw, place(this->number, kRows), 0, dropout_, id, 1, scale_ + u);
@@ -57,14 +57,14 @@ void* Embed<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave.wanted = this->common->training;
   if (unread_) return nullptr;
   gave.row_of = nullptr;
-  gave.rows = lane.arena.template get<T>(read.N * width_);
+  gave.rows = lane.give(read.N * width_);
   for (Index n = 0; n < read.N; ++n) std::copy_n(distinct_ + read.row_of[n] * width_, width_, gave.rows + n * width_);
   return nullptr;
 }
 
 template <class T>
 void Embed<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
-  if (!unread_) touched.add(lane, read.row_of, read.N, gave.drows, width_);
+  if (!unread_ && lane.gradient) touched.add(lane, read.row_of, read.N, gave.drows, width_);
 }
 
 template <class T>

@@ -19,6 +19,7 @@ class Embed final : public Node<T> {
   const T* distinct_rows() const { return distinct_; }  // [distinct, width]
 
   void pack(const T* parameters) override;  // the table
+  void borrow(const Node<T>& other) override { table_ = static_cast<const Embed&>(other).table_; }
   void begin() override;
   void open(Lane<T>& lane) override;
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;

@@ -3,6 +3,11 @@
 #include "isa/dispatch.h"
 
 namespace tidegate {
+namespace {
+
+constexpr Index kPooled = 8;  // sequences that a task pools
+
+}  // namespace
 
 template <class T>
 Pool<T> Pooling<T>::pool(std::size_t mode, const Flow<T>& read, T* pooled) const {
@@ -39,10 +44,12 @@ void* Pooling<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave.N = read.B;
   gave.offsets = nullptr;
   gave.width = stride;
-  gave.rows = lane.arena.template get<T>(read.B * stride);
+  gave.rows = lane.give(read.B * stride);
   for (std::size_t mode = 0; mode < modes_.size(); ++mode) {
     if (modes_[mode] != kLast) {
-      kernels<T>().pool(pool(mode, read, gave.rows), 0, read.B);
+      const Pool<T> p = pool(mode, read, gave.rows);
+      parallel(blocks(read.B, kPooled), worthwhile(read.N * width, this->common->inside),
+               [&](Index task) { kernels<T>().pool(p, task * kPooled, std::min(read.B, (task + 1) * kPooled)); });
       continue;
     }
     states = last_states(lane.arena, read);

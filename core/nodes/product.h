@@ -18,12 +18,20 @@ class Product {
   // w [outputs, inputs], bias [outputs]; `back`: whether there will be a way back.
   void pack(const T* w, const T* bias, bool back) {
     arena_.clear();
-    bias_ = bias;
+    T* const own = arena_.get<T>(outputs_);
+    std::copy_n(bias, outputs_, own);
+    bias_ = own;
     forward_ = arena_.get<T>(inputs_ * padded<T>(outputs_));
     pack_columns(w, inputs_, outputs_, Index(1), inputs_, forward_);
     if (!back) return;
     backward_ = arena_.get<T>(outputs_ * padded<T>(inputs_));
     pack_columns(w, outputs_, inputs_, inputs_, Index(1), backward_);
+  }
+
+  void borrow(const Product& other) {
+    forward_ = other.forward_;
+    backward_ = other.backward_;
+    bias_ = other.bias_;
   }
 
   // y [rows, outputs] = activation(x [rows, inputs] @ w.T + bias)
@@ -41,8 +49,8 @@ class Product {
     multiply(p, rows, threads);
   }
 
-  // From d, the gradient of the rows before the activation: adds to dw and dbias; writes dx, where it is not null.
-  void back(const T* d, const T* x, Index rows, T* dw, T* dbias, T* dx, int threads) const {
+  // Adds to dw and dbias, from d, the gradient of the rows before the activation.
+  void add(const T* d, const T* x, Index rows, T* dw, T* dbias, int threads) const {
     Outer<T> outer{};
     outer.a = d;
     outer.a_stride = outputs_;
@@ -53,7 +61,10 @@ class Product {
     outer.out = dw;
     outer.column_sum = dbias;
     add_outer(outer, rows, threads);
-    if (!dx) return;
+  }
+
+  // dx [rows, inputs] = d @ w
+  void back(const T* d, Index rows, T* dx, int threads) const {
     Linear<T> p{};
     p.x = d;
     p.x_stride = outputs_;

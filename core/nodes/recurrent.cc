@@ -37,16 +37,15 @@ Index Recurrent<T>::left_behind() const {
 template <class T>
 void Recurrent<T>::pack(const T* parameters) {
   const Index count = GH_ * o_.hidden_size;
-  const bool training = this->common->training;
   packed_.clear();
   for (std::size_t i = 0; i < units_.size(); ++i) {
     T* mask = nullptr;
-    if (training && o_.weight_dropout > 0) {
+    if (this->common->drops(o_.weight_dropout)) {
       mask = packed_.template get<T>(count);
       const auto which = static_cast<std::uint32_t>(i);
       draw_mask(this->common->draw, place(this->number, kWeights), which, o_.weight_dropout, 0, count, mask);
     }
-    units_[i].pack(parameters, mask, training, packed_);
+    units_[i].pack(parameters, mask, this->common->training, packed_);
   }
 }
 
@@ -79,23 +78,35 @@ void* Recurrent<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
     starts->make(lane.arena, o_.layers * directions(), read.B, H, traits_.carries_c, this->common->training);
     for (int i = 0; i < starts->count; ++i) {
       for (Index b = 0; b < read.B; ++b) {
-        const Index from = (i * this->common->sequences + read.key[b]) * H;
+        const Index from = (i * carried_.sequences + read.key[b]) * H;
         std::copy_n(carried_.h + from, H, starts->h[i] + b * H);
         if (starts->c) std::copy_n(carried_.c + from, H, starts->c[i] + b * H);
       }
     }
   }
   void* const kept = run_from(lane, read, starts, gave);
+  static_cast<Run*>(kept)->own = true;
   static_cast<Run*>(kept)->watched = gauge.watching();
   const Ends<T>& ends = *gave.ends;
   for (int i = 0; carried_.hn && i < ends.count; ++i) {
     for (Index b = 0; b < read.B; ++b) {
-      const Index to = (i * this->common->sequences + read.key[b]) * H;
+      const Index to = (i * carried_.sequences + read.key[b]) * H;
       std::copy_n(ends.h[i] + b * H, H, carried_.hn + to);
       if (ends.c) std::copy_n(ends.c[i] + b * H, H, carried_.cn + to);
     }
   }
   return kept;
+}
+
+// Puts the longest sequences first.
+template <class T>
+void Recurrent<T>::arrange(Lane<T>& lane, Run& run) {
+  run.length = lane.arena.template get<Index>(run.B);
+  run.order = lane.arena.template get<std::int32_t>(run.B);
+  for (Index b = 0; b < run.B; ++b) run.length[b] = run.start[b + 1] - run.start[b];
+  std::iota(run.order, run.order + run.B, 0);
+  std::stable_sort(run.order, run.order + run.B,
+                   [&](std::int32_t a, std::int32_t b) { return run.length[a] > run.length[b]; });
 }
 
 template <class T>
@@ -106,13 +117,8 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
   run.N = read.N;
   run.starts = starts;
   run.start = read.offsets;
-  run.length = arena.template get<Index>(read.B);
-  run.order = arena.template get<std::int32_t>(read.B);
-  for (Index b = 0; b < read.B; ++b) run.length[b] = read.offsets[b + 1] - read.offsets[b];
-  std::iota(run.order, run.order + read.B, 0);
-  std::stable_sort(run.order, run.order + read.B,
-                   [&](std::int32_t a, std::int32_t b) { return run.length[a] > run.length[b]; });
-  run.steps = steps_of_pieces(run);
+  if (this->common->training) arrange(lane, run);
+  run.steps = lane.gradient ? steps_of_pieces(run) : 0;
   run.layers = arena.template structs<LayerRun>(o_.layers);
 
   Ends<T>& ends = *arena.template structs<Ends<T>>(1);
@@ -123,14 +129,18 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
   const T* x = read.rows;
   for (int index = 0; index < o_.layers; ++index) {
     LayerRun& layer = run.layers[index];
-    if (index > 0 && o_.dropout > 0 && this->common->training) {
+    if (index > 0 && this->common->drops(o_.dropout)) {
       T* const dropped = arena.template get<T>(read.N * width);
       drop(read, index, x, dropped);
       x = dropped;
     }
     layer.x = x;
-    layer.h = arena.template get<T>(read.N * width);
-    walk_forward(lane, run, index, gave);
+    layer.h = index + 1 < o_.layers || merges() ? lane.room(read.N * width) : lane.give(read.N * width);
+    if (this->common->training) {
+      walk_forward(lane, run, index, gave);
+    } else {
+      walk_through(run, index, gave);
+    }
     x = layer.h;
   }
   gave.row_of = nullptr;
@@ -138,10 +148,41 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
   gave.wanted = this->common->training;
   gave.rows = run.layers[o_.layers - 1].h;
   if (merges()) {
-    gave.rows = arena.template get<T>(read.N * o_.hidden_size);
+    gave.rows = lane.give(read.N * o_.hidden_size);
     merge_directions(o_.merge, run.layers[o_.layers - 1].h, o_.hidden_size, read.N, gave.rows);
   }
   return &run;
+}
+
+// Runs a layer of which nothing is kept but what it gives.
+template <class T>
+void Recurrent<T>::walk_through(const Run& run, int index, const Flow<T>& flow) const {
+  const bool from_table = index == 0 && flow.row_of;
+  LayerForward<T> p{};
+  p.in.cell = o_.cell;
+  p.in.N = run.N;
+  p.in.B = run.B;
+  p.in.C = units_[index * directions()].inputs;
+  p.in.H = o_.hidden_size;
+  p.in.offsets = run.start;
+  p.in.x = run.layers[index].x;
+  p.in.directions = directions();
+  p.in.threads = worthwhile(run.N * GH_ * (p.in.H + p.in.C), this->common->inside);
+  p.h = run.layers[index].h;
+  PackedDirection<T> packed[2];
+  const T* projected[2];
+  for (int d = 0; d < directions(); ++d) {
+    const int at = index * directions() + d;
+    const Unit<T>& unit = units_[at];
+    packed[d] = {unit.forward_ih, unit.forward_hh, unit.bias, unit.bias_apart};
+    projected[d] = unit.projected;
+    p.in.direction[d].reverse = unit.reverse;
+    p.in.direction[d].h0 = run.starts ? run.starts->h[at] : nullptr;
+    p.in.direction[d].c0 = run.starts && run.starts->c ? run.starts->c[at] : nullptr;
+    p.hn[d] = flow.ends->h[at];
+    p.cn[d] = flow.ends->c ? flow.ends->c[at] : nullptr;
+  }
+  packed_forward(p, packed, from_table ? projected : nullptr, from_table ? flow.row_of : nullptr);
 }
 
 template <class T>
@@ -153,10 +194,17 @@ void Recurrent<T>::walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T
   }
   CellForward<T> walks[2];
   each_direction(
-      run.B, [&](int d) { walks[d] = enter(lane, run, layer, index, d, flow); },
+      run.B, {0, directions()}, [&](int d) { walks[d] = enter(lane, run, layer, index, d, flow); },
       [&](int d, Index first, Index last, const Units& units, T* memory) {
         kernels<T>().cell[o_.cell].forward(walks[d], first, last, units, memory);
       });
+}
+
+// Memory of a direction, which lies behind that of the other one where somebody looks at both.
+template <class T>
+T* Recurrent<T>::beside(Lane<T>& lane, T* const* each, int d, Index numbers) const {
+  if (lane.gradient) return lane.arena.template get<T>(numbers);
+  return d == 0 ? lane.arena.template get<T>(directions() * numbers) : each[0] + numbers;
 }
 
 // Projects the input of a direction; returns what its cells are to do.
@@ -166,17 +214,16 @@ CellForward<T> Recurrent<T>::enter(Lane<T>& lane, const Run& run, LayerRun& laye
   const Ends<T>* const starts = run.starts;
   Arena& arena = lane.arena;
   const Index H = o_.hidden_size;
-  const bool training = this->common->training, from_table = index == 0 && flow.row_of;
+  const bool from_table = index == 0 && flow.row_of;
   const int at = index * directions() + d;
   const Unit<T>& unit = units_[at];
-  layer.mask[d] = training && o_.recurrent_dropout > 0 ? arena.template get<T>(run.B * H) : nullptr;
+  layer.mask[d] = this->common->drops(o_.recurrent_dropout) ? arena.template get<T>(run.B * H) : nullptr;
   for (Index b = 0; layer.mask[d] && b < run.B; ++b) {
     const std::uint32_t what = place(this->number, kStates, at);
     draw_mask(this->common->draw, what, flow.key[b], o_.recurrent_dropout, 0, H, layer.mask[d] + b * H);
   }
-  T* const projected = from_table && !training ? nullptr : arena.template get<T>(run.N * GH_);
-  layer.gates[d] = training ? projected : nullptr;
-  layer.memo[d] = training && traits_.gated() ? arena.template get<T>(run.N * H) : nullptr;
+  layer.gates[d] = beside(lane, layer.gates, d, run.N * GH_);
+  layer.memo[d] = traits_.gated() ? beside(lane, layer.memo, d, run.N * H) : nullptr;
   if (!from_table) {
     Linear<T> project{};
     project.x = layer.x;
@@ -185,14 +232,14 @@ CellForward<T> Recurrent<T>::enter(Lane<T>& lane, const Run& run, LayerRun& laye
     project.K = unit.inputs;
     project.columns = GH_;
     project.bias = unit.bias;
-    project.y = projected;
+    project.y = layer.gates[d];
     project.y_stride = GH_;
     multiply(project, run.N, this->common->inside);
   }
   CellForward<T> walk{};
   walk.sequences = {run.start, run.length, run.order, unit.reverse};
   walk.H = H;
-  walk.input = from_table ? unit.projected : projected;
+  walk.input = from_table ? unit.projected : layer.gates[d];
   walk.input_stride = GH_;
   walk.input_row = from_table ? flow.row_of : nullptr;
   walk.w_hh = unit.forward_hh;
@@ -256,6 +303,13 @@ void Recurrent<T>::close(Lane<T>& lane) {
     back.accumulate = d > 0;
     multiply(back, rows, this->common->inside);
   }
+}
+
+template <class T>
+typename Recurrent<T>::Seen Recurrent<T>::seen(const void* kept, int layer) const {
+  const LayerRun& of = static_cast<const Run*>(kept)->layers[layer];
+  const bool gated = traits_.gated();
+  return {of.h, gated ? of.gates[0] : nullptr, gated ? of.memo[0] : nullptr};
 }
 
 template <class T>

@@ -37,6 +37,7 @@ class Recurrent final : public Node<T> {
   Index left_behind() const override;
   Index stepped() const override { return GH_ * o_.hidden_size; }
   void pack(const T* parameters) override;
+  void borrow(const Node<T>& other) override { units_ = static_cast<const Recurrent&>(other).units_; }
   void begin() override;
   void open(Lane<T>& lane) override;
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
@@ -49,12 +50,28 @@ class Recurrent final : public Node<T> {
   void* run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts, Flow<T>& gave);
 
   // States that the sequences of a batch begin with, and where those are left that they end in: each of all layers and
-  // directions, [layers * directions, sequences of the batch, H], or null.
+  // directions, [layers * directions, sequences, H], or null.
   struct Carried {
+    Index sequences;  // those that the batch has become
     const T *h, *c;
     T *hn, *cn;
   };
   void carry(const Carried& carried) { carried_ = carried; }
+
+  // What somebody who looks wants of the way back: the gradients of every step, [layers * directions], or none; and, of
+  // the last layer, that of only one way.
+  struct Look {
+    std::vector<StepGradients<T>> steps;
+    int way = -1;
+  };
+  void look(Look look) { look_ = std::move(look); }
+
+  // What a layer gave where it was recorded: h [N, directions * H]; gates [N, G*H] and memo [N, H], those of both
+  // directions end to end, or null of a cell without gates.
+  struct Seen {
+    T *h, *gates, *memo;
+  };
+  Seen seen(const void* kept, int layer) const;
 
   bool merges() const { return o_.bidirectional && o_.merge != Merge::kConcat; }
 
@@ -65,10 +82,18 @@ class Recurrent final : public Node<T> {
   struct Run;
   struct Piece;
 
+  // Directions first .. last - 1.
+  struct Ways {
+    int first, last;
+  };
+  void arrange(Lane<T>& lane, Run& run);
+  void walk_through(const Run& run, int index, const Flow<T>& flow) const;
   void walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow);
   void walk_backward(Lane<T>& lane, Run& run, int index, const Ends<T>& ends, const Flow<T>& read, T* dx);
   template <class Prepare, class Tile>
-  void each_direction(Index B, const Prepare& prepare, const Tile& tile) const;
+  void each_direction(Index B, const Ways& ways, const Prepare& prepare, const Tile& tile) const;
+  Ways followed(const Run& run, int index) const;
+  T* beside(Lane<T>& lane, T* const* each, int d, Index numbers) const;
   CellForward<T> enter(Lane<T>& lane, const Run& run, LayerRun& layer, int index, int d, const Flow<T>& flow);
   CellBackward<T> turn(Lane<T>& lane, const Run& run, LayerRun& layer, int index, int d, const Ends<T>& ends);
   void add_weights(Lane<T>& lane, const Run& run, const LayerRun& layer, int index, int d);
@@ -97,6 +122,7 @@ class Recurrent final : public Node<T> {
   Arena packed_;
   Arena arena_;  // of the running batch
   Carried carried_{};
+  Look look_;
   Index parameters_ = 0;
   std::vector<Unit<T>> units_;  // the directions of one layer after the other
   std::vector<T*> sums_;  // [lanes * directions] of [touched rows of the lane, G*H]: gate gradients by row of the table

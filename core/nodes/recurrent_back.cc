@@ -25,7 +25,7 @@ void Recurrent<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*
       if (dx) read.drows = dx;
       return;
     }
-    if (o_.dropout > 0) drop(read, index, dx, dx);
+    if (this->common->drops(o_.dropout)) drop(read, index, dx, dx);
     run.layers[index - 1].dh = dx;
   }
 }
@@ -39,20 +39,33 @@ void Recurrent<T>::walk_backward(Lane<T>& lane, Run& run, int index, const Ends<
     return;
   }
   CellBackward<T> walks[2];
+  const Ways ways = followed(run, index);
   each_direction(
-      run.B, [&](int d) { walks[d] = turn(lane, run, layer, index, d, ends); },
+      run.B, ways, [&](int d) { walks[d] = turn(lane, run, layer, index, d, ends); },
       [&](int d, Index first, Index last, const Units& units, T* memory) {
         kernels<T>().cell[o_.cell].backward(walks[d], first, last, units, memory);
       });
-  const std::int32_t* const place = layer.x ? nullptr : touch(lane, read.row_of, run.N);
-  for (int d = 0; d < directions(); ++d) {
+  const std::int32_t* const place = layer.x || !lane.gradient ? nullptr : touch(lane, read.row_of, run.N);
+  for (int d = ways.first; d < ways.last; ++d) {
     if (run.watched) gauge.reach(lane, index * directions() + d, walks[d], run.B);
-    add_weights(lane, run, layer, index, d);
-    if (dx) find_input(run, layer, index, d, d > 0, dx);
+    if (lane.gradient) add_weights(lane, run, layer, index, d);
+    if (dx) find_input(run, layer, index, d, d > ways.first, dx);
+  }
+  for (int d = 0; !lane.gradient && d < directions(); ++d) {  // for the next way back
+    const int at = index * directions() + d;
+    std::fill_n(ends.dh[at], run.B * ends.H, T(0));
+    if (ends.dc) std::fill_n(ends.dc[at], run.B * ends.H, T(0));
   }
   if (!place) return;
   parallel(directions(), this->common->inside,
            [&](Index d) { add_by_row(lane, layer, static_cast<int>(d), place, run.N); });
+}
+
+// The directions of a layer that are gone back through.
+template <class T>
+typename Recurrent<T>::Ways Recurrent<T>::followed(const Run& run, int index) const {
+  const bool one = run.own && look_.way >= 0 && index == o_.layers - 1;
+  return one ? Ways{look_.way, look_.way + 1} : Ways{0, directions()};
 }
 
 // What the cells of a direction are to do on the way back.
@@ -78,8 +91,14 @@ CellBackward<T> Recurrent<T>::turn(Lane<T>& lane, const Run& run, LayerRun& laye
   walk.h_stride = directions() * H;
   walk.dhn = ends.dh[at];
   walk.dcn = ends.dc ? ends.dc[at] : nullptr;
-  walk.dgates = layer.gates[d];
-  walk.dmemo = layer.memo[d];
+  layer.dgates[d] = lane.gradient ? layer.gates[d] : arena.template get<T>(run.N * GH_);
+  layer.dmemo[d] = lane.gradient || !traits_.one_apart() ? layer.memo[d] : arena.template get<T>(run.N * H);
+  walk.dgates = layer.dgates[d];
+  walk.dmemo = layer.dmemo[d];
+  if (run.own && !look_.steps.empty()) {
+    walk.dh_steps = look_.steps[at].h;
+    walk.dc_steps = look_.steps[at].c;
+  }
   if (run.watched) {
     const bool gated = traits_.gated();
     gauge.count(lane, at, gated ? layer.gates[d] : layer.h + d * H, gated ? GH_ : directions() * H, run.N, H);
@@ -118,13 +137,13 @@ void Recurrent<T>::add_weights(Lane<T>& lane, const Run& run, const LayerRun& la
     outer.column_sum = column_sum;
     add_outer(outer, run.N, this->common->inside);
   };
-  add(layer.gates[d], shared, GH_, before, nullptr, H, layer.mask[d], gradient + unit.w_hh, nullptr);
+  add(layer.dgates[d], shared, GH_, before, nullptr, H, layer.mask[d], gradient + unit.w_hh, nullptr);
   if (traits_.one_apart()) {
-    add(layer.memo[d], H, H, before, nullptr, H, layer.mask[d], gradient + unit.w_hh + shared * H,
+    add(layer.dmemo[d], H, H, before, nullptr, H, layer.mask[d], gradient + unit.w_hh + shared * H,
         o_.bias ? gradient + unit.b_hh + shared : nullptr);
   }
   if (!layer.x) return;
-  add(layer.gates[d], GH_, GH_, nullptr, layer.x, unit.inputs, nullptr, gradient + unit.w_ih,
+  add(layer.dgates[d], GH_, GH_, nullptr, layer.x, unit.inputs, nullptr, gradient + unit.w_ih,
       o_.bias ? gradient + unit.b_ih : nullptr);
 }
 
@@ -150,7 +169,7 @@ template <class T>
 void Recurrent<T>::find_input(const Run& run, const LayerRun& layer, int index, int d, bool accumulate, T* dx) const {
   const Unit<T>& unit = units_[index * directions() + d];
   Linear<T> back{};
-  back.x = layer.gates[d];
+  back.x = layer.dgates[d];
   back.x_stride = GH_;
   back.w = unit.backward_ih;
   back.K = GH_;
@@ -178,7 +197,7 @@ const std::int32_t* Recurrent<T>::touch(Lane<T>& lane, const std::int32_t* row_o
 // Adds the gate gradients of each token to those of its row of the table.
 template <class T>
 void Recurrent<T>::add_by_row(Lane<T>& lane, const LayerRun& layer, int d, const std::int32_t* place, Index N) {
-  kernels<T>().add_rows({layer.gates[d], GH_, place, sums_[lane.index * directions() + d]}, 0, N);
+  kernels<T>().add_rows({layer.dgates[d], GH_, place, sums_[lane.index * directions() + d]}, 0, N);
 }
 
 template void Recurrent<float>::back(Lane<float>&, Flow<float>&, const Flow<float>&, void*);

@@ -6,19 +6,27 @@ namespace tidegate {
 
 template <class T>
 void Spell<T>::pack(const T* parameters) {
-  parameters_ = parameters;
-  words_->number = this->number;
-  words_->common = this->common;
+  const T* const others = parameters + characters_->table_size();
+  letters_.assign(parameters, others);
+  characters_->pack(letters_.data(), others, this->common->use, this->common->draw);
+}
+
+template <class T>
+void Spell<T>::borrow(const Node<T>& other) {
+  const Spell& lender = static_cast<const Spell&>(other);
+  words_->borrow(*lender.words_);
+  characters_->borrow(*lender.characters_);
 }
 
 template <class T>
 void Spell<T>::begin() {
+  words_->number = this->number;
+  words_->common = this->common;
   words_->begin();
   touched_.begin(this->common->lanes);
   said_.resize(spellings_.B * characters_->output_size());
   Index bad_token;
-  characters_->pack(parameters_, this->common->training, this->common->draw);
-  characters_->run(spellings_, this->common->threads, said_.data(), bad_token);
+  characters_->run(spellings_, characters_->all(), this->common->threads, said_.data(), bad_token);
 }
 
 template <class T>
@@ -34,10 +42,10 @@ void* Spell<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave.width = width;
   gave.wanted = this->common->training;
   gave.row_of = nullptr;
-  gave.rows = lane.arena.template get<T>(read.N * width);
+  gave.rows = lane.give(read.N * width);
   std::int32_t* const spelling = lane.arena.template get<std::int32_t>(read.N);
   for (Index n = 0; n < read.N; ++n) {
-    spelling[n] = static_cast<std::int32_t>(spelling_[read.token[n]]);
+    spelling[n] = static_cast<std::int32_t>(spelling_[read.token ? read.token[n] : n]);
     T* const row = gave.rows + n * width;
     std::copy_n(words_->distinct_rows() + read.row_of[n] * known, known, row);
     std::copy_n(said_.data() + spelling[n] * said, said, row + known);
@@ -47,6 +55,7 @@ void* Spell<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
 
 template <class T>
 void Spell<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) {
+  if (!lane.gradient) return;
   words_->touched.add(lane, read.row_of, read.N, gave.drows, gave.width);
   touched_.add(lane, static_cast<const std::int32_t*>(kept), read.N, gave.drows + words_->width(), gave.width);
 }

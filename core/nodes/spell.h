@@ -20,6 +20,7 @@ class Spell final : public Node<T> {
 
   Index parameters() const override { return characters_->parameters(); }
   void pack(const T* parameters) override;
+  void borrow(const Node<T>& other) override;
   void begin() override;
   void open(Lane<T>& lane) override;
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
@@ -37,8 +38,8 @@ class Spell final : public Node<T> {
   TouchedRows<T> touched_;  // of the spellings
   Sequenced<T> spellings_{};
   const std::int64_t* spelling_ = nullptr;
-  const T* parameters_ = nullptr;
-  std::vector<T> said_;  // [spellings, output size of the characters]
+  std::vector<T> letters_;  // the table of the characters
+  std::vector<T> said_;     // [spellings, output size of the characters]
 };
 
 }  // namespace tidegate

@@ -10,7 +10,7 @@ void* Split<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave.B = read.B * channels_;
   gave.N = read.N * channels_;
   gave.width = width;
-  gave.rows = lane.arena.template get<T>(gave.N * width);
+  gave.rows = lane.give(gave.N * width);
   Index* const offsets = lane.arena.template get<Index>(gave.B + 1);
   std::uint32_t* const key = lane.arena.template get<std::uint32_t>(gave.B);
   Index at = 0;

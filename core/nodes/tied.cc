@@ -8,7 +8,7 @@ void* Tied<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave.ends = nullptr;
   gave.width = table_.vocabulary();
   gave.wanted = this->common->training;
-  gave.rows = lane.arena.template get<T>(read.N * gave.width);
+  gave.rows = lane.give(read.N * gave.width);
   product_.run(read.rows, read.N, kIdentity, gave.rows, this->common->inside);
   return nullptr;
 }
@@ -16,8 +16,11 @@ void* Tied<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
 template <class T>
 void Tied<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
   read.drows = lane.arena.template get<T>(read.N * read.width);
-  product_.back(gave.drows, read.rows, read.N, lane.gradient + this->extras_offset, lane.gradient + this->offset,
-                read.drows, this->common->inside);
+  if (lane.gradient) {
+    product_.add(gave.drows, read.rows, read.N, lane.gradient + this->extras_offset, lane.gradient + this->offset,
+                 this->common->inside);
+  }
+  product_.back(gave.drows, read.N, read.drows, this->common->inside);
 }
 
 template <class T>

@@ -15,6 +15,7 @@ class Tied final : public Node<T> {
   Index parameters() const override { return table_.vocabulary(); }
   Index extras() const override { return table_.size(); }  // the gradient of the table
   void pack(const T* parameters) override { product_.pack(table_.table(), parameters, this->common->training); }
+  void borrow(const Node<T>& other) override { product_.borrow(static_cast<const Tied&>(other).product_); }
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
   void finish(T* gradient, T* table, const T* extras) override;

@@ -1,8 +1,8 @@
 #include "nodes/unit.h"
 
 #include "isa/dispatch.h"
-#include "layer/batch.h"
 #include "layer/pack.h"
+#include "layer/spread.h"
 
 namespace tidegate {
 
@@ -39,6 +39,11 @@ void Unit<T>::pack(const T* parameters, const T* dropped, bool back, Arena& aren
   }
   add_biases(cell, direction, H, bias);
   bias_apart = tidegate::bias_apart(cell, direction, H);
+  if (bias_apart) {
+    T* const own = arena.get<T>(H);
+    std::copy_n(bias_apart, H, own);
+    bias_apart = own;
+  }
   if (!back) return;
   backward_ih = arena.get<T>(GH * padded<T>(inputs));
   backward_hh = arena.get<T>(GH * padded<T>(H));
@@ -58,9 +63,7 @@ void Unit<T>::project(const T* rows, Index count, int threads, Arena& arena) {
   run.bias = bias;
   run.y = projected;
   run.y_stride = columns();
-  parallel(blocks(count, kLinearRows), worthwhile(count * columns() * inputs, threads), [&](Index task) {
-    kernels<T>().linear(run, task * kLinearRows, std::min(count, (task + 1) * kLinearRows));
-  });
+  multiply(run, count, threads);
 }
 
 template struct Unit<float>;

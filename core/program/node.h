@@ -54,6 +54,20 @@ struct Flow {
   Ends<T>* ends = nullptr;               // of the recurrent node right before, or null
 };
 
+// Two pieces of memory in turn: what lies in one lasts until the one after the next is taken.
+class Rooms {
+ public:
+  template <class T>
+  T* next(Index numbers) {
+    turn_ = !turn_;
+    return rooms_[turn_].get<T>(numbers);
+  }
+
+ private:
+  Buffer rooms_[2];
+  bool turn_ = false;
+};
+
 // One chain of groups: what adds up in its order, whoever runs it.
 template <class T>
 struct Lane {
@@ -61,19 +75,31 @@ struct Lane {
   Index tokens;  // of all its groups
   Arena& arena;  // of the running group
   Arena& kept;   // of the whole lane
-  T* gradient;   // [parameters that are not of tables] added to; null: there is no way back
+  T* gradient;   // [parameters that are not of tables] added to; null: not wanted, and what `run` left is left as it is
+  Rooms* rooms = nullptr;  // for rows that nobody goes back to; null: they last until the end of the group
+  T* out = nullptr;        // where the running node is to put the rows that it gives; null: anywhere
+
+  // Room for rows that a node makes.
+  T* room(Index numbers) { return rooms ? rooms->next<T>(numbers) : arena.template get<T>(numbers); }
+  // The same for those that it gives.
+  T* give(Index numbers) { return out ? out : room(numbers); }
 };
+
+// What weights are packed for: to run; to be recorded, and gone back through; to be trained, with dropout.
+enum class Use : int { kRun, kRecord, kTrain };
 
 // What all groups of a batch have in common.
 struct Common {
   Draw draw{};
-  bool training = false;  // dropout is drawn, and what `back` needs is kept
+  Use use = Use::kRun;
+  bool training = false;  // what `back` needs is kept
   int threads = 1;
   int inside = 1;  // of the threads, those that work for one group; 1 where lanes are run side by side
   int lanes = 1;
-  Index sequences = 0;               // of the batch
   Index distinct = 0;                // rows of the table that the batch reads, each once
   const std::int32_t* id = nullptr;  // [distinct] of those rows, in the order of their first use
+
+  bool drops(double p) const { return use == Use::kTrain && p > 0; }
 };
 
 // What a node draws masks for, beside its number.
@@ -103,8 +129,10 @@ class Node {
   // Numbers that are read anew at each step of a sequence, at most at a time.
   virtual Index stepped() const { return 0; }
 
-  // Reads its parameters, once for each update.
+  // Reads its parameters, once for each update; of those only a table must stay where it is.
   virtual void pack(const T* parameters) { (void)parameters; }
+  // Takes what the same node of another program has packed, which stays there.
+  virtual void borrow(const Node& other) { (void)other; }
   // Does what is done once for all groups of a batch.
   virtual void begin() {}
 

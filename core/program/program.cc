@@ -34,14 +34,6 @@ struct Program<T>::Plan {
   std::vector<Index> tokens;               // [lanes]
 };
 
-// What passes between the nodes for one group, and what each keeps for the way back.
-template <class T>
-struct Program<T>::Passage {
-  std::vector<Flow<T>> flows;
-  std::vector<void*> kept;
-  explicit Passage(std::size_t nodes) : flows(nodes + 1), kept(nodes) {}
-};
-
 template <class T>
 Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table, std::uint32_t first, Index width,
                     Index output_size)
@@ -71,13 +63,21 @@ Index Program<T>::rows(Index read) const {
 }
 
 template <class T>
-void Program<T>::pack(const T* parameters, bool training, const Draw& draw) {
-  common_.training = training;
+void Program<T>::pack(const T* table, const T* dense, Use use, const Draw& draw) {
+  common_.use = use;
+  common_.training = use != Use::kRun;
   common_.draw = draw;
-  if (table_) table_->pack(parameters);
+  if (table_) table_->pack(table);
   for (const auto& node : nodes_) {
-    if (node.get() != table_) node->pack(parameters + table_size() + node->offset);
+    if (node.get() != table_) node->pack(dense + node->offset);
   }
+}
+
+template <class T>
+void Program<T>::borrow(const Program& other) {
+  common_.use = other.common_.use;
+  common_.training = other.common_.training;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i]->borrow(*other.nodes_[i]);
 }
 
 template <class T>
@@ -85,7 +85,8 @@ template <class Id>
 Status Program<T>::find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token) {
   const Index V = table_->vocabulary();
   row_of_token_.resize(batch.N);
-  row_of_id_.assign(V, -1);
+  row_of_id_.resize(V, -1);
+  for (const std::int32_t id : id_of_row_) row_of_id_[id] = -1;  // of the batch before
   id_of_row_.clear();
   for (Index n = 0; n < batch.N; ++n) {
     const Id id = ids[n];
@@ -172,60 +173,114 @@ void Program<T>::enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int3
 }
 
 template <class T>
-template <class F>
-void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& run) {
+Flow<T> Program<T>::enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const {
+  std::uint32_t* const key = lane.arena.template get<std::uint32_t>(batch.B);
+  std::iota(key, key + batch.B, 0u);
+  const bool tokens = batch.ids32 || batch.ids64;
+  Flow<T> flow{};
+  flow.B = batch.B;
+  flow.N = batch.N;
+  flow.width = width_;
+  flow.offsets = batch.offsets;
+  flow.key = key;
+  flow.rows = const_cast<T*>(batch.x);  // nobody writes to what it reads
+  flow.row_of = tokens ? row_of_token_.data() : nullptr;
+  return flow;
+}
+
+template <class T>
+void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>& loss, double* losses) {
   const int lanes = static_cast<int>(plan.groups.size());
   const auto busy = static_cast<int>(lanes - std::count(plan.tokens.begin(), plan.tokens.end(), 0));
   while (static_cast<int>(kept_.size()) < lanes) kept_.push_back(std::make_unique<Arena>());
   common_.lanes = lanes;
   common_.inside = 2 * busy > common_.threads ? 1 : common_.threads;
-  common_.sequences = batch.B;
   for (const auto& node : nodes_) node->begin();
-  if (loss) loss->start(lanes);
+  loss.start(lanes);
   const Index size = dense_ + extras_;
   const auto run_lane = [&](Index index) {
     if (plan.groups[index].empty()) return;
     const Arenas::Loan arena(arenas_);
-    T* const gradient = loss ? lane_gradients_.data() + index * size : nullptr;
+    T* const gradient = lane_gradients_.data() + index * size;
     Lane<T> lane{static_cast<int>(index), plan.tokens[index], *arena, *kept_[index], gradient};
     lane.kept.clear();
-    if (loss) std::fill(gradient, gradient + size, T(0));
+    std::fill(gradient, gradient + size, T(0));
     for (const auto& node : nodes_) node->open(lane);
-    if (loss) loss->open(lane);
+    loss.open(lane);
     Passage passage(nodes_.size());
     for (const auto& group : plan.groups[index]) {
       if (halted()) return;
       lane.arena.clear();
       const std::int32_t* const sequences = plan.order.data() + group.first;
       enter(lane, batch, sequences, group.count, passage.flows[0]);
-      run(lane, passage, sequences, group.count);
+      there_and_back(lane, passage, loss, sequences, group.count, losses);
     }
-    if (!loss) return;
     for (const auto& node : nodes_) node->close(lane);
-    loss->close(lane);
+    loss.close(lane);
   };
   if (common_.inside == 1) return parallel(lanes, common_.threads, run_lane);
   for (int index = 0; index < lanes; ++index) run_lane(index);
 }
 
 template <class T>
-Status Program<T>::run(const Sequenced<T>& batch, int threads, T* out, Index& bad_token) try {
+Status Program<T>::run(const Sequenced<T>& batch, Span span, int threads, T* out, Index& bad_token) try {
+  const FlushDenormals flush;
+  const Status status = span.first == 0 ? find_distinct(batch, bad_token) : Status::kOk;
+  if (status != Status::kOk) return status;
+  common_.threads = common_.inside = threads;
+  common_.lanes = 1;
+  const Arenas::Loan arena(arenas_);
+  (*arena).clear();
+  Rooms rooms;
+  Lane<T> lane{0, batch.N, *arena, *arena, nullptr, &rooms};
+  Flow<T> flow = enter_whole(lane, batch);
+  for (std::size_t i = span.first; i < span.last && !halted(); ++i) {
+    Flow<T> gave;
+    lane.out = i + 1 == span.last ? out : nullptr;
+    nodes_[i]->begin();
+    nodes_[i]->run(lane, flow, gave);
+    flow = gave;
+  }
+  if (flow.rows != out && !halted()) std::copy_n(flow.rows, flow.N * flow.width, out);
+  return Status::kOk;
+} catch (const std::bad_alloc&) {
+  return Status::kOutOfMemory;
+}
+
+template <class T>
+Status Program<T>::record(const Sequenced<T>& batch, int threads, Index& bad_token) try {
   const FlushDenormals flush;
   const Status status = find_distinct(batch, bad_token);
   if (status != Status::kOk) return status;
-  const Plan plan = this->plan(batch);
-  common_.threads = threads;
-  std::vector<Index> begin(batch.B + 1);
-  for (Index b = 0; b < batch.B; ++b) begin[b + 1] = begin[b] + rows(batch.offsets[b + 1] - batch.offsets[b]);
-  each_group(batch, plan, nullptr, [&](Lane<T>& lane, Passage& at, const std::int32_t* sequences, Index count) {
-    for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i]->run(lane, at.flows[i], at.flows[i + 1]);
-    const T* from = at.flows.back().rows;
-    for (Index i = 0; i < count; ++i) {
-      const Index b = sequences[i], numbers = (begin[b + 1] - begin[b]) * output_size_;
-      std::copy_n(from, numbers, out + begin[b] * output_size_);
-      from += numbers;
-    }
-  });
+  common_.threads = common_.inside = threads;
+  common_.lanes = 1;
+  recorded_ = std::make_unique<Recorded>(nodes_.size());
+  Passage& passage = recorded_->passage;
+  passage.flows[0] = enter_whole(recorded_->lane, batch);
+  passage.flows[0].wanted = true;
+  for (std::size_t i = 0; i < nodes_.size() && !halted(); ++i) {
+    nodes_[i]->begin();
+    passage.kept[i] = nodes_[i]->run(recorded_->lane, passage.flows[i], passage.flows[i + 1]);
+  }
+  return Status::kOk;
+} catch (const std::bad_alloc&) {
+  return Status::kOutOfMemory;
+}
+
+template <class T>
+Status Program<T>::back(const T* doutput, int threads, T* dinput) try {
+  const FlushDenormals flush;
+  common_.threads = common_.inside = threads;
+  Passage& passage = recorded_->passage;
+  Flow<T>& input = passage.flows[0];
+  const Arena::Mark mark = recorded_->arena.mark();
+  passage.flows.back().drows = const_cast<T*>(doutput);  // nobody writes to what it reads
+  input.wanted = dinput != nullptr;
+  for (std::size_t i = nodes_.size(); i-- > 0 && !halted();) {
+    nodes_[i]->back(recorded_->lane, passage.flows[i], passage.flows[i + 1], passage.kept[i]);
+  }
+  if (dinput && !halted()) std::copy_n(input.drows, input.N * input.width, dinput);
+  recorded_->arena.rewind(mark);
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;
@@ -241,9 +296,7 @@ Status Program<T>::gradient(const Sequenced<T>& batch, Loss<T>& loss, int thread
   common_.threads = threads;
   lane_gradients_.resize(plan.groups.size() * (dense_ + extras_));
   std::fill(losses, losses + batch.B, 0.0);
-  each_group(batch, plan, &loss, [&](Lane<T>& lane, Passage& passage, const std::int32_t* sequences, Index count) {
-    there_and_back(lane, passage, loss, sequences, count, losses);
-  });
+  each_group(batch, plan, loss, losses);
   if (!halted()) add_lanes(plan, gradient);
   return Status::kOk;
 } catch (const std::bad_alloc&) {

@@ -35,6 +35,7 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   Index parameters() const { return table_size() + dense_; }
+  Index table_size() const { return table_ ? table_->size() : 0; }
   Index width() const { return width_; }
   Index output_size() const { return output_size_; }
   // Rows that come out of so many rows of a sequence.
@@ -42,11 +43,29 @@ class Program {
   Node<T>& node(std::size_t index) { return *nodes_[index]; }
   std::size_t size() const { return nodes_.size(); }
 
-  // Reads the parameters, which stay where they are until the next call; in training, dropout is drawn.
-  void pack(const T* parameters, bool training, const Draw& draw);
+  // Reads the parameters: those of the table, which stay where they are until the next call, and then the others.
+  void pack(const T* table, const T* dense, Use use, const Draw& draw);
+  // Reads what another program of the same nodes has packed, and stays there: so several threads run one network, each
+  // with a program that has memory of its own.
+  void borrow(const Program& other);
 
-  // out [rows of all sequences, output size].
-  Status run(const Sequenced<T>& batch, int threads, T* out, Index& bad_token);
+  // Some nodes, one after the other.
+  struct Span {
+    std::size_t first, last;
+  };
+  Span all() const { return {0, nodes_.size()}; }
+  // What the last of some nodes gives of all sequences, end to end, when the batch enters the first of them.
+  Status run(const Sequenced<T>& batch, Span span, int threads, T* out, Index& bad_token);
+
+  // Runs a batch as one group, and keeps what every node read and gave as long as the program lives, as the arrays of
+  // the batch must; once. The parameters must have been packed for that.
+  Status record(const Sequenced<T>& batch, int threads, Index& bad_token);
+  // What node `index` read where the batch was recorded, or the last one gave; and what it keeps.
+  const Flow<T>& flow(std::size_t index) const { return recorded_->passage.flows[index]; }
+  const void* kept(std::size_t index) const { return recorded_->passage.kept[index]; }
+  // Goes back from the gradient of what the last node gave to that of the input, where that is not null; as often as
+  // one likes.
+  Status back(const T* doutput, int threads, T* dinput);
 
   // losses [B], and the gradient of their weighted sum, [parameters]: of the table only the rows that the batch reads
   // are written. The parameters must have been packed for training.
@@ -54,21 +73,32 @@ class Program {
 
  private:
   struct Plan;
-  struct Passage;
-  Index table_size() const { return table_ ? table_->size() : 0; }
+  // What passes between the nodes for one group, and what each keeps for the way back.
+  struct Passage {
+    std::vector<Flow<T>> flows;
+    std::vector<void*> kept;
+    explicit Passage(std::size_t nodes) : flows(nodes + 1), kept(nodes) {}
+  };
+  struct Recorded {
+    Arena arena;
+    Lane<T> lane;
+    Passage passage;
+    explicit Recorded(std::size_t nodes) : lane{0, 0, arena, arena, nullptr}, passage(nodes) {}
+  };
   Status find_distinct(const Sequenced<T>& batch, Index& bad_token);
   template <class Id>
   Status find_distinct(const Sequenced<T>& batch, const Id* ids, Index& bad_token);
   Plan plan(const Sequenced<T>& batch) const;
-  // Calls run(lane, passage, sequences, count) for each group, whose rows have entered.
-  template <class F>
-  void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>* loss, const F& run);
+  // Takes each group there and back.
+  void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>& loss, double* losses);
   // Runs all nodes of a group, takes its loss and goes all the way back.
   void there_and_back(Lane<T>& lane, Passage& passage, Loss<T>& loss, const std::int32_t* sequences, Index count,
                       double* losses);
   void end_in_parts(Lane<T>& lane, Passage& passage, Loss<T>& loss, const std::int32_t* sequences, Index count,
                     double* losses);
   void enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int32_t* sequences, Index count, Flow<T>& flow) const;
+  // All sequences as one group, in their order; nothing is copied.
+  Flow<T> enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const;
   void add_lanes(const Plan& plan, T* gradient);
 
   std::vector<std::unique_ptr<Node<T>>> nodes_;
@@ -82,6 +112,7 @@ class Program {
   Common common_;
   std::vector<std::unique_ptr<Arena>> kept_;  // of each lane
   Arenas arenas_;
+  std::unique_ptr<Recorded> recorded_;
   std::vector<std::int32_t> row_of_token_, row_of_id_, id_of_row_;
   std::vector<T> lane_gradients_, extra_sums_;
 };

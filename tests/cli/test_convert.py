@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 
 LAYERS = [
     ("Embedding", {"name": "words", "input_dim": 3, "output_dim": 2, "mask_zero": True}),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 from graphs import executor, features, lens, ordered_as_in_torch, padded, run_onnx
 from tidegate.cells import CELLS
 from tidegate.network import Pool, Recurrent

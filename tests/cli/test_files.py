@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 from tidegate import durable
 
 TINY: dict[str, Any] = {"hidden_size": 4, "epochs": 1, "batch_size": 4, "validation_fraction": 0}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 
 TEXTS = ["a good film", "good, and well made", "what a good story", "bad", "a bad film", "so bad it hurts"] * 4
 LABELS = ["pos", "pos", "pos", "neg", "neg", "neg"] * 4

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 from tidegate.cli import main
 from tidegate.cli.output import say
 
@@ -157,7 +157,10 @@ def test_what_is_said_to_nobody_stops_nothing(monkeypatch: pytest.MonkeyPatch) -
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as stream:
+        with pytest.raises(BrokenPipeError):
+            print("nobody reads this", file=stream, flush=True)
         monkeypatch.setattr(sys, "stderr", stream)
         say("one")
         say("two")
         monkeypatch.undo()
+        assert os.fstat(writing).st_rdev == Path(os.devnull).stat().st_rdev

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 from tidegate import runs
 from tidegate.data import Examples
 

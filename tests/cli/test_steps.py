@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 from tidegate import runs
 
 TINY: dict[str, Any] = {"hidden_size": 4, "epochs": 2, "batch_size": 4, "validation_fraction": 0}

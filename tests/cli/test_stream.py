@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 
 ROWS = np.random.default_rng(3).standard_normal((6, 2)).round(3)
 

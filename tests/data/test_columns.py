@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 from tidegate import data
 from tidegate.errors import DataError, InputError
 

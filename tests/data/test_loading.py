@@ -165,18 +165,18 @@ def test_missing_labels_are_counted_and_the_first_is_named(labels: list[object])
 
 
 def test_zero_and_false_are_labels() -> None:
-    data.check_labels([0, False, 0.0, np.int64(0), "0"])
+    zeros = [0, False, 0.0, np.int64(0), "0"]
+    with pytest.raises(DataError, match=r"^y\[5\] has no label\. "):  # the first that has none, and the only one
+        data.check_labels([*zeros, None])
+    data.check_labels(zeros)
 
 
 @pytest.mark.parametrize(("labels", "says"), [([], "no examples"), (["a", "a"], "all 2 labels are 'a'")])
-def test_labels_of_fewer_than_two_classes_are_refused(labels: list[str], says: str) -> None:
-    with pytest.raises(DataError, match=says):
-        data.check_classes(labels)
-    with pytest.raises(DataError, match=says):
-        data.check_classes(np.array(labels))
-
-
-def test_two_classes_are_enough() -> None:
+def test_labels_of_fewer_than_two_classes_are_refused_and_two_are_enough(labels: list[str], says: str) -> None:
+    for held in (labels, np.array(labels)):
+        with pytest.raises(DataError, match=says):
+            data.check_classes(held)
+    data.check_classes([*labels, "a", "b"])
     data.check_classes(np.array([0, 1, 0]))
 
 

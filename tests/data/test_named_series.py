@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import absent
-from fetch.test_download import QUICK, Server
+from server import QUICK, Server
+from surroundings import absent
 from tidegate import data
 from tidegate.data import ett, household_power
 from tidegate.data.household_power import to_hours

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import tidegate as tg
-from tasks.test_tagger import SMALL, posts
+from posts import SMALL, posts
 from tidegate.errors import InputError
 
 

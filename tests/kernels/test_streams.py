@@ -12,7 +12,7 @@ import pytest
 import cases
 from tidegate import kernels
 from tidegate.cells import CELLS
-from tidegate.engine import Program
+from tidegate.engine import Runner
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels.streams import Streams
 from tidegate.network import Crf, Dense, Embed, Network, Node, Pool, Recurrent, Split, parameter_shapes
@@ -50,7 +50,7 @@ def live(cell: str, directions: Sequence[kernels.Direction], *before: Any, looka
     biases = ("b_ih", "b_hh") if layer.bias else ()
     parts = [getattr(each, name) for each in directions for name in ("w_ih", "w_hh", *biases)]
     weights = dict(zip(parameter_shapes(network), [*before, *parts], strict=True))
-    return Program(network, weights).live([lookahead] * layer.layers_back)
+    return Runner(network, weights).live([lookahead] * layer.layers_back)
 
 
 def network_of(cell: str, case: cases.Case, **options: Any) -> Any:
@@ -235,11 +235,11 @@ def test_a_merge_of_faint_numbers_is_that_of_the_whole_sequence() -> None:
     layer = Recurrent(cell="rnn_relu", input_size=1, hidden_size=1, bidirectional=True, merge="mul", bias=False)
     network = Network.of(layer, Pool(modes=("last", "max")))
     weights = {name: np.full(shape, 0.5, np.float32) for name, shape in parameter_shapes(network).items()}
-    program = Program(network, weights)
+    runner = Runner(network, weights)
     x = np.array([[2e-21], [1e-21], [1.0], [3e-22]], np.float32)
     for rows in (x, x[:2]):
-        whole = program(Ragged(rows, np.array([0, len(rows)])))
-        got, _ = Streams(program.live([2])).run(np.array([0]), rows, np.array([0, len(rows)]), ending=True)
+        whole = runner(Ragged(rows, np.array([0, len(rows)])))
+        got, _ = Streams(runner.live([2])).run(np.array([0]), rows, np.array([0, len(rows)]), ending=True)
         np.testing.assert_array_equal(got, whole)
     assert not whole.any()
 
@@ -255,18 +255,18 @@ def test_a_merge_of_faint_numbers_is_that_of_the_whole_sequence() -> None:
 )
 def test_the_card_of_a_node_knows_whether_the_core_steps_it(node: Node, live: bool) -> None:
     network = Network.of(node)
-    program = Program(network, {name: np.zeros(shape) for name, shape in parameter_shapes(network).items()})
+    runner = Runner(network, {name: np.zeros(shape) for name, shape in parameter_shapes(network).items()})
     assert node.live == live
     with nullcontext() if live else pytest.raises(ValueError, match="reads whole sequences alone"):
-        program.live()
+        runner.live()
 
 
 @pytest.mark.parametrize(("ahead", "complaint"), [([], "has no look-ahead"), ([1, 1], "fewer layers run backward")])
 def test_each_layer_that_runs_from_the_end_has_one_look_ahead(ahead: list[int], complaint: str) -> None:
     network = Network.of(Recurrent(cell="gru", input_size=3, hidden_size=2, reverse=True))
-    program = Program(network, {name: np.zeros(shape) for name, shape in parameter_shapes(network).items()})
+    runner = Runner(network, {name: np.zeros(shape) for name, shape in parameter_shapes(network).items()})
     with pytest.raises(ValueError, match=complaint):
-        program.live(ahead)
+        runner.live(ahead)
 
 
 def test_what_cannot_be_stepped() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import absent
+from surroundings import absent
 
 ROOT = Path(__file__).parents[2]
 CROSS = ROOT / "build" / "cross" / "aarch64"

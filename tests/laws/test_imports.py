@@ -10,6 +10,7 @@
     fetch  checkpoint
     crf  engine
     network  kernels  health  words  durable
+    nodes
     cells
     ragged  plain_json  lock  _core  _doors
     errors  version

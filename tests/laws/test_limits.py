@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 from tidegate import data
 from tidegate.data.archive import read_members
 from tidegate.data.tokenizer import train_words

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.cells import CELLS, Cell
+from tidegate.nodes import Part
 from tidegate.tasks import CARDS
 from tidegate.tasks.cards import ROOMS
 
@@ -30,6 +31,13 @@ CELLS_ARE_SPELLED_IN = (
     "tasks/forecasting/forecaster.py",
     "lab/setup.py",
 )
+NODES = {kind.model_fields["kind"].default for kind in Part.__subclasses__()} - {"dropout", "pool", "split", "tied"}
+"""The kinds of node, but for words that mean other things, too."""
+NODES_ARE_SPELLED_IN = (
+    "nodes/*.py",
+    "kernels/programs.py",  # which speaks to the core
+    "convert/torch_*.py",  # a module that reads the description as plain JSON
+)
 CELLS_ARE_SPELLED_IN_CORE = ("cells/*.h",)
 DOORS = ("__init__.py", "tasks/__init__.py")  # which give out public names
 TASKS = {word: card.task().__module__.split(".")[2] for card in CARDS.values() for word in (card.name, card.owner)}
@@ -39,6 +47,11 @@ TASKS = {word: card.task().__module__.split(".")[2] for card in CARDS.values() f
 def test_a_cell_is_spelled_in_its_room_alone() -> None:
     names = {name for cell in CELLS.values() for name in names_of(cell)}
     assert list(spelled(names, CELLS_ARE_SPELLED_IN)) == []
+
+
+def test_a_node_is_spelled_in_its_room_alone() -> None:
+    assert {"embed", "recurrent", "decode"} <= NODES
+    assert list(spelled(NODES, NODES_ARE_SPELLED_IN)) == []
 
 
 def test_the_core_spells_a_cell_in_its_room_alone() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import absent
+from surroundings import absent
 
 BUILD = Path(__file__).parents[2] / "build"
 ISAS = {"x86_64": ["scalar", "avx2", "avx512"], "aarch64": ["scalar", "neon"], "arm64": ["scalar", "neon"]}

@@ -55,9 +55,13 @@ def test_merge_joins_the_two_directions(layer_type: Any) -> None:
 
 
 def test_merge_none_returns_both_outputs_in_the_form_of_the_input() -> None:
-    layer = nn.GRU(3, 4, bidirectional=True, merge=None, batch_first=True)
-    forward, backward = layer(torch.randn(2, 5, 3))[0]
+    apart = nn.GRU(3, 4, bidirectional=True, merge=None, batch_first=True)
+    whole = nn.GRU(3, 4, bidirectional=True, batch_first=True)
+    whole.load_state_dict(apart.state_dict())
+    x = torch.randn(2, 5, 3)
+    forward, backward = apart(x)[0]
     assert forward.shape == backward.shape == (2, 5, 4)
+    assert torch.equal(torch.cat([forward, backward], -1), whole(x)[0])
 
 
 def test_one_direction_of_two_is_the_layer_of_one() -> None:

@@ -12,7 +12,7 @@ import pytest
 from safetensors import safe_open
 
 import tidegate as tg
-from conftest import Cli
+from commands import Cli
 from tidegate import runs
 from tidegate.errors import ModelFileError
 from tidegate.network import Decode, Dense, Network, Recurrent, Split

@@ -14,8 +14,8 @@ from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
 import tidegate as tg
-from conftest import Cli
-from tasks.test_tagger import SMALL, posts
+from commands import Cli
+from posts import SMALL, posts
 from tidegate import runs
 from tidegate.data import Examples, schemes
 from tidegate.errors import DataError, OddTagsWarning

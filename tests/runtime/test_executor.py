@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -184,6 +186,48 @@ def test_batches_of_like_lengths_take_every_sequence_once(lengths: list[int], mo
     assert [length for batch in batches for length in batch] == sorted(lengths)
     for batch in batches:
         assert len(batch) == 1 or sum(batch) + len(batch) < most + max(batch) + 1
+
+
+def test_an_executor_that_is_called_by_two_threads_at_once_gives_the_bits_of_one() -> None:
+    network = classifier(bidirectional=True, num_layers=2)
+    executor, batches = Executor(network, weights_of(network)), [tokens([90, 3, 40], seed) for seed in range(4)]
+    alone = [Executor(network, weights_of(network))(batch).tobytes() for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            assert [out.tobytes() for out in pool.map(executor, batches)] == alone
+
+
+def test_a_copy_of_an_executor_packs_its_own_weights() -> None:
+    network = classifier()
+    executor = Executor(network, weights_of(network))
+    wanted = executor(tokens([4, 2])).tobytes()
+    again = copy.deepcopy(executor)
+    del executor
+    assert again(tokens([4, 2])).tobytes() == wanted
+
+
+def test_a_call_that_is_refused_leaves_the_next_one_as_it_was() -> None:
+    network = classifier()
+    executor = Executor(network, weights_of(network))
+    wanted = executor(tokens([4, 2])).tobytes()
+    with pytest.raises(InputError, match="token id 11 at position 2"):
+        executor(Ragged(np.array([3, 4, 11, 5]), np.array([0, 4])))
+    assert executor(tokens([4, 2])).tobytes() == wanted
+
+
+def test_states_are_carried_through_the_sequences_that_channels_become() -> None:
+    network = Network.of(
+        Split(channels=3, size=2, shared=1),
+        Recurrent(cell="lstm", input_size=3, hidden_size=4),
+        Dense(in_features=4, out_features=2),
+    )
+    executor = Executor(network, weights_of(network))
+    rows = np.random.default_rng(0).standard_normal((9, 7)).astype(np.float32)
+    whole = executor(Ragged(rows, np.array([0, 9]))).reshape(3, 9, 2)
+    first, ends = executor.run(Ragged(rows[:4], np.array([0, 4])), {})
+    second, _ = executor.run(Ragged(rows[4:], np.array([0, 5])), ends)
+    assert ends["1.h"].shape == (1, 3, 4)
+    assert np.concatenate([first.reshape(3, 4, 2), second.reshape(3, 5, 2)], axis=1).tobytes() == whole.tobytes()
 
 
 def test_dropout_does_nothing() -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import threading
 import tracemalloc
-from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,71 +16,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from streams import MODES, STEPS, features, steps_of, stream_all, weights_of, whole
 from tidegate import kernels
-from tidegate.errors import InputError, ShapeError, StateError, StreamEndedError
-from tidegate.network import (
-    Decode,
-    Dense,
-    Dropout,
-    Embed,
-    Network,
-    Pool,
-    Recurrent,
-    Spell,
-    Split,
-    Tied,
-    parameter_shapes,
-)
+from tidegate.errors import InputError, ShapeError, StreamEndedError
+from tidegate.network import Decode, Dense, Embed, Network, Pool, Recurrent, Spell, Split, Tied, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Stream, StreamPool
 from tidegate.words import Words
 
 Array = npt.NDArray[Any]
-STEPS = 9
-MODES = ("last", "mean", "max", "first")
-
-
-def weights_of(network: Network, dtype: Any = np.float32) -> dict[str, Array]:
-    rng = np.random.default_rng(3)
-    return {name: rng.uniform(-0.6, 0.6, shape).astype(dtype) for name, shape in parameter_shapes(network).items()}
-
-
-def features(cell: Any = "lstm", *, modes: Any = None, **layer: Any) -> Network:
-    recurrent = Recurrent(cell=cell, input_size=4, hidden_size=5, **layer)
-    pool = [Pool(modes=modes)] if modes else []
-    return Network.of(
-        Dense(in_features=3, out_features=4, activation="tanh"),
-        recurrent,
-        *pool,
-        Dense(in_features=recurrent.output_size * len(modes or (1,)), out_features=6, activation="relu"),
-        Dropout(p=0.5),
-        Dense(in_features=6, out_features=2),
-    )
-
-
-def whole(executor: Executor, x: Array) -> Array:
-    """Run one sequence: [T, K], or [K] once pooled."""
-    out = executor(Ragged(x, np.array([0, len(x)])))
-    return out[0] if any(isinstance(node, Pool) for node in executor.network.nodes) else out
-
-
-def steps_of(kind: Any = np.float32) -> Array:
-    return np.random.default_rng(1).standard_normal((STEPS, 3)).astype(kind)
-
-
-def stream_all(stream: Stream, x: Array, chunks: list[int]) -> Array:
-    """Push x in chunks, one step by `step`, and return all answers end to end."""
-    found: list[Array] = []
-    for begin, end in pairwise(np.cumsum([0, *chunks])):
-        if end == begin + 1:
-            row = stream.step(x[begin])
-            found += [] if row is None else [row[None]]
-        else:
-            found.append(stream.push(x[begin:end]))
-    return np.concatenate([*found, stream.finish()])
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
@@ -242,26 +184,6 @@ def test_words_with_spellings_stream() -> None:
     assert [stream.step(word).tobytes() for word in one] == [row.tobytes() for row in want[:2]]  # type: ignore[union-attr]
 
 
-@settings(max_examples=60)
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.integers(0, 7), st.integers(0, 6))
-def test_cut_saved_and_forked_anywhere_it_is_the_same_stream(chunks: list[int], lookahead: int, cut: int) -> None:
-    network = features("lstm", bidirectional=True, num_layers=2)
-    executor = Executor(network, weights_of(network))
-    x = np.random.default_rng(7).standard_normal((sum(chunks), 3)).astype(np.float32)
-    want = stream_all(executor.stream(lookahead=lookahead), x, [len(x)])
-    stream = executor.stream(lookahead=lookahead)
-    found = []
-    for index, (begin, end) in enumerate(pairwise(np.cumsum([0, *chunks]))):
-        if index == cut:
-            fork = stream.fork()
-            stream.push(np.ones((3, 3), np.float32))  # what one does the other never learns of
-            stream = executor.stream(lookahead=lookahead, state=fork.state)
-        peeked = stream.peek(x[begin:])
-        found.append(stream.push(x[begin:end]))
-    assert np.concatenate([*found, stream.finish()]).tobytes() == want.tobytes()
-    assert peeked.tobytes() == want[len(want) - len(peeked) :].tobytes()
-
-
 def test_a_stream_that_ended_refuses_all_but_questions() -> None:
     network = features()
     stream = Stream(network, weights_of(network))
@@ -321,70 +243,6 @@ def test_what_looks_ahead_must_say_how_far_and_nothing_else_may() -> None:
         Stream(segments, weights_of(segments))
 
 
-def altered(state: bytes, change: Any) -> bytes:
-    """Change the header of a state and sign it anew, as only someone who means harm would."""
-    length = struct.unpack_from("<I", state, 12)[0]
-    header = json.loads(state[16 : 16 + length])
-    change(header)
-    text = json.dumps(header).encode()
-    content = state[:12] + struct.pack("<I", len(text)) + text + state[16 + length : -32]
-    return content + sha256(content).digest()
-
-
-def test_a_state_has_one_layout_on_every_machine() -> None:
-    network = Network.of(Recurrent(cell="rnn_relu", input_size=1, hidden_size=2, bias=False))
-    weights = {"0.weight_ih_l0": np.array([[1.0], [3.0]], np.float32), "0.weight_hh_l0": np.eye(2, dtype=np.float32)}
-    stream = Stream(network, weights)
-    stream.step([0.5])
-    state = stream.state
-    assert state[:12] == b"TIDESTRM\x01\x00\x00\x00"
-    length = int.from_bytes(state[12:16], "little")
-    assert json.loads(state[16 : 16 + length])["steps"] == 1
-    assert state[16 + length : -32] == bytes.fromhex("0000003f 0000c03f")  # 0.5 and 1.5, little-endian
-    assert state[-32:] == sha256(state[:-32]).digest()
-    np.testing.assert_array_equal(Stream(network, weights, state=bytearray(state)).step([0.0]), [0.5, 1.5])  # type: ignore[arg-type]
-
-
-def test_states_that_are_not_ours_are_refused() -> None:
-    network = features(bidirectional=True)
-    weights = weights_of(network)
-    executor = Executor(network, weights)
-    stream = executor.stream(lookahead=2)
-    stream.push(steps_of())
-    state = stream.state
-
-    def refuse(data: Any, complaint: str, **options: Any) -> None:
-        with pytest.raises(StateError, match=complaint):
-            executor.stream(**({"lookahead": 2} | options), state=data)
-
-    for length in range(0, len(state), 7):
-        refuse(state[:length], "truncated")
-    for at in range(0, len(state), 11):
-        refuse(state[:at] + bytes([state[at] ^ 1]) + state[at + 1 :], "altered|no saved state|version|truncated")
-    refuse(state + b"\0", "altered")
-    refuse("text", "a str is no saved state")
-    refuse(state[:8] + b"\x02" + state[9:], "version 2; this Tidegate reads 1. Upgrade")
-    refuse(state, "saved with lookahead=2; this stream has 3", lookahead=3)
-    refuse(altered(state, lambda h: h.update(steps=-1)), "-1 steps were taken")
-    refuse(altered(state, lambda h: h.update(steps=True)), "True steps were taken")
-    refuse(altered(state, lambda h: h.update(steps=2**63)), "steps were taken")
-    refuse(altered(state, lambda h: h.update(type="<f8")), "numbers where|middle of a number")
-    refuse(altered(state, lambda h: h.update(type="|O")), "incomplete")
-    refuse(altered(state, lambda h: h.update(about=[])), "altered")
-    refuse(altered(state, lambda h: h.pop("digest")), "incomplete")
-    other = dict(weights) | {"0.bias": weights["0.bias"] + 1}
-    with pytest.raises(StateError, match=r"of another model: .*Load the model it was saved with"):
-        Stream(network, other, lookahead=2, state=state)
-
-
-@settings(max_examples=300)
-@given(st.binary(max_size=200))
-def test_no_bytes_are_a_state_by_chance(data: bytes) -> None:
-    network = features()
-    with pytest.raises(StateError):
-        Stream(network, weights_of(network), state=data)
-
-
 def test_two_threads_do_not_step_one_stream() -> None:
     network = Network.of(Recurrent(cell="lstm", input_size=3, hidden_size=400))
     stream = Stream(network, weights_of(network), num_threads=1)
@@ -409,28 +267,6 @@ def test_two_threads_do_not_step_one_stream() -> None:
     stop.set()
     other.join()
     assert "another thread is stepping this stream" in refused[0]
-
-
-def test_a_state_is_read_between_steps_or_not_at_all() -> None:
-    network = Network.of(Recurrent(cell="lstm", input_size=3, hidden_size=64))
-    stream = Stream(network, weights_of(network), num_threads=1)
-    chunk = np.random.default_rng(0).standard_normal((2000, 3)).astype(np.float32)
-    alone, legal = stream.fork(), {stream.state}
-    for _ in range(40):
-        alone.push(chunk)
-        legal.add(alone.state)
-    writer = threading.Thread(target=lambda: [stream.push(chunk) for _ in range(40)])
-    seen, refused = set(), 0
-    writer.start()
-    while writer.is_alive():
-        try:
-            seen.add(stream.state)
-        except InputError:
-            refused += 1
-    writer.join()
-    assert seen <= legal
-    assert refused
-    assert stream.state == alone.state
 
 
 @pytest.mark.parametrize("lookahead", [None, 3])
@@ -481,7 +317,7 @@ COUNTED = """
 import ctypes, sys
 import numpy as np
 sys.path.insert(0, {tests!r})
-from runtime.test_stream import MODES, features, steps_of, weights_of
+from streams import MODES, features, steps_of, weights_of
 from tidegate.runtime import Executor
 
 counter = ctypes.CDLL(None).calls_so_far

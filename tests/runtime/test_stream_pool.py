@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.test_stream import MODES, features, steps_of, weights_of
+from streams import MODES, features, steps_of, weights_of
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError, StateError
 from tidegate.network import Embed, Network, Recurrent

@@ -12,6 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
@@ -159,6 +160,14 @@ def test_loading_and_predicting_import_no_torch(name: str, sample: Sample, fitte
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     assert done.stdout == f"{[sample.answer(fitted, sample.examples()[0]), []]}\n"
+
+
+def test_an_array_of_the_weights_that_is_replaced_is_seen(sample: Sample, fitted: Any) -> None:
+    model, X = copy.deepcopy(fitted), sample.examples()[0]
+    before = sample.answer(model, X)
+    for name, array in model.weights_.items():
+        model.weights_[name] = np.zeros_like(array)
+    assert sample.answer(model, X) != before
 
 
 def test_it_pickles_and_copies(sample: Sample, fitted: Any) -> None:

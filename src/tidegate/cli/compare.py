@@ -1,6 +1,5 @@
 """`tidegate compare`: several presets on the same data, side by side."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from tidegate.cli.options import (
     Epochs,
     Json,
     Label,
+    Out,
     Overwrite,
     Reading,
     Seed,
@@ -21,7 +21,6 @@ from tidegate.cli.options import (
     Text,
     collect_params,
     collect_reading,
-    named_path,
     part_settings,
     task_named,
 )
@@ -29,12 +28,6 @@ from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.cli.training import carry_out, naming
 
 Presets = Annotated[str, typer.Option("--presets", metavar="A,B,C", help="The set-ups to train, by name.")]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", metavar="DIR", parser=named_path, help="Where to write; by default a new folder under runs/."
-    ),
-]
 
 
 def compare(
@@ -67,8 +60,7 @@ def compare(
 
     names = [name.strip() for name in presets.split(",") if name.strip()]
     options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
-    params = collect_params(settings, epochs=epochs, seed=seed)
-    params, vary = part_settings(params)
+    params, vary = part_settings(collect_params(settings, epochs=epochs, seed=seed))
     with naming(data):
         comparison = runs.compare(
             runs.Source(data, options),

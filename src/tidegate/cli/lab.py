@@ -1,19 +1,18 @@
 """`tidegate lab`: how far back cells can learn to remember."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tidegate.cli.options import Json, Overwrite, Seed, given, named_path
+from tidegate.cli.options import Json, Out, Overwrite, Seed, given
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.cli.progress import show_training
-from tidegate.cli.signals import stop_on_signals
+from tidegate.cli.signals import StopRequest, stop_on_signals
 from tidegate.data.showing import show
 from tidegate.errors import InputError
 
 if TYPE_CHECKING:
-    from tidegate.lab import Outcome, Trial
+    from tidegate.lab import Lab, Outcome, Trial
 
 Task = Annotated[str, typer.Option("--task", metavar="NAME", help="adding, copy, temporal-order or first-token.")]
 Cells = Annotated[str, typer.Option("--cells", metavar="A,B,C", help="The cells to train, by name.")]
@@ -26,12 +25,6 @@ LearningRate = Annotated[
 ]
 Mixed = Annotated[
     bool | None, typer.Option("--mixed/--no-mixed", help="Train on shorter problems, too; checks are on those of T.")
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", metavar="DIR", parser=named_path, help="Where to write; by default a new folder under runs/."
-    ),
 ]
 
 
@@ -78,19 +71,33 @@ def lab(
         out=out,
         overwrite=overwrite,
     )
-    done: list[Trial] = []
     with stop_on_signals() as stop:
-        for trial in visit.trials():
-            with show_training(f"{trial.cell}, T = {trial.length}", lines=False) as show_step:
-                for step in trial.steps():
-                    show_step(step)
-                    if stop.signal:
-                        break
-            if stop.signal:
-                break
-            done.append(trial)
-            visit.save(done)
-            say(outcome_line(trial.outcome()))
+        done = _train(visit, stop)
+    _report(visit, done, json)
+    if stop.signal:
+        say(f"stopped by {stop.signal.name}; {len(done)} of {visit.count} trainings were finished")
+        raise typer.Exit(128 + stop.signal)
+
+
+def _train(visit: "Lab", stop: StopRequest) -> "list[Trial]":
+    """Train cell after cell until all are done or a signal comes; each that is finished is saved at once."""
+    done: list[Trial] = []
+    for trial in visit.trials():
+        with show_training(f"{trial.cell}, T = {trial.length}", lines=False) as show_step:
+            for step in trial.steps():
+                show_step(step)
+                if stop.signal:
+                    return done
+        if stop.signal:
+            return done
+        done.append(trial)
+        visit.save(done)
+        say(outcome_line(trial.outcome()))
+    return done
+
+
+def _report(visit: "Lab", done: "list[Trial]", json: bool) -> None:
+    """Print what the finished trainings came to, write the results and the page, and give the folder free."""
     outcomes = visit.ranked(done)
     if json:
         emit_json({"task": visit.task.name, "outcomes": [outcome.to_json() for outcome in outcomes]})
@@ -102,9 +109,6 @@ def lab(
     visit.release()
     if any(outcome.curve for outcome in outcomes):
         say(f"Page: {visit.report}")
-    if stop.signal:
-        say(f"stopped by {stop.signal.name}; {len(done)} of {visit.count} trainings were finished")
-        raise typer.Exit(128 + stop.signal)
 
 
 def split(text: str) -> list[str]:

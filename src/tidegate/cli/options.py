@@ -66,6 +66,14 @@ def named_path(text: str) -> Path:
     return Path(text)
 
 
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", parser=named_path, help="Where to write; by default a new folder under runs/."
+    ),
+]
+
+
 def help_text(command: Callable[..., None]) -> str:
     r"""Make the help of a command from its docstring; the lines of its examples stay as they are.
 

@@ -98,16 +98,12 @@ def predict(
     _check_options(model, card, {"spans": spans, "picture": picture, "group": group, "lookahead": lookahead})
     whole = card.answers().whole is not None
     files = [] if stream or texts == ["-"] else named_files(texts or [], texts=not whole)
-    if not files and (unused := _given({"--text": text, "-o": out, "--overwrite": overwrite, "--read": reading})):
-        raise InputError(f"{unused[0]} is for files. Name one, or leave it out.")
+    if not files:
+        _check_unused({"--text": text, "-o": out, "--overwrite": overwrite, "--read": reading})
     wish = Wish(text, None if out == Path("-") else out, overwrite, collect_reading(None, reading))
     if stream:
-        if picture:
-            raise InputError("--picture is for files, not for --stream. Leave it out.")
-        if texts and texts != ["-"]:
-            raise InputError("--stream reads stdin. Leave the texts and files out, and pipe lines in.")
-        answer = live_answer(card, loaded, group=group, lookahead=lookahead, spans=spans, json=json)
-        if answer_lines(answer):
+        _check_stream(texts, picture)
+        if answer_lines(live_answer(card, loaded, group=group, lookahead=lookahead, spans=spans, json=json)):
             raise typer.Exit(1)
     elif whole:
         answer_whole(card, loaded, files, wish, picture=picture, json=json)
@@ -124,8 +120,18 @@ def _check_options(model: Path, card: Card, options: dict[Option, object]) -> No
             raise InputError(f"--{option} is for {takers(option)}, but {model} is a {card.name}. Leave it out.")
 
 
-def _given(options: dict[str, object]) -> list[str]:
-    return [name for name, value in options.items() if value]
+def _check_unused(options: dict[str, object]) -> None:
+    """Raise InputError for an option of files where there are none."""
+    if given := [name for name, value in options.items() if value]:
+        raise InputError(f"{given[0]} is for files. Name one, or leave it out.")
+
+
+def _check_stream(texts: list[str] | None, picture: Path | None) -> None:
+    """Raise InputError for what is given beside --stream, which reads stdin alone."""
+    if picture:
+        raise InputError("--picture is for files, not for --stream. Leave it out.")
+    if texts and texts != ["-"]:
+        raise InputError("--stream reads stdin. Leave the texts and files out, and pipe lines in.")
 
 
 def _print_answers(

@@ -1,7 +1,7 @@
 """`tidegate train`: from a data set to a run folder."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +27,9 @@ from tidegate.cli.output import emit_json, emit_tree, say
 from tidegate.cli.training import carry_out, naming
 from tidegate.errors import InputError
 from tidegate.tasks.cards import CARDS
+
+if TYPE_CHECKING:
+    from tidegate.runs import Training
 
 Data = Annotated[
     str | None,
@@ -131,17 +134,14 @@ def train(
     elif recipe:
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
-        source = runs.Source(str(data), options)
+        model: dict[str, Any] = {"task": task_named(task), "preset": preset, "params": params, "licence": licence}
         with naming(data):
-            training = runs.start(
-                source,
-                task=task_named(task),
-                preset=preset,
-                params=params,
-                out=out,
-                overwrite=overwrite,
-                licence=licence,
-            )
+            training = runs.start(runs.Source(str(data), options), out=out, overwrite=overwrite, **model)
+    _follow(training, json)
+
+
+def _follow(training: "Training", json: bool) -> None:
+    """Carry a training out, and say what it came to and what to do next."""
     say(training.dataset.summary())
     if training.note:
         say(training.note)

@@ -5,5 +5,6 @@ from __future__ import annotations
 from tidegate.engine.losses import CrfLikelihood, CrossEntropy, Errors, Loss
 from tidegate.engine.optimiser import Optimiser, Rule
 from tidegate.engine.program import Lost, Program
+from tidegate.engine.runner import Runner
 
-__all__ = ["CrfLikelihood", "CrossEntropy", "Errors", "Loss", "Lost", "Optimiser", "Program", "Rule"]
+__all__ = ["CrfLikelihood", "CrossEntropy", "Errors", "Loss", "Lost", "Optimiser", "Program", "Rule", "Runner"]

@@ -10,7 +10,7 @@ import numpy as np
 from tidegate.cells import CELLS
 from tidegate.engine.program import Program
 from tidegate.health import SATURATED_SIGMOID, SATURATED_TANH
-from tidegate.network import Network, Node, Recurrent, Spell, direction_suffixes, parameter_shapes
+from tidegate.network import Network, Node, Recurrent, Spell, parameter_shapes
 
 
 def layer_names(network: Network) -> dict[str, str]:
@@ -28,7 +28,7 @@ class Gauge:
     """Read the health of the recurrent layers of a program, batch after batch."""
 
     def __init__(self, program: Program) -> None:
-        self._program = program
+        self._core = program.compiled.program
         nodes = enumerate(program.network.nodes)
         self._recurrent = [(index, node) for index, node in nodes if isinstance(node, Recurrent)]
         self.saturated: dict[str, dict[str, float]] = {}
@@ -46,17 +46,17 @@ class Gauge:
         self.saturated, self.reach = {}, {}
         watched = self._recurrent if wanted else []
         for index, _ in watched:
-            self._program.compiled.watch(index, (*SATURATED_SIGMOID, SATURATED_TANH))
+            self._core.watch(index, (*SATURATED_SIGMOID, SATURATED_TANH))
         try:
             yield
             for index, node in watched:
                 self._read(index, node)
         finally:
             for index, _ in watched:
-                self._program.compiled.watch(index, None)
+                self._core.watch(index, None)
 
     def _read(self, index: int, node: Recurrent) -> None:
-        counts, values, reach = self._program.compiled.health(index)
+        counts, values, reach = self._core.health(index)
         card = CELLS[node.cell]
         letters = card.letters if card.gated else "h" if card.function == "tanh" else ""
         shares = np.reshape(counts, (len(reach), -1)) / max(values, 1)  # [L * D, G]
@@ -73,7 +73,7 @@ def _names(nodes: Sequence[Node], before: str) -> Iterator[tuple[str, str]]:
             yield f"{place}.words.weight", f"{place}.words {node.words.kind}"
             yield from _names(node.characters, f"{place}.characters.")
         elif isinstance(node, Recurrent):
-            layers = [suffix for layer in range(node.num_layers) for suffix in direction_suffixes(node, layer)]
+            layers = [suffix for layer in range(node.num_layers) for suffix in node.suffixes(layer)]
             for suffix, direction in zip(layers, _directions(node), strict=True):
                 for kind in ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if node.bias else ())):
                     yield f"{place}.{kind}{suffix}", f"{place} {direction}"

@@ -6,31 +6,25 @@ All parameters lie in one flat array, and so do their gradients; what is known b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.cells import CELLS
+from tidegate.engine.compiled import Compiled, States
 from tidegate.engine.losses import Loss
-from tidegate.errors import InputError, ShapeError
+from tidegate.errors import ShapeError
 from tidegate.health import Blame
 from tidegate.kernels import programs
-from tidegate.kernels.checks import check_offsets
-from tidegate.kernels.streams import LiveProgram
 from tidegate.kernels.threads import thread_count
-from tidegate.network import Network, Node, Recurrent, Spell, check_shapes, parameter_shapes
+from tidegate.network import Network, check_shapes, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
-States: TypeAlias = Mapping[str, Array]
-"""The state of every recurrent node: `<index>.h`, and `<index>.c` of a cell that carries it, each [L * D, B, H]."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class Program:
     Raises:
         ShapeError: a weight is missing, is not the network's, or has another shape or type.
 
-    >>> from tidegate.network import Dense, Pool
+    >>> from tidegate.network import Dense, Pool, Recurrent
     >>> layer = Recurrent(cell="gru", input_size=1, hidden_size=2)
     >>> network = Network.of(layer, Pool(modes=("last",)), Dense(in_features=2, out_features=2))
     >>> weights = {name: np.zeros(shape) for name, shape in parameter_shapes(network).items()}
@@ -82,21 +76,17 @@ class Program:
         self.gradient_array = np.zeros_like(self.parameters)
         self.begins = np.cumsum([0, *(prod(shape) for shape in shapes.values())], dtype=np.int64)
         self.weights, self.gradients = self.by_name(self.parameters), self.by_name(self.gradient_array)
-        width = 0 if network.reads_tokens or network.reads_words else network.input_size
-        self.compiled = programs.build(
-            [_described(node) for node in network.nodes], width=width, output_size=network.output_size, kind=self.dtype
-        )
+        self.compiled = Compiled(network, self.dtype)
+        size = self.compiled.program.table_size
+        self._table, self._dense = self.parameters[:size], self.parameters[size:]
 
     def __call__(self, batch: Ragged | Words) -> Array:
         """Return what the last node gives, `[rows, output_size]`, in the order of the sequences.
 
         Raises ShapeError or InputError for a batch that does not fit the network.
         """
-        values, offsets = self._enter(batch)
-        out = np.empty((int(self._begin(offsets)[-1]), self.network.output_size), self.dtype)
-        self.compiled.pack(self.parameters, False, 0, 0)
-        self._reading(lambda threads: self.compiled.run(values, offsets, out, threads), values)
-        return out
+        self._pack(programs.RUN, 0, 0)
+        return self.compiled.run(batch, self.threads)[0]
 
     def gradient(
         self, batch: Ragged | Words, loss: Loss, *, seed: int = 0, step: int = 0, states: States | None = None
@@ -115,16 +105,14 @@ class Program:
         Raises:
             ShapeError, InputError: the batch or the loss does not fit the network.
         """
-        values, offsets = self._enter(batch)
-        compiled = loss.compiled(self.compiled, self.network.output_size, self.dtype, self._begin(offsets))
+        values, offsets = self.compiled.enter(batch)
+        core, begin = self.compiled.program, self.compiled.rows(offsets)
+        wanted = loss.compiled(core, self.network.output_size, self.dtype, begin)
         losses = np.empty(len(offsets) - 1)
-        self.gradient_array[: self._table_size] = 0
-        self.compiled.pack(self.parameters, True, seed, step)
-        with self._carrying(states, len(losses)) as ends:
-            self._reading(
-                lambda threads: self.compiled.gradient(values, offsets, compiled, self.gradient_array, losses, threads),
-                values,
-            )
+        self.gradient_array[: len(self._table)] = 0
+        self._pack(programs.TRAIN, seed, step)
+        with self.compiled.carrying(states, len(losses)) as ends, self.compiled.naming(values):
+            core.gradient(values, offsets, wanted, self.gradient_array, losses, self.threads)
         return Lost(losses, _total(losses * loss.weight), ends)
 
     def blame(self, batch: Ragged | Words, loss: Loss, *, seed: int = 0, step: int = 0) -> Blame:
@@ -132,8 +120,8 @@ class Program:
 
         Leaves the weights as they are. Arguments and errors are those of `gradient`.
         """
-        offsets = np.asarray(batch.offsets)
-        begin = self._begin(offsets)
+        offsets = np.ascontiguousarray(batch.offsets, np.int64)
+        begin = self.compiled.rows(offsets)
         lengths = np.empty(len(offsets) - 1)  # of gradients
         for index in range(len(lengths)):
             own = loss.alone(index, slice(int(begin[index]), int(begin[index + 1])))
@@ -142,15 +130,6 @@ class Program:
             lengths[index] = math.sqrt(squares.sum()) if math.isfinite(lost.total) else math.nan
         bad = np.flatnonzero(~np.isfinite(lengths))
         return Blame(int(bad[0] if len(bad) else lengths.argmax()), len(bad), len(lengths))
-
-    def live(self, ahead: Sequence[int] = ()) -> LiveProgram:
-        """Pack the weights as they are for streams; a program that streams is to do nothing else.
-
-        `ahead` says of each layer that runs from the end how many steps it looks ahead. Raises ValueError where a node
-        reads whole sequences alone.
-        """
-        self.compiled.pack(self.parameters, False, 0, 0)
-        return LiveProgram(self.compiled, ahead, held=self)
 
     def by_name(self, flat: Array) -> dict[str, Array]:
         """Cut an array as long as the parameters into views by name."""
@@ -163,88 +142,10 @@ class Program:
         """Count the threads that the core may use."""
         return thread_count(self.num_threads)
 
-    @cached_property
-    def _table_size(self) -> int:
-        """Count the numbers of the table, of which only the rows that a batch reads are written."""
-        first = next(iter(self.weights.values()), None)
-        reads = self.network.reads_tokens or self.network.reads_words
-        return first.size if reads and first is not None else 0
-
-    def _begin(self, offsets: Array) -> Array:
-        """Say where the rows that the network gives of each sequence begin, [B + 1]."""
-        lengths = np.diff(offsets)
-        known = {int(length): self.compiled.rows(int(length)) for length in np.unique(lengths)}
-        rows = np.array([known[int(length)] for length in lengths], np.int64)
-        return np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
-
-    def _enter(self, batch: Ragged | Words) -> tuple[Array, Array]:
-        if isinstance(self.network.nodes[0], Spell):
-            if not isinstance(batch, Words):
-                raise ShapeError(f"the network reads Words, ids with spellings; got a {type(batch).__name__}.")
-            spellings = batch.spellings
-            self._spelled = (
-                np.ascontiguousarray(spellings.values),
-                np.ascontiguousarray(spellings.offsets, np.int64),
-                np.ascontiguousarray(batch.spelling, np.int64),
-            )
-            self.compiled.read_spellings(*self._spelled)
-            batch = batch.tokens
-        if not isinstance(batch, Ragged):
-            raise ShapeError(f"the network reads a Ragged batch; got a {type(batch).__name__}.")
-        values = np.ascontiguousarray(batch.values)
-        wanted = (1, (np.dtype(np.int32), np.dtype(np.int64))) if self._table_size else (2, (self.dtype,))
-        if values.ndim != wanted[0] or values.dtype not in wanted[1]:
-            raise ShapeError(f"the network cannot read {values.dtype} {list(values.shape)}.")
-        if values.ndim == 2 and values.shape[1] != self.network.input_size:
-            raise ShapeError(f"the network reads [N, {self.network.input_size}]; got {list(values.shape)}.")
-        return values, check_offsets(batch.offsets, len(values))
-
-    @contextmanager
-    def _carrying(self, states: States | None, count: int) -> Iterator[dict[str, Array]]:
-        """Hand states to the nodes while the block lasts; gives the arrays in which those at the end will be."""
-        ends: dict[str, Array] = {}
-        held = []  # what the core points to
-        nodes = [] if states is None else list(enumerate(self.network.nodes))
-        for index, node in nodes:
-            if not isinstance(node, Recurrent):
-                continue
-            shape = (node.num_layers * node.num_directions, count, node.hidden_size)
-            names = [f"{index}.h", f"{index}.c"] if CELLS[node.cell].carries_c else [f"{index}.h"]
-            begins = [self._state(name, (states or {}).get(name), shape) for name in names]
-            afters = [np.empty(shape, self.dtype) for _ in names]
-            (h, c), (hn, cn) = ([*arrays, None][:2] for arrays in (begins, afters))
-            self.compiled.carry(index, h, c, hn, cn)
-            held += begins
-            ends |= dict(zip(names, afters, strict=True))
-        try:
-            yield ends
-        finally:
-            for index, node in nodes:
-                if isinstance(node, Recurrent):
-                    self.compiled.carry(index, None, None, None, None)
-
-    def _state(self, name: str, state: Array | None, shape: tuple[int, ...]) -> Array:
-        if state is None:
-            return np.zeros(shape, self.dtype)
-        if state.shape != shape:
-            raise ShapeError(f"state {name!r} is {list(state.shape)}; {list(shape)} is wanted.")
-        return np.ascontiguousarray(state, self.dtype)
-
-    def _reading(self, call: Callable[[int], None], values: Array) -> None:
-        """Call the core, and say in words which token id is out of range."""
-        try:
-            call(self.threads)
-        except IndexError as error:
-            at = int(str(error))
-            size = self.network.input_size
-            raise InputError(f"token id {values[at]} at position {at} is not between 0 and {size - 1}.") from None
+    def _pack(self, use: int, seed: int, step: int) -> None:
+        self.compiled.program.pack(self._table, self._dense, use, seed, step)
 
 
 def _total(parts: Array) -> float:
     """Add up exactly, whatever the order."""
     return math.fsum(parts.tolist()) if np.isfinite(parts).all() else float(parts.sum())
-
-
-def _described(node: Node) -> dict[str, Any]:
-    """Give the fields of a node, and the width of one that holds a network of its own."""
-    return node.model_dump() | ({"output_size": node.output_size} if isinstance(node, Spell) else {})

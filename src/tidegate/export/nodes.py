@@ -28,7 +28,6 @@ from tidegate.network import (
     Spell,
     Split,
     Tied,
-    direction_suffixes,
 )
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ class NodeWriter:
         outputs: list[str] = []
         for layer in range(node.num_layers):
             outputs = []
-            for suffix in direction_suffixes(node, layer):
+            for suffix in node.suffixes(layer):
                 y, state = self._direction(node, name, suffix, x, flow.steps, next(begins, None), holds=holds)
                 outputs.append(y)
                 states.append(state)

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import InputError, OptionError
-from tidegate.inspect.backward import pass_back
 from tidegate.inspect.subject import Subject, find_subject
 from tidegate.network import Recurrent
 from tidegate.ragged import Ragged
@@ -101,27 +100,21 @@ def attribute(
         raise OptionError.unknown("method", method, get_args(Method))
     if steps < 1:
         raise InputError(f"steps is {steps}; at least 1 point on the way from the baseline is wanted.")
+    question, outputs = _ask(model, inputs, target, num_threads)
+    output = question.choose(outputs)
+    parts, baseline = question.integrate(output, steps) if method != "occlusion" else question.occlude(output)
+    return question.answer(method, output=output, baseline=baseline, parts=parts)
+
+
+def _ask(model: Any, inputs: Any, target: Any, num_threads: int | None) -> tuple[_Question, Array]:
+    """Find what is asked of a model, and what it gives for the inputs, `[B, K]`."""
     subject = find_subject(model, inputs).in_float64()
     if not subject.pools:
         raise InputError("the network gives an output for every step; only one output per sequence can be attributed.")
     executor = Executor(*subject.behind_embedding(), num_threads=num_threads)
     outputs = _outputs(subject, executor)
     columns = outputs.argmax(axis=1) if target is None else subject.columns_of(target, rows=len(outputs))
-    question = _Question(subject, executor, columns)
-    output = question.choose(outputs)
-    parts, baseline = question.integrate(output, steps) if method != "occlusion" else question.occlude(output)
-    split = dict(zip(("forward", "backward"), parts, strict=True)) if len(parts) == 2 else None
-    return Attribution(
-        method=method,
-        offsets=np.asarray(subject.x.offsets),
-        steps=subject.steps,
-        target=subject.name_classes(columns),
-        scores=parts.sum(axis=0),
-        output=output,
-        baseline=baseline,
-        directions=None if split is None else {name: question.by_input(part) for name, part in split.items()},
-        direction_scores=split,
-    )
+    return _Question(subject, executor, columns), outputs
 
 
 @dataclass(frozen=True)
@@ -135,6 +128,21 @@ class _Question:
     def choose(self, outputs: Array) -> Array:
         """Take the column of each row, `[B]`."""
         return outputs[np.arange(len(self.columns)), self.columns]
+
+    def answer(self, method: Method, *, output: Array, baseline: Array, parts: Array) -> Attribution:
+        """Put together what was found; `parts` are the scores through each direction, `[1 or 2, N]`."""
+        split = dict(zip(("forward", "backward"), parts, strict=True)) if len(parts) == 2 else None
+        return Attribution(
+            method=method,
+            offsets=np.asarray(self.subject.x.offsets),
+            steps=self.subject.steps,
+            target=self.subject.name_classes(self.columns),
+            scores=parts.sum(axis=0),
+            output=output,
+            baseline=baseline,
+            directions=None if split is None else {name: self.by_input(part) for name, part in split.items()},
+            direction_scores=split,
+        )
 
     def by_input(self, scores: Array) -> Array:
         """Sum scores `[N]` over the steps of each input."""
@@ -181,7 +189,7 @@ class _Question:
         doutput = np.zeros_like(recording.output)
         doutput[np.arange(len(columns)), columns] = 1
         ways = range(2) if directions == 2 else [None]
-        passed = (pass_back(self.executor, recording, doutput, need_dx=True, through=way).dx for way in ways)
+        passed = (recording.back(doutput, need_dx=True, through=way).dx for way in ways)
         return np.stack([dx for dx in passed if dx is not None])
 
     def occlude(self, output: Array) -> tuple[Array, Array]:

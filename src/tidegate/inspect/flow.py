@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from tidegate.cells import CELLS
 from tidegate.errors import InputError
-from tidegate.inspect.backward import one_direction
 from tidegate.inspect.directions import direction_name, named
 from tidegate.inspect.subject import find_subject
-from tidegate.kernels import Direction, DirectionGradients, backward
+from tidegate.kernels import Direction, DirectionGradients, Forward, backward
 from tidegate.runtime import Executor, LayerRun, cut
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -130,7 +129,15 @@ def _directions(executor: Executor, batch: Any) -> Iterator[tuple[str, LayerRun]
     layers = (layer for run in executor.record(batch).nodes for layer in run.layers)
     for number, layer in enumerate(layers):
         for d, direction in enumerate(layer.directions):
-            yield direction_name(number, direction), one_direction(layer, d)
+            yield direction_name(number, direction), _alone(layer, d)
+
+
+def _alone(layer: LayerRun, d: int) -> LayerRun:
+    """Take one direction of a layer as a layer of its own, as `kernels.backward` takes it."""
+    out, part = layer.out, slice(d, d + 1)
+    h = np.ascontiguousarray(np.split(out.h, len(layer.directions), axis=1)[d])
+    cn, gates, memo = (None if array is None else array[part] for array in (out.cn, out.gates, out.memo))
+    return replace(layer, directions=layer.directions[part], out=Forward(h, out.hn[part], cn, gates, memo))
 
 
 @dataclass

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import InputError, OptionError, ShapeError
-from tidegate.network import Dropout, Embed, Network, Pool, Recurrent, Spell
+from tidegate.network import Decode, Dropout, Embed, Network, Pool, Recurrent, Spell, Split
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, look_up
 from tidegate.words import Words
@@ -99,6 +99,8 @@ def find_subject(model: Any, inputs: Any) -> Subject:
     if not any(isinstance(node, Recurrent) for node in subject.network.nodes):
         kinds = ", ".join(node.kind for node in subject.network.nodes)
         raise InputError(f"there is no recurrent layer to look into: the network consists of {kinds}.")
+    if parted := [node.kind for node in subject.network.nodes if isinstance(node, Split | Decode)]:
+        raise InputError(f"a network with the node {parted[0]!r} cannot be looked into: its steps are not the input's.")
     if not len(subject.x.values):
         what = "no inputs" if not len(subject.x) else f"{len(subject.x)} inputs without a single step"
         raise InputError(f"{what} came, so there is nothing to look at. Pass at least one sequence that is not empty.")

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.cells import CELLS
+from tidegate.engine.recording import Steps
 from tidegate.errors import InputError, MissingPackageError, OptionError, ShapeError
-from tidegate.inspect.backward import pass_back
 from tidegate.inspect.directions import direction_name, named
 from tidegate.inspect.subject import Subject, find_subject
-from tidegate.kernels import Gradients, softmax
+from tidegate.kernels import softmax
 from tidegate.runtime import Executor, LayerRun
 
 if TYPE_CHECKING:
@@ -202,10 +202,10 @@ def trace(model: Any, inputs: Any, *, target: Any = None, num_threads: int | Non
     executor = Executor(subject.network, subject.weights, num_threads=num_threads)
     recording = executor.record(subject.x)
     layers = [layer for run in recording.nodes for layer in run.layers]
-    gradients: list[Gradients | None] = [None] * len(layers)
+    gradients: list[Steps | None] = [None] * len(layers)
     if target is not None:
         doutput = _output_gradient(subject, recording.output, target)
-        gradients = [*reversed(pass_back(executor, recording, doutput, steps=True).layers)]
+        gradients = [*recording.back(doutput, steps=True).layers]
     directions = (
         _name_parts(number, d, layer, gradient)
         for number, (layer, gradient) in enumerate(zip(layers, gradients, strict=True))
@@ -226,7 +226,7 @@ def _output_gradient(subject: Subject, output: Array, target: Any) -> Array:
     return gradient
 
 
-def _name_parts(number: int, d: int, layer: LayerRun, gradients: Gradients | None) -> DirectionTrace:
+def _name_parts(number: int, d: int, layer: LayerRun, gradients: Steps | None) -> DirectionTrace:
     """Name the parts of what the kernels left for one direction; all of them are views."""
     direction, out = layer.directions[d], layer.out
     H = direction.w_hh.shape[1]
@@ -240,8 +240,8 @@ def _name_parts(number: int, d: int, layer: LayerRun, gradients: Gradients | Non
         h=out.h[:, d * H : (d + 1) * H],
         c=_part(out.memo, d) if cell.carries_c else None,
         gates=gates,
-        dh=None if gradients is None else _part(gradients.dh_steps, d),
-        dc=None if gradients is None else _part(gradients.dc_steps, d),
+        dh=None if gradients is None else gradients.dh[d],
+        dc=None if gradients is None else _part(gradients.dc, d),
     )
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Program: TypeAlias = _core.Program
     Loss: TypeAlias = _core.Loss
 
+RUN, RECORD, TRAIN = range(3)
+"""What weights are packed for: to run; to be recorded, and gone back through; to be trained, with dropout."""
+
 _MERGES = ("concat", "sum", "mul", "ave")
 _PINBALL = 2
 _ERRORS = ("mse", "mae")

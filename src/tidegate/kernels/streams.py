@@ -62,11 +62,11 @@ class Streams:
     One thread at a time may step; others may meanwhile step others. After warm-up nothing is allocated but the arrays
     that are returned, and those only where no ``out`` is passed.
 
-    >>> from tidegate.engine import Program
+    >>> from tidegate.engine import Runner
     >>> from tidegate.network import Network, Recurrent, parameter_shapes
     >>> network = Network.of(Recurrent(cell="rnn_relu", input_size=1, hidden_size=1, bias=False))
-    >>> program = Program(network, {name: np.ones(shape) for name, shape in parameter_shapes(network).items()})
-    >>> streams = Streams(program.live(), 2)
+    >>> runner = Runner(network, {name: np.ones(shape) for name, shape in parameter_shapes(network).items()})
+    >>> streams = Streams(runner.live(), 2)
     >>> [streams.step(np.ones(1), slot).item() for slot in (0, 0, 1)]
     [1.0, 2.0, 1.0]
     """

@@ -25,7 +25,11 @@ State: TypeAlias = Tensor | None
 
 
 class Stack:
-    """Walk a batch through layers and directions. Abstract: a torch module adds sizes, options and parameters."""
+    """Walk a batch through layers and directions. Abstract: a torch module adds what is declared here.
+
+    It is no `abc.ABC`, since layers of torch and of users become its heirs when they are accelerated, and keep the
+    metaclass that they have.
+    """
 
     cell: str
     input_size: int
@@ -42,6 +46,8 @@ class Stack:
     recompute: bool
     training: bool
     weight_ih_l0: torch.nn.Parameter
+    _why_torch: Callable[[Tensor], str | None]
+    """Say of the weights why torch's own implementation runs, or None where our kernels do."""
 
     @property
     def num_directions(self) -> int:
@@ -130,10 +136,6 @@ class Stack:
         if self.merge == "mul":
             return first * second
         return first + second if self.merge == "sum" else (first + second) / 2
-
-    def _why_torch(self, weight: Tensor) -> str | None:
-        """Say why torch's own implementation runs, or None where our kernels do."""
-        raise NotImplementedError
 
     def _checked_input(self, values: Tensor, table: State) -> tuple[Tensor, State]:
         weight = self.weight_ih_l0

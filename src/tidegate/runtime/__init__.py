@@ -5,6 +5,12 @@ from typing import TYPE_CHECKING
 from tidegate._doors import open_door
 
 if TYPE_CHECKING:
+    from tidegate.engine.recording import LayerRun as LayerRun
+    from tidegate.engine.recording import NodeRun as NodeRun
+    from tidegate.engine.recording import Recording as Recording
+    from tidegate.engine.recording import final_state as final_state
+    from tidegate.engine.recording import look_up as look_up
+    from tidegate.engine.recording import matrix_name as matrix_name
     from tidegate.runtime.executor import Executor as Executor
     from tidegate.runtime.executor import cut as cut
     from tidegate.runtime.executor import run_sorted as run_sorted
@@ -12,12 +18,6 @@ if TYPE_CHECKING:
     from tidegate.runtime.stream import Stream as Stream
     from tidegate.runtime.stream_pool import Streamable as Streamable
     from tidegate.runtime.stream_pool import StreamPool as StreamPool
-    from tidegate.runtime.walk import LayerRun as LayerRun
-    from tidegate.runtime.walk import NodeRun as NodeRun
-    from tidegate.runtime.walk import Recording as Recording
-    from tidegate.runtime.walk import final_state as final_state
-    from tidegate.runtime.walk import look_up as look_up
-    from tidegate.runtime.walk import matrix_name as matrix_name
     from tidegate.runtime.writer import Sampling as Sampling
     from tidegate.runtime.writer import Writer as Writer
 

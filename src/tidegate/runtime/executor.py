@@ -1,4 +1,4 @@
-"""Executes a network on the compiled kernels: NumPy in, NumPy out, the same bits alone and in any batch.
+"""Executes a network in the core: NumPy in, NumPy out, the same bits alone and in any batch.
 
 Knows nodes and weights. Knows neither torch nor tasks: what comes out are the numbers of the last node.
 """
@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from tidegate.checkpoint import NO_TASK, About, save_model
+from tidegate.engine import Runner
 from tidegate.ragged import Ragged
 from tidegate.runtime.stream import Prepared, Stream
-from tidegate.runtime.walk import Array, Walk
 from tidegate.words import Words
 
+Array: TypeAlias = npt.NDArray[Any]
 
-class Executor(Walk):
-    """Run a network with given weights over ragged batches.
+
+class Executor(Runner):
+    """Run a network with given weights over ragged batches; any number of threads may call one executor at once.
 
     Args:
         network: what to run.
-        weights: one array for each of `network.parameter_shapes`, all float32 or all float64.
+        weights: one array for each of `network.parameter_shapes`, all float32 or all float64. They are packed once,
+            when first needed; what is written into the arrays after that may not be seen.
         num_threads: for the kernels; None takes their own setting. The numbers do not depend on it.
 
     Raises:

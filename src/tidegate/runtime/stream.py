@@ -15,14 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.checkpoint import digest
-from tidegate.engine import Program
+from tidegate.engine import Runner
 from tidegate.errors import InputError, ShapeError, StateError, StreamEndedError
 from tidegate.kernels import expect
 from tidegate.kernels.streams import LiveProgram, Streams, as_rows
 from tidegate.network import Network
 from tidegate.ragged import Ragged
 from tidegate.runtime.stream_state import pack_state, unpack_state
-from tidegate.runtime.walk import Walk
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -44,7 +43,7 @@ class Prepared:
         begin: what every sequence begins with, such as the mark of the start of a text.
     """
 
-    executor: Walk
+    executor: Runner
     lookahead: int | None = None
     read: Callable[[Any], Array] | None = None
     say: Callable[[Array], Array] | None = None
@@ -185,7 +184,7 @@ class Stream:
         state: bytes | None = None,
         num_threads: int | None = None,
     ) -> None:
-        self._begin(Prepared(Walk(network, weights, num_threads=num_threads), lookahead), state)
+        self._begin(Prepared(Runner(network, weights, num_threads=num_threads), lookahead), state)
 
     @classmethod
     def of(cls, prepared: Prepared, *, state: bytes | None = None) -> Self:
@@ -311,7 +310,7 @@ class Stream:
             raise StreamEndedError(f"this stream was {self._ended} after {self.steps} steps. Begin a new one.")
 
 
-def pack(executor: Walk, lookahead: int | None) -> LiveProgram:
+def pack(executor: Runner, lookahead: int | None) -> LiveProgram:
     """Pack the weights of a network for streams.
 
     Raises InputError where it reads windows, or where `lookahead` is missing, negative, or of no use.
@@ -323,7 +322,7 @@ def pack(executor: Walk, lookahead: int | None) -> LiveProgram:
                 f"node {index} ({node.kind}) reads a window as a whole, so that the network cannot be stepped. "
                 "Call it with windows, or ask its forecaster for a stream."
             )
-    return Program(executor.network, executor.weights).live(ahead)
+    return executor.live(ahead)
 
 
 def _into(out: Array | None, answer: Array | None) -> Array | None:

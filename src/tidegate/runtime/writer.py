@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.engine import Program
+from tidegate.engine import Runner
+from tidegate.engine.recording import matrix_name
 from tidegate.errors import InputError
 from tidegate.kernels import Sampler
 from tidegate.kernels.streams import Streams
 from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, check_shapes, parameter_shapes
-from tidegate.runtime.walk import matrix_name
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = tuple[Array, Array | None]
@@ -91,8 +91,8 @@ class Writer:
         if not (isinstance(first, Embed) and isinstance(last, Dense | Tied) and plain and onward):
             raise InputError("a writer needs an embedding, recurrent nodes that read forwards, and one output node.")
         below = Network.of(*network.nodes[:-1])
-        program = Program(below, {name: weights[name] for name in parameter_shapes(below)})
-        self._streams = Streams(program.live(), num_threads=num_threads)
+        runner = Runner(below, {name: weights[name] for name in parameter_shapes(below)})
+        self._streams = Streams(runner.live(), num_threads=num_threads)
         end = len(network.nodes) - 1
         bias = weights[f"{end}.bias"].copy()
         bias[list(barred)] = -inf

@@ -26,6 +26,7 @@ from tidegate.data.streams import Streams
 from tidegate.errors import InputError, ModelFileError, RunFolderError
 from tidegate.health import Background
 from tidegate.network import Network
+from tidegate.runtime import Executor
 from tidegate.tasks import presets
 from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, Resumed, check_same, follow
@@ -69,6 +70,16 @@ class Fitted(Generic[L]):
     learned: L
     history: list[Json]
     about: About
+
+    _made: list[Executor] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def executor(self) -> Executor:
+        """What runs the network; its weights are packed once, and again where an array took the place of another."""
+        made = self._made[0] if self._made else None
+        if made is None or any(made.weights.get(name) is not array for name, array in self.weights.items()):
+            self._made[:] = [made := Executor(self.network, self.weights)]
+        return made
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -301,7 +312,7 @@ class Task(ABC, Generic[L]):
 
     @property
     def weights_(self) -> dict[str, Array]:
-        """The weights by name, as in the model file."""
+        """The weights by name, as in the model file. Each is read once: replace an array, do not write into it."""
         return self._learned().weights
 
     @property

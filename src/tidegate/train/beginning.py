@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.cells import CELLS
 from tidegate.errors import InputError
-from tidegate.network import Decode, Dense, Embed, Network, Recurrent, parameter_owner, parameter_shapes
+from tidegate.network import Network, parameter_owner, parameter_shapes
+from tidegate.nodes import Start
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -48,43 +47,9 @@ def initial_weights(
     """
     if chrono is not None and chrono < 2:
         raise InputError(f"chrono={chrono}, but the longest memory in steps, at least 2, was wanted.")
-    rng = np.random.default_rng([seed, 0])
+    rng, start = np.random.default_rng([seed, 0]), Start(embedding_scale, forget_bias, chrono)
     weights: dict[str, Array] = {}
     for name, shape in parameter_shapes(network).items():
         node, parameter = parameter_owner(network, name)
-        array = _draw(rng, node, parameter, shape, embedding_scale)
-        if isinstance(node, Recurrent) and parameter.startswith("bias_ih"):
-            _start_gates(array, rng, node, forget_bias, chrono)
-        weights[name] = array.astype(np.float32)
+        weights[name] = node.draw(parameter, shape, rng, start).astype(np.float32)
     return weights
-
-
-def _draw(
-    rng: np.random.Generator, node: object, parameter: str, shape: tuple[int, ...], embedding_scale: float
-) -> Array:
-    match node:
-        case Embed():
-            return rng.uniform(-embedding_scale, embedding_scale, shape)
-        case Decode():
-            return rng.standard_normal(shape)  # as published
-        case Recurrent() if parameter.startswith("weight_hh"):
-            q, r = np.linalg.qr(rng.standard_normal(shape))  # [G*H, H]
-            return q * np.sign(np.diag(r))  # uniform over the orthogonal matrices (Mezzadri 2007)
-        case Recurrent() | Dense() if len(shape) > 1:
-            limit = math.sqrt(6 / sum(shape))
-            return rng.uniform(-limit, limit, shape)
-    return np.zeros(shape)
-
-
-def _start_gates(
-    bias: Array, rng: np.random.Generator, node: Recurrent, forget_bias: float, chrono: int | None
-) -> None:
-    """Set the biases [G * H] of the gates that keep and let in, in place; those of other cells stay."""
-    gates, cell = bias.reshape(-1, node.hidden_size), CELLS[node.cell]  # [G, H]
-    keep: float | Array = forget_bias if cell.carries_c else 0.0
-    if chrono is not None:
-        keep = np.log(rng.uniform(1, chrono - 1, node.hidden_size))
-    if cell.keeps is not None:
-        gates[cell.keeps] = keep
-    if cell.lets_in is not None and chrono is not None:
-        gates[cell.lets_in] = -keep

@@ -174,8 +174,7 @@ class Classifier(Task[Classes]):
     def prepare_stream(self, *, lookahead: int | None = None) -> Prepared:
         """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
         fitted = self._require_fitted()
-        executor = Executor(fitted.network, fitted.weights)
-        return Prepared(executor, lookahead, read=fitted.learned.preparation.read, say=softmax)
+        return Prepared(fitted.executor, lookahead, read=fitted.learned.preparation.read, say=softmax)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Compute the accuracy, the share of inputs whose predicted class is their label.
@@ -284,7 +283,7 @@ class Classifier(Task[Classes]):
     def _logits(self, X: Any) -> Array:
         fitted = self._require_fitted()
         x = fitted.learned.preparation.encode(self._check_inputs(X))
-        return run_sorted(Executor(fitted.network, fitted.weights), x)
+        return run_sorted(fitted.executor, x)
 
 
 def cross_entropy(y: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | None = None) -> CrossEntropy:

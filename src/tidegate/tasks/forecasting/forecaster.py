@@ -233,7 +233,7 @@ class Forecaster(Task[LearnedSeries]):
         """
         fitted = self._require_fitted()
         windows = cut_windows(series, fitted.learned.scaling, self._shape(), origins)
-        executor, layout = Executor(fitted.network, fitted.weights), self._layout(fitted.learned.roles)
+        executor, layout = fitted.executor, self._layout(fitted.learned.roles)
         for indices in layout.parts(len(windows)):
             yield windows, indices, predict_batch(executor, layout, windows.batch(indices), self.horizon)
 

@@ -272,8 +272,7 @@ class LanguageModel(Task[Vocabulary]):
         raise InputError("this model reads forwards only. Train with direction='both' to see both sides of a gap.")
 
     def _executor(self) -> Executor:
-        fitted = self._require_fitted()
-        return Executor(fitted.network, fitted.weights)
+        return self._require_fitted().executor
 
     @staticmethod
     def _check_inputs(X: Any, *, name: str = "X", allow_empty: bool = False) -> list[str]:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from tidegate.data import schemes
 from tidegate.data.schemes import find_spans
+from tidegate.engine import Runner
 from tidegate.health import judge_classes, measure_classes
 from tidegate.kernels import crf
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, cut
-from tidegate.runtime.walk import Walk
 from tidegate.tasks.tagging.live import Moves
 from tidegate.tasks.tagging.reading import TagSet
 from tidegate.words import Words
@@ -52,7 +52,7 @@ def run_batches(executor: Executor, x: Ragged | Words, tag_set: TagSet) -> Itera
         yield indices, crf.Scores(executor(batch), batch.offsets, *moves, num_threads=executor.num_threads)
 
 
-def moves_of(executor: Walk, tag_set: TagSet) -> Moves:
+def moves_of(executor: Runner, tag_set: TagSet) -> Moves:
     """Give the scores of moves, first and last tags, those that the scheme forbids pushed out of reach."""
     at = len(executor.network.nodes) - 1
     weights = [executor.weights[f"{at}.{name}"] for name in ("transitions", "start", "end")]

@@ -205,7 +205,7 @@ class TokenTagger(Task[Tagging]):
         fitted = self._require_fitted()
         if type(lookahead) is not int or lookahead < 0:
             raise InputError(f"lookahead={lookahead!r}; wanted a number of words, at least 0, such as 8.")
-        prepared = Prepared(Executor(fitted.network, fitted.weights), lookahead)
+        prepared = Prepared(fitted.executor, lookahead)
         moves = moves_of(prepared.executor, fitted.learned.tags)
         return TaggerStream(Stream.of(prepared, state=state), prepared, fitted.learned, moves)
 
@@ -359,7 +359,7 @@ class TokenTagger(Task[Tagging]):
         """Yield batches of sentences, by their indices, with the scores of their tags."""
         fitted = self._require_fitted()
         x = fitted.learned.reading.encode([[piece.word for piece in words] for words in pieces])
-        yield from run_batches(Executor(fitted.network, fitted.weights), x, fitted.learned.tags)
+        yield from run_batches(fitted.executor, x, fitted.learned.tags)
 
 
 def _disturbed(x: Ragged | Words, words: float, characters: float, rng: np.random.Generator) -> Ragged | Words:

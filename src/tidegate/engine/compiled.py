@@ -1,0 +1,168 @@
+"""A network as the core has it: takes batches in, and hands states over. Knows nothing of losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.cells import CELLS
+from tidegate.errors import InputError, ShapeError
+from tidegate.kernels import programs
+from tidegate.kernels.checks import check_offsets, empty
+from tidegate.network import Network, Node, Recurrent, Spell, Split, parameter_shapes
+from tidegate.ragged import Ragged
+from tidegate.words import Words
+
+Array: TypeAlias = npt.NDArray[Any]
+States: TypeAlias = Mapping[str, Array]
+"""The state of every recurrent node: `<index>.h`, and `<index>.c` of a cell that carries it, each [L * D, B, H]."""
+
+
+class Compiled:
+    """Hold a network in the core, and the memory to run it in, one call at a time.
+
+    Args:
+        network: what to run.
+        kind: float32 or float64.
+    """
+
+    def __init__(self, network: Network, kind: np.dtype[Any]) -> None:
+        self.network, self.kind = network, kind
+        self.tables = int(network.reads_tokens or network.reads_words)  # of the parameters, those that come first
+        self.input_size, self.output_size = network.input_size, network.output_size
+        nodes = [_described(node) for node in network.nodes]
+        width = 0 if self.tables else self.input_size
+        self.program = programs.build(nodes, width=width, output_size=self.output_size, kind=kind)
+        self._table = np.empty(0, kind)  # which the core points to
+
+    def pack(self, weights: Mapping[str, Array], use: int) -> None:
+        """Read the weights for one of the uses of `kernels.programs`; a table of ids goes on being read where it is."""
+        flat = [np.ravel(weights[name]) for name in parameter_shapes(self.network)]
+        if any(array.dtype != self.kind for array in flat) or self.kind not in (np.float32, np.float64):
+            raise ShapeError("weights must all be float32, or all float64.")
+        self._table = flat[0] if self.tables else np.empty(0, self.kind)
+        dense = np.concatenate([np.empty(0, self.kind), *flat[self.tables :]])
+        self.program.pack(self._table, dense, use, 0, 0)
+
+    def run(
+        self, batch: Ragged | Words, threads: int, *, states: States | None = None, stop: tuple[int, int] | None = None
+    ) -> tuple[Array, dict[str, Array]]:
+        """Compute what the last node gives, `[rows, output_size]`, and the states at the ends where some are given.
+
+        Args:
+            batch: what the network reads.
+            threads: at most so many.
+            states: what the sequences begin with; zeros for what is not in it. None gives no ends.
+            stop: how many nodes run, and the width of what they give; these give a row for each that they read.
+
+        Raises:
+            ShapeError, InputError: the batch does not fit the network.
+        """
+        values, offsets = self.enter(batch)
+        last, width = stop or (len(self.network.nodes), self.output_size)
+        out = empty((len(values) if stop else int(self.rows(offsets)[-1]), width), self.kind)
+        with self.carrying(states, len(offsets) - 1) as ends, self.naming(values):
+            self.program.run(values, offsets, 0, last, out, threads)
+        return out, ends
+
+    def run_last(self, rows: Array, threads: int) -> Array:
+        """Compute the last node alone, from the rows that enter it."""
+        last, out = len(self.network.nodes) - 1, empty((len(rows), self.output_size), self.kind)
+        rows = np.ascontiguousarray(rows, self.kind)
+        self.program.run(rows, np.array([0, len(rows)]), last, last + 1, out, threads)
+        return out
+
+    def rows(self, offsets: Array) -> Array:
+        """Say where the rows that the network gives of each sequence begin, [B + 1]."""
+        begin = np.empty_like(offsets)
+        self.program.find_rows(offsets, begin)
+        return begin
+
+    def enter(self, batch: Ragged | Words) -> tuple[Array, Array]:
+        """Check a batch and bring it into the form of the core: values and offsets."""
+        if self.network.reads_words:
+            if not isinstance(batch, Words):
+                raise ShapeError(f"the network reads Words, ids with spellings; got a {type(batch).__name__}")
+            self._read_spellings(batch)
+            batch = batch.tokens
+        if not isinstance(batch, Ragged):
+            raise ShapeError(f"the network reads a Ragged batch; got a {type(batch).__name__}")
+        values = np.ascontiguousarray(batch.values)
+        if self.tables:
+            if values.ndim != 1 or values.dtype not in (np.int32, np.int64):
+                raise ShapeError(f"the network reads token ids [N], int32 or int64; got {_said(values)}")
+        elif values.ndim != 2 or values.shape[1] != self.input_size or values.dtype != self.kind:
+            raise ShapeError(
+                f"the network reads features [N, {self.input_size}] of type {self.kind}; got {_said(values)}"
+            )
+        return values, check_offsets(batch.offsets, len(values))
+
+    def _read_spellings(self, words: Words) -> None:
+        node, spellings = self.network.nodes[0], words.spellings
+        assert isinstance(node, Spell), "what reads words begins with it"
+        values = np.ascontiguousarray(spellings.values)
+        if values.ndim != 1 or values.dtype not in (np.int32, np.int64):
+            raise ShapeError(f"spellings are ids of characters [M], int32 or int64; got {_said(values)}")
+        size = Network.of(*node.characters).input_size
+        if len(outside := np.flatnonzero((values < 0) | (values >= size))):
+            raise InputError(_out_of_range("character", values, int(outside[0]), size))
+        offsets = np.ascontiguousarray(spellings.offsets, np.int64)
+        self._spelled = (values, offsets, np.ascontiguousarray(words.spelling, np.int64))  # which the core points to
+        self.program.read_spellings(*self._spelled)
+
+    @contextmanager
+    def carrying(self, states: States | None, count: int) -> Iterator[dict[str, Array]]:
+        """Hand states to the nodes while the block lasts; gives the arrays in which those at the end will be."""
+        ends: dict[str, Array] = {}
+        held = []  # what the core points to
+        carried = []
+        for index, node in enumerate(self.network.nodes if states is not None else ()):
+            count *= node.channels if isinstance(node, Split) else 1
+            if not isinstance(node, Recurrent):
+                continue
+            shape = (node.num_layers * node.num_directions, count, node.hidden_size)
+            names = [f"{index}.h", f"{index}.c"] if CELLS[node.cell].carries_c else [f"{index}.h"]
+            begins = [self._state(name, (states or {}).get(name), shape) for name in names]
+            afters = [np.empty(shape, self.kind) for _ in names]
+            (h, c), (hn, cn) = ([*arrays, None][:2] for arrays in (begins, afters))
+            self.program.carry(index, h, c, hn, cn)
+            carried.append(index)
+            held += begins
+            ends |= dict(zip(names, afters, strict=True))
+        try:
+            yield ends
+        finally:
+            for index in carried:
+                self.program.carry(index, None, None, None, None)
+
+    def _state(self, name: str, state: Array | None, shape: tuple[int, ...]) -> Array:
+        if state is None:
+            return np.zeros(shape, self.kind)
+        if state.shape != shape:
+            raise ShapeError(f"state {name!r} is {list(state.shape)}; {list(shape)} is wanted.")
+        return np.ascontiguousarray(state, self.kind)
+
+    @contextmanager
+    def naming(self, values: Array) -> Iterator[None]:
+        """Say in words which token id the core finds out of range."""
+        try:
+            yield
+        except IndexError as error:
+            raise InputError(_out_of_range("token", values, int(str(error)), self.input_size)) from None
+
+
+def _out_of_range(what: str, ids: Array, at: int, size: int) -> str:
+    return f"{what} id {ids[at]} at position {at} is out of range; the vocabulary has {size} ids"
+
+
+def _said(values: Array) -> str:
+    return f"{values.dtype} {list(values.shape)}"
+
+
+def _described(node: Node) -> dict[str, Any]:
+    """Give the fields of a node, and the width of one that holds a network of its own."""
+    return node.model_dump() | ({"output_size": node.output_size} if isinstance(node, Spell) else {})

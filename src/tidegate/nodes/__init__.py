@@ -1,0 +1,45 @@
+"""The kinds of node, one file each: fields, where it fits, parameters and what they begin with. Knows no arithmetic."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tidegate.nodes.crf import Crf
+from tidegate.nodes.decode import Decode
+from tidegate.nodes.dense import Activation, Dense
+from tidegate.nodes.dropout import Dropout
+from tidegate.nodes.embed import Embed
+from tidegate.nodes.part import Part, Place, Shapes, Start
+from tidegate.nodes.pool import Pool, PoolMode, PoolModes
+from tidegate.nodes.recurrent import Merge, Recurrent
+from tidegate.nodes.spell import Spell
+from tidegate.nodes.split import Split
+from tidegate.nodes.tied import Tied
+
+Node = Annotated[
+    Embed | Spell | Recurrent | Pool | Dense | Split | Decode | Dropout | Crf | Tied, Field(discriminator="kind")
+]
+
+__all__ = [
+    "Activation",
+    "Crf",
+    "Decode",
+    "Dense",
+    "Dropout",
+    "Embed",
+    "Merge",
+    "Node",
+    "Part",
+    "Place",
+    "Pool",
+    "PoolMode",
+    "PoolModes",
+    "Recurrent",
+    "Shapes",
+    "Spell",
+    "Split",
+    "Start",
+    "Tied",
+]

@@ -1,0 +1,56 @@
+"""Steps that go on from the state in which others ended."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tidegate.nodes.part import Array, Part, Place, Shapes, Size, Start
+from tidegate.nodes.recurrent import Recurrent
+from tidegate.nodes.split import Split
+
+
+class Decode(Part):
+    """Go on from the state of the recurrent node before it, `steps` steps at once: -> `[B * steps, hidden_size]`.
+
+    Each step is one step of that node's own cell from its final state, its input an embedding of the step and, where
+    there are several channels, of the channel: the parallel multi-step forecasting of SegRNN (Lin et al. 2023,
+    arXiv:2308.11200, section 3.3). Sequence b is of the channel b % channels, as `Split` leaves them.
+    """
+
+    live: ClassVar[bool] = False
+    kind: Literal["decode"] = "decode"
+    steps: Size
+    channels: Size = 1
+    size: Annotated[int, Field(ge=2, le=2**16)]
+
+    @property
+    def channel_size(self) -> int:
+        """Count the features of the embedding that tell the channel: half of them, or none where there is but one."""
+        return self.size // 2 if self.channels > 1 else 0
+
+    def fit(self, place: Place) -> int:
+        """Return the features of each step; raises ValueError where no cells stand before that it can go on with."""
+        before, first = place.before, place.first
+        if not isinstance(before, Recurrent) or before.bidirectional or before.reverse:
+            raise ValueError(
+                f"{place.name} must stand right after a recurrent node of one direction, from first to last step"
+            )
+        if before.input_size != self.size:
+            raise ValueError(
+                f"{place.name} embeds in {self.size} features, but the recurrent node reads {before.input_size}"
+            )
+        if self.channels > 1 and not (isinstance(first, Split) and first.channels == self.channels):
+            raise ValueError(f"{place.name} of {self.channels} channels wants a split into as many at the beginning")
+        return before.hidden_size
+
+    def shapes(self) -> Shapes:
+        """List the embeddings of steps and of channels."""
+        shapes: Shapes = {"position": (self.steps, self.size - self.channel_size)}
+        return shapes | ({"channel": (self.channels, self.channel_size)} if self.channel_size else {})
+
+    def draw(self, parameter: str, shape: tuple[int, ...], rng: np.random.Generator, start: Start) -> Array:
+        """Draw from the normal distribution, as published."""
+        return rng.standard_normal(shape)

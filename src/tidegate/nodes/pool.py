@@ -1,0 +1,40 @@
+"""One row of each sequence."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from tidegate.nodes.part import Part, Place
+from tidegate.nodes.recurrent import Recurrent
+
+PoolMode = Literal["last", "first", "max", "mean"]
+
+
+def _distinct(modes: tuple[PoolMode, ...]) -> tuple[PoolMode, ...]:
+    if len(set(modes)) != len(modes):
+        raise ValueError(f"{', '.join(modes)} name one mode twice")
+    return modes
+
+
+PoolModes = Annotated[tuple[PoolMode, ...], Field(min_length=1, strict=False), AfterValidator(_distinct)]
+
+
+class Pool(Part):
+    """Make one row of each sequence: `[N, F]` -> `[B, F * len(modes)]`, mode after mode.
+
+    `last` is the final state of the `Recurrent` node that stands right before (of both directions, merged as its
+    tokens are); a sequence of length zero gives zeros.
+    """
+
+    pools: ClassVar[bool] = True
+    kind: Literal["pool"] = "pool"
+    modes: PoolModes
+
+    def fit(self, place: Place) -> int:
+        """Return the features of all modes; raises ValueError where no steps come, or no final state is known."""
+        place.must_have_steps("another pool")
+        if "last" in self.modes and not isinstance(place.before, Recurrent):
+            raise ValueError(f"{place.name} with mode 'last' must stand right after a recurrent node")
+        return place.known() * len(self.modes)

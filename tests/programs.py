@@ -1,0 +1,144 @@
+"""Networks of every kind of node that the core trains, each with batches and weights that are drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.cells import CELLS
+from tidegate.network import (
+    Crf,
+    Decode,
+    Dense,
+    Dropout,
+    Embed,
+    Network,
+    Pool,
+    Recurrent,
+    Spell,
+    Split,
+    Tied,
+    parameter_shapes,
+)  # fmt: skip
+from tidegate.ragged import Ragged
+from tidegate.words import Words
+
+Array = npt.NDArray[Any]
+WORDS = Embed(vocabulary_size=40, size=6)
+
+
+def spell(dropout: float) -> Spell:
+    reader = Recurrent(cell="lstm", input_size=4, hidden_size=3, bidirectional=True)
+    letters = (Embed(vocabulary_size=15, size=4), Dropout(p=dropout), reader, Pool(modes=("last",)))
+    return Spell(words=WORDS, characters=letters)
+
+
+def layer(**changes: Any) -> Recurrent:
+    usual: dict[str, Any] = {"cell": "lstm", "input_size": 6, "hidden_size": 5}
+    return Recurrent(**usual | changes)
+
+
+def classifier(recurrent: Recurrent, *modes: Any, first: Any = WORDS) -> Network:
+    width = recurrent.output_size * len(modes)
+    activated = Dense(in_features=width, out_features=4, activation="tanh")
+    return Network.of(*first and [first], recurrent, Pool(modes=modes), activated, Dense(in_features=4, out_features=3))
+
+
+def tagger(first: Any) -> Network:
+    width = first.size if isinstance(first, Embed) else first.output_size
+    read = layer(cell="gru", input_size=width, bidirectional=True)
+    return Network.of(first, read, Dense(in_features=read.output_size, out_features=4), Crf(tags=4))
+
+
+def forecaster(channels: int) -> Network:
+    parted = [Split(channels=channels, size=3, shared=2)] if channels > 1 else []
+    first = Dense(in_features=5, out_features=6, activation="relu")
+    cells = layer(cell="gru", hidden_size=6, num_layers=2)
+    return Network.of(
+        *parted, first, cells, Decode(steps=4, channels=channels, size=6), Dense(in_features=6, out_features=2)
+    )
+
+
+NETWORKS: dict[str, Network] = {
+    **{f"{cell}, both ways": classifier(layer(cell=cell, bidirectional=True), "max") for cell in CELLS},
+    **{
+        f"merged by {merge}": classifier(layer(bidirectional=True, merge=merge, num_layers=2), "last", "mean")
+        for merge in ("concat", "sum", "mul", "ave")
+    },
+    "all ways of pooling": classifier(layer(num_layers=2), "first", "last", "max", "mean"),
+    "reverse, without bias": classifier(layer(reverse=True, bias=False), "last", "max"),
+    "features": classifier(layer(cell="gru"), "mean", first=()),
+    "every step": Network.of(WORDS, layer(), Dense(in_features=5, out_features=3)),
+    "words read before the layer": Network.of(
+        WORDS, Dense(in_features=6, out_features=6, activation="sigmoid"), layer()
+    ),
+    "tied": Network.of(WORDS, layer(hidden_size=6), Tied(vocabulary_size=40, size=6)),
+    "tagger": tagger(WORDS),
+    "tagger that spells": tagger(spell(0.0)),
+    "one series": forecaster(1),
+    "three channels": forecaster(3),
+}
+DROPPING = {
+    "everything that is dropped": Network.of(
+        Embed(vocabulary_size=40, size=6, dropout=0.3),
+        layer(num_layers=2, bidirectional=True, merge="sum", dropout=0.3, recurrent_dropout=0.2, weight_dropout=0.25),
+        Dropout(p=0.2, per_sequence=True),
+        Pool(modes=("mean",)),
+        Dropout(p=0.3),
+        Dense(in_features=5, out_features=3),
+    ),
+    "a tagger that drops": Network.of(
+        spell(0.3),
+        layer(input_size=12, dropout=0.0, recurrent_dropout=0.3),
+        Dropout(p=0.3),
+        Dense(in_features=5, out_features=4),
+        Crf(tags=4),
+    ),
+}
+
+# What the core cuts another way: threads share the few sequences, or a long one is lost part by part.
+LARGE: dict[str, tuple[Network, dict[str, int]]] = {
+    f"{size} sequence(s) of a wide {cell}": (
+        classifier(layer(cell=cell, hidden_size=300, bidirectional=True), "max", "last"),
+        {"size": size, "longest": 20},
+    )
+    for cell in CELLS
+    for size in (1, 2)
+} | {
+    "one long text, tied": (NETWORKS["tied"], {"size": 2, "longest": 600}),
+    "long texts": (NETWORKS["every step"], {"longest": 600}),
+}
+
+# Texts whose gates are too many to be kept.
+LONG: dict[str, tuple[Network, dict[str, int]]] = {
+    f"a text that is cut in time, {cell}": (
+        classifier(layer(cell=cell, hidden_size=16, bidirectional=True), "mean", "last", first=first),
+        {"size": 3, "longest": longest},
+    )
+    for cell, longest, first in (("lstm", 80_000, WORDS), ("gru", 90_000, ()), ("rnn_tanh", 180_000, WORDS))
+}
+
+
+def batch_of(network: Network, dtype: Any = np.float64, size: int = 33, longest: int = 60) -> Ragged | Words:
+    """Draw sequences of very different lengths, empty ones among them where a network may read those."""
+    rng = np.random.default_rng(1)
+    fixed = any(isinstance(node, Decode) for node in network.nodes)
+    lengths = np.full(size, 7) if fixed else np.append(rng.integers(0, 12, size - 1), longest)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    if network.reads_words:
+        letters = rng.integers(1, 7, 19)
+        spellings = Ragged(rng.integers(0, 15, letters.sum()), np.concatenate([[0], np.cumsum(letters)]))
+        return Words(Ragged(rng.integers(0, 40, offsets[-1]), offsets), rng.integers(0, 19, offsets[-1]), spellings)
+    if network.reads_tokens:
+        return Ragged(rng.integers(0, 40, offsets[-1]), offsets)
+    return Ragged(rng.standard_normal((offsets[-1], network.input_size)).astype(dtype), offsets)
+
+
+def weights_of(network: Network, dtype: Any = np.float64) -> dict[str, Array]:
+    rng = np.random.default_rng(0)
+    shapes = parameter_shapes(network).items()
+    return {  # small enough that no gradient grows over thousands of steps
+        name: (rng.standard_normal(shape) * min(0.4, 0.9 / shape[-1] ** 0.5)).astype(dtype) for name, shape in shapes
+    }
