@@ -20,7 +20,19 @@ import pytest
 from streams import MODES, STEPS, features, steps_of, stream_all, weights_of, whole
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError, StreamEndedError
-from tidegate.network import Decode, Dense, Embed, Network, Pool, Recurrent, Spell, Split, Tied, parameter_shapes
+from tidegate.network import (
+    Decode,
+    Dense,
+    Dropout,
+    Embed,
+    Network,
+    Pool,
+    Recurrent,
+    Spell,
+    Split,
+    Tied,
+    parameter_shapes,
+)
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Stream, StreamPool
 from tidegate.words import Words
