@@ -20,7 +20,19 @@ import pytest
 from streams import MODES, STEPS, features, steps_of, stream_all, weights_of, whole
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError, StreamEndedError
-from tidegate.network import Decode, Dense, Embed, Network, Pool, Recurrent, Spell, Split, Tied, parameter_shapes
+from tidegate.network import (
+    Decode,
+    Dense,
+    Dropout,
+    Embed,
+    Network,
+    Pool,
+    Recurrent,
+    Spell,
+    Split,
+    Tied,
+    parameter_shapes,
+)
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Stream, StreamPool
 from tidegate.words import Words
@@ -41,6 +53,21 @@ def test_any_chunks_give_the_whole_sequence(cell: str, layers: int, kind: Any) -
         for chunks in ([1] * STEPS, [STEPS], [4, 0, 1, 4]):
             assert stream_all(executor.stream(), x, chunks).tobytes() == want.tobytes()
     kernels.use_isa(before)
+
+
+def test_an_executor_answers_batches_and_streams_of_any_look_ahead_in_turn() -> None:
+    """They share the weights that are packed, and the product of the table that the streams have made."""
+    layer = Recurrent(cell="gru", input_size=4, hidden_size=5, bidirectional=True)
+    network = Network.of(Embed(vocabulary_size=9, size=4), Dropout(p=0.1), layer, Dense(in_features=10, out_features=2))
+    executor, ids = Executor(network, weights_of(network)), np.random.default_rng(2).integers(0, 9, STEPS)
+    want = whole(executor, ids)
+    pool = StreamPool(executor, 2, lookahead=STEPS)
+    assert pool.open("a") == "a"
+    assert whole(executor, ids[:4]).tobytes() == whole(Executor(network, weights_of(network)), ids[:4]).tobytes()
+    short = executor.stream(lookahead=1).push(ids)
+    assert pool.push({"a": ids})["a"].shape == (0, 2)
+    assert pool.finish("a").tobytes() == want.tobytes() == whole(executor, ids).tobytes()
+    assert short.tobytes() == Executor(network, weights_of(network)).stream(lookahead=1).push(ids).tobytes()
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])

@@ -1,7 +1,7 @@
 """A program over live sequences: weights packed once, states kept, every step in one call.
 
-NumPy in and NumPy out. Knows arrays and nothing of models; results are equal, to the bit, to those of
-the whole sequence on every instruction set, number of threads and neighbours.
+NumPy in and NumPy out. Knows arrays and nothing of models; results are equal, to the bit, to those of the whole
+sequence on every instruction set, number of threads and neighbours.
 
 Shape letters: ``C K`` = features of a row that comes in and goes out; ``n`` = sequences that step together; others as
 in `layers`.
@@ -30,9 +30,11 @@ class LiveProgram:
 
     Args:
         program: of the core. Its weights must not be packed anew once streams stand on it.
-        ahead: of each layer that runs from the end, how many rows must follow before it gives a row; or the sequence
-            ends. It starts anew for each row.
+        ahead: how many rows must follow before a layer that runs from the end gives one, layer after layer. It starts
+            anew for each row, so many rows after it or where the sequence ends before.
         held: what the program reads where it is, and is to be kept alive.
+
+    Raises ValueError where a node reads whole sequences alone, or `ahead` is not one number for each such layer.
     """
 
     def __init__(self, program: _core.Program, ahead: Sequence[int] = (), *, held: object = None) -> None:
@@ -49,7 +51,7 @@ class LiveProgram:
         """Rows that must follow, over all layers, before a row is given."""
 
     def begin(self, capacity: int) -> _core._Streams:
-        """Make room for sequences. Raises MemoryError, and ValueError where a node reads whole sequences alone."""
+        """Make room for so many sequences. Raises MemoryError."""
         made = _core.Streams32 if self.kind == np.float32 else _core.Streams64
         return made(self._program, capacity, self._ahead)
 

@@ -52,7 +52,7 @@ class Prepared:
     @cached_property
     def network(self) -> LiveProgram:
         """The packed program. Raises InputError where it cannot be stepped."""
-        return pack(self.executor, self.lookahead)
+        return _live(self.executor, self.lookahead)
 
     @cached_property
     def digest(self) -> str:
@@ -310,8 +310,8 @@ class Stream:
             raise StreamEndedError(f"this stream was {self._ended} after {self.steps} steps. Begin a new one.")
 
 
-def pack(executor: Runner, lookahead: int | None) -> LiveProgram:
-    """Pack the weights of a network for streams.
+def _live(executor: Runner, lookahead: int | None) -> LiveProgram:
+    """Make a network ready for streams.
 
     Raises InputError where it reads windows, or where `lookahead` is missing, negative, or of no use.
     """
