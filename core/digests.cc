@@ -195,7 +195,7 @@ void stream(Cell cell, Size size) {
 
 // Sequences of uneven lengths through a layer that looks ahead, pools of it, and a matrix.
 template <class T>
-void stream_network(Cell cell, Size size) {
+void live_network(Cell cell, Size size) {
   const auto [C, H] = size;
   Numbers numbers(29);
   const Side<T> side(numbers, kTraits[cell].gates * H, size, 0.5);
@@ -347,7 +347,7 @@ void all() {
       layer<T>(cell, size, 0.4);
       layer<T>(cell, size, sizeof(T) == 4 ? 0x1p-60 : 0x1p-500);
       stream<T>(cell, size);
-      stream_network<T>(cell, size);
+      live_network<T>(cell, size);
     }
     around<T>(size);
   }

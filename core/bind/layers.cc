@@ -108,7 +108,10 @@ void backward(int cell, In<T> x, nb::object ids, In<Index> offsets, nb::sequence
   p.overwrite = overwrite;
   p.dx = pointer<T>(dx);
   for (int d = 0; d < p.in.directions; ++d) {
-    p.kept[d] = {pointer<T>(kept[d][0]), pointer<T>(kept[d][1])};
+    const auto read = [&](int which) {  // what is not to be overwritten may be read-only
+      return overwrite ? pointer<T>(kept[d][which]) : const_cast<T*>(input<T>(kept[d][which]));
+    };
+    p.kept[d] = {read(0), read(1)};
     p.dhn[d] = input<T>(dstate[d][0]);
     p.dcn[d] = input<T>(dstate[d][1]);
     const nb::object g = gradients[d];

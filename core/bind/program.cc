@@ -125,6 +125,28 @@ class Builder {
   bool unread_ = false;  // the node before is an embedding that leaves its rows to be read
 };
 
+// Raises one of the library's own errors.
+[[noreturn]] void refuse(const char* error, const char* why) {
+  PyErr_SetString(nb::module_::import_("tidegate.errors").attr(error).ptr(), why);
+  throw nb::python_error();
+}
+
+// Has a program to itself while it exists; raises InputError where another thread has it.
+template <class T>
+class Alone {
+ public:
+  explicit Alone(Program<T>& program) : program_(program) {
+    if (program.enter()) return;
+    refuse("InputError", "another thread runs this program. Give each thread one of its own, or a lock.");
+  }
+  Alone(const Alone&) = delete;
+  Alone& operator=(const Alone&) = delete;
+  ~Alone() { program_.leave(); }
+
+ private:
+  Program<T>& program_;
+};
+
 template <class T>
 Sequenced<T> sequenced(nb::handle values, In<Index> offsets) {
   Sequenced<T> batch{};
@@ -145,6 +167,11 @@ template <class T>
 void run(Program<T>& program, nb::handle values, In<Index> offsets, std::size_t first, std::size_t last, Array<T> out,
          int threads) {
   const Sequenced<T> batch = sequenced<T>(values, offsets);
+  Index rows = first == 0 ? 0 : batch.N;
+  for (Index b = 0; first == 0 && b < batch.B; ++b)
+    rows += program.rows(offsets.data()[b + 1] - offsets.data()[b], last);
+  if (rows != static_cast<Index>(out.shape(0))) throw nb::value_error("the output has another number of rows");
+  const Alone<T> alone(program);
   Status status;
   Index bad_token = 0;
   unlocked(true, [&] { status = program.run(batch, {first, last}, threads, out.data(), bad_token); });
@@ -154,23 +181,24 @@ void run(Program<T>& program, nb::handle values, In<Index> offsets, std::size_t 
 template <class T>
 void record(Program<T>& program, nb::handle values, In<Index> offsets, int threads) {
   const Sequenced<T> batch = sequenced<T>(values, offsets);
+  const Alone<T> alone(program);
   Status status;
   Index bad_token = 0;
   unlocked(true, [&] { status = program.record(batch, threads, bad_token); });
   check(status, bad_token);
 }
 
-// An array of what a program holds, which lives as long as the array; null: None.
+// An array of what a program holds, to be read, which lives as long as the array; null: None.
 template <class T>
-nb::object held(T* data, std::initializer_list<std::size_t> shape, nb::handle program) {
-  return data ? nb::cast(nb::ndarray<nb::numpy, T, nb::c_contig>(data, shape, program)) : nb::none();
+nb::object held(const T* data, std::initializer_list<std::size_t> shape, nb::handle program) {
+  return data ? nb::cast(nb::ndarray<nb::numpy, const T, nb::c_contig>(data, shape, program)) : nb::none();
 }
 
 // What node `index` read where a batch was recorded, [N, width], or None where those are rows of a table.
 template <class T>
 nb::object rows(nb::handle_t<Program<T>> self, std::size_t index) {
   const Flow<T>& flow = nb::cast<Program<T>&>(self).flow(index);
-  return held(flow.rows, {std::size_t(flow.N), std::size_t(flow.width)}, self);
+  return held<T>(flow.rows, {std::size_t(flow.N), std::size_t(flow.width)}, self);
 }
 
 // (h, gates, memo, hn, cn) of a layer of a recurrent node where a batch was recorded, the last two by direction.
@@ -188,14 +216,15 @@ nb::tuple layer(nb::handle_t<Program<T>> self, std::size_t index, int layer) {
     hn.append(held<T>(gave.ends->h[at], {B, H}, self));
     if (gave.ends->c) cn.append(held<T>(gave.ends->c[at], {B, H}, self));
   }
-  return nb::make_tuple(held(seen.h, {N, D * H}, self), held(seen.gates, {D, N, gates * H}, self),
-                        held(seen.memo, {D, N, H}, self), hn, cn);
+  return nb::make_tuple(held<T>(seen.h, {N, D * H}, self), held<T>(seen.gates, {D, N, gates * H}, self),
+                        held<T>(seen.memo, {D, N, H}, self), hn, cn);
 }
 
 // What a recurrent node keeps on the way back: (dh, dc) of every step, by layer and direction, or none of all; and
 // which way of its last layer is followed, -1 for both.
 template <class T>
 void look(Program<T>& program, std::size_t index, nb::sequence steps, int way) {
+  const Alone<T> alone(program);
   typename Recurrent<T>::Look look;
   for (const nb::handle step : steps) look.steps.push_back({pointer<T>(step[0]), pointer<T>(step[1])});
   look.way = way;
@@ -205,18 +234,19 @@ void look(Program<T>& program, std::size_t index, nb::sequence steps, int way) {
 template <class T>
 void back(Program<T>& program, In<T> doutput, nb::object dinput, int threads) {
   T* const to = pointer<T>(dinput);
+  const Alone<T> alone(program);
   Status status;
   unlocked(true, [&] { status = program.back(doutput.data(), threads, to); });
   check(status, 0);
 }
 
-// begin [B + 1]: where the rows that the network gives of each sequence begin.
+// begin [B + 1]: where the rows that the first nodes give of each sequence begin.
 template <class T>
-void find_rows(Program<T>& program, In<Index> offsets, Array<Index> begin) {
+void find_rows(Program<T>& program, In<Index> offsets, std::size_t last, Array<Index> begin) {
   const auto B = static_cast<Index>(offsets.shape(0)) - 1;
   begin.data()[0] = 0;
   for (Index b = 0; b < B; ++b) {
-    begin.data()[b + 1] = begin.data()[b] + program.rows(offsets.data()[b + 1] - offsets.data()[b]);
+    begin.data()[b + 1] = begin.data()[b] + program.rows(offsets.data()[b + 1] - offsets.data()[b], last);
   }
 }
 
@@ -224,6 +254,7 @@ template <class T>
 void gradient(Program<T>& program, nb::handle values, In<Index> offsets, Loss<T>& loss, Array<T> gradient,
               Array<double> losses, int threads) {
   const Sequenced<T> batch = sequenced<T>(values, offsets);
+  const Alone<T> alone(program);
   Status status;
   Index bad_token = 0;
   unlocked(true, [&] { status = program.gradient(batch, loss, threads, gradient.data(), losses.data(), bad_token); });
@@ -233,6 +264,7 @@ void gradient(Program<T>& program, nb::handle values, In<Index> offsets, Loss<T>
 // What a recurrent node begins with and where it leaves what it ends in; each may be None.
 template <class T>
 void carry(Program<T>& program, std::size_t node, nb::object h, nb::object c, nb::object hn, nb::object cn) {
+  const Alone<T> alone(program);
   const Index sequences = h.is_none() ? 0 : static_cast<Index>(nb::cast<In<T>>(h, false).shape(1));
   auto& recurrent = dynamic_cast<Recurrent<T>&>(program.node(node));
   recurrent.carry({sequences, input<T>(h), input<T>(c), pointer<T>(hn), pointer<T>(cn)});
@@ -241,6 +273,7 @@ void carry(Program<T>& program, std::size_t node, nb::object h, nb::object c, nb
 // (low, high, steep) to look at every batch from now on, None to look no more.
 template <class T>
 void watch(Program<T>& program, std::size_t node, nb::object flat) {
+  const Alone<T> alone(program);
   auto& recurrent = dynamic_cast<Recurrent<T>&>(program.node(node));
   if (flat.is_none()) return recurrent.gauge.watch(nullptr);
   const auto [low, high, steep] = nb::cast<std::array<T, 3>>(flat);
@@ -257,6 +290,7 @@ nb::tuple health(Program<T>& program, std::size_t node) {
 
 template <class T>
 void read_spellings(Program<T>& program, nb::handle values, In<Index> offsets, In<std::int64_t> spelling) {
+  const Alone<T> alone(program);
   dynamic_cast<Spell<T>&>(program.node(0)).read(sequenced<T>(values, offsets), spelling.data());
 }
 
@@ -300,20 +334,28 @@ void define(nb::module_& m, const Names<T>& names) {
           "nodes"_a, "width"_a, "output_size"_a)
       .def_prop_ro("parameters", &Program<T>::parameters)
       .def_prop_ro("table_size", &Program<T>::table_size)
-      .def("find_rows", &find_rows<T>, "offsets"_a.noconvert(), "begin"_a.noconvert())
+      .def("find_rows", &find_rows<T>, "offsets"_a.noconvert(), "last"_a, "begin"_a.noconvert())
       .def(
           "pack",
           [](Program<T>& self, In<T> table, In<T> dense, int use, std::uint64_t seed, std::uint32_t step) {
+            const Alone<T> alone(self);
             self.pack(table.data(), dense.data(), static_cast<Use>(use), {seed, step});
           },
           "table"_a.noconvert(), "dense"_a.noconvert(), "use"_a, "seed"_a, "step"_a)
-      .def("borrow", &Program<T>::borrow, "other"_a, nb::keep_alive<1, 2>())
+      .def(
+          "borrow",
+          [](Program<T>& self, const Program<T>& other) {
+            const Alone<T> alone(self);
+            self.borrow(other);
+          },
+          "other"_a, nb::keep_alive<1, 2>())
       .def("carry", &carry<T>, "node"_a, "h"_a.none(), "c"_a.none(), "hn"_a.none(), "cn"_a.none())
       .def("watch", &watch<T>, "node"_a, "flat"_a.none())
       .def("health", &health<T>, "node"_a)
       .def("read_spellings", &read_spellings<T>, "values"_a, "offsets"_a.noconvert(), "spelling"_a.noconvert())
       .def("run", &run<T>, "values"_a, "offsets"_a.noconvert(), "first"_a, "last"_a, "out"_a.noconvert(), "threads"_a)
-      .def("record", &record<T>, "values"_a, "offsets"_a.noconvert(), "threads"_a)
+      .def("record", &record<T>, "values"_a, "offsets"_a.noconvert(), "threads"_a, nb::keep_alive<1, 2>(),
+           nb::keep_alive<1, 3>())
       .def("recorded_rows", &rows<T>, "node"_a)
       .def("recorded_layer", &layer<T>, "node"_a, "layer"_a)
       .def("look", &look<T>, "node"_a, "steps"_a, "way"_a)
@@ -339,8 +381,9 @@ void define(nb::module_& m, const Names<T>& names) {
           "__init__",
           [](CrfLikelihood<T>* self, Program<T>& program, In<std::int64_t> tags, In<Index> begin, In<double> weight,
              In<double> penalty) {
-            auto& node = dynamic_cast<CrfNode<T>&>(program.node(program.size() - 1));
-            new (self) CrfLikelihood<T>(node, tags.data(), begin.data(), weight.data(), penalty.data());
+            auto* const node = dynamic_cast<CrfNode<T>*>(&program.node(program.size() - 1));
+            if (!node) refuse("ShapeError", "this loss is of networks that end with a crf node.");
+            new (self) CrfLikelihood<T>(*node, tags.data(), begin.data(), weight.data(), penalty.data());
           },
           "program"_a, "tags"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), "penalty"_a.noconvert(),
           nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(), nb::keep_alive<1, 5>(),

@@ -25,9 +25,13 @@ bool within(const std::int32_t* ids, Index count, Index V) {
   return std::all_of(ids, ids + count, [V](std::int32_t id) { return id >= 0 && id < V; });
 }
 
-// Does something short with streams that no other thread steps; returns kBusy, and does nothing, where one does.
+// Does something short with slots of streams that no other thread steps; returns kBusy, and does nothing, where one
+// does, or kSlots where there are no such slots.
 template <class T, class F>
-Index alone(Streams<T>& self, const F& f) {
+Index alone(Streams<T>& self, std::initializer_list<Index> slots, const F& f) {
+  for (const Index slot : slots) {
+    if (!self.distinct(&slot, 1)) return kSlots;
+  }
   if (!self.enter()) return kBusy;
   f();
   self.leave();
@@ -99,26 +103,34 @@ void define_of(nb::module_& m, const char* name) {
           },
           "slots"_a.noconvert(), "offsets"_a.noconvert(), "x"_a.none(), "ids"_a.none(), "ending"_a, "out"_a.noconvert(),
           "threads"_a)
-      .def("rows_after", &Self::rows_after, "slot"_a, "steps"_a, "ending"_a)
-      .def("steps", &Self::steps, "slot"_a)
       .def(
-          "clear", [](Self& self, Index slot) { return alone(self, [&] { self.clear(slot); }); }, "slot"_a)
+          "rows_after",
+          [](Self& self, Index slot, Index steps, bool ending) {
+            return self.distinct(&slot, 1) ? self.rows_after(slot, steps, ending) : Index(kSlots);
+          },
+          "slot"_a, "steps"_a, "ending"_a)
       .def(
-          "copy", [](Self& self, Index from, Index to) { return alone(self, [&] { self.copy(from, to); }); }, "from"_a,
-          "to"_a)
+          "steps", [](Self& self, Index slot) { return self.distinct(&slot, 1) ? self.steps(slot) : Index(kSlots); },
+          "slot"_a)
+      .def(
+          "clear", [](Self& self, Index slot) { return alone(self, {slot}, [&] { self.clear(slot); }); }, "slot"_a)
+      .def(
+          "copy",
+          [](Self& self, Index from, Index to) { return alone(self, {from, to}, [&] { self.copy(from, to); }); },
+          "from"_a, "to"_a)
       .def_prop_ro("numbers", &Self::numbers)
       .def(
           "read",
           [](Self& self, Index slot, Array<T> to) {
             Index steps = 0;
-            const Index why = alone(self, [&] { self.read(slot, to.data()), steps = self.steps(slot); });
+            const Index why = alone(self, {slot}, [&] { self.read(slot, to.data()), steps = self.steps(slot); });
             return why ? why : steps;
           },
           "slot"_a, "to"_a.noconvert())
       .def(
           "write",
           [](Self& self, Index slot, In<T> from, Index steps) {
-            return alone(self, [&] { self.write(slot, from.data(), steps); });
+            return alone(self, {slot}, [&] { self.write(slot, from.data(), steps); });
           },
           "slot"_a, "from"_a.noconvert(), "steps"_a);
 }

@@ -21,6 +21,7 @@ class Embed final : public Node<T> {
   void pack(const T* parameters) override;  // the table
   void borrow(const Node<T>& other) override { table_ = static_cast<const Embed&>(other).table_; }
   void begin() override;
+  void rest() override { arena_.release(); }
   void open(Lane<T>& lane) override;
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;

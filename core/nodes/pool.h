@@ -10,7 +10,7 @@ namespace tidegate {
 template <class T>
 class Pooling final : public Node<T> {
  public:
-  // `before`: the recurrent node right before, whose final states are what `last` is; null where it is not asked for.
+  // `before`: the recurrent node right before, whose final states are what `last` is; null where there is none.
   Pooling(std::vector<PoolMode> modes, const Recurrent<T>* before) : modes_(std::move(modes)), before_(before) {}
 
   void count(Index& sequences, Index& rows) const override { rows = sequences; }

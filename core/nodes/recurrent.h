@@ -39,6 +39,7 @@ class Recurrent final : public Node<T> {
   void pack(const T* parameters) override;
   void borrow(const Node<T>& other) override { units_ = static_cast<const Recurrent&>(other).units_; }
   void begin() override;
+  void rest() override { arena_.release(); }
   void open(Lane<T>& lane) override;
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;

@@ -1,8 +1,17 @@
 #include "nodes/spell.h"
 
+#include <new>
 #include <numeric>
 
 namespace tidegate {
+namespace {
+
+// The ids of characters were looked at before, so that nothing but memory can be missing.
+void settle(Status status) {
+  if (status == Status::kOutOfMemory) throw std::bad_alloc();
+}
+
+}  // namespace
 
 template <class T>
 void Spell<T>::pack(const T* parameters) {
@@ -26,7 +35,7 @@ void Spell<T>::begin() {
   touched_.begin(this->common->lanes);
   said_.resize(spellings_.B * characters_->output_size());
   Index bad_token;
-  characters_->run(spellings_, characters_->all(), this->common->threads, said_.data(), bad_token);
+  settle(characters_->run(spellings_, characters_->all(), this->common->threads, said_.data(), bad_token));
 }
 
 template <class T>
@@ -72,7 +81,7 @@ void Spell<T>::finish(T* gradient, T*, const T*) {
   Given<T> given(dsaid.data(), begin.data());
   std::fill(gradient, gradient + characters_->parameters(), T(0));
   Index bad_token;
-  characters_->gradient(spellings_, given, this->common->threads, gradient, losses.data(), bad_token);
+  settle(characters_->gradient(spellings_, given, this->common->threads, gradient, losses.data(), bad_token));
 }
 
 template class Spell<float>;

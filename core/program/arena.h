@@ -58,6 +58,12 @@ class Arena {
     used_ = mark.used;
   }
 
+  // All memory is given back, to be found again by whoever needs some next.
+  void release() {
+    drop();
+    piece_ = used_ = 0;
+  }
+
   // What was taken is free again. From the second round on, all of it lies in one piece.
   void clear() {
     if (pieces_.size() > 1) {

@@ -136,6 +136,9 @@ class Node {
   // Does what is done once for all groups of a batch.
   virtual void begin() {}
 
+  // Gives back, after a run, the memory that grew with the batch.
+  virtual void rest() {}
+
   // Turns the rows of a group into others; returns what `back` needs, in the memory of the lane's group.
   virtual void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) = 0;
 

@@ -56,9 +56,9 @@ Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table
 }
 
 template <class T>
-Index Program<T>::rows(Index read) const {
+Index Program<T>::rows(Index read, std::size_t last) const {
   Index sequences = 1;
-  for (const auto& node : nodes_) node->count(sequences, read);
+  for (std::size_t i = 0; i < last; ++i) nodes_[i]->count(sequences, read);
   return read;
 }
 
@@ -236,6 +236,7 @@ Status Program<T>::run(const Sequenced<T>& batch, Span span, int threads, T* out
     flow = gave;
   }
   if (flow.rows != out && !halted()) std::copy_n(flow.rows, flow.N * flow.width, out);
+  for (const auto& node : nodes_) node->rest();
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;

@@ -5,6 +5,7 @@
 // cache of one core. What lanes add up is added as a tree. So nothing depends on the number of threads.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -37,8 +38,11 @@ class Program {
   Index table_size() const { return table_ ? table_->size() : 0; }
   Index width() const { return width_; }
   Index output_size() const { return output_size_; }
-  // Rows that come out of so many rows of a sequence.
-  Index rows(Index read) const;
+  // Rows that the first `last` nodes make of so many rows of a sequence.
+  Index rows(Index read, std::size_t last) const;
+  // Takes the program for one thread; false where another one has it.
+  bool enter() { return !taken_.exchange(true, std::memory_order_acquire); }
+  void leave() { taken_.store(false, std::memory_order_release); }
   Node<T>& node(std::size_t index) { return *nodes_[index]; }
   std::size_t size() const { return nodes_.size(); }
 
@@ -107,6 +111,7 @@ class Program {
   Index left_behind_ = 0;
   Index stepped_ = 0;
   Common common_;
+  std::atomic<bool> taken_{false};
   std::vector<std::unique_ptr<Arena>> kept_;  // of each lane
   Arenas arenas_;
   std::unique_ptr<Recorded> recorded_;

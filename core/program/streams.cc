@@ -17,7 +17,7 @@ Streams<T>::Streams(Program<T>& program, Index capacity, const std::vector<Index
     : capacity_(capacity),
       out_(program.output_size()),
       lookahead_(std::accumulate(ahead.begin(), ahead.end(), Index(0))),
-      pooled_(program.rows(1) == program.rows(2)),
+      pooled_(program.rows(1, program.size()) == program.rows(2, program.size())),
       state_(pooled_ && lookahead_ > 0 ? 2 * capacity : capacity),
       steps_(state_.slots(), 0) {
   LivePlan<T> plan{state_, program.width(), program.width(), 0, nullptr, nullptr, ahead};

@@ -281,6 +281,20 @@ def test_what_cannot_be_stepped() -> None:
     for chosen in (np.arange(2, dtype=np.int32), np.arange(3), np.arange(2)[:, None]):
         with pytest.raises(ShapeError, match="slots"):
             streams.run(chosen, case.x[:2], np.array([0, 1, 2]))
+    numbers, steps = streams.read()
+    for slot in (-1, 2, 10**9):
+        for ask in (
+            streams.clear,
+            streams.steps,
+            streams.read,
+            lambda slot: streams.copy(0, slot),
+            lambda slot: streams.copy(slot, 0),
+            lambda slot: streams.write(numbers, steps, slot),
+        ):
+            with pytest.raises(InputError, match="slots must differ and lie between 0 and 1"):
+                ask(slot)
+    with pytest.raises(ShapeError, match="after -5 steps"):
+        streams.write(numbers, -5)
     with pytest.raises(ShapeError, match="numbers is"):
         streams.write(np.zeros(3, np.float32), 0)
     with pytest.raises(ShapeError, match="out is"):

@@ -175,6 +175,13 @@ def test_an_array_of_the_weights_that_is_replaced_is_seen(sample: Sample, fitted
     assert sample.answer(model, X) != before
 
 
+def test_weights_that_were_replaced_are_packed_once(fitted: Any) -> None:
+    model = copy.deepcopy(fitted)
+    for name, array in model.weights_.items():
+        model.weights_[name] = np.asfortranarray(array)
+    assert model._require_fitted().executor is model._require_fitted().executor
+
+
 def test_it_pickles_and_copies(sample: Sample, fitted: Any) -> None:
     X = sample.examples()[0]
     for twin in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):  # noqa: S301  (our own bytes)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tidegate.cells import CELLS
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels import programs
-from tidegate.kernels.checks import check_offsets, empty, token_ids
+from tidegate.kernels.checks import check_offsets, empty, expect, token_ids
 from tidegate.network import Network, Node, Recurrent, Spell, Split, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.words import Words
@@ -57,14 +57,14 @@ class Compiled:
             batch: what the network reads.
             threads: at most so many.
             states: what the sequences begin with; zeros for what is not in it. None gives no ends.
-            stop: how many nodes run, and the width of what they give; these give a row for each that they read.
+            stop: how many nodes run, and the width of what they give.
 
         Raises:
             ShapeError, InputError: the batch does not fit the network.
         """
         values, offsets = self.enter(batch)
         last, width = stop or (len(self.network.nodes), self.output_size)
-        out = empty((len(values) if stop else int(self.rows(offsets)[-1]), width), self.kind)
+        out = empty((int(self.rows(offsets, last)[-1]), width), self.kind)
         with self.carrying(states, len(offsets) - 1) as ends, self.naming(batch):
             self.program.run(values, offsets, 0, last, out, threads)
         return out, ends
@@ -72,14 +72,14 @@ class Compiled:
     def run_last(self, rows: Array, threads: int) -> Array:
         """Compute the last node alone, from the rows that enter it."""
         last, out = len(self.network.nodes) - 1, empty((len(rows), self.output_size), self.kind)
-        rows = np.ascontiguousarray(rows, self.kind)
+        rows = expect("rows", rows, (len(rows), self.network.nodes[last].incoming), self.kind)
         self.program.run(rows, np.array([0, len(rows)]), last, last + 1, out, threads)
         return out
 
-    def rows(self, offsets: Array) -> Array:
-        """Say where the rows that the network gives of each sequence begin, [B + 1]."""
+    def rows(self, offsets: Array, last: int | None = None) -> Array:
+        """Say where the rows that the network, or its first nodes, give of each sequence begin, [B + 1]."""
         begin = np.empty_like(offsets)
-        self.program.find_rows(offsets, begin)
+        self.program.find_rows(offsets, len(self.network.nodes) if last is None else last, begin)
         return begin
 
     def enter(self, batch: Ragged | Words) -> tuple[Array, Array]:
@@ -119,21 +119,21 @@ class Compiled:
         """Hand states to the nodes while the block lasts; gives the arrays in which those at the end will be."""
         ends: dict[str, Array] = {}
         held = []  # what the core points to
-        carried = []
-        for index, node in enumerate(self.network.nodes if states is not None else ()):
-            count *= node.channels if isinstance(node, Split) else 1
-            if not isinstance(node, Recurrent):
-                continue
-            shape = (node.num_layers * node.num_directions, count, node.hidden_size)
-            names = [f"{index}.h", f"{index}.c"] if CELLS[node.cell].carries_c else [f"{index}.h"]
-            begins = [self._state(name, (states or {}).get(name), shape) for name in names]
-            afters = [np.empty(shape, self.kind) for _ in names]
-            (h, c), (hn, cn) = ([*arrays, None][:2] for arrays in (begins, afters))
-            self.program.carry(index, h, c, hn, cn)
-            carried.append(index)
-            held += begins
-            ends |= dict(zip(names, afters, strict=True))
+        carried: list[int] = []
         try:
+            for index, node in enumerate(self.network.nodes if states is not None else ()):
+                count *= node.channels if isinstance(node, Split) else 1
+                if not isinstance(node, Recurrent):
+                    continue
+                shape = (node.num_layers * node.num_directions, count, node.hidden_size)
+                names = [f"{index}.h", f"{index}.c"] if CELLS[node.cell].carries_c else [f"{index}.h"]
+                begins = [self._state(name, (states or {}).get(name), shape) for name in names]
+                afters = [np.empty(shape, self.kind) for _ in names]
+                (h, c), (hn, cn) = ([*arrays, None][:2] for arrays in (begins, afters))
+                carried.append(index)
+                self.program.carry(index, h, c, hn, cn)
+                held += begins
+                ends |= dict(zip(names, afters, strict=True))
             yield ends
         finally:
             for index in carried:

@@ -79,10 +79,11 @@ class CrfLikelihood:
     def compiled(self, core: programs.Program, width: int, kind: np.dtype[Any], begin: Array) -> programs.Loss:
         """Make the core's own loss of it."""
         _check_labels("tags", self.tags, int(begin[-1]), width)
-        if self.penalty is None:
-            penalty = np.zeros(width * (width + 2))
-        else:
-            penalty = np.concatenate([np.ravel(part) for part in self.penalty]).astype(np.float64)
+        shapes = [(width, width), (width,), (width,)]
+        parts = [np.zeros(shape) for shape in shapes] if self.penalty is None else self.penalty
+        if [np.shape(part) for part in parts] != shapes:
+            raise ShapeError(f"penalty is {[np.shape(part) for part in parts]}; {shapes} are wanted.")
+        penalty = np.concatenate([np.ravel(part) for part in parts]).astype(np.float64)
         return programs.crf_likelihood(core, self.tags, begin, _weight(self.weight, begin), penalty, kind)
 
     def alone(self, sequence: int, rows: slice) -> CrfLikelihood:
@@ -119,7 +120,9 @@ class Errors:
         truth, scale, shift = (np.ascontiguousarray(part, kind) for part in (self.truth, scale, shift))
         if not truth.shape == scale.shape == shift.shape == shape:
             raise ShapeError(f"truth, scale and shift must all be {list(shape)}; truth is {list(truth.shape)}.")
-        share = np.ones(shape[1]) if self.share is None else np.asarray(self.share, np.float64)
+        share = np.ones(shape[1]) if self.share is None else np.ascontiguousarray(self.share, np.float64)
+        if share.shape != shape[1:]:
+            raise ShapeError(f"share is {list(share.shape)}; {list(shape[1:])} is wanted.")
         return programs.errors_of(truth, scale, shift, self.asked, share, _weight(self.weight, begin))
 
     def alone(self, sequence: int, rows: slice) -> Errors:

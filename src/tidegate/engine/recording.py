@@ -116,12 +116,17 @@ class Recording:
 
         Raises:
             ShapeError: the gradient is not of the shape or type of the output.
+            InputError: the gradient of token ids was asked for, or there are no two directions to choose from.
         """
         compiled = self._compiled
+        if need_dx and compiled.tables:
+            raise InputError("need_dx=True asks for the gradient of the input, but the network reads token ids.")
         doutput = expect("doutput", doutput, self.output.shape, compiled.kind)
         dx = empty(self._values.shape, compiled.kind) if need_dx else None
         nodes = [(index, node) for index, node in enumerate(compiled.network.nodes) if isinstance(node, Recurrent)]
         double = [index for index, node in nodes if node.bidirectional]
+        if through is not None and (through not in (0, 1) or not double):
+            raise InputError(f"through={through!r:.20}, but 0 or 1, of a layer with two directions, was wanted.")
         found: list[Steps] = []
         for index, node in nodes:
             own = [self._room(index, node) for _ in range(node.num_layers)] if steps else []

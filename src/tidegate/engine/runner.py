@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tidegate.engine.compiled import Compiled, States
 from tidegate.engine.recording import Recording
+from tidegate.errors import ShapeError
 from tidegate.kernels import programs
 from tidegate.kernels.streams import LiveProgram
 from tidegate.kernels.threads import thread_count
@@ -30,6 +31,11 @@ class Runner:
         self.num_threads = num_threads
         self.weights = {name: np.ascontiguousarray(array) for name, array in weights.items()}
         self.dtype = np.result_type(*self.weights.values()) if self.weights else np.dtype(np.float32)
+        if {array.dtype for array in self.weights.values()} - {self.dtype} or self.dtype not in (
+            np.float32,
+            np.float64,
+        ):
+            raise ShapeError("weights must all be float32, or all float64.")
         self._packed: dict[int, Compiled] = {}
         self._idle: list[Compiled] = []
 

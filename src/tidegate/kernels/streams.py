@@ -148,7 +148,9 @@ class Streams:
 
     def steps(self, slot: int = 0) -> int:
         """Count the steps that a sequence has taken."""
-        return int(self._core.steps(slot))
+        steps = int(self._core.steps(slot))
+        self._refuse(steps, None)
+        return steps
 
     def clear(self, slot: int = 0) -> None:
         """Bring a sequence back to its beginning."""
@@ -168,6 +170,8 @@ class Streams:
     def write(self, numbers: Array, steps: int, slot: int = 0) -> None:
         """Go on from a state that `read` gave. Raises ShapeError where it is not one of this network."""
         state = expect("numbers", numbers, (self.numbers,), self._kind)
+        if steps < 0:
+            raise ShapeError(f"a state after {steps} steps came; 0 or more were wanted.")
         self._refuse(self._core.write(slot, state, steps), None)
 
     @property
@@ -182,6 +186,7 @@ class Streams:
         if not self._waits:
             return offsets
         counts = [self._core.rows_after(s, int(k), ending) for s, k in zip(slots, np.diff(offsets), strict=True)]
+        self._refuse(min(counts, default=0), None)
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     def _row(self, x: Any) -> Array:

@@ -20,6 +20,11 @@ class Tied(Part):
     vocabulary_size: Annotated[int, Field(ge=1, le=2**24)]
     size: Size
 
+    @property
+    def incoming(self) -> int:
+        """Count the features of a row."""
+        return self.size
+
     def fit(self, place: Place) -> int:
         """Return the size of the vocabulary; raises ValueError where the network begins with no such table."""
         first, sizes = place.first, (self.vocabulary_size, self.size)

@@ -70,14 +70,15 @@ class Fitted(Generic[L]):
     history: list[Json]
     about: About
 
-    _made: list[Executor] = field(default_factory=list, init=False, repr=False, compare=False)
+    _made: list[tuple[dict[str, Array], Executor]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def executor(self) -> Executor:
         """What runs the network; its weights are packed once, and again where an array took the place of another."""
-        made = self._made[0] if self._made else None
-        if made is None or any(made.weights.get(name) is not array for name, array in self.weights.items()):
-            self._made[:] = [made := Executor(self.network, self.weights)]
+        given, made = self._made[0] if self._made else ({}, None)
+        if made is None or any(given.get(name) is not array for name, array in self.weights.items()):
+            made = Executor(self.network, self.weights)
+            self._made[:] = [(dict(self.weights), made)]
         return made
 
 
