@@ -70,13 +70,6 @@ class Case:
         loss.backward()
         return loss.item(), {name: _gradient(parameter) for name, parameter in module.named_parameters()}
 
-    def compare_with_autograd(self, rtol: float) -> None:
-        lost, (loss, gradients) = self.found(), self.by_torch()
-        assert lost.total == pytest.approx(loss, rel=rtol)
-        largest = max(np.abs(array).max() for array in gradients.values())
-        for parameter, array in self.program.gradients.items():
-            np.testing.assert_allclose(array, gradients[parameter], rtol=rtol, atol=rtol * largest, err_msg=parameter)
-
     def _lost(self, rows: Tensor, module: Any, out: Any) -> Any:
         weight = torch.from_numpy(self.weight).to(rows.dtype)
         if isinstance(self.loss, CrfLikelihood):
@@ -105,20 +98,21 @@ def _gradient(parameter: Tensor) -> Array:
 # --- equal to others ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-10), (np.float32, 2e-4)])
-def test_the_gradient_is_that_of_autograd(name: str, dtype: Any, rtol: float) -> None:
-    case = Case(NETWORKS[name], dtype)
-    case.compare_with_autograd(rtol)
+EXACT, ROUNDED = (np.float64, 1e-10), (np.float32, 2e-4)
+WAYS = [(name, *kind, None) for name in NETWORKS for kind in (EXACT, ROUNDED)]
+WAYS += [(name, np.float64, 1e-9, threads) for name in [*LARGE, *LONG] for threads in (1, 4)]
 
 
-@pytest.mark.parametrize("name", [*LARGE, *LONG])
-@pytest.mark.parametrize("threads", [1, 4])
-def test_however_it_is_cut_the_gradient_is_that_of_autograd(name: str, threads: int) -> None:
-    network, batch = (LARGE | LONG)[name]
-    case = Case(network, **batch)
+@pytest.mark.parametrize(("name", "dtype", "rtol", "threads"), WAYS)
+def test_the_gradient_is_that_of_autograd(name: str, dtype: Any, rtol: float, threads: int | None) -> None:
+    network, batch = (LARGE | LONG).get(name) or (NETWORKS[name], {})
+    case = Case(network, dtype, **batch)
     case.program.num_threads = threads
-    case.compare_with_autograd(1e-9)
+    lost, (loss, gradients) = case.found(), case.by_torch()
+    assert lost.total == pytest.approx(loss, rel=rtol)
+    largest = max(np.abs(array).max() for array in gradients.values())
+    for parameter, array in case.program.gradients.items():
+        np.testing.assert_allclose(array, gradients[parameter], rtol=rtol, atol=rtol * largest, err_msg=parameter)
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, *DROPPING])
