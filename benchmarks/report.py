@@ -113,6 +113,11 @@ def write_page(records: Mapping[str, Record]) -> None:
     PAGE.write_text(f"{before}{BEGIN}\n\n{sections(records)}\n\n{lost}\n\n{END}{after}")
 
 
+def _taken_on(record: Record) -> str:
+    """Say on how many threads and when a race was run."""
+    return f"{record['machine']['threads']} threads, {record['taken'][:10]}"
+
+
 def draw(records: Mapping[str, Record]) -> None:
     """Draw thousand valid tokens per second of a training step, per layer and engine."""
     chosen = [(records[name], label) for name, label in BARS.items() if name in records]
@@ -128,14 +133,14 @@ def draw(records: Mapping[str, Record]) -> None:
             y = row - 0.4 + (place + 0.5) * thick
             axes.barh(y, speed, thick * 0.9, color=COLOURS[engine], label=engine if row == 0 else None)
             axes.text(speed, y, f" {speed:,.0f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(chosen)), [label for _, label in chosen])
+    axes.set_yticks(range(len(chosen)), [f"{label}\n{_taken_on(record)}" for record, label in chosen])
     axes.invert_yaxis()
     axes.margins(x=0.07)
     axes.set_xlabel("thousand tokens per second, one whole training step on IMDB reviews (more is better)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.62), fontsize=9)
-    machine = chosen[0][0]["machine"]
-    figure.suptitle(f"{machine['processor']}, {machine['threads']} threads", fontsize=8, color="#666666", ha="center")
+    processors = sorted({record["machine"]["processor"] for record, _ in chosen})
+    figure.suptitle(", ".join(processors), fontsize=8, color="#666666", ha="center")
     CHART.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(CHART, metadata={"Date": None})
 
