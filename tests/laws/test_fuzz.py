@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 import tidegate as tg
+from classifiers import PLAIN
 from hostile.models.build import container, framed, seal, sound
 from tidegate.checkpoint import NO_TASK
 from tidegate.errors import InputError, ModelFileError
@@ -58,7 +59,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> list[Base]:
     tags = [["DET", "NOUN", "VERB"]] * 8
     models: dict[str, Any] = {
         "text": tg.TextClassifier(**SMALL).fit(TEXTS, ["pos", "neg"] * 4),
-        "dense": tg.TextClassifier(**SMALL, dense_size=3, cell="gru", num_layers=2).fit(TEXTS, labels),
+        "dense": tg.TextClassifier(**SMALL, **PLAIN, dense_size=3, cell="gru", num_layers=2).fit(TEXTS, labels),
         "sequence": tg.SequenceClassifier(**SMALL).fit(steps, labels),
         "tagger": tg.TokenTagger(**SMALL, character_hidden_size=2, embedding_size=2).fit(SENTENCES, tags),
         "forecaster": tg.Forecaster(**SMALL, lookback=12, horizon=4).fit(WAVE),

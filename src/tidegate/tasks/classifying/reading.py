@@ -108,7 +108,7 @@ class TextReader:
     """Learn the words of texts, at most `vocabulary_size`, and embed them; `word_dropout` of them are left out.
 
     evidence: words of the longest n-gram whose evidence stands beside each token; 0 for none.
-    wide: whether a linear model over n-grams answers, too.
+    linear: whether a linear model over n-grams answers, too.
     """
 
     vocabulary_size: int
@@ -117,7 +117,7 @@ class TextReader:
     embedding_size: int
     word_dropout: float | Literal["auto"]
     evidence: int
-    wide: bool
+    linear: bool
 
     begins: ClassVar[tuple[type[Node], ...]] = (Embed,)
 
@@ -131,7 +131,7 @@ class TextReader:
         """Train the tokenizer, count n-grams, and fit the linear part."""
         texts = examples.x
         assert isinstance(texts, list)
-        if not (self.evidence or self.wide):
+        if not (self.evidence or self.linear):
             tokenizer = train_words(texts, self.vocabulary_size)
             tokens = Tokens(tokenizer, self.max_tokens, self.keep, tokenizer.size)
             x = tokens.encode(texts)
@@ -142,14 +142,14 @@ class TextReader:
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
         truth = np.eye(classes, dtype=np.float32)[examples.y]
         counts = truth if weights is None else (truth * weights[:, None]).astype(np.float32)
-        short = self.wide and len(whole.values) < SHORT * len(whole)
+        short = self.linear and len(whole.values) < SHORT * len(whole)
         learned = learn_ngrams(
             whole,
             plain.spelled(texts) if short else None,
             counts,
             size=tokenizer.size,
             longest=self.evidence,
-            wide=self.wide,
+            features=self.linear,
             least=least,
             seed=seed,
         )

@@ -76,7 +76,7 @@ class Scaling:
                 f"X has {' x '.join(map(str, rows.shape[1:]))} features per step; {len(self.mean)} were trained on"
             )
         with np.errstate(over="ignore", invalid="ignore"):  # [N, C]; without steps, C may be anything
-            return ((rows.reshape(-1, len(self.mean)) - self.mean) / self.deviation).astype(np.float32)
+            return ((rows.reshape(len(rows), len(self.mean)) - self.mean) / self.deviation).astype(np.float32)
 
     def spell(self, inputs: Inputs) -> None:
         """Return nothing: readings are no text."""
