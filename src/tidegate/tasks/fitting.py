@@ -31,6 +31,8 @@ Array: TypeAlias = npt.NDArray[Any]
 Weights: TypeAlias = dict[str, Array]
 Json: TypeAlias = dict[str, Any]
 
+OTHER_DATA = "the run was begun on other data. Resume it with the same data, or begin a new run."
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -165,7 +167,7 @@ def check_same(about: Json, stored: Json) -> None:
                 "Resume it with the same parameters, or begin a new run."
             )
     if about["data"] != stored["data"]:
-        raise RunFolderError("the run was begun on other data. Resume it with the same data, or begin a new run.")
+        raise RunFolderError(OTHER_DATA)
 
 
 def resumed_from(run: RunFolder) -> Resumed | None:

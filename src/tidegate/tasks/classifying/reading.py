@@ -127,12 +127,14 @@ class TextReader:
         check_texts(texts, where=in_argument(name))
         return texts
 
-    def learn(self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int) -> Read:
+    def learn(
+        self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int, stored: Json | None = None
+    ) -> Read:
         """Train the tokenizer, count n-grams, and fit the linear part."""
         texts = examples.x
         assert isinstance(texts, list)
         if not (self.evidence or self.linear):
-            tokenizer = train_words(texts, self.vocabulary_size)
+            tokenizer = train_words(texts, self.vocabulary_size) if stored is None else from_json(stored["tokenizer"])
             tokens = Tokens(tokenizer, self.max_tokens, self.keep, tokenizer.size)
             x = tokens.encode(texts)
             return Read(tokens, x, self._leaving_out(_mean(x)))

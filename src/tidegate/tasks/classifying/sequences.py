@@ -98,7 +98,9 @@ class FeatureReader:
         """Check sequences of features."""
         return as_sequences(X, name=name)
 
-    def learn(self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int) -> Read:
+    def learn(
+        self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int, stored: Json | None = None
+    ) -> Read:
         """Measure mean and deviation of each feature."""
         assert isinstance(examples.x, Ragged)
         values = examples.x.values.astype(np.float64)
