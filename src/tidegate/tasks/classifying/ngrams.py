@@ -22,7 +22,7 @@ Spelled: TypeAlias = Sequence[str]
 """The words of all texts, one for each token."""
 
 LONGEST_FEATURE = 3  # words of the longest n-gram that is a feature of a text
-SHORT = 60  # tokens of a text, on average, below which the characters of its words are features, too
+SHORT = 60  # tokens of a text, on average, below which the characters of its words are features in any case
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ MANY = 15_000  # texts from which on what stands in one text alone tells nothing
 _MOST_WORDS = 2**17  # that n-grams are made of
 _EMBEDDING_SCALE = 1.7  # beside evidence, whose numbers are as large
 _COUNTED = 200  # texts from which on their n-grams tell how much a feature counts in the linear part
-_FEW = 2000  # texts up to which the linear part has the larger share in the answer
+_FEW = 2000  # texts up to which characters are features, too, and the linear part has the larger share in the answer
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,10 @@ class TextReader:
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
         truth = np.eye(classes, dtype=np.float32)[examples.y]
         counts = truth if weights is None else (truth * weights[:, None]).astype(np.float32)
-        short = self.linear and len(whole.values) < SHORT * len(whole)
+        spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= _FEW)
         learned = learn_ngrams(
             whole,
-            plain.spelled(texts) if short else None,
+            plain.spelled(texts) if spelled else None,
             counts,
             size=tokenizer.size,
             longest=self.evidence,
