@@ -31,6 +31,8 @@ class Inside:
         prepare: turns inputs into what the network reads.
         classes: what each of the K columns of the output stands for; None where they have no names.
         max_grad_norm: the length that training clipped the gradient to, 0 for none; None where that is not known.
+        parts: tells of inputs what each part of the model added to the score of each class, as plain records with
+            `network`, `linear` and `features`; None where there is but the network.
     """
 
     network: Network
@@ -38,6 +40,7 @@ class Inside:
     prepare: Prepare
     classes: Sequence[Any] | None = None
     max_grad_norm: float | None = None
+    parts: Callable[[Any], list[dict[str, Any]] | None] | None = None
 
 
 @runtime_checkable

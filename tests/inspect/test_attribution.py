@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import loop
 import tidegate as tg
+from classifiers import PLAIN
 from tidegate.errors import InputError, OptionError
 from tidegate.inspect import attribution
 from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
@@ -176,7 +177,7 @@ def test_an_input_alone_gets_the_scores_that_it_gets_in_any_batch(method: Any, m
 @pytest.fixture(scope="module")
 def task() -> tg.TextClassifier:
     texts, labels = ["good fun", "so good", "a bore", "dull, and bad"] * 5, ["pos", "pos", "neg", "neg"] * 5
-    return tg.TextClassifier(hidden_size=4, epochs=6).fit(texts, labels)
+    return tg.TextClassifier(**PLAIN, hidden_size=4, epochs=6).fit(texts, labels)
 
 
 def test_a_word_left_out_is_a_text_without_it(task: tg.TextClassifier) -> None:

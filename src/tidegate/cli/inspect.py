@@ -104,3 +104,7 @@ def _print_one(record: dict[str, Any]) -> None:
             for index, step in enumerate(steps)
         ]
     )
+    if parts := record.get("parts"):
+        rows = [("network", parts["network"]), ("n-grams, together", parts["linear"])]
+        rows += [(each["feature"], {k: v for k, v in each.items() if k != "feature"}) for each in parts["features"]]
+        emit_table([{"part": name, **{k: f"{v:+.4f}" for k, v in added.items()}} for name, added in rows])

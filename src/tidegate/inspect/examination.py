@@ -9,6 +9,7 @@ import base64
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,6 +37,9 @@ MAX_STEPS = 500
 MAX_UNITS = 128
 """Units of one direction that a page shows."""
 
+MAX_CLASSES = 12
+"""Classes whose scores a table of parts shows."""
+
 MAX_VALUES = 3_000_000
 """Values of gates, states and gradients that a page holds; each takes 2.7 bytes, so that a page stays below 9 MB."""
 
@@ -51,6 +55,8 @@ class Examination:
         attribution: what each step contributed to the logit of the class that is explained.
         trace: states, gates, and gradients of the cross-entropy of that class.
         flow: the gradient against the distance in steps.
+        parts: what the network, and each n-gram in the linear part, added to the score of each class, where a model
+            has both.
     """
 
     network: Network
@@ -59,11 +65,13 @@ class Examination:
     attribution: Attribution
     trace: Trace
     flow: GradientFlow
+    parts: list[Json] | None = None
 
     def to_json(self) -> list[Json]:
         """Return one plain record per input: the answer, and what every step contributed to it.
 
-        `contributions` add up to `logit - baseline`, and so do `directions`, where the network has two.
+        `contributions` add up to `logit - baseline`, and so do `directions`, where the network has two. `parts` are
+        there where a model also looks at n-grams of whole texts.
         """
         return [self._record(index) for index in range(len(self.probabilities))]
 
@@ -90,6 +98,8 @@ class Examination:
             asset("examination.html"),
             section("How far back the gradient reaches", self._draw_flow()),
         ]
+        if self.parts is not None:
+            body.insert(2, section("What the network and the n-grams added", "".join(map(_tell_parts, self.parts))))
         return page(title, body, script=asset("examination.js"), data={"inputs": inputs})
 
     def _record(self, index: int) -> Json:
@@ -107,7 +117,7 @@ class Examination:
             "direction_contributions": None
             if scores is None
             else {name: of[rows].tolist() for name, of in scores.items()},
-        }
+        } | ({} if self.parts is None else {"parts": self.parts[index]})
 
     def _page_record(self, index: int, begin: int, room: _Room) -> Json:
         record, inside = self._record(index), self.trace.sequence(index)
@@ -158,11 +168,12 @@ def examine(model: Inspectable, inputs: Any, *, target: object = None, steps: in
     if not len(inputs):
         raise InputError("there is nothing to inspect: pass at least one input.")
     subject = find_subject(model, inputs)
-    probabilities = softmax(run_sorted(Executor(subject.network, subject.weights), subject.x))
+    outputs = run_sorted(Executor(subject.network, subject.weights), subject.x)
+    probabilities = softmax(subject.with_added(outputs))
     explained = [classes[k] for k in probabilities.argmax(axis=1)]
     if target is not None:
         explained = [known_label(target, classes)] * len(explained)
-    inside = trace(model, inputs, target=explained)
+    inside, tell = trace(model, inputs, target=explained), model.inside().parts
     for index in np.flatnonzero(np.diff(inside.offsets) == 0)[:1]:
         raise InputError(f"input {index} has no step: there is nothing to see inside. Leave empty inputs out.")
     return Examination(
@@ -172,6 +183,7 @@ def examine(model: Inspectable, inputs: Any, *, target: object = None, steps: in
         attribution=attribute(model, inputs, target=explained, steps=steps),
         trace=inside,
         flow=gradient_flow(model, inputs),
+        parts=None if tell is None else tell(inputs),
     )
 
 
@@ -259,6 +271,19 @@ def _pack_quantity(quantity: Quantity, window: Window, units: Window) -> Json:
         "scale": scale,
         "values": base64.b64encode(whole.tobytes()).decode(),
     }
+
+
+def _tell_parts(parts: Json) -> str:
+    """Draw what the parts of a model added to the score of each class, as a table."""
+    rows = [("network", parts["network"]), ("n-grams, together", parts["linear"])]
+    rows += [(each["feature"], {k: v for k, v in each.items() if k != "feature"}) for each in parts["features"]]
+    names = list(parts["network"])[:MAX_CLASSES]
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    lines = "".join(
+        f"<tr><td>{escape(label)}</td>{''.join(f'<td>{added[name]:+.3f}</td>' for name in names)}</tr>"
+        for label, added in rows
+    )
+    return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{lines}</tbody></table>"
 
 
 def _describe(network: Network) -> str:

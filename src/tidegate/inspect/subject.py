@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.documents import Documents
 from tidegate.errors import InputError, OptionError, ShapeError
+from tidegate.kernels import sparse_product
 from tidegate.network import Decode, Dropout, Embed, Network, Pool, Recurrent, Spell, Split
 from tidegate.offers import Inside, Inspectable
 from tidegate.ragged import Ragged
@@ -24,7 +26,11 @@ Array: TypeAlias = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """Hold a network with its weights, and the sequences that it is shown."""
+    """Hold a network with its weights, and the sequences that it is shown.
+
+    What looks at n-grams of whole texts has a part without steps: the network is then what reads the steps, tokens
+    looked up with the numbers beside them, and `added` [B, K] is what the other part adds to its output.
+    """
 
     network: Network
     weights: Mapping[str, Array]
@@ -32,11 +38,21 @@ class Subject:
     steps: list[str] | None  # N tokens as text
     classes: Sequence[Any] | None  # K
     max_grad_norm: float | None = None  # that training clipped the gradient to, 0 for none
+    added: Array | None = None
 
     @property
     def pools(self) -> bool:
         """Tell whether the output has one row per sequence."""
         return any(isinstance(node, Pool) for node in self.network.nodes)
+
+    @property
+    def reads_text(self) -> bool:
+        """Tell whether steps are tokens, which can be left out."""
+        return self.network.reads_tokens or self.added is not None
+
+    def with_added(self, outputs: Array, indices: Array | slice = slice(None)) -> Array:
+        """Add, to what the network gives for some inputs, what comes from the part without steps."""
+        return outputs if self.added is None else outputs + self.added[indices].astype(outputs.dtype)
 
     def in_float64(self) -> Subject:
         """Return the same with weights and features in float64."""
@@ -114,10 +130,32 @@ def _find(model: Any, inputs: Any) -> Subject:
 def _from_inside(inside: Inside, inputs: Any) -> Subject:
     x, steps = inside.prepare(inputs)
     network, weights = inside.network, inside.weights
+    if isinstance(x, Documents):
+        return _of_documents(inside, x, steps)
     if isinstance(x, Words):
         x = Executor(network, weights).spell(x)
         network, weights = _behind_first(network, weights)
     return Subject(network, weights, x, steps, inside.classes, inside.max_grad_norm)
+
+
+def _of_documents(inside: Inside, documents: Documents, steps: list[str] | None) -> Subject:
+    """Part what reads the steps of documents from what reads them as a whole."""
+    network, weights, rows = inside.network, inside.weights, len(documents)
+    added = np.zeros((rows, network.output_size), np.float32)
+    if network.wide is not None and documents.features is not None:
+        last, columns = len(network.nodes) - 1, documents.features.columns
+        added = sparse_product(
+            columns.values,
+            documents.features.values,
+            columns.offsets,
+            weights[f"{last}.weight"],
+            weights[f"{last}.bias"],
+        )
+        network = Network.of(*network.nodes[:-1])
+        weights = {name: array for name, array in weights.items() if not name.startswith(f"{last}.")}
+    known = look_up(np.asarray(documents.tokens.values), weights["0.weight"])
+    x = documents.tokens.with_values(np.concatenate([known, documents.beside], axis=1))
+    return Subject(*_behind_first(network, weights), x, steps, inside.classes, inside.max_grad_norm, added)
 
 
 def _behind_first(network: Network, weights: Mapping[str, Array]) -> tuple[Network, dict[str, Array]]:

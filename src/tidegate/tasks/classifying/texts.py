@@ -32,6 +32,7 @@ from tidegate.tasks.classifying.classifier import (
     tagged,
 )
 from tidegate.tasks.classifying.reading import TextReader, Tokens, as_texts
+from tidegate.tasks.classifying.telling import tell_parts
 from tidegate.tasks.fitting import Plan
 from tidegate.tasks.task import Array, Count, Json, Share, Task
 from tidegate.tasks.weights import ClassWeight, read_class_weight
@@ -148,7 +149,10 @@ class TextClassifier(Task[Classes]):
     def inside(self) -> Inside:
         """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
         fitted = self._require_fitted()
-        return Inside(fitted.network, fitted.weights, self.prepare, self.classes_.tolist(), self.max_grad_norm)
+        classes, limit = self.classes_.tolist(), self.max_grad_norm
+        return Inside(
+            fitted.network, fitted.weights, self.prepare, classes, limit, lambda X: tell_parts(fitted, as_texts(X))
+        )
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
