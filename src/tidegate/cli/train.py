@@ -67,6 +67,13 @@ Licence = Annotated[
     str | None, typer.Option("--licence", metavar="TEXT", help="What the model file shall say about its licence.")
 ]
 
+Baselines = Annotated[
+    bool,
+    typer.Option(
+        "--baselines/--no-baselines", help="Also fit simple models to the same texts or tags, or the network alone."
+    ),
+]
+
 
 def train(
     data: Data = None,
@@ -92,6 +99,7 @@ def train(
     licence: Licence = None,
     resume: Resume = None,
     recipe: Recipe = None,
+    baselines: Baselines = True,
     json: Json = False,
 ) -> None:
     """Train a model into a run folder.
@@ -137,15 +145,15 @@ def train(
         model: dict[str, Any] = {"task": task_named(task), "preset": preset, "params": params, "licence": licence}
         with naming(data):
             training = runs.start(runs.Source(str(data), options), out=out, overwrite=overwrite, **model)
-    _follow(training, json)
+    _follow(training, json, baselines=baselines)
 
 
-def _follow(training: "Training", json: bool) -> None:
+def _follow(training: "Training", json: bool, *, baselines: bool) -> None:
     """Carry a training out, and say what it came to and what to do next."""
     say(training.dataset.summary())
     if training.note:
         say(training.note)
-    result = carry_out(training)
+    result = carry_out(training, baselines=baselines)
     for warning in result.warnings:
         say(f"warning: {warning}")
     if json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,8 +24,9 @@ from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
 from tidegate.lock import LockedFolder
 from tidegate.ragged import Ragged
-from tidegate.runs.evaluation import evaluate, show_measures
+from tidegate.runs.evaluation import evaluate, show_measure, show_measures
 from tidegate.tasks import presets
+from tidegate.tasks.baselines import Baseline
 from tidegate.tasks.cards import CARDS
 from tidegate.tasks.loading import card_named
 from tidegate.tasks.metrics import kept_epoch, valid_measures
@@ -70,7 +71,9 @@ class Result:
     """Hold what a run came to; `valid` and `test` hold measures and the number of examples, or are None.
 
     chief: the measure that tells how good the model is.
-    warnings: what is amiss with the model, on the test part or else the part held out, and what to do.
+    warnings: what is amiss with the model, on the test part or else the part held out, and what to do; also that a
+        simple model is better than it.
+    baselines: what simple models reached on the same part.
     """
 
     task: str
@@ -87,6 +90,7 @@ class Result:
     test: dict[str, Any] | None
     history: list[Record]
     warnings: list[str]
+    baselines: list[Baseline] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Give everything but the history, ready for `json.dumps`."""
@@ -95,12 +99,18 @@ class Result:
     def headline(self) -> dict[str, str]:
         """Give the figures that a reader looks for first, as text under their names."""
         measured: dict[str, str] = {}
-        for part, found in (("test", self.test), ("validation", self.valid)):
-            numbers = {name: value for name, value in (found or {}).items() if name != "worst_class"}
-            for name, value in show_measures(numbers, (found or {}).get("worst_class")).items():
+        for part, numbers_of in (("test", self.test), ("validation", self.valid)):
+            numbers = {name: value for name, value in (numbers_of or {}).items() if name != "worst_class"}
+            for name, value in show_measures(numbers, (numbers_of or {}).get("worst_class")).items():
                 chief = name == self.chief or name.endswith(f" {self.chief}")  # or that of guesses that need no model
                 if chief or name in ("macro f1", "worst recall"):
                     measured[f"{part} {name}"] = value
+        part = "validation" if self.test is None else "test"
+        for found in self.baselines:
+            told = f"skipped: {found.skipped}"
+            if found.value is not None:
+                told = f"{show_measure(found.measure, found.value)} ({found.seconds:.1f} s)"
+            measured[f"{part} {found.measure} of {found.name}"] = told
         return measured | {
             "epochs": str(self.epochs),
             "training": f"{self.train_seconds:.1f} s",
@@ -128,11 +138,22 @@ class Training:
     steps: Iterator[Step]
     note: str = ""
 
-    def run(self) -> Result:
-        """Train to the end and finish, for those who do not want to see the steps."""
+    def run(self, *, baselines: bool = False) -> Result:
+        """Train to the end and finish, for those who do not want to see the steps; fit baselines, too, if wanted."""
         for _ in self.steps:
             pass
-        return self.finish()
+        return self.finish(list(self.baselines()) if baselines else [])
+
+    def baselines(self) -> Iterator[Baseline]:
+        """Fit simple models to the training part after the last step, and measure them where the model is measured.
+
+        That is the test part, or where there is none the part held out; where there is neither, none is fitted. Which
+        models there are is up to the task: two linear ones of texts, the most frequent tag of each word of taggers.
+        """
+        fit = CARDS[self.model.name].baselines()
+        if fit is not None:
+            measured = self.dataset.valid if self.dataset.test is None else self.dataset.test
+            yield from fit(self.model, self.dataset.train, measured)
 
     def stop(self) -> None:
         """Save the state of the last step that was read; there are no more steps then."""
@@ -140,15 +161,18 @@ class Training:
             self.steps.close()
         self.folder.release()
 
-    def finish(self) -> Result:
-        """Measure the model on the test part, where there is one; write the report; sum the run up."""
+    def finish(self, baselines: Sequence[Baseline] = ()) -> Result:
+        """Measure the model on the test part, where there is one; write the report; sum the run up.
+
+        What `baselines()` gave is said beside it, in the metrics, too.
+        """
         self.folder.lock()
         try:
-            return self._finish()
+            return self._finish(baselines)
         finally:
             self.folder.release()
 
-    def _finish(self) -> Result:
+    def _finish(self, baselines: Sequence[Baseline]) -> Result:
         course = self.folder.course()
         history = course.history
         params = self.model.get_params()
@@ -161,6 +185,10 @@ class Training:
         )
         neglect = None if found is None else found.neglect
         amiss = _judge(kept, valid | self.model.baselines_, self.model.name) if found is None else found.warnings()
+        if baselines:
+            part = "valid" if found is None else "test"
+            self.folder.log_baselines([each.to_record(part) for each in baselines])
+        better = _better(baselines, self.model.chief_measure, measures or valid)
         result = Result(
             task=self.model.name,
             chief=self.model.chief_measure,
@@ -175,7 +203,8 @@ class Training:
             valid=valid | self.model.baselines_ | _worst(kept.get("worst_class")) if valid else None,
             test=measures | _worst(neglect.worst if neglect else None) if measures else None,
             history=history,
-            warnings=list(map(str, amiss)),
+            warnings=[*map(str, amiss), *better],
+            baselines=list(baselines),
         )
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
         title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
@@ -372,6 +401,17 @@ def _valid(dataset: Dataset) -> tuple[Any, Any] | None:
 
 def _worst(name: str | None) -> dict[str, str]:
     return {} if name is None else {"worst_class": name}
+
+
+def _better(baselines: Sequence[Baseline], chief: str, reached: Mapping[str, float]) -> list[str]:
+    """Say which simple models are better than the network."""
+    part = "the test part" if "examples" in reached else "the part held out"
+    return [
+        f"{each.name} reaches {show_measure(chief, each.value)} on {part}, the network "
+        f"{show_measure(chief, reached[chief])}: take the simple model, or train longer, on more data or otherwise."
+        for each in baselines
+        if each.value is not None and chief in reached and each.value > reached[chief]
+    ]
 
 
 def _judge(kept: Record, measures: Mapping[str, float], task: str) -> list[HealthWarning]:

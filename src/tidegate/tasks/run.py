@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from tidegate.durable import atomic_write, flush_folder
 from tidegate.errors import RunFolderError
 from tidegate.lock import LockedFolder
-from tidegate.tasks.metrics import Course, append_record, flush_records, read_course, rewind_records
+from tidegate.tasks.metrics import Course, append_record, flush_records, read_course, replace_baselines, rewind_records
 
 Json: TypeAlias = dict[str, Any]
 
@@ -227,6 +227,10 @@ class RunFolder(LockedFolder):
     def log(self, record: Json) -> None:
         """Append one record to the metrics, as one line of JSON."""
         append_record(self.metrics, record)
+
+    def log_baselines(self, records: Sequence[Json]) -> None:
+        """Put what simple models reached at the end of the metrics; called once the run came to its end."""
+        replace_baselines(self.metrics, records)
 
     def flush_metrics(self) -> None:
         """Bring the metrics to the disk: to be called before a state that is as far is saved."""
