@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tidegate.runs.training import repeat as repeat
     from tidegate.runs.training import resume as resume
     from tidegate.runs.training import start as start
+    from tidegate.runs.unlabelled import Unlabelled as Unlabelled
     from tidegate.tasks.classifying.scores import Classification as Classification
     from tidegate.tasks.classifying.scores import ClassScore as ClassScore
     from tidegate.tasks.classifying.scores import measure_classifier as measure_classifier

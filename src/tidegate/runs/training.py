@@ -25,11 +25,14 @@ from tidegate.inspect.report import run_report
 from tidegate.lock import LockedFolder
 from tidegate.ragged import Ragged
 from tidegate.runs.evaluation import evaluate, show_measures
+from tidegate.runs.unlabelled import FOLDER, FirstStep, Unlabelled, plan_first_step, read_section
 from tidegate.tasks import presets
 from tidegate.tasks.cards import CARDS
 from tidegate.tasks.loading import card_named
 from tidegate.tasks.metrics import kept_epoch, valid_measures
-from tidegate.tasks.run import RunFolder
+from tidegate.tasks.pretrained import check_same_weights, language_model_of
+from tidegate.tasks.run import RunFolder, as_stored
+from tidegate.tasks.task import versions
 
 if TYPE_CHECKING:
     from tidegate.data import Dataset, Examples
@@ -192,6 +195,7 @@ def start(
     out: str | Path | None = None,
     overwrite: bool = False,
     licence: str | None = None,
+    unlabelled: Unlabelled | None = None,
 ) -> Training:
     """Begin a run.
 
@@ -205,9 +209,11 @@ def start(
             run that it holds, killed before its end, goes on.
         overwrite: let the new run take the place of the one that `out` already holds, as soon as it has a model.
         licence: what the model file shall say about its licence.
+        unlabelled: texts without labels. The first steps are then those of a language model, which learns from them and
+            the training texts; its run folder lies in that of the run, and the task begins with its weights.
 
     Raises:
-        InputError: the licence is empty or too long.
+        InputError: the licence is empty or too long, or the task cannot begin with a language model.
         OptionError: an unknown data set, preset or parameter.
         DataError: the data cannot be read or learned from.
         RunFolderError: `out` holds another run already, or one that has ended, or another process trains there.
@@ -225,8 +231,17 @@ def start(
             what = preset or str(model.get_params()["cell"])
             folder = RunFolder.new(Path("runs") / f"{dataset.name}-{what}")
             on_failure.callback(folder.release)
-        folder.describe(data=source.describe(dataset), licence=licence)
-        training = _begin(folder, dataset, model, overwrite=overwrite)
+        described = source.describe(dataset)
+        folder.describe(data=described, licence=licence)
+        if unlabelled is None:
+            training = _begin(folder, dataset, model, overwrite=overwrite)
+        else:
+            _refuse_another(folder, overwrite=overwrite)
+            language = language_model_of(model)
+            model.fit_steps(*_xy(dataset.train), valid=_valid(dataset)).close()  # checks all before minutes go by
+            first = plan_first_step(unlabelled, language, dataset, folder.path, _planned(folder, unlabelled))
+            folder.describe(data=described, licence=licence, unlabelled=first.section)
+            training = _begin_with(first, folder, dataset, model)
         on_failure.pop_all()
     return training
 
@@ -245,6 +260,32 @@ def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bo
             )
         return _go_on(folder, dataset)
     return Training(dataset, folder, model, model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder))
+
+
+def _refuse_another(folder: RunFolder, *, overwrite: bool) -> None:
+    """Raise RunFolderError where a run of two steps would take the place of another one."""
+    if held := folder.held():
+        advice = "A run of two steps overwrites none: name another folder." if overwrite else "Name another folder."
+        raise RunFolderError(f"{folder.path} already holds a run ({held[0]}). {advice} To go on with it: --resume.")
+
+
+def _planned(folder: RunFolder, unlabelled: Unlabelled) -> Mapping[str, Any]:
+    """Read what was planned of the very same first step, if a run was killed in it; else nothing."""
+    section: Mapping[str, Any] = folder.recipe.get("unlabelled", {}) if folder.recipe_file.exists() else {}
+    return section if section and read_section(section) == unlabelled.absolute() else unlabelled.planned
+
+
+def _begin_with(first: FirstStep, folder: RunFolder, dataset: Dataset, model: AnyTask) -> Training:
+    """Begin with a language model, or go on with it; the run itself begins as soon as that has ended."""
+    model.set_params(pretrained=str(first.folder.path.resolve()))
+    params = {name: value for name, value in as_stored(model.get_params()).items() if value is not None}
+    folder.write_recipe(task=model.name, params=params, versions=versions())
+
+    def steps() -> Generator[Step, None, None]:
+        yield from first.steps()
+        yield from model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+
+    return Training(dataset, folder, model, steps(), first.note)
 
 
 def build_task(dataset: Dataset, params: Params, *, task: str | None = None, preset: str | None = None) -> AnyTask:
@@ -286,11 +327,18 @@ def _go_on(folder: RunFolder, dataset: Dataset) -> Training:
         note = f"The run in {folder.path} has ended already; its model is measured once more."
         return Training(dataset, folder, tasks.load(folder.path), iter(()), note)
     model, parts = tasks.from_recipe(folder.recipe), _xy(dataset.train)
+    section = folder.recipe.get("unlabelled", {})
+    if section and not RunFolder(folder.path / FOLDER).finished:
+        _check_examples(folder, dataset)
+        folder.describe(data=folder.recipe["data"], licence=folder.licence, unlabelled=section)
+        model.set_params(pretrained=None)
+        first = plan_first_step(read_section(section), language_model_of(model), dataset, folder.path, section)
+        return _begin_with(first, folder, dataset, model)
     if folder.state.exists():
         note = f"The run in {folder.path} was interrupted, and goes on."
         return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), resume=folder), note)
     _check_examples(folder, dataset)
-    folder.describe(data=folder.recipe["data"], licence=folder.licence)
+    folder.describe(data=folder.recipe["data"], licence=folder.licence, unlabelled=section)
     note = f"The run in {folder.path} was interrupted before its first step, and begins anew."
     return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), run_dir=folder), note)
 
@@ -306,6 +354,10 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
     dataset = source.load()
     _check_examples(folder, dataset)
     said = {"task": folder.recipe["task"], "params": folder.recipe["params"], "licence": folder.licence}
+    if section := folder.recipe.get("unlabelled"):
+        said |= {"params": said["params"] | {"pretrained": None}, "unlabelled": read_section(section, planned=True)}
+    elif weights := folder.recipe.get("pretrained"):
+        check_same_weights(weights, said["params"]["pretrained"])
     return start(source, dataset=dataset, out=out, overwrite=overwrite, **said)
 
 

@@ -46,6 +46,7 @@ class Plan:
         chrono: the longest memory in steps that the weights start out for.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
         background: what is known of the training data, for warnings and errors.
+        begin: parameters that begin with given numbers in place of drawn ones, by name.
     """
 
     network: Network
@@ -58,6 +59,7 @@ class Plan:
     lengths: npt.NDArray[np.int64] | None = None
     streams: Streams | None = None
     chrono: int | None = None
+    begin: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def follow(
     """
     recipe = train.Recipe(**plan.recipe)
     begin = train.initial_weights(plan.network, seed=recipe.seed, chrono=plan.chrono)
-    state, best = train.start(plan.network, begin, recipe), Best()
+    state, best = train.start(plan.network, begin | dict(plan.begin), recipe), Best()
     if resumed is not None:
         train.unpack(state, resumed.arrays, resumed.info["train"])
         best = Best(_named(resumed.arrays, "best."), **resumed.info["best"])
@@ -156,6 +158,12 @@ def check_same(about: Json, stored: Json) -> None:
                 f"the run was begun with {name}={value!r}, not {about['params'].get(name)!r}. "
                 "Resume it with the same parameters, or begin a new run."
             )
+    mine, its = about.get("pretrained", {}), stored.get("pretrained", {})
+    if mine.get("sha256") != its.get("sha256"):
+        raise RunFolderError(
+            f"the run was begun with other weights than those that are now in {mine.get('path') or its['path']}. "
+            "Resume it with the same language model, or begin a new run."
+        )
     if about["data"] != stored["data"]:
         raise RunFolderError("the run was begun on other data. Resume it with the same data, or begin a new run.")
 

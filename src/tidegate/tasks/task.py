@@ -241,7 +241,8 @@ class Task(ABC, Generic[L]):
                 folder = hold_new(run_dir, on_failure)
             if folder is not None and resumed is None:
                 params = {name: value for name, value in plan.about["params"].items() if value is not None}
-                folder.write_recipe(task=self.name, params=params, versions=_versions())
+                begun_with = plan.about.get("pretrained", {})
+                folder.write_recipe(task=self.name, params=params, versions=versions(), pretrained=begun_with)
             release = on_failure.pop_all()
 
         def keep(weights: dict[str, Array], history: list[Json]) -> None:
@@ -427,7 +428,8 @@ def _released(steps: Generator[Step, None, None], release: ExitStack) -> Generat
         yield from steps
 
 
-def _versions() -> Json:
+def versions() -> Json:
+    """Say which versions of which packages train, for recipes."""
     from importlib.metadata import version
 
     packages = ("numpy", "tokenizers")

@@ -20,6 +20,7 @@ _TUTORIAL: dict[str, Any] = {
     "vocabulary_size": 10_000,
     "keep": "last",
     "word_dropout": 0.0,
+    "pretrained": None,
     "optimizer": "adam",
     "momentum": 0.0,
     "nesterov": False,

@@ -34,6 +34,7 @@ from tidegate.tasks.classifying.classifier import (
 )
 from tidegate.tasks.classifying.labelled import Inputs
 from tidegate.tasks.fitting import Plan
+from tidegate.tasks.pretrained import ModelPath, read_pretrained
 from tidegate.tasks.task import Array, Count, Json, Share, Task
 from tidegate.tasks.weights import ClassWeight, read_class_weight
 
@@ -81,6 +82,8 @@ class TextReader:
     keep: Keep
     embedding_size: int
     word_dropout: float
+    tokenizer: Tokenizer | None = None
+    """That of a language model, where there is one to begin with: then no words are learned."""
 
     begins: ClassVar[tuple[type[Node], ...]] = (Embed,)
 
@@ -91,9 +94,10 @@ class TextReader:
         return texts
 
     def learn(self, inputs: Inputs) -> Tokens:
-        """Train the tokenizer."""
+        """Train the tokenizer, unless there is one."""
         assert isinstance(inputs, list)
-        return Tokens(train_words(inputs, self.vocabulary_size), self.max_tokens, self.keep)
+        tokenizer = self.tokenizer or train_words(inputs, self.vocabulary_size)
+        return Tokens(tokenizer, self.max_tokens, self.keep)
 
     def restore(self, stored: Json) -> Tokens:
         """Read the tokenizer."""
@@ -145,6 +149,9 @@ class TextClassifier(Task[Classes]):
             are not named; or "balanced", n / (K * count), so that all classes count the same in sum. None weighs all
             examples the same. It multiplies `sample_weight`.
         validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
+        pretrained: a run folder or model file of a `LanguageModel`, whose tokens, embedding and recurrent layers the
+            classifier begins with; `cell`, `hidden_size`, `num_layers`, `embedding_size` and `vocabulary_size` are then
+            those of the model. The file is needed in training alone. None begins with drawn weights.
         others: see `Task`.
     """
 
@@ -168,6 +175,7 @@ class TextClassifier(Task[Classes]):
     keep: Keep = "last"
     embedding_size: Size = 64
     word_dropout: Share = 0.5
+    pretrained: ModelPath = None
 
     def predict(self, X: Any) -> Array:
         """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on."""
@@ -230,18 +238,23 @@ class TextClassifier(Task[Classes]):
     def __sklearn_tags__(self) -> Any:
         return tagged(super().__sklearn_tags__())
 
-    @property
-    def _classifying(self) -> Classifying:
-        words = TextReader(self.vocabulary_size, self.max_tokens, self.keep, self.embedding_size, self.word_dropout)
-        return Classifying(self, words)
+    def _classifying(self, tokenizer: Tokenizer | None = None) -> Classifying:
+        sizes = (self.vocabulary_size, self.max_tokens, self.keep, self.embedding_size)
+        return Classifying(self, TextReader(*sizes, self.word_dropout, tokenizer))
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
-        return self._classifying.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
+        said: Json = {"valid": valid, "about": about, "sample_weight": sample_weight}
+        if self.pretrained is None:
+            return self._classifying().plan(X, y, self._planned, **said)
+        begun = read_pretrained(self.pretrained)
+        same = begun.settle(self, vocabulary_size=begun.tokenizer.size, chrono=0)
+        plan, learned = same._classifying(begun.tokenizer).plan(X, y, self._planned, **said)
+        return begun.let_begin(plan), learned
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:
-        return self._classifying.restore(stored, network)
+        return self._classifying().restore(stored, network)
 
 
 def as_texts(X: Any) -> Inputs:

@@ -58,6 +58,7 @@ class LanguageModel(Task[Vocabulary]):
     Args:
         tokens: what a token is: `words`, `characters`, or `bpe`, pieces of words that any text can be written with.
         vocabulary_size: distinct tokens, at most, the most frequent ones of the training part.
+        keep_case: of words, tell `The` from `the`; without it all is read and written in lower case.
         direction: `forward`, or `both` for a model that also learns to read texts from their end, as `complete` needs.
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
         embedding_size: features of a token; 0 takes as many as the hidden size.
@@ -82,6 +83,7 @@ class LanguageModel(Task[Vocabulary]):
 
     tokens: Literal["words", "bpe", "characters"] = "words"
     vocabulary_size: Count = 10_000
+    keep_case: bool = True
     direction: Literal["forward", "both"] = "forward"
     cell: CellOption = USUAL
     embedding_size: Annotated[int, Field(ge=0, le=2**16)] = 0
@@ -327,7 +329,7 @@ class LanguageModel(Task[Vocabulary]):
     def _train_tokenizer(self, texts: Sequence[str]) -> Tokenizer:
         match self.tokens:
             case "words":
-                return train_words(texts, self.vocabulary_size, keep_case=True)
+                return train_words(texts, self.vocabulary_size, keep_case=self.keep_case)
             case "characters":
                 return train_graphemes(texts, self.vocabulary_size)
             case "bpe":

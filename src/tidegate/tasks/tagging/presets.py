@@ -20,6 +20,7 @@ _TAGGER: dict[str, Any] = {
     "recurrent_dropout": 0.0,
     "word_dropout": 0.2,
     "character_dropout": 0.0,
+    "pretrained": None,
     "validation_fraction": 0.1,
     "epochs": 10,
     "batch_size": 32,

@@ -32,6 +32,7 @@ from tidegate.runtime import Executor, Prepared, Stream
 from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
+from tidegate.tasks.pretrained import ModelPath, Pretrained, read_pretrained
 from tidegate.tasks.tagging.card import CARD
 from tidegate.tasks.tagging.live import TaggerStream
 from tidegate.tasks.tagging.paths import Part, measure, moves_of, run_batches
@@ -92,6 +93,10 @@ class TokenTagger(Task[Tagging]):
         word_dropout: share of words made unknown, other ones each time that a sentence is trained on.
         character_dropout: share of characters, or pairs, made unknown, other ones each time.
         validation_fraction: share of sentences held out to measure on, unless `valid` is passed; 0 holds out none.
+        pretrained: a run folder or model file of a `LanguageModel`, whose words, embedding and recurrent layers the
+            tagger begins with; all words that it knows are then known by name, and `cell`, `hidden_size`, `num_layers`
+            and `embedding_size` are those of the model. The file is needed in training alone. None begins with drawn
+            weights.
         others: see `Task`.
     """
 
@@ -113,6 +118,7 @@ class TokenTagger(Task[Tagging]):
     word_dropout: Share = 0.2
     character_dropout: Share = 0.0
     validation_fraction: Share = 0.1
+    pretrained: ModelPath = None
 
     epochs: Count | Literal["auto"] = 10
     batch_size: Count = 32
@@ -277,11 +283,13 @@ class TokenTagger(Task[Tagging]):
         learn.warn_of_twins()
         if held is None:
             learn, held = learn.hold_out(self.validation_fraction, seed=self.seed)
-        learned = self._learn(learn.words, learn.tags, given) if about is None else _read(about)
+        begun = None if self.pretrained is None else read_pretrained(self.pretrained)
+        learned, table = self._learn(learn.words, learn.tags, given, begun)
+        learned = learned if about is None else _read(about)
         part = _encoded(learn, learned)
         measured = None if held is None else _encoded(held, learned)
-        network = self._network(learned)
-        return self._planned(
+        network = (self if begun is None else begun.settle(self))._network(learned)
+        plan = self._planned(
             network=network,
             lengths=part.x.lengths,
             loss=self._loss(part, learned.tags),
@@ -289,7 +297,8 @@ class TokenTagger(Task[Tagging]):
             learned=learned,
             data=fingerprint(part.arrays(), None if measured is None else measured.arrays()),
             background=Background(learn.rows, guess=entropy(part.y.values, part.word_weights)),
-        ), learned
+        )
+        return plan if begun is None else begun.let_begin(plan, table=table), learned
 
     def _read_learned(self, stored: Json, network: Network) -> Tagging:
         learned = _read(stored)
@@ -309,20 +318,27 @@ class TokenTagger(Task[Tagging]):
             return schemes.detect(tagged)
         return None if self.scheme == "plain" else self.scheme
 
-    def _learn(self, sentences: list[list[str]], tagged: list[list[str]], given: Scheme | None) -> Tagging:
+    def _learn(
+        self, sentences: list[list[str]], tagged: list[list[str]], given: Scheme | None, begun: Pretrained | None
+    ) -> tuple[Tagging, Array | None]:
+        """Learn words and tags; with a language model also the table that its words begin with."""
         learned: Scheme | None = given
         if given is not None and self.learn_scheme != "same":
             learned = self.learn_scheme
         words = list(chain.from_iterable(sentences))
-        vocabulary = train_whole_words(words, self.vocabulary_size, min_count=self.min_count)
-        unit = guess_unit(sentences)
+        unit, table = guess_unit(sentences), None
+        if begun is None:
+            vocabulary = train_whole_words(words, self.vocabulary_size, min_count=self.min_count)
+        else:
+            begun.require_words("characters" if unit == "character" else "words")
+            vocabulary, table = begun.whole_words(words, self.vocabulary_size, min_count=self.min_count)
         spelling = None
         if self.characters and unit == "word":
             spelling = train_spelling(words)
         elif self.characters:
             pairs = [pair for sentence in sentences for _, pair in pairs_of(sentence)]
             spelling = train_whole_words(pairs, self.vocabulary_size, min_count=self.min_count)
-        return Tagging(Reading(vocabulary, spelling, unit), TagSet.learn(tagged, given, learned))
+        return Tagging(Reading(vocabulary, spelling, unit), TagSet.learn(tagged, given, learned)), table
 
     def _network(self, learned: Tagging) -> Network:
         first, features = self._first_node(learned.reading)
