@@ -167,9 +167,10 @@ def test_a_run_is_not_resumed_with_other_weights(tmp_path: Path, file: Path) -> 
     next(steps)
     steps.close()
     again = tg.TextClassifier(pretrained=file, epochs=3, batch_size=8)
-    language_model(file, seed=5)
-    with pytest.raises(RunFolderError, match="begun with other weights"):
-        again.fit_steps(X, y, resume=tmp_path / "run")
+    for other in ({"seed": 5}, {"texts": ["oak salt"] * 9}, {"hidden_size": 9}):
+        language_model(file, **other)
+        with pytest.raises(RunFolderError, match="begun with other weights"):
+            again.fit_steps(X, y, resume=tmp_path / "run")
     language_model(file)
     for _ in again.fit_steps(X, y, resume=tmp_path / "run"):
         pass

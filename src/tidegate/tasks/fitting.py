@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -44,9 +44,10 @@ class Plan:
         lengths: [B], the steps of every training example, for batches of whole sequences.
         streams: instead of `lengths`, a corpus that is read in order.
         chrono: the longest memory in steps that the weights start out for.
+        begin: parameters, by name, that begin with given numbers instead of drawn ones.
+        frozen: the names of parameters that stay as they begin: the first ones of the network.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
         background: what is known of the training data, for warnings and errors.
-        begin: parameters that begin with given numbers in place of drawn ones, by name.
     """
 
     network: Network
@@ -60,6 +61,7 @@ class Plan:
     streams: Streams | None = None
     chrono: int | None = None
     begin: Mapping[str, Array] = field(default_factory=dict)
+    frozen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,8 @@ def follow(
         TrainingError: the loss is not finite; `keep` was handed the last good weights before.
     """
     recipe = train.Recipe(**plan.recipe)
-    begin = train.initial_weights(plan.network, seed=recipe.seed, chrono=plan.chrono)
-    state, best = train.start(plan.network, begin | dict(plan.begin), recipe), Best()
+    begin = train.initial_weights(plan.network, seed=recipe.seed, chrono=plan.chrono) | dict(plan.begin)
+    state, best = train.start(plan.network, begin, recipe, frozen=plan.frozen), Best()
     if resumed is not None:
         train.unpack(state, resumed.arrays, resumed.info["train"])
         best = Best(_named(resumed.arrays, "best."), **resumed.info["best"])
@@ -158,14 +160,26 @@ def check_same(about: Json, stored: Json) -> None:
                 f"the run was begun with {name}={value!r}, not {about['params'].get(name)!r}. "
                 "Resume it with the same parameters, or begin a new run."
             )
-    mine, its = about.get("pretrained", {}), stored.get("pretrained", {})
-    if mine.get("sha256") != its.get("sha256"):
-        raise RunFolderError(
-            f"the run was begun with other weights than those that are now in {mine.get('path') or its['path']}. "
-            "Resume it with the same language model, or begin a new run."
-        )
     if about["data"] != stored["data"]:
         raise RunFolderError("the run was begun on other data. Resume it with the same data, or begin a new run.")
+    if about.get("begin") != stored.get("begin"):
+        raise RunFolderError(
+            "the run was begun with other numbers: the file that they came from is another one by now. "
+            "Resume it with the same file, or begin a new run."
+        )
+
+
+def begin_with(plan: Plan, begin: Mapping[str, Array], *, frozen: frozenset[str] = frozenset()) -> Plan:
+    """Let parameters begin with given numbers; a run that is resumed must be given the same ones.
+
+    Args:
+        plan: what is trained.
+        begin: parameters of its network by name.
+        frozen: which of them stay as they are: the first ones of the network.
+    """
+    given = dict(plan.begin) | dict(begin)
+    about = plan.about | {"begin": fingerprint(given[name] for name in sorted(given))}
+    return replace(plan, begin=given, frozen=plan.frozen | frozen, about=about)
 
 
 def fingerprint(*parts: Iterable[Array] | None) -> str:

@@ -24,7 +24,7 @@ from tidegate.data.tokenizer import UNKNOWN_ID, Tokenizer, from_json, train_whol
 from tidegate.errors import InputError, ModelFileError, RunFolderError
 from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, parameter_owner
 from tidegate.tasks.cards import CARDS
-from tidegate.tasks.fitting import Plan
+from tidegate.tasks.fitting import Plan, begin_with
 from tidegate.tasks.parameters import CELLS, parameter_names
 from tidegate.tasks.run import MODEL
 
@@ -128,7 +128,7 @@ class Pretrained:
     def let_begin(self, plan: Plan, *, table: Array | None = None) -> Plan:
         """Let a planned training begin with the weights of the model, and note in it whose they are."""
         begin = self.begin(plan.network, seed=plan.recipe["seed"], table=table)
-        return replace(plan, begin=begin, about=plan.about | {"pretrained": self.source})
+        return begin_with(replace(plan, about=plan.about | {"pretrained": self.source}), begin)
 
     def require_words(self, *spellings: Spelling) -> None:
         """Raise InputError unless the tokens are whole words, or what else whole words may be in a corpus."""
@@ -158,12 +158,17 @@ class Pretrained:
         return vocabulary, table.astype(np.float32)
 
 
-def read_pretrained(path: str | os.PathLike[str]) -> Pretrained:
+def read_pretrained(path: str | os.PathLike[str], *, about: Mapping[str, Any] | None = None) -> Pretrained:
     """Read what a language model hands on from its run folder or model file.
+
+    Args:
+        path: of either.
+        about: what the plan of an interrupted run said, to go on with the same model.
 
     Raises:
         InputError: there is no such file, or it holds something else, or layers of several sizes.
         ModelFileError: the file is truncated or altered.
+        RunFolderError: the interrupted run began with another model.
     """
     file = (Path(path) / MODEL if Path(path).is_dir() else Path(path)).resolve()
     if not file.is_file():
@@ -177,6 +182,11 @@ def read_pretrained(path: str | os.PathLike[str]) -> Pretrained:
         both = model.task["params"]["direction"] == "both"
     except (InputError, LookupError, TypeError, ValueError) as error:
         raise ModelFileError(f"{file}: the model file describes no language model: {error!s:.200}") from None
+    if about is not None and about.get("pretrained", {}).get("sha256") != model.sha256:
+        raise RunFolderError(
+            f"the run was begun with other weights than those that are now in {file}. Resume it with the same language "
+            "model, or begin a new run."
+        )
     cell, layers = _layers(model, file)
     table = model.weights["0.weight"][: tokenizer.size]
     return Pretrained(file, model.sha256, tokenizer, counts[: tokenizer.size], table, cell, layers, both)

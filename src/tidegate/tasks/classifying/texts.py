@@ -248,7 +248,7 @@ class TextClassifier(Task[Classes]):
         said: Json = {"valid": valid, "about": about, "sample_weight": sample_weight}
         if self.pretrained is None:
             return self._classifying().plan(X, y, self._planned, **said)
-        begun = read_pretrained(self.pretrained)
+        begun = read_pretrained(self.pretrained, about=about)
         same = begun.settle(self, vocabulary_size=begun.tokenizer.size, chrono=0)
         plan, learned = same._classifying(begun.tokenizer).plan(X, y, self._planned, **said)
         return begun.let_begin(plan), learned

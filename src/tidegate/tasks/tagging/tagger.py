@@ -283,7 +283,7 @@ class TokenTagger(Task[Tagging]):
         learn.warn_of_twins()
         if held is None:
             learn, held = learn.hold_out(self.validation_fraction, seed=self.seed)
-        begun = None if self.pretrained is None else read_pretrained(self.pretrained)
+        begun = None if self.pretrained is None else read_pretrained(self.pretrained, about=about)
         learned, table = self._learn(learn.words, learn.tags, given, begun)
         learned = learned if about is None else _read(about)
         part = _encoded(learn, learned)
