@@ -235,13 +235,13 @@ def test_word_dropout_leaves_words_out_and_keeps_the_rest_in_their_order() -> No
     X, y = texts(400)
     task = tg.TextClassifier(**SMALL | {"epochs": 1, "word_dropout": 0.25}).fit(X, y)
     x = task.preparation_.encode(X)
-    left = task._classifying().reader.disturb(x, np.random.default_rng(0))
+    left = task._classifying.reader.disturb(x, np.random.default_rng(0))
     assert (left.values.dtype, len(left)) == (np.int32, 400)
     assert 0.7 < len(left.values) / len(x.values) < 0.8
     for before, after in zip(x, left, strict=True):
         rest = iter(before.tolist())
         assert all(word in rest for word in after.tolist())  # a subsequence of what it was
-    assert task.set_params(word_dropout=0)._classifying().reader.disturb(x, np.random.default_rng(0)) is x
+    assert task.set_params(word_dropout=0)._classifying.reader.disturb(x, np.random.default_rng(0)) is x
 
 
 def test_chrono_starts_the_gates_to_keep_things_that_long() -> None:

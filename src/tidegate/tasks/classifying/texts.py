@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -238,23 +238,25 @@ class TextClassifier(Task[Classes]):
     def __sklearn_tags__(self) -> Any:
         return tagged(super().__sklearn_tags__())
 
-    def _classifying(self, tokenizer: Tokenizer | None = None) -> Classifying:
-        sizes = (self.vocabulary_size, self.max_tokens, self.keep, self.embedding_size)
-        return Classifying(self, TextReader(*sizes, self.word_dropout, tokenizer))
+    @property
+    def _classifying(self) -> Classifying:
+        words = TextReader(self.vocabulary_size, self.max_tokens, self.keep, self.embedding_size, self.word_dropout)
+        return Classifying(self, words)
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
-        said: Json = {"valid": valid, "about": about, "sample_weight": sample_weight}
         if self.pretrained is None:
-            return self._classifying().plan(X, y, self._planned, **said)
+            return self._classifying.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
         begun = read_pretrained(self.pretrained, about=about)
-        same = begun.settle(self, vocabulary_size=begun.tokenizer.size, chrono=0)
-        plan, learned = same._classifying(begun.tokenizer).plan(X, y, self._planned, **said)
+        same = begun.settle(self, vocabulary_size=begun.tokenizer.size, chrono=0)._classifying
+        assert isinstance(same.reader, TextReader)
+        same = replace(same, reader=replace(same.reader, tokenizer=begun.tokenizer))
+        plan, learned = same.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
         return begun.let_begin(plan), learned
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:
-        return self._classifying().restore(stored, network)
+        return self._classifying.restore(stored, network)
 
 
 def as_texts(X: Any) -> Inputs:
