@@ -16,6 +16,7 @@ from tidegate.errors import InputError, ModelFileError, RunFolderError
 from tidegate.network import Embed, Network, Recurrent
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
+from tidegate.tasks.cards import CARDS
 from tidegate.tasks.pretrained import read_pretrained
 
 STILL: dict[str, Any] = {"learning_rate": 1e-30, "weight_decay": 0.0, "epochs": 1, "validation_fraction": 0}
@@ -90,7 +91,8 @@ def test_a_tagger_knows_the_words_of_the_language_model(tmp_path: Path) -> None:
     file = language_model(tmp_path / "m.safetensors", texts=texts)
     language, begun = tg.load(file), read_pretrained(file)
     tokens, rows = language.vocabulary_.tokenizer.vocabulary, language.weights_["0.weight"]
-    vocabulary, table = begun.whole_words(["Tide", "unheard"], 10, min_count=1)
+    vocabulary = begun.whole_words(["Tide", "unheard"], 10, min_count=1)
+    table = begun.table_for(vocabulary)
     known = {word: index for index, word in enumerate(vocabulary.vocabulary)}
     assert {"tide", "unheard", "the", "0000", "gull"} <= known.keys()
     the, upper = rows[tokens.index("the")], rows[tokens.index("The")]
@@ -159,6 +161,19 @@ def test_the_recipe_names_the_weights_and_the_model_needs_them_no_more(tmp_path:
     before = model.predict_proba(X)
     file.unlink()
     np.testing.assert_array_equal(tg.load(tmp_path / "run").predict_proba(X), before)
+
+
+@pytest.mark.parametrize("task", ["text-classifier", "token-tagger"])
+def test_a_run_is_not_resumed_on_other_data(tmp_path: Path, file: Path, task: str) -> None:
+    X, y = samples.SAMPLES[task].data(24)
+    model = CARDS[task].task()(pretrained=file, epochs=3, batch_size=8)
+    steps = model.fit_steps(X, y, run_dir=tmp_path / "run")
+    next(steps)
+    steps.close()
+    other = [["a", "word"] if isinstance(x, list) else "a word" for x in X]
+    tags = [each[:1] * 2 if isinstance(each, list) else each for each in y]
+    with pytest.raises(RunFolderError, match="begun on other data"):
+        model.fit_steps(other, tags, resume=tmp_path / "run")
 
 
 def test_a_run_is_not_resumed_with_other_weights(tmp_path: Path, file: Path) -> None:

@@ -20,11 +20,12 @@ from pydantic import PlainValidator
 import tidegate.train as train
 from tidegate.checkpoint import Model, load_model
 from tidegate.data.decoding import Spelling
-from tidegate.data.tokenizer import UNKNOWN_ID, Tokenizer, from_json, train_whole_words
+from tidegate.data.tokenizer import UNKNOWN_ID, Tokenizer, train_whole_words
 from tidegate.errors import InputError, ModelFileError, RunFolderError
 from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, parameter_owner
 from tidegate.tasks.cards import CARDS
 from tidegate.tasks.fitting import Plan, begin_with
+from tidegate.tasks.loading import restore
 from tidegate.tasks.parameters import CELLS, parameter_names
 from tidegate.tasks.run import MODEL
 
@@ -138,16 +139,19 @@ class Pretrained:
                 "one with tokens='words'."
             )
 
-    def whole_words(self, words: Sequence[str], vocabulary_size: int, *, min_count: int) -> tuple[Tokenizer, Array]:
-        """Make a tokenizer of whole words of those of a corpus and all that the model knows, and its table [V', E].
+    def whole_words(self, words: Sequence[str], vocabulary_size: int, *, min_count: int) -> Tokenizer:
+        """Make a tokenizer of the whole words of a corpus and of all that the model knows."""
+        own = train_whole_words(words, vocabulary_size, min_count=min_count).vocabulary[1:]
+        known = [self.tokenizer.vocabulary[index] for index in self._known]
+        return train_whole_words([*own, *known], len(own) + len(known) + 1)
+
+    def table_for(self, vocabulary: Tokenizer) -> Array:
+        """Make the table [V', E] of whole words; the rows of those that the model does not know are NaN.
 
         A whole word is known without its case and with every digit as 0, so that several tokens may be one: its row is
-        then their mean, by how often each was met. The rows of words that the model does not know are NaN.
+        then their mean, by how often each was met.
         """
-        own = train_whole_words(words, vocabulary_size, min_count=min_count).vocabulary[1:]
-        tokens = self.tokenizer.vocabulary
-        known = [index for index, token in enumerate(tokens) if index != UNKNOWN_ID and token.strip()]
-        vocabulary = train_whole_words([*own, *(tokens[index] for index in known)], len(own) + len(known) + 1)
+        tokens, known = self.tokenizer.vocabulary, self._known
         places = vocabulary.encode([tokens[index] for index in known]).values  # one id for each
         weight = np.maximum(self.counts[known], 1).astype(np.float64)[:, None]
         total, sums = np.zeros((vocabulary.size, 1)), np.zeros((vocabulary.size, self.table.shape[1]))
@@ -155,7 +159,13 @@ class Pretrained:
         np.add.at(sums, places, weight * self.table[known])
         table = np.where(total > 0, sums / np.maximum(total, 1), np.nan)
         table[UNKNOWN_ID] = self.table[UNKNOWN_ID]
-        return vocabulary, table.astype(np.float32)
+        return table.astype(np.float32)
+
+    @property
+    def _known(self) -> list[int]:
+        """List the tokens that may be whole words."""
+        tokens = self.tokenizer.vocabulary
+        return [index for index, token in enumerate(tokens) if index != UNKNOWN_ID and token.strip()]
 
 
 def read_pretrained(path: str | os.PathLike[str], *, about: Mapping[str, Any] | None = None) -> Pretrained:
@@ -178,18 +188,19 @@ def read_pretrained(path: str | os.PathLike[str], *, about: Mapping[str, Any] | 
     if name not in CARDS or CARDS[name].reads != "corpus":
         raise InputError(f"pretrained={os.fspath(path)!r} holds a {name:.40}, which has learned no language. {_WANTED}")
     try:
-        tokenizer, counts = from_json(model.task["tokenizer"]), np.asarray(model.task["counts"])
-        both = model.task["params"]["direction"] == "both"
-    except (InputError, LookupError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{file}: the model file describes no language model: {error!s:.200}") from None
+        language = restore(model)
+    except ModelFileError as error:
+        raise ModelFileError(f"{file}: {error}") from None
+    tokenizer, counts = language.vocabulary_.tokenizer, language.vocabulary_.counts
     if about is not None and about.get("pretrained", {}).get("sha256") != model.sha256:
         raise RunFolderError(
             f"the run was begun with other weights than those that are now in {file}. Resume it with the same language "
             "model, or begin a new run."
         )
     cell, layers = _layers(model, file)
-    table = model.weights["0.weight"][: tokenizer.size]
-    return Pretrained(file, model.sha256, tokenizer, counts[: tokenizer.size], table, cell, layers, both)
+    size, both = tokenizer.size, language.direction == "both"
+    table = model.weights["0.weight"][:size]
+    return Pretrained(file, model.sha256, tokenizer, counts[:size], table, cell, layers, both)
 
 
 def check_same_weights(said: Mapping[str, Any], path: str | os.PathLike[str]) -> None:

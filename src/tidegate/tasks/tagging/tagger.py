@@ -284,8 +284,7 @@ class TokenTagger(Task[Tagging]):
         if held is None:
             learn, held = learn.hold_out(self.validation_fraction, seed=self.seed)
         begun = None if self.pretrained is None else read_pretrained(self.pretrained, about=about)
-        learned, table = self._learn(learn.words, learn.tags, given, begun)
-        learned = learned if about is None else _read(about)
+        learned = self._learn(learn.words, learn.tags, given, begun) if about is None else _read(about)
         part = _encoded(learn, learned)
         measured = None if held is None else _encoded(held, learned)
         network = (self if begun is None else begun.settle(self))._network(learned)
@@ -298,7 +297,9 @@ class TokenTagger(Task[Tagging]):
             data=fingerprint(part.arrays(), None if measured is None else measured.arrays()),
             background=Background(learn.rows, guess=entropy(part.y.values, part.word_weights)),
         )
-        return plan if begun is None else begun.let_begin(plan, table=table), learned
+        if begun is not None:
+            plan = begun.let_begin(plan, table=begun.table_for(learned.reading.vocabulary))
+        return plan, learned
 
     def _read_learned(self, stored: Json, network: Network) -> Tagging:
         learned = _read(stored)
@@ -320,25 +321,24 @@ class TokenTagger(Task[Tagging]):
 
     def _learn(
         self, sentences: list[list[str]], tagged: list[list[str]], given: Scheme | None, begun: Pretrained | None
-    ) -> tuple[Tagging, Array | None]:
-        """Learn words and tags; with a language model also the table that its words begin with."""
+    ) -> Tagging:
         learned: Scheme | None = given
         if given is not None and self.learn_scheme != "same":
             learned = self.learn_scheme
         words = list(chain.from_iterable(sentences))
-        unit, table = guess_unit(sentences), None
+        unit = guess_unit(sentences)
         if begun is None:
             vocabulary = train_whole_words(words, self.vocabulary_size, min_count=self.min_count)
         else:
             begun.require_words("characters" if unit == "character" else "words")
-            vocabulary, table = begun.whole_words(words, self.vocabulary_size, min_count=self.min_count)
+            vocabulary = begun.whole_words(words, self.vocabulary_size, min_count=self.min_count)
         spelling = None
         if self.characters and unit == "word":
             spelling = train_spelling(words)
         elif self.characters:
             pairs = [pair for sentence in sentences for _, pair in pairs_of(sentence)]
             spelling = train_whole_words(pairs, self.vocabulary_size, min_count=self.min_count)
-        return Tagging(Reading(vocabulary, spelling, unit), TagSet.learn(tagged, given, learned)), table
+        return Tagging(Reading(vocabulary, spelling, unit), TagSet.learn(tagged, given, learned))
 
     def _network(self, learned: Tagging) -> Network:
         first, features = self._first_node(learned.reading)
