@@ -44,6 +44,15 @@ Bidirectional = Annotated[
 ]
 HiddenSize = Annotated[int | None, typer.Option("--hidden-size", metavar="N", help="Units of each direction.")]
 Layers = Annotated[int | None, typer.Option("--layers", metavar="N", help="Recurrent layers on top of each other.")]
+Embeddings = Annotated[
+    Path | None,
+    typer.Option(
+        "--embeddings",
+        metavar="FILE",
+        parser=named_path,
+        help="Vectors of GloVe, word2vec or fastText that words begin with.",
+    ),
+]
 Lookback = Annotated[int | None, typer.Option("--lookback", metavar="N", help="Steps that a forecaster looks back on.")]
 Horizon = Annotated[int | None, typer.Option("--horizon", metavar="N", help="Steps that a forecaster forecasts.")]
 Out = Annotated[
@@ -82,6 +91,7 @@ def train(
     bidirectional: Bidirectional = None,
     hidden_size: HiddenSize = None,
     layers: Layers = None,
+    embeddings: Embeddings = None,
     lookback: Lookback = None,
     horizon: Horizon = None,
     epochs: Epochs = None,
@@ -104,6 +114,7 @@ def train(
       tidegate train imdb --preset tutorial-bilstm
       tidegate train reviews.csv --text review --label stars --cell gru --set dropout=0.3
       tidegate train ud_english_ewt --task tag --column upos
+      tidegate train reviews.csv --embeddings glove.6B.100d.txt --set train_embeddings=false
       tidegate train novel.txt --task language --set tokens=characters
       tidegate train ett --target-columns all --lookback 96 --horizon 96 --preset segrnn
       tidegate train sales.csv --task forecast --target-columns y --read repair=interpolate --split 0.2
@@ -117,6 +128,7 @@ def train(
         bidirectional=bidirectional,
         hidden_size=hidden_size,
         num_layers=layers,
+        embeddings=None if embeddings is None else str(embeddings.resolve()),
         lookback=lookback,
         horizon=horizon,
         epochs=epochs,
@@ -135,7 +147,7 @@ def train(
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
         model: dict[str, Any] = {"task": task_named(task), "preset": preset, "params": params, "licence": licence}
-        with naming(data):
+        with naming(data, params.get("embeddings")):
             training = runs.start(runs.Source(str(data), options), out=out, overwrite=overwrite, **model)
     _follow(training, json)
 

@@ -204,8 +204,15 @@ class RunFolder(LockedFolder):
             raise RunFolderError(f"{self.recipe_file} is not a recipe: it names no task or no params.")
         return recipe
 
-    def write_recipe(self, *, task: str, params: Mapping[str, Any], versions: Mapping[str, str]) -> None:
-        """Write everything that is needed to run it again, as TOML.
+    def write_recipe(
+        self,
+        *,
+        task: str,
+        params: Mapping[str, Any],
+        versions: Mapping[str, str],
+        begin: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write everything that is needed to run it again, as TOML; `begin` says what weights began with, if told.
 
         Raises RunFolderError where the folder holds the recipe of another run, which was never begun.
         """
@@ -215,7 +222,8 @@ class RunFolder(LockedFolder):
         document.add("task", tomlkit.item(task))
         if self._licence is not None:
             document.add("licence", tomlkit.item(self._licence))
-        for name, part in (("params", params), ("data", self._data), ("versions", versions)):
+        begun = {"begin": begin} if begin else {}
+        for name, part in {"params": params, "data": self._data, **begun, "versions": versions}.items():
             document.add(name, tomlkit.item(dict(part)))
         if self._is_draft:
             (self.path / _NEW).mkdir(exist_ok=True)
@@ -253,6 +261,8 @@ def as_stored(params: Mapping[str, Any]) -> Json:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): each for key, each in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     return list(value) if isinstance(value, tuple) else value
 
 

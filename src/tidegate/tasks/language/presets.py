@@ -8,6 +8,8 @@ from typing import Any
 _LANGUAGE: dict[str, Any] = {
     "cell": "lstm",
     "num_layers": 1,
+    "embeddings": None,
+    "train_embeddings": True,
     "embedding_dropout": 0.0,
     "input_dropout": 0.0,
     "hidden_dropout": 0.0,
