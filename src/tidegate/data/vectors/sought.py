@@ -88,7 +88,8 @@ class Sought:
         for index, word in enumerate(words):
             if word.lower() != word:
                 self._lower[word.lower()].append(index)
-        self._match = np.full(len(words), Match.NONE, np.int8)
+        self._known = {*self._same, *self._lower}
+        self._match = [Match.NONE] * len(words)
         self._rows: dict[int, Array] = {}
         self._duplicates = 0
 
@@ -96,13 +97,16 @@ class Sought:
         """Take note of a word of the file; return which of our words its vector is the best for that came so far."""
         if len(self.seen) < 5:
             self.seen.append(word)
-        same, folded = self._same.get(word), self._fold(word)
-        if same is not None and self._match[same] == Match.SAME:
-            self._duplicates += 1
-        places = [] if same is None else self._better([same], Match.SAME)
+        plain = self._fold(word)
+        if word not in self._known and plain not in self._same:
+            return []  # nearly all words of a large file
+        places = []
+        if (same := self._same.get(word)) is not None:
+            self._duplicates += self._match[same] == Match.SAME
+            places += self._better([same], Match.SAME)
         places += self._better(self._lower.get(word, []), Match.LOWER)
-        if folded != word and folded in self._same:
-            places += self._better([self._same[folded]], Match.FOLDED)
+        if plain != word and plain in self._same:
+            places += self._better([self._same[plain]], Match.FOLDED)
         return places
 
     def put(self, places: Sequence[int], numbers: Array, where: str) -> None:
@@ -125,7 +129,7 @@ class Sought:
     @property
     def missing(self) -> list[int]:
         """List the words that nothing was found for."""
-        return np.flatnonzero(self._match == Match.NONE).tolist()
+        return [place for place, match in enumerate(self._match) if match == Match.NONE]
 
     def gathered(self, size: int, *, form: str, sha256: str) -> Vectors:
         """Put the rows together; raises DataError where no word was found."""
@@ -138,10 +142,11 @@ class Sought:
         rows = np.zeros((len(self.words), size), np.float32)
         for place, row in self._rows.items():
             rows[place] = row
-        return Vectors(rows, self._match, form, self._duplicates, sha256)
+        return Vectors(rows, np.array(self._match, np.int8), form, self._duplicates, sha256)
 
     def _better(self, places: list[int], match: Match) -> list[int]:
         """Keep those of which no match as good is known; they have this one now."""
         better = [place for place in places if self._match[place] > match]
-        self._match[better] = match
+        for place in better:
+            self._match[place] = match
         return better

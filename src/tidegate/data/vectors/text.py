@@ -37,11 +37,18 @@ def read_lines(stream: Bytes, lines: Lines, sought: Sought) -> None:
     for number, line in numbered(stream, sought.path):
         if number == 1 and lines.count is not None:
             continue
-        where = f"{sought.path}, line {number}"
-        name, numbers = _parted(line, lines.size, where)
         words += 1
-        if places := sought.places(_decoded(name, where)):
-            sought.put(places, _numbers(name, numbers, lines.size, where), where)
+        name, _, numbers = line.partition(b" ")
+        try:
+            if numbers.count(b" ") != lines.size - 1 or b"\t" in line:
+                name, numbers = _parted(line, lines.size)  # of all but a few lines, what was cut off is the word
+            if places := sought.places(name.decode()):
+                sought.put(places, _numbers(name, numbers, lines.size), f"{sought.path}, line {number}")
+        except UnicodeDecodeError:
+            told = f"begins with {name[:20]!r}, which is no UTF-8. Write the file in UTF-8."
+            raise DataError(f"{sought.path}, line {number} {told}") from None
+        except _BadLineError as error:
+            raise DataError(f"{sought.path}, line {number} {error}") from None
     if lines.count is not None and words != lines.count:
         raise DataError(
             f"{sought.path} has {words:,} words, but its first line claims {lines.count:,}. If it was cut off, fetch "
@@ -70,42 +77,34 @@ def is_number(field: bytes) -> bool:
     return b"_" not in field
 
 
-def _parted(line: bytes, size: int, where: str) -> tuple[bytes, bytes]:
+class _BadLineError(Exception):
+    """Say what is wrong with a line, which the message does not name yet."""
+
+
+def _parted(line: bytes, size: int) -> tuple[bytes, bytes]:
     """Part a line into its word, which may hold spaces as some of GloVe's do, and its numbers."""
-    word, _, numbers = line.partition(b" ")
-    if numbers.count(b" ") == size - 1 and b"\t" not in line:
-        return word, numbers  # all but a few lines, and for these that is enough: what is kept is read as numbers
     fields = line.split()
     extra = len(fields) - size
     if extra == 0 and line[:1] in b" \t":
         return b"", line  # a word of nothing but white space
     if extra < 1 or any(map(is_number, fields[1:extra])):
-        raise _other_width(fields[0], len(fields) - 1, size, where)
+        raise _other_width(fields[0], len(fields) - 1, size)
     return b" ".join(fields[:extra]), b" ".join(fields[extra:])
 
 
-def _decoded(word: bytes, where: str) -> str:
-    try:
-        return word.decode()
-    except UnicodeDecodeError:
-        raise DataError(f"{where} begins with {word[:20]!r}, which is no UTF-8. Write the file in UTF-8.") from None
-
-
-def _numbers(word: bytes, text: bytes, size: int, where: str) -> Array:
+def _numbers(word: bytes, text: bytes, size: int) -> Array:
     """Read the numbers of a vector [size]."""
     fields = text.split()
     if len(fields) != size:
-        raise _other_width(word, len(fields), size, where)
-    try:
-        return np.array(list(map(float, fields)))
-    except ValueError:
-        wrong = next(field for field in fields if not is_number(field))
-        raise DataError(f"{where} has {wrong.decode(errors='replace')!r:.40} where a number was wanted.") from None
+        raise _other_width(word, len(fields), size)
+    if wrong := [field for field in fields if not is_number(field)]:
+        raise _BadLineError(f"has {wrong[0].decode(errors='replace')!r:.40} where a number was wanted.")
+    return np.array(list(map(float, fields)))
 
 
-def _other_width(word: bytes, count: int, size: int, where: str) -> DataError:
+def _other_width(word: bytes, count: int, size: int) -> _BadLineError:
     name = word.decode(errors="replace")
-    return DataError(
-        f"{where} has {count} numbers after the word {name!r:.40}; wanted {size}, as many as the file begins with. "
+    return _BadLineError(
+        f"has {count} numbers after the word {name!r:.40}; wanted {size}, as many as the file begins with. "
         "Was the line cut, or pasted together?"
     )
