@@ -140,6 +140,12 @@ def test_what_is_no_language_model_is_refused(tmp_path: Path, file: Path) -> Non
         tg.TextClassifier(pretrained=file).fit(X, y)
 
 
+def test_vectors_of_others_beside_a_language_model_are_refused(tmp_path: Path, file: Path) -> None:
+    (tmp_path / "v.vec").write_text("1 2\noak 0.5 0.25\n")
+    with pytest.raises(InputError, match="both came"):
+        tg.TextClassifier(pretrained=file, embeddings=tmp_path / "v.vec").fit(*samples.texts(24))
+
+
 def test_layers_of_several_sizes_and_tokens_that_are_no_words_are_refused(tmp_path: Path) -> None:
     uneven = language_model(tmp_path / "uneven.safetensors", num_layers=2, embedding_size=4)
     with pytest.raises(InputError, match="have 6, 4 units"):
@@ -156,7 +162,7 @@ def test_the_recipe_names_the_weights_and_the_model_needs_them_no_more(tmp_path:
     for _ in model.fit_steps(X, y, run_dir=tmp_path / "run"):
         pass
     recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
-    assert recipe["pretrained"] == {"path": str(file), "sha256": read_pretrained(file).sha256}
+    assert (recipe["begin"]["model"], recipe["begin"]["sha256"]) == (str(file), read_pretrained(file).sha256)
     assert recipe["params"]["pretrained"] == str(file)
     before = model.predict_proba(X)
     file.unlink()

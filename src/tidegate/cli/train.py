@@ -46,6 +46,15 @@ Bidirectional = Annotated[
 ]
 HiddenSize = Annotated[int | None, typer.Option("--hidden-size", metavar="N", help="Units of each direction.")]
 Layers = Annotated[int | None, typer.Option("--layers", metavar="N", help="Recurrent layers on top of each other.")]
+Embeddings = Annotated[
+    Path | None,
+    typer.Option(
+        "--embeddings",
+        metavar="FILE",
+        parser=named_path,
+        help="Vectors of GloVe, word2vec or fastText that words begin with.",
+    ),
+]
 Lookback = Annotated[int | None, typer.Option("--lookback", metavar="N", help="Steps that a forecaster looks back on.")]
 Horizon = Annotated[int | None, typer.Option("--horizon", metavar="N", help="Steps that a forecaster forecasts.")]
 Pretrained = Annotated[
@@ -100,6 +109,7 @@ def train(
     bidirectional: Bidirectional = None,
     hidden_size: HiddenSize = None,
     layers: Layers = None,
+    embeddings: Embeddings = None,
     lookback: Lookback = None,
     horizon: Horizon = None,
     epochs: Epochs = None,
@@ -125,6 +135,7 @@ def train(
       tidegate train imdb --preset tutorial-bilstm
       tidegate train reviews.csv --text review --label stars --cell gru --set dropout=0.3
       tidegate train ud_english_ewt --task tag --column upos
+      tidegate train reviews.csv --embeddings glove.6B.100d.txt --set train_embeddings=false
       tidegate train novel.txt --task language --set tokens=characters
       tidegate train reviews.csv --unlabelled more.txt --budget 20
       tidegate train ett --target-columns all --lookback 96 --horizon 96 --preset segrnn
@@ -139,6 +150,7 @@ def train(
         bidirectional=bidirectional,
         hidden_size=hidden_size,
         num_layers=layers,
+        embeddings=None if embeddings is None else str(embeddings.resolve()),
         lookback=lookback,
         horizon=horizon,
         epochs=epochs,
@@ -164,7 +176,7 @@ def train(
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
         model: dict[str, Any] = {"task": task_named(task), "preset": preset, "params": params, "licence": licence}
-        with naming(data):
+        with naming(data, params.get("embeddings")):
             first = None if unlabelled is None else _first_step(unlabelled, budget, text)
             source = runs.Source(str(data), options)
             training = runs.start(source, out=out, overwrite=overwrite, unlabelled=first, **model)

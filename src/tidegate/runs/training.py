@@ -14,7 +14,7 @@ import numpy as np
 
 import tidegate.tasks as tasks
 from tidegate.checkpoint import About
-from tidegate.data import loading
+from tidegate.data import loading, vectors
 from tidegate.data.checks import check_writable
 from tidegate.data.kinds import KINDS
 from tidegate.data.series import Series
@@ -259,7 +259,8 @@ def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bo
                 "Overwrite it, or name another folder; what was interrupted goes on with --resume."
             )
         return _go_on(folder, dataset)
-    return Training(dataset, folder, model, model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder))
+    steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+    return Training(dataset, folder, model, steps, _told_of_vectors(folder))
 
 
 def _refuse_another(folder: RunFolder, *, overwrite: bool) -> None:
@@ -353,17 +354,35 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
     source = source_of(folder.recipe)
     dataset = source.load()
     _check_examples(folder, dataset)
+    _check_vectors(folder)
     said = {"task": folder.recipe["task"], "params": folder.recipe["params"], "licence": folder.licence}
     if section := folder.recipe.get("unlabelled"):
         said |= {"params": said["params"] | {"pretrained": None}, "unlabelled": read_section(section, planned=True)}
-    elif weights := folder.recipe.get("pretrained"):
-        check_same_weights(weights, said["params"]["pretrained"])
+    elif "model" in (begin := folder.recipe.get("begin", {})):
+        check_same_weights(begin, said["params"]["pretrained"])
     return start(source, dataset=dataset, out=out, overwrite=overwrite, **said)
+
+
+def _told_of_vectors(folder: RunFolder) -> str:
+    """Say what share of the words a file of vectors has, where one was named."""
+    begin = folder.recipe.get("begin", {})
+    if "found" not in begin:
+        return ""
+    found, name = begin["found"], Path(begin["file"]).name
+    return f"{name} has vectors for {found['words']:.1%} of the words, {found['tokens']:.1%} of the tokens."
 
 
 def _check_examples(folder: RunFolder, dataset: Dataset) -> None:
     if fingerprint(dataset) != folder.recipe["data"].get("sha256"):
         told = f"the examples of {dataset.name} are not those of the run in {folder.path}: train on them afresh."
+        raise RunFolderError(told)
+
+
+def _check_vectors(folder: RunFolder) -> None:
+    """Raise RunFolderError unless the vectors that a run began with, if there were any, are still those."""
+    begin = folder.recipe.get("begin", {})
+    if "file" in begin and vectors.sha256(begin["file"]) != begin["sha256"]:
+        told = f"the vectors of {begin['file']} are not those of the run in {folder.path}: train with them afresh."
         raise RunFolderError(told)
 
 

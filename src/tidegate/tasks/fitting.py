@@ -169,16 +169,20 @@ def check_same(about: Json, stored: Json) -> None:
         )
 
 
-def begin_with(plan: Plan, begin: Mapping[str, Array], *, frozen: frozenset[str] = frozenset()) -> Plan:
+def begin_with(
+    plan: Plan, begin: Mapping[str, Array], *, frozen: frozenset[str] = frozenset(), told: Json | None = None
+) -> Plan:
     """Let parameters begin with given numbers; a run that is resumed must be given the same ones.
 
     Args:
         plan: what is trained.
         begin: parameters of its network by name.
         frozen: which of them stay as they are: the first ones of the network.
+        told: what the recipe shall say about where they came from; under `found`, shares that the model file says, too.
     """
     given = dict(plan.begin) | dict(begin)
-    about = plan.about | {"begin": fingerprint(given[name] for name in sorted(given))}
+    numbers = fingerprint(given[name] for name in sorted(given))
+    about = plan.about | {"begin": plan.about.get("begin", {}) | (told or {}) | {"numbers": numbers}}
     return replace(plan, begin=given, frozen=plan.frozen | frozen, about=about)
 
 

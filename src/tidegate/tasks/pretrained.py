@@ -21,7 +21,7 @@ import tidegate.train as train
 from tidegate.checkpoint import Model, load_model
 from tidegate.data.decoding import Spelling
 from tidegate.data.tokenizer import UNKNOWN_ID, Tokenizer, train_whole_words
-from tidegate.errors import InputError, ModelFileError, RunFolderError
+from tidegate.errors import Argument, InputError, ModelFileError, RunFolderError
 from tidegate.network import Dense, Dropout, Embed, Network, Recurrent, Tied, parameter_owner
 from tidegate.tasks.cards import CARDS
 from tidegate.tasks.fitting import Plan, begin_with
@@ -78,16 +78,12 @@ class Pretrained:
         """Count the units of a layer."""
         return int(self.layers[0]["weight_hh"].shape[1])
 
-    @property
-    def source(self) -> dict[str, str]:
-        """Say where the weights come from, for a recipe."""
-        return {"path": str(self.file), "sha256": self.sha256}
-
     def settle(self, task: T, **others: Any) -> T:
         """Copy a task, with the sizes of the model and `others` in place of those that are as they are by default.
 
         Raises InputError for one that was set to something else; it is named.
         """
+        _refuse_vectors(task)
         option = next(option for option, cell in CELLS.items() if cell == self.cell)
         sizes: dict[str, Any] = {"cell": option, "hidden_size": self.hidden_size, "num_layers": len(self.layers)}
         sizes |= {"embedding_size": self.table.shape[1], **others}
@@ -129,7 +125,7 @@ class Pretrained:
     def let_begin(self, plan: Plan, *, table: Array | None = None) -> Plan:
         """Let a planned training begin with the weights of the model, and note in it whose they are."""
         begin = self.begin(plan.network, seed=plan.recipe["seed"], table=table)
-        return begin_with(replace(plan, about=plan.about | {"pretrained": self.source}), begin)
+        return begin_with(plan, begin, told={"model": str(self.file), "sha256": self.sha256})
 
     def require_words(self, *spellings: Spelling) -> None:
         """Raise InputError unless the tokens are whole words, or what else whole words may be in a corpus."""
@@ -192,7 +188,7 @@ def read_pretrained(path: str | os.PathLike[str], *, about: Mapping[str, Any] | 
     except ModelFileError as error:
         raise ModelFileError(f"{file}: {error}") from None
     tokenizer, counts = language.vocabulary_.tokenizer, language.vocabulary_.counts
-    if about is not None and about.get("pretrained", {}).get("sha256") != model.sha256:
+    if about is not None and about.get("begin", {}).get("sha256") != model.sha256:
         raise RunFolderError(
             f"the run was begun with other weights than those that are now in {file}. Resume it with the same language "
             "model, or begin a new run."
@@ -219,6 +215,7 @@ def language_model_of(task: AnyTask) -> AnyTask:
     params = task._checked().get_params()
     if params["pretrained"] is not None:
         raise InputError("pretrained and texts without labels both came: a task begins with one model. Leave one out.")
+    _refuse_vectors(task)
     card = next(card for card in CARDS.values() if card.reads == "corpus")
     sizes = {name: params[name] for name in ("cell", "hidden_size", "num_layers", "embedding_size", "seed")}
     # Case tells little of a topic or an opinion, and taggers see it in the characters.
@@ -229,6 +226,15 @@ def language_model_of(task: AnyTask) -> AnyTask:
         keep_case=False,
     )
     return language
+
+
+def _refuse_vectors(task: AnyTask) -> None:
+    """Raise InputError where words are to begin with the vectors of a file, too."""
+    if getattr(task, "embeddings", None) is not None:
+        raise InputError(
+            "words begin with what a language model knows of them or with vectors of others, and both came. Leave ",
+            Argument("embeddings"), " or the language model out.",
+        )  # fmt: skip
 
 
 _MOST_WORDS = 20_000  # whose scores are computed for each token: the time of a pass grows with them

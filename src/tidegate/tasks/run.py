@@ -216,11 +216,9 @@ class RunFolder(LockedFolder):
         task: str,
         params: Mapping[str, Any],
         versions: Mapping[str, str],
-        pretrained: Mapping[str, str] | None = None,
+        begin: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write everything that is needed to run it again, as TOML.
-
-        `pretrained` says which weights it begins with, by path and hash, where they are those of another model.
+        """Write everything that is needed to run it again, as TOML; `begin` says what weights began with, if told.
 
         Raises RunFolderError where the folder holds the recipe of another run, which was never begun.
         """
@@ -230,9 +228,9 @@ class RunFolder(LockedFolder):
         document.add("task", tomlkit.item(task))
         if self._licence is not None:
             document.add("licence", tomlkit.item(self._licence))
-        parts = {"params": params, "data": self._data, "unlabelled": self._unlabelled, "pretrained": pretrained or {}}
+        parts = {"params": params, "data": self._data, "unlabelled": self._unlabelled, "begin": begin or {}}
         for name, part in (parts | {"versions": versions}).items():
-            if part or name not in ("unlabelled", "pretrained"):
+            if part or name not in ("unlabelled", "begin"):
                 document.add(name, tomlkit.item(dict(part)))
         if self._is_draft:
             (self.path / _NEW).mkdir(exist_ok=True)
@@ -270,6 +268,8 @@ def as_stored(params: Mapping[str, Any]) -> Json:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): each for key, each in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -282,9 +282,9 @@ def differing(recipe: Mapping[str, Any], other: Mapping[str, Any]) -> str | None
     for part in ("task", "licence"):
         if recipe.get(part) != other.get(part):
             return part
-    for part in ("params", "data", "unlabelled", "pretrained"):
+    for part in ("params", "data", "unlabelled", "begin"):
         mine, its = recipe.get(part, {}), other.get(part, {})
-        if part == "pretrained" and not (mine and its):
+        if part == "begin" and not (mine and its):
             continue  # a path in params says the same, until the file has been read
         for name in sorted({*mine, *its}):
             if mine.get(name) != its.get(name):

@@ -241,12 +241,13 @@ class Task(ABC, Generic[L]):
                 folder = hold_new(run_dir, on_failure)
             if folder is not None and resumed is None:
                 params = {name: value for name, value in plan.about["params"].items() if value is not None}
-                begun_with = plan.about.get("pretrained", {})
-                folder.write_recipe(task=self.name, params=params, versions=versions(), pretrained=begun_with)
+                begin = plan.about.get("begin", {})
+                folder.write_recipe(task=self.name, params=params, versions=versions(), begin=begin)
             release = on_failure.pop_all()
 
         def keep(weights: dict[str, Array], history: list[Json]) -> None:
-            about = About().also(metrics={"validation": valid_measures(history, patience=plan.patience)})
+            metrics = {"validation": valid_measures(history, patience=plan.patience)}
+            about = About().also(metrics=metrics | {"embeddings": plan.about.get("begin", {}).get("found", {})})
             self._fitted = Fitted(plan.about["params"], plan.network, weights, learned, history, about)
             if folder is not None:
                 self.save(folder.model, licence=folder.licence)

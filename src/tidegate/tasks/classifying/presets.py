@@ -19,6 +19,8 @@ _TUTORIAL: dict[str, Any] = {
     "class_weight": None,
     "vocabulary_size": 10_000,
     "keep": "last",
+    "embeddings": None,
+    "train_embeddings": True,
     "word_dropout": 0.0,
     "pretrained": None,
     "optimizer": "adam",

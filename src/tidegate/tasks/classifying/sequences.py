@@ -114,6 +114,10 @@ class FeatureReader:
         """Let the recurrent node read the features themselves."""
         return (), preparation.input_size
 
+    def begin(self, plan: Plan, _preparation: Preparation, _x: Ragged) -> Plan:
+        """Draw everything."""
+        return plan
+
     def disturb(self, x: Ragged, rng: np.random.Generator) -> Ragged:
         """Leave them as they are."""
         return x

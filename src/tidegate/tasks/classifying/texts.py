@@ -33,6 +33,7 @@ from tidegate.tasks.classifying.classifier import (
     tagged,
 )
 from tidegate.tasks.classifying.labelled import Inputs
+from tidegate.tasks.embeddings import VectorFile, WordTable
 from tidegate.tasks.fitting import Plan
 from tidegate.tasks.pretrained import ModelPath, read_pretrained
 from tidegate.tasks.task import Array, Count, Json, Share, Task
@@ -80,7 +81,7 @@ class TextReader:
     vocabulary_size: int
     max_tokens: int
     keep: Keep
-    embedding_size: int
+    table: WordTable
     word_dropout: float
     tokenizer: Tokenizer | None = None
     """That of a language model, where there is one to begin with: then no words are learned."""
@@ -105,7 +106,14 @@ class TextReader:
 
     def first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
         """Embed the words."""
-        return (Embed(vocabulary_size=preparation.input_size, size=self.embedding_size),), self.embedding_size
+        size = self.table.size
+        return (Embed(vocabulary_size=preparation.input_size, size=size),), size
+
+    def begin(self, plan: Plan, preparation: Preparation, x: Ragged) -> Plan:
+        """Give the words the vectors of a file, if there is any."""
+        assert isinstance(preparation, Tokens)
+        counts = np.bincount(x.values, minlength=preparation.input_size)
+        return self.table.begin(plan, preparation.tokenizer.vocabulary, counts)
 
     def disturb(self, x: Ragged, rng: np.random.Generator) -> Ragged:
         """Leave words out."""
@@ -132,7 +140,9 @@ class TextClassifier(Task[Classes]):
         vocabulary_size: distinct words, at most, the most frequent ones of the training part.
         max_tokens: longer texts are cut.
         keep: which end of a text that is too long is kept, `first` or `last`.
-        embedding_size: features of a word.
+        embedding_size: features of a word; as many as the vectors of `embeddings` have, if there are any.
+        embeddings: a file of vectors that words begin with, of GloVe, word2vec or fastText (see `data.vectors.read`).
+        train_embeddings: whether those move in training.
         word_dropout: share of words left out of each text, other ones each time that it is trained on.
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
         hidden_size: units of each direction.
@@ -174,6 +184,8 @@ class TextClassifier(Task[Classes]):
     max_tokens: Count = 500
     keep: Keep = "last"
     embedding_size: Size = 64
+    embeddings: VectorFile = None
+    train_embeddings: bool = True
     word_dropout: Share = 0.5
     pretrained: ModelPath = None
 
@@ -240,8 +252,8 @@ class TextClassifier(Task[Classes]):
 
     @property
     def _classifying(self) -> Classifying:
-        words = TextReader(self.vocabulary_size, self.max_tokens, self.keep, self.embedding_size, self.word_dropout)
-        return Classifying(self, words)
+        table = WordTable.of(self)
+        return Classifying(self, TextReader(self.vocabulary_size, self.max_tokens, self.keep, table, self.word_dropout))
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None

@@ -9,6 +9,8 @@ _LANGUAGE: dict[str, Any] = {
     "keep_case": True,
     "cell": "lstm",
     "num_layers": 1,
+    "embeddings": None,
+    "train_embeddings": True,
     "embedding_dropout": 0.0,
     "input_dropout": 0.0,
     "hidden_dropout": 0.0,

@@ -14,6 +14,8 @@ _TAGGER: dict[str, Any] = {
     "vocabulary_size": 50_000,
     "min_count": 2,
     "embedding_size": 100,
+    "embeddings": None,
+    "train_embeddings": True,
     "character_embedding_size": 32,
     "character_hidden_size": 48,
     "dropout": 0.5,

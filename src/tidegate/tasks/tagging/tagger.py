@@ -30,6 +30,7 @@ from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
 from tidegate.tasks.card import Card
+from tidegate.tasks.embeddings import VectorFile, WordTable
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.pretrained import ModelPath, Pretrained, read_pretrained
@@ -46,6 +47,7 @@ from tidegate.tasks.tagging.reading import (
     as_pieces,
     check_sentences,
     check_tags,
+    folded,
     guess_unit,
     pairs_of,
     place_spans,
@@ -83,7 +85,9 @@ class TokenTagger(Task[Tagging]):
         vocabulary_size: distinct words, at most, the most frequent ones of the training part, upper and lower case
             taken for one.
         min_count: how often a word must occur to be known by name; others are known by their characters.
-        embedding_size: features of a word.
+        embedding_size: features of a word; as many as the vectors of `embeddings` have, if there are any.
+        embeddings: a file of vectors that words begin with, of GloVe, word2vec or fastText (see `data.vectors.read`).
+        train_embeddings: whether those move in training.
         characters: read the characters of each word, too; where the words are single characters, as in Chinese corpora
             without words, read the pairs that each forms with its neighbours.
         character_embedding_size: features of a character, or of a pair.
@@ -110,6 +114,8 @@ class TokenTagger(Task[Tagging]):
     vocabulary_size: Count = 50_000
     min_count: Count = 2
     embedding_size: Size = 100
+    embeddings: VectorFile = None
+    train_embeddings: bool = True
     characters: bool = True
     character_embedding_size: Size = 32
     character_hidden_size: Size = 48
@@ -298,8 +304,10 @@ class TokenTagger(Task[Tagging]):
             background=Background(learn.rows, guess=entropy(part.y.values, part.word_weights)),
         )
         if begun is not None:
-            plan = begun.let_begin(plan, table=begun.table_for(learned.reading.vocabulary))
-        return plan, learned
+            return begun.let_begin(plan, table=begun.table_for(learned.reading.vocabulary)), learned
+        ids, vocabulary = (part.x.tokens if isinstance(part.x, Words) else part.x).values, learned.reading.vocabulary
+        counts = np.bincount(ids, minlength=vocabulary.size)
+        return WordTable.of(self).begin(plan, vocabulary.vocabulary, counts, fold=folded), learned
 
     def _read_learned(self, stored: Json, network: Network) -> Tagging:
         learned = _read(stored)
@@ -357,7 +365,7 @@ class TokenTagger(Task[Tagging]):
         return Network.of(first, *drop, recurrent, *drop, dense, Crf(tags=size))
 
     def _first_node(self, reading: Reading) -> tuple[Node, int]:
-        words = Embed(vocabulary_size=reading.vocabulary.size, size=self.embedding_size)
+        words = Embed(vocabulary_size=reading.vocabulary.size, size=WordTable.of(self).size)
         if reading.spelling is None:
             return words, words.size
         size, hidden = self.character_embedding_size, self.character_hidden_size
