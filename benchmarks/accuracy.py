@@ -121,7 +121,9 @@ def fasttext(train: Pairs, test: Pairs, seed: int) -> float:
         file.write_text("".join(f"{numbers[label]} {' '.join(words.tokenize(text))}\n" for text, label in train))
         model = rival.train_supervised(str(file), wordNgrams=2, epoch=epochs, lr=0.5, seed=seed, thread=1, verbose=0)
     said = [model.f.predict(" ".join(words.tokenize(text)) + "\n", 1, 0.0, "strict") for text, _ in test]
-    return sum(found[0][1] == numbers.get(label) for found, (_, label) in zip(said, test, strict=True)) / len(test)
+    return float(
+        sum(found[0][1] == numbers.get(label) for found, (_, label) in zip(said, test, strict=True)) / len(test)
+    )
 
 
 MODELS = {"tidegate": tidegate, "TF-IDF, logistic regression": linear, "fastText": fasttext}

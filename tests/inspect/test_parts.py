@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def test_the_output_of_a_trace_is_that_of_the_whole_model(critic: tg.TextClassif
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 def test_contributions_lead_from_baseline_to_output_through_the_network_alone(
-    critic: tg.TextClassifier, method: tg.inspect.Method
+    critic: tg.TextClassifier, method: Any
 ) -> None:
     found = tg.inspect.attribute(critic, ASKED, method=method, target="pos")
     np.testing.assert_allclose(found.output, tg.inspect.trace(critic, ASKED).output[:, 1], atol=1e-5)

@@ -13,7 +13,7 @@ from tidegate import data, runs
 from tidegate.data import Dataset, Examples
 from tidegate.errors import DataError, InputError, RunFolderError
 from tidegate.ragged import Ragged
-from tidegate.runs.training import fingerprint, source_of
+from tidegate.runs.source import fingerprint, source_of
 
 
 def model_that_says(probabilities: list[list[float]], classes: list[str]) -> Any:

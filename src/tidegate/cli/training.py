@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def naming(data: str | None) -> Iterator[None]:
-    """Name the data in front of what is wrong with it, unless the message does."""
+def naming(data: str | None, *others: object) -> Iterator[None]:
+    """Name the data in front of what is wrong with it, unless the message does, or names one of some other files."""
     try:
         yield
     except DataError as error:
-        raise (error if data is None else error.about(data)) from None
+        other = any(file is not None and str(file) in str(error) for file in others)
+        raise (error if data is None or other else error.about(data)) from None
 
 
 def carry_out(training: "Training", *, baselines: bool = False) -> "Result":

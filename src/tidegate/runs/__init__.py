@@ -30,14 +30,15 @@ if TYPE_CHECKING:
     from tidegate.runs.evaluation import show_measures as show_measures
     from tidegate.runs.held_out import Part as Part
     from tidegate.runs.held_out import choose_part as choose_part
+    from tidegate.runs.source import Source as Source
     from tidegate.runs.steps import Layout as Layout
     from tidegate.runs.steps import answer_steps as answer_steps
     from tidegate.runs.training import Result as Result
-    from tidegate.runs.training import Source as Source
     from tidegate.runs.training import Training as Training
     from tidegate.runs.training import repeat as repeat
     from tidegate.runs.training import resume as resume
     from tidegate.runs.training import start as start
+    from tidegate.runs.unlabelled import Unlabelled as Unlabelled
     from tidegate.tasks.baselines import Baseline as Baseline
     from tidegate.tasks.classifying.scores import Classification as Classification
     from tidegate.tasks.classifying.scores import ClassScore as ClassScore

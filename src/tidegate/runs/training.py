@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 import tidegate.tasks as tasks
 from tidegate.checkpoint import About
-from tidegate.data import loading
-from tidegate.data.checks import check_writable
-from tidegate.data.kinds import KINDS
-from tidegate.data.series import Series
+from tidegate.data import vectors
 from tidegate.durable import atomic_write
 from tidegate.errors import InputError, RunFolderError
 from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
-from tidegate.lock import LockedFolder
-from tidegate.ragged import Ragged
 from tidegate.runs.evaluation import evaluate, show_measure, show_measures
+from tidegate.runs.source import Source, fingerprint, source_of
+from tidegate.runs.unlabelled import FOLDER, FirstStep, Unlabelled, plan_first_step, read_section
 from tidegate.tasks import presets
 from tidegate.tasks.baselines import Baseline
 from tidegate.tasks.cards import CARDS
+from tidegate.tasks.fitting import versions
 from tidegate.tasks.loading import card_named
 from tidegate.tasks.metrics import kept_epoch, valid_measures
-from tidegate.tasks.run import RunFolder
+from tidegate.tasks.pretrained import check_same_weights, language_model_of
+from tidegate.tasks.run import RunFolder, as_stored
 
 if TYPE_CHECKING:
     from tidegate.data import Dataset, Examples
@@ -41,29 +36,6 @@ _HELD_OUT = 0.1  # of examples without a part to measure on, where a task would 
 
 Params = Mapping[str, Any]
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Say where examples come from.
-
-    name: a data set by name, or a file or folder.
-    options: those of `data.load`, such as the columns of a file.
-    """
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def load(self) -> Dataset:
-        """Load the data set; one that is known by name is downloaded if need be."""
-        return loading.load(self.name, **self.options)
-
-    def describe(self, dataset: Dataset) -> dict[str, Any]:
-        """Write down for a recipe where the examples came from, and by a hash which ones they were."""
-        name = self.name if self.name in loading.names() else str(Path(self.name).resolve())
-        check_writable(Path(name).parts, "file name")
-        columns = dataset.taken if KINDS[dataset.kind].retold else {}
-        return {"name": name, **columns, **self.options, "sha256": fingerprint(dataset)}
 
 
 @dataclass(frozen=True)
@@ -223,6 +195,7 @@ def start(
     out: str | Path | None = None,
     overwrite: bool = False,
     licence: str | None = None,
+    unlabelled: Unlabelled | None = None,
 ) -> Training:
     """Begin a run.
 
@@ -236,9 +209,11 @@ def start(
             run that it holds, killed before its end, goes on.
         overwrite: let the new run take the place of the one that `out` already holds, as soon as it has a model.
         licence: what the model file shall say about its licence.
+        unlabelled: texts without labels. The first steps are then those of a language model, which learns from them and
+            the training texts; its run folder lies in that of the run, and the task begins with its weights.
 
     Raises:
-        InputError: the licence is empty or too long.
+        InputError: the licence is empty or too long, or the task cannot begin with a language model.
         OptionError: an unknown data set, preset or parameter.
         DataError: the data cannot be read or learned from.
         RunFolderError: `out` holds another run already, or one that has ended, or another process trains there.
@@ -256,8 +231,17 @@ def start(
             what = preset or str(model.get_params()["cell"])
             folder = RunFolder.new(Path("runs") / f"{dataset.name}-{what}")
             on_failure.callback(folder.release)
-        folder.describe(data=source.describe(dataset), licence=licence)
-        training = _begin(folder, dataset, model, overwrite=overwrite)
+        described = source.describe(dataset)
+        folder.describe(data=described, licence=licence)
+        if unlabelled is None:
+            training = _begin(folder, dataset, model, overwrite=overwrite)
+        else:
+            _refuse_another(folder, overwrite=overwrite)
+            language = language_model_of(model)
+            model.fit_steps(*_xy(dataset.train), valid=_valid(dataset)).close()  # checks all before minutes go by
+            first = plan_first_step(unlabelled, language, dataset, folder.path, _planned(folder, unlabelled))
+            folder.describe(data=described, licence=licence, unlabelled=first.section)
+            training = _begin_with(first, folder, dataset, model)
         on_failure.pop_all()
     return training
 
@@ -275,7 +259,34 @@ def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bo
                 "Overwrite it, or name another folder; what was interrupted goes on with --resume."
             )
         return _go_on(folder, dataset)
-    return Training(dataset, folder, model, model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder))
+    steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+    return Training(dataset, folder, model, steps, _told_of_vectors(folder))
+
+
+def _refuse_another(folder: RunFolder, *, overwrite: bool) -> None:
+    """Raise RunFolderError where a run of two steps would take the place of another one."""
+    if held := folder.held():
+        advice = "A run of two steps overwrites none: name another folder." if overwrite else "Name another folder."
+        raise RunFolderError(f"{folder.path} already holds a run ({held[0]}). {advice} To go on with it: --resume.")
+
+
+def _planned(folder: RunFolder, unlabelled: Unlabelled) -> Mapping[str, Any]:
+    """Read what was planned of the very same first step, if a run was killed in it; else nothing."""
+    section: Mapping[str, Any] = folder.recipe.get("unlabelled", {}) if folder.recipe_file.exists() else {}
+    return section if section and read_section(section) == unlabelled.absolute() else unlabelled.planned
+
+
+def _begin_with(first: FirstStep, folder: RunFolder, dataset: Dataset, model: AnyTask) -> Training:
+    """Begin with a language model, or go on with it; the run itself begins as soon as that has ended."""
+    model.set_params(pretrained=str(first.folder.path.resolve()))
+    params = {name: value for name, value in as_stored(model.get_params()).items() if value is not None}
+    folder.write_recipe(task=model.name, params=params, versions=versions())
+
+    def steps() -> Generator[Step, None, None]:
+        yield from first.steps()
+        yield from model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+
+    return Training(dataset, folder, model, steps(), first.note)
 
 
 def build_task(dataset: Dataset, params: Params, *, task: str | None = None, preset: str | None = None) -> AnyTask:
@@ -324,11 +335,18 @@ def _go_on(folder: RunFolder, dataset: Dataset) -> Training:
         note = f"The run in {folder.path} has ended already; its model is measured once more."
         return Training(dataset, folder, tasks.load(folder.path), iter(()), note)
     model, parts = tasks.from_recipe(folder.recipe), _xy(dataset.train)
+    section = folder.recipe.get("unlabelled", {})
+    if section and not RunFolder(folder.path / FOLDER).finished:
+        _check_examples(folder, dataset)
+        folder.describe(data=folder.recipe["data"], licence=folder.licence, unlabelled=section)
+        model.set_params(pretrained=None)
+        first = plan_first_step(read_section(section), language_model_of(model), dataset, folder.path, section)
+        return _begin_with(first, folder, dataset, model)
     if folder.state.exists():
         note = f"The run in {folder.path} was interrupted, and goes on."
         return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), resume=folder), note)
     _check_examples(folder, dataset)
-    folder.describe(data=folder.recipe["data"], licence=folder.licence)
+    folder.describe(data=folder.recipe["data"], licence=folder.licence, unlabelled=section)
     note = f"The run in {folder.path} was interrupted before its first step, and begins anew."
     return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), run_dir=folder), note)
 
@@ -343,8 +361,22 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
     source = source_of(folder.recipe)
     dataset = source.load()
     _check_examples(folder, dataset)
+    _check_vectors(folder)
     said = {"task": folder.recipe["task"], "params": folder.recipe["params"], "licence": folder.licence}
+    if section := folder.recipe.get("unlabelled"):
+        said |= {"params": said["params"] | {"pretrained": None}, "unlabelled": read_section(section, planned=True)}
+    elif "model" in (begin := folder.recipe.get("begin", {})):
+        check_same_weights(begin, said["params"]["pretrained"])
     return start(source, dataset=dataset, out=out, overwrite=overwrite, **said)
+
+
+def _told_of_vectors(folder: RunFolder) -> str:
+    """Say what share of the words a file of vectors has, where one was named."""
+    begin = folder.recipe.get("begin", {})
+    if "found" not in begin:
+        return ""
+    found, name = begin["found"], Path(begin["file"]).name
+    return f"{name} has vectors for {found['words']:.1%} of the words, {found['tokens']:.1%} of the tokens."
 
 
 def _check_examples(folder: RunFolder, dataset: Dataset) -> None:
@@ -353,42 +385,12 @@ def _check_examples(folder: RunFolder, dataset: Dataset) -> None:
         raise RunFolderError(told)
 
 
-def source_of(recipe: Mapping[str, Any]) -> Source:
-    """Read where the examples of a recipe come from; raises RunFolderError where it does not say."""
-    described: dict[str, Any] = dict(recipe.get("data", {}))
-    if "name" not in described:
-        raise RunFolderError("the recipe does not name its data: it was not written by `tidegate train`.")
-    described.pop("sha256", None)
-    return Source(described.pop("name"), described)
-
-
-F = TypeVar("F", bound=LockedFolder)
-
-
-def fingerprint(dataset: Dataset) -> str:
-    """Hash every example and label of a data set, in their order."""
-    digest = hashlib.sha256()
-    for part in (dataset.train, dataset.valid, dataset.test):
-        for piece in _pieces(part):
-            digest.update(len(piece).to_bytes(8, "little"))
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _pieces(part: Examples | None) -> Iterable[bytes]:
-    if part is None:
-        return
-    if isinstance(part.x, Ragged):
-        yield np.ascontiguousarray(part.x.values).tobytes()
-        yield np.ascontiguousarray(part.x.offsets).tobytes()
-    else:
-        for x in part.x:
-            yield from x.pieces() if isinstance(x, Series) else [x.encode() if isinstance(x, str) else _json(x)]
-    yield _json(part.y.tolist() if isinstance(part.y, np.ndarray) else part.y)
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
+def _check_vectors(folder: RunFolder) -> None:
+    """Raise RunFolderError unless the vectors that a run began with, if there were any, are still those."""
+    begin = folder.recipe.get("begin", {})
+    if "file" in begin and vectors.sha256(begin["file"]) != begin["sha256"]:
+        told = f"the vectors of {begin['file']} are not those of the run in {folder.path}: train with them afresh."
+        raise RunFolderError(told)
 
 
 def _xy(examples: Examples) -> tuple[Any, Any]:
