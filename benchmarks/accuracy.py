@@ -4,8 +4,8 @@ python -m benchmarks.accuracy [--sets trec,mr] [--seeds 5]
 
 The files are looked for in $TIDEGATE_DATA, as their authors give them out: imdb/, trec/TREC.train and TREC.test (Li &
 Roth 2002, six classes, and fifty), mr/rt-polarity.neg and .pos (Pang & Lee 2005, ten folds), ud_english_ewt/ (which
-of five kinds of text a sentence is from). All are trained on the training part and measured on the test part, once for each
-seed; linear models and fastText on the same texts and cores. fastText is left out where it is not installed.
+of five kinds of text a sentence is from). All are trained on the training part and measured on the test part, once for
+each seed; linear models and fastText on the same texts and cores. fastText is left out where it is not installed.
 """
 
 from __future__ import annotations
@@ -121,9 +121,8 @@ def fasttext(train: Pairs, test: Pairs, seed: int) -> float:
         file.write_text("".join(f"{numbers[label]} {' '.join(words.tokenize(text))}\n" for text, label in train))
         model = rival.train_supervised(str(file), wordNgrams=2, epoch=epochs, lr=0.5, seed=seed, thread=1, verbose=0)
     said = [model.f.predict(" ".join(words.tokenize(text)) + "\n", 1, 0.0, "strict") for text, _ in test]
-    return float(
-        sum(found[0][1] == numbers.get(label) for found, (_, label) in zip(said, test, strict=True)) / len(test)
-    )
+    right = (found[0][1] == numbers.get(label) for found, (_, label) in zip(said, test, strict=True))
+    return sum(right) / len(test)
 
 
 MODELS = {"tidegate": tidegate, "TF-IDF, logistic regression": linear, "fastText": fasttext}

@@ -30,6 +30,14 @@ def test_the_share_of_words_is_said_and_the_run_repeats_from_another_folder(
     assert tg.load("again").weights_["0.weight"].tobytes() == tg.load("../run").weights_["0.weight"].tobytes()
 
 
+def test_words_that_are_made_of_n_grams_are_told_apart(cli: Cli, tmp_path: Path) -> None:
+    write_reviews(tmp_path / "reviews.csv")
+    model = files.saved(tmp_path, files.fasttext(GIVEN, [[1, 2], [3, 4]]), "small.bin")
+    answer = cli("train", tmp_path / "reviews.csv", *SMALL, "--embeddings", model, "--out", tmp_path / "run")
+    assert answer.code == 0
+    assert "small.bin has vectors for 100.0% of the words (7 are made of n-grams), " in answer.err
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -6,6 +6,7 @@ from tidegate._doors import open_door
 
 if TYPE_CHECKING:
     from tidegate.data import tokenizer as tokenizer
+    from tidegate.data import vectors as vectors
     from tidegate.data.batching import batch_count as batch_count
     from tidegate.data.batching import batches as batches
     from tidegate.data.checks import check_classes as check_classes

@@ -376,7 +376,8 @@ def _told_of_vectors(folder: RunFolder) -> str:
     if "found" not in begin:
         return ""
     found, name = begin["found"], Path(begin["file"]).name
-    return f"{name} has vectors for {found['words']:.1%} of the words, {found['tokens']:.1%} of the tokens."
+    parts = f" ({begin['made_of_parts']:,} are made of n-grams)" if begin["made_of_parts"] else ""
+    return f"{name} has vectors for {found['words']:.1%} of the words{parts}, {found['tokens']:.1%} of the tokens."
 
 
 def _check_examples(folder: RunFolder, dataset: Dataset) -> None:

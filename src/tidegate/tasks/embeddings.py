@@ -104,7 +104,10 @@ class WordTable:
         name, (rows, _) = next(iter(parameter_shapes(plan.network).items()))
         table = _completed(found, rows, seed=self.seed)
         own = counts[: len(words)]
-        shares = {"words": float(found.found[1:].mean()), "tokens": float(own[found.found].sum() / max(own.sum(), 1))}
+        shares = {
+            "words": float(found.found[1:].sum() / max(len(words) - 1, 1)),
+            "tokens": float(own[found.found].sum() / max(own.sum(), 1)),
+        }
         told = {
             "file": self.path,
             "sha256": found.sha256,
