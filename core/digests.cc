@@ -273,7 +273,7 @@ void training(Cell cell, Size size, UpdateRule rule) {
   options.merge = Merge::kSum;
   options.dropout = options.recurrent_dropout = options.weight_dropout = 0.25;
   std::vector<std::unique_ptr<Node<T>>> nodes;
-  auto table = std::make_unique<Embed<T>>(kWords, C, 0.25, true);
+  auto table = std::make_unique<Embed<T>>(kWords, C, 0, 0.25, true);
   auto recurrent = std::make_unique<Recurrent<T>>(options, table.get());
   auto pool = std::make_unique<Pooling<T>>(std::vector<PoolMode>{kLast, kMax}, recurrent.get());
   Embed<T>* const embed = table.get();

@@ -19,6 +19,7 @@
 #include "nodes/spell.h"
 #include "nodes/split.h"
 #include "nodes/tied.h"
+#include "nodes/wide.h"
 #include "program/optimiser.h"
 
 namespace tidegate {
@@ -73,10 +74,11 @@ class Builder {
   std::unique_ptr<Node<T>> make(const Description& node, bool before_recurrent) {
     const std::string kind = node.kind();
     if (kind == "embed") {
+      const bool unread = before_recurrent && node.get<Index>("beside") == 0;
       auto made = std::make_unique<Embed<T>>(node.get<Index>("vocabulary_size"), node.get<Index>("size"),
-                                             node.get<double>("dropout"), before_recurrent);
+                                             node.get<Index>("beside"), node.get<double>("dropout"), unread);
       table_ = made.get();
-      unread_ = before_recurrent;
+      unread_ = unread;
       return made;
     }
     if (kind == "recurrent") {
@@ -106,13 +108,14 @@ class Builder {
     if (kind == "tied") return std::make_unique<Tied<T>>(*table_);
     if (kind == "crf") return std::make_unique<CrfNode<T>>(node.get<Index>("tags"));
     if (kind == "spell") return spell(node);
+    if (kind == "wide") return std::make_unique<Wide<T>>(node.get<Index>("features"), node.get<Index>("outputs"));
     throw nb::value_error(("the core has no node of kind " + kind).c_str());
   }
 
   std::unique_ptr<Node<T>> spell(const Description& node) {
     const Description words(node.get<nb::dict>("words"));
     auto table = std::make_unique<Embed<T>>(words.get<Index>("vocabulary_size"), words.get<Index>("size"),
-                                            words.get<double>("dropout"), false);
+                                            words.get<Index>("beside"), words.get<double>("dropout"), false);
     table_ = table.get();
     auto characters = Builder<T>().build(node.get<nb::sequence>("characters"), kFirstOfCharacters, 0,
                                          node.get<Index>("output_size") - words.get<Index>("size"));
@@ -153,6 +156,11 @@ Sequenced<T> sequenced(nb::handle values, In<Index> offsets) {
   batch.B = static_cast<Index>(offsets.shape(0)) - 1;
   batch.N = offsets.data()[batch.B];
   batch.offsets = offsets.data();
+  if (nb::isinstance<nb::tuple>(values)) {  // ids, and the numbers beside each
+    batch.ids = input<std::int32_t>(values[0]);
+    batch.x = input<T>(values[1]);
+    return batch;
+  }
   const auto array = nb::cast<nb::ndarray<nb::c_contig, nb::device::cpu, nb::ro>>(values, false);
   if (array.dtype() == nb::dtype<std::int32_t>()) {
     batch.ids = static_cast<const std::int32_t*>(array.data());
@@ -294,6 +302,22 @@ void read_spellings(Program<T>& program, nb::handle values, In<Index> offsets, I
   dynamic_cast<Spell<T>&>(program.node(0)).read(sequenced<T>(values, offsets), spelling.data());
 }
 
+// What the last node adds to each sequence: ids and values of its features, those of sequence b from offsets[b] on.
+template <class T>
+void read_features(Program<T>& program, In<std::int32_t> ids, In<T> values, In<Index> offsets) {
+  const Alone<T> alone(program);
+  const auto rows = static_cast<Index>(offsets.shape(0)) - 1;
+  dynamic_cast<Wide<T>&>(program.node(program.size() - 1)).read({rows, offsets.data(), ids.data(), values.data()});
+}
+
+// y [rows, K] = bias + x @ w of sparse rows.
+template <class T>
+void sparse(In<std::int32_t> ids, In<T> values, In<Index> offsets, In<T> w, In<T> bias, Array<T> y, int threads) {
+  const Sparse<T> x{static_cast<Index>(offsets.shape(0)) - 1, offsets.data(), ids.data(), values.data()};
+  const auto K = static_cast<Index>(w.shape(1));
+  unlocked(true, [&] { sparse_rows(x, w.data(), bias.data(), K, threads, y.data()); });
+}
+
 template <class T>
 void sum_squares(In<T> gradient, In<Index> begin, Array<double> squares, int threads) {
   const Index count = static_cast<Index>(begin.shape(0)) - 1;
@@ -352,6 +376,7 @@ void define(nb::module_& m, const Names<T>& names) {
       .def("carry", &carry<T>, "node"_a, "h"_a.none(), "c"_a.none(), "hn"_a.none(), "cn"_a.none())
       .def("watch", &watch<T>, "node"_a, "flat"_a.none())
       .def("health", &health<T>, "node"_a)
+      .def("read_features", &read_features<T>, "ids"_a.noconvert(), "values"_a.noconvert(), "offsets"_a.noconvert())
       .def("read_spellings", &read_spellings<T>, "values"_a, "offsets"_a.noconvert(), "spelling"_a.noconvert())
       .def("run", &run<T>, "values"_a, "offsets"_a.noconvert(), "first"_a, "last"_a, "out"_a.noconvert(), "threads"_a)
       .def("record", &record<T>, "values"_a, "offsets"_a.noconvert(), "threads"_a, nb::keep_alive<1, 2>(),
@@ -362,6 +387,8 @@ void define(nb::module_& m, const Names<T>& names) {
       .def("back", &back<T>, "doutput"_a.noconvert(), "dinput"_a.none(), "threads"_a)
       .def("gradient", &gradient<T>, "values"_a, "offsets"_a.noconvert(), "loss"_a, "gradient"_a.noconvert(),
            "losses"_a.noconvert(), "threads"_a);
+  m.def("sparse", &sparse<T>, "ids"_a.noconvert(), "values"_a.noconvert(), "offsets"_a.noconvert(), "w"_a.noconvert(),
+        "bias"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
   m.def("sum_squares", &sum_squares<T>, "gradient"_a.noconvert(), "begin"_a.noconvert(), "squares"_a.noconvert(),
         "threads"_a);
   m.def("update", &update<T>, "rule"_a, "parameter"_a.noconvert(), "gradient"_a.noconvert(), "first"_a.none(),

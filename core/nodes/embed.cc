@@ -53,18 +53,22 @@ void Embed<T>::open(Lane<T>& lane) {
 template <class T>
 void* Embed<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   gave = read;
-  gave.width = width_;
+  gave.width = width_ + beside_;
   gave.wanted = this->common->training;
   if (unread_) return nullptr;
   gave.row_of = nullptr;
-  gave.rows = lane.give(read.N * width_);
-  for (Index n = 0; n < read.N; ++n) std::copy_n(distinct_ + read.row_of[n] * width_, width_, gave.rows + n * width_);
+  gave.beside = nullptr;
+  gave.rows = lane.give(read.N * gave.width);
+  for (Index n = 0; n < read.N; ++n) {
+    T* const row = std::copy_n(distinct_ + read.row_of[n] * width_, width_, gave.rows + n * gave.width);
+    if (beside_) std::copy_n(read.beside + n * beside_, beside_, row);
+  }
   return nullptr;
 }
 
 template <class T>
 void Embed<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
-  if (!unread_ && lane.gradient) touched.add(lane, read.row_of, read.N, gave.drows, width_);
+  if (!unread_ && lane.gradient) touched.add(lane, read.row_of, read.N, gave.drows, gave.width);
 }
 
 template <class T>
@@ -77,6 +81,7 @@ void Embed<T>::collect(T* table) const {
 
 template <class T>
 std::unique_ptr<LiveNode<T>> Embed<T>::live(LivePlan<T>& plan) {
+  if (beside_) return Node<T>::live(plan);
   auto made = std::make_unique<LiveEmbed<T>>(LiveTable<T>{table_, rows_, width_, false});
   plan.table = &made->table;
   plan.width = plan.features = width_;

@@ -1,4 +1,5 @@
-// Rows of a table, one for each token id. A batch looks up each distinct id once.
+// Rows of a table, one for each token id, with the numbers that come beside a token behind its row. A batch looks up
+// each distinct id once.
 #pragma once
 
 #include "program/touched.h"
@@ -8,12 +9,13 @@ namespace tidegate {
 template <class T>
 class Embed final : public Node<T> {
  public:
-  // `unread`: the node behind it reads the distinct rows by itself.
-  Embed(Index rows, Index width, double dropout, bool unread)
-      : touched(width), rows_(rows), width_(width), dropout_(dropout), unread_(unread) {}
+  // `beside`: numbers that come with each token; `unread`: the node behind it reads the distinct rows by itself.
+  Embed(Index rows, Index width, Index beside, double dropout, bool unread)
+      : touched(width), rows_(rows), width_(width), beside_(beside), dropout_(dropout), unread_(unread) {}
 
   Index vocabulary() const { return rows_; }
   Index width() const { return width_; }
+  Index beside() const { return beside_; }
   Index size() const { return rows_ * width_; }
   const T* table() const { return table_; }
   const T* distinct_rows() const { return distinct_; }  // [distinct, width]
@@ -33,7 +35,7 @@ class Embed final : public Node<T> {
   TouchedRows<T> touched;  // of the distinct rows
 
  private:
-  const Index rows_, width_;
+  const Index rows_, width_, beside_;
   const double dropout_;
   const bool unread_;
   Arena arena_;

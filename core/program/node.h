@@ -50,6 +50,7 @@ struct Flow {
   T* drows = nullptr;                    // [N, width] the gradient, set on the way back
   bool wanted = false;                   // whether anybody reads the gradient
   const std::int32_t* row_of = nullptr;  // [N] distinct row of the batch that a token reads
+  const T* beside = nullptr;             // [N, numbers beside each token], or null
   const Index* token = nullptr;          // [N] the number of the token in the batch, of rows that are tokens
   Ends<T>* ends = nullptr;               // of the recurrent node right before, or null
 };

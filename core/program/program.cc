@@ -151,18 +151,18 @@ void Program<T>::enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int3
   flow.key = key;
   flow.width = width_;
   std::int32_t* const row_of = table_ ? lane.arena.template get<std::int32_t>(flow.N) : nullptr;
-  flow.rows = table_ ? nullptr : lane.arena.template get<T>(flow.N * width_);
+  const Index features = batch.x ? (table_ ? table_->beside() : width_) : 0;
+  T* const x = batch.x ? lane.arena.template get<T>(flow.N * features) : nullptr;
+  if (table_) flow.beside = x;
+  if (!table_) flow.rows = x;
   flow.row_of = row_of;
   Index* const token = lane.arena.template get<Index>(flow.N);
   flow.token = token;
   for (Index i = 0; i < count; ++i) {
     const Index begin = batch.offsets[sequences[i]], rows = offsets[i + 1] - offsets[i];
     std::iota(token + offsets[i], token + offsets[i + 1], begin);
-    if (table_) {
-      std::copy_n(row_of_token_.data() + begin, rows, row_of + offsets[i]);
-    } else {
-      std::copy_n(batch.x + begin * width_, rows * width_, flow.rows + offsets[i] * width_);
-    }
+    if (table_) std::copy_n(row_of_token_.data() + begin, rows, row_of + offsets[i]);
+    if (x) std::copy_n(batch.x + begin * features, rows * features, x + offsets[i] * features);
   }
 }
 
@@ -177,7 +177,8 @@ Flow<T> Program<T>::enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const 
   flow.width = width_;
   flow.offsets = batch.offsets;
   flow.key = key;
-  flow.rows = const_cast<T*>(batch.x);  // nobody writes to what it reads
+  if (tokens) flow.beside = batch.x;
+  if (!tokens) flow.rows = const_cast<T*>(batch.x);  // nobody writes to what it reads
   flow.row_of = tokens ? row_of_token_.data() : nullptr;
   return flow;
 }

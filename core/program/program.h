@@ -15,7 +15,7 @@
 
 namespace tidegate {
 
-// Sequences for the first node: rows of features, or token ids.
+// Sequences for the first node: rows of features, or token ids, or ids with numbers beside each.
 template <class T>
 struct Sequenced {
   Index B, N;

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -29,7 +29,8 @@ from tidegate.version import __version__
 SCHEMA: Final = 1
 NO_TASK: Final = "network"  # what a model file names in the place of a task where there is none
 MAX_HEADER_BYTES: Final = plain_json.MAX_BYTES
-DTYPES: Final = ("F32", "F64", "I64")
+DTYPES: Final = ("F16", "F32", "F64", "I64")
+_BESIDE: Final = "task."  # what the names of arrays begin with that are no weights
 
 _PIECE: Final = 2**20  # numbers looked at in one go, so that a look at all of them takes no memory
 
@@ -86,6 +87,7 @@ class Model:
 
     library: the version of Tidegate that wrote it.
     sha256: the hash of all that it says.
+    arrays: what else its task wrote, by name; of any values.
     """
 
     network: Network
@@ -94,10 +96,17 @@ class Model:
     about: About
     library: str
     sha256: str
+    arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 def save_model(
-    path: str | os.PathLike[str], network: Network, *, weights: Arrays, task: Json, about: About | None = None
+    path: str | os.PathLike[str],
+    network: Network,
+    *,
+    weights: Arrays,
+    task: Json,
+    arrays: Arrays | None = None,
+    about: About | None = None,
 ) -> None:
     """Write a model file; the same content gives the same bytes.
 
@@ -106,6 +115,7 @@ def save_model(
         network: the description of the model.
         weights: every array of `network.parameter_shapes`, float32 or float64.
         task: what the task needs to predict again (its name, labels, tokenizer), as JSON.
+        arrays: what the task needs besides, by name: float16, float32, float64 or int64.
         about: what is known of the model besides.
 
     Raises:
@@ -116,7 +126,7 @@ def save_model(
     _check_weights(network, weights)
     known = {} if about is None else about.model_dump(exclude_defaults=True)
     body = {"network": json.loads(network.to_json()), "task": task} | ({"about": known} if known else {})
-    _write(path, "model", weights, body)
+    _write(path, "model", {**weights, **{_BESIDE + name: array for name, array in (arrays or {}).items()}}, body)
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
@@ -127,7 +137,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
     Raises ModelFileError that says what is wrong with the file.
     """
-    weights, said = _read(path, "model")
+    found, said = _read(path, "model")
+    weights = {name: array for name, array in found.items() if not name.startswith(_BESIDE)}
+    arrays = {name.removeprefix(_BESIDE): array for name, array in found.items() if name.startswith(_BESIDE)}
     body = said["body"]
     try:
         network = Network.from_json(json.dumps(body.get("network")))
@@ -141,7 +153,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         about = About.model_validate(body.get("about", {}))
     except ValidationError as error:
         raise ModelFileError(f"{path}: what it says about the model cannot be read: {_first(error):.400}") from None
-    return Model(network, weights, task, about, str(said["library"]), str(said["sha256"]))
+    return Model(network, weights, task, about, str(said["library"]), str(said["sha256"]), arrays)
 
 
 def check_task(task: Json) -> None:

@@ -29,6 +29,7 @@ from tidegate.nodes import (
     Spell,
     Split,
     Tied,
+    Wide,
 )
 from tidegate.nodes.part import Size, output_size, owner_of, shapes_of
 
@@ -53,6 +54,7 @@ __all__ = [
     "Spell",
     "Split",
     "Tied",
+    "Wide",
     "check_shapes",
     "parameter_owner",
     "parameter_shapes",
@@ -92,6 +94,18 @@ class Network(BaseModel):
     def reads_words(self) -> bool:
         """Tell whether the input is `Words`: ids and spellings."""
         return isinstance(self.nodes[0], Spell)
+
+    @property
+    def reads_documents(self) -> bool:
+        """Tell whether the input is `Documents`: ids with numbers beside them, or with features of the whole."""
+        first = self.nodes[0]
+        return (isinstance(first, Embed) and first.beside > 0) or self.wide is not None
+
+    @property
+    def wide(self) -> Wide | None:
+        """Return the node that adds what is known of each sequence as a whole, where the network ends with one."""
+        last = self.nodes[-1]
+        return last if isinstance(last, Wide) else None
 
     @property
     def pools(self) -> bool:

@@ -11,12 +11,13 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy.typing as npt
 
+from tidegate.documents import Documents
 from tidegate.network import Network
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
-Prepare: TypeAlias = Callable[[Any], tuple[Ragged | Words, list[str] | None]]
+Prepare: TypeAlias = Callable[[Any], tuple[Ragged | Words | Documents, list[str] | None]]
 """Returns inputs as the network reads them, and the N steps as text where they are text."""
 
 

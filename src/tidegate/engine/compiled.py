@@ -10,14 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.cells import CELLS
+from tidegate.documents import Documents
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels import programs
 from tidegate.kernels.checks import check_offsets, empty, expect, token_ids
-from tidegate.network import Network, Node, Recurrent, Spell, Split, parameter_shapes
+from tidegate.network import Embed, Network, Node, Recurrent, Spell, Split, Wide, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
+Batch: TypeAlias = Ragged | Words | Documents
+"""What a network may read."""
 States: TypeAlias = Mapping[str, Array]
 """The state of every recurrent node: `<index>.h`, and `<index>.c` of a cell that carries it, each [L * D, B, H]."""
 
@@ -49,7 +52,7 @@ class Compiled:
         self.program.pack(self._table, dense, use, 0, 0)
 
     def run(
-        self, batch: Ragged | Words, threads: int, *, states: States | None = None, stop: tuple[int, int] | None = None
+        self, batch: Batch, threads: int, *, states: States | None = None, stop: tuple[int, int] | None = None
     ) -> tuple[Array, dict[str, Array]]:
         """Compute what the last node gives, `[rows, output_size]`, and the states at the ends where some are given.
 
@@ -82,15 +85,17 @@ class Compiled:
         self.program.find_rows(offsets, len(self.network.nodes) if last is None else last, begin)
         return begin
 
-    def enter(self, batch: Ragged | Words) -> tuple[Array, Array]:
-        """Check a batch and bring it into the form of the core: values and offsets."""
+    def enter(self, batch: Batch) -> tuple[Any, Array]:
+        """Check a batch and bring it into the form of the core: values, or ids and what is beside them, and offsets."""
+        if self.network.reads_documents:
+            return self._enter_documents(batch)
         if self.network.reads_words:
             if not isinstance(batch, Words):
-                raise ShapeError(f"the network reads Words, ids with spellings; got a {type(batch).__name__}")
+                raise ShapeError(f"the network reads Words, ids with spellings; got a {_named(batch)}")
             self._read_spellings(batch)
             batch = batch.tokens
         if not isinstance(batch, Ragged):
-            raise ShapeError(f"the network reads a Ragged batch; got a {type(batch).__name__}")
+            raise ShapeError(f"the network reads a Ragged batch; got a {_named(batch)}")
         values = np.ascontiguousarray(batch.values)
         if self.tables:
             if values.ndim != 1 or values.dtype not in (np.int32, np.int64):
@@ -101,6 +106,29 @@ class Compiled:
                 f"the network reads features [N, {self.input_size}] of type {self.kind}; got {_said(values)}"
             )
         return values, check_offsets(batch.offsets, len(values))
+
+    def _enter_documents(self, documents: Batch) -> tuple[Any, Array]:
+        if not isinstance(documents, Documents):
+            raise ShapeError(f"the network reads Documents, ids with what is beside them; got a {_named(documents)}")
+        if (wide := self.network.wide) is not None:
+            self._read_features(documents, wide)
+        ids, offsets = token_ids("the batch", np.asarray(documents.tokens.values)), documents.offsets
+        first = self.network.nodes[0]
+        beside = first.beside if isinstance(first, Embed) else 0
+        columns = expect("beside", documents.beside, (len(ids), beside), self.kind)
+        return (ids, columns) if beside else ids, check_offsets(offsets, len(ids))
+
+    def _read_features(self, documents: Documents, wide: Wide) -> None:
+        if documents.features is None:
+            raise ShapeError("the network reads features of each text; these documents have none.")
+        rows = documents.features
+        ids = np.ascontiguousarray(rows.columns.values)
+        if len(outside := np.flatnonzero((ids < 0) | (ids >= wide.features))):
+            raise InputError(_out_of_range("feature", ids, int(outside[0]), wide.features))
+        values = expect("features", rows.values, ids.shape, self.kind)
+        offsets = check_offsets(rows.columns.offsets, len(ids))
+        self._features = ids, values, offsets  # what the core points to
+        self.program.read_features(*self._features)
 
     def _read_spellings(self, words: Words) -> None:
         node = self.network.nodes[0]
@@ -147,17 +175,21 @@ class Compiled:
         return np.ascontiguousarray(state, self.kind)
 
     @contextmanager
-    def naming(self, batch: Ragged | Words) -> Iterator[None]:
+    def naming(self, batch: Batch) -> Iterator[None]:
         """Say in words which token id of a batch the core finds out of range."""
         try:
             yield
         except IndexError as error:
-            ids = np.asarray((batch.tokens if isinstance(batch, Words) else batch).values)
+            ids = np.asarray((batch if isinstance(batch, Ragged) else batch.tokens).values)
             raise InputError(_out_of_range("token", ids, int(str(error)), self.input_size)) from None
 
 
 def _out_of_range(what: str, ids: Array, at: int, size: int) -> str:
     return f"{what} id {ids[at]} at position {at} is out of range; the vocabulary has {size} ids"
+
+
+def _named(batch: Any) -> str:
+    return type(batch).__name__
 
 
 def _said(values: Array) -> str:

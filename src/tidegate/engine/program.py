@@ -14,15 +14,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.engine.compiled import Compiled, States
+from tidegate.engine.compiled import Batch, Compiled, States
 from tidegate.engine.losses import Loss
 from tidegate.errors import ShapeError
 from tidegate.health import Blame
 from tidegate.kernels import programs
 from tidegate.kernels.threads import thread_count
 from tidegate.network import Network, check_shapes, parameter_shapes
-from tidegate.ragged import Ragged
-from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -80,7 +78,7 @@ class Program:
         size = self.compiled.program.table_size
         self._table, self._dense = self.parameters[:size], self.parameters[size:]
 
-    def __call__(self, batch: Ragged | Words) -> Array:
+    def __call__(self, batch: Batch) -> Array:
         """Return what the last node gives, `[rows, output_size]`, in the order of the sequences.
 
         Raises ShapeError or InputError for a batch that does not fit the network.
@@ -88,9 +86,7 @@ class Program:
         self._pack(programs.RUN, 0, 0)
         return self.compiled.run(batch, self.threads)[0]
 
-    def gradient(
-        self, batch: Ragged | Words, loss: Loss, *, seed: int = 0, step: int = 0, states: States | None = None
-    ) -> Lost:
+    def gradient(self, batch: Batch, loss: Loss, *, seed: int = 0, step: int = 0, states: States | None = None) -> Lost:
         """Find the gradient of the loss of a batch, which is in `gradients` then.
 
         The same call gives the same bits, whatever the number of threads and the instruction set.
@@ -115,7 +111,7 @@ class Program:
             core.gradient(values, offsets, wanted, self.gradient_array, losses, self.threads)
         return Lost(losses, _total(losses * loss.weight), ends)
 
-    def blame(self, batch: Ragged | Words, loss: Loss, *, seed: int = 0, step: int = 0) -> Blame:
+    def blame(self, batch: Batch, loss: Loss, *, seed: int = 0, step: int = 0) -> Blame:
         """Run each sequence of a batch alone, and find those whose loss or gradient is not finite.
 
         Leaves the weights as they are. Arguments and errors are those of `gradient`.

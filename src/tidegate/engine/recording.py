@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.cells import CELLS
-from tidegate.engine.compiled import Compiled
+from tidegate.engine.compiled import Batch, Compiled
 from tidegate.errors import InputError
 from tidegate.kernels import Direction, Forward
 from tidegate.kernels.checks import empty, expect
 from tidegate.network import Dense, Node, Recurrent, Tied
-from tidegate.ragged import Ragged
-from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -73,7 +71,7 @@ class Recording:
         ShapeError, InputError: the batch does not fit the network.
     """
 
-    def __init__(self, compiled: Compiled, weights: Mapping[str, Array], batch: Ragged | Words, threads: int) -> None:
+    def __init__(self, compiled: Compiled, weights: Mapping[str, Array], batch: Batch, threads: int) -> None:
         self._compiled, self._weights, self._threads = compiled, weights, threads
         self._values, self._offsets = compiled.enter(batch)
         with compiled.naming(batch):

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.engine.compiled import Compiled, States
+from tidegate.engine.compiled import Batch, Compiled, States
 from tidegate.engine.recording import Recording
 from tidegate.errors import ShapeError
 from tidegate.kernels import programs
@@ -39,7 +39,7 @@ class Runner:
         self._packed: dict[int, Compiled] = {}
         self._idle: list[Compiled] = []
 
-    def __call__(self, x: Ragged | Words) -> Array:
+    def __call__(self, x: Batch) -> Array:
         """Compute the output of the last node: `[B, output_size]` once pooled, else `[N, output_size]`.
 
         Args:
@@ -54,14 +54,14 @@ class Runner:
         with self._borrowed() as compiled:
             return compiled.run(x, self._threads)[0]
 
-    def record(self, x: Ragged | Words) -> Recording:
+    def record(self, x: Batch) -> Recording:
         """Compute what a call does, to the bit, and keep what every node read and gave, gates included.
 
         Raises as a call does.
         """
         return Recording(self._borrower(programs.RECORD), self.weights, x, self._threads)
 
-    def run(self, x: Ragged | Words, states: States) -> tuple[Array, dict[str, Array]]:
+    def run(self, x: Batch, states: States) -> tuple[Array, dict[str, Array]]:
         """Compute the output of the last node, as a call does, from `states`, and those after the last steps.
 
         A sequence that is cut into pieces, each of which begins with the states that the one before left, gives the

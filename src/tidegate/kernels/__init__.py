@@ -30,6 +30,7 @@ from tidegate.kernels.rows import (
     pool_backward,
     product,
     softmax,
+    sparse_product,
 )
 from tidegate.kernels.sampling import Sampler
 from tidegate.kernels.threads import (
@@ -72,6 +73,7 @@ __all__ = [
     "product",
     "set_num_threads",
     "softmax",
+    "sparse_product",
     "step",
     "thread_count",
     "use_isa",

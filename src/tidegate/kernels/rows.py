@@ -57,6 +57,31 @@ def product(x: Array, w: Array, *, num_threads: int | None = None) -> Array:
     return y
 
 
+def sparse_product(
+    columns: Array, values: Array, offsets: Array, w: Array, b: Array | None = None, *, num_threads: int | None = None
+) -> Array:
+    """Return ``b [M] + x [B, K] @ w [K, M]`` of rows x of which nearly all numbers are zero, each sum in their order.
+
+    Row i of x holds ``values[j]`` in column ``columns[j]``, int32, for j from ``offsets[i]`` to ``offsets[i + 1] - 1``.
+
+    >>> ones = np.ones(3)
+    >>> columns, offsets = np.array([0, 1, 1], np.int32), np.array([0, 2, 3])
+    >>> sparse_product(columns, ones, offsets, np.array([[1.0], [2.0]])).tolist()
+    [[3.0], [2.0]]
+    """
+    kind = float_kind("values", values)
+    if w.ndim != 2:
+        raise ShapeError(f"w is {list(w.shape)} but sparse_product wants [K, M].")
+    columns = np.ascontiguousarray(columns, np.int32)
+    if columns.size and not 0 <= columns.min() <= columns.max() < len(w):
+        raise ShapeError(f"columns run from {columns.min()} to {columns.max()}, but w has {len(w)} rows.")
+    values, offsets = expect("values", values, columns.shape, kind), check_offsets(offsets, len(columns))
+    bias = np.zeros(w.shape[1], kind) if b is None else expect("b", b, w.shape[1:], kind)
+    y = empty((len(offsets) - 1, w.shape[1]), kind)
+    _core.sparse(columns, values, offsets, expect("w", w, w.shape, kind), bias, y, thread_count(num_threads))
+    return y
+
+
 def activate(x: Array, activation: str, *, num_threads: int | None = None) -> Array:
     """Return ``relu``, ``tanh`` or ``sigmoid`` of every entry of ``x``, within 2 ULP.
 

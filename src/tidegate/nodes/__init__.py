@@ -17,9 +17,10 @@ from tidegate.nodes.recurrent import Merge, Recurrent
 from tidegate.nodes.spell import Spell
 from tidegate.nodes.split import Split
 from tidegate.nodes.tied import Tied
+from tidegate.nodes.wide import Wide
 
 Node = Annotated[
-    Embed | Spell | Recurrent | Pool | Dense | Split | Decode | Dropout | Crf | Tied, Field(discriminator="kind")
+    Embed | Spell | Recurrent | Pool | Dense | Split | Decode | Dropout | Crf | Tied | Wide, Field(discriminator="kind")
 ]
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "Split",
     "Start",
     "Tied",
+    "Wide",
 ]

@@ -13,13 +13,15 @@ from tidegate.nodes.part import Array, Part, Place, Probability, Shapes, Size, S
 class Embed(Part):
     """Replace each token id by its row of a table: `[N]` -> `[N, size]`.
 
-    `dropout` hides whole words in training, wherever they stand in the batch (Gal & Ghahramani 2016).
+    `dropout` hides whole words in training, wherever they stand in the batch (Gal & Ghahramani 2016). With `beside`,
+    each token comes with so many numbers of its own, which stand behind its row: `Documents` -> `[N, size + beside]`.
     """
 
     kind: Literal["embed"] = "embed"
     vocabulary_size: Annotated[int, Field(ge=1, le=2**24)]
     size: Size
     dropout: Probability = 0.0
+    beside: Annotated[int, Field(ge=0, le=2**10)] = 0
 
     @property
     def incoming(self) -> int:
@@ -29,7 +31,7 @@ class Embed(Part):
     def fit(self, place: Place) -> int:
         """Return the features of each row; raises ValueError where it does not come first."""
         place.must_come_first("reads token ids")
-        return self.size
+        return self.size + self.beside
 
     def shapes(self) -> Shapes:
         """List its table."""

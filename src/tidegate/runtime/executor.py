@@ -13,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.checkpoint import NO_TASK, About, save_model
-from tidegate.engine import Runner
-from tidegate.ragged import Ragged
+from tidegate.engine import Batch, Runner
 from tidegate.runtime.stream import Prepared, Stream
-from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -64,7 +62,7 @@ class Executor(Runner):
         return Prepared(self, lookahead)
 
 
-def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
+def run_sorted(executor: Executor, x: Batch, *, tokens: int = 2**15) -> Array:
     """Run a pooled network over any number of sequences, `[B, output_size]`, in batches of like lengths.
 
     A batch holds about `tokens` tokens, or one sequence that is longer. Memory is bounded by that; the numbers do not
@@ -76,7 +74,7 @@ def run_sorted(executor: Executor, x: Ragged, *, tokens: int = 2**15) -> Array:
     return out
 
 
-def cut(x: Ragged | Words, *, tokens: int = 2**15) -> Iterator[Array]:
+def cut(x: Batch, *, tokens: int = 2**15) -> Iterator[Array]:
     """Cut sequences into batches of like lengths, of about `tokens` tokens each; yields the indices of each batch."""
     lengths = np.asarray(x.lengths)
     order = np.argsort(lengths, kind="stable")

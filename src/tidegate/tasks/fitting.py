@@ -44,6 +44,8 @@ class Plan:
         lengths: [B], the steps of every training example, for batches of whole sequences.
         streams: instead of `lengths`, a corpus that is read in order.
         chrono: the longest memory in steps that the weights start out for.
+        embedding_scale: the largest number in a table that training starts from.
+        whole: makes the network and the weights to hand out of those that are trained; None where they are the same.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
         background: what is known of the training data, for warnings and errors.
     """
@@ -58,6 +60,8 @@ class Plan:
     lengths: npt.NDArray[np.int64] | None = None
     streams: Streams | None = None
     chrono: int | None = None
+    embedding_scale: float = 0.05
+    whole: Callable[[Network, Weights], tuple[Network, Weights]] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,9 @@ def follow(
         TrainingError: the loss is not finite; `keep` was handed the last good weights before.
     """
     recipe = train.Recipe(**plan.recipe)
-    begin = train.initial_weights(plan.network, seed=recipe.seed, chrono=plan.chrono)
+    begin = train.initial_weights(
+        plan.network, seed=recipe.seed, chrono=plan.chrono, embedding_scale=plan.embedding_scale
+    )
     state, best = train.start(plan.network, begin, recipe), Best()
     if resumed is not None:
         train.unpack(state, resumed.arrays, resumed.info["train"])

@@ -53,7 +53,7 @@ class Learned(Protocol):
     """What a task learned from its training part besides the weights, such as a vocabulary and the classes."""
 
     def to_json(self) -> Json:
-        """Write it for the model file; `params` and `name` are taken."""
+        """Write it for the model file; `params`, `name` and `arrays` are taken."""
 
 
 L = TypeVar("L", bound=Learned)
@@ -90,7 +90,7 @@ class Task(ABC, Generic[L]):
 
     Args:
         epochs: passes over the data, at most; "auto" takes 4, or more where that would be fewer than 100 updates.
-        batch_size: sequences per update.
+        batch_size: sequences per update; "auto" takes 64, or what the task says of few rows.
         optimizer: `adamw`, `adam`, `sgd` or `rmsprop`.
         learning_rate: its peak.
         weight_decay: for weights that are no biases.
@@ -114,7 +114,7 @@ class Task(ABC, Generic[L]):
     """The measure that tells how good a model is."""
 
     epochs: Count | Literal["auto"] = "auto"
-    batch_size: Count = 64
+    batch_size: Count | Literal["auto"] = 64
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adamw"
     learning_rate: Positive = 6e-3
     weight_decay: NotNegative = 0.01
@@ -150,6 +150,10 @@ class Task(ABC, Generic[L]):
 
         Raises InputError, KeyError, TypeError or ValueError for anything else.
         """
+
+    def _arrays(self) -> dict[str, Array]:
+        """List the arrays of what was learned, which the model file holds beside the weights: `stored["arrays"]`."""
+        return {}
 
     @abstractmethod
     def predict(self, X: Any) -> Any:
@@ -246,7 +250,8 @@ class Task(ABC, Generic[L]):
 
         def keep(weights: dict[str, Array], history: list[Json]) -> None:
             about = About().also(metrics={"validation": valid_measures(history, patience=plan.patience)})
-            self._fitted = Fitted(plan.about["params"], plan.network, weights, learned, history, about)
+            network, weights = (plan.network, weights) if plan.whole is None else plan.whole(plan.network, weights)
+            self._fitted = Fitted(plan.about["params"], network, weights, learned, history, about)
             if folder is not None:
                 self.save(folder.model, licence=folder.licence)
                 folder.publish()
@@ -279,7 +284,7 @@ class Task(ABC, Generic[L]):
         fitted = self._require_fitted()
         task = {"name": self.name, "params": fitted.params, **fitted.learned.to_json()}
         about = fitted.about.also(licence=licence, data=data, metrics=metrics)
-        save_model(path, fitted.network, weights=fitted.weights, task=task, about=about)
+        save_model(path, fitted.network, weights=fitted.weights, arrays=self._arrays(), task=task, about=about)
 
     @abstractmethod
     def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Live:
@@ -299,7 +304,7 @@ class Task(ABC, Generic[L]):
         """Make a fitted task of a model file that was read; raises ModelFileError when it does not fit."""
         try:
             task = cls().set_params(**model.task["params"])._checked()
-            learned = task._read_learned(model.task, model.network)
+            learned = task._read_learned(model.task | {"arrays": model.arrays}, model.network)
         except (InputError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise ModelFileError(f"the model file describes no {cls.__name__}: {error!s:.400}") from None
         task._fitted = Fitted(task._plain_params(), model.network, model.weights, learned, [], model.about)
@@ -380,22 +385,45 @@ class Task(ABC, Generic[L]):
         data: str,
         chrono: int | None = None,
         background: Background | None = None,
+        whole: Any = None,
+        embedding_scale: float = 0.05,
     ) -> Plan:
         """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts.
 
         Training goes over batches of sequences with these `lengths`, or over the chunks of `streams`.
         """
         if streams is not None:
-            updates = streams.chunks_per_epoch
+            updates, batch = streams.chunks_per_epoch, self._batch_for(len(streams.lengths))
         else:
             assert lengths is not None, "one of the two says what an epoch is"
-            updates = batch_count(len(lengths), self.batch_size)
-        arguments = ("batch_size", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
+            batch = self._batch_for(len(lengths))
+            updates = batch_count(len(lengths), batch)
+        arguments = ("learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
         recipe = {name: getattr(self, name) for name in (*arguments, "momentum", "nesterov", "decay")}
-        recipe |= {"epochs": self._epochs_for(updates), "max_grad_norm": self.max_grad_norm or np.inf}
+        recipe |= {
+            "epochs": self._epochs_for(updates),
+            "batch_size": batch,
+            "max_grad_norm": self.max_grad_norm or np.inf,
+        }
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
-        told = background or Background()
-        return Plan(network, recipe, self.patience, loss, measure, about, told, lengths, streams, chrono)
+        return Plan(
+            network=network,
+            recipe=recipe,
+            patience=self.patience,
+            loss=loss,
+            measure=measure,
+            about=about,
+            background=background or Background(),
+            lengths=lengths,
+            streams=streams,
+            chrono=chrono,
+            embedding_scale=embedding_scale,
+            whole=whole,
+        )
+
+    def _batch_for(self, rows: int) -> int:
+        """Say how many of so many training sequences make an update."""
+        return 64 if self.batch_size == "auto" else self.batch_size
 
     def _epochs_for(self, updates: int) -> int:
         """Say how many epochs of so many updates to train."""

@@ -12,10 +12,8 @@ import numpy.typing as npt
 import tidegate.engine as engine
 from tidegate.data.batching import batch_count, batches
 from tidegate.data.streams import Chunk, Streams
-from tidegate.ragged import Ragged
 from tidegate.train.recipe import Recipe
 from tidegate.train.state import State
-from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -25,7 +23,7 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 class Asked:
     """Hold what one update reads, and what is to become small: the weights of the loss say how sequences count."""
 
-    batch: Ragged | Words
+    batch: engine.Batch
     loss: engine.Loss
 
 

@@ -6,9 +6,9 @@ parameters and a `Reader` of its inputs, and hands what it learned to the functi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import tidegate.cells as cells
 from tidegate.cells import CellOption
 from tidegate.data.checks import check_same_length, in_argument
 from tidegate.data.labels import number_labels, read_labels
+from tidegate.documents import Documents
 from tidegate.engine import CrossEntropy
 from tidegate.errors import InputError
 from tidegate.export import SequenceInterface
@@ -32,6 +33,11 @@ from tidegate.tasks.task import Array, Fitted, Json
 from tidegate.tasks.weights import ClassWeight, Weights, read_sample_weight, relative, weigh_classes
 from tidegate.train import Asked
 
+Sequences: TypeAlias = Ragged | Documents
+"""What the network of a classifier reads."""
+Whole: TypeAlias = Callable[[Network, dict[str, Array]], tuple[Network, dict[str, Array]]]
+Weights32: TypeAlias = npt.NDArray[np.float32]
+
 
 class Preparation(Protocol):
     """Turn checked inputs into sequences, as was learned from the training part."""
@@ -40,7 +46,7 @@ class Preparation(Protocol):
     def input_size(self) -> int:
         """Count the ids of a vocabulary, or the features of a step."""
 
-    def encode(self, inputs: Inputs) -> Ragged:
+    def encode(self, inputs: Inputs) -> Sequences:
         """Turn B inputs into B sequences."""
 
     def read(self, chunk: Any) -> Array:
@@ -69,14 +75,36 @@ class Classes:
 class Part:
     """Hold sequences, and for each the number of its class and, where not all weigh the same, its weight."""
 
-    x: Ragged
+    x: Sequences
     y: npt.NDArray[np.int64]  # [B]
     weights: npt.NDArray[np.float32] | None = None  # [B], with a mean of one
 
     def arrays(self) -> tuple[Array, ...]:
         """List what makes the part what it is, for a fingerprint."""
-        whole = (self.x.values, self.x.offsets, self.y)
+        read = self.x.tokens if isinstance(self.x, Documents) else self.x
+        beside = (self.x.beside,) if isinstance(self.x, Documents) else ()
+        whole = (read.values, read.offsets, *beside, self.y)
         return whole if self.weights is None else (*whole, self.weights)
+
+
+def _as_they_are(x: Any, _rng: np.random.Generator) -> Any:
+    return x
+
+
+@dataclass(frozen=True)
+class Read:
+    """Hold what a reader learned, and the training part as it is learned from.
+
+    disturb: changes a training batch before it is read.
+    whole: makes the network and weights to hand out of those that were trained; None where they are the same.
+    embedding_scale: the largest number in a table that training starts from.
+    """
+
+    preparation: Preparation
+    x: Sequences
+    disturb: Callable[[Any, np.random.Generator], Any] = _as_they_are
+    whole: Whole | None = None
+    embedding_scale: float = 0.05
 
 
 class Settings(Protocol):
@@ -106,17 +134,17 @@ class Reader(Protocol):
     def check(self, X: Any, *, name: str = "X") -> Inputs:
         """Check what is to be learned from or measured on, and bring it into the one form that the task works with."""
 
-    def learn(self, inputs: Inputs) -> Preparation:
-        """Learn from the training part how inputs become sequences."""
+    def learn(self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int) -> Read:
+        """Learn from the training part how inputs become sequences; `weights` [B] say how much each counts."""
 
-    def restore(self, stored: Json) -> Preparation:
-        """Read what `Preparation.to_json` wrote; raises InputError, KeyError, TypeError or ValueError for all else."""
+    def restore(self, stored: Json, arrays: Mapping[str, Array]) -> Preparation:
+        """Read what `Preparation.to_json` wrote, and its arrays.
+
+        Raises InputError, KeyError, TypeError or ValueError for all else.
+        """
 
     def first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
         """Choose the nodes before the recurrent one, and say how many features reach it."""
-
-    def disturb(self, x: Ragged, rng: np.random.Generator) -> Ragged:
-        """Disturb a training batch."""
 
 
 @dataclass(frozen=True)
@@ -148,15 +176,19 @@ class Classifying:
         else:
             held_x = reader.check(valid[0], name="valid X")
             learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y")
-        preparation = reader.learn(learn.x) if about is None else reader.restore(about["preparation"])
+        each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
+        read = reader.learn(learn, len(classes), _weighed(learn, each), seed=settings.seed)
+        preparation = read.preparation
         learned = Classes(classes, preparation)
         network = self.network(preparation, len(classes))
-        each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
-        part = _encoded(learn, preparation, each)
-        held = None if measured is None else _encoded(measured, preparation, each)
+        part = Part(read.x, learn.y, _weighed(learn, each))
+        held = None
+        if measured is not None:
+            held = Part(preparation.encode(measured.x), measured.y, _weighed(measured, each))
+        whole = read.whole or (lambda network, weights: (network, weights))
 
         def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
-            batch = reader.disturb(part.x.select(indices), rng)
+            batch = read.disturb(part.x.select(indices), rng)
             weights = None if part.weights is None else part.weights[indices]
             return Asked(batch, cross_entropy(part.y[indices], weights))
 
@@ -164,7 +196,9 @@ class Classifying:
             network=network,
             lengths=np.asarray(part.x.lengths),
             loss=loss,
-            measure=None if held is None else lambda weights: measure(Executor(network, weights), held, classes),
+            measure=None if held is None else lambda found: measure(Executor(*whole(network, found)), held, classes),
+            whole=read.whole,
+            embedding_scale=read.embedding_scale,
             learned=learned,
             chrono=settings.chrono or None,
             data=fingerprint(*(None if p is None else p.arrays() for p in (part, held))),
@@ -177,7 +211,7 @@ class Classifying:
         if not (network.pools and isinstance(network.nodes[0], self.reader.begins)):
             raise ValueError(f"its network begins with {network.nodes[0].kind!r}; wanted one that pools what it reads")
         classes = read_classes(stored["classes"])
-        preparation = self.reader.restore(stored["preparation"])
+        preparation = self.reader.restore(stored["preparation"], stored["arrays"])
         if preparation.input_size != network.input_size:
             raise ValueError(f"it prepares {preparation.input_size} inputs, its network reads {network.input_size}")
         if len(classes) != network.output_size:
@@ -227,7 +261,7 @@ def accuracy(fitted: Fitted[Classes], inputs: Inputs, y: Any, sample_weight: Any
     return float(np.average(right, weights=read_sample_weight(sample_weight, len(right))))
 
 
-def looked_into(fitted: Fitted[Classes], inputs: Inputs) -> tuple[Ragged, list[str] | None]:
+def looked_into(fitted: Fitted[Classes], inputs: Inputs) -> tuple[Sequences, list[str] | None]:
     """Return inputs as the network reads them, and the N steps as text where they are text."""
     preparation = fitted.learned.preparation
     return preparation.encode(inputs), preparation.spell(inputs)
@@ -277,7 +311,7 @@ def measure(executor: Executor, part: Part, classes: Array) -> dict[str, Any]:
     return {"loss": loss, "accuracy": float((predicted == part.y).mean()), **found, "classes": health}
 
 
-def _encoded(examples: Labelled, preparation: Preparation, each: Weights) -> Part:
-    """Turn inputs into sequences; what an example weighs is its own weight and that of its class."""
+def _weighed(examples: Labelled, each: Weights) -> npt.NDArray[np.float32] | None:
+    """Say what examples weigh: each its own weight times that of its class."""
     own = np.ones(len(examples.y)) if examples.weights is None else examples.weights
-    return Part(preparation.encode(examples.x), examples.y, relative(own * each[examples.y]))
+    return relative(own * each[examples.y])

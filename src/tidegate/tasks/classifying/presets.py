@@ -20,6 +20,8 @@ _TUTORIAL: dict[str, Any] = {
     "vocabulary_size": 10_000,
     "keep": "last",
     "word_dropout": 0.0,
+    "evidence": 0,
+    "wide": False,
     "optimizer": "adam",
     "momentum": 0.0,
     "nesterov": False,

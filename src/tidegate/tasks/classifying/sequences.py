@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,6 +13,7 @@ from pydantic import Field, PlainValidator
 from tidegate.cells import USUAL, CellOption
 from tidegate.data.checks import check_features, in_argument
 from tidegate.data.frames import as_list
+from tidegate.documents import Documents
 from tidegate.errors import ShapeError
 from tidegate.export import SequenceInterface
 from tidegate.kernels import softmax
@@ -26,6 +28,8 @@ from tidegate.tasks.classifying.classifier import (
     Classes,
     Classifying,
     Preparation,
+    Read,
+    Weights32,
     accuracy,
     interface,
     likeliest,
@@ -34,7 +38,7 @@ from tidegate.tasks.classifying.classifier import (
     prepared,
     tagged,
 )
-from tidegate.tasks.classifying.labelled import Inputs
+from tidegate.tasks.classifying.labelled import Inputs, Labelled
 from tidegate.tasks.fitting import Plan
 from tidegate.tasks.task import Array, Count, Json, Positive, Share, Task
 from tidegate.tasks.weights import ClassWeight, read_class_weight
@@ -94,16 +98,17 @@ class FeatureReader:
         """Check sequences of features."""
         return as_sequences(X, name=name)
 
-    def learn(self, inputs: Inputs) -> Scaling:
+    def learn(self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int) -> Read:
         """Measure mean and deviation of each feature."""
-        assert isinstance(inputs, Ragged)
-        values = inputs.values.astype(np.float64)
-        if not self.scale or not len(values):
-            return Scaling(np.zeros(values.shape[1]), np.ones(values.shape[1]))
-        deviation = values.std(axis=0)
-        return Scaling(values.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+        assert isinstance(examples.x, Ragged)
+        values = examples.x.values.astype(np.float64)
+        mean, deviation = np.zeros(values.shape[1]), np.ones(values.shape[1])
+        if self.scale and len(values):
+            mean, deviation = values.mean(axis=0), values.std(axis=0)
+        scaling = Scaling(mean, np.where(deviation > 0, deviation, 1.0))
+        return Read(scaling, scaling.encode(examples.x))
 
-    def restore(self, stored: Json) -> Scaling:
+    def restore(self, stored: Json, arrays: Mapping[str, Array]) -> Scaling:
         """Read both."""
         mean, deviation = np.asarray(stored["mean"], np.float64), np.asarray(stored["deviation"], np.float64)
         if mean.ndim != 1 or mean.shape != deviation.shape or not (deviation > 0).all():
@@ -113,10 +118,6 @@ class FeatureReader:
     def first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
         """Let the recurrent node read the features themselves."""
         return (), preparation.input_size
-
-    def disturb(self, x: Ragged, rng: np.random.Generator) -> Ragged:
-        """Leave them as they are."""
-        return x
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -205,7 +206,7 @@ class SequenceClassifier(Task[Classes]):
         """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
         return prepared(self._require_fitted(), lookahead)
 
-    def prepare(self, X: Any) -> tuple[Ragged, list[str] | None]:
+    def prepare(self, X: Any) -> tuple[Ragged | Documents, list[str] | None]:
         """Return inputs as the network reads them, and its N steps as text where they are text; for a look inside.
 
         Raises InputError before `fit`, and as `predict` does.

@@ -1,0 +1,226 @@
+"""What a classifier of texts learns by counting n-grams: evidence beside each token, and features of the whole text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.data.grams import Counted, Grams, count_features, learn_grams
+from tidegate.documents import Sparse
+from tidegate.ragged import Ragged
+from tidegate.tasks.classifying.bags import Rarity, Spellings, join
+from tidegate.tasks.classifying.evidence import Evidence, learn_evidence
+
+Array: TypeAlias = NDArray[Any]
+Floats: TypeAlias = NDArray[np.float32]
+Numbers: TypeAlias = NDArray[np.int64]
+Spelled: TypeAlias = Sequence[str]
+"""The words of all texts, one for each token."""
+
+LONGEST_FEATURE = 3  # words of the longest n-gram that is a feature of a text
+SHORT = 60  # tokens of a text, on average, below which the characters of its words are features, too
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Turn texts into sparse rows: TF-IDF of their n-grams of words, and where texts are short of those of characters.
+
+    words: of the n-grams of words.
+    spellings, characters: of those of characters, or None.
+    """
+
+    words: Rarity
+    spellings: Spellings | None = None
+    characters: Rarity | None = None
+
+    @property
+    def width(self) -> int:
+        """Count the features."""
+        return len(self.words.weight) + (0 if self.characters is None else len(self.characters.weight))
+
+    def of(self, found: NDArray[np.int32], tokens: Ragged, spelled: Spelled | None) -> Sparse:
+        """Describe texts.
+
+        Args:
+            found: `[N, lengths]`, the n-gram of words of each length that ends at each token, or -1.
+            tokens: the N tokens of B texts.
+            spelled: the N words.
+        """
+        blocks = [self.words.weigh(count_words(found, tokens, len(self.words.weight)), len(tokens))]
+        widths = [len(self.words.weight)]
+        if self.spellings is not None and self.characters is not None:
+            assert spelled is not None, "whoever reads characters passes the words"
+            counted = count_characters(self.spellings, spelled, tokens)
+            blocks.append(self.characters.weigh(counted, len(tokens)))
+            widths.append(len(self.characters.weight))
+        return join(blocks, widths)
+
+
+def learn_features(found: NDArray[np.int32], tokens: Ragged, spelled: Spelled | None, words: int) -> Features:
+    """Learn which of `words` n-grams are rare and, of the words where they come spelled, those of their characters."""
+    rarity = Rarity.of(count_words(found, tokens, words), len(tokens), words)
+    if spelled is None:
+        return Features(rarity)
+    spellings = Spellings.learn(sorted(set(spelled)), least=1)
+    counted = count_characters(spellings, spelled, tokens)
+    return Features(rarity, spellings, Rarity.of(counted, len(tokens), len(spellings.grams)))
+
+
+def count_words(found: NDArray[np.int32], tokens: Ragged, features: int) -> Counted:
+    """Count the n-grams of words of each text that are features: those numbered below `features`."""
+    found = found[:, :LONGEST_FEATURE]
+    row = np.repeat(np.arange(len(tokens)), np.asarray(tokens.lengths) * found.shape[1])
+    return count_features(row, found.ravel(), features)
+
+
+def count_characters(spellings: Spellings, spelled: Spelled, tokens: Ragged) -> Counted:
+    """Count the n-grams of characters of each text."""
+    distinct = sorted(set(spelled))
+    number = {word: index for index, word in enumerate(distinct)}
+    of_token = spellings.find(distinct).select(np.array([number[word] for word in spelled], np.int64))
+    row = np.repeat(np.arange(len(tokens)), tokens.lengths)
+    return count_features(np.repeat(row, of_token.lengths), np.asarray(of_token.values), len(spellings.grams))
+
+
+@dataclass(frozen=True, eq=False)
+class NGrams:
+    """Hold the n-grams of the training part, what they tell of the classes, and which are features of a text.
+
+    grams: of words, by their ids.
+    evidence: of those, or None.
+    features: or None.
+    """
+
+    grams: Grams
+    evidence: Evidence | None
+    features: Features | None
+
+    @property
+    def columns(self) -> int:
+        """Count the numbers that stand beside each token."""
+        return 0 if self.evidence is None else self.grams.longest * self.evidence.table.shape[1]
+
+    @property
+    def spells(self) -> bool:
+        """Tell whether the features are also made of the characters of words."""
+        return self.features is not None and self.features.spellings is not None
+
+    def beside(self, found: NDArray[np.int32]) -> Floats:
+        """Say what stands beside tokens at which these n-grams end, `[N, longest]`."""
+        return np.zeros((len(found), 0), np.float32) if self.evidence is None else self.evidence.beside(found)
+
+    def arrays(self) -> dict[str, Array]:
+        """List what goes into the model file beside the weights."""
+        arrays: dict[str, Array] = {f"grams.{order}": keys for order, keys in enumerate(self.grams.keys, 1)}
+        if self.evidence is not None:
+            arrays["evidence"] = self.evidence.table
+        if self.features is not None:
+            arrays["rarity"] = self.features.words.weight
+        if self.features is not None and self.features.spellings is not None and self.features.characters is not None:
+            arrays |= {f"spellings.{order}": keys for order, keys in enumerate(self.features.spellings.grams.keys, 1)}
+            arrays["spellings.rarity"] = self.features.characters.weight
+        return arrays
+
+    @property
+    def letters(self) -> str | None:
+        """List the characters that are told apart, where any are."""
+        spellings = None if self.features is None else self.features.spellings
+        return None if spellings is None else spellings.letters
+
+    @classmethod
+    def restore(cls, size: int, letters: str | None, arrays: Mapping[str, Array]) -> Self:
+        """Read what `arrays` and `letters` wrote; raises KeyError or ValueError for all else.
+
+        size: of the vocabulary of words.
+        """
+        grams = _restore_grams("grams", size, arrays)
+        evidence = Evidence(_checked("evidence", arrays["evidence"], np.float16, 2)) if "evidence" in arrays else None
+        if evidence is not None and len(evidence.table) != len(grams):
+            raise ValueError(f"it has evidence of {len(evidence.table)} n-grams, and {len(grams)} n-grams")
+        if "rarity" not in arrays:
+            return cls(grams, evidence, None)
+        words = _checked("rarity", arrays["rarity"], np.float32, 1)
+        if len(words) != int(grams.begins[min(LONGEST_FEATURE, grams.longest)]):
+            raise ValueError(f"it weighs {len(words)} n-grams of words, and has others")
+        if letters is None:
+            return cls(grams, evidence, Features(Rarity(words)))
+        spellings = Spellings(letters, _restore_grams("spellings", len(letters) + 1, arrays))
+        characters = _checked("spellings.rarity", arrays["spellings.rarity"], np.float32, 1)
+        if len(characters) != len(spellings.grams):
+            raise ValueError(f"it weighs {len(characters)} n-grams of characters, and has {len(spellings.grams)}")
+        return cls(grams, evidence, Features(Rarity(words), spellings, Rarity(characters)))
+
+
+def _restore_grams(name: str, size: int, arrays: Mapping[str, Array]) -> Grams:
+    longest = sum(key.startswith(f"{name}.") and key.rpartition(".")[2].isdecimal() for key in arrays)
+    keys = tuple(_checked(f"{name}.{order}", arrays[f"{name}.{order}"], np.int64, 1) for order in range(1, longest + 1))
+    before = 1
+    for order, known in enumerate(keys, 1):
+        if len(known) and not (known[0] > 0 and known[-1] < before * size and (np.diff(known) > 0).all()):
+            raise ValueError(f"its {name}.{order} are no sorted n-grams of {size} ids")
+        before = len(known)
+    if not keys:
+        raise ValueError(f"it has no {name}")
+    return Grams(size, keys)
+
+
+def _checked(name: str, array: Array, kind: type[np.generic], axes: int) -> Array:
+    if array.dtype != kind or array.ndim != axes:
+        raise ValueError(f"its {name} is {array.dtype} {list(array.shape)}; {kind.__name__} of {axes} axes is wanted")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"its {name} holds numbers that are not finite")
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """Hold n-grams, and what they say of the very texts that they were learned from.
+
+    beside: `[N, columns]`, counted for each text without its own tenth of them.
+    features: the rows that a linear model learns from; None where there is none.
+    """
+
+    ngrams: NGrams
+    beside: Floats
+    features: Sparse | None
+
+
+def learn_ngrams(
+    tokens: Ragged,
+    spelled: Spelled | None,
+    truth: Floats,
+    *,
+    size: int,
+    longest: int,
+    wide: bool,
+    least: int,
+    seed: int,
+) -> Learned:
+    """Learn n-grams of up to `longest` words for evidence (0: no evidence), and features if `wide`.
+
+    Args:
+        tokens: ids in [0, size) of B texts.
+        spelled: the words themselves, where their characters are to be features.
+        truth: `[B, K]`, how likely each class is of each text, times how much the text counts.
+        size: of the vocabulary.
+        longest: words of an n-gram.
+        wide: whether features are wanted.
+        least: texts that an n-gram must stand in to be a feature.
+        seed: of the tenths.
+    """
+    lengths = max(longest, LONGEST_FEATURE if wide else 0)
+    grams, found = learn_grams(tokens, size=size, longest=lengths, least=least)
+    evidence, beside = None, np.zeros((len(found), 0), np.float32)
+    if longest:
+        row = np.repeat(np.arange(len(tokens)), tokens.lengths)
+        evidence, beside = learn_evidence(found, row, truth, len(grams), seed=seed)
+    features = None
+    if wide:
+        words = int(grams.begins[min(LONGEST_FEATURE, lengths)])
+        features = learn_features(found, tokens, spelled, words)
+    rows = None if features is None else features.of(found, tokens, spelled)
+    return Learned(NGrams(grams, evidence, features), beside, rows)
