@@ -18,6 +18,8 @@ SMALL: dict[str, Any] = {
     "dropout": 0.1,
     "validation_fraction": 0.25,
 }
+PLAIN: dict[str, Any] = {"evidence": 0, "linear": False}
+"""What makes a classifier of texts read words alone."""
 
 
 @dataclass(frozen=True)

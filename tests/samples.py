@@ -70,6 +70,7 @@ class Sample:
         data: draws so many examples, and their answers where there are any.
         answer: gives the bits of what a model says of each of B inputs.
         live: the steps of a live session.
+        live_params: what is changed of the task for one.
         bad: a step that cannot be read.
         lookahead: of the live session.
     """
@@ -80,6 +81,7 @@ class Sample:
     live: list[Any]
     bad: Any
     lookahead: int | None = None
+    live_params: dict[str, Any] = field(default_factory=dict)
     count: int = field(default=24)
 
     def examples(self) -> tuple[Any, Any]:
@@ -100,7 +102,9 @@ def means(model: Any, X: Any) -> list[bytes]:
 
 
 SAMPLES = {
-    "text-classifier": Sample(SMALL, texts, probabilities, [*LIVE], 3, lookahead=1),
+    "text-classifier": Sample(
+        SMALL, texts, probabilities, [*LIVE], 3, lookahead=1, live_params={"evidence": 0, "linear": False}
+    ),
     "sequence-classifier": Sample(SMALL, waves, probabilities, [*np.ones((4, 2))], [1.0, np.nan], lookahead=1),
     "token-tagger": Sample(SMALL | {"min_count": 1}, sentences, probabilities, [*LIVE], "", lookahead=1),
     "forecaster": Sample(

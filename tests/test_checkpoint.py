@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 import tidegate as tg
+from classifiers import PLAIN
 from hostile.models.build import BOMBS, CASES, seal, sound
 from tidegate.checkpoint import (
     About,
@@ -82,7 +83,7 @@ def weights(seed: int = 0, dtype: Any = np.float32) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def classifier() -> tg.TextClassifier:
     texts, labels = ["good film", "fine film", "bad film", "poor film"], ["pos", "pos", "neg", "neg"]
-    return tg.TextClassifier(hidden_size=2, epochs=1, dropout=0, validation_fraction=0).fit(texts, labels)
+    return tg.TextClassifier(**PLAIN, hidden_size=2, epochs=1, dropout=0).fit(texts, labels)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -115,7 +115,7 @@ class Builder {
   std::unique_ptr<Node<T>> spell(const Description& node) {
     const Description words(node.get<nb::dict>("words"));
     auto table = std::make_unique<Embed<T>>(words.get<Index>("vocabulary_size"), words.get<Index>("size"),
-                                            words.get<Index>("beside"), words.get<double>("dropout"), false);
+                                            0, words.get<double>("dropout"), false);
     table_ = table.get();
     auto characters = Builder<T>().build(node.get<nb::sequence>("characters"), kFirstOfCharacters, 0,
                                          node.get<Index>("output_size") - words.get<Index>("size"));

@@ -29,8 +29,9 @@ from tidegate.version import __version__
 SCHEMA: Final = 1
 NO_TASK: Final = "network"  # what a model file names in the place of a task where there is none
 MAX_HEADER_BYTES: Final = plain_json.MAX_BYTES
-DTYPES: Final = ("F16", "F32", "F64", "I64")
-_BESIDE: Final = "task."  # what the names of arrays begin with that are no weights
+DTYPES: Final = ("F32", "F64", "I64")
+DTYPES_BESIDE: Final = ("F16", *DTYPES)  # of arrays that are no weights
+_BESIDE: Final = "task."  # what their names begin with
 
 _PIECE: Final = 2**20  # numbers looked at in one go, so that a look at all of them takes no memory
 
@@ -211,8 +212,9 @@ def _read(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, npt.NDArr
         with safe_open(path, framework="numpy", backend="pread") as file:
             about = _parse_about(path, file.metadata(), kind)
             for name in file.keys():  # noqa: SIM118  (safe_open is no mapping)
-                if (dtype := file.get_slice(name).get_dtype()) not in DTYPES:
-                    raise ModelFileError(f"{path}: tensor {name!r:.80} is {dtype}; wanted {' or '.join(DTYPES)}")
+                wanted = DTYPES_BESIDE if name.startswith(_BESIDE) else DTYPES
+                if (dtype := file.get_slice(name).get_dtype()) not in wanted:
+                    raise ModelFileError(f"{path}: tensor {name!r:.80} is {dtype}; wanted {' or '.join(wanted)}")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         with Path(path).open("rb"):  # which says what is wrong with the disk or the process, where it is not the file

@@ -15,7 +15,7 @@ from tidegate import runs
 from tidegate.data import Examples
 
 ROWS = [("card refund money", "pay")] * 40 + [("app crash screen", "app")] * 30 + [("app card delete", "rare")] * 6
-TRAIN = ("--set", "batch_size=16", "--set", "hidden_size=4", "--epochs", 1)
+TRAIN = ("--preset", "plain-bilstm", "--set", "batch_size=16", "--set", "hidden_size=4", "--epochs", 1)
 
 
 def write(path: Path, rows: list[tuple[str, str]]) -> Path:

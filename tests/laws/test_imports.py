@@ -9,7 +9,7 @@
     nn  runtime  data
     fetch  checkpoint
     crf  engine  offers
-    network  kernels  health  words  durable
+    network  kernels  health  words  documents  durable
     nodes
     cells
     ragged  plain_json  lock  _core  _doors

@@ -12,6 +12,7 @@ import pytest
 from safetensors import safe_open
 
 import tidegate as tg
+from classifiers import PLAIN
 from commands import Cli
 from tidegate import runs
 from tidegate.errors import ModelFileError
@@ -25,7 +26,8 @@ TEXTS, LABELS = ["good film", "bad film", "so good", "so bad"] * 4, ["pos", "neg
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    model = tg.TextClassifier(hidden_size=3, embedding_size=2, dropout=0, epochs=1, pooling=("max",), seed=7)
+    small: dict[str, Any] = {"hidden_size": 3, "embedding_size": 2, "dropout": 0, "pooling": ("max",)}
+    model = tg.TextClassifier(**small, **PLAIN, epochs=1, validation_fraction=0.1, seed=7)
     model.fit(TEXTS, LABELS).save(path, licence="CC-BY-4.0", data="films", metrics={"test": {"accuracy": 0.75}})
     return path
 

@@ -25,6 +25,9 @@ SENTENCES = [["the", "tide", "rises"], ["a", "boat", "sails", "on"], ["the", "bo
 TAGS = [["B-x", "I-x", "O"], ["O", "B-x", "I-x", "I-x"], ["B-x", "B-x", "O"]] * 4
 LABELS = ["pos", "neg", "pos"] * 5
 SMALL: Json = {"hidden_size": 3, "epochs": 3, "batch_size": 4, "seed": 1}
+PLAIN: Json = {"evidence": 0, "linear": False, "vocabulary_size": 20_000, "word_dropout": 0.5}
+PLAIN |= {"validation_fraction": 0.1}
+"""The defaults of the text classifier when the first files were written."""
 
 
 def tasks() -> dict[str, tuple[Any, tuple[Any, Any]]]:
@@ -33,7 +36,7 @@ def tasks() -> dict[str, tuple[Any, tuple[Any, Any]]]:
     rows = [rng.standard_normal((4 + index % 3, 2)) + index % 2 for index in range(16)]
     series = np.sin(np.arange(120) / 3)[:, None] * [1.0, 20.0]
     return {
-        "text-classifier": (tg.TextClassifier(**SMALL, embedding_size=4, dropout=0.2), (TEXTS * 5, LABELS)),
+        "text-classifier": (tg.TextClassifier(**SMALL, **PLAIN, embedding_size=4, dropout=0.2), (TEXTS * 5, LABELS)),
         "sequence-classifier": (tg.SequenceClassifier(**SMALL, cell="gru"), (rows, [index % 2 for index in range(16)])),
         "token-tagger": (
             tg.TokenTagger(

@@ -130,7 +130,7 @@ def test_answers_are_told_to_people_programs_and_tables(card: Card, sample: Samp
 
 def test_training_makes_it_better(name: str, sample: Sample) -> None:
     X, y = sample.examples()
-    before, after = (untrained(name, epochs=epochs).fit(X, y).score(X, y) for epochs in (1, 30))
+    before, after = (untrained(name, epochs=epochs, **sample.live_params).fit(X, y).score(X, y) for epochs in (1, 30))
     assert before < after
 
 
@@ -282,8 +282,14 @@ def test_what_is_not_fitted_says_so(name: str, sample: Sample, tmp_path: Path) -
 
 
 @pytest.fixture
-def session(sample: Sample, fitted: Any) -> Any:
-    return fitted.stream(lookahead=sample.lookahead)
+def streamed(name: str, sample: Sample, fitted: Any) -> Any:
+    """Give a task that has learned, set up as it must be to answer while a sequence comes in."""
+    return untrained(name, **sample.live_params).fit(*sample.examples()) if sample.live_params else fitted
+
+
+@pytest.fixture
+def session(sample: Sample, streamed: Any) -> Any:
+    return streamed.stream(lookahead=sample.lookahead)
 
 
 def test_a_session_is_live_and_answers_alike_in_any_pieces(sample: Sample, session: Live) -> None:
@@ -299,9 +305,9 @@ def test_a_session_is_live_and_answers_alike_in_any_pieces(sample: Sample, sessi
     assert not session.ended
 
 
-def test_a_session_goes_on_from_its_state_and_from_a_fork(sample: Sample, fitted: Any, session: Live) -> None:
+def test_a_session_goes_on_from_its_state_and_from_a_fork(sample: Sample, streamed: Any, session: Live) -> None:
     session.push(sample.live[:2])
-    twins = [session.fork(), fitted.stream(lookahead=sample.lookahead, state=session.state)]
+    twins = [session.fork(), streamed.stream(lookahead=sample.lookahead, state=session.state)]
     session.step(sample.live[2])  # which none of them is told
     assert [twin.steps + 1 for twin in twins] == [session.steps, session.steps]
     rest = sample.live[2:]
@@ -340,8 +346,8 @@ def test_nothing_can_be_asked_of_a_session_that_has_ended(sample: Sample, sessio
                 call(live)
 
 
-def test_the_state_of_something_else_is_refused(sample: Sample, fitted: Any, session: Live) -> None:
+def test_the_state_of_something_else_is_refused(sample: Sample, streamed: Any, session: Live) -> None:
     state = session.state
     for altered in (b"", state[:-1], state[:-1] + bytes([state[-1] ^ 1])):
         with pytest.raises(StateError):
-            fitted.stream(lookahead=sample.lookahead, state=altered)
+            streamed.stream(lookahead=sample.lookahead, state=altered)

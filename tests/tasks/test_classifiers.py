@@ -13,11 +13,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 import tidegate as tg
-from classifiers import KINDS, SMALL, Kind
+from classifiers import KINDS, PLAIN, SMALL, Kind
 from samples import texts, waves
+from tidegate.documents import Documents
 from tidegate.errors import InputError, TidegateError
 from tidegate.network import Dense, Dropout, Embed, Pool, Recurrent
 from tidegate.tasks import presets
+from tidegate.tasks.classifying.labelled import learn_classes
 from tidegate.tasks.classifying.sequences import Scaling, as_sequences
 
 
@@ -143,7 +145,7 @@ def test_a_failing_run_keeps_the_last_good_weights(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("examples", "epochs", "wanted"), [(9, "auto", 50), (41, "auto", 17), (200, "auto", 4), (9, 3, 3)]
+    ("examples", "epochs", "wanted"), [(9, "auto", 25), (41, "auto", 12), (200, "auto", 8), (9, 3, 3)]
 )
 def test_few_examples_get_more_epochs_unless_told(examples: int, epochs: int | str, wanted: int) -> None:
     task = tg.TextClassifier(**SMALL | {"epochs": epochs, "validation_fraction": 0})
@@ -163,7 +165,7 @@ def test_parameters_become_the_network_they_name() -> None:
         recurrent_dropout=0.1,
         embedding_size=6,
         epochs=1,
-        validation_fraction=0,
+        **PLAIN,
     ).fit(X, y)
     vocabulary = len({word for text in X for word in text.split()}) + 1
     layer = Recurrent(
@@ -233,15 +235,28 @@ def test_presets_are_the_set_ups_that_tutorials_teach(preset: str, wanted: dict[
 
 def test_word_dropout_leaves_words_out_and_keeps_the_rest_in_their_order() -> None:
     X, y = texts(400)
-    task = tg.TextClassifier(**SMALL | {"epochs": 1, "word_dropout": 0.25}).fit(X, y)
-    x = task.preparation_.encode(X)
-    left = task._classifying.reader.disturb(x, np.random.default_rng(0))
-    assert (left.values.dtype, len(left)) == (np.int32, 400)
-    assert 0.7 < len(left.values) / len(x.values) < 0.8
-    for before, after in zip(x, left, strict=True):
+    examples, _ = learn_classes(X, y)
+
+    def disturbed(share: float | str) -> tuple[Documents, Documents]:
+        task = tg.TextClassifier().set_params(word_dropout=share)
+        read = task._classifying.reader.learn(examples, 2, None, seed=0)
+        left = read.disturb(read.x, np.random.default_rng(0))
+        assert isinstance(read.x, Documents)
+        assert isinstance(left, Documents)
+        return read.x, left
+
+    x, left = disturbed(0.25)
+    assert (left.tokens.values.dtype, len(left)) == (np.int32, 400)
+    assert 0.7 < len(left.beside) / len(x.beside) < 0.8
+    beside = iter(x.beside.tolist())
+    assert all(row in beside for row in left.beside.tolist())  # with what stood beside each
+    for before, after in zip(x.tokens, left.tokens, strict=True):
         rest = iter(before.tolist())
         assert all(word in rest for word in after.tolist())  # a subsequence of what it was
-    assert task.set_params(word_dropout=0)._classifying.reader.disturb(x, np.random.default_rng(0)) is x
+    x, left = disturbed("auto")  # of texts as short as these
+    assert 0.65 < len(left.beside) / len(x.beside) < 0.75
+    x, left = disturbed(0)
+    assert left is x
 
 
 def test_chrono_starts_the_gates_to_keep_things_that_long() -> None:

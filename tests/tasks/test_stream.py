@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tidegate as tg
+from classifiers import PLAIN
 from tidegate import crf
 from tidegate.errors import DataError, InputError, ShapeError, StateError, StreamEndedError
 from tidegate.runtime import Executor, StreamPool
@@ -80,7 +81,7 @@ def test_a_classifier_of_both_directions_says_how_to_stream_it() -> None:
 
 def test_a_text_classifier_reads_pieces_of_a_text() -> None:
     options: dict[str, Any] = {"hidden_size": 4, "epochs": 2, "batch_size": 4, "validation_fraction": 0}
-    model = tg.TextClassifier(**options, bidirectional=False).fit(TEXTS, SENTIMENTS)
+    model = tg.TextClassifier(**options, **PLAIN, bidirectional=False).fit(TEXTS, SENTIMENTS)
     stream = model.stream()
     assert stream.step("So good,").tobytes() == model.predict_proba(["So good,"])[0].tobytes()
     assert stream.steps == 3
@@ -90,6 +91,12 @@ def test_a_text_classifier_reads_pieces_of_a_text() -> None:
         stream.push([3])
     other = model.stream(state=stream.state)
     assert other.step("good").tobytes() == stream.step("good").tobytes()
+
+
+def test_a_classifier_that_looks_at_n_grams_does_not_answer_while_a_text_comes_in() -> None:
+    model = tg.TextClassifier(hidden_size=2, epochs=1).fit(TEXTS, SENTIMENTS)
+    with pytest.raises(InputError, match=r"n-grams of whole texts.*evidence=0 and linear=False"):
+        model.stream(lookahead=1)
 
 
 def test_a_language_model_foresees_token_after_token() -> None:

@@ -43,8 +43,8 @@ def fit_linear(
 ) -> Linear:
     """Fit a multinomial logistic regression with weights `W = ratios * V`, where V is penalised rather than W.
 
-    With ratios of one it is the plain model. With the log-ratios of naive Bayes, features weigh from the start as much
-    as they tell classes apart (after Wang & Manning 2012).
+    With ratios of one it is the plain model. With the log-ratios of naive Bayes, or their roots, features weigh from
+    the start as much as they tell classes apart (after Wang & Manning 2012).
 
     Args:
         features: B rows.

@@ -51,6 +51,7 @@ class Program:
         ShapeError: a weight is missing, is not the network's, or has another shape or type.
 
     >>> from tidegate.network import Dense, Pool, Recurrent
+    >>> from tidegate.ragged import Ragged
     >>> layer = Recurrent(cell="gru", input_size=1, hidden_size=2)
     >>> network = Network.of(layer, Pool(modes=("last",)), Dense(in_features=2, out_features=2))
     >>> weights = {name: np.zeros(shape) for name, shape in parameter_shapes(network).items()}

@@ -101,6 +101,8 @@ def _coded(node: Description) -> dict[str, Any]:
     """Put numbers in place of names, as the core has them."""
     coded = dict(node)
     match node["kind"]:
+        case "embed":
+            coded["beside"] = node.get("beside", 0)
         case "recurrent":
             coded |= {"cell": choose("cell", node["cell"], list(CELLS)), "merge": _MERGES.index(node["merge"])}
         case "pool":

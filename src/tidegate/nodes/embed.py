@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -22,6 +22,7 @@ class Embed(Part):
     size: Size
     dropout: Probability = 0.0
     beside: Annotated[int, Field(ge=0, le=2**10)] = 0
+    later: ClassVar[tuple[str, ...]] = ("beside",)
 
     @property
     def incoming(self) -> int:

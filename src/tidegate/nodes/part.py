@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Array: TypeAlias = npt.NDArray[Any]
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
@@ -93,8 +93,16 @@ class Part(BaseModel):
     kind: str
     live: ClassVar[bool] = True
     """Whether a sequence can be fed to it step by step, rather than as a whole."""
+    later: ClassVar[tuple[str, ...]] = ()
+    """Fields that came later, which are not written where they are as they were in effect before: the default."""
     pools: ClassVar[bool] = False
     """Whether it makes one row of each sequence."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        left_out = {name for name in self.later if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in write(self).items() if name not in left_out}
 
     @abstractmethod
     def fit(self, place: Place) -> int:

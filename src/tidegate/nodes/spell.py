@@ -33,6 +33,8 @@ class Spell(Part):
         output_size(self.characters)
         if not isinstance(self.characters[0], Embed) or not any(isinstance(node, Pool) for node in self.characters):
             raise ValueError("the characters of a word must be embedded first, and pooled to one row")
+        if self.words.beside or any(isinstance(node, Embed) and node.beside for node in self.characters):
+            raise ValueError("nothing comes beside the words or the characters")
         return self
 
     @property

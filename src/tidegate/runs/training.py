@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tidegate.tasks.task import AnyTask
     from tidegate.train import Step
 
+_HELD_OUT = 0.1  # of examples without a part to measure on, where a task would learn from all
+
 Params = Mapping[str, Any]
 Record = dict[str, Any]
 
@@ -250,6 +252,8 @@ def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bo
 def build_task(dataset: Dataset, params: Params, *, task: str | None = None, preset: str | None = None) -> AnyTask:
     """Build the task of a name, or else the one that fits a data set, with a preset and `params` over that.
 
+    Where the data set has no part to measure on, a tenth of the examples is held out for that, unless told otherwise.
+
     Raises OptionError for a task, preset or parameter that is not known; InputError for a preset of another task, or a
     task for data of another kind.
     """
@@ -258,7 +262,12 @@ def build_task(dataset: Dataset, params: Params, *, task: str | None = None, pre
         raise InputError(
             f"a {found.name} learns from data of the kind {found.reads!r}, but {dataset.name} holds {dataset.kind!r}."
         )
-    return found().set_params(**(presets.get(preset, task=found.name) if preset else {}) | dict(params))
+    chosen = (presets.get(preset, task=found.name) if preset else {}) | dict(params)
+    model = found().set_params(**chosen)
+    unmeasured = dataset.valid is None and dataset.test is None and "validation_fraction" not in chosen
+    if unmeasured and model.get_params().get("validation_fraction") == 0:
+        model.set_params(validation_fraction=_HELD_OUT)
+    return model
 
 
 def resume(path: str | Path) -> Training:

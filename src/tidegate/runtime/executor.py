@@ -32,6 +32,7 @@ class Executor(Runner):
         ShapeError: the weights do not fit the network.
 
     >>> from tidegate.network import Dense, Network, Pool
+    >>> from tidegate.ragged import Ragged
     >>> network = Network.of(Dense(in_features=1, out_features=1), Pool(modes=("max",)))
     >>> double = Executor(network, {"0.weight": np.array([[2.0]], np.float32), "0.bias": np.array([0.0], np.float32)})
     >>> double(Ragged(np.array([[1.0], [3.0], [5.0]], np.float32), np.array([0, 2, 3])))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 import tidegate.train as train
-from tidegate.checkpoint import save_training
+from tidegate.checkpoint import load_training, save_training
 from tidegate.data.streams import Streams
 from tidegate.errors import RunFolderError, TrainingError
 from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.tasks.metrics import measured, told_of_epoch
 from tidegate.train import State, Step
+from tidegate.version import __version__
 
 if TYPE_CHECKING:
     from tidegate.tasks.run import RunFolder
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 Array: TypeAlias = npt.NDArray[Any]
 Weights: TypeAlias = dict[str, Array]
 Json: TypeAlias = dict[str, Any]
+
+OTHER_DATA = "the run was begun on other data. Resume it with the same data, or begin a new run."
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,28 @@ def check_same(about: Json, stored: Json) -> None:
                 "Resume it with the same parameters, or begin a new run."
             )
     if about["data"] != stored["data"]:
-        raise RunFolderError("the run was begun on other data. Resume it with the same data, or begin a new run.")
+        raise RunFolderError(OTHER_DATA)
+
+
+def resumed_from(run: RunFolder) -> Resumed | None:
+    """Read the state to go on from; None where the run was killed before there was any, and begins."""
+    if run.finished:
+        raise RunFolderError(f"the run in {run.path} cannot be resumed: it came to its end.")
+    return Resumed(*load_training(run.state)) if run.state.exists() else None
+
+
+def released(steps: Generator[Step, None, None], release: ExitStack) -> Generator[Step, None, None]:
+    """Yield steps, and let go of what was held for them after the last one."""
+    with release:
+        yield from steps
+
+
+def versions() -> Json:
+    """List the packages that a recipe names, with their versions."""
+    from importlib.metadata import version
+
+    packages = ("numpy", "tokenizers")
+    return {"tidegate": __version__} | {package: version(package) for package in packages}
 
 
 def fingerprint(*parts: Iterable[Array] | None) -> str:

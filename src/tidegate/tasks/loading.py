@@ -65,8 +65,8 @@ def from_recipe(recipe: dict[str, Any]) -> AnyTask:
 
     Raises OptionError, with the nearest known name, for a task or parameter that does not exist.
     """
-    task: AnyTask = card_named(recipe["task"]).task()().set_params(**recipe["params"])
-    return task
+    kind: type[AnyTask] = card_named(recipe["task"]).task()
+    return kind().set_params(**kind.later | recipe["params"])
 
 
 def card_named(name: str) -> Card:

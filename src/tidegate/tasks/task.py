@@ -19,22 +19,21 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError
 
-from tidegate.checkpoint import About, Metrics, Model, check_task, load_training, save_model
+from tidegate.checkpoint import About, Metrics, Model, check_task, save_model
 from tidegate.data.batching import batch_count
 from tidegate.data.kinds import Kind
 from tidegate.data.streams import Streams
-from tidegate.errors import InputError, ModelFileError, RunFolderError
+from tidegate.errors import InputError, ModelFileError
 from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.runtime import Executor
 from tidegate.tasks import presets
 from tidegate.tasks.card import Card
-from tidegate.tasks.fitting import Plan, Resumed, check_same, follow
+from tidegate.tasks.fitting import Plan, check_same, follow, released, resumed_from, versions
 from tidegate.tasks.live import Live
 from tidegate.tasks.metrics import valid_measures
 from tidegate.tasks.parameters import checked, parameter_names, require_known
-from tidegate.tasks.run import Folder, RunFolder, as_stored, hold, hold_new
-from tidegate.version import __version__
+from tidegate.tasks.run import Folder, as_stored, hold, hold_new
 
 if TYPE_CHECKING:
     from tidegate.export import Interface
@@ -110,6 +109,8 @@ class Task(ABC, Generic[L]):
     name: ClassVar[str]
     reads: ClassVar[Kind]
     """The kind of data set that the task is for."""
+    later: ClassVar[Json] = {}
+    """Parameters that came later, and what a file means that does not name them."""
     chief: ClassVar[str]
     """The measure that tells how good a model is."""
 
@@ -230,7 +231,7 @@ class Task(ABC, Generic[L]):
         """
         with ExitStack() as on_failure:
             folder = None if resume is None else hold(resume, on_failure)
-            resumed = None if folder is None else _resumed(folder)
+            resumed = None if folder is None else resumed_from(folder)
             before = None if resumed is None else resumed.info["about"]
             try:
                 plan, learned = self._checked()._plan(X, y, valid=valid, about=before, sample_weight=sample_weight)
@@ -245,7 +246,7 @@ class Task(ABC, Generic[L]):
                 folder = hold_new(run_dir, on_failure)
             if folder is not None and resumed is None:
                 params = {name: value for name, value in plan.about["params"].items() if value is not None}
-                folder.write_recipe(task=self.name, params=params, versions=_versions())
+                folder.write_recipe(task=self.name, params=params, versions=versions())
             release = on_failure.pop_all()
 
         def keep(weights: dict[str, Array], history: list[Json]) -> None:
@@ -256,7 +257,7 @@ class Task(ABC, Generic[L]):
                 self.save(folder.model, licence=folder.licence)
                 folder.publish()
 
-        return _released(follow(plan, folder=folder, resumed=resumed, keep=keep), release)
+        return released(follow(plan, folder=folder, resumed=resumed, keep=keep), release)
 
     def save(
         self,
@@ -303,7 +304,7 @@ class Task(ABC, Generic[L]):
     def from_model(cls, model: Model) -> Self:
         """Make a fitted task of a model file that was read; raises ModelFileError when it does not fit."""
         try:
-            task = cls().set_params(**model.task["params"])._checked()
+            task = cls().set_params(**cls.later | model.task["params"])._checked()
             learned = task._read_learned(model.task | {"arrays": model.arrays}, model.network)
         except (InputError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise ModelFileError(f"the model file describes no {cls.__name__}: {error!s:.400}") from None
@@ -393,15 +394,16 @@ class Task(ABC, Generic[L]):
         Training goes over batches of sequences with these `lengths`, or over the chunks of `streams`.
         """
         if streams is not None:
-            updates, batch = streams.chunks_per_epoch, self._batch_for(len(streams.lengths))
+            rows, updates = len(streams.lengths), streams.chunks_per_epoch
+            batch = self._batch_for(rows)
         else:
             assert lengths is not None, "one of the two says what an epoch is"
-            batch = self._batch_for(len(lengths))
-            updates = batch_count(len(lengths), batch)
+            rows, batch = len(lengths), self._batch_for(len(lengths))
+            updates = batch_count(rows, batch)
         arguments = ("learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
         recipe = {name: getattr(self, name) for name in (*arguments, "momentum", "nesterov", "decay")}
         recipe |= {
-            "epochs": self._epochs_for(updates),
+            "epochs": self._epochs_for(rows, updates),
             "batch_size": batch,
             "max_grad_norm": self.max_grad_norm or np.inf,
         }
@@ -425,8 +427,8 @@ class Task(ABC, Generic[L]):
         """Say how many of so many training sequences make an update."""
         return 64 if self.batch_size == "auto" else self.batch_size
 
-    def _epochs_for(self, updates: int) -> int:
-        """Say how many epochs of so many updates to train."""
+    def _epochs_for(self, rows: int, updates: int) -> int:
+        """Say how many epochs, of so many updates over so many training sequences, to train."""
         return max(4, ceil(100 / updates)) if self.epochs == "auto" else self.epochs
 
     def _learned(self) -> Fitted[L]:
@@ -441,22 +443,3 @@ class Task(ABC, Generic[L]):
 
 
 AnyTask: TypeAlias = Task[Any]
-
-
-def _resumed(run: RunFolder) -> Resumed | None:
-    """Read the state to go on from; None where the run was killed before there was any, and begins."""
-    if run.finished:
-        raise RunFolderError(f"the run in {run.path} cannot be resumed: it came to its end.")
-    return Resumed(*load_training(run.state)) if run.state.exists() else None
-
-
-def _released(steps: Generator[Step, None, None], release: ExitStack) -> Generator[Step, None, None]:
-    with release:
-        yield from steps
-
-
-def _versions() -> Json:
-    from importlib.metadata import version
-
-    packages = ("numpy", "tokenizers")
-    return {"tidegate": __version__} | {package: version(package) for package in packages}

@@ -19,7 +19,7 @@ from tidegate.data.checks import check_same_length, in_argument
 from tidegate.data.labels import number_labels, read_labels
 from tidegate.documents import Documents
 from tidegate.engine import CrossEntropy
-from tidegate.errors import InputError
+from tidegate.errors import InputError, RunFolderError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy, measure_classes, padding
 from tidegate.kernels import softmax
@@ -27,7 +27,7 @@ from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolMod
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, run_sorted
 from tidegate.tasks.classifying.labelled import Inputs, Labelled, hold_out, learn_classes, pair_known, read_classes
-from tidegate.tasks.fitting import Plan, fingerprint
+from tidegate.tasks.fitting import OTHER_DATA, Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Array, Fitted, Json
 from tidegate.tasks.weights import ClassWeight, Weights, read_sample_weight, relative, weigh_classes
@@ -134,8 +134,13 @@ class Reader(Protocol):
     def check(self, X: Any, *, name: str = "X") -> Inputs:
         """Check what is to be learned from or measured on, and bring it into the one form that the task works with."""
 
-    def learn(self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int) -> Read:
-        """Learn from the training part how inputs become sequences; `weights` [B] say how much each counts."""
+    def learn(
+        self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int, stored: Json | None = None
+    ) -> Read:
+        """Learn from the training part how inputs become sequences; `weights` [B] say how much each counts.
+
+        `stored` is what `Preparation.to_json` wrote where a run goes on.
+        """
 
     def restore(self, stored: Json, arrays: Mapping[str, Array]) -> Preparation:
         """Read what `Preparation.to_json` wrote, and its arrays.
@@ -177,9 +182,12 @@ class Classifying:
             held_x = reader.check(valid[0], name="valid X")
             learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y")
         each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
-        read = reader.learn(learn, len(classes), _weighed(learn, each), seed=settings.seed)
+        stored = None if about is None else about["preparation"]
+        read = reader.learn(learn, len(classes), _weighed(learn, each), seed=settings.seed, stored=stored)
         preparation = read.preparation
         learned = Classes(classes, preparation)
+        if stored is not None and stored != preparation.to_json():
+            raise RunFolderError(OTHER_DATA)
         network = self.network(preparation, len(classes))
         part = Part(read.x, learn.y, _weighed(learn, each))
         held = None

@@ -125,4 +125,4 @@ def _mixture(classes: int, rng: np.random.Generator) -> NDArray[np.float64]:
 def _look_up(table: NDArray[np.float16], found: NDArray[np.int32]) -> Floats:
     """Rows of a table, side by side; zeros for -1."""
     rows = np.concatenate([table, np.zeros((1, table.shape[1]), table.dtype)])[found]  # -1 is the last one
-    return rows.reshape(len(found), -1).astype(np.float32)
+    return rows.reshape(len(found), found.shape[1] * table.shape[1]).astype(np.float32)

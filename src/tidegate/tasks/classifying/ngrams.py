@@ -22,7 +22,7 @@ Spelled: TypeAlias = Sequence[str]
 """The words of all texts, one for each token."""
 
 LONGEST_FEATURE = 3  # words of the longest n-gram that is a feature of a text
-SHORT = 60  # tokens of a text, on average, below which the characters of its words are features, too
+SHORT = 60  # tokens of a text, on average, below which the characters of its words are features in any case
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,11 +196,11 @@ def learn_ngrams(
     *,
     size: int,
     longest: int,
-    wide: bool,
+    features: bool,
     least: int,
     seed: int,
 ) -> Learned:
-    """Learn n-grams of up to `longest` words for evidence (0: no evidence), and features if `wide`.
+    """Learn n-grams of up to `longest` words for evidence (0: no evidence), and features if those are wanted.
 
     Args:
         tokens: ids in [0, size) of B texts.
@@ -208,19 +208,18 @@ def learn_ngrams(
         truth: `[B, K]`, how likely each class is of each text, times how much the text counts.
         size: of the vocabulary.
         longest: words of an n-gram.
-        wide: whether features are wanted.
+        features: whether those are wanted.
         least: texts that an n-gram must stand in to be a feature.
         seed: of the tenths.
     """
-    lengths = max(longest, LONGEST_FEATURE if wide else 0)
+    lengths = max(longest, LONGEST_FEATURE if features else 0)
     grams, found = learn_grams(tokens, size=size, longest=lengths, least=least)
     evidence, beside = None, np.zeros((len(found), 0), np.float32)
     if longest:
         row = np.repeat(np.arange(len(tokens)), tokens.lengths)
         evidence, beside = learn_evidence(found, row, truth, len(grams), seed=seed)
-    features = None
-    if wide:
-        words = int(grams.begins[min(LONGEST_FEATURE, lengths)])
-        features = learn_features(found, tokens, spelled, words)
-    rows = None if features is None else features.of(found, tokens, spelled)
-    return Learned(NGrams(grams, evidence, features), beside, rows)
+    if not features:
+        return Learned(NGrams(grams, evidence, None), beside, None)
+    words = int(grams.begins[min(LONGEST_FEATURE, lengths)])
+    learned = learn_features(found, tokens, spelled, words)
+    return Learned(NGrams(grams, evidence, learned), beside, learned.of(found, tokens, spelled))

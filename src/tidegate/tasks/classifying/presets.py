@@ -21,7 +21,7 @@ _TUTORIAL: dict[str, Any] = {
     "keep": "last",
     "word_dropout": 0.0,
     "evidence": 0,
-    "wide": False,
+    "linear": False,
     "optimizer": "adam",
     "momentum": 0.0,
     "nesterov": False,
@@ -45,6 +45,30 @@ _SMALL = _TUTORIAL | {
 }
 
 TEXTS: dict[str, dict[str, Any]] = {
+    # The network alone, without n-grams, which can answer while a text comes in; the default until December 2026.
+    "plain-bilstm": _TUTORIAL
+    | {
+        "cell": "lstm",
+        "hidden_size": 64,
+        "bidirectional": True,
+        "pooling": ("max", "mean"),
+        "dense_size": 0,
+        "dropout": 0.5,
+        "vocabulary_size": 20_000,
+        "max_tokens": 500,
+        "embedding_size": 64,
+        "word_dropout": 0.5,
+        "epochs": "auto",
+        "batch_size": 64,
+        "optimizer": "adamw",
+        "learning_rate": 6e-3,
+        "weight_decay": 0.01,
+        "schedule": "cosine",
+        "warmup": 0.1,
+        "max_grad_norm": 1.0,
+        "patience": 5,
+        "validation_fraction": 0.1,
+    },
     "tutorial-simplernn": _SMALL | {"cell": "rnn", "bidirectional": False, "optimizer": "rmsprop"},
     "tutorial-lstm": _SMALL | {"cell": "lstm", "bidirectional": False},
     "tutorial-bilstm": _SMALL | {"cell": "lstm", "bidirectional": True},

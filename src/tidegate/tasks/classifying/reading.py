@@ -28,7 +28,8 @@ VERY_SHORT = 16  # tokens of a text, on average
 MANY = 15_000  # texts from which on what stands in one text alone tells nothing
 _MOST_WORDS = 2**17  # that n-grams are made of
 _EMBEDDING_SCALE = 1.7  # beside evidence, whose numbers are as large
-_SHARE = 0.5  # of the linear part in the answer
+_COUNTED = 200  # texts from which on their n-grams tell how much a feature counts in the linear part
+_FEW = 2000  # texts up to which characters are features, too, and the linear part has the larger share in the answer
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class TextReader:
     """Learn the words of texts, at most `vocabulary_size`, and embed them; `word_dropout` of them are left out.
 
     evidence: words of the longest n-gram whose evidence stands beside each token; 0 for none.
-    wide: whether a linear model over n-grams answers, too.
+    linear: whether a linear model over n-grams answers, too.
     """
 
     vocabulary_size: int
@@ -117,7 +118,7 @@ class TextReader:
     embedding_size: int
     word_dropout: float | Literal["auto"]
     evidence: int
-    wide: bool
+    linear: bool
 
     begins: ClassVar[tuple[type[Node], ...]] = (Embed,)
 
@@ -127,12 +128,14 @@ class TextReader:
         check_texts(texts, where=in_argument(name))
         return texts
 
-    def learn(self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int) -> Read:
+    def learn(
+        self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int, stored: Json | None = None
+    ) -> Read:
         """Train the tokenizer, count n-grams, and fit the linear part."""
         texts = examples.x
         assert isinstance(texts, list)
-        if not (self.evidence or self.wide):
-            tokenizer = train_words(texts, self.vocabulary_size)
+        if not (self.evidence or self.linear):
+            tokenizer = train_words(texts, self.vocabulary_size) if stored is None else from_json(stored["tokenizer"])
             tokens = Tokens(tokenizer, self.max_tokens, self.keep, tokenizer.size)
             x = tokens.encode(texts)
             return Read(tokens, x, self._leaving_out(_mean(x)))
@@ -142,14 +145,14 @@ class TextReader:
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
         truth = np.eye(classes, dtype=np.float32)[examples.y]
         counts = truth if weights is None else (truth * weights[:, None]).astype(np.float32)
-        short = self.wide and len(whole.values) < SHORT * len(whole)
+        spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= _FEW)
         learned = learn_ngrams(
             whole,
-            plain.spelled(texts) if short else None,
+            plain.spelled(texts) if spelled else None,
             counts,
             size=tokenizer.size,
             longest=self.evidence,
-            wide=self.wide,
+            features=self.linear,
             least=least,
             seed=seed,
         )
@@ -160,9 +163,12 @@ class TextReader:
         if learned.features is None:
             return Read(tokens, x, disturb, embedding_scale=_EMBEDDING_SCALE)
         width = learned.ngrams.features.width if learned.ngrams.features is not None else 0
-        ratios = naive_bayes(learned.features, counts, width)
+        ratios = np.ones((width, classes), np.float32)
+        if len(texts) >= _COUNTED:
+            ratios = np.sqrt(np.abs(naive_bayes(learned.features, counts, width)))
         linear = fit_linear(learned.features, truth, ratios=ratios, weights=weights)
-        return Read(tokens, x, disturb, _answering_together(linear), _EMBEDDING_SCALE)
+        share = 0.7 if len(texts) <= _FEW else 0.5
+        return Read(tokens, x, disturb, _answering_together(linear, share), _EMBEDDING_SCALE)
 
     def _known_words(self, whole: Ragged, size: int) -> int:
         """Count the ids of words that come at least twice; ids are sorted by how often."""
@@ -201,17 +207,20 @@ class TextReader:
         return lambda x, rng: x.where(rng.random(int(x.offsets[-1]), np.float32) >= share)
 
 
-def _answering_together(linear: Linear) -> Whole:
-    """Let the network and the linear model answer together: the mean of their log-probabilities, but for a constant."""
+def _answering_together(linear: Linear, share: float) -> Whole:
+    """Let the network and the linear model answer together, the latter with a share.
+
+    The answer is the mean of their log-probabilities, weighed so, but for a constant.
+    """
 
     def whole(network: Network, weights: dict[str, Array]) -> tuple[Network, dict[str, Array]]:
         features, outputs = linear.weight.shape
         last = len(network.nodes) - 1
         both = dict(weights)
         for name in ("weight", "bias"):
-            both[f"{last}.{name}"] = weights[f"{last}.{name}"] * np.float32(1 - _SHARE)
-        both[f"{last + 1}.weight"] = linear.weight * np.float32(_SHARE)
-        both[f"{last + 1}.bias"] = linear.bias * np.float32(_SHARE)
+            both[f"{last}.{name}"] = weights[f"{last}.{name}"] * np.float32(1 - share)
+        both[f"{last + 1}.weight"] = linear.weight * np.float32(share)
+        both[f"{last + 1}.bias"] = linear.bias * np.float32(share)
         return Network.of(*network.nodes, Wide(features=features, outputs=outputs)), both
 
     return whole

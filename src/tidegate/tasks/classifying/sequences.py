@@ -76,7 +76,7 @@ class Scaling:
                 f"X has {' x '.join(map(str, rows.shape[1:]))} features per step; {len(self.mean)} were trained on"
             )
         with np.errstate(over="ignore", invalid="ignore"):  # [N, C]; without steps, C may be anything
-            return ((rows.reshape(-1, len(self.mean)) - self.mean) / self.deviation).astype(np.float32)
+            return ((rows.reshape(len(rows), len(self.mean)) - self.mean) / self.deviation).astype(np.float32)
 
     def spell(self, inputs: Inputs) -> None:
         """Return nothing: readings are no text."""
@@ -98,7 +98,9 @@ class FeatureReader:
         """Check sequences of features."""
         return as_sequences(X, name=name)
 
-    def learn(self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int) -> Read:
+    def learn(
+        self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int, stored: Json | None = None
+    ) -> Read:
         """Measure mean and deviation of each feature."""
         assert isinstance(examples.x, Ragged)
         values = examples.x.values.astype(np.float64)

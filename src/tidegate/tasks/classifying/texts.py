@@ -60,7 +60,7 @@ class TextClassifier(Task[Classes]):
             0.3 for texts of fewer than 16 tokens on average, else 0.5.
         evidence: words of the longest n-gram that tells, beside each token at which it ends, how much more often it
             stands in texts of each class; 0 for none.
-        wide: whether a linear model over n-grams answers, too: the answer is the mean of the two log-probabilities.
+        linear: whether a linear model over n-grams answers, too: the answer is the mean of the two log-probabilities.
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
         hidden_size: units of each direction.
         num_layers: stacked layers.
@@ -80,6 +80,7 @@ class TextClassifier(Task[Classes]):
     """
 
     card: ClassVar[Card] = TEXTS
+    later: ClassVar[Json] = {"evidence": 0, "linear": False}
 
     cell: CellOption = USUAL
     hidden_size: Size = 64
@@ -101,7 +102,7 @@ class TextClassifier(Task[Classes]):
     embedding_size: Size = 64
     word_dropout: Share | Literal["auto"] = "auto"
     evidence: Annotated[int, Field(ge=0, le=8)] = 4
-    wide: bool = True
+    linear: bool = True
 
     def predict(self, X: Any) -> Array:
         """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on."""
@@ -133,7 +134,7 @@ class TextClassifier(Task[Classes]):
         if fitted.network.reads_documents:
             raise InputError(
                 "this classifier looks at n-grams of whole texts, and cannot answer while one comes in. One that was "
-                "trained with evidence=0 and wide=False can."
+                "trained with evidence=0 and linear=False can."
             )
         return prepared(fitted, lookahead)
 
@@ -179,19 +180,20 @@ class TextClassifier(Task[Classes]):
             self.embedding_size,
             self.word_dropout,
             self.evidence,
-            self.wide,
+            self.linear,
         )
         return Classifying(self, words)
 
     def _batch_for(self, rows: int) -> int:
+        if not (self.evidence or self.linear):
+            return super()._batch_for(rows)
         return (16 if rows <= FEW else 64) if self.batch_size == "auto" else self.batch_size
 
-    def _epochs_for(self, updates: int) -> int:
-        if self.epochs != "auto" or not (self.evidence or self.wide):
-            return super()._epochs_for(updates)
-        few = self._batch_for(updates * 16) == 16
-        least, most, wanted = (3, 12, 200) if few else (3, 8, 480)
-        return min(most, max(least, ceil(wanted / updates)))
+    def _epochs_for(self, rows: int, updates: int) -> int:
+        if self.epochs != "auto" or not (self.evidence or self.linear):
+            return super()._epochs_for(rows, updates)
+        wanted, most = (200, 12) if rows <= FEW else (480, 8)
+        return max(3, ceil(50 / updates), min(most, ceil(wanted / updates)))
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
