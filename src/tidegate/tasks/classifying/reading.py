@@ -158,7 +158,8 @@ class TextReader:
         )
         tokens = Tokens(tokenizer, self.max_tokens, self.keep, plain.words, learned.ngrams)
         kept = tokens.kept(whole)
-        x = Documents(tokens.known(whole.where(kept)), learned.beside[kept])
+        known = tokens.known(whole.where(kept))
+        x = Documents(known, learned.beside[kept]) if learned.ngrams.columns else known
         disturb = self._leaving_out(_mean(x))
         if learned.features is None:
             return Read(tokens, x, disturb, embedding_scale=_EMBEDDING_SCALE)
