@@ -19,6 +19,7 @@ from tidegate.inspect.attribution import Attribution, attribute
 from tidegate.inspect.charts import draw_gradient_flow
 from tidegate.inspect.flow import GradientFlow, gradient_flow
 from tidegate.inspect.page import asset, figure, page, section
+from tidegate.inspect.parts import Parts, parts_of
 from tidegate.inspect.quantities import Quantity, Window, gates, gradients, most_moving, states, step_names
 from tidegate.inspect.subject import find_subject
 from tidegate.inspect.tracing import DirectionTrace, Trace, trace
@@ -36,6 +37,9 @@ MAX_STEPS = 500
 MAX_UNITS = 128
 """Units of one direction that a page shows."""
 
+MAX_NGRAMS = 12
+"""N-grams of the linear part that are named of one input."""
+
 MAX_VALUES = 3_000_000
 """Values of gates, states and gradients that a page holds; each takes 2.7 bytes, so that a page stays below 9 MB."""
 
@@ -51,6 +55,7 @@ class Examination:
         attribution: what each step contributed to the logit of the class that is explained.
         trace: states, gates, and gradients of the cross-entropy of that class.
         flow: the gradient against the distance in steps.
+        parts: what the network and the linear part contributed, and which n-grams; None where there is a network alone.
     """
 
     network: Network
@@ -59,11 +64,16 @@ class Examination:
     attribution: Attribution
     trace: Trace
     flow: GradientFlow
+    parts: Parts | None = None
 
     def to_json(self) -> list[Json]:
         """Return one plain record per input: the answer, and what every step contributed to it.
 
-        `contributions` add up to `logit - baseline`, and so do `directions`, where the network has two.
+        `contributions` add up to `logit - baseline`, and so do `directions`, where the network has two. Of a classifier
+        of texts that counts n-grams, `parts` says what the network and the linear part gave each class, which add up to
+        its logit; `ngrams` which n-grams added the most to the explained class in the linear part, or took the most
+        from it; and `evidence` which n-grams end at each step, and the logarithm of how much more often each stands in
+        texts of the explained class. All three are None for others.
         """
         return [self._record(index) for index in range(len(self.probabilities))]
 
@@ -107,6 +117,7 @@ class Examination:
             "direction_contributions": None
             if scores is None
             else {name: of[rows].tolist() for name, of in scores.items()},
+            **_say_parts(self.parts, index, self.classes, found.target[index]),
         }
 
     def _page_record(self, index: int, begin: int, room: _Room) -> Json:
@@ -119,6 +130,7 @@ class Examination:
             "begin": window.begin,
             "left_out": window.left_out("steps"),
             "contributions": {name: _rounded(values[window.rows]) for name, values in scores.items()},
+            "evidence": record["evidence"] and record["evidence"][window.rows],
             "insides": [_pack(direction, window, room) for direction in inside.directions],
         }
 
@@ -158,7 +170,8 @@ def examine(model: Inspectable, inputs: Any, *, target: object = None, steps: in
     if not len(inputs):
         raise InputError("there is nothing to inspect: pass at least one input.")
     subject = find_subject(model, inputs)
-    probabilities = softmax(run_sorted(Executor(subject.network, subject.weights), subject.x))
+    rows = run_sorted(Executor(subject.network, subject.weights), subject.x)
+    probabilities = softmax(subject.whole(rows))
     explained = [classes[k] for k in probabilities.argmax(axis=1)]
     if target is not None:
         explained = [known_label(target, classes)] * len(explained)
@@ -172,7 +185,30 @@ def examine(model: Inspectable, inputs: Any, *, target: object = None, steps: in
         attribution=attribute(model, inputs, target=explained, steps=steps),
         trace=inside,
         flow=gradient_flow(model, inputs),
+        parts=None if model.inside().names is None else parts_of(model.inside(), subject, rows, inputs),
     )
+
+
+def _say_parts(parts: Parts | None, index: int, classes: Sequence[Any], explained: Any) -> Json:
+    """Write what each part contributed to one input, and which n-grams moved the explained class."""
+    if parts is None:
+        return {"parts": None, "ngrams": None, "evidence": None}
+    column, names = list(classes).index(explained), [str(name) for name in classes]
+    both = {"network": parts.network[index], "linear": parts.linear[index]}
+    return {
+        "parts": {part: dict(zip(names, row.tolist(), strict=True)) for part, row in both.items()},
+        "ngrams": [
+            {"of": ngram.of, "text": ngram.text, "contribution": float(ngram.adds[column])}
+            for ngram in parts.largest(index, column, MAX_NGRAMS)
+        ],
+        "evidence": [
+            [
+                {"text": told.ngram, "tells": None if told.tells is None else float(told.tells[column])}
+                for told in of_step
+            ]
+            for of_step in parts.evidence[index]
+        ],
+    }
 
 
 def _classifier(model: Any) -> tuple[Network, list[Any]]:

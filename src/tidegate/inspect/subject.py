@@ -12,8 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.documents import Documents
 from tidegate.errors import InputError, OptionError, ShapeError
-from tidegate.network import Decode, Dropout, Embed, Network, Pool, Recurrent, Spell, Split
+from tidegate.kernels import sparse_product
+from tidegate.network import Decode, Dropout, Embed, Network, Pool, Recurrent, Spell, Split, Wide
 from tidegate.offers import Inside, Inspectable
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, look_up
@@ -32,6 +34,8 @@ class Subject:
     steps: list[str] | None  # N tokens as text
     classes: Sequence[Any] | None  # K
     max_grad_norm: float | None = None  # that training clipped the gradient to, 0 for none
+    linear: Array | None = None  # [B, K], what a linear part that is no part of the network adds to the output
+    words: bool = False  # the features are rows of words, with what stands beside them
 
     @property
     def pools(self) -> bool:
@@ -42,7 +46,17 @@ class Subject:
         """Return the same with weights and features in float64."""
         weights = {name: array.astype(np.float64) for name, array in self.weights.items()}
         x = self.x if self.network.reads_tokens else self.x.with_values(self.x.values.astype(np.float64))
-        return replace(self, weights=weights, x=x)
+        linear = None if self.linear is None else self.linear.astype(np.float64)
+        return replace(self, weights=weights, x=x, linear=linear)
+
+    @property
+    def reads_words(self) -> bool:
+        """Tell whether a step is a word, which can be left out."""
+        return self.network.reads_tokens or self.words
+
+    def whole(self, rows: Array, indices: Any = slice(None)) -> Array:
+        """Return the output of the model for some inputs, given that of the network."""
+        return rows if self.linear is None else rows + self.linear[indices]
 
     def behind_embedding(self) -> tuple[Network, dict[str, Array]]:
         """Return what reads features `[N, C]`, the network or what follows its embedding, and the weights of that."""
@@ -99,11 +113,15 @@ def _find(model: Any, inputs: Any) -> Subject:
         case Inspectable():
             return _from_inside(model.inside(), inputs)
         case Executor(network=network, weights=weights) | (Network() as network, Mapping() as weights):
+            if isinstance(inputs, Documents):
+                return _of_documents(Subject(network, weights, inputs.tokens, None, None), inputs)
             return Subject(network, weights, _as_ragged(network, weights, inputs), None, None)
     if hasattr(model, "named_parameters"):  # a module of torch, which is loaded then
         from tidegate.nn import as_network, as_ragged
 
         network, weights = as_network(model)
+        if isinstance(inputs, Documents):
+            return _of_documents(Subject(network, weights, inputs.tokens, None, None), inputs)
         return Subject(network, weights, _as_ragged(network, weights, as_ragged(model, inputs)), None, None)
     raise InputError(
         f"{type(model).__name__} cannot be looked into. Pass a task, an executor, a layer of tidegate.nn, or a pair of "
@@ -114,10 +132,33 @@ def _find(model: Any, inputs: Any) -> Subject:
 def _from_inside(inside: Inside, inputs: Any) -> Subject:
     x, steps = inside.prepare(inputs)
     network, weights = inside.network, inside.weights
+    if isinstance(x, Documents):
+        return _of_documents(Subject(network, weights, x.tokens, steps, inside.classes, inside.max_grad_norm), x)
     if isinstance(x, Words):
         x = Executor(network, weights).spell(x)
         network, weights = _behind_first(network, weights)
     return Subject(network, weights, x, steps, inside.classes, inside.max_grad_norm)
+
+
+def _of_documents(subject: Subject, documents: Documents) -> Subject:
+    """Put rows in the place of words that have numbers beside them, and what a linear part adds beside the network."""
+    network, weights = subject.network, subject.weights
+    if isinstance(network.nodes[-1], Wide):
+        before, rows = f"{len(network.nodes) - 1}.", documents.features
+        if rows is None:
+            raise ShapeError("the network reads features of each text; these documents have none.")
+        matrix, bias = weights[f"{before}weight"], weights[f"{before}bias"]
+        linear = sparse_product(rows.columns.values, rows.values, rows.columns.offsets, matrix, bias)
+        weights = {name: array for name, array in weights.items() if not name.startswith(before)}
+        network = Network.of(*network.nodes[:-1])
+        subject = replace(subject, network=network, weights=weights, linear=linear)
+    first = network.nodes[0]
+    if isinstance(first, Embed) and first.beside:
+        known = look_up(documents.tokens.values, weights["0.weight"])
+        x = documents.tokens.with_values(np.concatenate([known, documents.beside], axis=1))
+        network, weights = _behind_first(network, weights)
+        subject = replace(subject, network=network, weights=weights, x=x, words=True)
+    return subject
 
 
 def _behind_first(network: Network, weights: Mapping[str, Array]) -> tuple[Network, dict[str, Array]]:

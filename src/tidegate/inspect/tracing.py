@@ -201,17 +201,18 @@ def trace(model: Any, inputs: Any, *, target: Any = None, num_threads: int | Non
     subject = find_subject(model, inputs)
     executor = Executor(subject.network, subject.weights, num_threads=num_threads)
     recording = executor.record(subject.x)
+    output = subject.whole(recording.output)
     layers = [layer for run in recording.nodes for layer in run.layers]
     gradients: list[Steps | None] = [None] * len(layers)
     if target is not None:
-        doutput = _output_gradient(subject, recording.output, target)
+        doutput = _output_gradient(subject, output, target)
         gradients = [*recording.back(doutput, steps=True).layers]
     directions = (
         _name_parts(number, d, layer, gradient)
         for number, (layer, gradient) in enumerate(zip(layers, gradients, strict=True))
         for d in range(len(layer.directions))
     )
-    return Trace(np.asarray(subject.x.offsets), subject.steps, tuple(directions), recording.output, subject.pools)
+    return Trace(np.asarray(subject.x.offsets), subject.steps, tuple(directions), output, subject.pools)
 
 
 def _output_gradient(subject: Subject, output: Array, target: Any) -> Array:

@@ -31,6 +31,7 @@ from tidegate.tasks.classifying.classifier import (
     prepared,
     tagged,
 )
+from tidegate.tasks.classifying.naming import Naming
 from tidegate.tasks.classifying.reading import TextReader, Tokens, as_texts
 from tidegate.tasks.fitting import Plan
 from tidegate.tasks.task import Array, Count, Json, Share, Task
@@ -148,13 +149,19 @@ class TextClassifier(Task[Classes]):
     def inside(self) -> Inside:
         """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
         fitted = self._require_fitted()
-        return Inside(fitted.network, fitted.weights, self.prepare, self.classes_.tolist(), self.max_grad_norm)
+        preparation, classes, names = self.preparation_, self.classes_.tolist(), None
+        if preparation.ngrams is not None:
+            names = Naming(preparation, preparation.ngrams, len(classes))
+        return Inside(fitted.network, fitted.weights, self.prepare, classes, self.max_grad_norm, names)
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
         fitted, preparation = self._require_fitted(), self.preparation_
         limits = {"max_tokens": preparation.max_tokens, "keep": preparation.keep}
-        return interface(fitted, self._described(), {"tokenizer": preparation.tokenizer.to_json(), **limits})
+        reading = {"tokenizer": preparation.tokenizer.to_json(), **limits}
+        if preparation.ngrams is not None:  # whose tables are not in a graph
+            reading |= {"words": preparation.words, "prepared_by": "tidegate.export.graph_inputs"}
+        return interface(fitted, self._described(), reading)
 
     @property
     def classes_(self) -> Array:
