@@ -105,8 +105,19 @@ def test_a_recipe_is_not_repeated_on_other_examples(cli: Cli, tmp_path: Path) ->
 
 
 def test_a_run_is_not_overwritten_unless_asked(cli: Cli, reviews: Path, tmp_path: Path) -> None:
-    arguments = ("train", reviews, "--text", "review", "--label", "stars", *SMALL, "--set", "batch_size=64")
-    arguments = (*arguments, "--out", tmp_path / "run")
+    arguments = (
+        "train",
+        reviews,
+        "--text",
+        "review",
+        "--label",
+        "stars",
+        *SMALL,
+        "--set",
+        "batch_size=64",
+        "--out",
+        tmp_path / "run",
+    )
     assert cli(*arguments, "--seed", 1).code == 0
     first = (tmp_path / "run/model.safetensors").read_bytes()
     refused = cli(*arguments, "--seed", 2)

@@ -211,15 +211,14 @@ def test_the_slope_of_a_word_goes_through_its_row_and_all_that_stands_beside_it(
     assert isinstance(x, Documents)
     module = nn.build(counting.network_).double().eval()
     module.load_state_dict({name: torch.from_numpy(array) for name, array in counting.weights_.items()})
-    table, beside = module.get_submodule("0").weight.detach()[x.tokens.values], torch.from_numpy(x.beside).double()
-    rows = torch.cat([table, beside], dim=1)
+    parts = dict(module.named_children())
+    known, beside = parts["0"](torch.from_numpy(x.tokens.values)).detach(), torch.from_numpy(x.beside).double()
+    rows = torch.cat([known, beside], dim=1)
     total = torch.zeros(len(rows), dtype=torch.float64)
     for place in (np.arange(400) + 0.5) / 400:
         at = (rows * place).requires_grad_()
-        batch = nn.to_torch(x.tokens).with_values(at)
-        state, _ = module.get_submodule("1")(batch)
-        pooled = module.get_submodule("2")(state)
-        score = module.get_submodule("4")(pooled)[0, 1]
+        state, _ = parts["1"](nn.to_torch(x.tokens).with_values(at))
+        score = parts["4"](parts["2"](state))[0, 1]
         total += (torch.autograd.grad(score, at)[0] * rows).sum(dim=1) / 400
     np.testing.assert_allclose(found.scores, total.numpy(), atol=1e-2 * float(total.abs().max()))
 

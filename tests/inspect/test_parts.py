@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -106,3 +107,44 @@ def test_a_model_that_counts_nothing_has_no_parts() -> None:
         tg.inspect.contributions(model, INPUTS)
     record = tg.inspect.examine(model, INPUTS).to_json()[0]
     assert (record["parts"], record["ngrams"], record["evidence"]) == (None, None, None)
+
+
+def test_the_page_and_the_record_hold_what_was_found(counting: tg.TextClassifier) -> None:
+    found = tg.inspect.examine(counting, INPUTS[:2])
+    for index, record in enumerate(found.to_json()):
+        column = ["neg", "pos"].index(record["explained"])
+        parts = tg.inspect.contributions(counting, INPUTS[:2])
+        assert record["parts"]["network"]["pos"] == float(parts.network[index, 1])
+        assert record["parts"]["linear"]["neg"] == float(parts.linear[index, 0])
+        largest = parts.largest(index, column, 12)
+        assert [ngram["text"] for ngram in record["ngrams"]] == [ngram.text for ngram in largest]
+        assert record["ngrams"][0]["contribution"] == float(largest[0].adds[column])
+        assert [len(told) for told in record["evidence"]] == [len(told) for told in parts.evidence[index]]
+    held = json.loads(found.to_html().partition('id="data">')[2].partition("</script>")[0])["inputs"]
+    for one, record in zip(held, found.to_json(), strict=True):
+        assert {name: one[name] for name in ("parts", "ngrams", "evidence")} == {
+            name: record[name] for name in ("parts", "ngrams", "evidence")
+        }
+
+
+def test_an_n_gram_that_looks_like_markup_stays_text() -> None:
+    texts = ["good fun", "so good", "a bore", "dull <b> and bad"] * 6
+    model = tg.TextClassifier(hidden_size=2, epochs=1).fit(texts, ["pos", "pos", "neg", "neg"] * 6)
+    found = tg.inspect.examine(model, ["<b> and bad"])
+    assert "<" in [ngram["text"] for ngram in found.to_json()[0]["ngrams"]]
+    assert "<b>" not in found.to_html()
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_scores_are_of_the_network_and_the_baseline_holds_the_linear_part(
+    counting: tg.TextClassifier, method: tg.inspect.Method
+) -> None:
+    found = tg.inspect.attribute(counting, INPUTS, method=method, target="pos")
+    parts = tg.inspect.contributions(counting, INPUTS)
+    np.testing.assert_allclose(found.output, (parts.network + parts.linear)[:, 1], atol=1e-5)
+    if method == "occlusion":
+        blank = found.baseline - parts.linear[:, 1]
+        np.testing.assert_allclose(blank, blank[0], atol=1e-5)  # with nothing to read the network says the same of all
+    else:
+        sums = np.add.reduceat(found.scores, found.offsets[:-1])
+        np.testing.assert_allclose(sums, found.output - found.baseline, rtol=0.011, atol=1e-6)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import loop
 import reference
 import tidegate as tg
-from classifiers import PLAIN
+from classifiers import PLAIN as WORDS_ALONE
 from tidegate import cells, kernels, nn
 from tidegate.errors import InputError, MissingPackageError, OptionError, ShapeError
 from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
@@ -183,7 +183,7 @@ def test_a_sequence_alone_leaves_the_trace_that_it_leaves_in_any_batch(lengths: 
 TEXTS = ["Good, GOOD fun!", "a dull bore", "unheardof words, and many more of them"]
 
 
-@pytest.fixture(scope="module", params=[{}, {"evidence": 0}, {"linear": False}, PLAIN], ids=str)
+@pytest.fixture(scope="module", params=[{}, {"evidence": 0}, {"linear": False}, WORDS_ALONE], ids=str)
 def task(request: pytest.FixtureRequest) -> tg.TextClassifier:
     texts, labels = ["good fun", "so good", "a bore", "dull, and bad"] * 5, ["pos", "pos", "neg", "neg"] * 5
     return tg.TextClassifier(hidden_size=4, epochs=2, max_tokens=5, **request.param).fit(texts, labels)

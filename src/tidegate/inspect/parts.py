@@ -67,7 +67,7 @@ class Parts:
         return sorted(self.ngrams[index], key=lambda ngram: -abs(float(ngram.adds[column])))[:most]
 
 
-def contributions(model: Inspectable, inputs: Any) -> Parts:
+def contributions(model: Any, inputs: Any) -> Parts:
     """Find out what the network and the linear part of a classifier of texts contributed, and which n-grams.
 
     Args:
