@@ -183,6 +183,7 @@ def test_a_table_without_numbers_beside_is_written_as_it_always_was() -> None:
         (read_by(Wide(features=6, outputs=3)), "wants 3 features but gets 2"),
         (read_by(Wide(features=6, outputs=2), Dropout(p=0.1)), "must come last, after a pool"),
         ([LAYER, Wide(features=6, outputs=6)], "must come last, after a pool"),
+        ([LAYER, Pool(modes=("max",)), Wide(features=6, outputs=6)], "needs an embed node at the beginning"),
         ([Embed(vocabulary_size=9, size=4, beside=1), LAYER], "wants 4 features but gets 5"),
     ],
 )

@@ -211,4 +211,7 @@ class TextClassifier(Task[Classes]):
         return self.preparation_.arrays()
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:
-        return self._classifying.restore(stored, network)
+        learned = self._classifying.restore(stored, network)
+        assert isinstance(learned.preparation, Tokens)
+        learned.preparation.check(network)
+        return learned
