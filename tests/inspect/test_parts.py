@@ -137,7 +137,7 @@ def test_an_n_gram_that_looks_like_markup_stays_text() -> None:
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 def test_scores_are_of_the_network_and_the_baseline_holds_the_linear_part(
-    counting: tg.TextClassifier, method: tg.inspect.Method
+    counting: tg.TextClassifier, method: Any
 ) -> None:
     found = tg.inspect.attribute(counting, INPUTS, method=method, target="pos")
     parts = tg.inspect.contributions(counting, INPUTS)
