@@ -126,7 +126,8 @@ def test_a_run_is_not_overwritten_unless_asked(cli: Cli, reviews: Path, tmp_path
     assert (tmp_path / "run/model.safetensors").read_bytes() == first
     assert cli(*arguments, "--seed", 2, "--overwrite").code == 0
     assert (tmp_path / "run/model.safetensors").read_bytes() != first
-    assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 2
+    records = map(json.loads, (tmp_path / "run/metrics.jsonl").read_text().splitlines())
+    assert [record["step"] for record in records if "baseline" not in record] == [1, 2]
 
 
 def test_overwriting_with_data_that_cannot_be_used_leaves_the_old_run_whole(cli: Cli, tmp_path: Path) -> None:
@@ -221,3 +222,50 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_left(cli: Cli, t
     assert answer.code == 2
     assert "error: " in answer.err
     assert (tmp_path / "file").read_text(encoding="utf-8") == "in the way"
+
+
+def test_train_fits_linear_models_beside_a_classifier_of_texts(cli: Cli, tmp_path: Path) -> None:
+    file, run = write_reviews(tmp_path / "reviews.csv", count=60), tmp_path / "run"
+    columns = ("--text", "review", "--label", "stars", "--split", 0.2)
+    options = ("--preset", "tutorial-bilstm", *SMALL, "--epochs", 1)
+    answer = cli("train", file, *columns, *options, "--out", run, "--json")
+    result = json.loads(answer.out)
+    first, second = result["baselines"]
+    assert (first["value"], second["value"]) == (1.0, 1.0)  # one word decides
+    assert result["test"]["accuracy"] < 1
+    assert "logistic regression reaches 100.00% on the test part, the network" in answer.err
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["baseline"] for record in records if "baseline" in record] == [first["name"], second["name"]]
+    assert first["name"] in (run / "report.html").read_text(encoding="utf-8")
+
+    again = cli("train", "--resume", run)
+    assert again.code == 0
+    assert first["name"] in again.out
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    assert [record.get("baseline") for record in map(json.loads, lines)] == [r.get("baseline") for r in records]
+
+
+def test_train_fits_no_simple_models_where_nobody_wants_them(cli: Cli, tmp_path: Path) -> None:
+    file, run = write_reviews(tmp_path / "reviews.csv"), tmp_path / "run"
+    columns = ("--text", "review", "--label", "stars", "--split", 0.2)
+    answer = cli("train", file, *columns, *SMALL, "--no-baselines", "--out", run, "--json")
+    assert json.loads(answer.out)["baselines"] == []
+    assert "baseline" not in (run / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (SystemExit(143), 143)])
+def test_a_training_that_is_stopped_beside_its_baselines_is_measured_later(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    file, run = write_reviews(tmp_path / "reviews.csv"), tmp_path / "run"
+
+    def stop(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tidegate.tasks.classifying.baselines.fit_baselines", stop)
+        answer = cli("train", file, "--text", "review", "--label", "stars", "--split", 0.2, *SMALL, "--out", run)
+    assert answer.code == code
+    assert f"tidegate train --resume {run}" in answer.err
+    again = cli("train", "--resume", run, "--json")
+    assert len(json.loads(again.out)["baselines"]) == 2

@@ -311,6 +311,32 @@ def test_an_optimiser_moves_as_that_of_torch_over_a_hundred_steps(
         np.testing.assert_allclose(weights[name], copy.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("rule", [rule for rule, _ in RULES], ids=lambda rule: rule.name)
+def test_what_is_frozen_keeps_its_bits_and_the_rest_moves_as_if_its_gradient_were_all_there_is(rule: Rule) -> None:
+    held, free = (Case(NETWORKS["tagger"], np.float32) for _ in range(2))
+    first, *others = held.program.weights
+    before = held.program.weights[first].tobytes()
+    ours, theirs = Optimiser(held.program, rule, frozen=[first]), Optimiser(free.program, rule)
+    for _ in range(3):
+        held.found()
+        free.found()
+        assert ours.lengths() == {name: length for name, length in theirs.lengths().items() if name != first}
+        ours.apply(0.01)
+        theirs.apply(0.01)
+        free.program.weights[first][...] = held.program.weights[first]
+    assert held.program.weights[first].tobytes() == before
+    for name in others:
+        assert held.program.weights[name].tobytes() == free.program.weights[name].tobytes()
+
+
+def test_only_the_first_parameters_can_be_frozen() -> None:
+    case = Case(NETWORKS["tagger"], np.float32)
+    with pytest.raises(InputError, match="only the first parameters"):
+        Optimiser(case.program, Rule(), frozen=[list(case.program.weights)[1]])
+    with pytest.raises(InputError, match="absent came"):
+        Optimiser(case.program, Rule(), frozen=["absent"])
+
+
 # --- odd batches ----------------------------------------------------------------------------------------------------
 
 

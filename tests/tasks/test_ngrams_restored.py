@@ -54,7 +54,7 @@ OF_KEYS: dict[str, Callable[[Array], Array]] = {
     "of another type": lambda a: a.astype(np.int32),
     "floats": lambda a: a.astype(np.float64),
     "of two axes": lambda a: a[None],
-    "of no axis": lambda a: np.int64(1).reshape(()),
+    "of no axis": lambda a: np.array(1, np.int64),
     "one too few": lambda a: a[:-1],
 }
 OF_NUMBERS: dict[str, Callable[[Array], Array]] = {

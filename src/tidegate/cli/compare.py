@@ -61,7 +61,7 @@ def compare(
     names = [name.strip() for name in presets.split(",") if name.strip()]
     options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
     params, vary = part_settings(collect_params(settings, epochs=epochs, seed=seed))
-    with naming(data):
+    with naming(data, params.get("embeddings")):
         comparison = runs.compare(
             runs.Source(data, options),
             names,

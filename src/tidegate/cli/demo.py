@@ -1,4 +1,4 @@
-"""`tidegate demo`: the main job from end to end, on real data, next to two baselines."""
+"""`tidegate demo`: the main job from end to end, on real data, next to simple models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ Out = Annotated[
 
 
 def demo(out: Out = None) -> None:
-    """Train on real data, next to two baselines.
+    """Train on real data, next to simple models.
 
     Film reviews are taken, or handwritten digits where those cannot be had.
 
@@ -32,9 +32,9 @@ def demo(out: Out = None) -> None:
     training = runs.start(chosen.source, dataset=dataset, params=chosen.params, out=out)
     result, model = carry_out(training), tidegate.load(training.folder.path)
     rows = [{"model": "BiLSTM", "test accuracy": result.headline()["test accuracy"], "seconds": result.train_seconds}]
-    say("Training two baselines on the same examples.")
+    say("Training simple models on the same examples.")
     rows += [
-        {"model": found.name, "test accuracy": f"{found.accuracy:.2%}", "seconds": found.seconds}
+        {"model": found.name, "test accuracy": f"{found.value or 0:.2%}", "seconds": found.seconds}
         for found in runs.train_baselines(dataset)
     ]
     emit_table(rows)

@@ -1,5 +1,6 @@
 """`tidegate train`: from a data set to a run folder."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,7 @@ from tidegate.errors import InputError
 from tidegate.tasks.cards import CARDS
 
 if TYPE_CHECKING:
+    import tidegate.runs as runs
     from tidegate.runs import Training
 
 Data = Annotated[
@@ -44,8 +46,33 @@ Bidirectional = Annotated[
 ]
 HiddenSize = Annotated[int | None, typer.Option("--hidden-size", metavar="N", help="Units of each direction.")]
 Layers = Annotated[int | None, typer.Option("--layers", metavar="N", help="Recurrent layers on top of each other.")]
+Embeddings = Annotated[
+    Path | None,
+    typer.Option(
+        "--embeddings",
+        metavar="FILE",
+        parser=named_path,
+        help="Vectors of GloVe, word2vec or fastText that words begin with.",
+    ),
+]
 Lookback = Annotated[int | None, typer.Option("--lookback", metavar="N", help="Steps that a forecaster looks back on.")]
 Horizon = Annotated[int | None, typer.Option("--horizon", metavar="N", help="Steps that a forecaster forecasts.")]
+Pretrained = Annotated[
+    Path | None,
+    typer.Option(
+        "--pretrained", metavar="RUN", parser=named_path, help="Begin with the language model in this folder or file."
+    ),
+]
+Unlabelled = Annotated[
+    str | None,
+    typer.Option(
+        "--unlabelled", metavar="FILE", help="Learn a language from these texts first, and begin with that model."
+    ),
+]
+Budget = Annotated[
+    float | None,
+    typer.Option("--budget", metavar="MINUTES", help="How long to learn from texts without labels; by default 10."),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", parser=named_path, help="The run folder; by default a new one under runs/."),
@@ -67,6 +94,13 @@ Licence = Annotated[
     str | None, typer.Option("--licence", metavar="TEXT", help="What the model file shall say about its licence.")
 ]
 
+Baselines = Annotated[
+    bool,
+    typer.Option(
+        "--baselines/--no-baselines", help="Also fit simple models to the same texts or tags, or the network alone."
+    ),
+]
+
 
 def train(
     data: Data = None,
@@ -82,16 +116,21 @@ def train(
     bidirectional: Bidirectional = None,
     hidden_size: HiddenSize = None,
     layers: Layers = None,
+    embeddings: Embeddings = None,
     lookback: Lookback = None,
     horizon: Horizon = None,
     epochs: Epochs = None,
     seed: Seed = None,
     settings: Settings = None,
+    pretrained: Pretrained = None,
+    unlabelled: Unlabelled = None,
+    budget: Budget = None,
     out: Out = None,
     overwrite: Overwrite = False,
     licence: Licence = None,
     resume: Resume = None,
     recipe: Recipe = None,
+    baselines: Baselines = True,
     json: Json = False,
 ) -> None:
     """Train a model into a run folder.
@@ -104,7 +143,9 @@ def train(
       tidegate train imdb --preset tutorial-bilstm
       tidegate train reviews.csv --text review --label stars --cell gru --set dropout=0.3
       tidegate train ud_english_ewt --task tag --column upos
+      tidegate train reviews.csv --embeddings glove.6B.100d.txt --set train_embeddings=false
       tidegate train novel.txt --task language --set tokens=characters
+      tidegate train reviews.csv --unlabelled more.txt --budget 20
       tidegate train ett --target-columns all --lookback 96 --horizon 96 --preset segrnn
       tidegate train sales.csv --task forecast --target-columns y --read repair=interpolate --split 0.2
       tidegate train --resume runs/imdb-tutorial-bilstm
@@ -117,16 +158,24 @@ def train(
         bidirectional=bidirectional,
         hidden_size=hidden_size,
         num_layers=layers,
+        embeddings=None if embeddings is None else str(embeddings.resolve()),
         lookback=lookback,
         horizon=horizon,
         epochs=epochs,
         seed=seed,
+        pretrained=None if pretrained is None else str(pretrained.resolve()),
     )
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")
     options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
     if data is None and (params or preset or options or licence):
         raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
+    if data is None and (unlabelled or budget is not None):
+        raise InputError(
+            "--resume and --recipe know which texts a run began with. Leave --unlabelled and --budget out."
+        )
+    if budget is not None and not unlabelled:
+        raise InputError("--budget says how long to learn from texts without labels, but none came: --unlabelled FILE.")
     if resume and (out or overwrite):
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
     if resume:
@@ -135,17 +184,32 @@ def train(
         training = runs.repeat(recipe, out=out, overwrite=overwrite)
     else:
         model: dict[str, Any] = {"task": task_named(task), "preset": preset, "params": params, "licence": licence}
-        with naming(data):
-            training = runs.start(runs.Source(str(data), options), out=out, overwrite=overwrite, **model)
-    _follow(training, json)
+        with naming(data, params.get("embeddings")):
+            first = None if unlabelled is None else _first_step(unlabelled, budget, text)
+            source = runs.Source(str(data), options)
+            training = runs.start(source, out=out, overwrite=overwrite, unlabelled=first, **model)
+    _follow(training, json, baselines=baselines)
 
 
-def _follow(training: "Training", json: bool) -> None:
+def _first_step(unlabelled: str, budget: float | None, column: str | None) -> "runs.Unlabelled":
+    """Say which texts without labels to learn from, in the column of the labelled ones where their file has it, too."""
+    from tidegate import runs
+    from tidegate.data.rows import KINDS, open_rows
+
+    columns, path = list[str](), Path(unlabelled)
+    if column is not None and path.suffix.lower() in KINDS and path.is_file():
+        with closing(open_rows(path)) as rows:
+            columns = rows.names
+    options = {"text": column} if column is not None and column in columns else {}
+    return runs.Unlabelled(unlabelled, 10.0 if budget is None else budget, options)
+
+
+def _follow(training: "Training", json: bool, *, baselines: bool) -> None:
     """Carry a training out, and say what it came to and what to do next."""
     say(training.dataset.summary())
     if training.note:
         say(training.note)
-    result = carry_out(training)
+    result = carry_out(training, baselines=baselines)
     for warning in result.warnings:
         say(f"warning: {warning}")
     if json:

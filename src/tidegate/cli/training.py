@@ -8,24 +8,25 @@ import typer
 
 from tidegate.cli.output import say
 from tidegate.cli.progress import show_training
-from tidegate.cli.signals import stop_on_signals
+from tidegate.cli.signals import leave_on_sigterm, stop_on_signals
 from tidegate.errors import DataError
 
 if TYPE_CHECKING:
-    from tidegate.runs import Result, Training
+    from tidegate.runs import Baseline, Result, Training
 
 
 @contextmanager
-def naming(data: str | None) -> Iterator[None]:
-    """Name the data in front of what is wrong with it, unless the message does."""
+def naming(data: str | None, *others: object) -> Iterator[None]:
+    """Name the data in front of what is wrong with it, unless the message does, or names one of some other files."""
     try:
         yield
     except DataError as error:
-        raise (error if data is None else error.about(data)) from None
+        other = any(file is not None and str(file) in str(error) for file in others)
+        raise (error if data is None or other else error.about(data)) from None
 
 
-def carry_out(training: "Training") -> "Result":
-    """Train to the end and sum the run up.
+def carry_out(training: "Training", *, baselines: bool = False) -> "Result":
+    """Train to the end, fit simple models beside it if wanted, and sum the run up.
 
     SIGINT and SIGTERM save the state, say how to go on, and leave with 130 and 143.
     """
@@ -39,4 +40,23 @@ def carry_out(training: "Training") -> "Result":
     if stop.signal:
         say(f"stopped by {stop.signal.name}; the state is saved. To go on: tidegate train --resume {folder}")
         raise typer.Exit(128 + stop.signal)
-    return training.finish()
+    return training.finish(_fit_baselines(training) if baselines else [])
+
+
+def _fit_baselines(training: "Training") -> list["Baseline"]:
+    """Fit simple models to the same data and say each as it comes; whoever stops it keeps the model."""
+    found = []
+    try:
+        with leave_on_sigterm():
+            for each in training.baselines():
+                told = f"not fitted: {each.skipped}." if each.value is None else f"fitted in {each.seconds:.1f} s"
+                say(f"beside the network: {each.name}, {told}")
+                found.append(each)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        say(
+            "stopped while simple models were fitted beside the network, which is trained. To measure it: "
+            f"tidegate train --resume {training.folder.path} (--no-baselines leaves them out)"
+        )
+        training.folder.release()
+        raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from None
+    return found

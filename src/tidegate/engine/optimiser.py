@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.engine.program import Program
+from tidegate.errors import InputError
 from tidegate.kernels import programs
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -47,6 +48,15 @@ class Rule:
 class Optimiser:
     """Move the parameters of a program, update after update.
 
+    Args:
+        program: whose parameters, and whose gradient.
+        rule: how they move.
+        frozen: the names of parameters that stay where they are, and whose gradient does not count: the first ones of
+            the network, such as the table of an embedding.
+
+    Raises:
+        InputError: what is frozen are not the first parameters.
+
     >>> from tidegate.network import Dense, Network, parameter_shapes
     >>> network = Network.of(Dense(in_features=1, out_features=1))
     >>> program = Program(network, {name: np.ones(shape) for name, shape in parameter_shapes(network).items()})
@@ -56,21 +66,27 @@ class Optimiser:
     0.5
     """
 
-    def __init__(self, program: Program, rule: Rule) -> None:
+    def __init__(self, program: Program, rule: Rule, *, frozen: Collection[str] = frozenset()) -> None:
+        names = list(program.weights)
+        if set(names[: len(frozen)]) != set(frozen):
+            told = f"only the first parameters of a network can be frozen, in the order {', '.join(names)}"
+            raise InputError(f"{told}; {', '.join(sorted(frozen))} came.")
         self.program, self.rule, self.step = program, rule, 0
+        self._moving = names[len(frozen) :]
+        self._begins = program.begins[len(frozen) :]
         self._flat = {name: np.zeros_like(program.parameters) for name in rule.moments}
         self.moments = {name: program.by_name(flat) for name, flat in self._flat.items()}
         """What is kept of past gradients, by the name of the moment and of the parameter: views."""
-        shapes = [array.shape for array in program.weights.values()]
+        shapes = [program.weights[name].shape for name in self._moving]
         self._decay = np.array([rule.weight_decay if len(shape) > 1 else 0.0 for shape in shapes])
 
     def lengths(self) -> dict[str, float]:
-        """Measure the length of the gradient of each parameter; the sum of the squares has one order."""
-        squares = programs.sums_of_squares(self.program.gradient_array, self.program.begins, self.program.threads)
-        return dict(zip(self.program.weights, np.sqrt(squares).tolist(), strict=True))
+        """Measure the length of the gradient of each parameter that moves; the sum of the squares has one order."""
+        squares = programs.sums_of_squares(self.program.gradient_array, self._begins, self.program.threads)
+        return dict(zip(self._moving, np.sqrt(squares).tolist(), strict=True))
 
     def apply(self, rate: float, *, scale: float = 1.0) -> None:
-        """Move every parameter once, against its gradient times `scale`, as a gradient that is clipped has it."""
+        """Move every parameter that is not frozen against its gradient times `scale`, as one that is clipped has it."""
         self.step += 1
         moments = [*self._flat.values()]
         first, second = (None, None)
@@ -89,7 +105,7 @@ class Optimiser:
             self.program.gradient_array,
             first,
             second,
-            begins=self.program.begins,
+            begins=self._begins,
             decay=self._decay,
             options={"rate": rate, "scale": scale} | options,
             nesterov=self.rule.nesterov,

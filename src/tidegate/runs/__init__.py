@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tidegate.runs.answers import answer_words as answer_words
     from tidegate.runs.answers import row_inputs as row_inputs
     from tidegate.runs.answers import row_name as row_name
-    from tidegate.runs.baselines import Baseline as Baseline
     from tidegate.runs.baselines import train_baselines as train_baselines
     from tidegate.runs.comparison import Comparison as Comparison
     from tidegate.runs.comparison import compare as compare
@@ -31,14 +30,16 @@ if TYPE_CHECKING:
     from tidegate.runs.evaluation import show_measures as show_measures
     from tidegate.runs.held_out import Part as Part
     from tidegate.runs.held_out import choose_part as choose_part
+    from tidegate.runs.source import Source as Source
     from tidegate.runs.steps import Layout as Layout
     from tidegate.runs.steps import answer_steps as answer_steps
     from tidegate.runs.training import Result as Result
-    from tidegate.runs.training import Source as Source
     from tidegate.runs.training import Training as Training
     from tidegate.runs.training import repeat as repeat
     from tidegate.runs.training import resume as resume
     from tidegate.runs.training import start as start
+    from tidegate.runs.unlabelled import Unlabelled as Unlabelled
+    from tidegate.tasks.baselines import Baseline as Baseline
     from tidegate.tasks.classifying.scores import Classification as Classification
     from tidegate.tasks.classifying.scores import ClassScore as ClassScore
     from tidegate.tasks.classifying.scores import measure_classifier as measure_classifier

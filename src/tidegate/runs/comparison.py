@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tidegate.data import Dataset
-    from tidegate.runs.training import Params, Result, Source, Training
+    from tidegate.runs.source import Source
+    from tidegate.runs.training import Params, Result, Training
     from tidegate.tasks.task import AnyTask
 
 

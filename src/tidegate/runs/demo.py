@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.data import Examples, loading
 from tidegate.errors import DownloadError
 from tidegate.ragged import Ragged
-from tidegate.runs.training import Source
+from tidegate.runs.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

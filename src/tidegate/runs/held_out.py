@@ -15,7 +15,7 @@ from tidegate.data.dataset import Examples
 from tidegate.data.kinds import KINDS
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
-from tidegate.runs.training import Source, fingerprint
+from tidegate.runs.source import Source, fingerprint
 
 if TYPE_CHECKING:
     from tidegate.data import Dataset

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 import tidegate.tasks as tasks
 from tidegate.checkpoint import About
-from tidegate.data import loading
-from tidegate.data.checks import check_writable
-from tidegate.data.kinds import KINDS
-from tidegate.data.series import Series
+from tidegate.data import vectors
 from tidegate.durable import atomic_write
 from tidegate.errors import InputError, RunFolderError
 from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
-from tidegate.lock import LockedFolder
-from tidegate.ragged import Ragged
-from tidegate.runs.evaluation import evaluate, show_measures
+from tidegate.runs.evaluation import evaluate, show_measure, show_measures
+from tidegate.runs.source import Source, fingerprint, source_of
+from tidegate.runs.unlabelled import FOLDER, FirstStep, Unlabelled, plan_first_step, read_section
 from tidegate.tasks import presets
+from tidegate.tasks.baselines import Baseline
 from tidegate.tasks.cards import CARDS
+from tidegate.tasks.fitting import versions
 from tidegate.tasks.loading import card_named
 from tidegate.tasks.metrics import kept_epoch, valid_measures
-from tidegate.tasks.run import RunFolder
+from tidegate.tasks.pretrained import check_same_weights, language_model_of
+from tidegate.tasks.run import RunFolder, as_stored
 
 if TYPE_CHECKING:
     from tidegate.data import Dataset, Examples
@@ -43,34 +39,13 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Source:
-    """Say where examples come from.
-
-    name: a data set by name, or a file or folder.
-    options: those of `data.load`, such as the columns of a file.
-    """
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def load(self) -> Dataset:
-        """Load the data set; one that is known by name is downloaded if need be."""
-        return loading.load(self.name, **self.options)
-
-    def describe(self, dataset: Dataset) -> dict[str, Any]:
-        """Write down for a recipe where the examples came from, and by a hash which ones they were."""
-        name = self.name if self.name in loading.names() else str(Path(self.name).resolve())
-        check_writable(Path(name).parts, "file name")
-        columns = dataset.taken if KINDS[dataset.kind].retold else {}
-        return {"name": name, **columns, **self.options, "sha256": fingerprint(dataset)}
-
-
-@dataclass(frozen=True)
 class Result:
     """Hold what a run came to; `valid` and `test` hold measures and the number of examples, or are None.
 
     chief: the measure that tells how good the model is.
-    warnings: what is amiss with the model, on the test part or else the part held out, and what to do.
+    warnings: what is amiss with the model, on the test part or else the part held out, and what to do; also that a
+        simple model is better than it.
+    baselines: what simple models reached on the same part.
     """
 
     task: str
@@ -87,6 +62,7 @@ class Result:
     test: dict[str, Any] | None
     history: list[Record]
     warnings: list[str]
+    baselines: list[Baseline] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Give everything but the history, ready for `json.dumps`."""
@@ -95,12 +71,18 @@ class Result:
     def headline(self) -> dict[str, str]:
         """Give the figures that a reader looks for first, as text under their names."""
         measured: dict[str, str] = {}
-        for part, found in (("test", self.test), ("validation", self.valid)):
-            numbers = {name: value for name, value in (found or {}).items() if name != "worst_class"}
-            for name, value in show_measures(numbers, (found or {}).get("worst_class")).items():
+        for part, numbers_of in (("test", self.test), ("validation", self.valid)):
+            numbers = {name: value for name, value in (numbers_of or {}).items() if name != "worst_class"}
+            for name, value in show_measures(numbers, (numbers_of or {}).get("worst_class")).items():
                 chief = name == self.chief or name.endswith(f" {self.chief}")  # or that of guesses that need no model
                 if chief or name in ("macro f1", "worst recall"):
                     measured[f"{part} {name}"] = value
+        part = "validation" if self.test is None else "test"
+        for found in self.baselines:
+            told = f"skipped: {found.skipped}"
+            if found.value is not None:
+                told = f"{show_measure(found.measure, found.value)} ({found.seconds:.1f} s)"
+            measured[f"{part} {found.measure} of {found.name}"] = told
         return measured | {
             "epochs": str(self.epochs),
             "training": f"{self.train_seconds:.1f} s",
@@ -128,11 +110,22 @@ class Training:
     steps: Iterator[Step]
     note: str = ""
 
-    def run(self) -> Result:
-        """Train to the end and finish, for those who do not want to see the steps."""
+    def run(self, *, baselines: bool = False) -> Result:
+        """Train to the end and finish, for those who do not want to see the steps; fit baselines, too, if wanted."""
         for _ in self.steps:
             pass
-        return self.finish()
+        return self.finish(list(self.baselines()) if baselines else [])
+
+    def baselines(self) -> Iterator[Baseline]:
+        """Fit simple models to the training part after the last step, and measure them where the model is measured.
+
+        That is the test part, or where there is none the part held out; where there is neither, none is fitted. Which
+        models there are is up to the task: two linear ones of texts, the most frequent tag of each word of taggers.
+        """
+        fit = CARDS[self.model.name].baselines()
+        if fit is not None:
+            measured = self.dataset.valid if self.dataset.test is None else self.dataset.test
+            yield from fit(self.model, self.dataset.train, measured)
 
     def stop(self) -> None:
         """Save the state of the last step that was read; there are no more steps then."""
@@ -140,15 +133,18 @@ class Training:
             self.steps.close()
         self.folder.release()
 
-    def finish(self) -> Result:
-        """Measure the model on the test part, where there is one; write the report; sum the run up."""
+    def finish(self, baselines: Sequence[Baseline] = ()) -> Result:
+        """Measure the model on the test part, where there is one; write the report; sum the run up.
+
+        What `baselines()` gave is said beside it, in the metrics, too.
+        """
         self.folder.lock()
         try:
-            return self._finish()
+            return self._finish(baselines)
         finally:
             self.folder.release()
 
-    def _finish(self) -> Result:
+    def _finish(self, baselines: Sequence[Baseline]) -> Result:
         course = self.folder.course()
         history = course.history
         params = self.model.get_params()
@@ -161,6 +157,10 @@ class Training:
         )
         neglect = None if found is None else found.neglect
         amiss = _judge(kept, valid | self.model.baselines_, self.model.name) if found is None else found.warnings()
+        if baselines:
+            part = "valid" if found is None else "test"
+            self.folder.log_baselines([each.to_record(part) for each in baselines])
+        better = _better(baselines, self.model.chief_measure, measures or valid)
         result = Result(
             task=self.model.name,
             chief=self.model.chief_measure,
@@ -175,7 +175,8 @@ class Training:
             valid=valid | self.model.baselines_ | _worst(kept.get("worst_class")) if valid else None,
             test=measures | _worst(neglect.worst if neglect else None) if measures else None,
             history=history,
-            warnings=list(map(str, amiss)),
+            warnings=[*map(str, amiss), *better],
+            baselines=list(baselines),
         )
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
         title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
@@ -194,6 +195,7 @@ def start(
     out: str | Path | None = None,
     overwrite: bool = False,
     licence: str | None = None,
+    unlabelled: Unlabelled | None = None,
 ) -> Training:
     """Begin a run.
 
@@ -207,9 +209,11 @@ def start(
             run that it holds, killed before its end, goes on.
         overwrite: let the new run take the place of the one that `out` already holds, as soon as it has a model.
         licence: what the model file shall say about its licence.
+        unlabelled: texts without labels. The first steps are then those of a language model, which learns from them and
+            the training texts; its run folder lies in that of the run, and the task begins with its weights.
 
     Raises:
-        InputError: the licence is empty or too long.
+        InputError: the licence is empty or too long, or the task cannot begin with a language model.
         OptionError: an unknown data set, preset or parameter.
         DataError: the data cannot be read or learned from.
         RunFolderError: `out` holds another run already, or one that has ended, or another process trains there.
@@ -227,8 +231,17 @@ def start(
             what = preset or str(model.get_params()["cell"])
             folder = RunFolder.new(Path("runs") / f"{dataset.name}-{what}")
             on_failure.callback(folder.release)
-        folder.describe(data=source.describe(dataset), licence=licence)
-        training = _begin(folder, dataset, model, overwrite=overwrite)
+        described = source.describe(dataset)
+        folder.describe(data=described, licence=licence)
+        if unlabelled is None:
+            training = _begin(folder, dataset, model, overwrite=overwrite)
+        else:
+            _refuse_another(folder, overwrite=overwrite)
+            language = language_model_of(model)
+            model.fit_steps(*_xy(dataset.train), valid=_valid(dataset)).close()  # checks all before minutes go by
+            first = plan_first_step(unlabelled, language, dataset, folder.path, _planned(folder, unlabelled))
+            folder.describe(data=described, licence=licence, unlabelled=first.section)
+            training = _begin_with(first, folder, dataset, model)
         on_failure.pop_all()
     return training
 
@@ -246,7 +259,34 @@ def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bo
                 "Overwrite it, or name another folder; what was interrupted goes on with --resume."
             )
         return _go_on(folder, dataset)
-    return Training(dataset, folder, model, model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder))
+    steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+    return Training(dataset, folder, model, steps, _told_of_vectors(folder))
+
+
+def _refuse_another(folder: RunFolder, *, overwrite: bool) -> None:
+    """Raise RunFolderError where a run of two steps would take the place of another one."""
+    if held := folder.held():
+        advice = "A run of two steps overwrites none: name another folder." if overwrite else "Name another folder."
+        raise RunFolderError(f"{folder.path} already holds a run ({held[0]}). {advice} To go on with it: --resume.")
+
+
+def _planned(folder: RunFolder, unlabelled: Unlabelled) -> Mapping[str, Any]:
+    """Read what was planned of the very same first step, if a run was killed in it; else nothing."""
+    section: Mapping[str, Any] = folder.recipe.get("unlabelled", {}) if folder.recipe_file.exists() else {}
+    return section if section and read_section(section) == unlabelled.absolute() else unlabelled.planned
+
+
+def _begin_with(first: FirstStep, folder: RunFolder, dataset: Dataset, model: AnyTask) -> Training:
+    """Begin with a language model, or go on with it; the run itself begins as soon as that has ended."""
+    model.set_params(pretrained=str(first.folder.path.resolve()))
+    params = {name: value for name, value in as_stored(model.get_params()).items() if value is not None}
+    folder.write_recipe(task=model.name, params=params, versions=versions())
+
+    def steps() -> Generator[Step, None, None]:
+        yield from first.steps()
+        yield from model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+
+    return Training(dataset, folder, model, steps(), first.note)
 
 
 def build_task(dataset: Dataset, params: Params, *, task: str | None = None, preset: str | None = None) -> AnyTask:
@@ -295,11 +335,18 @@ def _go_on(folder: RunFolder, dataset: Dataset) -> Training:
         note = f"The run in {folder.path} has ended already; its model is measured once more."
         return Training(dataset, folder, tasks.load(folder.path), iter(()), note)
     model, parts = tasks.from_recipe(folder.recipe), _xy(dataset.train)
+    section = folder.recipe.get("unlabelled", {})
+    if section and not RunFolder(folder.path / FOLDER).finished:
+        _check_examples(folder, dataset)
+        folder.describe(data=folder.recipe["data"], licence=folder.licence, unlabelled=section)
+        model.set_params(pretrained=None)
+        first = plan_first_step(read_section(section), language_model_of(model), dataset, folder.path, section)
+        return _begin_with(first, folder, dataset, model)
     if folder.state.exists():
         note = f"The run in {folder.path} was interrupted, and goes on."
         return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), resume=folder), note)
     _check_examples(folder, dataset)
-    folder.describe(data=folder.recipe["data"], licence=folder.licence)
+    folder.describe(data=folder.recipe["data"], licence=folder.licence, unlabelled=section)
     note = f"The run in {folder.path} was interrupted before its first step, and begins anew."
     return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), run_dir=folder), note)
 
@@ -314,8 +361,22 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
     source = source_of(folder.recipe)
     dataset = source.load()
     _check_examples(folder, dataset)
+    _check_vectors(folder)
     said = {"task": folder.recipe["task"], "params": folder.recipe["params"], "licence": folder.licence}
+    if section := folder.recipe.get("unlabelled"):
+        said |= {"params": said["params"] | {"pretrained": None}, "unlabelled": read_section(section, planned=True)}
+    elif "model" in (begin := folder.recipe.get("begin", {})):
+        check_same_weights(begin, said["params"]["pretrained"])
     return start(source, dataset=dataset, out=out, overwrite=overwrite, **said)
+
+
+def _told_of_vectors(folder: RunFolder) -> str:
+    """Say what share of the words a file of vectors has, where one was named."""
+    begin = folder.recipe.get("begin", {})
+    if "found" not in begin:
+        return ""
+    found, name = begin["found"], Path(begin["file"]).name
+    return f"{name} has vectors for {found['words']:.1%} of the words, {found['tokens']:.1%} of the tokens."
 
 
 def _check_examples(folder: RunFolder, dataset: Dataset) -> None:
@@ -324,42 +385,12 @@ def _check_examples(folder: RunFolder, dataset: Dataset) -> None:
         raise RunFolderError(told)
 
 
-def source_of(recipe: Mapping[str, Any]) -> Source:
-    """Read where the examples of a recipe come from; raises RunFolderError where it does not say."""
-    described: dict[str, Any] = dict(recipe.get("data", {}))
-    if "name" not in described:
-        raise RunFolderError("the recipe does not name its data: it was not written by `tidegate train`.")
-    described.pop("sha256", None)
-    return Source(described.pop("name"), described)
-
-
-F = TypeVar("F", bound=LockedFolder)
-
-
-def fingerprint(dataset: Dataset) -> str:
-    """Hash every example and label of a data set, in their order."""
-    digest = hashlib.sha256()
-    for part in (dataset.train, dataset.valid, dataset.test):
-        for piece in _pieces(part):
-            digest.update(len(piece).to_bytes(8, "little"))
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _pieces(part: Examples | None) -> Iterable[bytes]:
-    if part is None:
-        return
-    if isinstance(part.x, Ragged):
-        yield np.ascontiguousarray(part.x.values).tobytes()
-        yield np.ascontiguousarray(part.x.offsets).tobytes()
-    else:
-        for x in part.x:
-            yield from x.pieces() if isinstance(x, Series) else [x.encode() if isinstance(x, str) else _json(x)]
-    yield _json(part.y.tolist() if isinstance(part.y, np.ndarray) else part.y)
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
+def _check_vectors(folder: RunFolder) -> None:
+    """Raise RunFolderError unless the vectors that a run began with, if there were any, are still those."""
+    begin = folder.recipe.get("begin", {})
+    if "file" in begin and vectors.sha256(begin["file"]) != begin["sha256"]:
+        told = f"the vectors of {begin['file']} are not those of the run in {folder.path}: train with them afresh."
+        raise RunFolderError(told)
 
 
 def _xy(examples: Examples) -> tuple[Any, Any]:
@@ -372,6 +403,17 @@ def _valid(dataset: Dataset) -> tuple[Any, Any] | None:
 
 def _worst(name: str | None) -> dict[str, str]:
     return {} if name is None else {"worst_class": name}
+
+
+def _better(baselines: Sequence[Baseline], chief: str, reached: Mapping[str, float]) -> list[str]:
+    """Say which simple models are better than the network."""
+    part = "the test part" if "examples" in reached else "the part held out"
+    return [
+        f"{each.name} reaches {show_measure(chief, each.value)} on {part}, the network "
+        f"{show_measure(chief, reached[chief])}: take the simple model, or train longer, on more data or otherwise."
+        for each in baselines
+        if each.value is not None and chief in reached and each.value > reached[chief]
+    ]
 
 
 def _judge(kept: Record, measures: Mapping[str, float], task: str) -> list[HealthWarning]:

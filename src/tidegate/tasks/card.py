@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from tidegate.data.kinds import Kind
     from tidegate.tasks.answers import Answers
+    from tidegate.tasks.baselines import FitBaselines
     from tidegate.tasks.scores import Scores
 
 Option: TypeAlias = Literal["spans", "picture", "group", "lookahead"]
@@ -39,6 +40,7 @@ class Card:
         task_at: where its class stands in the folder `tasks`, as `file:name`.
         scores_at: where it stands how it is measured, a `Scores`.
         answers_at: where it stands how it answers, an `Answers`.
+        baselines_at: where it stands how simple models are fitted beside it, a `FitBaselines`; nothing where none are.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Card:
     task_at: str
     scores_at: str
     answers_at: str
+    baselines_at: str = ""
 
     @property
     def owner(self) -> str:
@@ -72,6 +75,13 @@ class Card:
         """Import how it answers."""
         answers: Answers = _found(self.answers_at)
         return answers
+
+    def baselines(self) -> FitBaselines | None:
+        """Import how simple models are fitted beside it; None where none are."""
+        if not self.baselines_at:
+            return None
+        fit: FitBaselines = _found(self.baselines_at)
+        return fit
 
 
 def _found(place: str) -> Any:

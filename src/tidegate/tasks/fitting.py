@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -50,6 +50,8 @@ class Plan:
         chrono: the longest memory in steps that the weights start out for.
         embedding_scale: the largest number in a table that training starts from.
         whole: makes the network and the weights to hand out of those that are trained; None where they are the same.
+        begin: parameters, by name, that begin with given numbers instead of drawn ones.
+        frozen: the names of parameters that stay as they begin: the first ones of the network.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
         background: what is known of the training data, for warnings and errors.
     """
@@ -66,6 +68,8 @@ class Plan:
     chrono: int | None = None
     embedding_scale: float = 0.05
     whole: Callable[[Network, Weights], tuple[Network, Weights]] | None = None
+    begin: Mapping[str, Array] = field(default_factory=dict)
+    frozen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -115,10 +119,10 @@ def follow(
         TrainingError: the loss is not finite; `keep` was handed the last good weights before.
     """
     recipe = train.Recipe(**plan.recipe)
-    begin = train.initial_weights(
+    drawn = train.initial_weights(
         plan.network, seed=recipe.seed, chrono=plan.chrono, embedding_scale=plan.embedding_scale
     )
-    state, best = train.start(plan.network, begin, recipe), Best()
+    state, best = train.start(plan.network, drawn | dict(plan.begin), recipe, frozen=plan.frozen), Best()
     if resumed is not None:
         train.unpack(state, resumed.arrays, resumed.info["train"])
         best = Best(_named(resumed.arrays, "best."), **resumed.info["best"])
@@ -168,6 +172,28 @@ def check_same(about: Json, stored: Json) -> None:
             )
     if about["data"] != stored["data"]:
         raise RunFolderError(OTHER_DATA)
+    if about.get("begin") != stored.get("begin"):
+        raise RunFolderError(
+            "the run was begun with other numbers: the file that they came from is another one by now. "
+            "Resume it with the same file, or begin a new run."
+        )
+
+
+def begin_with(
+    plan: Plan, begin: Mapping[str, Array], *, frozen: frozenset[str] = frozenset(), told: Json | None = None
+) -> Plan:
+    """Let parameters begin with given numbers; a run that is resumed must be given the same ones.
+
+    Args:
+        plan: what is trained.
+        begin: parameters of its network by name.
+        frozen: which of them stay as they are: the first ones of the network.
+        told: what the recipe shall say about where they came from; under `found`, shares that the model file says, too.
+    """
+    given = dict(plan.begin) | dict(begin)
+    numbers = fingerprint(given[name] for name in sorted(given))
+    about = plan.about | {"begin": plan.about.get("begin", {}) | (told or {}) | {"numbers": numbers}}
+    return replace(plan, begin=given, frozen=plan.frozen | frozen, about=about)
 
 
 def resumed_from(run: RunFolder) -> Resumed | None:

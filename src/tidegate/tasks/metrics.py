@@ -74,10 +74,18 @@ def rewind_records(path: Path, step: int, *, epochs: Sequence[Json] = ()) -> Non
     atomic_write(path, b"".join(kept))
 
 
+def replace_baselines(path: Path, records: Sequence[Json]) -> None:
+    """Write at the end of the metrics what simple models reached, in the place of what was said of them before."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if "baseline" not in json.loads(line)]
+    atomic_write(path, b"".join([*kept, *(json.dumps(record).encode() + b"\n" for record in records)]))
+
+
 def read_course(path: Path) -> Course:
     """Sum up the metrics of a run; raises RunFolderError where they are not there, or tell of no whole epoch."""
     try:
-        steps = [json.loads(line) for line in split_lines(path.read_text(encoding="utf-8"))]
+        records = [json.loads(line) for line in split_lines(path.read_text(encoding="utf-8"))]
+        steps = [record for record in records if "baseline" not in record]
         history = [_epoch_record(step) for step in steps if step["end_of_epoch"]]
         told = [str(HealthWarning(**found)) for step in steps for found in step.get("warnings", ())]
         course = Course(history, _speed(steps), told)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from tidegate.durable import atomic_write, flush_folder
 from tidegate.errors import RunFolderError
 from tidegate.lock import LockedFolder
-from tidegate.tasks.metrics import Course, append_record, flush_records, read_course, rewind_records
+from tidegate.tasks.metrics import Course, append_record, flush_records, read_course, replace_baselines, rewind_records
 
 Json: TypeAlias = dict[str, Any]
 
@@ -44,6 +44,7 @@ class RunFolder(LockedFolder):
         super().__init__(path)
         self._data = dict(data or {})
         self._licence = licence
+        self._unlabelled: dict[str, Any] = {}
         self._is_draft = False
 
     @classmethod
@@ -127,13 +128,18 @@ class RunFolder(LockedFolder):
         """List the files of a run that are there; a recipe alone is none, for nothing has been made by it."""
         return [name for name in (STATE, MODEL, METRICS, REPORT) if (self.path / name).exists()]
 
-    def describe(self, *, data: Mapping[str, Any], licence: str | None) -> None:
-        """Say what the recipe shall say about where the data came from, and under which licence models are."""
-        self._data, self._licence = dict(data), licence
+    def describe(
+        self, *, data: Mapping[str, Any], licence: str | None, unlabelled: Mapping[str, Any] | None = None
+    ) -> None:
+        """Say what the recipe shall say about where the data came from, and under which licence models are.
+
+        `unlabelled` says which texts without labels are learned from first, if any.
+        """
+        self._data, self._licence, self._unlabelled = dict(data), licence, dict(unlabelled or {})
 
     def differing(self, *, task: str, params: Mapping[str, Any]) -> str | None:
         """Name the first thing in which the run that is there differs from one that was described; None if nothing."""
-        mine = {"task": task, "params": as_stored(params), "data": self._data}
+        mine = {"task": task, "params": as_stored(params), "data": self._data, "unlabelled": self._unlabelled}
         return differing(self.recipe, mine if self._licence is None else mine | {"licence": self._licence})
 
     def replace(self) -> None:
@@ -204,8 +210,15 @@ class RunFolder(LockedFolder):
             raise RunFolderError(f"{self.recipe_file} is not a recipe: it names no task or no params.")
         return recipe
 
-    def write_recipe(self, *, task: str, params: Mapping[str, Any], versions: Mapping[str, str]) -> None:
-        """Write everything that is needed to run it again, as TOML.
+    def write_recipe(
+        self,
+        *,
+        task: str,
+        params: Mapping[str, Any],
+        versions: Mapping[str, str],
+        begin: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write everything that is needed to run it again, as TOML; `begin` says what weights began with, if told.
 
         Raises RunFolderError where the folder holds the recipe of another run, which was never begun.
         """
@@ -215,8 +228,10 @@ class RunFolder(LockedFolder):
         document.add("task", tomlkit.item(task))
         if self._licence is not None:
             document.add("licence", tomlkit.item(self._licence))
-        for name, part in (("params", params), ("data", self._data), ("versions", versions)):
-            document.add(name, tomlkit.item(dict(part)))
+        parts = {"params": params, "data": self._data, "unlabelled": self._unlabelled, "begin": begin or {}}
+        for name, part in (parts | {"versions": versions}).items():
+            if part or name not in ("unlabelled", "begin"):
+                document.add(name, tomlkit.item(dict(part)))
         if self._is_draft:
             (self.path / _NEW).mkdir(exist_ok=True)
         elif self.recipe_file.exists() and (found := differing(self.recipe, document.unwrap())):
@@ -227,6 +242,10 @@ class RunFolder(LockedFolder):
     def log(self, record: Json) -> None:
         """Append one record to the metrics, as one line of JSON."""
         append_record(self.metrics, record)
+
+    def log_baselines(self, records: Sequence[Json]) -> None:
+        """Put what simple models reached at the end of the metrics; called once the run came to its end."""
+        replace_baselines(self.metrics, records)
 
     def flush_metrics(self) -> None:
         """Bring the metrics to the disk: to be called before a state that is as far is saved."""
@@ -253,6 +272,8 @@ def as_stored(params: Mapping[str, Any]) -> Json:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): each for key, each in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -265,8 +286,10 @@ def differing(recipe: Mapping[str, Any], other: Mapping[str, Any]) -> str | None
     for part in ("task", "licence"):
         if recipe.get(part) != other.get(part):
             return part
-    for part in ("params", "data"):
+    for part in ("params", "data", "unlabelled", "begin"):
         mine, its = recipe.get(part, {}), other.get(part, {})
+        if part == "begin" and not (mine and its):
+            continue  # a path in params says the same, until the file has been read
         for name in sorted({*mine, *its}):
             if mine.get(name) != its.get(name):
                 return name if part == "params" else "data" if name == "sha256" else f"{part} {name}"

@@ -246,11 +246,13 @@ class Task(ABC, Generic[L]):
                 folder = hold_new(run_dir, on_failure)
             if folder is not None and resumed is None:
                 params = {name: value for name, value in plan.about["params"].items() if value is not None}
-                folder.write_recipe(task=self.name, params=params, versions=versions())
+                begin = plan.about.get("begin", {})
+                folder.write_recipe(task=self.name, params=params, versions=versions(), begin=begin)
             release = on_failure.pop_all()
 
         def keep(weights: dict[str, Array], history: list[Json]) -> None:
-            about = About().also(metrics={"validation": valid_measures(history, patience=plan.patience)})
+            metrics = {"validation": valid_measures(history, patience=plan.patience)}
+            about = About().also(metrics=metrics | {"embeddings": plan.about.get("begin", {}).get("found", {})})
             network, weights = (plan.network, weights) if plan.whole is None else plan.whole(plan.network, weights)
             self._fitted = Fitted(plan.about["params"], network, weights, learned, history, about)
             if folder is not None:

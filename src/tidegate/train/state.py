@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
@@ -34,13 +34,23 @@ class State:
 _PACKED = ("step", "seconds", "loss_sum", "sequences")
 
 
-def start(network: Network, weights: Mapping[str, Array], recipe: Recipe) -> State:
+def start(
+    network: Network, weights: Mapping[str, Array], recipe: Recipe, *, frozen: Collection[str] = frozenset()
+) -> State:
     """Begin a run: a network with the weights that it starts from, which are copied, and the optimiser of the recipe.
 
-    Raises ShapeError where the weights are not those of the network.
+    Args:
+        network: what is trained.
+        weights: by name, all of them.
+        recipe: how.
+        frozen: the names of parameters that stay as they are, the first ones of the network.
+
+    Raises:
+        ShapeError: the weights are not those of the network.
+        InputError: what is frozen are not its first parameters.
     """
     program = Program(network, weights)
-    return State(program, Optimiser(program, recipe.rule))
+    return State(program, Optimiser(program, recipe.rule, frozen=frozen))
 
 
 def pack(state: State) -> tuple[dict[str, Array], dict[str, Any]]:

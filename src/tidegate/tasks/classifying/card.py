@@ -15,6 +15,7 @@ TEXTS = Card(
     task_at="classifying.texts:TextClassifier",
     scores_at="classifying.scores:SCORES",
     answers_at="classifying.answers:OF_TEXTS",
+    baselines_at="classifying.baselines:fit_baselines",
 )
 SEQUENCES = Card(
     name="sequence-classifier",

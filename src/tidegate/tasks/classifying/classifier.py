@@ -151,6 +151,9 @@ class Reader(Protocol):
     def first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
         """Choose the nodes before the recurrent one, and say how many features reach it."""
 
+    def begin(self, plan: Plan, preparation: Preparation, x: Sequences) -> Plan:
+        """Give parameters what they shall begin with instead of drawn numbers, knowing the training part."""
+
 
 @dataclass(frozen=True)
 class Classifying:
@@ -212,7 +215,7 @@ class Classifying:
             data=fingerprint(*(None if p is None else p.arrays() for p in (part, held))),
             background=Background(learn.rows, guess=entropy(part.y, part.weights), warnings=padding(learn.x)),
         )
-        return plan, learned
+        return reader.begin(plan, preparation, part.x), learned
 
     def restore(self, stored: Json, network: Network) -> Classes:
         """Read what `Classes.to_json` wrote, and check that it fits the network; raises as `Task._read_learned`."""

@@ -20,6 +20,8 @@ from tidegate.tasks.classifying.bags import naive_bayes
 from tidegate.tasks.classifying.classifier import Preparation, Read, Sequences, Weights32, Whole
 from tidegate.tasks.classifying.labelled import Inputs, Labelled
 from tidegate.tasks.classifying.ngrams import SHORT, NGrams, learn_ngrams
+from tidegate.tasks.embeddings import WordTable
+from tidegate.tasks.fitting import Plan
 from tidegate.tasks.task import Json
 
 Array: TypeAlias = NDArray[Any]
@@ -126,10 +128,12 @@ class TextReader:
     vocabulary_size: int
     max_tokens: int
     keep: Keep
-    embedding_size: int
+    table: WordTable
     word_dropout: float | Literal["auto"]
     evidence: int
     linear: bool
+    tokenizer: Tokenizer | None = None
+    """That of a language model, where there is one to begin with: then no words are learned."""
 
     begins: ClassVar[tuple[type[Node], ...]] = (Embed,)
 
@@ -146,12 +150,16 @@ class TextReader:
         texts = examples.x
         assert isinstance(texts, list)
         if not (self.evidence or self.linear):
-            tokenizer = train_words(texts, self.vocabulary_size) if stored is None else from_json(stored["tokenizer"])
+            tokenizer = self.tokenizer
+            if tokenizer is None:
+                known = None if stored is None else from_json(stored["tokenizer"])
+                tokenizer = known or train_words(texts, self.vocabulary_size)
             tokens = Tokens(tokenizer, self.max_tokens, self.keep, tokenizer.size)
             x = tokens.encode(texts)
             return Read(tokens, x, self._leaving_out(_mean(x)))
         least = 1 if len(texts) <= MANY else 2
-        tokenizer = train_words(texts, max(self.vocabulary_size, _MOST_WORDS), min_count=least)
+        most = max(self.vocabulary_size, _MOST_WORDS)
+        tokenizer = self.tokenizer or train_words(texts, most, min_count=least)
         whole = tokenizer.encode(texts)
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
         truth = np.eye(classes, dtype=np.float32)[examples.y]
@@ -184,6 +192,8 @@ class TextReader:
 
     def _known_words(self, whole: Ragged, size: int) -> int:
         """Count the ids of words that come at least twice; ids are sorted by how often."""
+        if self.tokenizer is not None:
+            return size
         counts = np.bincount(np.asarray(whole.values), minlength=size)
         return int(np.clip(1 + np.count_nonzero(counts[1:] > 1), 2, min(self.vocabulary_size, size)))
 
@@ -202,8 +212,15 @@ class TextReader:
         """Embed the words."""
         assert isinstance(preparation, Tokens)
         beside = 0 if preparation.ngrams is None else preparation.ngrams.columns
-        embed = Embed(vocabulary_size=preparation.input_size, size=self.embedding_size, beside=beside)
-        return (embed,), self.embedding_size + beside
+        embed = Embed(vocabulary_size=preparation.input_size, size=self.table.size, beside=beside)
+        return (embed,), self.table.size + beside
+
+    def begin(self, plan: Plan, preparation: Preparation, x: Sequences) -> Plan:
+        """Give the words the vectors of a file, if there is any."""
+        assert isinstance(preparation, Tokens)
+        ids = np.asarray((x.tokens if isinstance(x, Documents) else x).values)
+        counts = np.bincount(ids, minlength=preparation.words)
+        return self.table.begin(plan, preparation.tokenizer.vocabulary[: preparation.words], counts)
 
     def _leaving_out(self, tokens_each: float) -> Callable[[Any, np.random.Generator], Any]:
         """Leave words out of a training batch, with what stands beside them.

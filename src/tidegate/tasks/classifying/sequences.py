@@ -121,6 +121,10 @@ class FeatureReader:
         """Let the recurrent node read the features themselves."""
         return (), preparation.input_size
 
+    def begin(self, plan: Plan, _preparation: Preparation, _x: Ragged | Documents) -> Plan:
+        """Draw everything."""
+        return plan
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SequenceClassifier(Task[Classes]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -33,7 +33,9 @@ from tidegate.tasks.classifying.classifier import (
 )
 from tidegate.tasks.classifying.naming import Naming
 from tidegate.tasks.classifying.reading import TextReader, Tokens, as_texts
+from tidegate.tasks.embeddings import VectorFile, WordTable
 from tidegate.tasks.fitting import Plan
+from tidegate.tasks.pretrained import ModelPath, read_pretrained
 from tidegate.tasks.task import Array, Count, Json, Share, Task
 from tidegate.tasks.weights import ClassWeight, read_class_weight
 
@@ -56,7 +58,9 @@ class TextClassifier(Task[Classes]):
         vocabulary_size: distinct words, at most, the most frequent ones of the training part.
         max_tokens: longer texts are cut.
         keep: which end of a text that is too long is kept, `first` or `last`.
-        embedding_size: features of a word.
+        embedding_size: features of a word; as many as the vectors of `embeddings` have, if there are any.
+        embeddings: a file of vectors that words begin with, of GloVe, word2vec or fastText (see `data.vectors.read`).
+        train_embeddings: whether those move in training.
         word_dropout: share of words left out of each text, other ones each time that it is trained on; "auto" takes
             0.3 for texts of fewer than 16 tokens on average, else 0.5.
         evidence: words of the longest n-gram that tells, beside each token at which it ends, how much more often it
@@ -77,6 +81,9 @@ class TextClassifier(Task[Classes]):
             are not named; or "balanced", n / (K * count), so that all classes count the same in sum. None weighs all
             examples the same. It multiplies `sample_weight`.
         validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
+        pretrained: a run folder or model file of a `LanguageModel`, whose tokens, embedding and recurrent layers the
+            classifier begins with; `cell`, `hidden_size`, `num_layers`, `embedding_size` and `vocabulary_size` are then
+            those of the model. The file is needed in training alone. None begins with drawn weights.
         others: see `Task`.
     """
 
@@ -101,9 +108,12 @@ class TextClassifier(Task[Classes]):
     max_tokens: Count = 500
     keep: Keep = "last"
     embedding_size: Size = 64
+    embeddings: VectorFile = None
+    train_embeddings: bool = True
     word_dropout: Share | Literal["auto"] = "auto"
     evidence: Annotated[int, Field(ge=0, le=8)] = 4
     linear: bool = True
+    pretrained: ModelPath = None
 
     def predict(self, X: Any) -> Array:
         """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on."""
@@ -184,7 +194,7 @@ class TextClassifier(Task[Classes]):
             self.vocabulary_size,
             self.max_tokens,
             self.keep,
-            self.embedding_size,
+            WordTable.of(self),
             self.word_dropout,
             self.evidence,
             self.linear,
@@ -205,7 +215,14 @@ class TextClassifier(Task[Classes]):
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
-        return self._classifying.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
+        if self.pretrained is None:
+            return self._classifying.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
+        begun = read_pretrained(self.pretrained, about=about)
+        same = begun.settle(self, vocabulary_size=begun.tokenizer.size, chrono=0)._classifying
+        assert isinstance(same.reader, TextReader)
+        same = replace(same, reader=replace(same.reader, tokenizer=begun.tokenizer))
+        plan, learned = same.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
+        return begun.let_begin(plan), learned
 
     def _arrays(self) -> dict[str, Array]:
         return self.preparation_.arrays()

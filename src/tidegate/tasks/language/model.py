@@ -25,6 +25,7 @@ from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Sampling, Stream, Writer
 from tidegate.tasks.card import Card
+from tidegate.tasks.embeddings import VectorFile, WordTable
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.language.card import CARD
 from tidegate.tasks.language.corpus import (
@@ -58,9 +59,12 @@ class LanguageModel(Task[Vocabulary]):
     Args:
         tokens: what a token is: `words`, `characters`, or `bpe`, pieces of words that any text can be written with.
         vocabulary_size: distinct tokens, at most, the most frequent ones of the training part.
+        keep_case: of words, tell `The` from `the`; without it all is read and written in lower case.
         direction: `forward`, or `both` for a model that also learns to read texts from their end, as `complete` needs.
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
-        embedding_size: features of a token; 0 takes as many as the hidden size.
+        embedding_size: features of a token; 0 takes as many as the hidden size, or as the vectors of `embeddings` have.
+        embeddings: a file of vectors that words begin with, of GloVe, word2vec or fastText (see `data.vectors.read`).
+        train_embeddings: whether those move in training.
         hidden_size: units of each recurrent layer, but for the last one of a tied model of several.
         num_layers: stacked layers.
         tied: the output shares the table of the embedding, and the last layer has as many units as a token features.
@@ -82,9 +86,12 @@ class LanguageModel(Task[Vocabulary]):
 
     tokens: Literal["words", "bpe", "characters"] = "words"
     vocabulary_size: Count = 10_000
+    keep_case: bool = True
     direction: Literal["forward", "both"] = "forward"
     cell: CellOption = USUAL
     embedding_size: Annotated[int, Field(ge=0, le=2**16)] = 0
+    embeddings: VectorFile = None
+    train_embeddings: bool = True
     hidden_size: Size = 256
     num_layers: Annotated[int, Field(ge=1, le=16)] = 1
     tied: bool = True
@@ -311,7 +318,8 @@ class LanguageModel(Task[Vocabulary]):
             data=fingerprint((corpus.tokens, corpus.lengths), None if held is None else map(_bytes, held)),
             background=Background(guess=_entropy(vocabulary.counts)),
         )
-        return replace(plan, recipe=plan.recipe | {"average": self.average}), vocabulary
+        plan = replace(plan, recipe=plan.recipe | {"average": self.average})
+        return WordTable.of(self).begin(plan, tokenizer.vocabulary, vocabulary.counts), vocabulary
 
     def _hold_out(self, texts: list[str]) -> tuple[list[str], list[str]]:
         kept, held = shares(list(map(len, texts)), self.validation_fraction, seed=self.seed)
@@ -327,14 +335,16 @@ class LanguageModel(Task[Vocabulary]):
     def _train_tokenizer(self, texts: Sequence[str]) -> Tokenizer:
         match self.tokens:
             case "words":
-                return train_words(texts, self.vocabulary_size, keep_case=True)
+                return train_words(texts, self.vocabulary_size, keep_case=self.keep_case)
             case "characters":
                 return train_graphemes(texts, self.vocabulary_size)
             case "bpe":
                 return train_bpe(texts, self.vocabulary_size)
 
     def _network(self, size: int) -> Network:
-        features = self.embedding_size or self.hidden_size
+        if self.embeddings is not None and self.tokens != "words":
+            raise InputError(f"embeddings are vectors of words, but tokens={self.tokens!r}. Leave one of them out.")
+        features = WordTable.of(self).size or self.hidden_size
         if self.tied and self.num_layers == 1 and features != self.hidden_size:
             raise InputError(
                 f"a tied model of one layer has as many units as features, but hidden_size={self.hidden_size} and "

@@ -6,8 +6,11 @@ from typing import Any
 
 # Of the set of AWD-LSTM (Merity, Keskar and Socher 2017) what one small layer wants; see docs/language-models.md.
 _LANGUAGE: dict[str, Any] = {
+    "keep_case": True,
     "cell": "lstm",
     "num_layers": 1,
+    "embeddings": None,
+    "train_embeddings": True,
     "embedding_dropout": 0.0,
     "input_dropout": 0.0,
     "hidden_dropout": 0.0,

@@ -16,5 +16,6 @@ CARD = Card(
     task_at="tagging.tagger:TokenTagger",
     scores_at="tagging.scores:SCORES",
     answers_at="tagging.answers:ANSWERS",
+    baselines_at="tagging.baselines:fit_baselines",
 )
 CARDS = (CARD,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data import schemes
+from tidegate.data import schemes, vectors
 from tidegate.data.checks import check_texts, check_writable
 from tidegate.data.frames import as_list
 from tidegate.data.graphemes import split_graphemes
@@ -31,6 +32,8 @@ Unit = Literal["word", "character"]
 Item = TypeVar("Item")
 
 LONGEST_SPELLING = 48  # characters that are read of a word; longer ones are addresses for the most part
+
+_DIGIT = re.compile(r"\d")
 
 
 @dataclass(frozen=True)
@@ -304,6 +307,15 @@ def _numbered(sentences: Sequence[Sequence[Item]]) -> tuple[Ragged, list[Item]]:
     numbers: defaultdict[Item, int] = defaultdict(count().__next__)
     codes = Ragged.from_list([[numbers[item] for item in items] for items in sentences], dtype=np.int64)
     return codes, list(numbers)
+
+
+def folded(word: str) -> str:
+    """Write a word as the vocabulary of a tagger has it: in lower case, every digit a 0.
+
+    >>> folded("Mk2")
+    'mk0'
+    """
+    return _DIGIT.sub("0", vectors.folded(word))
 
 
 def guess_unit(sentences: Sequence[Sequence[str]]) -> Unit:

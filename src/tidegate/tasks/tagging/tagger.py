@@ -30,8 +30,10 @@ from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
 from tidegate.tasks.card import Card
+from tidegate.tasks.embeddings import VectorFile, WordTable
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
+from tidegate.tasks.pretrained import ModelPath, Pretrained, read_pretrained
 from tidegate.tasks.tagging.card import CARD
 from tidegate.tasks.tagging.live import TaggerStream
 from tidegate.tasks.tagging.paths import Part, measure, moves_of, run_batches
@@ -45,6 +47,7 @@ from tidegate.tasks.tagging.reading import (
     as_pieces,
     check_sentences,
     check_tags,
+    folded,
     guess_unit,
     pairs_of,
     place_spans,
@@ -82,7 +85,9 @@ class TokenTagger(Task[Tagging]):
         vocabulary_size: distinct words, at most, the most frequent ones of the training part, upper and lower case
             taken for one.
         min_count: how often a word must occur to be known by name; others are known by their characters.
-        embedding_size: features of a word.
+        embedding_size: features of a word; as many as the vectors of `embeddings` have, if there are any.
+        embeddings: a file of vectors that words begin with, of GloVe, word2vec or fastText (see `data.vectors.read`).
+        train_embeddings: whether those move in training.
         characters: read the characters of each word, too; where the words are single characters, as in Chinese corpora
             without words, read the pairs that each forms with its neighbours.
         character_embedding_size: features of a character, or of a pair.
@@ -92,6 +97,10 @@ class TokenTagger(Task[Tagging]):
         word_dropout: share of words made unknown, other ones each time that a sentence is trained on.
         character_dropout: share of characters, or pairs, made unknown, other ones each time.
         validation_fraction: share of sentences held out to measure on, unless `valid` is passed; 0 holds out none.
+        pretrained: a run folder or model file of a `LanguageModel`, whose words, embedding and recurrent layers the
+            tagger begins with; all words that it knows are then known by name, and `cell`, `hidden_size`, `num_layers`
+            and `embedding_size` are those of the model. The file is needed in training alone. None begins with drawn
+            weights.
         others: see `Task`.
     """
 
@@ -105,6 +114,8 @@ class TokenTagger(Task[Tagging]):
     vocabulary_size: Count = 50_000
     min_count: Count = 2
     embedding_size: Size = 100
+    embeddings: VectorFile = None
+    train_embeddings: bool = True
     characters: bool = True
     character_embedding_size: Size = 32
     character_hidden_size: Size = 48
@@ -113,6 +124,7 @@ class TokenTagger(Task[Tagging]):
     word_dropout: Share = 0.2
     character_dropout: Share = 0.0
     validation_fraction: Share = 0.1
+    pretrained: ModelPath = None
 
     epochs: Count | Literal["auto"] = 10
     batch_size: Count = 32
@@ -277,11 +289,12 @@ class TokenTagger(Task[Tagging]):
         learn.warn_of_twins()
         if held is None:
             learn, held = learn.hold_out(self.validation_fraction, seed=self.seed)
-        learned = self._learn(learn.words, learn.tags, given) if about is None else _read(about)
+        begun = None if self.pretrained is None else read_pretrained(self.pretrained, about=about)
+        learned = self._learn(learn.words, learn.tags, given, begun) if about is None else _read(about)
         part = _encoded(learn, learned)
         measured = None if held is None else _encoded(held, learned)
-        network = self._network(learned)
-        return self._planned(
+        network = (self if begun is None else begun.settle(self))._network(learned)
+        plan = self._planned(
             network=network,
             lengths=part.x.lengths,
             loss=self._loss(part, learned.tags),
@@ -289,7 +302,12 @@ class TokenTagger(Task[Tagging]):
             learned=learned,
             data=fingerprint(part.arrays(), None if measured is None else measured.arrays()),
             background=Background(learn.rows, guess=entropy(part.y.values, part.word_weights)),
-        ), learned
+        )
+        if begun is not None:
+            return begun.let_begin(plan, table=begun.table_for(learned.reading.vocabulary)), learned
+        ids, vocabulary = (part.x.tokens if isinstance(part.x, Words) else part.x).values, learned.reading.vocabulary
+        counts = np.bincount(ids, minlength=vocabulary.size)
+        return WordTable.of(self).begin(plan, vocabulary.vocabulary, counts, fold=folded), learned
 
     def _read_learned(self, stored: Json, network: Network) -> Tagging:
         learned = _read(stored)
@@ -309,13 +327,19 @@ class TokenTagger(Task[Tagging]):
             return schemes.detect(tagged)
         return None if self.scheme == "plain" else self.scheme
 
-    def _learn(self, sentences: list[list[str]], tagged: list[list[str]], given: Scheme | None) -> Tagging:
+    def _learn(
+        self, sentences: list[list[str]], tagged: list[list[str]], given: Scheme | None, begun: Pretrained | None
+    ) -> Tagging:
         learned: Scheme | None = given
         if given is not None and self.learn_scheme != "same":
             learned = self.learn_scheme
         words = list(chain.from_iterable(sentences))
-        vocabulary = train_whole_words(words, self.vocabulary_size, min_count=self.min_count)
         unit = guess_unit(sentences)
+        if begun is None:
+            vocabulary = train_whole_words(words, self.vocabulary_size, min_count=self.min_count)
+        else:
+            begun.require_words("characters" if unit == "character" else "words")
+            vocabulary = begun.whole_words(words, self.vocabulary_size, min_count=self.min_count)
         spelling = None
         if self.characters and unit == "word":
             spelling = train_spelling(words)
@@ -341,7 +365,7 @@ class TokenTagger(Task[Tagging]):
         return Network.of(first, *drop, recurrent, *drop, dense, Crf(tags=size))
 
     def _first_node(self, reading: Reading) -> tuple[Node, int]:
-        words = Embed(vocabulary_size=reading.vocabulary.size, size=self.embedding_size)
+        words = Embed(vocabulary_size=reading.vocabulary.size, size=WordTable.of(self).size)
         if reading.spelling is None:
             return words, words.size
         size, hidden = self.character_embedding_size, self.character_hidden_size

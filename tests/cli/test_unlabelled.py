@@ -1,0 +1,87 @@
+"""`tidegate train` with `--pretrained` and `--unlabelled`: what it says, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+import samples
+import tidegate as tg
+from commands import Cli
+
+SIZES = ("--hidden-size", 4, "--set", "embedding_size=4", "--epochs", 2)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "few.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("review", "label"), *zip(*samples.texts(24), strict=True)])
+    return path
+
+
+@pytest.fixture
+def more(tmp_path: Path) -> Path:
+    """Make a table whose texts stand in the same column, beside another that has a usual name."""
+    path = tmp_path / "more.csv"
+    with path.open("w", newline="") as file:
+        rows = [(text, "nothing of use") for text in samples.texts(30, seed=3)[0]]
+        csv.writer(file).writerows([("review", "text"), *rows])
+    return path
+
+
+def test_both_steps_in_one_command(cli: Cli, tmp_path: Path, table: Path, more: Path) -> None:
+    run = tmp_path / "run"
+    command = ("train", table, "--text", "review", "--unlabelled", more, "--budget", 0.01, *SIZES)
+    answer = cli(*command, "--out", run, "--json")
+    assert answer.code == 0
+    assert "First a language model learns from 54 texts without labels" in answer.err
+    result = json.loads(answer.out)
+    assert result["params"]["pretrained"] == str(run / "language")
+    vocabulary = tg.load(run / "language").vocabulary_.tokenizer.vocabulary
+    assert "nothing" not in vocabulary
+    assert tg.load(run).preparation_.tokenizer.vocabulary == vocabulary
+
+    again = cli(
+        "train", table, "--text", "review", "--pretrained", run / "language", "--epochs", 2, "--out", tmp_path / "b"
+    )
+    assert again.code == 0
+    assert (tg.load(tmp_path / "b").predict_proba(["oak"]) == tg.load(run).predict_proba(["oak"])).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--budget", 5), "--unlabelled FILE"),
+        (("--unlabelled", "absent.txt"), "no file or folder absent.txt"),
+        (("--unlabelled", "more.csv", "--budget", 0), "wanted a number above zero"),
+        (("--pretrained", "absent"), "there is no model file"),
+        (("--pretrained", ""), "empty name"),
+        (("--unlabelled", "more.csv", "--pretrained", "more.csv"), "Leave one out"),
+        (("--unlabelled", "digits"), "unlabelled"),
+    ],
+)
+def test_misuse_is_one_clear_line(
+    cli: Cli, table: Path, more: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[object, ...], told: str
+) -> None:
+    monkeypatch.chdir(table.parent)
+    answer = cli("train", "few.csv", "--text", "review", *SIZES, "--out", "run", *options)
+    assert answer.code != 0
+    assert told in answer.err
+    assert "Traceback" not in answer.err
+    assert not Path("run", "language").exists()
+
+
+def test_a_task_without_texts_learns_nothing_from_them(cli: Cli, tmp_path: Path, more: Path) -> None:
+    answer = cli("train", "digits", "--unlabelled", more, "--out", tmp_path / "run")
+    assert answer.code != 0
+    assert "a sequence-classifier learns nothing from texts without labels" in answer.err
+
+
+def test_going_on_takes_the_texts_from_the_recipe(cli: Cli, tmp_path: Path, more: Path) -> None:
+    answer = cli("train", "--resume", tmp_path, "--unlabelled", more)
+    assert answer.code == 2
+    assert "know which texts a run began with" in answer.err
