@@ -14,6 +14,7 @@
 #include "nodes/dense.h"
 #include "nodes/dropout.h"
 #include "nodes/pool.h"
+#include "nodes/wide.h"
 #include "program/optimiser.h"
 #include "program/program.h"
 #include "program/sampler.h"
@@ -260,21 +261,39 @@ void around(Size size) {
   Digest().add(chosen).print(named<T>("sampler", "", size));
 }
 
-// The weights of a small network after eight updates, with all that is dropped on the way.
+// What each text brings besides its ids: numbers beside these, and features of the whole.
 template <class T>
-void training(Cell cell, Size size, UpdateRule rule) {
+struct Brought {
+  explicit Brought(Numbers& numbers) : beside(numbers.draw<T>(kN * kBeside)) {
+    for (Index b = 0; b < kB; ++b) {
+      for (Index i = 0; i < b % 4; ++i) ids.push_back(static_cast<std::int32_t>(numbers.next() % kFeatures));
+      offsets.push_back(static_cast<Index>(ids.size()));
+    }
+    values = numbers.draw<T>(offsets.back());
+  }
+  static constexpr Index kBeside = 2, kFeatures = 11;
+  std::vector<T> beside, values;
+  std::vector<std::int32_t> ids;
+  std::vector<Index> offsets{0};
+};
+
+// The weights of a small network after eight updates, with all that is dropped on the way; `brings`: with numbers
+// beside its tokens, and features of whole texts.
+template <class T>
+void training(Cell cell, Size size, UpdateRule rule, bool brings = false) {
   const auto [C, H] = size;
   constexpr Index kWords = 40, kClasses = 3;
   RecurrentOptions options{};
   options.cell = cell;
-  options.input_size = C, options.hidden_size = H;
+  const Index beside = brings ? Brought<T>::kBeside : 0;
+  options.input_size = C + beside, options.hidden_size = H;
   options.layers = 2;
   options.bidirectional = options.bias = true;
   options.merge = Merge::kSum;
   options.dropout = options.recurrent_dropout = options.weight_dropout = 0.25;
   std::vector<std::unique_ptr<Node<T>>> nodes;
-  auto table = std::make_unique<Embed<T>>(kWords, C, 0, 0.25, true);
-  auto recurrent = std::make_unique<Recurrent<T>>(options, table.get());
+  auto table = std::make_unique<Embed<T>>(kWords, C, beside, 0.25, !brings);
+  auto recurrent = std::make_unique<Recurrent<T>>(options, brings ? nullptr : table.get());
   auto pool = std::make_unique<Pooling<T>>(std::vector<PoolMode>{kLast, kMax}, recurrent.get());
   Embed<T>* const embed = table.get();
   nodes.push_back(std::move(table));
@@ -282,6 +301,12 @@ void training(Cell cell, Size size, UpdateRule rule) {
   nodes.push_back(std::move(pool));
   nodes.push_back(std::make_unique<Dropout<T>>(0.25, false));
   nodes.push_back(std::make_unique<Dense<T>>(2 * H, kClasses, kIdentity));
+  Wide<T>* wide = nullptr;
+  if (brings) {
+    auto last = std::make_unique<Wide<T>>(Brought<T>::kFeatures, kClasses);
+    wide = last.get();
+    nodes.push_back(std::move(last));
+  }
   Program<T> program(std::move(nodes), embed, 0, 0, kClasses);
 
   Numbers numbers(53);
@@ -296,7 +321,9 @@ void training(Cell cell, Size size, UpdateRule rule) {
   const std::vector<double> weight(kB, 0.125), decay{0.0625};
   std::vector<double> losses(kB);
   CrossEntropy<T> loss(labels.data(), begin.data(), weight.data());
-  const Sequenced<T> batch{kB, kN, kOffsets.data(), nullptr, ids.data()};
+  const Brought<T> brought(numbers);
+  const Sequenced<T> batch{kB, kN, kOffsets.data(), brings ? brought.beside.data() : nullptr, ids.data()};
+  if (wide) wide->read({kB, brought.offsets.data(), brought.ids.data(), brought.values.data()});
   const Index ends[] = {0, count};
   Update<T> update{};
   update.rule = rule;
@@ -314,7 +341,8 @@ void training(Cell cell, Size size, UpdateRule rule) {
   for (const T parameter : parameters) {
     if (!(parameter > -100 && parameter < 100)) std::abort();  // weights that have diverged would tell little
   }
-  Digest().add(parameters).print(named<T>("training/", std::to_string(cell).c_str(), size));
+  const std::string of = std::to_string(cell) + (brings ? "/brought" : "");
+  Digest().add(parameters).print(named<T>("training/", of.c_str(), size));
 }
 
 void field(Index K) {
@@ -352,6 +380,7 @@ void all() {
     around<T>(size);
   }
   for (int i = 0; i < kCells; ++i) training<T>(static_cast<Cell>(i), {3, 7}, static_cast<UpdateRule>(i % 3));
+  training<T>(static_cast<Cell>(0), {3, 7}, static_cast<UpdateRule>(0), true);
 }
 
 }  // namespace

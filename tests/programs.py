@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.cells import CELLS
+from tidegate.documents import Documents, Sparse
 from tidegate.network import (
     Crf,
     Decode,
@@ -20,6 +21,7 @@ from tidegate.network import (
     Spell,
     Split,
     Tied,
+    Wide,
     parameter_shapes,
 )  # fmt: skip
 from tidegate.ragged import Ragged
@@ -27,6 +29,8 @@ from tidegate.words import Words
 
 Array = npt.NDArray[Any]
 WORDS = Embed(vocabulary_size=40, size=6)
+BESIDE = Embed(vocabulary_size=40, size=4, beside=2)
+FEATURES = Wide(features=25, outputs=3)
 
 
 def spell(dropout: float) -> Spell:
@@ -44,6 +48,10 @@ def classifier(recurrent: Recurrent, *modes: Any, first: Any = WORDS) -> Network
     width = recurrent.output_size * len(modes)
     activated = Dense(in_features=width, out_features=4, activation="tanh")
     return Network.of(*first and [first], recurrent, Pool(modes=modes), activated, Dense(in_features=4, out_features=3))
+
+
+def widened(network: Network) -> Network:
+    return Network.of(*network.nodes, FEATURES)
 
 
 def tagger(first: Any) -> Network:
@@ -77,6 +85,10 @@ NETWORKS: dict[str, Network] = {
     "tied": Network.of(WORDS, layer(hidden_size=6), Tied(vocabulary_size=40, size=6)),
     "tagger": tagger(WORDS),
     "tagger that spells": tagger(spell(0.0)),
+    "numbers beside the words": classifier(layer(bidirectional=True), "max", "mean", first=BESIDE),
+    "numbers beside, every step": Network.of(BESIDE, layer(cell="gru"), Dense(in_features=5, out_features=3)),
+    "words and a wide node": widened(classifier(layer(), "last")),
+    "numbers beside, and a wide node": widened(classifier(layer(bidirectional=True), "max", "mean", first=BESIDE)),
     "one series": forecaster(1),
     "three channels": forecaster(3),
 }
@@ -88,6 +100,14 @@ DROPPING = {
         Pool(modes=("mean",)),
         Dropout(p=0.3),
         Dense(in_features=5, out_features=3),
+    ),
+    "what stands beside, where much is dropped": Network.of(
+        Embed(vocabulary_size=40, size=4, dropout=0.3, beside=2),
+        layer(bidirectional=True, merge="sum", recurrent_dropout=0.2),
+        Pool(modes=("mean",)),
+        Dropout(p=0.3),
+        Dense(in_features=5, out_features=3),
+        FEATURES,
     ),
     "a tagger that drops": Network.of(
         spell(0.3),
@@ -107,6 +127,7 @@ LARGE: dict[str, tuple[Network, dict[str, int]]] = {
     for cell in CELLS
     for size in (1, 2)
 } | {
+    "one long text with numbers beside": (NETWORKS["numbers beside, every step"], {"size": 2, "longest": 600}),
     "one long text, tied": (NETWORKS["tied"], {"size": 2, "longest": 600}),
     "long texts": (NETWORKS["every step"], {"longest": 600}),
 }
@@ -121,7 +142,9 @@ LONG: dict[str, tuple[Network, dict[str, int]]] = {
 }
 
 
-def batch_of(network: Network, dtype: Any = np.float64, size: int = 33, longest: int = 60) -> Ragged | Words:
+def batch_of(
+    network: Network, dtype: Any = np.float64, size: int = 33, longest: int = 60
+) -> Ragged | Words | Documents:
     """Draw sequences of very different lengths, empty ones among them where a network may read those."""
     rng = np.random.default_rng(1)
     fixed = any(isinstance(node, Decode) for node in network.nodes)
@@ -132,8 +155,21 @@ def batch_of(network: Network, dtype: Any = np.float64, size: int = 33, longest:
         spellings = Ragged(rng.integers(0, 15, letters.sum()), np.concatenate([[0], np.cumsum(letters)]))
         return Words(Ragged(rng.integers(0, 40, offsets[-1]), offsets), rng.integers(0, 19, offsets[-1]), spellings)
     if network.reads_tokens:
-        return Ragged(rng.integers(0, 40, offsets[-1]), offsets)
+        tokens = Ragged(rng.integers(0, 40, offsets[-1]), offsets)
+        return documents_of(network, tokens, rng, dtype) if network.reads_documents else tokens
     return Ragged(rng.standard_normal((offsets[-1], network.input_size)).astype(dtype), offsets)
+
+
+def documents_of(network: Network, tokens: Ragged, rng: np.random.Generator, dtype: Any) -> Documents:
+    """Put drawn numbers beside tokens, and features where they are read, of some texts none at all."""
+    first, wide = network.nodes[0], network.wide
+    width = first.beside if isinstance(first, Embed) else 0
+    beside = rng.standard_normal((len(tokens.values), width)).astype(dtype)
+    if wide is None:
+        return Documents(tokens, beside)
+    counts = rng.integers(0, 9, len(tokens))
+    columns = Ragged(rng.integers(0, wide.features, counts.sum(), np.int32), np.concatenate([[0], np.cumsum(counts)]))
+    return Documents(tokens, beside, Sparse(columns, rng.standard_normal(counts.sum()).astype(dtype)))
 
 
 def weights_of(network: Network, dtype: Any = np.float64) -> dict[str, Array]:

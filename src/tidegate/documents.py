@@ -99,6 +99,13 @@ class Documents:
         """Keep the tokens at which `kept` [N] is true, with the numbers beside them."""
         return replace(self, tokens=self.tokens.where(kept), beside=self.beside[kept])
 
+    def astype(self, kind: np.dtype[Any] | type[np.floating[Any]]) -> Documents:
+        """Bring all numbers that are no ids to another type."""
+        features = self.features
+        if features is not None:
+            features = Sparse(features.columns, features.values.astype(kind))
+        return Documents(self.tokens, self.beside.astype(kind), features)
+
     def __len__(self) -> int:
         """Return the number of texts B."""
         return len(self.tokens)

@@ -22,6 +22,24 @@ Prepare: TypeAlias = Callable[[Any], tuple[Ragged | Words | Documents, list[str]
 
 
 @dataclass(frozen=True, eq=False)
+class Told:
+    """Say which n-gram ends at a token, and what it tells of the K classes, `[K]`, as logarithms; None if not known."""
+
+    ngram: str
+    tells: Array | None
+
+
+class Names(Protocol):
+    """Say in words what n-grams tell."""
+
+    def feature(self, number: int) -> tuple[str, str]:
+        """Name a feature of a whole input: of what it is made, such as `words`, and what it is."""
+
+    def evidence(self, texts: Any) -> list[list[Told]]:
+        """List what ends at each step of inputs; nothing where no evidence is read."""
+
+
+@dataclass(frozen=True, eq=False)
 class Inside:
     """Hold what can be looked into.
 
@@ -31,8 +49,7 @@ class Inside:
         prepare: turns inputs into what the network reads.
         classes: what each of the K columns of the output stands for; None where they have no names.
         max_grad_norm: the length that training clipped the gradient to, 0 for none; None where that is not known.
-        parts: tells of inputs what each part of the model added to the score of each class, as plain records with
-            `network`, `linear` and `features`; None where there is but the network.
+        names: says what stands beside tokens, and which features there are; None where inputs are but steps.
     """
 
     network: Network
@@ -40,7 +57,7 @@ class Inside:
     prepare: Prepare
     classes: Sequence[Any] | None = None
     max_grad_norm: float | None = None
-    parts: Callable[[Any], list[dict[str, Any]] | None] | None = None
+    names: Names | None = None
 
 
 @runtime_checkable

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 import tidegate as tg
+from classifiers import PLAIN
 from tidegate.convert import torch_network, torch_parts
 from tidegate.convert.proof import sequences as draw
 from tidegate.convert.torch_module import PlainNetwork
 from tidegate.errors import ConversionError, InputError, OptionError
 from tidegate.network import Crf, Dense, Dropout, Embed, Network, Pool, Recurrent, Tied, parameter_shapes
+from tidegate.ragged import Ragged
 
 Array = npt.NDArray[Any]
 LENGTHS = (4, 1, 9)
@@ -295,12 +297,22 @@ def test_there_and_back_is_the_same_to_the_bit() -> None:
 
 def test_the_network_of_a_task_is_converted() -> None:
     texts, labels = ["a good film", "so bad", "bad film", "good fun"] * 4, ["pos", "neg", "neg", "pos"] * 4
-    task = tg.TextClassifier(hidden_size=4, epochs=1, validation_fraction=0).fit(texts, labels)
+    task = tg.TextClassifier(hidden_size=4, epochs=1, validation_fraction=0, **PLAIN).fit(texts, labels)
     module = tg.convert.to_torch(task)
-    padded, lengths = task.prepare(texts[:4])[0].to_padded()
+    inputs, _ = task.prepare(texts[:4])
+    assert isinstance(inputs, Ragged)
+    padded, lengths = inputs.to_padded()
     with torch.no_grad():
         logits = module(torch.from_numpy(padded), torch.from_numpy(lengths))
     np.testing.assert_allclose(logits.softmax(dim=1).numpy(), task.predict_proba(texts[:4]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"evidence": 0}, {"linear": False}])
+def test_a_classifier_that_counts_n_grams_is_refused_with_a_way_out(options: dict[str, Any]) -> None:
+    texts, labels = ["a good film", "so bad", "bad film", "good fun"] * 4, ["pos", "neg", "neg", "pos"] * 4
+    task = tg.TextClassifier(hidden_size=4, epochs=1, **options).fit(texts, labels)
+    with pytest.raises(InputError, match=r"what is counted of n-grams.* train a classifier with evidence=0"):
+        tg.convert.to_torch(task)
 
 
 def test_the_file_of_the_module_imports_torch_alone(tmp_path: Path) -> None:

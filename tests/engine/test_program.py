@@ -13,6 +13,7 @@ from torch import Tensor
 
 from programs import DROPPING, LARGE, LONG, NETWORKS, WORDS, batch_of, layer, weights_of
 from tidegate import kernels, nn
+from tidegate.documents import Documents, Sparse
 from tidegate.engine import CrfLikelihood, CrossEntropy, Errors, Lost, Optimiser, Program, Rule
 from tidegate.errors import InputError, ShapeError
 from tidegate.network import (
@@ -32,7 +33,8 @@ class Case:
     """A network, a batch and the loss that networks of its kind are trained on; in the core and in torch."""
 
     def __init__(self, network: Network, dtype: Any = np.float64, **batch: int) -> None:
-        self.network, self.batch = network, batch_of(network, dtype, **batch)
+        self.network = network
+        self.batch: Any = batch_of(network, dtype, **batch)
         self.program = Program(network, weights_of(network, dtype))
         rng = np.random.default_rng(2)
         size, tokens = len(self.batch), int(self.batch.offsets[-1])
@@ -226,6 +228,54 @@ def test_the_loss_of_a_sequence_is_the_same_alone() -> None:
         rows = slice(int(case.batch.offsets[index]), int(case.batch.offsets[index + 1]))
         alone = case.program.gradient(case.batch.select(np.array([index])), case.loss.alone(index, rows))
         assert alone.losses.tobytes() == together[index : index + 1].tobytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["numbers beside the words", "words and a wide node", "numbers beside, and a wide node"]
+)
+def test_what_comes_with_a_text_goes_where_the_text_goes(name: str) -> None:
+    """Alone and in another order, a text gives the bits that it gives in the batch."""
+    case = Case(NETWORKS[name], np.float32)
+    together = case.program(case.batch)
+    order = np.random.default_rng(3).permutation(len(case.batch))
+    assert case.program(case.batch.select(order)).tobytes() == together[order].tobytes()
+    for index in range(len(case.batch)):
+        assert case.program(case.batch.select([index])).tobytes() == together[index].tobytes()
+
+
+DOCUMENTS = NETWORKS["numbers beside, and a wide node"]
+
+
+@pytest.mark.parametrize(
+    ("batch", "error", "told"),
+    [
+        (lambda d: d.tokens, ShapeError, "reads Documents"),
+        (lambda d: Documents(d.tokens, d.beside), ShapeError, "features of each"),
+        (lambda d: Documents(d.tokens, d.beside[:, :1].copy(), d.features), ShapeError, "beside"),
+    ],
+)
+def test_documents_that_do_not_fit_are_refused_by_the_core_and_by_torch(
+    batch: Any, error: type[Exception], told: str
+) -> None:
+    case = Case(DOCUMENTS)
+    wrong = batch(case.batch)
+    with pytest.raises(error, match=told):
+        case.program(wrong)
+    with pytest.raises(error, match=r"Documents|beside|features"):
+        nn.build(DOCUMENTS).to(torch.float64)(wrong)
+
+
+@pytest.mark.parametrize("outside", [-1, 25])
+def test_a_feature_that_the_matrix_has_no_row_for_is_named(outside: int) -> None:
+    case = Case(DOCUMENTS)
+    features = case.batch.features
+    columns = np.asarray(features.columns.values).copy()
+    columns[3] = outside
+    wrong = Documents(
+        case.batch.tokens, case.batch.beside, Sparse(features.columns.with_values(columns), features.values)
+    )
+    with pytest.raises(InputError, match=f"feature id {outside} at position 3 is out of range"):
+        case.program(wrong)
 
 
 # --- optimisers -----------------------------------------------------------------------------------------------------

@@ -30,9 +30,10 @@ from graphs import (
     tokens,
 )
 from tidegate.cells import CELLS
+from tidegate.documents import Documents, Sparse
 from tidegate.errors import InputError, MissingPackageError, OptionError
 from tidegate.export import to_onnx
-from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Node, Pool, Recurrent, Spell, Split, Tied
+from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Node, Pool, Recurrent, Spell, Split, Tied, Wide
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.words import Words
@@ -110,6 +111,53 @@ def test_dense_nodes_alone_give_our_numbers(tmp_path: Path, run: Run, activation
     x = features(3)
     found = run(tmp_path / "model.onnx", {"features": padded(x), "sequence_lens": lens(x)})
     assert_close(found["output"], ours(x))
+
+
+@both_runtimes
+@pytest.mark.parametrize("modes", [("max", "mean"), ("last",)])
+@pytest.mark.parametrize(("beside", "wide"), [(3, False), (0, True), (3, True)])
+def test_numbers_beside_tokens_and_features_of_the_whole_give_our_numbers(
+    tmp_path: Path, run: Run, modes: Any, beside: int, wide: bool
+) -> None:
+    layer = Recurrent(cell="lstm", input_size=4 + beside, hidden_size=4, bidirectional=True)
+    words, head = Embed(vocabulary_size=9, size=4, beside=beside), Dense(in_features=8 * len(modes), out_features=2)
+    ours = executor(words, layer, Pool(modes=modes), head, *[Wide(features=6, outputs=2)] * wide)
+    to_onnx(ours, tmp_path / "model.onnx")
+    x, rng = tokens(9), np.random.default_rng(1)
+    rows = x.with_values(rng.standard_normal((len(x.values), beside)).astype(np.float32))
+    inputs = {"tokens": padded(x, fill=-1), "sequence_lens": lens(x)}
+    if beside:
+        inputs["beside"] = padded(rows)
+    features = None
+    if wide:
+        columns = Ragged.from_list([[0, 5], [], [3], [2, 2, 1]], dtype=np.int32)
+        features = Sparse(columns, rng.standard_normal(6).astype(np.float32))
+        inputs["feature_ids"] = padded(columns, time=5, fill=-7).astype(np.int64)
+        inputs["feature_values"] = padded(columns.with_values(features.values), time=5)
+        inputs["feature_lens"] = lens(columns)
+    found = run(tmp_path / "model.onnx", inputs)
+    assert_close(found["output"], ours(Documents(x, rows.values, features)))
+
+
+@both_runtimes
+def test_what_features_add_is_what_it_is_by_hand(tmp_path: Path, run: Run) -> None:
+    ours = Executor(
+        tg.Network.of(Embed(vocabulary_size=2, size=1), Pool(modes=("mean",)), Wide(features=3, outputs=1)),
+        {
+            "0.weight": np.array([[1], [3]], np.float32),
+            "2.weight": np.array([[10], [20], [40]], np.float32),
+            "2.bias": np.array([0.5], np.float32),
+        },
+    )
+    to_onnx(ours, tmp_path / "model.onnx")
+    inputs = {
+        "tokens": np.array([[0, 1], [1, 0], [0, 0]]),
+        "sequence_lens": np.array([2, 1, 0], np.int32),
+        "feature_ids": np.array([[2, 0], [1, 0], [9, -4]]),
+        "feature_values": np.array([[0.5, 2], [3, np.nan], [np.nan, np.inf]], np.float32),
+        "feature_lens": np.array([2, 1, 0], np.int32),
+    }
+    assert run(tmp_path / "model.onnx", inputs)["output"].tolist() == [[42.5], [63.5], [0.5]]
 
 
 @both_runtimes

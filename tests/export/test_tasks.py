@@ -14,9 +14,11 @@ import pytest
 import tokenizers
 
 import tidegate as tg
+from classifiers import PLAIN
 from graphs import Array, Arrays, lens, padded, run_onnx, run_openvino
 from tidegate.data.times import calendar
-from tidegate.export import to_onnx
+from tidegate.errors import InputError
+from tidegate.export import graph_inputs, to_onnx
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -39,7 +41,8 @@ def assert_close(found: Array, wanted: Array, *, atol: float = 1e-5) -> None:
 
 @cache
 def text_classifier() -> tg.TextClassifier:
-    return tg.TextClassifier(hidden_size=5, epochs=2, max_tokens=3, num_layers=2, merge="mul").fit(TEXTS, LABELS)
+    options: dict[str, Any] = {"hidden_size": 5, "epochs": 2, "max_tokens": 3, "num_layers": 2, "merge": "mul"}
+    return tg.TextClassifier(**options, **PLAIN).fit(TEXTS, LABELS)
 
 
 @cache
@@ -81,6 +84,46 @@ def test_a_text_classifier_answers_from_ids_and_names_its_labels(tmp_path: Path,
     labels = json.loads(said["labels"])
     assert [labels[best] for best in found["logits"].argmax(axis=1)] == model.predict(texts).tolist()
     assert said["task"] == "text-classifier"
+
+
+@pytest.mark.parametrize("run", [run_onnx, run_openvino])
+@pytest.mark.parametrize("options", [{}, {"evidence": 0}, {"linear": False}, {"max_tokens": 2, "keep": "first"}])
+def test_a_text_classifier_that_counts_n_grams_answers_from_what_is_prepared(
+    tmp_path: Path, run: Any, options: dict[str, Any]
+) -> None:
+    model = tg.TextClassifier(hidden_size=5, epochs=2, **options).fit(TEXTS, LABELS)
+    texts = ["so good", "a film", "really bad fun, so good", "", "unheard of"]
+    to_onnx(model, tmp_path / "model.onnx")
+    found = run(tmp_path / "model.onnx", graph_inputs(model, texts))
+    assert_close(found["probabilities"], model.predict_proba(texts))
+    said = about(tmp_path / "model.onnx")
+    assert said["prepared_by"] == "tidegate.export.graph_inputs"
+    assert json.loads(said["labels"]) == ["neg", "pos"]
+
+
+def test_inputs_of_a_graph_are_prepared_of_text_alone() -> None:
+    model = text_classifier()
+    prepared = graph_inputs(model, ["so good", "bad"])
+    wanted = model.preparation_.tokenizer.encode(["so good", "bad"])
+    assert prepared["tokens"].tolist() == [wanted[0].tolist(), [*wanted[1].tolist(), 0]]
+    assert prepared["sequence_lens"].tolist() == [2, 1]
+    signals = tg.SequenceClassifier(hidden_size=2, epochs=1, validation_fraction=0)
+    signals.fit([[[1.0]], [[2.0]]] * 4, [0, 1] * 4)
+    with pytest.raises(InputError, match="reads features, which its graph takes as they are measured"):
+        graph_inputs(signals, [[[1.0]]])
+    with pytest.raises(InputError, match="prepares nothing"):
+        graph_inputs(tg.Network, ["good"])
+
+
+@pytest.mark.parametrize("options", [{"characters": True}, {"characters": False}])
+def test_the_words_of_a_tagger_are_prepared_as_its_graph_reads_them(tmp_path: Path, options: dict[str, Any]) -> None:
+    tagger = tg.TokenTagger(hidden_size=4, epochs=1, batch_size=4, min_count=1, **options).fit(SENTENCES, TAGS)
+    to_onnx(tagger, tmp_path / "tagger.onnx")
+    found = run_onnx(tmp_path / "tagger.onnx", graph_inputs(tagger, SENTENCES[:3]))
+    assert [best_tags(found, row, len(words)) for row, words in enumerate(SENTENCES[:3])] == [
+        [json.loads(about(tmp_path / "tagger.onnx")["labels"]).index(tag) for tag in tags]
+        for tags in tagger.predict(SENTENCES[:3])
+    ]
 
 
 @pytest.mark.parametrize("run", [run_onnx, run_openvino])

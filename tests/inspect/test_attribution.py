@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 import loop
 import tidegate as tg
 from classifiers import PLAIN
+from tidegate import nn
+from tidegate.documents import Documents
 from tidegate.errors import InputError, OptionError
 from tidegate.inspect import attribution
 from tidegate.network import Dense, Dropout, Embed, Network, Pool, Recurrent, parameter_shapes
 from tidegate.ragged import Ragged
+from tidegate.runtime import Executor
 
 Array = npt.NDArray[Any]
 CELLS = ["rnn_tanh", "rnn_relu", "lstm", "gru"]
@@ -177,7 +180,47 @@ def test_an_input_alone_gets_the_scores_that_it_gets_in_any_batch(method: Any, m
 @pytest.fixture(scope="module")
 def task() -> tg.TextClassifier:
     texts, labels = ["good fun", "so good", "a bore", "dull, and bad"] * 5, ["pos", "pos", "neg", "neg"] * 5
-    return tg.TextClassifier(**PLAIN, hidden_size=4, epochs=6).fit(texts, labels)
+    return tg.TextClassifier(hidden_size=4, epochs=6, **PLAIN).fit(texts, labels)
+
+
+@pytest.fixture(scope="module")
+def counting() -> tg.TextClassifier:
+    """Counts n-grams, as it does by default."""
+    texts, labels = ["good fun", "so good", "a bore", "dull, and bad"] * 5, ["pos", "pos", "neg", "neg"] * 5
+    return tg.TextClassifier(hidden_size=4, epochs=6).fit(texts, labels)
+
+
+def test_a_word_is_left_out_with_what_stands_beside_it(counting: tg.TextClassifier) -> None:
+    texts = ["so good fun", "bad"]
+    found = tg.inspect.attribute(counting, texts, method="occlusion", target=["pos", "neg"])
+    whole, _ = counting.prepare(texts)
+    assert isinstance(whole, Documents)
+    run = Executor(counting.network_, counting.weights_)
+    for step, (text, column) in enumerate([(0, 1), (0, 1), (0, 1), (1, 0)]):
+        without = whole.where(np.arange(4) != step)
+        assert found.scores[step] == pytest.approx(run(whole)[text, column] - run(without)[text, column], abs=1e-5)
+    np.testing.assert_allclose(found.output, run(whole)[[0, 1], [1, 0]], rtol=1e-5)
+    np.testing.assert_allclose(found.baseline, run(whole.where(np.zeros(4, bool)))[[0, 1], [1, 0]], rtol=1e-5)
+
+
+def test_the_slope_of_a_word_goes_through_its_row_and_all_that_stands_beside_it(counting: tg.TextClassifier) -> None:
+    """Computed by torch, along the same straight line from zeros."""
+    texts = ["so good fun, and dull"]
+    found = tg.inspect.attribute(counting, texts, target="pos", steps=256)
+    x, _ = counting.prepare(texts)
+    assert isinstance(x, Documents)
+    module = nn.build(counting.network_).double().eval()
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in counting.weights_.items()})
+    parts = dict(module.named_children())
+    known, beside = parts["0"](torch.from_numpy(x.tokens.values)).detach(), torch.from_numpy(x.beside).double()
+    rows = torch.cat([known, beside], dim=1)
+    total = torch.zeros(len(rows), dtype=torch.float64)
+    for place in (np.arange(400) + 0.5) / 400:
+        at = (rows * place).requires_grad_()
+        state, _ = parts["1"](nn.to_torch(x.tokens).with_values(at))
+        score = parts["4"](parts["2"](state))[0, 1]
+        total += (torch.autograd.grad(score, at)[0] * rows).sum(dim=1) / 400
+    np.testing.assert_allclose(found.scores, total.numpy(), atol=1e-2 * float(total.abs().max()))
 
 
 def test_a_word_left_out_is_a_text_without_it(task: tg.TextClassifier) -> None:

@@ -120,6 +120,20 @@ def test_a_token_that_is_pointed_at_tells_what_it_contributed_through_each_direc
     assert shown.page.is_hidden("#tip")
 
 
+def test_the_page_says_what_each_part_said_and_which_n_grams_count(shown: Shown, model: Path) -> None:
+    critic = tg.load(model)
+    parts = tg.inspect.contributions(critic, INPUTS[:1])
+    column = int((parts.network + parts.linear)[0].argmax())
+    cells = [shown.page.inner_text(f"#shares tr:nth-child(2) td:nth-child({place})") for place in (1, 2, 3)]
+    assert cells[0] == critic.predict(INPUTS[:1])[0]
+    for cell, part in zip(cells[1:], (parts.network, parts.linear), strict=True):
+        assert float(cell.replace("\u2212", "-")) == pytest.approx(float(part[0, column]), abs=1e-3)
+    first = parts.largest(0, column)[0]
+    named = shown.page.inner_text("#ngrams > span >> nth=0")
+    letters = first.text.replace(" ", "\u2423") + " (characters)"
+    assert named == (first.text if first.of == "words" else letters)
+
+
 def test_tokens_are_coloured_by_the_sign_of_what_they_contributed(shown: Shown, model: Path) -> None:
     why = tg.inspect.attribute(tg.load(model), INPUTS[:1])
     for step in np.argsort(-np.abs(why.scores))[:3]:
@@ -248,6 +262,7 @@ def test_steps_of_features_are_numbered_and_a_cell_without_gates_shows_its_state
 
 def point_at(page: Page, step: int, place: int, shape: tuple[int, ...], *, click: bool = False) -> None:
     """Move to the middle of a cell of the heat map, which has `shape` [steps, units]."""
+    page.locator("#heat").scroll_into_view_if_needed()
     box = page.locator("#heat").bounding_box()
     assert box is not None
     x, y = (step + 0.5) * box["width"] / shape[0], (place + 0.5) * box["height"] / shape[1]

@@ -183,10 +183,10 @@ def test_a_sequence_alone_leaves_the_trace_that_it_leaves_in_any_batch(lengths: 
 TEXTS = ["Good, GOOD fun!", "a dull bore", "unheardof words, and many more of them"]
 
 
-@pytest.fixture(scope="module")
-def task() -> tg.TextClassifier:
+@pytest.fixture(scope="module", params=[{}, {"evidence": 0}, {"linear": False}, WORDS_ALONE], ids=str)
+def task(request: pytest.FixtureRequest) -> tg.TextClassifier:
     texts, labels = ["good fun", "so good", "a bore", "dull, and bad"] * 5, ["pos", "pos", "neg", "neg"] * 5
-    return tg.TextClassifier(**WORDS_ALONE, hidden_size=4, epochs=2, max_tokens=5).fit(texts, labels)
+    return tg.TextClassifier(hidden_size=4, epochs=2, max_tokens=5, **request.param).fit(texts, labels)
 
 
 def test_a_task_names_its_tokens_and_classes(task: tg.TextClassifier) -> None:

@@ -20,6 +20,7 @@ from tidegate.network import (
     Recurrent,
     Split,
     Tied,
+    Wide,
     parameter_shapes,
 )
 
@@ -146,3 +147,46 @@ def test_a_tied_node_has_the_table_of_the_embedding_and_a_bias_of_its_own() -> N
 def test_nodes_of_a_language_model_that_do_not_fit_are_refused(made: tuple[Node, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Network.of(*made)
+
+
+# --- what texts bring besides their words ------------------------------------------------------------------------
+
+
+def read_by(*last: Node) -> list[Node]:
+    """Describe a classifier of two classes that reads three numbers beside each token."""
+    layer = Recurrent(cell="gru", input_size=7, hidden_size=5)
+    return [
+        Embed(vocabulary_size=9, size=4, beside=3),
+        layer,
+        Pool(modes=("max",)),
+        Dense(in_features=5, out_features=2),
+        *last,
+    ]
+
+
+def test_numbers_beside_widen_the_rows_and_a_wide_node_adds_a_matrix() -> None:
+    network = Network.of(*read_by(Wide(features=6, outputs=2)))
+    assert Network.from_json(network.to_json()) == network
+    assert (network.input_size, network.output_size, network.reads_documents) == (9, 2, True)
+    shapes = parameter_shapes(network)
+    assert (shapes["0.weight"], shapes["1.weight_ih_l0"]) == ((9, 4), (15, 7))
+    assert (shapes["4.weight"], shapes["4.bias"]) == ((6, 2), (2,))
+
+
+def test_a_table_without_numbers_beside_is_written_as_it_always_was() -> None:
+    assert "beside" not in Network.of(Embed(vocabulary_size=9, size=4)).to_json()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "reason"),
+    [
+        (read_by(Wide(features=6, outputs=3)), "wants 3 features but gets 2"),
+        (read_by(Wide(features=6, outputs=2), Dropout(p=0.1)), "must come last, after a pool"),
+        ([LAYER, Wide(features=6, outputs=6)], "must come last, after a pool"),
+        ([LAYER, Pool(modes=("max",)), Wide(features=6, outputs=6)], "needs an embed node at the beginning"),
+        ([Embed(vocabulary_size=9, size=4, beside=1), LAYER], "wants 4 features but gets 5"),
+    ],
+)
+def test_numbers_beside_and_wide_nodes_that_do_not_fit_are_refused(nodes: list[Node], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        Network.of(*nodes)

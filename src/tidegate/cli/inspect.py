@@ -104,7 +104,24 @@ def _print_one(record: dict[str, Any]) -> None:
             for index, step in enumerate(steps)
         ]
     )
-    if parts := record.get("parts"):
-        rows = [("network", parts["network"]), ("n-grams, together", parts["linear"])]
-        rows += [(each["feature"], {k: v for k, v in each.items() if k != "feature"}) for each in parts["features"]]
-        emit_table([{"part": name, **{k: f"{v:+.4f}" for k, v in added.items()}} for name, added in rows])
+    if record["parts"] is not None:
+        _print_parts(record)
+
+
+def _print_parts(record: dict[str, Any]) -> None:
+    """Print what each part gave the class that is explained, and the n-grams of the linear part."""
+    explained = str(record["explained"])
+    shares = ", ".join(f"{name} {scores[explained]:+.4f}" for name, scores in record["parts"].items())
+    print(f"parts of the logit of {explained}: {shares}")
+    emit_table(
+        [
+            {"n-gram": _shown(ngram), "of": ngram["of"], "contribution": f"{ngram['contribution']:+.4f}"}
+            for ngram in record["ngrams"]
+        ]
+    )
+
+
+def _shown(ngram: dict[str, Any]) -> str:
+    """Show an n-gram, and the spaces in one of characters, which are the ends of words."""
+    text = str(ngram["text"])
+    return shorten(text.replace(" ", "\u2423") if ngram["of"] == "characters" else text)

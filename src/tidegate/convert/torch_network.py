@@ -13,7 +13,7 @@ from tidegate.cells import CELLS
 from tidegate.convert.proof import LENGTHS, prove, sequences
 from tidegate.convert.torch_module import PlainNetwork
 from tidegate.errors import InputError
-from tidegate.network import Crf, Decode, Pool, Recurrent, Spell, Split
+from tidegate.network import Crf, Decode, Embed, Pool, Recurrent, Spell, Split, Wide
 from tidegate.offers import Exportable
 from tidegate.runtime import Executor
 
@@ -47,6 +47,11 @@ def to_torch(model: Any) -> PlainNetwork:
     executor = _executor(model)
     network = executor.network
     for index, node in enumerate(network.nodes):
+        if isinstance(node, Wide) or (isinstance(node, Embed) and node.beside):
+            raise InputError(
+                f"node {index} of the network reads what is counted of n-grams, for which torch has no module. Use "
+                "tidegate.nn.build or tidegate.export.to_onnx, or train a classifier with evidence=0 and linear=False."
+            )
         if isinstance(node, Spell | Split | Decode | Crf):
             raise InputError(f"node {index} of the network is a {node.kind!r}, for which torch has no module.")
         if isinstance(node, Recurrent) and CELLS[node.cell].torch is None:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.network import Embed, Network, Spell
+from tidegate.network import Embed, Network, Spell, Wide
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -16,6 +16,7 @@ _BATCHES: Final = (1, 2, 7)
 _LONGEST: Final = (1, 2, 17, 128)
 _NUMBERS: Final = 2**24  # that a batch may have for output
 _LETTERS: Final = 9  # of the longest word
+_FEATURES: Final = 40  # of one sequence
 _NO_ID: Final = (-1, 2**40)  # what lies in the padding of ids, turn by turn
 
 
@@ -39,7 +40,8 @@ def draw_sequences(
     """Draw the inputs of a network, as `SequenceInterface` names them; features are like those of `scaling`."""
     first, inputs = network.nodes[0], {"sequence_lens": lengths.astype(np.int32)}
     if isinstance(first, Embed):
-        return inputs | {"tokens": _ids(rng, first.vocabulary_size, lengths, time)}
+        inputs["tokens"] = _ids(rng, first.vocabulary_size, lengths, time)
+        return inputs | _beside(rng, first.beside, lengths, time) | _features(rng, network.wide, len(lengths))
     if isinstance(first, Spell):
         letters = first.characters[0]
         assert isinstance(letters, Embed), "the network was checked: characters are embedded first"
@@ -55,6 +57,26 @@ def draw_sequences(
     rows = (rng.standard_normal((len(lengths), time, network.input_size)) * deviation + mean).astype(np.float32)
     rows[_padding(lengths, time)] = np.nan
     return inputs | {"features": rows}
+
+
+def _beside(rng: np.random.Generator, width: int, lengths: Array, time: int) -> dict[str, Array]:
+    """Draw the numbers beside ids, where there are any."""
+    if not width:
+        return {}
+    rows = rng.standard_normal((len(lengths), time, width)).astype(np.float32)
+    rows[_padding(lengths, time)] = np.nan
+    return {"beside": rows}
+
+
+def _features(rng: np.random.Generator, wide: Wide | None, batch: int) -> dict[str, Array]:
+    """Draw features of each sequence, where they are read; of some there are none."""
+    if wide is None:
+        return {}
+    counts = rng.integers(0, _FEATURES, batch, endpoint=True)
+    values = rng.uniform(0, 1, (batch, int(counts.max()))).astype(np.float32)
+    values[_padding(counts, values.shape[1])] = np.nan
+    ids = _ids(rng, wide.features, counts, values.shape[1])
+    return {"feature_ids": ids, "feature_values": values, "feature_lens": counts.astype(np.int32)}
 
 
 def _ids(rng: np.random.Generator, size: int, lengths: Array, time: int) -> Array:

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.cells import CELLS
+from tidegate.documents import Documents, Sparse
 from tidegate.export.drawing import draw_lengths, draw_sequences
 from tidegate.export.nodes import Flow, NodeWriter, State, Steps, steps_of
 from tidegate.kernels import softmax
-from tidegate.network import Crf, Decode, Network, Pool, Recurrent, Spell, Split
+from tidegate.network import Crf, Decode, Embed, Network, Pool, Recurrent, Spell, Split
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.words import Words
@@ -78,10 +79,12 @@ class SequenceInterface(Interface):
 
     Inputs are `sequence_lens` [batch] int32 and, by what the network reads, `tokens` [batch, time] int64 or `features`
     [batch, time, C] float32; where words are spelled, also `spelling` [batch, time], which says which row of
-    `characters` [spellings, letters] a word has, and `character_lens` [spellings]. What lies past a length has no
-    effect, be it no number at all. Each recurrent node that reads forwards may take the state that it begins with,
-    `h0_<index>` and for an lstm `c0_<index>`, [layers, batch, H], and gives the one that it ends with, `hn_<index>` and
-    `cn_<index>`.
+    `characters` [spellings, letters] a word has, and `character_lens` [spellings]; where numbers stand beside the
+    tokens, `beside` [batch, time, D] float32; and where features of whole sequences are read, `feature_ids` and
+    `feature_values` [batch, entries], as many of each as `feature_lens` [batch] int32 says. What lies past a length
+    has no effect, be it no number at all. Each recurrent node that reads forwards may take the state that it begins
+    with, `h0_<index>` and for an lstm `c0_<index>`, [layers, batch, H], and gives the one that it ends with,
+    `hn_<index>` and `cn_<index>`.
 
     Args:
         network: what is exported.
@@ -151,6 +154,8 @@ class SequenceInterface(Interface):
         x = self._read(inputs)
         if isinstance(x, Ragged) and x.values.dtype.kind == "f":
             x = x.with_values(x.values.astype(executor.dtype))
+        if isinstance(x, Documents):
+            x = x.astype(executor.dtype)
         rows, ends = executor.run(x, {name: state.astype(executor.dtype) for name, state in given.items()})
         states = {name.format("n"): ends[own] for own, name in names.items() if own in ends}
         return self._answers(rows, inputs["sequence_lens"].astype(np.int64), self._time(inputs)), states
@@ -174,7 +179,8 @@ class SequenceInterface(Interface):
             characters = graph.input("characters", np.int64, ["spellings", "letters"])
             letters, inner, _ = _ids(graph, characters, graph.input("character_lens", np.int32, ["spellings"]))
             words = writer.spell(first, words, spelling, Flow(letters, inner))
-        return Flow(words, steps), lengths, time
+        beside, whole = _write_beside(graph, self.network, steps, lengths), _write_features(graph, self.network)
+        return Flow(words, steps, beside=beside, features=whole), lengths, time
 
     def _write_states(self, graph: Graph, lengths: str, *, required: bool) -> dict[int, tuple[State, ...]]:
         """Write the states that recurrent nodes begin with: zeros, where they may be left out."""
@@ -218,7 +224,7 @@ class SequenceInterface(Interface):
         }
         return {name: rng.uniform(-1, 1, shape).astype(np.float32) for name, shape in shapes.items()}
 
-    def _read(self, inputs: Mapping[str, Array]) -> Ragged | Words:
+    def _read(self, inputs: Mapping[str, Array]) -> Ragged | Words | Documents:
         lengths = inputs["sequence_lens"]
         if "features" in inputs:
             x = Ragged.from_padded(inputs["features"], lengths)
@@ -227,6 +233,8 @@ class SequenceInterface(Interface):
                 x = x.with_values(((x.values - mean) / deviation).astype(np.float32))
             return x
         tokens = Ragged.from_padded(inputs["tokens"], lengths)
+        if self.network.reads_documents:
+            return _documents(tokens, inputs)
         if "spelling" not in inputs:
             return tokens
         spelling = Ragged.from_padded(inputs["spelling"], lengths).values
@@ -294,6 +302,45 @@ class SequenceInterface(Interface):
     @staticmethod
     def _time(inputs: Mapping[str, Array]) -> int:
         return int(inputs["tokens" if "tokens" in inputs else "features"].shape[1])
+
+
+def _write_beside(graph: Graph, network: Network, steps: Steps, lengths: str) -> str | None:
+    """Write the numbers beside the tokens, [T, B, D], zero in the padding; None where there are none."""
+    first = network.nodes[0]
+    if not (isinstance(first, Embed) and first.beside):
+        return None
+    value = graph.input("beside", np.float32, ["batch", "time", first.beside])
+    rows, _, _ = _with_time_first(graph, value, lengths, width=first.beside)
+    return graph.add("Where", steps.mask, rows, graph.constant(0.0, np.float32))
+
+
+def _write_features(graph: Graph, network: Network) -> tuple[str, str] | None:
+    """Write the features of whole sequences, [B, M] ids and values, and one of value zero, as there may be none."""
+    if network.wide is None:
+        return None
+    ids = graph.input("feature_ids", np.int64, ["batch", "entries"])
+    values = graph.input("feature_values", np.float32, ["batch", "entries"])
+    counts = graph.unsqueeze(graph.cast(graph.input("feature_lens", np.int32, ["batch"]), np.int64), 1)
+    zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
+    place = graph.add("Range", zero, graph.add("Squeeze", graph.size(ids, 1)), one)  # [M]
+    within = graph.add("Less", graph.unsqueeze(place, 0), counts)  # [B, M]
+    alone = graph.shape(graph.size(ids, 0), 1)
+    ids = graph.add("Concat", graph.add("Where", within, ids, zero), graph.zeros(alone, np.int64), axis=1)
+    kept = graph.add("Where", within, values, graph.constant(0.0, np.float32))
+    return ids, graph.add("Concat", kept, graph.zeros(alone, np.float32), axis=1)
+
+
+def _documents(tokens: Ragged, inputs: Mapping[str, Array]) -> Documents:
+    """Put together what a graph was given beside its tokens."""
+    lengths, beside = inputs["sequence_lens"], np.zeros((len(tokens.values), 0), np.float32)
+    if "beside" in inputs:
+        beside = Ragged.from_padded(inputs["beside"], lengths).values
+    if "feature_ids" not in inputs:
+        return Documents(tokens, beside)
+    counts = inputs["feature_lens"]
+    columns = Ragged.from_padded(inputs["feature_ids"], counts)
+    columns = columns.with_values(columns.values.astype(np.int32))
+    return Documents(tokens, beside, Sparse(columns, Ragged.from_padded(inputs["feature_values"], counts).values))
 
 
 def _ids(graph: Graph, value: str, lengths: str) -> tuple[str, Steps, str]:

@@ -28,6 +28,7 @@ from tidegate.network import (
     Spell,
     Split,
     Tied,
+    Wide,
 )
 
 if TYPE_CHECKING:
@@ -70,12 +71,16 @@ class Flow:
     steps: which steps there are; None once pooled.
     final: [B, F], the final state where the node before was recurrent.
     states: of each layer and direction of it.
+    beside: [T, B, D], the numbers beside the tokens, where there are any.
+    features: what is known of each sequence as a whole: ids and values of its features, [B, M] both.
     """
 
     rows: str
     steps: Steps | None
     final: str | None = None
     states: tuple[State, ...] = ()
+    beside: str | None = None
+    features: tuple[str, str] | None = None
 
 
 def steps_of(graph: Graph, lengths: str, time: str) -> Steps:
@@ -128,11 +133,15 @@ class NodeWriter:
                     assert isinstance(before, Recurrent), "the network was checked"
                     flow = self._decode(node, name, flow, before, f"{prefix}{index - 1}")
                 case Embed():
-                    flow = replace(flow, rows=self.graph.add("Gather", self._weight(f"{name}.weight"), flow.rows))
+                    rows = self.graph.add("Gather", self._weight(f"{name}.weight"), flow.rows)
+                    beside = [] if flow.beside is None else [flow.beside]
+                    flow = replace(flow, rows=_joined(self.graph, [rows, *beside], "concat"))
                 case Pool():
-                    flow = Flow(self._pool(node, flow), None)
+                    flow = Flow(self._pool(node, flow), None, features=flow.features)
                 case Dense() | Tied():
-                    flow = Flow(self._multiply(node, name, flow.rows), flow.steps)
+                    flow = Flow(self._multiply(node, name, flow.rows), flow.steps, features=flow.features)
+                case Wide():
+                    flow = Flow(self._widen(name, flow), None)
                 case Split():
                     flow = self._split(node, flow)
                 case Spell() | Crf():  # written already; for whoever looks for paths
@@ -170,7 +179,8 @@ class NodeWriter:
             x = _joined(self.graph, outputs, "concat")
         final = [self.graph.add("Squeeze", h, self.graph.integers(0)) for h, _ in states[-node.num_directions :]]
         merged = x if node.merge == "concat" else _joined(self.graph, outputs, node.merge)
-        return Flow(merged, flow.steps, _joined(self.graph, final, node.merge), tuple(states))
+        final_state = _joined(self.graph, final, node.merge)
+        return Flow(merged, flow.steps, final_state, tuple(states), features=flow.features)
 
     def _direction(
         self, node: Recurrent, name: str, suffix: str, x: str, steps: Steps | None, start: State | None, *, holds: bool
@@ -254,6 +264,16 @@ class NodeWriter:
             return graph.add("Where", steps.some, highest, zero)
         total = graph.add("ReduceSum", graph.add("Where", steps.mask, rows, zero), graph.integers(0), keepdims=0)
         return graph.add("Div", total, graph.unsqueeze(graph.cast(steps.turns, np.float32), 1))
+
+    def _widen(self, name: str, flow: Flow) -> str:
+        """Add the rows of the features of each sequence, [B, K], each times its value."""
+        graph = self.graph
+        assert flow.features is not None, "the network was checked: who ends so reads features"
+        ids, values = flow.features
+        rows = graph.add("Gather", self._weight(f"{name}.weight"), ids)  # [B, M, K]
+        summed = graph.add("MatMul", graph.unsqueeze(values, 1), rows)  # [B, 1, K]
+        told = graph.add("Squeeze", summed, graph.integers(1))
+        return graph.add("Add", flow.rows, graph.add("Add", told, self._weight(f"{name}.bias")))
 
     def _multiply(self, node: Dense | Tied, name: str, rows: str) -> str:
         graph = self.graph

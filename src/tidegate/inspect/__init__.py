@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tidegate.inspect.flow import Flow as Flow
     from tidegate.inspect.flow import GradientFlow as GradientFlow
     from tidegate.inspect.flow import gradient_flow as gradient_flow
+    from tidegate.inspect.parts import NGram as NGram
+    from tidegate.inspect.parts import Parts as Parts
+    from tidegate.inspect.parts import contributions as contributions
     from tidegate.inspect.pictures import draw_attribution as draw_attribution
     from tidegate.inspect.pictures import draw_gates as draw_gates
     from tidegate.inspect.pictures import draw_states as draw_states

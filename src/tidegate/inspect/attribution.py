@@ -72,11 +72,11 @@ def attribute(
     misses. Through a network that reads in both directions, the scores are split by the direction of the last
     bidirectional layer that they flow through.
 
-    Of a model that also looks at n-grams of whole texts, what is attributed is the part of the output that comes from
-    the network; output and baseline both hold the other part, which `examine` tells n-gram by n-gram.
-
     Occlusion is how much the output falls without a step: a token is left out, features are set to zero. Its scores add
     up to nothing in particular, as steps can stand in for each other; its baseline is the output without any step.
+
+    A step of a text is the row of its word and all numbers beside it. What a linear part adds to the output is the same
+    with and without a step, and stands in `output` and in `baseline`; `examine` says what it is made of.
 
     Computed in float64, in batches that bound the memory. The scores of an input do not depend on the others.
 
@@ -198,17 +198,17 @@ class _Question:
     def occlude(self, output: Array) -> tuple[Array, Array]:
         """Return the fall of the output without each step, `[1, N]`, and the output without any, `[B]`."""
         outputs = _outputs(self.subject, self.executor, blank=True)
-        if self.subject.reads_text:
+        if self.subject.reads_words:
             nothing = Ragged(np.zeros((0, self.executor.network.input_size)), np.zeros(2, np.int64))
-            outputs = self.subject.with_added(np.repeat(self.executor(nothing), len(outputs), axis=0))
+            outputs = self.subject.whole(np.repeat(self.executor(nothing), len(outputs), axis=0))
         scores = np.zeros((1, len(self.subject.x.values)))
         for index, start in enumerate(self.subject.x.offsets[:-1]):
             values = self.subject.features(np.array([index])).values  # [T, C]
             together = max(1, _TOKENS // max(1, len(values)))
             for first in range(0, len(values), together):
                 without = range(first, min(len(values), first + together))
-                found = self.executor(_without(values, without, leave_out=self.subject.reads_text))
-                found = self.subject.with_added(found, slice(index, index + 1))
+                found = self.executor(_without(values, without, leave_out=self.subject.reads_words))
+                found = self.subject.whole(found, index)
                 scores[0, start + first : start + without.stop] = output[index] - found[:, self.columns[index]]
         return scores, self.choose(outputs)
 
@@ -219,7 +219,7 @@ def _outputs(subject: Subject, executor: Executor, *, blank: bool = False) -> Ar
     for indices in cut(subject.x, tokens=_TOKENS):
         x = subject.features(indices)
         found[indices] = executor(x.with_values(np.zeros_like(x.values)) if blank else x)
-    return subject.with_added(found)
+    return subject.whole(found)
 
 
 @cache

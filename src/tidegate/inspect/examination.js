@@ -142,14 +142,45 @@ function showTokens() {
 function tokenLines(step, chosen) {
   const { all, ...directions } = input().contributions;
   const lines = [`contribution ${signed(all[step])}`, ...Object.entries(directions).map(([name, of]) => `${name} ${signed(of[step])}`)];
+  for (const { text: ngram, tells } of input().evidence?.[step] ?? []) {
+    lines.push(`“${ngram}” ends here${tells === null ? "" : ` and tells ${signed(tells)}`}`);
+  }
   return chosen ? [`${chosen.name} of unit ${state.unit}: ${text(value(chosen, step, state.unit))}`, ...lines] : lines;
 }
 
 function showSum() {
   const { logit, baseline, directions, explained } = input();
   const parts = Object.entries(directions ?? {}).map(([name, added]) => `${name} ${signed(added)}`);
-  at("sum").textContent = `Contributions are to the logit of “${explained}”: together they lead from ${text(baseline)}, where the input `
-    + `tells nothing, to ${text(logit)}. ${parts.length ? `By direction: ${parts.join(", ")}.` : ""}`;
+  at("sum").textContent = `Contributions are to the logit of “${explained}”: together they lead from ${text(baseline)}, where the `
+    + `${input().parts ? "network is shown" : "input tells"} nothing, to ${text(logit)}. ${parts.length ? `By direction: ${parts.join(", ")}.` : ""}`;
+}
+
+// --- the parts of a classifier that counts n-grams -----------------------------------------------------------------
+
+function showParts() {
+  const { parts, ngrams, explained } = input();
+  at("parts").hidden = !parts;
+  if (!parts) return;
+  const shown = Object.keys(parts.network).sort((a, b) => input().probabilities[b] - input().probabilities[a]).slice(0, 12);
+  const head = element("tr"), rows = shown.map((name) => {
+    const row = element("tr"), [network, linear] = [parts.network[name], parts.linear[name]];
+    for (const content of [name, signed(network), signed(linear), signed(network + linear)]) element("td", { parent: row, text: content });
+    return row;
+  });
+  for (const name of ["class", "network", "n-grams of the whole text", "together"]) element("th", { parent: head, text: name });
+  at("shares").replaceChildren(head, ...rows);
+  at("parts-help").textContent = ngrams.length
+    ? `The n-grams that count most for or against “${explained}” in the linear part. A token above says, when pointed at, `
+      + "which n-grams end there, and how much more often (as a logarithm) they stand in texts of that class."
+    : "Nothing of this text is known to the linear part.";
+  const reach = Math.max(...ngrams.map((ngram) => Math.abs(ngram.contribution))) || 1;
+  at("ngrams").replaceChildren();
+  for (const { of, text: ngram, contribution } of ngrams) {
+    const parent = at("ngrams"), name = of === "characters" ? `${ngram.replaceAll(" ", "␣")} (characters)` : ngram;
+    element("span", { parent, text: name });
+    element("span", { parent, class: contribution < 0 ? "bar less" : "bar", style: { width: `${100 * Math.abs(contribution) / reach}%` } });
+    element("span", { parent, text: signed(contribution) });
+  }
 }
 
 // --- the heat map -------------------------------------------------------------------------------------------------
@@ -306,6 +337,7 @@ function show() {
   showAnswer();
   showSum();
   showTokens();
+  showParts();
   showInside();
 }
 

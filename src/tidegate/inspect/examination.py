@@ -9,7 +9,6 @@ import base64
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +19,7 @@ from tidegate.inspect.attribution import Attribution, attribute
 from tidegate.inspect.charts import draw_gradient_flow
 from tidegate.inspect.flow import GradientFlow, gradient_flow
 from tidegate.inspect.page import asset, figure, page, section
+from tidegate.inspect.parts import Parts, parts_of
 from tidegate.inspect.quantities import Quantity, Window, gates, gradients, most_moving, states, step_names
 from tidegate.inspect.subject import find_subject
 from tidegate.inspect.tracing import DirectionTrace, Trace, trace
@@ -37,8 +37,8 @@ MAX_STEPS = 500
 MAX_UNITS = 128
 """Units of one direction that a page shows."""
 
-MAX_CLASSES = 12
-"""Classes whose scores a table of parts shows."""
+MAX_NGRAMS = 12
+"""N-grams of the linear part that are named of one input."""
 
 MAX_VALUES = 3_000_000
 """Values of gates, states and gradients that a page holds; each takes 2.7 bytes, so that a page stays below 9 MB."""
@@ -55,8 +55,7 @@ class Examination:
         attribution: what each step contributed to the logit of the class that is explained.
         trace: states, gates, and gradients of the cross-entropy of that class.
         flow: the gradient against the distance in steps.
-        parts: what the network, and each n-gram in the linear part, added to the score of each class, where a model
-            has both.
+        parts: what the network and the linear part contributed, and which n-grams; None where there is a network alone.
     """
 
     network: Network
@@ -65,13 +64,16 @@ class Examination:
     attribution: Attribution
     trace: Trace
     flow: GradientFlow
-    parts: list[Json] | None = None
+    parts: Parts | None = None
 
     def to_json(self) -> list[Json]:
         """Return one plain record per input: the answer, and what every step contributed to it.
 
-        `contributions` add up to `logit - baseline`, and so do `directions`, where the network has two. `parts` are
-        there where a model also looks at n-grams of whole texts.
+        `contributions` add up to `logit - baseline`, and so do `directions`, where the network has two. Of a classifier
+        of texts that counts n-grams, `parts` says what the network and the linear part gave each class, which add up to
+        its logit; `ngrams` which n-grams added the most to the explained class in the linear part, or took the most
+        from it; and `evidence` which n-grams end at each step, and the logarithm of how much more often each stands in
+        texts of the explained class. All three are None for others.
         """
         return [self._record(index) for index in range(len(self.probabilities))]
 
@@ -98,8 +100,6 @@ class Examination:
             asset("examination.html"),
             section("How far back the gradient reaches", self._draw_flow()),
         ]
-        if self.parts is not None:
-            body.insert(2, section("What the network and the n-grams added", "".join(map(_tell_parts, self.parts))))
         return page(title, body, script=asset("examination.js"), data={"inputs": inputs})
 
     def _record(self, index: int) -> Json:
@@ -117,7 +117,8 @@ class Examination:
             "direction_contributions": None
             if scores is None
             else {name: of[rows].tolist() for name, of in scores.items()},
-        } | ({} if self.parts is None else {"parts": self.parts[index]})
+            **_say_parts(self.parts, index, self.classes, found.target[index]),
+        }
 
     def _page_record(self, index: int, begin: int, room: _Room) -> Json:
         record, inside = self._record(index), self.trace.sequence(index)
@@ -129,6 +130,7 @@ class Examination:
             "begin": window.begin,
             "left_out": window.left_out("steps"),
             "contributions": {name: _rounded(values[window.rows]) for name, values in scores.items()},
+            "evidence": record["evidence"] and record["evidence"][window.rows],
             "insides": [_pack(direction, window, room) for direction in inside.directions],
         }
 
@@ -168,12 +170,12 @@ def examine(model: Inspectable, inputs: Any, *, target: object = None, steps: in
     if not len(inputs):
         raise InputError("there is nothing to inspect: pass at least one input.")
     subject = find_subject(model, inputs)
-    outputs = run_sorted(Executor(subject.network, subject.weights), subject.x)
-    probabilities = softmax(subject.with_added(outputs))
+    rows = run_sorted(Executor(subject.network, subject.weights), subject.x)
+    probabilities = softmax(subject.whole(rows))
     explained = [classes[k] for k in probabilities.argmax(axis=1)]
     if target is not None:
         explained = [known_label(target, classes)] * len(explained)
-    inside, tell = trace(model, inputs, target=explained), model.inside().parts
+    inside = trace(model, inputs, target=explained)
     for index in np.flatnonzero(np.diff(inside.offsets) == 0)[:1]:
         raise InputError(f"input {index} has no step: there is nothing to see inside. Leave empty inputs out.")
     return Examination(
@@ -183,8 +185,30 @@ def examine(model: Inspectable, inputs: Any, *, target: object = None, steps: in
         attribution=attribute(model, inputs, target=explained, steps=steps),
         trace=inside,
         flow=gradient_flow(model, inputs),
-        parts=None if tell is None else tell(inputs),
+        parts=None if model.inside().names is None else parts_of(model.inside(), subject, rows, inputs),
     )
+
+
+def _say_parts(parts: Parts | None, index: int, classes: Sequence[Any], explained: Any) -> Json:
+    """Write what each part contributed to one input, and which n-grams moved the explained class."""
+    if parts is None:
+        return {"parts": None, "ngrams": None, "evidence": None}
+    column, names = list(classes).index(explained), [str(name) for name in classes]
+    both = {"network": parts.network[index], "linear": parts.linear[index]}
+    return {
+        "parts": {part: dict(zip(names, row.tolist(), strict=True)) for part, row in both.items()},
+        "ngrams": [
+            {"of": ngram.of, "text": ngram.text, "contribution": float(ngram.adds[column])}
+            for ngram in parts.largest(index, column, MAX_NGRAMS)
+        ],
+        "evidence": [
+            [
+                {"text": told.ngram, "tells": None if told.tells is None else float(told.tells[column])}
+                for told in of_step
+            ]
+            for of_step in parts.evidence[index]
+        ],
+    }
 
 
 def _classifier(model: Any) -> tuple[Network, list[Any]]:
@@ -271,19 +295,6 @@ def _pack_quantity(quantity: Quantity, window: Window, units: Window) -> Json:
         "scale": scale,
         "values": base64.b64encode(whole.tobytes()).decode(),
     }
-
-
-def _tell_parts(parts: Json) -> str:
-    """Draw what the parts of a model added to the score of each class, as a table."""
-    rows = [("network", parts["network"]), ("n-grams, together", parts["linear"])]
-    rows += [(each["feature"], {k: v for k, v in each.items() if k != "feature"}) for each in parts["features"]]
-    names = list(parts["network"])[:MAX_CLASSES]
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = "".join(
-        f"<tr><td>{escape(label)}</td>{''.join(f'<td>{added[name]:+.3f}</td>' for name in names)}</tr>"
-        for label, added in rows
-    )
-    return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{lines}</tbody></table>"
 
 
 def _describe(network: Network) -> str:

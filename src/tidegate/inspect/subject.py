@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tidegate.documents import Documents
 from tidegate.errors import InputError, OptionError, ShapeError
 from tidegate.kernels import sparse_product
-from tidegate.network import Decode, Dropout, Embed, Network, Pool, Recurrent, Spell, Split
+from tidegate.network import Decode, Dropout, Embed, Network, Pool, Recurrent, Spell, Split, Wide
 from tidegate.offers import Inside, Inspectable
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, look_up
@@ -26,11 +26,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """Hold a network with its weights, and the sequences that it is shown.
-
-    What looks at n-grams of whole texts has a part without steps: the network is then what reads the steps, tokens
-    looked up with the numbers beside them, and `added` [B, K] is what the other part adds to its output.
-    """
+    """Hold a network with its weights, and the sequences that it is shown."""
 
     network: Network
     weights: Mapping[str, Array]
@@ -38,27 +34,29 @@ class Subject:
     steps: list[str] | None  # N tokens as text
     classes: Sequence[Any] | None  # K
     max_grad_norm: float | None = None  # that training clipped the gradient to, 0 for none
-    added: Array | None = None
+    linear: Array | None = None  # [B, K], what a linear part that is no part of the network adds to the output
+    words: bool = False  # the features are rows of words, with what stands beside them
 
     @property
     def pools(self) -> bool:
         """Tell whether the output has one row per sequence."""
         return any(isinstance(node, Pool) for node in self.network.nodes)
 
-    @property
-    def reads_text(self) -> bool:
-        """Tell whether steps are tokens, which can be left out."""
-        return self.network.reads_tokens or self.added is not None
-
-    def with_added(self, outputs: Array, indices: Array | slice = slice(None)) -> Array:
-        """Add, to what the network gives for some inputs, what comes from the part without steps."""
-        return outputs if self.added is None else outputs + self.added[indices].astype(outputs.dtype)
-
     def in_float64(self) -> Subject:
         """Return the same with weights and features in float64."""
         weights = {name: array.astype(np.float64) for name, array in self.weights.items()}
         x = self.x if self.network.reads_tokens else self.x.with_values(self.x.values.astype(np.float64))
-        return replace(self, weights=weights, x=x)
+        linear = None if self.linear is None else self.linear.astype(np.float64)
+        return replace(self, weights=weights, x=x, linear=linear)
+
+    @property
+    def reads_words(self) -> bool:
+        """Tell whether a step is a word, which can be left out."""
+        return self.network.reads_tokens or self.words
+
+    def whole(self, rows: Array, indices: Any = slice(None)) -> Array:
+        """Return the output of the model for some inputs, given that of the network."""
+        return rows if self.linear is None else rows + self.linear[indices]
 
     def behind_embedding(self) -> tuple[Network, dict[str, Array]]:
         """Return what reads features `[N, C]`, the network or what follows its embedding, and the weights of that."""
@@ -115,11 +113,15 @@ def _find(model: Any, inputs: Any) -> Subject:
         case Inspectable():
             return _from_inside(model.inside(), inputs)
         case Executor(network=network, weights=weights) | (Network() as network, Mapping() as weights):
+            if isinstance(inputs, Documents):
+                return _of_documents(Subject(network, weights, inputs.tokens, None, None), inputs)
             return Subject(network, weights, _as_ragged(network, weights, inputs), None, None)
     if hasattr(model, "named_parameters"):  # a module of torch, which is loaded then
         from tidegate.nn import as_network, as_ragged
 
         network, weights = as_network(model)
+        if isinstance(inputs, Documents):
+            return _of_documents(Subject(network, weights, inputs.tokens, None, None), inputs)
         return Subject(network, weights, _as_ragged(network, weights, as_ragged(model, inputs)), None, None)
     raise InputError(
         f"{type(model).__name__} cannot be looked into. Pass a task, an executor, a layer of tidegate.nn, or a pair of "
@@ -131,31 +133,32 @@ def _from_inside(inside: Inside, inputs: Any) -> Subject:
     x, steps = inside.prepare(inputs)
     network, weights = inside.network, inside.weights
     if isinstance(x, Documents):
-        return _of_documents(inside, x, steps)
+        return _of_documents(Subject(network, weights, x.tokens, steps, inside.classes, inside.max_grad_norm), x)
     if isinstance(x, Words):
         x = Executor(network, weights).spell(x)
         network, weights = _behind_first(network, weights)
     return Subject(network, weights, x, steps, inside.classes, inside.max_grad_norm)
 
 
-def _of_documents(inside: Inside, documents: Documents, steps: list[str] | None) -> Subject:
-    """Part what reads the steps of documents from what reads them as a whole."""
-    network, weights, rows = inside.network, inside.weights, len(documents)
-    added = np.zeros((rows, network.output_size), np.float32)
-    if network.wide is not None and documents.features is not None:
-        last, columns = len(network.nodes) - 1, documents.features.columns
-        added = sparse_product(
-            columns.values,
-            documents.features.values,
-            columns.offsets,
-            weights[f"{last}.weight"],
-            weights[f"{last}.bias"],
-        )
+def _of_documents(subject: Subject, documents: Documents) -> Subject:
+    """Put rows in the place of words that have numbers beside them, and what a linear part adds beside the network."""
+    network, weights = subject.network, subject.weights
+    if isinstance(network.nodes[-1], Wide):
+        before, rows = f"{len(network.nodes) - 1}.", documents.features
+        if rows is None:
+            raise ShapeError("the network reads features of each text; these documents have none.")
+        matrix, bias = weights[f"{before}weight"], weights[f"{before}bias"]
+        linear = sparse_product(rows.columns.values, rows.values, rows.columns.offsets, matrix, bias)
+        weights = {name: array for name, array in weights.items() if not name.startswith(before)}
         network = Network.of(*network.nodes[:-1])
-        weights = {name: array for name, array in weights.items() if not name.startswith(f"{last}.")}
-    known = look_up(np.asarray(documents.tokens.values), weights["0.weight"])
-    x = documents.tokens.with_values(np.concatenate([known, documents.beside], axis=1))
-    return Subject(*_behind_first(network, weights), x, steps, inside.classes, inside.max_grad_norm, added)
+        subject = replace(subject, network=network, weights=weights, linear=linear)
+    first = network.nodes[0]
+    if isinstance(first, Embed) and first.beside:
+        known = look_up(documents.tokens.values, weights["0.weight"])
+        x = documents.tokens.with_values(np.concatenate([known, documents.beside], axis=1))
+        network, weights = _behind_first(network, weights)
+        subject = replace(subject, network=network, weights=weights, x=x, words=True)
+    return subject
 
 
 def _behind_first(network: Network, weights: Mapping[str, Array]) -> tuple[Network, dict[str, Array]]:

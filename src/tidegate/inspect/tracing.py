@@ -201,7 +201,7 @@ def trace(model: Any, inputs: Any, *, target: Any = None, num_threads: int | Non
     subject = find_subject(model, inputs)
     executor = Executor(subject.network, subject.weights, num_threads=num_threads)
     recording = executor.record(subject.x)
-    output = subject.with_added(recording.output)
+    output = subject.whole(recording.output)
     layers = [layer for run in recording.nodes for layer in run.layers]
     gradients: list[Steps | None] = [None] * len(layers)
     if target is not None:

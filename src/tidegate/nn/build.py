@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import tidegate.network as nodes
+from tidegate.documents import Documents, Sparse
 from tidegate.errors import InputError, ShapeError
 from tidegate.nn.convert import to_torch
 from tidegate.nn.crf import CRF
@@ -90,12 +91,13 @@ class Built(torch.nn.Module):
         for index, node in enumerate(network.nodes):
             self.add_module(str(index), _module(node))
 
-    def forward(self, batch: Ragged | Words) -> Any:
+    def forward(self, batch: Ragged | Words | Documents) -> Any:
         """Return [B, K] where the network pools, else a Ragged batch [N, K].
 
         Args:
             batch: int32 or int64 token ids [N] where the network starts with an embedding, `Words` where it starts by
-                spelling them, else features [N, C].
+                spelling them, `Documents` where it reads numbers beside the ids, or features of each sequence; else
+                features [N, C].
 
         Raises:
             ShapeError, InputError: input that does not fit the network.
@@ -122,12 +124,11 @@ class Built(torch.nn.Module):
         assert isinstance(last, torch.nn.Linear), "the caller built the network"
         return last.weight, last.bias
 
-    def _walk(self, batch: Ragged | Words, states: States, stop: int) -> tuple[Any, dict[str, Tensor]]:
+    def _walk(self, batch: Ragged | Words | Documents, states: States, stop: int) -> tuple[Any, dict[str, Tensor]]:
         """Run the nodes before `stop`; return their output, and the final states of the recurrent ones."""
-        wanted = Words if self.network.reads_words else Ragged
-        if not isinstance(batch, wanted):
-            raise ShapeError(f"a {type(batch).__name__} came where a {wanted.__name__} batch was wanted.")
-        state: Any = batch  # Ragged [N, F] until it is pooled, then [B, F]
+        documents = _checked(self.network, batch)
+        # Ragged [N, F] until it is pooled, then [B, F]
+        state: Any = batch if documents is None else to_torch(documents.tokens)
         table: Tensor | None = None
         final: Tensor | None = None
         before: tuple[Recurrent, Any] | None = None  # the recurrent layer right before, and the states it ended in
@@ -139,10 +140,12 @@ class Built(torch.nn.Module):
                 case torch.nn.Embedding():
                     assert isinstance(node, nodes.Embed), "modules are those of their nodes"
                     rows = drop_words(module.weight, node.dropout, training=self.training)
-                    if isinstance(after, nodes.Recurrent):
+                    if isinstance(after, nodes.Recurrent) and not node.beside:
                         table = rows  # read inside the kernel, once per distinct token
                     else:
                         state = state.with_values(torch.nn.functional.embedding(state.values, rows))
+                    if node.beside and documents is not None:
+                        state = state.with_values(torch.cat([state.values, torch.as_tensor(documents.beside)], dim=1))
                 case Recurrent():
                     state, end = module(state, _begin(states, index), table=table)
                     final, table, before = _final(module, end), None, (module, end)
@@ -157,6 +160,9 @@ class Built(torch.nn.Module):
                     state = module(state)
                 case Tied():
                     state = _each(state, partial(torch.nn.functional.linear, weight=self._table(), bias=module.bias))
+                case Wide():
+                    assert documents is not None and documents.features is not None, "the batch was checked"
+                    state = state + module(documents.features)
                 case CRF():
                     pass  # it scores whole paths, which is for the loss
                 case _:
@@ -177,6 +183,28 @@ class Tied(torch.nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.bias = torch.nn.Parameter(torch.zeros(size))
+
+
+class Wide(torch.nn.Module):
+    """Multiply sparse rows by a matrix; see `network.Wide`."""
+
+    def __init__(self, node: nodes.Wide) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(node.features, node.outputs))
+        self.bias = torch.nn.Parameter(torch.zeros(node.outputs))
+
+    def forward(self, rows: Sparse) -> Tensor:
+        """Return [B, outputs]."""
+        columns = to_torch(rows.columns)
+        summed = torch.nn.functional.embedding_bag(
+            columns.values.to(torch.int64),
+            self.weight,
+            columns.offsets,
+            mode="sum",
+            per_sample_weights=torch.as_tensor(rows.values),
+            include_last_offset=True,
+        )
+        return summed + self.bias
 
 
 class Decode(torch.nn.Module):
@@ -223,6 +251,22 @@ class Spelling(torch.nn.Module):
         return tokens.with_values(torch.cat([known, of_word], dim=1))
 
 
+def _checked(network: nodes.Network, batch: Ragged | Words | Documents) -> Documents | None:
+    """Return a batch that is documents, or None for another that fits; raises ShapeError for one that does not."""
+    wanted: Any = Documents if network.reads_documents else Words if network.reads_words else Ragged
+    if not isinstance(batch, wanted):
+        raise ShapeError(f"a {type(batch).__name__} came where a {wanted.__name__} batch was wanted.")
+    if not isinstance(batch, Documents):
+        return None
+    first = network.nodes[0]
+    beside = first.beside if isinstance(first, nodes.Embed) else 0
+    if batch.beside.shape[1] != beside:
+        raise ShapeError(f"{batch.beside.shape[1]} numbers stand beside each token; the network reads {beside}.")
+    if network.wide is not None and batch.features is None:
+        raise ShapeError("the network reads features of each sequence; these documents have none.")
+    return batch
+
+
 def _begin(states: States, index: int) -> Any:
     """Find the state that a node begins with: a tensor, a pair for an lstm, or None for zeros."""
     h, c = states.get(f"{index}.h"), states.get(f"{index}.c")
@@ -256,6 +300,8 @@ def _module(node: nodes.Node) -> torch.nn.Module:
             return Tied(node.vocabulary_size)
         case nodes.Crf():
             return CRF(node.tags)
+        case nodes.Wide():
+            return Wide(node)
 
 
 def _layer(node: nodes.Recurrent) -> Recurrent:

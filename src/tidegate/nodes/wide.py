@@ -21,9 +21,11 @@ class Wide(Part):
     outputs: Size
 
     def fit(self, place: Place) -> int:
-        """Return the numbers of each row; raises ValueError where it is not the last node, behind a pool."""
+        """Return the numbers of each row; raises ValueError where it is not last, behind a pool and token ids."""
         if not (place.pooled and place.is_last):
             raise ValueError(f"{place.name} must come last, after a pool: it adds to the one row of each sequence")
+        if place.first.kind != "embed":
+            raise ValueError(f"{place.name} needs an embed node at the beginning: features come with token ids alone")
         place.must_be(self.outputs)
         return self.outputs
 

@@ -148,6 +148,8 @@ class NGrams:
             raise ValueError(f"it weighs {len(words)} n-grams of words, and has others")
         if letters is None:
             return cls(grams, evidence, Features(Rarity(words)))
+        if len(set(letters)) != len(letters):
+            raise ValueError("it tells a character from itself")
         spellings = Spellings(letters, _restore_grams("spellings", len(letters) + 1, arrays))
         characters = _checked("spellings.rarity", arrays["spellings.rarity"], np.float32, 1)
         if len(characters) != len(spellings.grams):

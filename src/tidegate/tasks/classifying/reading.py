@@ -101,6 +101,17 @@ class Tokens:
             written |= {"words": self.words, "letters": self.ngrams.letters}
         return written
 
+    def check(self, network: Network) -> None:
+        """Raise ValueError where n-grams make other inputs than a network reads."""
+        first, features = network.nodes[0], None if self.ngrams is None else self.ngrams.features
+        made = (0 if self.ngrams is None else self.ngrams.columns, 0 if features is None else features.width)
+        read = (first.beside if isinstance(first, Embed) else 0, 0 if network.wide is None else network.wide.features)
+        if made != read:
+            raise ValueError(
+                f"its n-grams give {made[0]} numbers beside each token and {made[1]} features of a text; its network "
+                f"reads {read[0]} and {read[1]}"
+            )
+
     def arrays(self) -> dict[str, Array]:
         """List the arrays of the n-grams."""
         return {} if self.ngrams is None else self.ngrams.arrays()
@@ -166,7 +177,8 @@ class TextReader:
         )
         tokens = Tokens(tokenizer, self.max_tokens, self.keep, plain.words, learned.ngrams)
         kept = tokens.kept(whole)
-        x = Documents(tokens.known(whole.where(kept)), learned.beside[kept])
+        known = tokens.known(whole.where(kept))
+        x = Documents(known, learned.beside[kept]) if learned.ngrams.columns else known
         disturb = self._leaving_out(_mean(x))
         if learned.features is None:
             return Read(tokens, x, disturb, embedding_scale=_EMBEDDING_SCALE)

@@ -31,8 +31,8 @@ from tidegate.tasks.classifying.classifier import (
     prepared,
     tagged,
 )
+from tidegate.tasks.classifying.naming import Naming
 from tidegate.tasks.classifying.reading import TextReader, Tokens, as_texts
-from tidegate.tasks.classifying.telling import tell_parts
 from tidegate.tasks.embeddings import VectorFile, WordTable
 from tidegate.tasks.fitting import Plan
 from tidegate.tasks.pretrained import ModelPath, read_pretrained
@@ -159,16 +159,19 @@ class TextClassifier(Task[Classes]):
     def inside(self) -> Inside:
         """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
         fitted = self._require_fitted()
-        classes, limit = self.classes_.tolist(), self.max_grad_norm
-        return Inside(
-            fitted.network, fitted.weights, self.prepare, classes, limit, lambda X: tell_parts(fitted, as_texts(X))
-        )
+        preparation, classes, names = self.preparation_, self.classes_.tolist(), None
+        if preparation.ngrams is not None:
+            names = Naming(preparation, preparation.ngrams, len(classes))
+        return Inside(fitted.network, fitted.weights, self.prepare, classes, self.max_grad_norm, names)
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
         fitted, preparation = self._require_fitted(), self.preparation_
         limits = {"max_tokens": preparation.max_tokens, "keep": preparation.keep}
-        return interface(fitted, self._described(), {"tokenizer": preparation.tokenizer.to_json(), **limits})
+        reading = {"tokenizer": preparation.tokenizer.to_json(), **limits}
+        if preparation.ngrams is not None:  # whose tables are not in a graph
+            reading |= {"words": preparation.words, "prepared_by": "tidegate.export.graph_inputs"}
+        return interface(fitted, self._described(), reading)
 
     @property
     def classes_(self) -> Array:
@@ -225,4 +228,7 @@ class TextClassifier(Task[Classes]):
         return self.preparation_.arrays()
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:
-        return self._classifying.restore(stored, network)
+        learned = self._classifying.restore(stored, network)
+        assert isinstance(learned.preparation, Tokens)
+        learned.preparation.check(network)
+        return learned
