@@ -122,7 +122,7 @@ def fasttext(train: Pairs, test: Pairs, seed: int) -> float:
         model = rival.train_supervised(str(file), wordNgrams=2, epoch=epochs, lr=0.5, seed=seed, thread=1, verbose=0)
     said = [model.f.predict(" ".join(words.tokenize(text)) + "\n", 1, 0.0, "strict") for text, _ in test]
     right = (found[0][1] == numbers.get(label) for found, (_, label) in zip(said, test, strict=True))
-    return sum(right) / len(test)
+    return float(sum(right)) / len(test)
 
 
 MODELS = {"tidegate": tidegate, "TF-IDF, logistic regression": linear, "fastText": fasttext}

@@ -114,8 +114,8 @@ class Builder {
 
   std::unique_ptr<Node<T>> spell(const Description& node) {
     const Description words(node.get<nb::dict>("words"));
-    auto table = std::make_unique<Embed<T>>(words.get<Index>("vocabulary_size"), words.get<Index>("size"),
-                                            0, words.get<double>("dropout"), false);
+    auto table = std::make_unique<Embed<T>>(words.get<Index>("vocabulary_size"), words.get<Index>("size"), 0,
+                                            words.get<double>("dropout"), false);
     table_ = table.get();
     auto characters = Builder<T>().build(node.get<nb::sequence>("characters"), kFirstOfCharacters, 0,
                                          node.get<Index>("output_size") - words.get<Index>("size"));

@@ -39,8 +39,7 @@ def test_the_file_lands_beside_the_model_and_the_report_on_stdout(
     assert len(lines) == 1 + 14
     assert "input: sequence_lens int32 [batch]" in answer.err
     assert f"Written: {model.with_suffix('.onnx')}" in answer.err
-    x, _ = trained.prepare(["so good"])
-    inputs = {"tokens": x.values[None].astype(np.int64), "sequence_lens": np.array([2], np.int32)}
+    inputs = tg.export.graph_inputs(trained, ["so good"])
     found = run_onnx(model.with_suffix(".onnx"), inputs)
     np.testing.assert_allclose(found["probabilities"], trained.predict_proba(["so good"]), atol=1e-5)
 

@@ -155,8 +155,8 @@ class TextReader:
                 known = None if stored is None else from_json(stored["tokenizer"])
                 tokenizer = known or train_words(texts, self.vocabulary_size)
             tokens = Tokens(tokenizer, self.max_tokens, self.keep, tokenizer.size)
-            x = tokens.encode(texts)
-            return Read(tokens, x, self._leaving_out(_mean(x)))
+            read = tokens.encode(texts)
+            return Read(tokens, read, self._leaving_out(_mean(read)))
         least = 1 if len(texts) <= MANY else 2
         most = max(self.vocabulary_size, _MOST_WORDS)
         tokenizer = self.tokenizer or train_words(texts, most, min_count=least)
@@ -177,8 +177,8 @@ class TextReader:
         )
         tokens = Tokens(tokenizer, self.max_tokens, self.keep, plain.words, learned.ngrams)
         kept = tokens.kept(whole)
-        known = tokens.known(whole.where(kept))
-        x = Documents(known, learned.beside[kept]) if learned.ngrams.columns else known
+        ids = tokens.known(whole.where(kept))
+        x: Sequences = Documents(ids, learned.beside[kept]) if learned.ngrams.columns else ids
         disturb = self._leaving_out(_mean(x))
         if learned.features is None:
             return Read(tokens, x, disturb, embedding_scale=_EMBEDDING_SCALE)
