@@ -16,7 +16,7 @@ import numpy.typing as npt
 Arrays = dict[str, npt.NDArray[Any]]
 Json = dict[str, Any]
 
-_DTYPES = {"float32": "F32", "float64": "F64", "float16": "F16", "int32": "I32"}
+_DTYPES = {"float32": "F32", "float64": "F64", "float16": "F16", "int32": "I32", "int64": "I64"}
 
 
 def canonical(value: object) -> str:
