@@ -118,7 +118,9 @@ def fasttext(train: Pairs, test: Pairs, seed: int) -> float:
     epochs = 25 if statistics.mean(len(text.split()) for text, _ in train) < SHORT else 5
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "train.txt"
-        file.write_text("".join(f"{numbers[label]} {' '.join(words.tokenize(text))}\n" for text, label in train))
+        rows = [f"{numbers[label]} {' '.join(words.tokenize(text))}\n" for text, label in train]
+        random.Random(seed).shuffle(rows)  # it reads them in their order
+        file.write_text("".join(rows))
         model = rival.train_supervised(str(file), wordNgrams=2, epoch=epochs, lr=0.5, seed=seed, thread=1, verbose=0)
     said = [model.f.predict(" ".join(words.tokenize(text)) + "\n", 1, 0.0, "strict") for text, _ in test]
     right = (found[0][1] == numbers.get(label) for found, (_, label) in zip(said, test, strict=True))
