@@ -139,6 +139,14 @@ def test_numbers_beside_tokens_and_features_of_the_whole_give_our_numbers(
     assert_close(found["output"], ours(Documents(x, rows.values, features)))
 
 
+@pytest.mark.parametrize("beside", [0, 2])
+def test_features_of_the_whole_get_past_what_is_decoded(tmp_path: Path, beside: int) -> None:
+    first, second = (Recurrent(cell="gru", input_size=size, hidden_size=5) for size in (4 + beside, 5))
+    read = (Embed(vocabulary_size=9, size=4, beside=beside), first, Decode(steps=3, size=4 + beside), second)
+    ours = executor(*read, Pool(modes=("last",)), Wide(features=6, outputs=5))
+    assert to_onnx(ours, tmp_path / "model.onnx").worst < 1e-5
+
+
 @both_runtimes
 def test_what_features_add_is_what_it_is_by_hand(tmp_path: Path, run: Run) -> None:
     ours = Executor(

@@ -236,7 +236,7 @@ class NodeWriter:
         rows = self._recur(before, weights_of, Flow(x, None), start, holds=False).rows  # [1, B * steps, H]
         rows = graph.add("Transpose", graph.reshape(rows, -1, node.steps, before.hidden_size), perm=[1, 0, 2])
         lengths = graph.add("Expand", graph.constant([node.steps], np.int32), graph.size(hidden, 1))
-        return Flow(rows, steps_of(graph, lengths, graph.integers(node.steps)))
+        return Flow(rows, steps_of(graph, lengths, graph.integers(node.steps)), features=flow.features)
 
     def _repeated(self, state: str, count: int) -> str:
         """Repeat each sequence of a state: [1, B, H] -> [1, B * count, H]."""
