@@ -139,6 +139,11 @@ LONG: dict[str, tuple[Network, dict[str, int]]] = {
         {"size": 3, "longest": longest},
     )
     for cell, longest, first in (("lstm", 80_000, WORDS), ("gru", 90_000, ()), ("rnn_tanh", 180_000, WORDS))
+} | {
+    "a text that is cut in time, with numbers beside": (
+        widened(classifier(layer(hidden_size=16, bidirectional=True), "mean", "last", first=BESIDE)),
+        {"size": 3, "longest": 80_000},
+    )
 }
 
 

@@ -194,7 +194,11 @@ class Wide(torch.nn.Module):
         self.bias = torch.nn.Parameter(torch.zeros(node.outputs))
 
     def forward(self, rows: Sparse) -> Tensor:
-        """Return [B, outputs]."""
+        """Return [B, outputs]; raises InputError for a feature that the matrix has no row for."""
+        ids, size = np.asarray(rows.columns.values), len(self.weight)
+        if len(outside := np.flatnonzero((ids < 0) | (ids >= size))):
+            at = outside[0]
+            raise InputError(f"feature id {ids[at]} at position {at} is out of range; the vocabulary has {size} ids")
         columns = to_torch(rows.columns)
         summed = torch.nn.functional.embedding_bag(
             columns.values.to(torch.int64),
