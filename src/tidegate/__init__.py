@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tidegate.nn.accelerate import accelerate as accelerate
     from tidegate.nn.accelerate import restore as restore
     from tidegate.ragged import Ragged as Ragged
+    from tidegate.serve.client import Client as Client
     from tidegate.tasks import Forecaster as Forecaster
     from tidegate.tasks import LanguageModel as LanguageModel
     from tidegate.tasks import SequenceClassifier as SequenceClassifier

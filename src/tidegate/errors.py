@@ -14,6 +14,7 @@
     ├── ConversionError                  1     a converted model that does not compute what the original does
     ├── TrainingError                    1     training that cannot go on, such as a loss that is not finite
     ├── ExportError                      1     an exported graph that does not answer as the model does
+    ├── ServeError                       1     what a server refused or could not answer, with its HTTP status
     └── MissingPackageError (ImportError) 1    an optional package that is not installed
 
 A message says what came, what was wanted and what to do. It may name an argument in passing (`Argument`), which is then
@@ -139,6 +140,25 @@ class TrainingError(TidegateError):
 
 class ExportError(TidegateError):
     """Report an exported graph that does not answer as the model does; nothing was written."""
+
+
+class ServeError(TidegateError):
+    """Report what a server refused or could not answer.
+
+    Args:
+        message: what came, what was wanted, and what to do.
+        status: of HTTP.
+        kind: one word for programs, such as `overloaded`.
+        retry_after: seconds after which to try again; None where that is of no use.
+
+    >>> error = ServeError("too many requests wait.", status=429, kind="overloaded", retry_after=2)
+    >>> str(error), error.status, error.kind
+    ('too many requests wait.', 429, 'overloaded')
+    """
+
+    def __init__(self, message: str, *, status: int, kind: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.status, self.kind, self.retry_after = status, kind, retry_after
 
 
 class MissingPackageError(TidegateError, ImportError):

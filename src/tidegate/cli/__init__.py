@@ -23,6 +23,7 @@ from tidegate.cli import (
     inspect,
     lab,
     predict,
+    serve,
     train,
 )
 from tidegate.cli.options import help_text, spell_option
@@ -40,6 +41,7 @@ for command in (
     train.train,
     evaluate.evaluate,
     predict.predict,
+    serve.serve,
     generate.generate,
     complete.complete,
     inspect.inspect,

@@ -266,6 +266,10 @@ class Stream:
         twin.about = deepcopy(self.about)
         return twin
 
+    def resume(self, state: bytes) -> Self:
+        """Begin another stream where a saved one was, with the weights that are packed here. Raises StateError."""
+        return type(self).of(self._prepared, state=state)
+
     @property
     def state(self) -> bytes:
         """All that is needed to go on elsewhere, with the same model: pass it to a new stream.

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from tidegate.data.checks import Where, check_texts
 from tidegate.data.showing import shorten
+from tidegate.tasks.wire import Wire
 
 Columns: TypeAlias = list[list[Any]]
 Json: TypeAlias = dict[str, Any]
@@ -97,11 +98,13 @@ class Answers:
         whole: a whole file, with a table of its own. Takes the model, the file, and how to read that.
         feed: begins to answer rows of cells that come one after another. Takes the model, `grouped` (whether rows name
             their sequence) and `lookahead`. None where every line is an input by itself.
+        wire: how the task is asked over a network; None where it is not.
     """
 
     single: Single | None = None
     whole: Callable[[Any, Path, Mapping[str, str]], Whole] | None = None
     feed: Callable[..., Feed] | None = None
+    wire: Wire | None = None
 
 
 def tell_classes(model: Any, lines: Sequence[Any], *, read: Callable[[str], Any] = str) -> Iterator[Told]:

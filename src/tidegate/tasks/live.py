@@ -37,6 +37,12 @@ class Live(Protocol):
         Raises StreamEndedError after the end.
         """
 
+    def resume(self, state: bytes, /) -> Self:
+        """Begin another session of the same model where a saved one was; this one stays as it is.
+
+        Raises StateError for the state of another model, or one that was altered.
+        """
+
     def close(self) -> None:
         """End the session; what waits is dropped. One that was closed may be closed again."""
 

@@ -11,6 +11,7 @@ from tidegate.data.checks import Where
 from tidegate.data.showing import shorten
 from tidegate.errors import DataError
 from tidegate.tasks.answers import ANSWER, PROBABILITY, Answers, Single, Told, class_cells, tell_classes, told_class
+from tidegate.tasks.classifying import wire
 from tidegate.tasks.live import Live, read_numbers
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _steps(cell: object) -> list[Any]:
 
 
 _COLUMNS = (ANSWER, PROBABILITY)
-OF_TEXTS = Answers(Single(tell=tell_classes, columns=_COLUMNS, cells=class_cells))
+OF_TEXTS = Answers(Single(tell=tell_classes, columns=_COLUMNS, cells=class_cells), wire=wire.OF_TEXTS)
 OF_SEQUENCES = Answers(
     Single(
         tell=partial(tell_classes, read=read_sequence),
@@ -85,4 +86,5 @@ OF_SEQUENCES = Answers(
         steps=True,
     ),
     feed=StepFeed,
+    wire=wire.OF_SEQUENCES,
 )

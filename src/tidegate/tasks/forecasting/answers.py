@@ -11,6 +11,7 @@ from tidegate.data.showing import show
 from tidegate.data.times import show_time
 from tidegate.errors import DataError
 from tidegate.tasks.answers import Answers, Told, Whole
+from tidegate.tasks.forecasting import wire
 from tidegate.tasks.forecasting.forecast import Forecast
 from tidegate.tasks.forecasting.live import ForecasterStream
 from tidegate.tasks.live import read_numbers
@@ -36,13 +37,7 @@ def tell(forecast: Forecast) -> Told:
     """Tell one forecast: a line for each time and then an empty one."""
     rows, name = forecast.rows(), [forecast.name] if forecast.name else []
     lines = ("\t".join([*name, *map(show, row.values())]) + "\n" for row in rows)
-    quantiles = {
-        f"{level:g}": dict(zip(forecast.columns, values.T.tolist(), strict=True))
-        for level, values in forecast.quantiles.items()
-    }
-    mean = dict(zip(forecast.columns, forecast.mean.T.tolist(), strict=True))
-    told = {"unique_id": forecast.name, "ds": [row["ds"] for row in rows], "mean": mean, "quantiles": quantiles}
-    return Told("".join(lines), told)
+    return Told("".join(lines), wire.tell(None, forecast))
 
 
 class SeriesFeed:
@@ -107,4 +102,4 @@ def _draw(series: Series, forecast: Forecast, kind: Literal["png", "svg"]) -> by
     return draw_forecast(forecast, history=history, picture=kind)
 
 
-ANSWERS = Answers(whole=answer_file, feed=SeriesFeed)
+ANSWERS = Answers(whole=answer_file, feed=SeriesFeed, wire=wire.WIRE)

@@ -106,6 +106,10 @@ class ForecasterStream:
         """Begin another stream where this one is. Raises StreamEndedError after the end."""
         return ForecasterStream(self._source, state=self.state)
 
+    def resume(self, state: bytes) -> ForecasterStream:
+        """Begin another stream of the series where a saved one was. Raises StateError."""
+        return ForecasterStream(self._source, state=state)
+
     @property
     def state(self) -> bytes:
         """All that is needed to go on elsewhere, with the same model. Raises StreamEndedError after the end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.tasks.answers import ANSWER, PROBABILITY, Answers, Columns, Single, short, tell_classes
+from tidegate.tasks.language.wire import WIRE
 
 if TYPE_CHECKING:
     from tidegate.tasks.language.model import LanguageModel
@@ -19,4 +20,4 @@ def cells(model: LanguageModel, texts: list[str]) -> Columns:
     return [following, probabilities, model.perplexities(texts).tolist()]
 
 
-ANSWERS = Answers(Single(tell=tell_classes, columns=(ANSWER, PROBABILITY, "perplexity"), cells=cells))
+ANSWERS = Answers(Single(tell=tell_classes, columns=(ANSWER, PROBABILITY, "perplexity"), cells=cells), wire=WIRE)

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tidegate.tasks.answers import ANSWER, Answers, Columns, Single, Told
+from tidegate.tasks.tagging.wire import WIRE
 
 if TYPE_CHECKING:
     from tidegate.tasks.tagging.tagger import TokenTagger
@@ -39,4 +40,4 @@ def word_cells(model: TokenTagger, sentences: list[list[str]]) -> list[tuple[Any
     return [(word.tag, round(word.probability, 6)) for word in chain.from_iterable(model.predict_words(sentences))]
 
 
-ANSWERS = Answers(Single(tell=tell, columns=(ANSWER,), cells=span_cells, words=word_cells))
+ANSWERS = Answers(Single(tell=tell, columns=(ANSWER,), cells=span_cells, words=word_cells), wire=WIRE)

@@ -84,6 +84,10 @@ class TaggerStream:
         """Begin another stream where this one is. Raises StreamEndedError after the end."""
         return TaggerStream(self._stream.fork(), self._prepared, self._learned, self._moves)
 
+    def resume(self, state: bytes) -> TaggerStream:
+        """Begin another stream where a saved one was. Raises StateError."""
+        return TaggerStream(self._stream.resume(state), self._prepared, self._learned, self._moves)
+
     @property
     def state(self) -> bytes:
         """All that is needed to go on elsewhere, with the same model. Raises StreamEndedError after the end."""

@@ -1,0 +1,188 @@
+"""Live sessions: what each has taken, what they take in memory together, and where those go that no longer fit.
+
+Runs on the thread of the kernels alone. Knows no sockets: who holds a session is told of what becomes of it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from tidegate.errors import InputError, ServeError
+from tidegate.serve.attic import Attic
+from tidegate.serve.seal import Seal, Standing
+from tidegate.serve.shelf import Served, Shelf
+from tidegate.tasks.live import Live
+
+Json: TypeAlias = dict[str, Any]
+
+_OVERHEAD = 4096  # bytes of a session besides its numbers, measured: 1.2 to 6 kB
+_COPIES = 3  # of the state: the slot, one to try things in, and what is packed
+_REMEMBERED = 4096  # sessions that were dropped, to tell whoever asks for one
+FORWARD = 64  # steps after which a token is handed over unasked
+
+
+@dataclass(eq=False)
+class Session:
+    """Hold a live session and how many steps a client gave it.
+
+    Args:
+        served: the model, which stays the same to the end.
+        options: it was begun with.
+        live: what is fed.
+        steps: that were taken.
+        sealed: at which of them the last token was made.
+    """
+
+    served: Served
+    options: Mapping[str, Any]
+    live: Live
+    steps: int = 0
+    sealed: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, estimated from above."""
+        return _OVERHEAD + _COPIES * len(self.live.state)
+
+    def standing(self) -> Standing:
+        """Say where it stands."""
+        served = self.served
+        return Standing(served.name, served.digest, self.steps, dict(self.options), self.live.state)
+
+    def take(self, steps: Sequence[Any], at: int | None) -> tuple[list[tuple[int, Any]], Exception | None]:
+        """Take steps, and return what was answered, each with the number of its step; and what stopped it, if anything.
+
+        Args:
+            steps: as the task takes them.
+            at: how many came before the first of these; those that were taken already are passed over. None: all.
+
+        Raises ServeError (409) where steps are missing in between.
+        """
+        if at is not None and at > self.steps:
+            told = f"steps from {at} on came, but {self.steps} were taken so far. Send those in between, too."
+            raise ServeError(told, status=409, kind="gap")
+        answers: list[tuple[int, Any]] = []
+        for step in steps if at is None else steps[self.steps - at :]:
+            try:
+                answer = self.live.step(step)
+            except InputError as error:
+                return answers, error
+            except (TypeError, ValueError, OverflowError) as error:
+                return answers, InputError(f"step {self.steps + 1} cannot be read: {error!s:.200}")
+            self.steps += 1
+            if answer is not None:
+                answers.append((self.steps, answer))
+        return answers, None
+
+
+@dataclass
+class Sessions:
+    """Hold sessions by key within a budget of bytes; the one that was asked longest ago makes room for others.
+
+    It goes into the attic, and comes back when it is asked for. Without one its holder gets a token for it; a session
+    that nobody holds is remembered as dropped, so that its next step is told why.
+
+    Args:
+        shelf: of the models.
+        seal: that signs tokens.
+        limit: bytes.
+        attic: for those that no longer fit.
+    """
+
+    shelf: Shelf
+    seal: Seal
+    limit: int
+    attic: Attic | None = None
+    used: int = 0
+    evicted: int = 0
+    _open: OrderedDict[str, tuple[Session, int]] = field(default_factory=OrderedDict)
+    _holders: dict[str, Callable[[str, int], None]] = field(default_factory=dict)
+    _dropped: OrderedDict[str, int] = field(default_factory=OrderedDict)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def begin(self, served: Served, options: Mapping[str, Any]) -> Session:
+        """Begin a session that belongs to nobody yet. Raises what the task refuses."""
+        return Session(served, dict(options), served.begin(options))
+
+    def resume(self, token: str, name: str | None = None) -> Session:
+        """Begin a session where a token says; raises ServeError for one that is not sound, or of another model."""
+        found = self.seal.open(token)
+        if name is not None and found.model != name:
+            told = f"the token is of a stream of {found.model}, not of {name}. Ask that model."
+            raise ServeError(told, status=422, kind="bad-token")
+        served = self.shelf.of_digest(found.model, found.digest)
+        live = served.begin(found.options, found.state)
+        return Session(served, found.options, live, found.steps, found.steps)
+
+    def token(self, session: Session) -> str:
+        """Sign where a session stands."""
+        session.sealed = session.steps
+        return self.seal.close(session.standing())
+
+    def hold(self, key: str, session: Session, holder: Callable[[str, int], None] | None = None) -> None:
+        """Keep a session under a key; `holder` is handed a token, and the step, when there is no more room for it.
+
+        Raises ServeError (503) for one that is larger than the whole budget.
+        """
+        size = session.size
+        if size > self.limit:
+            told = f"the session takes {size:,} bytes, and all together may take {self.limit:,}."
+            raise ServeError(told, status=503, kind="no-room")
+        self.close(key)
+        self._open[key] = (session, size)
+        self.used += size
+        if holder is not None:
+            self._holders[key] = holder
+        self._make_room(key)
+
+    def find(self, key: str) -> Session:
+        """Find a session; raises ServeError: 410 where it was dropped, 404 where there never was one."""
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key][0]
+        sealed = None if self.attic is None else self.attic.take(key)
+        if sealed is not None:
+            session, holder = self.resume(sealed), self._holders.get(key)
+            self.hold(key, session, holder)
+            return session
+        if key in self._dropped:
+            told = f"the session was dropped after {self._dropped[key]} steps to make room for others. Begin it anew."
+            raise ServeError(told, status=410, kind="dropped")
+        raise ServeError("no such session is open. Begin one first.", status=404, kind="no-such-session")
+
+    def close(self, key: str) -> None:
+        """Forget a session."""
+        self._holders.pop(key, None)
+        self._dropped.pop(key, None)
+        if key in self._open:
+            self.used -= self._open.pop(key)[1]
+        elif self.attic is not None:
+            self.attic.drop(key)
+
+    def put_away(self) -> None:
+        """Put all sessions that nobody holds into the attic, where there is one, as the server ends."""
+        for key in [key for key in self._open if key not in self._holders]:
+            if self.attic is not None:
+                self.attic.put(key, self.token(self._open[key][0]))
+
+    def _make_room(self, kept: str) -> None:
+        """Let sessions go, the one that was asked longest ago first, but for one."""
+        while self.used > self.limit:
+            key = next(key for key in self._open if key != kept)
+            session, size = self._open.pop(key)
+            self.used -= size
+            self.evicted += 1
+            token = self.token(session)
+            if self.attic is not None:
+                self.attic.put(key, token)
+            elif key in self._holders:
+                self._holders.pop(key)(token, session.steps)
+            else:
+                self._dropped[key] = session.steps
+                while len(self._dropped) > _REMEMBERED:
+                    self._dropped.popitem(last=False)

@@ -1,0 +1,145 @@
+"""How classifiers are asked over a network: texts or sequences of features, and the probability of every class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from tidegate.errors import DataError, ShapeError
+from tidegate.tasks.live import Live
+from tidegate.tasks.wire import (
+    Array,
+    Json,
+    LiveWire,
+    Tensor,
+    Tensors,
+    Wire,
+    as_bytes,
+    only,
+    read_plain_texts,
+    text_cost,
+    text_inputs,
+    text_tensors,
+    texts_of,
+)
+
+
+def ask(model: Any, inputs: list[Any], _full: bool) -> list[Array]:
+    """Compute the probabilities of each input, B rows [K] float32."""
+    return list(model.predict_proba(inputs)) if inputs else []
+
+
+def tell(model: Any, shares: Array) -> Json:
+    """Name the likeliest class, and the probability of each."""
+    classes = model.classes_.tolist()
+    named = dict(zip(map(str, classes), shares.tolist(), strict=True))
+    return {"label": classes[int(shares.argmax())], "probabilities": named}
+
+
+def arrays(model: Any, rows: Sequence[Array]) -> dict[str, Array]:
+    """Give the probabilities, `[B, K]`, and the likeliest classes, `[B]`."""
+    shares = np.stack(rows) if rows else np.empty((0, len(model.classes_)), np.float32)
+    best = model.classes_[shares.argmax(axis=1)].tolist() if rows else []
+    return {"probabilities": shares, "label": as_bytes(best)}
+
+
+def read_features(_model: Any, given: Any) -> list[Array]:
+    """Read sequences of features from lists of steps; raises DataError or ShapeError, naming the sequence."""
+    found = []
+    for index, steps in enumerate(given):
+        try:
+            array = np.asarray(steps, np.float64)
+        except (ValueError, TypeError):
+            raise DataError(f"sequences[{index}] is no list of steps, each a list of as many numbers.") from None
+        if array.ndim != 2 and array.size:
+            shape = list(array.shape)
+            raise ShapeError(f"sequences[{index}] is {shape}; wanted steps of features, such as [[0.1, 0.2]].")
+        found.append(array)
+    return found
+
+
+def feature_cost(given: Any) -> int:
+    """Count the numbers of sequences.
+
+    >>> feature_cost([[[1.0, 2.0]] * 3, []])
+    8
+    """
+    return sum(
+        len(steps) * (len(steps[0]) if len(steps) and hasattr(steps[0], "__len__") else 1) for steps in given
+    ) + len(given)
+
+
+def feature_tensors(_model: Any, tensors: Tensors) -> list[Array]:
+    """Read sequences from arrays: `[B, T, C]`, or `[N, C]` and beside it the `offsets` `[B + 1]`."""
+    values = only(tensors, "values")
+    if values.dtype.kind not in "fiub":
+        raise DataError("the input 'values' holds texts; wanted numbers.")
+    if "offsets" not in tensors:
+        if values.ndim != 3:
+            raise ShapeError(f"'values' is {list(values.shape)}; wanted [B, T, C], or [N, C] with 'offsets' [B + 1].")
+        return list(values)
+    offsets = tensors["offsets"].ravel()
+    sound = offsets.dtype.kind in "iu" and len(offsets) and offsets[0] == 0 and (np.diff(offsets) >= 0).all()
+    if values.ndim != 2 or not sound or offsets[-1] != len(values):
+        raise ShapeError(f"'offsets' must ascend from 0 to {len(values)}, beside 'values' [N, C].")
+    return [values[begin:end] for begin, end in pairwise(offsets.tolist())]
+
+
+def feature_steps(_model: Any, tensors: Tensors) -> list[Any]:
+    """Read the steps of one sequence from an array `[n, C]` or `[1, n, C]`."""
+    values = only(tensors, "values")
+    if values.dtype.kind not in "fiub" or values.ndim not in (2, 3) or (values.ndim == 3 and len(values) != 1):
+        raise ShapeError(f"'values' is {list(values.shape)}; wanted the numbers of steps, [n, C].")
+    rows: list[Any] = values.astype(np.float64).reshape(-1, values.shape[-1]).tolist()
+    return rows
+
+
+def feature_inputs(model: Any) -> list[Tensor]:
+    """Name the arrays that sequences come in."""
+    return [("values", "FP64", (-1, model.network_.input_size)), ("offsets", "INT64", (-1,))]
+
+
+def sequences_of(X: Any) -> list[Any]:
+    """Bring sequences into a message."""
+    from tidegate.tasks.classifying.sequences import as_sequences
+
+    return [np.asarray(item, np.float64).tolist() for item in as_sequences(X).to_list()]
+
+
+def hear_labels(labels: Sequence[Any], answers: Sequence[Json]) -> Array:
+    """Give the labels, `[B]`, in their own type."""
+    return np.array([answer["label"] for answer in answers], dtype=np.asarray(labels).dtype)
+
+
+def hear_shares(labels: Sequence[Any], answers: Sequence[Json]) -> Array:
+    """Give the probabilities, `[B, K]` float32."""
+    rows = [[answer["probabilities"][str(label)] for label in labels] for answer in answers]
+    return np.array(rows, np.float32).reshape(len(rows), len(labels))
+
+
+def last(live: Live) -> list[Any]:
+    """Say once more what the sequence is, now that it ends."""
+    return [live.finish()] if live.steps else []
+
+
+def hear_step(labels: Sequence[Any], answer: Json) -> Array:
+    """Give the probabilities so far, `[K]` float32."""
+    return np.asarray(hear_shares(labels, [answer])[0])
+
+
+OUTPUTS = (("probabilities", "FP32", (-1, -1)), ("label", "BYTES", (-1,)))
+HEAR = {"predict": hear_labels, "predict_proba": hear_shares}
+TEXT_LIVE = LiveWire({"lookahead": int}, tell, last, text_tensors, hear_step)
+FEATURE_LIVE = LiveWire({"lookahead": int}, tell, last, feature_steps, hear_step)
+OF_TEXTS = Wire(
+    given="texts", read=read_plain_texts, cost=text_cost, ask=ask, tell=tell, arrays=arrays, tensors=text_tensors,
+    inputs=text_inputs, outputs=OUTPUTS, spell=texts_of, hear=HEAR, live=TEXT_LIVE,
+)  # fmt: skip
+OF_SEQUENCES = Wire(
+    given="sequences", read=read_features, cost=feature_cost, ask=ask, tell=tell, arrays=arrays,
+    tensors=feature_tensors, inputs=feature_inputs, outputs=OUTPUTS,
+    spell=sequences_of, hear=HEAR, live=FEATURE_LIVE,
+)  # fmt: skip

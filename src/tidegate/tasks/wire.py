@@ -1,0 +1,154 @@
+"""How a task is asked over a network: what a message may hold, what is computed of many of them, and what goes back.
+
+Knows neither HTTP nor a task: the folder of a task fills in a `Wire`, servers and clients go by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.data.checks import check_texts
+from tidegate.errors import DataError, InputError
+from tidegate.tasks.live import Live
+
+Array: TypeAlias = npt.NDArray[Any]
+Json: TypeAlias = dict[str, Any]
+Given: TypeAlias = Literal["texts", "sequences", "series"]
+Tensors: TypeAlias = Mapping[str, Array]
+Tensor: TypeAlias = tuple[str, str, tuple[int, ...]]
+"""The name, type and shape of an array, -1 for any length."""
+
+CHARACTERS = 4  # of a text that count as one token, before anything has read it
+
+
+@dataclass(frozen=True)
+class LiveWire:
+    """Say how a live session of a task is held over a network.
+
+    Args:
+        options: what a session may be begun with, by name, and the type of each.
+        tell: says the answer to a step as JSON.
+        last: ends a session, and gives the answers that waited.
+        steps: turns arrays by name into steps.
+        hear: turns the answer to a step, as JSON, into what the session of the task gives; knows the labels.
+        gather: makes of the answers to many steps what `Wire.arrays` takes.
+    """
+
+    options: Mapping[str, Any]
+    tell: Callable[[Any, Any], Json]
+    last: Callable[[Live], Sequence[Any]]
+    steps: Callable[[Any, Tensors], list[Any]]
+    hear: Callable[[Sequence[Any], Json], Any]
+    gather: Callable[[Sequence[Any]], Sequence[Any]] = list
+
+
+@dataclass(frozen=True)
+class Wire:
+    """Say how a task is asked over a network. A model answers each input as if it had come alone.
+
+    Args:
+        given: what inputs are called in a message.
+        read: turns what came under that name into inputs. Raises InputError.
+        cost: counts the tokens of what came, or guesses them, without reading it.
+        ask: answers inputs; with True also what takes many numbers, such as the probability of every token.
+        tell: says one answer as JSON, to the bit.
+        arrays: says answers as arrays by name.
+        tensors: turns arrays by name into what `read` takes; the counterpart of `arrays`.
+        inputs: names, types and shapes of these arrays, as the Open Inference Protocol spells them, for a model.
+        outputs: those of the answers.
+        spell: turns inputs, as Python passes them to the task, into what a message holds.
+        hear: turns answers as JSON into what a method of the task, such as `predict`, gives.
+        live: how sessions are held.
+    """
+
+    given: Given
+    read: Callable[[Any, Any], list[Any]]
+    cost: Callable[[Any], int]
+    ask: Callable[[Any, list[Any], bool], list[Any]]
+    tell: Callable[[Any, Any], Json]
+    arrays: Callable[[Any, Sequence[Any]], dict[str, Array]]
+    tensors: Callable[[Any, Tensors], Any]
+    inputs: Callable[[Any], list[Tensor]]
+    outputs: tuple[Tensor, ...]
+    spell: Callable[[Any], Any]
+    hear: Mapping[str, Callable[[Sequence[Any], Sequence[Json]], Any]]
+    live: LiveWire
+
+
+def step_cost(step: Any) -> int:
+    """Guess the tokens of a step: a row of numbers, a number, or a piece of a text.
+
+    >>> step_cost([0.1, 0.2]), step_cost("wave"), step_cost(3)
+    (3, 2, 1)
+    """
+    if isinstance(step, str):
+        return len(step) // CHARACTERS + 1
+    return len(step) + 1 if isinstance(step, list) else 1
+
+
+def read_plain_texts(_model: Any, given: Any) -> list[Any]:
+    """Check that texts came; raises DataError, naming the one that is none."""
+    check_texts(given, allow_empty=True)
+    return list(given)
+
+
+def text_cost(texts: Any) -> int:
+    """Guess the tokens of texts, or of lists of words, by their characters.
+
+    >>> text_cost(["Hello there", ["two", "words"]])
+    7
+    """
+    letters = sum(len(text) if isinstance(text, str) else sum(len(word) + 1 for word in text) for text in texts)
+    return letters // CHARACTERS + len(texts)
+
+
+def text_tensors(_model: Any, arrays: Tensors) -> list[str]:
+    """Read texts from an array of bytes, `[B]` or `[B, 1]`; raises DataError for what is no UTF-8."""
+    found = only(arrays, "text")
+    if found.dtype.kind != "O":
+        raise DataError("the input 'text' holds numbers; wanted texts, of the type BYTES.")
+    return [decoded(item, index) for index, item in enumerate(found.ravel().tolist())]
+
+
+def text_inputs(_model: Any) -> list[Tensor]:
+    """Name the array that texts come in."""
+    return [("text", "BYTES", (-1,))]
+
+
+def decoded(item: bytes, index: int) -> str:
+    """Decode a text; raises DataError for what is no UTF-8."""
+    try:
+        return item.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"text {index} is no UTF-8 at its byte {error.start}.") from None
+
+
+def only(arrays: Tensors, name: str) -> Array:
+    """Take an array by its name; raises InputError where another came."""
+    if name not in arrays:
+        came = ", ".join(arrays) or "none"
+        raise InputError(f"an input {name!r} is wanted; {came} came.")
+    return arrays[name]
+
+
+def texts_of(X: Any) -> list[Any]:
+    """Bring texts, or lists of words, into a message."""
+    if isinstance(X, str):
+        raise InputError("a single string came where a list of texts is wanted. Put it into a list: [text].")
+    return [item if isinstance(item, str) else list(map(str, item)) for item in X]
+
+
+def as_bytes(texts: Sequence[object]) -> Array:
+    """Make an array of bytes of texts.
+
+    >>> as_bytes(["pos"]).tolist()
+    [b'pos']
+    """
+    found = np.empty(len(texts), object)
+    found[:] = [str(text).encode() for text in texts]
+    return found
