@@ -1,0 +1,182 @@
+"""Requests come together without a timer, short ones first, long ones soon; what is too much or late is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tidegate.errors import ServeError
+from tidegate.serve import batcher as batching
+from tidegate.serve.batcher import Batcher
+
+
+class Echo:
+    """Answers each payload with itself, once it is let; keeps what came in which batch."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Any]] = []
+        self.gate, self.entered = threading.Event(), threading.Event()
+        self.gate.set()
+
+    def run(self, payloads: Sequence[Any]) -> list[Any]:
+        self.batches.append(list(payloads))
+        self.entered.set()
+        assert self.gate.wait(20)
+        return [ValueError(payload) if payload == "bad" else payload for payload in payloads]
+
+
+def run(work: Any) -> Any:
+    return asyncio.run(work)
+
+
+async def behind(echo: Echo, batcher: Batcher, jobs: list[tuple[Any, int]], **options: Any) -> list[Any]:
+    """Ask for jobs while the kernels are held up by one; let them go once all wait."""
+    echo.gate.clear()
+    first = asyncio.create_task(batcher.ask(echo, "first", 1))
+    await asyncio.to_thread(echo.entered.wait)
+    waiting = [asyncio.create_task(batcher.ask(echo, payload, tokens, **options)) for payload, tokens in jobs]
+    await asyncio.sleep(0)
+    echo.gate.set()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    await first
+    return list(answers)
+
+
+def test_what_came_while_the_kernels_were_busy_is_one_batch() -> None:
+    echo, batcher = Echo(), Batcher(1000, 10.0)
+    assert run(behind(echo, batcher, [(at, 1) for at in range(20)])) == list(range(20))
+    assert echo.batches == [["first"], list(range(20))]
+    batcher.close()
+
+
+def test_a_lone_job_waits_for_nobody() -> None:
+    echo, batcher = Echo(), Batcher(1000, 10.0)
+
+    async def one_after_the_other() -> None:
+        for at in range(5):
+            assert await batcher.ask(echo, at, 1) == at
+
+    run(one_after_the_other())
+    assert echo.batches == [[0], [1], [2], [3], [4]]
+    batcher.close()
+
+
+def test_a_batch_holds_no_more_tokens_than_it_may_but_one_that_is_larger_runs_alone() -> None:
+    echo, batcher, most = Echo(), Batcher(10**9, 10.0), batching.BATCH_TOKENS
+    jobs = [("a", most // 2), ("b", most // 2), ("c", most // 2), ("huge", 5 * most)]
+    assert run(behind(echo, batcher, jobs)) == ["a", "b", "c", "huge"]
+    assert echo.batches == [["first"], ["a", "b"], ["c"], ["huge"]]
+    batcher.close()
+
+
+def test_one_that_fails_fails_alone() -> None:
+    echo, batcher = Echo(), Batcher(1000, 10.0)
+    answers = run(behind(echo, batcher, [("a", 1), ("bad", 1), ("c", 1)]))
+    assert (answers[0], answers[2]) == ("a", "c")
+    assert isinstance(answers[1], ValueError)
+    batcher.close()
+
+
+def test_works_that_differ_are_not_mixed() -> None:
+    one, other, batcher = Echo(), Echo(), Batcher(1000, 10.0)
+
+    async def both() -> None:
+        one.gate.clear()
+        first = asyncio.create_task(batcher.ask(one, "first", 1))
+        await asyncio.to_thread(one.entered.wait)
+        rest = [asyncio.create_task(batcher.ask(work, at, 1)) for at in range(4) for work in (one, other)]
+        await asyncio.sleep(0)
+        one.gate.set()
+        await asyncio.gather(first, *rest)
+
+    run(both())
+    assert (one.batches, other.batches) == ([["first"], [0, 1, 2, 3]], [[0, 1, 2, 3]])
+    batcher.close()
+
+
+def test_short_jobs_pass_a_long_one_but_not_for_ever() -> None:
+    """Short ones keep coming, of a work of their own; the long one is computed once it has waited its due."""
+    batcher, order = Batcher(10**9, 60.0), list[str]()
+    batcher._each = 1e-6  # 1,000 tokens are 1 ms: the long one is due after 20
+
+    class Named:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def run(self, payloads: Sequence[Any]) -> Sequence[Any]:
+            batcher._each = 1e-6
+            order.extend([self.name] * len(payloads))
+            return payloads
+
+    async def storm() -> None:
+        short, long = Named("short"), Named("long")
+        held = [asyncio.create_task(batcher.ask(short, 0, 1))]
+        held.append(asyncio.create_task(batcher.ask(long, 0, 1000)))
+        held += [asyncio.create_task(batcher.ask(short, 0, 1)) for _ in range(10)]
+        while "long" not in order and len(order) < 100_000:
+            await batcher.ask(short, 0, 1)
+        await asyncio.gather(*held)
+
+    run(storm())
+    at = order.index("long")
+    assert 11 <= at < 100_000, "short ones passed it, and it came to its turn all the same"
+    batcher.close()
+
+
+def test_what_has_expired_is_dropped_before_it_costs_anything() -> None:
+    echo, batcher = Echo(), Batcher(1000, 10.0)
+    answers = run(behind(echo, batcher, [("late", 1)], deadline=-1.0))
+    assert isinstance(answers[0], ServeError)
+    assert (answers[0].status, answers[0].kind, echo.batches) == (504, "deadline", [["first"]])
+    assert batcher.seen.expired == 1
+    batcher.close()
+
+
+def test_places_are_promised_up_to_the_limit_and_given_back() -> None:
+    batcher = Batcher(100, 10.0)
+    batcher.reserve(60)
+    with pytest.raises(ServeError, match="60 tokens wait") as caught:
+        batcher.reserve(41)
+    assert (caught.value.status, caught.value.retry_after) == (429, 1)
+    batcher.reserve(40)
+    batcher.release(60)
+    batcher.reserve(60)
+    with pytest.raises(ServeError, match="101 tokens") as caught:
+        batcher.reserve(101)
+    assert caught.value.status == 413
+    assert batcher.seen.refused == 1
+    batcher.close()
+
+
+def test_who_would_wait_beyond_the_deadline_is_refused_at_once() -> None:
+    batcher = Batcher(10**9, 2.0)
+    batcher._each = 1.0
+    batcher.reserve(3)
+    with pytest.raises(ServeError, match=r"about 3\.0 s") as caught:
+        batcher.reserve(1)
+    assert caught.value.retry_after == 3
+    batcher.close()
+
+
+def test_a_job_that_nobody_waits_for_is_not_computed() -> None:
+    echo, batcher = Echo(), Batcher(1000, 10.0)
+
+    async def gone() -> None:
+        echo.gate.clear()
+        first = asyncio.create_task(batcher.ask(echo, "first", 1))
+        await asyncio.to_thread(echo.entered.wait)
+        other = asyncio.create_task(batcher.ask(echo, "other", 1))
+        await asyncio.sleep(0)
+        other.cancel()
+        echo.gate.set()
+        await first
+        await asyncio.gather(other, return_exceptions=True)
+        await batcher.ask(echo, "last", 1)
+
+    run(gone())
+    assert echo.batches == [["first"], ["last"]]
+    batcher.close()
