@@ -52,7 +52,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines inst
 _FLAGS = {
     "text": "--text COL", "label": "--label COL", "column": "--column COL", "target_columns": "--target-columns A,B",
     "split": "--split SHARE", "lookback": "--lookback N", "horizon": "--horizon N", "epochs": "--epochs N",
-    "embeddings": "--embeddings FILE",
+    "embeddings": "--embeddings FILE", "token_file": "--token-file FILE", "port": "--port N",
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from tidegate.errors import InputError, TidegateError
+from tidegate.errors import Argument, InputError, TidegateError
 from tidegate.kernels import set_num_threads
 from tidegate.serve.attic import Attic
 from tidegate.serve.batcher import Batcher
@@ -245,5 +245,5 @@ def _bound(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=2048, reuse_port=False)
     except OSError as error:
-        told = f"{host}, port {port}, cannot be had: {error.strerror or error}. Choose another with port=..."
-        raise InputError(told) from None
+        told = f"{host}, port {port}, cannot be had: {error.strerror or error}. Choose another with "
+        raise InputError(told, Argument("port"), ".") from None

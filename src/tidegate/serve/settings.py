@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-from tidegate.errors import InputError
+from tidegate.errors import Argument, InputError
 
 SHORTEST_TOKEN = 16  # characters
 _TOKEN = "serve.token"
@@ -39,7 +39,7 @@ class Settings:
 
     >>> Settings(host="0.0.0.0")
     Traceback (most recent call last):
-    tidegate.errors.InputError: 0.0.0.0 can be reached from elsewhere, and no token is asked for. Pass token_file=...
+    tidegate.errors.InputError: 0.0.0.0 can be reached from elsewhere, and no token is asked for. Pass token_file=....
     """
 
     host: str = "127.0.0.1"
@@ -71,9 +71,8 @@ class Settings:
         if self.token_file is not None:
             object.__setattr__(self, "tokens", read_tokens(self.token_file))
         elif not is_loopback(self.host):
-            raise InputError(
-                f"{self.host} can be reached from elsewhere, and no token is asked for. Pass token_file=..."
-            )
+            told = f"{self.host} can be reached from elsewhere, and no token is asked for. Pass "
+            raise InputError(told, Argument("token_file"), ".")
         if self.state_dir is not None:
             self.state_dir.mkdir(parents=True, exist_ok=True)
 
