@@ -101,14 +101,13 @@ def test_works_that_differ_are_not_mixed() -> None:
 def test_short_jobs_pass_a_long_one_but_not_for_ever() -> None:
     """Short ones keep coming, of a work of their own; the long one is computed once it has waited its due."""
     batcher, order = Batcher(10**9, 60.0), list[str]()
-    batcher._each = 1e-6  # 1,000 tokens are 1 ms: the long one is due after 20
+    batcher._spent, batcher._done = 1e3, 1e9  # 1,000 tokens are 1 ms: the long one is due after 20
 
     class Named:
         def __init__(self, name: str) -> None:
             self.name = name
 
         def run(self, payloads: Sequence[Any]) -> Sequence[Any]:
-            batcher._each = 1e-6
             order.extend([self.name] * len(payloads))
             return payloads
 
@@ -154,7 +153,7 @@ def test_places_are_promised_up_to_the_limit_and_given_back() -> None:
 
 def test_who_would_wait_beyond_the_deadline_is_refused_at_once() -> None:
     batcher = Batcher(10**9, 2.0)
-    batcher._each = 1.0
+    batcher._spent, batcher._done = 1.0, 1.0
     batcher.reserve(3)
     with pytest.raises(ServeError, match=r"about 3\.0 s") as caught:
         batcher.reserve(1)

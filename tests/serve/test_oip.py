@@ -168,7 +168,7 @@ def test_a_sequence_that_was_never_begun_or_was_dropped_is_told(models: dict[str
         status, told, _ = ask(server, f"/v2/models/{name}/infer", content)
         return status, told.get("type", "")
 
-    with serving({name: models[name]}, session_bytes=12_000) as server:
+    with serving({name: models[name]}, session_bytes=8_000) as server:
         assert turn(server, 1) == (404, "urn:tidegate:no-such-session")
         for number in range(1, 5):
             assert turn(server, number, sequence_start=True, lookahead=1)[0] == 200

@@ -16,6 +16,7 @@ import samples
 import tidegate as tg
 from serving import ask, bits, serving
 from tidegate.errors import InputError, ServeError, StreamEndedError
+from tidegate.serve import sessions
 from tidegate.serve.server import Server
 from tidegate.tasks import CARDS
 
@@ -218,7 +219,7 @@ def test_sessions_that_no_longer_fit_go_to_the_attic_and_come_back(models: dict[
     name = "sequence-classifier"
     _, options, steps = live_of(name, models)
     with (
-        serving({name: models[name]}, session_bytes=16_000, state_dir=tmp_path) as server,
+        serving({name: models[name]}, session_bytes=8_000, state_dir=tmp_path) as server,
         tg.Client(server.url) as client,
     ):
         streams = [client.stream(**options) for _ in range(20)]
@@ -227,7 +228,7 @@ def test_sessions_that_no_longer_fit_go_to_the_attic_and_come_back(models: dict[
             for stream, answers in zip(streams, found, strict=True):
                 answers.extend(stream.push(steps[at : at + 50]))
         assert server.sessions.evicted > 20
-        assert server.sessions.used <= 16_000
+        assert server.sessions.used <= 8_000
         assert len(server.sessions) < 5
         for stream, answers in zip(streams, found, strict=True):
             answers.extend(stream.finish())
@@ -239,7 +240,7 @@ def test_sessions_that_no_longer_fit_go_to_the_attic_and_come_back(models: dict[
 def test_without_an_attic_a_session_that_no_longer_fits_gets_its_token(models: dict[str, Path]) -> None:
     name = "sequence-classifier"
     _, options, steps = live_of(name, models)
-    with serving({name: models[name]}, session_bytes=16_000) as server, tg.Client(server.url) as client:
+    with serving({name: models[name]}, session_bytes=8_000) as server, tg.Client(server.url) as client:
         streams = [client.stream(**options) for _ in range(6)]
         found: list[list[Any]] = [stream.push(steps[:70]) for stream in streams]
         for stream, answers in zip(streams, found, strict=True):
@@ -300,3 +301,22 @@ def test_a_client_tells_what_no_server_can_mend(server: Server) -> None:
     gone.__dict__["about"] = client.about
     with pytest.raises(ServeError, match="no server went on"):
         gone.stream(patience=0.2, lookahead=1).step([1.0, 2.0])
+
+
+def test_sessions_that_are_put_down_and_taken_up_say_the_same(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "HOT", 2)
+    for name in CARDS:
+        _, options, steps = live_of(name, models)
+        with serving({name: models[name]}) as server, tg.Client(server.url) as client:
+            streams = [client.stream(**options) for _ in range(4)]
+            found: list[list[Any]] = [[] for _ in streams]
+            for at in range(0, 150, 15):
+                for stream, answers in zip(streams, found, strict=True):
+                    answers.extend(stream.push(steps[at : at + 15]))
+            assert (len(server.sessions), len(server.sessions._hot)) == (4, 2)
+            for stream, answers in zip(streams, found, strict=True):
+                answers.extend(stream.finish())
+            assert server.sessions.used == 0
+        assert all([bits(each) for each in answers] == whole(name, models) for answers in found)

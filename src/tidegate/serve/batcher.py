@@ -19,7 +19,8 @@ from tidegate.errors import ServeError
 BATCH_TOKENS = 2**14  # of a batch; a longer request is computed by itself
 BATCH_JOBS = 256
 PATIENCE = 20.0  # how many times its own time a request lets shorter ones, which come later, go first
-_FIRST_GUESS = 2e-6  # seconds for a token, before any was computed
+_GUESS = (0.02, 10_000.0)  # seconds for so many tokens, as if computed before all others
+_KEPT = 0.9  # of what is known of the pace, at each batch
 
 
 class Work(Hashable, Protocol):
@@ -72,7 +73,7 @@ class Batcher:
         self.limit, self.deadline, self.seen = limit, deadline, Seen()
         self.waiting = 0  # tokens, promised ones among them
         self.observe = observe
-        self._each = _FIRST_GUESS  # seconds for a token, a moving average
+        self._spent, self._done = _GUESS  # seconds for tokens, the older the less they count
         self._heaps: dict[Work, list[Job]] = {}
         self._numbers, self._running = count(), False
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="kernels")
@@ -80,7 +81,12 @@ class Batcher:
     @property
     def estimate(self) -> float:
         """Seconds that a job which comes now will probably wait."""
-        return self.waiting * self._each
+        return self.waiting * self.pace
+
+    @property
+    def pace(self) -> float:
+        """Seconds that a token took of late."""
+        return self._spent / self._done
 
     def reserve(self, tokens: int) -> None:
         """Promise a place; raises ServeError (413 where it could never be had, 429 where it is taken)."""
@@ -102,7 +108,7 @@ class Batcher:
         """Have a payload computed, whose place is reserved; raises ServeError (504) where it waited too long."""
         loop, now = asyncio.get_running_loop(), time.perf_counter()
         wait = self.deadline if deadline is None else min(deadline, self.deadline)
-        due = now + tokens * self._each * PATIENCE
+        due = now + tokens * self.pace * PATIENCE
         job = Job(due, next(self._numbers), payload, tokens, now + wait, now, loop.create_future())
         heappush(self._heaps.setdefault(work, []), job)
         if not self._running:
@@ -160,7 +166,7 @@ class Batcher:
     ) -> None:
         """Answer a batch and begin the next; on the loop."""
         tokens, seen = sum(job.tokens for job in batch), self.seen
-        self._each += 0.1 * (taken / max(tokens, 1) - self._each)
+        self._spent, self._done = _KEPT * self._spent + taken, _KEPT * self._done + tokens
         seen.batches, seen.jobs, seen.tokens = seen.batches + 1, seen.jobs + len(batch), seen.tokens + tokens
         seen.busy, seen.size = seen.busy + taken, len(batch)
         self._start(loop)

@@ -84,7 +84,7 @@ class SequenceStepping:
         told = [answer for _, answer in answers]
         numbers = [step for step, _ in answers]
         if turn.end:
-            rest = wire.live.last(session.live)
+            rest = wire.live.last(session.take_up())
             told, numbers = [*told, *rest], [*numbers, *[session.steps] * len(rest)]
             sessions.close(turn.key)
         steps = {"step": np.array(numbers, np.int64)}

@@ -18,8 +18,8 @@ from tidegate.tasks.live import Live
 
 Json: TypeAlias = dict[str, Any]
 
-_OVERHEAD = 4096  # bytes of a session besides its numbers, measured: 1.2 to 6 kB
-_COPIES = 3  # of the state: the slot, one to try things in, and what is packed
+_OVERHEAD = 2048  # bytes of a session besides its state
+HOT = 64  # sessions that are kept ready to step, 5 to 42 kB each; of all others the state alone is kept
 _REMEMBERED = 4096  # sessions that were dropped, to tell whoever asks for one
 FORWARD = 64  # steps after which a token is handed over unasked
 
@@ -31,26 +31,35 @@ class Session:
     Args:
         served: the model, which stays the same to the end.
         options: it was begun with.
-        live: what is fed.
+        live: what is fed; None where only the state is kept.
+        state: where it stood when it was last put down.
         steps: that were taken.
         sealed: at which of them the last token was made.
     """
 
     served: Served
     options: Mapping[str, Any]
-    live: Live
+    live: Live | None
     steps: int = 0
     sealed: int = 0
+    state: bytes = b""
 
-    @property
-    def size(self) -> int:
-        """Bytes that it takes, estimated from above."""
-        return _OVERHEAD + _COPIES * len(self.live.state)
+    def take_up(self) -> Live:
+        """Make ready to step."""
+        if self.live is None:
+            self.live = self.served.begin(self.options, self.state)
+        return self.live
+
+    def put_down(self) -> int:
+        """Keep the state alone, and say how many bytes that takes."""
+        if self.live is not None:
+            self.state, self.live = self.live.state, None
+        return _OVERHEAD + len(self.state)
 
     def standing(self) -> Standing:
         """Say where it stands."""
-        served = self.served
-        return Standing(served.name, served.digest, self.steps, dict(self.options), self.live.state)
+        served, state = self.served, self.state if self.live is None else self.live.state
+        return Standing(served.name, served.digest, self.steps, dict(self.options), state)
 
     def take(self, steps: Sequence[Any], at: int | None) -> tuple[list[tuple[int, Any]], Exception | None]:
         """Take steps, and return what was answered, each with the number of its step; and what stopped it, if anything.
@@ -64,10 +73,10 @@ class Session:
         if at is not None and at > self.steps:
             told = f"steps from {at} on came, but {self.steps} were taken so far. Send those in between, too."
             raise ServeError(told, status=409, kind="gap")
-        answers: list[tuple[int, Any]] = []
+        answers, live = list[tuple[int, Any]](), self.take_up()
         for step in steps if at is None else steps[self.steps - at :]:
             try:
-                answer = self.live.step(step)
+                answer = live.step(step)
             except InputError as error:
                 return answers, error
             except (TypeError, ValueError, OverflowError) as error:
@@ -99,6 +108,7 @@ class Sessions:
     used: int = 0
     evicted: int = 0
     _open: OrderedDict[str, tuple[Session, int]] = field(default_factory=OrderedDict)
+    _hot: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _holders: dict[str, Callable[[str, int], None]] = field(default_factory=dict)
     _dropped: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
@@ -129,7 +139,7 @@ class Sessions:
 
         Raises ServeError (503) for one that is larger than the whole budget.
         """
-        size = session.size
+        size = session.put_down()
         if size > self.limit:
             told = f"the session takes {size:,} bytes, and all together may take {self.limit:,}."
             raise ServeError(told, status=503, kind="no-room")
@@ -144,11 +154,13 @@ class Sessions:
         """Find a session; raises ServeError: 410 where it was dropped, 404 where there never was one."""
         if key in self._open:
             self._open.move_to_end(key)
+            self._heat(key)
             return self._open[key][0]
         sealed = None if self.attic is None else self.attic.take(key)
         if sealed is not None:
             session, holder = self.resume(sealed), self._holders.get(key)
             self.hold(key, session, holder)
+            self._heat(key)
             return session
         if key in self._dropped:
             told = f"the session was dropped after {self._dropped[key]} steps to make room for others. Begin it anew."
@@ -159,6 +171,7 @@ class Sessions:
         """Forget a session."""
         self._holders.pop(key, None)
         self._dropped.pop(key, None)
+        self._hot.pop(key, None)
         if key in self._open:
             self.used -= self._open.pop(key)[1]
         elif self.attic is not None:
@@ -170,11 +183,24 @@ class Sessions:
             if self.attic is not None:
                 self.attic.put(key, self.token(self._open[key][0]))
 
+    def _heat(self, key: str) -> None:
+        """Let a session be ready to step, and put down the one that was asked longest ago of those that are."""
+        self._hot[key] = None
+        self._hot.move_to_end(key)
+        if len(self._hot) > HOT:
+            cold, _ = self._hot.popitem(last=False)
+            session, size = self._open[cold]
+            now = session.put_down()
+            self._open[cold] = (session, now)
+            self.used += now - size
+            self._make_room(key)
+
     def _make_room(self, kept: str) -> None:
         """Let sessions go, the one that was asked longest ago first, but for one."""
         while self.used > self.limit:
             key = next(key for key in self._open if key != kept)
             session, size = self._open.pop(key)
+            self._hot.pop(key, None)
             self.used -= size
             self.evicted += 1
             token = self.token(session)

@@ -83,7 +83,7 @@ class Stepping:
         if error is not None:
             said.error = problem_of(error)
         if asked.end and error is None:
-            rest = served.wire.live.last(session.live)
+            rest = served.wire.live.last(session.take_up())
             said.rest = [{"step": session.steps, **served.wire.live.tell(served.model, each)} for each in rest]
             if turn.key is not None:
                 sessions.close(turn.key)
