@@ -54,15 +54,10 @@ class Running:
         """Count the bytes that it holds in memory."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    def load(self, body: Any, *, path: str | None = None, **how: Any) -> tuple[dict[int, list[float]], float]:
+    def load(self, body: Any, headers: Any = None, **how: Any) -> tuple[dict[int, list[float]], float]:
         """Let a generator ask; return seconds by status, and those of the CPU that the server took."""
-        asked = {
-            "host": "127.0.0.1",
-            "port": self.port,
-            "path": path or self.path,
-            "body": json.dumps(body),
-            "how": how,
-        }
+        asked = {"host": "127.0.0.1", "port": self.port, "path": self.path, "body": json.dumps(body), "how": how}
+        asked["headers"] = headers or {}
         before = self.cpu()
         command = [sys.executable, "-m", "benchmarks.serving_load"]
         done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=120)
@@ -88,9 +83,9 @@ def started(*command: object, path: str) -> Iterator[Running]:
         process.wait(30)
 
 
-def cost(server: Running, texts: list[str], seconds: float, *, path: str | None = None, body: Any = None) -> Any:
+def cost(server: Running, texts: list[str], seconds: float, *, headers: Any = None) -> Any:
     """Measure a closed loop: microseconds of the CPU for an answer, answers a second, and the times of one."""
-    seen, spent = server.load(body or {"texts": texts}, path=path, connections=CONNECTIONS, seconds=seconds)
+    seen, spent = server.load({"texts": texts}, headers, connections=CONNECTIONS, seconds=seconds)
     ((status, taken),) = seen.items()
     times = np.array(taken) * 1e3
     return {
@@ -179,14 +174,14 @@ def main() -> None:
         graph = Path(folder) / "model.onnx"
         export = [sys.executable, "-m", "tidegate", "export", args.model, "--to", "onnx", "-o", graph]
         subprocess.run(export, check=True, capture_output=True)
-        ours = ("tidegate", "serve", "--name", f"model={args.model}", "--threads", 1, "--metrics-port", 0)
-        ours += ("--max-connections", 4000, "--deadline")
+        limits = ("--threads", 1, "--metrics-port", 0, "--max-connections", 4000, "--deadline")
+        ours: tuple[object, ...] = ("tidegate", "serve", "--name", f"model={args.model}", *limits)
         with (
             started(*ours, DEADLINE, "--port", path="/v1/predict") as us,
             started("benchmarks.serving_fastapi", graph, path="/predict") as them,
         ):
             compare(us, them, model)
-            found["door"] = cost(us, [], seconds, path="/v1/predict", body={"texts": ["x" * 4_300_000]})
+            found["door"] = cost(us, texts["short"], seconds, headers={"Origin": "http://elsewhere.example"})
             found["cost"] = {}
             for name, each in texts.items():
                 rounds = [(cost(us, each, seconds), cost(them, each, seconds)) for _ in range(3)]

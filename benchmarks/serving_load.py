@@ -101,6 +101,7 @@ def main() -> None:
     asked: dict[str, Any] = json.load(sys.stdin)
     body = asked["body"].encode()
     headers = f"POST {asked['path']} HTTP/1.1\r\nHost: {asked['host']}\r\nContent-Type: application/json\r\n"
+    headers += "".join(f"{name}: {value}\r\n" for name, value in asked["headers"].items())
     message = f"{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
     how, place = asked["how"], (asked["host"], asked["port"])
     loop = closed if "connections" in how else opened
