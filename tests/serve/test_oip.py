@@ -13,6 +13,7 @@ import pytest
 import samples
 import tidegate as tg
 from serving import ask, serving
+from tidegate.serve import sessions
 from tidegate.serve.server import Server
 from tidegate.tasks import CARDS
 
@@ -176,6 +177,25 @@ def test_a_sequence_that_was_never_begun_or_was_dropped_is_told(models: dict[str
         assert turn(server, 1) == (410, "urn:tidegate:dropped")
         assert turn(server, 1, sequence_start=True, lookahead=1)[0] == 200
         assert turn(server, 1)[0] == 200
+
+
+def test_of_sequences_that_rest_the_state_alone_is_kept(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "HOT", 3)
+    name = "sequence-classifier"
+    values = [{"name": "values", "datatype": "FP64", "shape": [1, 2], "data": [1.0, 2.0]}]
+    with serving({name: models[name]}) as server:
+        for turn in range(2):
+            for number in range(1, 10):
+                parameters = {"sequence_id": number, "sequence_start": turn == 0} | (
+                    {"lookahead": 1} if not turn else {}
+                )
+                content = {"inputs": values, "parameters": parameters}
+                assert ask(server, f"/v2/models/{name}/infer", content)[0] == 200
+            ready = [session for session, _ in server.sessions._open.values() if session.live is not None]
+            assert len(ready) == 3 * turn
+        assert len(server.sessions) == 9
 
 
 def test_sequences_go_on_after_the_server_was_started_anew(models: dict[str, Path], tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def describe(*, with_token: bool) -> Json:
     ready = {"get": route("Whether the server takes requests", anything)}
     paths: Json = {
         "/v1/predict": {"post": route("Ask a model", of[PredictAnswer], reads=PredictRequest, parameters=[_DEADLINE])},
+        "/v1/look": {"post": route("Look inside a model at one input", anything, reads=PredictRequest)},
+        "/v1/load": {"get": route("How busy the server is", anything)},
         "/v1/models": {"get": route("List the models", anything)},
         "/v1/models/{model}": {"get": route("All that is known of a model", anything, parameters=[_MODEL])},
         "/v1/streams/{model}": {

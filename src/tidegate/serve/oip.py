@@ -72,11 +72,7 @@ class SequenceStepping:
 
     def _take(self, turn: SequenceTurn) -> dict[str, Any]:
         sessions = self.sessions
-        if turn.start:
-            session = sessions.begin(turn.served, turn.options)
-            sessions.hold(turn.key, session)
-        else:
-            session = sessions.find(turn.key)
+        session = sessions.begin(turn.served, turn.options) if turn.start else sessions.find(turn.key)
         wire, model = session.served.wire, session.served.model
         answers, error = session.take(wire.live.steps(model, turn.tensors), None)
         if error is not None:
@@ -87,6 +83,8 @@ class SequenceStepping:
             rest = wire.live.last(session.take_up())
             told, numbers = [*told, *rest], [*numbers, *[session.steps] * len(rest)]
             sessions.close(turn.key)
+        elif turn.start:
+            sessions.hold(turn.key, session)
         steps = {"step": np.array(numbers, np.int64)}
         return wire.arrays(model, wire.live.gather(told)) | steps
 

@@ -55,7 +55,7 @@ class Predicting:
         deadline = read_deadline(request)
         asked = await read_json(request, _DECODER)
         served = self.shelf.find(asked.model)
-        given = _given(asked, served)
+        given = given_to(asked, served)
         work = Asking(served, asked.probabilities)
         body = await self.batcher.ask(work, given, served.wire.cost(given), deadline=deadline)
         return Response(body, media_type=JSON)
@@ -70,7 +70,7 @@ class Predicting:
         return Response(msgspec.json.encode(served.described()), media_type=JSON)
 
 
-def _given(asked: PredictRequest, served: Served) -> Any:
+def given_to(asked: PredictRequest, served: Served) -> Any:
     """Take what the model reads; raises InputError where something else came."""
     came = [name for name in _FIELDS if getattr(asked, name) is not None]
     wanted = served.wire.given

@@ -29,6 +29,7 @@ from tidegate.serve.described import describe
 from tidegate.serve.door import Door
 from tidegate.serve.metrics import Metrics, Side
 from tidegate.serve.oip import Protocol
+from tidegate.serve.page import Page
 from tidegate.serve.predict import JSON, Predicting
 from tidegate.serve.problems import handle
 from tidegate.serve.protocol import Patient
@@ -149,6 +150,7 @@ class Server:
         predicting = Predicting(self.shelf, self.batcher)
         protocol = Protocol(self.sessions, self.batcher, lambda: self.is_ready)
         completing = Completing(self.shelf, self.batcher)
+        page = Page(self.sessions, self.batcher)
         model = "/v2/models/{model}"
         routes = [
             Route("/v1/predict", predicting.predict, methods=["POST"]),
@@ -170,6 +172,10 @@ class Server:
             Route("/health/live", self._live),
             Route("/health/ready", self._ready),
             Route("/openapi.json", self._openapi),
+            Route("/", page.show),
+            Route("/page/{file}", page.show),
+            Route("/v1/look", page.look, methods=["POST"]),
+            Route("/v1/load", page.load),
         ]
         handlers: Any = {TidegateError: handle, HTTPException: handle, msgspec.MsgspecError: handle, Exception: handle}
         return Starlette(routes=routes, exception_handlers=handlers)

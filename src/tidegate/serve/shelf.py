@@ -110,9 +110,20 @@ class Served:
             "metrics": self.model.about_.metrics,
             "stream_options": [*self.wire.live.options],
         }
+        extra |= self._streamed()
         network = [node.kind for node in self.model.network_.nodes]
         weights = sum(array.size for array in self.model.weights_.values())
         return self.about() | extra | {"network": network, "weights": int(weights)}
+
+    def _streamed(self) -> Json:
+        """Say what a page must know to hold a session: whether there is one, and what a step is made of."""
+        network = self.model.network_
+        live = not network.reads_documents
+        roles = getattr(self.model, "roles_", None)
+        columns = network.input_size if roles is None else len(roles.columns)
+        both = any(node.layers_back for node in network.nodes)
+        timed = roles is not None and roles.time is not None
+        return {"streams": live, "columns": columns, "both_ways": both, "timed": timed}
 
 
 class Shelf:
