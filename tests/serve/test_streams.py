@@ -320,3 +320,23 @@ def test_sessions_that_are_put_down_and_taken_up_say_the_same(
                 answers.extend(stream.finish())
             assert server.sessions.used == 0
         assert all([bits(each) for each in answers] == whole(name, models) for answers in found)
+
+
+def test_a_token_outlives_the_key_that_signed_it_while_that_is_still_in_the_file(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    name, file = "sequence-classifier", tmp_path / "tokens"
+    path, only = f"/v1/streams/{name}", {name: models[name]}
+    older, newer = {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": f"Bearer {TOKEN}-newer"}
+    file.write_text(TOKEN)
+    with serving(only, token_file=file) as server:
+        begun = {"begin": {"lookahead": 1}, "steps": [[1.0, 2.0]]}
+        token = ask(server, path, begun, headers=older)[1]["token"]
+    file.write_text(f"{TOKEN}-newer\n{TOKEN}")
+    with serving(only, token_file=file) as server:
+        status, told, _ = ask(server, path, {"resume": token, "steps": [[1.0, 2.0]]}, headers=newer)
+        assert (status, told["step"]) == (200, 2)
+    file.write_text(f"{TOKEN}-newer")
+    with serving(only, token_file=file) as server:
+        assert ask(server, path, {"resume": told["token"]}, headers=newer)[0] == 200
+        assert ask(server, path, {"resume": token}, headers=newer)[1]["type"] == "urn:tidegate:bad-token"

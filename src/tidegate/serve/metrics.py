@@ -46,7 +46,7 @@ class Metrics:
         """Give the counts as they stand."""
         seen, sessions = self._batcher.seen, self._sessions
         answers = CounterMetricFamily("tidegate_answers", "Answers by status.", labels=["status"])
-        for status, count in sorted({} if self.door is None else self.door.answers.items()):
+        for status, count in sorted(({} if self.door is None else dict(self.door.answers)).items()):
             answers.add_metric([str(status)], count)
         yield answers
         counts: tuple[tuple[str, str, float], ...] = (

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -42,22 +43,22 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Seal:
-    """Sign and check standings with one key of 32 bytes.
+    """Sign standings with the first of some keys of 32 bytes, and check them with each.
 
-    >>> seal = Seal(bytes(32))
+    >>> seal = Seal([bytes(32)])
     >>> token = seal.close(Standing("waves", "ab12", 7, {"lookahead": 1}, b"..."))
     >>> seal.open(token).steps
     7
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = list(keys)
 
     def close(self, standing: Standing) -> str:
         """Write a token: letters, digits, `-` and `_`."""
         stamped = msgspec.structs.replace(standing, expires=time.time() + LIFETIME)
         content = msgspec.msgpack.encode(stamped)
-        return base64.urlsafe_b64encode(content + self._sign(content)).decode().rstrip("=")
+        return base64.urlsafe_b64encode(content + _sign(self._keys[0], content)).decode().rstrip("=")
 
     def open(self, token: str) -> Standing:
         """Read a token.
@@ -69,7 +70,7 @@ class Seal:
         except (binascii.Error, ValueError):
             raise _refused("it is no token at all") from None
         content, mac = data[:-_MAC], data[-_MAC:]
-        if not hmac.compare_digest(self._sign(content), mac):
+        if not any(hmac.compare_digest(_sign(key, content), mac) for key in self._keys):
             raise _refused("it was altered or cut short, or another server signed it, with another key")
         found = msgspec.msgpack.decode(content, type=Standing)
         if found.expires < time.time():
@@ -77,8 +78,9 @@ class Seal:
             raise ServeError(told, status=410, kind="token-expired")
         return found
 
-    def _sign(self, content: bytes) -> bytes:
-        return hmac.digest(self._key, content, hashlib.sha256)
+
+def _sign(key: bytes, content: bytes) -> bytes:
+    return hmac.digest(key, content, hashlib.sha256)
 
 
 def _refused(why: str) -> ServeError:

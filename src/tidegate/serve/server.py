@@ -62,7 +62,7 @@ class Server:
         self.settings, self._say = settings, say
         self.shelf = Shelf(models)
         attic = None if settings.state_dir is None else Attic(settings.state_dir)
-        self.sessions = Sessions(self.shelf, Seal(settings.signing_key()), settings.session_bytes, attic)
+        self.sessions = Sessions(self.shelf, Seal(settings.signing_keys()), settings.session_bytes, attic)
         self.batcher = Batcher(settings.max_queue_tokens, settings.deadline)
         self.metrics = Metrics(self.batcher, self.sessions)
         self.batcher.observe = self.metrics.observe

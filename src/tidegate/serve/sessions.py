@@ -87,7 +87,7 @@ class Session:
         return answers, None
 
 
-@dataclass
+@dataclass(eq=False)
 class Sessions:
     """Hold sessions by key within a budget of bytes; the one that was asked longest ago makes room for others.
 
@@ -107,6 +107,7 @@ class Sessions:
     attic: Attic | None = None
     used: int = 0
     evicted: int = 0
+    _ended: bool = False
     _open: OrderedDict[str, tuple[Session, int]] = field(default_factory=OrderedDict)
     _hot: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _holders: dict[str, Callable[[str, int], None]] = field(default_factory=dict)
@@ -139,6 +140,7 @@ class Sessions:
 
         Raises ServeError (503) for one that is larger than the whole budget.
         """
+        self._require_open()
         size = session.put_down()
         if size > self.limit:
             told = f"the session takes {size:,} bytes, and all together may take {self.limit:,}."
@@ -152,6 +154,7 @@ class Sessions:
 
     def find(self, key: str) -> Session:
         """Find a session; raises ServeError: 410 where it was dropped, 404 where there never was one."""
+        self._require_open()
         if key in self._open:
             self._open.move_to_end(key)
             self._heat(key)
@@ -178,10 +181,16 @@ class Sessions:
             self.attic.drop(key)
 
     def put_away(self) -> None:
-        """Put all sessions that nobody holds into the attic, where there is one, as the server ends."""
+        """Put all sessions that nobody holds into the attic, where there is one, as the server ends; take no more."""
+        self._ended = True
         for key in [key for key in self._open if key not in self._holders]:
             if self.attic is not None:
                 self.attic.put(key, self.token(self._open[key][0]))
+
+    def _require_open(self) -> None:
+        if self._ended:
+            told = "the server ends, and takes no further steps. Ask again; the next one goes on."
+            raise ServeError(told, status=503, kind="ending", retry_after=1)
 
     def _heat(self, key: str) -> None:
         """Let a session be ready to step, and put down the one that was asked longest ago of those that are."""

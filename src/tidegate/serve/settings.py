@@ -24,7 +24,7 @@ class Settings:
         port: 0 takes a free one.
         metrics_port: of health and metrics, on the loopback interface; 0 takes a free one, None serves none.
         threads: for the kernels; None takes their own setting.
-        token_file: a file with a bearer token on each line, at least 16 characters; the first one signs streams.
+        token_file: a file with a bearer token on each line, at least 16 characters; they also sign streams.
         state_dir: a folder for sessions that no longer fit in memory, and for the key that signs streams.
         deadline: seconds after which nobody waits for an answer any longer.
         max_body: bytes of a request, at most.
@@ -76,16 +76,16 @@ class Settings:
         if self.state_dir is not None:
             self.state_dir.mkdir(parents=True, exist_ok=True)
 
-    def signing_key(self) -> bytes:
-        """Give the key that signs the states of streams, 32 bytes.
+    def signing_keys(self) -> list[bytes]:
+        """Give the keys of the states of streams, 32 bytes each: the first signs, and all are good.
 
-        It is made of the first token, so that all servers with that go on with each other's streams. Without one it is
+        They are made of the tokens, so that all servers with these go on with each other's streams. Without any, one is
         kept in the folder of states, and without that it ends with the process.
         """
         if self.tokens:
-            return hashlib.sha256(b"tidegate streams\0" + self.tokens[0].encode()).digest()
+            return [hashlib.sha256(b"tidegate streams\0" + token.encode()).digest() for token in self.tokens]
         if self.state_dir is None:
-            return secrets.token_bytes(32)
+            return [secrets.token_bytes(32)]
         file = self.state_dir / _KEY
         if not file.exists():
             file.touch(mode=0o600)
@@ -93,7 +93,7 @@ class Settings:
         key = file.read_bytes()
         if len(key) != 32:
             raise InputError(f"{file} holds {len(key)} bytes; wanted a key of 32. Remove it, and a new one is made.")
-        return key
+        return [key]
 
 
 def read_tokens(file: Path) -> tuple[str, ...]:

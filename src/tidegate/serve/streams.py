@@ -108,7 +108,7 @@ class Stepping:
         return sessions.begin(turn.served, asked.begin or {})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Handing:
     """Make the last token of a stream."""
 
@@ -126,11 +126,8 @@ class Handing:
                 found.append(error)
         return found
 
-    def __hash__(self) -> int:
-        return id(self.sessions)
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Closing:
     """Forget streams whose client went away; it has its tokens."""
 
@@ -141,9 +138,6 @@ class Closing:
         for key in payloads:
             self.sessions.close(key)
         return [None] * len(payloads)
-
-    def __hash__(self) -> int:
-        return id(self.sessions) + 1
 
 
 @dataclass(eq=False)
@@ -157,12 +151,15 @@ class Wires:
 
     sessions: Sessions
     batcher: Batcher
-    stepping: Stepping = field(init=False)
+    _stepping: Stepping = field(init=False)
+    _handing: Handing = field(init=False)
+    _closing: Closing = field(init=False)
     open: dict[str, WebSocket] = field(default_factory=dict)
     draining: bool = False
 
     def __post_init__(self) -> None:
-        self.stepping = Stepping(self.sessions)
+        sessions = self.sessions
+        self._stepping, self._handing, self._closing = Stepping(sessions), Handing(sessions), Closing(sessions)
 
     async def socket(self, ws: WebSocket) -> None:
         """Hold one stream over a socket."""
@@ -191,7 +188,7 @@ class Wires:
         finally:
             del self.open[key]
             if not first:
-                await self.batcher.ask(Closing(self.sessions), key, 0)
+                await self.batcher.ask(self._closing, key, 0)
 
     async def _hear(self, ws: WebSocket, key: str, served: Served, *, first: bool) -> StreamAnswer | None:
         """Take one message of a socket; what is wrong with it is told, and the stream goes on."""
@@ -207,7 +204,7 @@ class Wires:
             cost = _cost(asked)
             self.batcher.reserve(cost)
             tokens = cost
-            said: StreamAnswer = await self.batcher.ask(self.stepping, turn, cost)
+            said: StreamAnswer = await self.batcher.ask(self._stepping, turn, cost)
             if asked.end and said.error is None:
                 said.closing = "end"
         except (TidegateError, msgspec.MsgspecError, RecursionError) as error:
@@ -226,7 +223,7 @@ class Wires:
         if events:
             return StreamingResponse(self._events(served, asked, deadline), media_type="text/event-stream")
         turn = Turn(None, served, asked, first=True)
-        said: StreamAnswer = await self.batcher.ask(self.stepping, turn, _cost(asked), deadline=deadline)
+        said: StreamAnswer = await self.batcher.ask(self._stepping, turn, _cost(asked), deadline=deadline)
         status = 200 if said.error is None else said.error.status
         return Response(msgspec.json.encode(said), status, media_type="application/json")
 
@@ -241,7 +238,7 @@ class Wires:
             )  # fmt: skip
             try:
                 turn = Turn(None, served, whole, first=True)
-                said: StreamAnswer = await self.batcher.ask(self.stepping, turn, _cost(whole), deadline=deadline)
+                said: StreamAnswer = await self.batcher.ask(self._stepping, turn, _cost(whole), deadline=deadline)
             except TidegateError as error:
                 said = StreamAnswer(-1, error=problem_of(error))
             yield b"event: answers\ndata: " + msgspec.json.encode(said) + b"\n\n"
@@ -257,7 +254,7 @@ class Wires:
 
     async def _hand_over(self, key: str, ws: WebSocket) -> None:
         try:
-            token, steps = await self.batcher.ask(Handing(self.sessions), key, 0)
+            token, steps = await self.batcher.ask(self._handing, key, 0)
         except TidegateError:  # nothing was said yet
             token, steps = None, 0
         await self._part(ws, GOING_DOWN, StreamAnswer(steps, token=token, closing="drain"))
