@@ -141,7 +141,7 @@ def test_memory_stays_within_what_was_allowed(models: dict[str, Path]) -> None:
             return 0
 
     def storm(number: int) -> None:
-        for turn in range(60):
+        for turn in range(15):
             post("/v1/predict", {"texts": ["wave oak tide " * 14_000]})
             for each in range(60):
                 values = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["wave"]}

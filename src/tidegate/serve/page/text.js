@@ -52,7 +52,7 @@ function spans(text, answer) {
 
 export function showInside(seen) {
   find("inside").hidden = false;
-  if (seen.contributions) updown(find("contributions"), seen.steps, seen.contributions, "contribution of each step");
+  if (seen.contributions) updown(find("contributions"), seen.steps, seen.contributions, "what each step adds to the answer, or takes from it");
   else find("contributions").replaceChildren();
   const places = seen.directions.map((direction) => {
     const place = element("div");
