@@ -133,7 +133,7 @@ def test_a_client_says_what_went_wrong(server: Server, clients: Callable[..., tg
 
 def test_times_and_names_of_series_come_back(tmp_path: Path) -> None:
     hours = [f"2026-01-{1 + hour // 24:02d} {hour % 24:02d}:00:00" for hour in range(96)]
-    table = {"unique_id": ["a"] * 96, "ds": hours, "y": [float(hour % 24) for hour in range(96)]}
+    table: dict[str, Any] = {"unique_id": ["a"] * 96, "ds": hours, "y": [float(hour % 24) for hour in range(96)]}
     model = tg.Forecaster(lookback=24, horizon=3, epochs=1, hidden_size=4, dropout=0.0).fit(table)
     model.save(tmp_path / "hourly.safetensors")
     with serving({"hourly": tmp_path / "hourly.safetensors"}) as server, tg.Client(server.url) as client:
@@ -141,6 +141,11 @@ def test_times_and_names_of_series_come_back(tmp_path: Path) -> None:
         (wanted,) = model.predict(table)
         assert (found.name, bits(found.mean)) == ("a", bits(wanted.mean))
         assert found.times.tolist() == [row["ds"] for row in wanted.rows()]
+        with client.stream(start="2026-01-01 00:00:00", series="a") as stream:
+            (*_, last) = stream.push([[value] for value in table["y"]])
+        assert (bits(last.mean), last.times.tolist()) == (bits(wanted.mean), found.times.tolist())
+        with client.stream() as stream, pytest.raises(InputError, match="need a beginning"):
+            stream.push([[1.0]])
 
 
 def test_the_openapi_document_tells_of_the_routes(server: Server) -> None:

@@ -54,8 +54,10 @@ class Served:
             raise ModelFileError(f"{file}: {error}") from None
         card = CARDS.get(getattr(model, "name", ""))
         wire = None if card is None else card.answers().wire
-        if card is None or wire is None:
+        if card is None:
             raise InputError(f"{file} holds a network without a task, which does not say what its inputs mean.")
+        if wire is None:
+            raise InputError(f"{file} holds a {card.name}, which cannot be asked over a network.")
         return cls(name, file, found.sha256, model, card, wire)
 
     def ask(self, payloads: Sequence[Any], *, full: bool = False) -> list[Any]:
