@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def run(work: Any) -> Any:
 async def behind(echo: Echo, batcher: Batcher, jobs: list[tuple[Any, int]], **options: Any) -> list[Any]:
     """Ask for jobs while the kernels are held up by one; let them go once all wait."""
     echo.gate.clear()
-    first = asyncio.create_task(batcher.ask(echo, "first", 1))
+    first = asyncio.create_task(batcher.ask(echo, "first", 1, deadline=inf))
     await asyncio.to_thread(echo.entered.wait)
     waiting = [asyncio.create_task(batcher.ask(echo, payload, tokens, **options)) for payload, tokens in jobs]
     await asyncio.sleep(0)
@@ -132,6 +133,12 @@ def test_what_has_expired_is_dropped_before_it_costs_anything() -> None:
     assert isinstance(answers[0], ServeError)
     assert (answers[0].status, answers[0].kind, echo.batches) == (504, "deadline", [["first"]])
     assert batcher.seen.expired == 1
+    batcher.close()
+
+
+def test_what_must_be_done_is_done_however_late() -> None:
+    echo, batcher = Echo(), Batcher(1000, 1e-9)
+    assert run(behind(echo, batcher, [("late", 1), ("must", 1)], deadline=inf)) == ["late", "must"]
     batcher.close()
 
 

@@ -82,14 +82,14 @@ def test_of_10000_cuts_no_step_is_lost_or_wrong(models: dict[str, Path]) -> None
         stream.close()
 
 
-def test_of_100_servers_that_end_none_loses_what_it_took(models: dict[str, Path], tmp_path: Path) -> None:
+def test_of_500_servers_that_end_none_loses_what_it_took(models: dict[str, Path], tmp_path: Path) -> None:
     """Each ends while requests are under way and a stream is open; the stream goes on at the next."""
     (tmp_path / "tokens").write_text("a-token-for-endurance")
     live, draw = tg.load(models[NAME]).stream(lookahead=1), random.Random(1)
     stream: Any = None
     wanted = tg.load(models[NAME]).predict_proba(["wave oak " * 50] * 20).tolist()
     token = "a-token-for-endurance"
-    for turn in range(100):
+    for turn in range(500):
         with serving({NAME: models[NAME]}, token_file=tmp_path / "tokens") as server:
             client = tg.Client(server.url, token=token)
             if stream is None:
@@ -112,7 +112,7 @@ def test_of_100_servers_that_end_none_loses_what_it_took(models: dict[str, Path]
             thread.join()
             client.close()
         assert answers == [wanted], turn
-    assert stream.reconnects == 99
+    assert stream.reconnects == 499
     stream.close()
 
 

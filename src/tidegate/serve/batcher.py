@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from typing import Any, Protocol
 
 from tidegate.errors import ServeError
@@ -116,9 +117,12 @@ class Batcher:
         self.waiting -= tokens
 
     async def ask(self, work: Work, payload: Any, tokens: int, *, deadline: float | None = None) -> Any:
-        """Have a payload computed, whose place is reserved; raises ServeError (504) where it waited too long."""
+        """Have a payload computed, whose place is reserved; raises ServeError (504) where it waited too long.
+
+        deadline: seconds, if these are fewer than those of all; infinity for what must be done, however late.
+        """
         loop, now = asyncio.get_running_loop(), time.perf_counter()
-        wait = self.deadline if deadline is None else min(deadline, self.deadline)
+        wait = self.deadline if deadline is None else deadline if deadline == inf else min(deadline, self.deadline)
         due = now + tokens * self.pace * PATIENCE
         job = Job(due, next(self._numbers), payload, tokens, now + wait, now, loop.create_future())
         heappush(self._heaps.setdefault(work, []), job)

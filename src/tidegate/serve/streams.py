@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -173,8 +174,6 @@ class Wires:
                 await self._part(ws, GOING_DOWN, StreamAnswer(0, closing="drain"))
             while ws.client_state is WebSocketState.CONNECTED:
                 said = await self._hear(ws, key, served, first=first)
-                if said is None:
-                    continue
                 first = first and said.model is None
                 await ws.send_text(msgspec.json.encode(said).decode())
                 if said.closing == "end":
@@ -188,9 +187,9 @@ class Wires:
         finally:
             del self.open[key]
             if not first:
-                await self.batcher.ask(self._closing, key, 0)
+                await self.batcher.ask(self._closing, key, 0, deadline=inf)
 
-    async def _hear(self, ws: WebSocket, key: str, served: Served, *, first: bool) -> StreamAnswer | None:
+    async def _hear(self, ws: WebSocket, key: str, served: Served, *, first: bool) -> StreamAnswer:
         """Take one message of a socket; what is wrong with it is told, and the stream goes on."""
         message = await ws.receive()
         if message["type"] == "websocket.disconnect":
@@ -254,7 +253,7 @@ class Wires:
 
     async def _hand_over(self, key: str, ws: WebSocket) -> None:
         try:
-            token, steps = await self.batcher.ask(self._handing, key, 0)
+            token, steps = await self.batcher.ask(self._handing, key, 0, deadline=inf)
         except TidegateError:  # nothing was said yet
             token, steps = None, 0
         await self._part(ws, GOING_DOWN, StreamAnswer(steps, token=token, closing="drain"))
