@@ -59,13 +59,15 @@ def ask(url: str, content: Any) -> Any:
 def test_a_signal_ends_it_once_all_that_was_taken_is_answered(model: Path, number: signal.Signals) -> None:
     with started(model) as (process, url):
         answers: list[Any] = []
-        threads = [
-            threading.Thread(target=lambda: answers.append(ask(url, {"texts": ["a good film " * 4000] * 5})))
-            for _ in range(6)
-        ]
+        content = {"texts": ["a good film " * 4000] * 5}
+        threads = [threading.Thread(target=lambda: answers.append(ask(url, content))) for _ in range(6)]
         for thread in threads:
             thread.start()
-        time.sleep(0.3)
+        taken, until = 0, time.monotonic() + 20
+        while taken < 6 and time.monotonic() < until:
+            with urllib.request.urlopen(url + "/v1/load", timeout=20) as answer:
+                waiting = json.load(answer)["waiting_tokens"] // (len(json.dumps(content)) // 4)
+            taken = waiting + len(answers)
         with tg.Client(url) as client:
             stream = client.stream(patience=0.5)
             stream.push(["a", "good", "film"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -41,8 +43,15 @@ def test_neighbours_and_batches_change_no_bit(server: Server, models: dict[str, 
         with tg.Client(server.url, model=name) as client:
             return bits(client.predict([X[row] for row in rows]))
 
+    held = threading.Event()
+    server.batcher.pool.submit(held.wait, 20)  # what comes meanwhile is computed together
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(through, asked))
+        coming = pool.map(through, asked)
+        until = time.monotonic() + 20
+        while sum(map(len, server.batcher._heaps.values())) < 8 and time.monotonic() < until:
+            time.sleep(0.01)
+        held.set()
+        answers = list(coming)
     assert answers == [bits(model.predict([X[row] for row in rows])) for rows in asked]
     assert server.batcher.seen.jobs > server.batcher.seen.batches, "some came together"
 
