@@ -186,30 +186,3 @@ def test_a_job_that_nobody_waits_for_is_not_computed() -> None:
     run(gone())
     assert echo.batches == [["first"], ["last"]]
     batcher.close()
-
-
-def test_a_loop_that_is_late_counts_as_waiting() -> None:
-    batcher = Batcher(1000, 2.0)
-    batcher.lag = 0.5
-    batcher.reserve(1)
-    batcher.lag = 1.2
-    with pytest.raises(ServeError, match=r"for about 2\.4 s"):
-        batcher.reserve(1)
-    batcher.close()
-
-
-def test_how_late_the_loop_is_is_measured() -> None:
-    batcher, seen = Batcher(1000, 2.0), list[float]()
-
-    async def held_up() -> None:
-        task = asyncio.create_task(batcher.pulse())
-        await asyncio.sleep(0)
-        threading.Event().wait(0.5)
-        while not seen or seen[-1] < 0.3:
-            await asyncio.sleep(0.001)
-            seen.append(batcher.lag)
-        task.cancel()
-
-    run(held_up())
-    assert max(seen) >= 0.3
-    batcher.close()

@@ -21,8 +21,6 @@ BATCH_TOKENS = 2**14  # of a batch; a longer request is computed by itself
 BATCH_JOBS = 256
 PATIENCE = 20.0  # how many times its own time a request lets shorter ones, which come later, go first
 _GUESS = (0.02, 10_000.0)  # seconds for so many tokens, as if computed before all others
-_PULSE = 0.05  # seconds between two looks at how late the loop is
-_TURNS = 2  # of the loop that a request takes: it is read in one, and answered in another
 _KEPT = 0.9  # of what is known of the pace, at each batch
 
 
@@ -75,7 +73,6 @@ class Batcher:
     def __init__(self, limit: int, deadline: float, observe: Callable[[float, float], None] | None = None) -> None:
         self.limit, self.deadline, self.seen = limit, deadline, Seen()
         self.waiting = 0  # tokens, promised ones among them
-        self.lag = 0.0  # seconds that the event loop is late; see `pulse`
         self.observe = observe
         self._spent, self._done = _GUESS  # seconds for tokens, the older the less they count
         self._heaps: dict[Work, list[Job]] = {}
@@ -85,15 +82,7 @@ class Batcher:
     @property
     def estimate(self) -> float:
         """Seconds that a job which comes now will probably wait."""
-        return self.waiting * self.pace + _TURNS * self.lag
-
-    async def pulse(self) -> None:
-        """Measure how late the event loop is, for as long as it runs: what waits there is seen by nobody else."""
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + _PULSE
-            await asyncio.sleep(_PULSE)
-            self.lag = max(loop.time() - due, self.lag / 2)
+        return self.waiting * self.pace
 
     @property
     def pace(self) -> float:

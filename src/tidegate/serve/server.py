@@ -209,7 +209,6 @@ class _Runner(uvicorn.Server):
                 self._loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._server.renew()))
             except (RuntimeError, ValueError):  # not on the main thread, as in tests
                 _log.debug("no signals reach this thread")
-        self._begin(self._server.batcher.pulse())
         if self._server.settings.watch:
             self._begin(self._server.watch())
         if self._ready is not None:
