@@ -19,7 +19,7 @@ from tidegate.ragged import Ragged
 from tidegate.tasks.classifying.bags import naive_bayes
 from tidegate.tasks.classifying.classifier import Preparation, Read, Sequences, Weights32, Whole
 from tidegate.tasks.classifying.labelled import Inputs, Labelled
-from tidegate.tasks.classifying.ngrams import SHORT, NGrams, learn_ngrams
+from tidegate.tasks.classifying.ngrams import MOST_WORDS, SHORT, NGrams, learn_ngrams, least_texts, spell_out
 from tidegate.tasks.embeddings import WordTable
 from tidegate.tasks.fitting import Plan
 from tidegate.tasks.task import Json
@@ -27,8 +27,6 @@ from tidegate.tasks.task import Json
 Array: TypeAlias = NDArray[Any]
 
 VERY_SHORT = 16  # tokens of a text, on average
-MANY = 15_000  # texts from which on what stands in one text alone tells nothing
-_MOST_WORDS = 2**17  # that n-grams are made of
 _EMBEDDING_SCALE = 1.7  # beside evidence, whose numbers are as large
 _COUNTED = 200  # texts from which on their n-grams tell how much a feature counts in the linear part
 _FEW = 2000  # texts up to which characters are features, too, and the linear part has the larger share in the answer
@@ -63,7 +61,8 @@ class Tokens:
         kept = self.kept(whole)
         features = None
         if self.ngrams.features is not None:
-            features = self.ngrams.features.of(found, whole, self.spelled(inputs) if self.ngrams.spells else None)
+            spelled = spell_out(self.tokenizer, inputs) if self.ngrams.spells else None
+            features = self.ngrams.features.of(found, whole, spelled)
         return Documents(self.known(whole.where(kept)), self.ngrams.beside(found[kept]), features)
 
     def kept(self, whole: Ragged) -> NDArray[np.bool_]:
@@ -78,10 +77,6 @@ class Tokens:
         """Put the unknown word in the place of those that the network does not know."""
         ids = np.asarray(tokens.values)
         return tokens.with_values(np.where(ids < self.words, ids, 0).astype(np.int32))
-
-    def spelled(self, texts: list[str]) -> list[str]:
-        """List the words of whole texts."""
-        return [word for text in texts for word in self.tokenizer.tokenize(text)]
 
     def read(self, chunk: Any) -> Array:
         """Turn a piece of a text, or a list of them, into ids `[n]`; a piece ends where a word ends."""
@@ -157,9 +152,8 @@ class TextReader:
             tokens = Tokens(tokenizer, self.max_tokens, self.keep, tokenizer.size)
             read = tokens.encode(texts)
             return Read(tokens, read, self._leaving_out(_mean(read)))
-        least = 1 if len(texts) <= MANY else 2
-        most = max(self.vocabulary_size, _MOST_WORDS)
-        tokenizer = self.tokenizer or train_words(texts, most, min_count=least)
+        most = max(self.vocabulary_size, MOST_WORDS)
+        tokenizer = self.tokenizer or train_words(texts, most, min_count=least_texts(len(texts)))
         whole = tokenizer.encode(texts)
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
         truth = np.eye(classes, dtype=np.float32)[examples.y]
@@ -167,12 +161,11 @@ class TextReader:
         spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= _FEW)
         learned = learn_ngrams(
             whole,
-            plain.spelled(texts) if spelled else None,
+            spell_out(tokenizer, texts) if spelled else None,
             counts,
             size=tokenizer.size,
             longest=self.evidence,
             features=self.linear,
-            least=least,
             seed=seed,
         )
         tokens = Tokens(tokenizer, self.max_tokens, self.keep, plain.words, learned.ngrams)
