@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.checks import Where, check_labels, in_argument
+from tidegate.data.checks import Where, check_labels, in_argument, is_missing
 from tidegate.errors import DataError, InputError, ShapeError
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -49,6 +49,18 @@ def read_labels(y: Any, *, name: str = "y") -> Array:
     if read.dtype.kind not in _KINDS or read.tolist() != labels:  # numbers beyond 64 bits; texts that end in a NUL
         raise DataError(f"{name} has labels that no array can hold: numbers beyond 64 bits or texts that end in NUL.")
     return read
+
+
+def find_missing(y: Any, *, name: str = "y") -> tuple[list[Any], npt.NDArray[np.bool_]]:
+    """List what stands for labels, `[B]`, and say which of them are missing.
+
+    Raises InputError and ShapeError as `read_labels` does.
+
+    >>> find_missing(["pos", None, "neg"])[1].tolist()
+    [False, True, False]
+    """
+    items = [_plain(item) for item in _listed(y, name)]
+    return items, np.array([is_missing(item) for item in items], bool)
 
 
 def number_labels(labels: Array, classes: Array, *, where: Where) -> npt.NDArray[np.int64]:

@@ -16,15 +16,16 @@ from tidegate.errors import InputError, RunFolderError
 from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
 from tidegate.runs.evaluation import evaluate, show_measure, show_measures
+from tidegate.runs.first_step import FirstStep, named_by, plan_first_step
 from tidegate.runs.source import Source, fingerprint, source_of
-from tidegate.runs.unlabelled import FOLDER, FirstStep, Unlabelled, plan_first_step, read_section
+from tidegate.runs.unlabelled import Unlabelled, read_section
 from tidegate.tasks import presets
 from tidegate.tasks.baselines import Baseline
 from tidegate.tasks.cards import CARDS
 from tidegate.tasks.fitting import versions
 from tidegate.tasks.loading import card_named
 from tidegate.tasks.metrics import kept_epoch, valid_measures
-from tidegate.tasks.pretrained import check_same_weights, language_model_of
+from tidegate.tasks.pretrained import check_same_weights
 from tidegate.tasks.run import RunFolder, as_stored
 
 if TYPE_CHECKING:
@@ -209,11 +210,12 @@ def start(
             run that it holds, killed before its end, goes on.
         overwrite: let the new run take the place of the one that `out` already holds, as soon as it has a model.
         licence: what the model file shall say about its licence.
-        unlabelled: texts without labels. The first steps are then those of a language model, which learns from them and
-            the training texts; its run folder lies in that of the run, and the task begins with its weights.
+        unlabelled: texts without labels. The first steps are then those of another model, whose run folder lies in that
+            of the run: of a classifier a teacher, which learns from the labelled texts and says of the others what they
+            are; else a language model, which learns from all, and with whose weights the task begins.
 
     Raises:
-        InputError: the licence is empty or too long, or the task cannot begin with a language model.
+        InputError: the licence is empty or too long, or the task learns nothing from texts without labels.
         OptionError: an unknown data set, preset or parameter.
         DataError: the data cannot be read or learned from.
         RunFolderError: `out` holds another run already, or one that has ended, or another process trains there.
@@ -237,9 +239,7 @@ def start(
             training = _begin(folder, dataset, model, overwrite=overwrite)
         else:
             _refuse_another(folder, overwrite=overwrite)
-            language = language_model_of(model)
-            model.fit_steps(*_xy(dataset.train), valid=_valid(dataset)).close()  # checks all before minutes go by
-            first = plan_first_step(unlabelled, language, dataset, folder.path, _planned(folder, unlabelled))
+            first = plan_first_step(unlabelled, model, dataset, folder.path, _planned(folder, unlabelled))
             folder.describe(data=described, licence=licence, unlabelled=first.section)
             training = _begin_with(first, folder, dataset, model)
         on_failure.pop_all()
@@ -277,14 +277,14 @@ def _planned(folder: RunFolder, unlabelled: Unlabelled) -> Mapping[str, Any]:
 
 
 def _begin_with(first: FirstStep, folder: RunFolder, dataset: Dataset, model: AnyTask) -> Training:
-    """Begin with a language model, or go on with it; the run itself begins as soon as that has ended."""
-    model.set_params(pretrained=str(first.folder.path.resolve()))
+    """Begin with the model that comes first, or go on with it; the run itself begins as soon as that has ended."""
+    first.hand_on(model)
     params = {name: value for name, value in as_stored(model.get_params()).items() if value is not None}
     folder.write_recipe(task=model.name, params=params, versions=versions())
 
     def steps() -> Generator[Step, None, None]:
         yield from first.steps()
-        yield from model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+        yield from model.fit_steps(*first.examples(dataset), valid=_valid(dataset), run_dir=folder)
 
     return Training(dataset, folder, model, steps(), first.note)
 
@@ -336,12 +336,14 @@ def _go_on(folder: RunFolder, dataset: Dataset) -> Training:
         return Training(dataset, folder, tasks.load(folder.path), iter(()), note)
     model, parts = tasks.from_recipe(folder.recipe), _xy(dataset.train)
     section = folder.recipe.get("unlabelled", {})
-    if section and not RunFolder(folder.path / FOLDER).finished:
+    if section:
         _check_examples(folder, dataset)
         folder.describe(data=folder.recipe["data"], licence=folder.licence, unlabelled=section)
-        model.set_params(pretrained=None)
-        first = plan_first_step(read_section(section), language_model_of(model), dataset, folder.path, section)
-        return _begin_with(first, folder, dataset, model)
+        fresh = tasks.from_recipe(folder.recipe).set_params(**{named_by(section): None})
+        first = plan_first_step(read_section(section), fresh, dataset, folder.path, section)
+        if not first.folder.finished:
+            return _begin_with(first, folder, dataset, fresh)
+        parts = first.examples(dataset)
     if folder.state.exists():
         note = f"The run in {folder.path} was interrupted, and goes on."
         return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), resume=folder), note)
@@ -364,7 +366,8 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
     _check_vectors(folder)
     said = {"task": folder.recipe["task"], "params": folder.recipe["params"], "licence": folder.licence}
     if section := folder.recipe.get("unlabelled"):
-        said |= {"params": said["params"] | {"pretrained": None}, "unlabelled": read_section(section, planned=True)}
+        own = said["params"] | {named_by(section): None}
+        said |= {"params": own, "unlabelled": read_section(section, planned=True)}
     elif "model" in (begin := folder.recipe.get("begin", {})):
         check_same_weights(begin, said["params"]["pretrained"])
     return start(source, dataset=dataset, out=out, overwrite=overwrite, **said)

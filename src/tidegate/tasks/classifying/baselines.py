@@ -74,7 +74,7 @@ def compare_linear(learn: Labelled, held: Labelled, classes: int) -> Iterator[Ba
         names = ("TF-IDF of words", _BAYES)
         yield from (Baseline(name + _RULE, "accuracy", None, skipped=why) for name in names)
         return
-    yield from _fit_both(texts, np.eye(classes, dtype=np.float32)[learn.y], others, held.y)
+    yield from _fit_both(texts, learn.likely(classes), others, held.y)
 
 
 def _fit_both(texts: list[str], truth: Floats, others: list[str], y: NDArray[np.int64]) -> Iterator[Baseline]:

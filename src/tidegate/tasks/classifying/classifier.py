@@ -18,7 +18,7 @@ from tidegate.cells import CellOption
 from tidegate.data.checks import check_same_length, in_argument
 from tidegate.data.labels import number_labels, read_labels
 from tidegate.documents import Documents
-from tidegate.engine import CrossEntropy
+from tidegate.engine import CrossEntropy, SoftCrossEntropy
 from tidegate.errors import InputError, RunFolderError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy, measure_classes, padding
@@ -27,6 +27,7 @@ from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolMod
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, run_sorted
 from tidegate.tasks.classifying.labelled import Inputs, Labelled, hold_out, learn_classes, pair_known, read_classes
+from tidegate.tasks.classifying.teaching import Teacher, set_apart
 from tidegate.tasks.fitting import OTHER_DATA, Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Array, Fitted, Json
@@ -73,18 +74,34 @@ class Classes:
 
 @dataclass(frozen=True)
 class Part:
-    """Hold sequences, and for each the number of its class and, where not all weigh the same, its weight."""
+    """Hold sequences, and for each the number of its class and, where not all weigh the same, its weight.
+
+    truth: [B, K] how likely each class is, where that is not certain of all.
+    """
 
     x: Sequences
     y: npt.NDArray[np.int64]  # [B]
     weights: npt.NDArray[np.float32] | None = None  # [B], with a mean of one
+    truth: npt.NDArray[np.float32] | None = None
 
     def arrays(self) -> tuple[Array, ...]:
         """List what makes the part what it is, for a fingerprint."""
         read = self.x.tokens if isinstance(self.x, Documents) else self.x
         beside = (self.x.beside,) if isinstance(self.x, Documents) else ()
-        whole = (read.values, read.offsets, *beside, self.y)
-        return whole if self.weights is None else (*whole, self.weights)
+        told = (array for array in (self.weights, self.truth) if array is not None)
+        return (read.values, read.offsets, *beside, self.y, *told)
+
+    def loss(self, indices: npt.NDArray[np.int64]) -> CrossEntropy | SoftCrossEntropy:
+        """Make the mean cross-entropy, in nats, of a batch.
+
+        Weights have a mean of one over the whole part, not over a batch, so that an example counts the same whichever
+        others it meets.
+        """
+        own = np.ones(len(indices)) if self.weights is None else self.weights[indices].astype(np.float64)
+        own = own / max(len(indices), 1)
+        if self.truth is None:
+            return CrossEntropy(self.y[indices], own)
+        return SoftCrossEntropy(self.truth[indices], own)
 
 
 def _as_they_are(x: Any, _rng: np.random.Generator) -> Any:
@@ -171,19 +188,30 @@ class Classifying:
         valid: tuple[Any, Any] | None,
         about: Json | None,
         sample_weight: Any,
+        teacher: Teacher | None = None,
     ) -> tuple[Plan, Classes]:
-        """Plan a training as `Task._plan` says; `planned` is `Task._planned` of the task."""
+        """Plan a training as `Task._plan` says; `planned` is `Task._planned` of the task.
+
+        Where there is a teacher, inputs may come without a label: what it says of them stands in its place.
+        """
         settings, reader = self.settings, self.reader
         if settings.chrono and cells.CELLS[CELLS[settings.cell]].keeps is None:
             raise InputError(
                 f"chrono={settings.chrono} sets gates, and cell={settings.cell!r} has none. Leave chrono out."
             )
-        examples, classes = learn_classes(reader.check(X), y, sample_weight)
+        x, others = reader.check(X), None
+        if teacher is None:
+            examples, classes = learn_classes(x, y, sample_weight)
+        else:
+            assert isinstance(x, list), "only texts have teachers"
+            examples, classes, others = set_apart(x, y, sample_weight)
         if valid is None:
             learn, measured = hold_out(examples, settings.validation_fraction, seed=settings.seed)
         else:
             held_x = reader.check(valid[0], name="valid X")
             learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y")
+        if teacher is not None and others is not None:
+            learn = teacher.teach(learn, others, classes)
         each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
         stored = None if about is None else about["preparation"]
         read = reader.learn(learn, len(classes), _weighed(learn, each), seed=settings.seed, stored=stored)
@@ -192,16 +220,14 @@ class Classifying:
         if stored is not None and stored != preparation.to_json():
             raise RunFolderError(OTHER_DATA)
         network = self.network(preparation, len(classes))
-        part = Part(read.x, learn.y, _weighed(learn, each))
+        part = Part(read.x, learn.y, _weighed(learn, each), learn.truth)
         held = None
         if measured is not None:
             held = Part(preparation.encode(measured.x), measured.y, _weighed(measured, each))
         whole = read.whole or (lambda network, weights: (network, weights))
 
         def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
-            batch = read.disturb(part.x.select(indices), rng)
-            weights = None if part.weights is None else part.weights[indices]
-            return Asked(batch, cross_entropy(part.y[indices], weights))
+            return Asked(read.disturb(part.x.select(indices), rng), part.loss(indices))
 
         plan = planned(
             network=network,
@@ -298,16 +324,6 @@ def tagged(tags: Any) -> Any:
     tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
     tags.target_tags.required, tags.input_tags.string = True, True
     return tags
-
-
-def cross_entropy(y: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | None = None) -> CrossEntropy:
-    """Make the mean cross-entropy, in nats, of a batch of the classes `y` `[B]`.
-
-    Weights `[B]` have a mean of one over the training part, not over a batch, so that an example counts the same
-    whichever others it meets.
-    """
-    own = np.ones(len(y)) if weights is None else weights.astype(np.float64)
-    return CrossEntropy(y, own / max(len(y), 1))
 
 
 def measure(executor: Executor, part: Part, classes: Array) -> dict[str, Any]:

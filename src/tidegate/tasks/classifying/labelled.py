@@ -29,18 +29,26 @@ class Labelled:
 
     rows: [B] its row in the user's data, where that is another one.
     weights: [B] how much it counts, where not all count the same.
+    truth: [B, K] how likely each class is, where that is not certain of all; y is then the likeliest.
     """
 
     x: Inputs
     y: npt.NDArray[np.int64]  # [B]
     rows: npt.NDArray[np.int64] | None = None
     weights: Weights | None = None
+    truth: npt.NDArray[np.float32] | None = None
+
+    def likely(self, classes: int) -> npt.NDArray[np.float32]:
+        """Say how likely each of K classes is, [B, K]."""
+        return np.eye(classes, dtype=np.float32)[self.y] if self.truth is None else self.truth
 
     def select(self, indices: npt.NDArray[np.int64]) -> Labelled:
         """Take the examples at `indices`, in that order."""
         x = self.x.select(indices) if isinstance(self.x, Ragged) else [self.x[i] for i in indices]
+        rows = indices if self.rows is None else self.rows[indices]
         weights = None if self.weights is None else self.weights[indices]
-        return Labelled(x, self.y[indices], indices if self.rows is None else self.rows[indices], weights)
+        truth = None if self.truth is None else self.truth[indices]
+        return Labelled(x, self.y[indices], rows, weights, truth)
 
 
 def learn_classes(x: Inputs, y: Any, sample_weight: Any = None) -> tuple[Labelled, Array]:

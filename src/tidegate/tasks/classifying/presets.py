@@ -25,6 +25,7 @@ _TUTORIAL: dict[str, Any] = {
     "evidence": 0,
     "linear": False,
     "pretrained": None,
+    "teacher": None,
     "optimizer": "adam",
     "momentum": 0.0,
     "nesterov": False,

@@ -156,7 +156,7 @@ class TextReader:
         tokenizer = self.tokenizer or train_words(texts, most, min_count=least_texts(len(texts)))
         whole = tokenizer.encode(texts)
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
-        truth = np.eye(classes, dtype=np.float32)[examples.y]
+        truth = examples.likely(classes)
         counts = truth if weights is None else (truth * weights[:, None]).astype(np.float32)
         spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= _FEW)
         learned = learn_ngrams(

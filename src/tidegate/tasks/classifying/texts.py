@@ -33,6 +33,7 @@ from tidegate.tasks.classifying.classifier import (
 )
 from tidegate.tasks.classifying.naming import Naming
 from tidegate.tasks.classifying.reading import TextReader, Tokens, as_texts
+from tidegate.tasks.classifying.teaching import Teacher
 from tidegate.tasks.embeddings import VectorFile, WordTable
 from tidegate.tasks.fitting import Plan
 from tidegate.tasks.pretrained import ModelPath, read_pretrained
@@ -84,6 +85,9 @@ class TextClassifier(Task[Classes]):
         pretrained: a run folder or model file of a `LanguageModel`, whose tokens, embedding and recurrent layers the
             classifier begins with; `cell`, `hidden_size`, `num_layers`, `embedding_size` and `vocabulary_size` are then
             those of the model. The file is needed in training alone. None begins with drawn weights.
+        teacher: a run folder or model file of another `TextClassifier` of the same classes. `fit` then also takes texts
+            whose label is None, and learns of them what the teacher says: how likely each class is. It is needed in
+            training alone.
         others: see `Task`.
     """
 
@@ -114,6 +118,7 @@ class TextClassifier(Task[Classes]):
     evidence: Annotated[int, Field(ge=0, le=8)] = 4
     linear: bool = True
     pretrained: ModelPath = None
+    teacher: ModelPath = None
 
     def predict(self, X: Any) -> Array:
         """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on."""
@@ -210,18 +215,22 @@ class TextClassifier(Task[Classes]):
         if self.epochs != "auto" or not (self.evidence or self.linear):
             return super()._epochs_for(rows, updates)
         wanted, most = (200, 12) if rows <= FEW else (480, 8)
-        return max(3, ceil(50 / updates), min(most, ceil(wanted / updates)))
+        least = 3 if self.teacher is None else 4
+        return max(least, ceil(50 / updates), min(most, ceil(wanted / updates)))
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
+        passed: dict[str, Any] = {"valid": valid, "about": about, "sample_weight": sample_weight}
+        if self.teacher is not None:
+            passed["teacher"] = Teacher.load(self.teacher, task=self.name)
         if self.pretrained is None:
-            return self._classifying.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
+            return self._classifying.plan(X, y, self._planned, **passed)
         begun = read_pretrained(self.pretrained, about=about)
         same = begun.settle(self, vocabulary_size=begun.tokenizer.size, chrono=0)._classifying
         assert isinstance(same.reader, TextReader)
         same = replace(same, reader=replace(same.reader, tokenizer=begun.tokenizer))
-        plan, learned = same.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
+        plan, learned = same.plan(X, y, self._planned, **passed)
         return begun.let_begin(plan), learned
 
     def _arrays(self) -> dict[str, Array]:
