@@ -66,12 +66,14 @@ Pretrained = Annotated[
 Unlabelled = Annotated[
     str | None,
     typer.Option(
-        "--unlabelled", metavar="FILE", help="Learn a language from these texts first, and begin with that model."
+        "--unlabelled",
+        metavar="FILE",
+        help="Learn from these texts without labels, too.",
     ),
 ]
 Budget = Annotated[
     float | None,
-    typer.Option("--budget", metavar="MINUTES", help="How long to learn from texts without labels; by default 10."),
+    typer.Option("--budget", metavar="MINUTES", help="How long texts without labels may take; by default 10."),
 ]
 Out = Annotated[
     Path | None,

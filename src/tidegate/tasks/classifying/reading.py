@@ -27,9 +27,10 @@ from tidegate.tasks.task import Json
 Array: TypeAlias = NDArray[Any]
 
 VERY_SHORT = 16  # tokens of a text, on average
+VERY_FEW = 500  # texts, from which next to nothing is learned by counting
+FEW = 2000  # texts, up to which characters are features, too, and the linear part has the larger share in the answer
+MANY_CLASSES = 16
 _EMBEDDING_SCALE = 1.7  # beside evidence, whose numbers are as large
-_COUNTED = 200  # texts from which on their n-grams tell how much a feature counts in the linear part
-_FEW = 2000  # texts up to which characters are features, too, and the linear part has the larger share in the answer
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class TextReader:
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
         truth = examples.likely(classes)
         counts = truth if weights is None else (truth * weights[:, None]).astype(np.float32)
-        spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= _FEW)
+        spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= FEW)
         learned = learn_ngrams(
             whole,
             spell_out(tokenizer, texts) if spelled else None,
@@ -175,13 +176,13 @@ class TextReader:
         disturb = self._leaving_out(_mean(x))
         if learned.features is None:
             return Read(tokens, x, disturb, embedding_scale=_EMBEDDING_SCALE)
-        width = learned.ngrams.features.width if learned.ngrams.features is not None else 0
+        assert learned.ngrams.features is not None
+        width, rule = learned.ngrams.features.width, LinearRule.of(len(texts), classes)
         ratios = np.ones((width, classes), np.float32)
-        if len(texts) >= _COUNTED:
+        if rule.counted:
             ratios = np.sqrt(np.abs(naive_bayes(learned.features, counts, width)))
-        linear = fit_linear(learned.features, truth, ratios=ratios, weights=weights)
-        share = 0.7 if len(texts) <= _FEW else 0.5
-        return Read(tokens, x, disturb, _answering_together(linear, share), _EMBEDDING_SCALE)
+        linear = fit_linear(learned.features, truth, ratios=ratios, weights=weights, C=rule.C)
+        return Read(tokens, x, disturb, _answering_together(linear, rule.share), _EMBEDDING_SCALE)
 
     def _known_words(self, whole: Ragged, size: int) -> int:
         """Count the ids of words that come at least twice; ids are sorted by how often."""
@@ -227,6 +228,33 @@ class TextReader:
         if not share:
             return lambda x, rng: x
         return lambda x, rng: x.where(rng.random(int(x.offsets[-1]), np.float32) >= share)
+
+
+@dataclass(frozen=True)
+class LinearRule:
+    """Say how the linear part is fitted, and how much it has to say.
+
+    counted: whether features count by the roots of their naive-Bayes ratios rather than all the same.
+    C: how little large weights cost.
+    share: of it in the answer.
+    """
+
+    counted: bool
+    C: float
+    share: float
+
+    @classmethod
+    def of(cls, texts: int, classes: int) -> LinearRule:
+        """Choose for so many texts and classes.
+
+        Of a few hundred texts, or a few dozen of each class, the counts tell little, and a network learns less than a
+        linear model does.
+        """
+        if texts <= VERY_FEW:
+            return cls(False, 100.0, 0.9)
+        if classes > MANY_CLASSES:
+            return cls(False, 30.0, 0.8)
+        return cls(True, 10.0, 0.7 if texts <= FEW else 0.5)
 
 
 def _answering_together(linear: Linear, share: float) -> Whole:
