@@ -1,4 +1,4 @@
-"""A network as data: a short list of nodes that is trained and run by `engine` and written by `export`.
+"""A network as data: nodes, each of which reads earlier ones; trained and run by `engine`, written by `export`.
 
 Knows sizes and names of parameters, and refuses what does not fit together. Knows no arithmetic and no weights.
 """
@@ -19,6 +19,7 @@ from tidegate.nodes import (
     Dense,
     Dropout,
     Embed,
+    Join,
     Merge,
     Node,
     Part,
@@ -26,16 +27,18 @@ from tidegate.nodes import (
     PoolMode,
     PoolModes,
     Recurrent,
+    Rows,
     Spell,
     Split,
     Tied,
     Wide,
 )
-from tidegate.nodes.part import Size, output_size, owner_of, shapes_of
+from tidegate.nodes.part import INPUT, Size, output_size, owner_of, rows_of, shapes_of, sources_of
 
 MAX_PARAMETERS = 2**31
 
 __all__ = [
+    "INPUT",
     "MAX_PARAMETERS",
     "Activation",
     "Crf",
@@ -43,6 +46,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embed",
+    "Join",
     "Merge",
     "Network",
     "Node",
@@ -50,6 +54,7 @@ __all__ = [
     "PoolMode",
     "PoolModes",
     "Recurrent",
+    "Rows",
     "Size",
     "Spell",
     "Split",
@@ -63,6 +68,9 @@ __all__ = [
 
 class Network(BaseModel):
     """Hold the nodes of a model in the order in which data passes them, checked to fit together.
+
+    A node reads the one before it, or those that its `reads` names: earlier nodes with a `name`, or `input`, which is
+    what the network reads. Every output is read by a later node, but for that of the last, which is the network's.
 
     >>> layer = Recurrent(cell="gru", input_size=3, hidden_size=8)
     >>> network = Network.of(layer, Pool(modes=("last",)), Dense(in_features=8, out_features=2))
@@ -110,7 +118,22 @@ class Network(BaseModel):
     @property
     def pools(self) -> bool:
         """Tell whether one row comes out of each sequence rather than one of each step."""
-        return any(node.pools for node in self.nodes)
+        return self.gives[-1].pooled
+
+    @property
+    def sources(self) -> tuple[tuple[int, ...], ...]:
+        """Tell of each node the indices of what it reads, -1 for what the network itself reads.
+
+        >>> pools = (Pool(modes=("max",), name="pool"), Pool(modes=("mean",), reads="input", name="mean"))
+        >>> Network.of(Dense(in_features=3, out_features=2), *pools, Join(reads=("pool", "mean"))).sources
+        ((-1,), (0,), (-1,), (1, 2))
+        """
+        return sources_of(self.nodes)
+
+    @property
+    def gives(self) -> tuple[Rows, ...]:
+        """Tell which rows each node hands on, and how wide they are."""
+        return rows_of(self.nodes)
 
     @property
     def input_size(self) -> int:
