@@ -160,6 +160,13 @@ RecurrentOptions one_layer(Cell cell, Size size) {
   return options;
 }
 
+// What nodes read of which each follows the one before.
+Reads chain(std::size_t nodes) {
+  Reads reads;
+  for (std::size_t i = 0; i < nodes; ++i) reads.push_back({i});
+  return reads;
+}
+
 template <class T>
 void append(std::vector<T>& to, const std::vector<T>& from) {
   to.insert(to.end(), from.begin(), from.end());
@@ -174,7 +181,7 @@ void stream(Cell cell, Size size) {
   for (const auto* part : {&side.w_ih, &side.w_hh, &side.b_ih, &side.b_hh}) append(parameters, *part);
   std::vector<std::unique_ptr<Node<T>>> nodes;
   nodes.push_back(std::make_unique<Recurrent<T>>(one_layer(cell, size), nullptr));
-  Program<T> program(std::move(nodes), nullptr, 0, C, H);
+  Program<T> program(std::move(nodes), chain(1), nullptr, 0, C, H);
   program.pack(parameters.data(), parameters.data() + program.table_size(), Use::kRun, {});
   Streams<T> live(program, kB, {});
   for (Index b = 0; b < kB; ++b) {
@@ -215,7 +222,7 @@ void live_network(Cell cell, Size size) {
   nodes.push_back(std::move(layer));
   nodes.push_back(std::move(pool));
   nodes.push_back(std::make_unique<Dense<T>>(4 * H, 3, kTanh));
-  Program<T> program(std::move(nodes), nullptr, 0, C, 3);
+  Program<T> program(std::move(nodes), chain(3), nullptr, 0, C, 3);
   program.pack(parameters.data(), parameters.data() + program.table_size(), Use::kRun, {});
   Streams<T> live(program, kB, {3});
   std::vector<Index> slots(kB);
@@ -307,7 +314,8 @@ void training(Cell cell, Size size, UpdateRule rule, bool brings = false) {
     wide = last.get();
     nodes.push_back(std::move(last));
   }
-  Program<T> program(std::move(nodes), embed, 0, 0, kClasses);
+  const Reads reads = chain(nodes.size());
+  Program<T> program(std::move(nodes), reads, embed, 0, 0, kClasses);
 
   Numbers numbers(53);
   const Index count = program.parameters();

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from branches import BRANCHES, BRANCHES_THAT_DROP
 from tidegate.cells import CELLS
 from tidegate.documents import Documents, Sparse
 from tidegate.network import (
@@ -91,8 +92,10 @@ NETWORKS: dict[str, Network] = {
     "numbers beside, and a wide node": widened(classifier(layer(bidirectional=True), "max", "mean", first=BESIDE)),
     "one series": forecaster(1),
     "three channels": forecaster(3),
+    **BRANCHES,
 }
 DROPPING = {
+    **BRANCHES_THAT_DROP,
     "everything that is dropped": Network.of(
         Embed(vocabulary_size=40, size=6, dropout=0.3),
         layer(num_layers=2, bidirectional=True, merge="sum", dropout=0.3, recurrent_dropout=0.2, weight_dropout=0.25),

@@ -149,8 +149,8 @@ def test_words_that_are_spelled_are_recorded_as_the_network_reads_them() -> None
     words = Words(Ragged.from_list([[1, 2], [4]]), np.array([0, 1, 1]), Ragged.from_list([[1, 5], [3]]))
     recording = ours.record(words)
     assert recording.output.tobytes() == ours(words).tobytes()
-    assert recording.nodes[1].read.tobytes() == ours.spell(words).values.tobytes()
-    again = kernels.forward("lstm", recording.nodes[1].read, words.offsets, recording.nodes[1].layers[0].directions)
+    assert recording.nodes[1].reads[0].tobytes() == ours.spell(words).values.tobytes()
+    again = kernels.forward("lstm", recording.nodes[1].reads[0], words.offsets, recording.nodes[1].layers[0].directions)
     np.testing.assert_array_equal(recording.nodes[1].gave, again.h)
 
 

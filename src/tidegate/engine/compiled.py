@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -14,7 +14,8 @@ from tidegate.documents import Documents
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels import programs
 from tidegate.kernels.checks import check_offsets, empty, expect, token_ids
-from tidegate.network import Embed, Network, Node, Recurrent, Spell, Split, Wide, parameter_shapes
+from tidegate.network import Embed, Network, Recurrent, Spell, Wide, parameter_shapes
+from tidegate.nodes.part import Part, sources_of
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -37,7 +38,7 @@ class Compiled:
         self.network, self.kind = network, kind
         self.tables = int(network.reads_tokens or network.reads_words)  # of the parameters, those that come first
         self.input_size, self.output_size = network.input_size, network.output_size
-        nodes = [_described(node) for node in network.nodes]
+        nodes = _described(network.nodes)
         width = 0 if self.tables else self.input_size
         self.program = programs.build(nodes, width=width, output_size=self.output_size, kind=kind)
         self._table = np.empty(0, kind)  # which the core points to
@@ -149,11 +150,11 @@ class Compiled:
         held = []  # what the core points to
         carried: list[int] = []
         try:
+            gives = self.network.gives
             for index, node in enumerate(self.network.nodes if states is not None else ()):
-                count *= node.channels if isinstance(node, Split) else 1
                 if not isinstance(node, Recurrent):
                     continue
-                shape = (node.num_layers * node.num_directions, count, node.hidden_size)
+                shape = (node.num_layers * node.num_directions, count * gives[index].channels, node.hidden_size)
                 names = [f"{index}.h", f"{index}.c"] if CELLS[node.cell].carries_c else [f"{index}.h"]
                 begins = [self._state(name, (states or {}).get(name), shape) for name in names]
                 afters = [np.empty(shape, self.kind) for _ in names]
@@ -196,6 +197,12 @@ def _said(values: Array) -> str:
     return f"{values.dtype} {list(values.shape)}"
 
 
-def _described(node: Node) -> dict[str, Any]:
-    """Give the fields of a node, and the width of one that holds a network of its own."""
-    return node.model_dump() | ({"output_size": node.output_size} if isinstance(node, Spell) else {})
+def _described(nodes: Sequence[Part]) -> list[dict[str, Any]]:
+    """Give the fields of nodes, what they read by number, and the width of one that holds a network of its own."""
+    found = []
+    for node, sources in zip(nodes, sources_of(nodes), strict=True):
+        fields = node.model_dump() | {"reads": [source + 1 for source in sources]}
+        if isinstance(node, Spell):
+            fields |= {"output_size": node.output_size, "characters": _described(node.characters)}
+        found.append(fields)
+    return found

@@ -36,7 +36,8 @@ class Decode(Part):
         before, channels = place.read.node, place.read.channels
         if not isinstance(before, Recurrent) or before.bidirectional or before.reverse:
             raise ValueError(
-                f"{place.name} must stand right after a recurrent node of one direction, from first to last step, or read one"
+                f"{place.name} must stand right after a recurrent node of one direction, from first to last step, "
+                "or read one"
             )
         if before.input_size != self.size:
             raise ValueError(

@@ -200,7 +200,9 @@ def sources_of(nodes: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
     read = {source for sources in found for source in sources}
     for index in range(len(nodes) - 1):
         if index not in read:
-            raise ValueError(f"{told(nodes, index)} is read by no node, and does not come last. Read it, or leave it out")
+            raise ValueError(
+                f"{told(nodes, index)} is read by no node, and does not come last. Read it, or leave it out"
+            )
     return tuple(found)
 
 

@@ -25,7 +25,8 @@ PoolModes = Annotated[tuple[PoolMode, ...], Field(min_length=1, strict=False), A
 class Pool(Part):
     """Make one row of each sequence: `[N, F]` -> `[B, F * len(modes)]`, mode after mode.
 
-    `last` is the final state of the `Recurrent` node that it reads (of both directions, merged as its tokens are); a sequence of length zero gives zeros.
+    `last` is the final state of the `Recurrent` node that it reads (of both directions, merged as its tokens are). A
+    sequence of length zero gives zeros.
     """
 
     kind: Literal["pool"] = "pool"
