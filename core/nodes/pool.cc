@@ -177,6 +177,7 @@ std::unique_ptr<LiveNode<T>> Pooling<T>::live(LivePlan<T>& plan) {
   auto made = std::make_unique<LivePooling<T>>(modes_, before_, plan);
   plan.gave.features *= static_cast<Index>(modes_.size());
   plan.gave.pool = made.get();
+  plan.gave.waits = 0;  // it says at any step what it would say at the end
   return made;
 }
 

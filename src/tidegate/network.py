@@ -33,7 +33,7 @@ from tidegate.nodes import (
     Tied,
     Wide,
 )
-from tidegate.nodes.part import INPUT, Size, output_size, owner_of, rows_of, shapes_of, sources_of
+from tidegate.nodes.part import INPUT, Size, input_size, output_size, owner_of, rows_of, shapes_of, sources_of
 
 MAX_PARAMETERS = 2**31
 
@@ -131,6 +131,11 @@ class Network(BaseModel):
         return sources_of(self.nodes)
 
     @property
+    def branches(self) -> bool:
+        """Tell whether a node reads anything else than the node before it."""
+        return any(sources != (index - 1,) for index, sources in enumerate(self.sources))
+
+    @property
     def gives(self) -> tuple[Rows, ...]:
         """Tell which rows each node hands on, and how wide they are."""
         return rows_of(self.nodes)
@@ -138,7 +143,9 @@ class Network(BaseModel):
     @property
     def input_size(self) -> int:
         """Count what one step of input may be: features of a dense step, or ids of the vocabulary."""
-        return self.nodes[0].incoming
+        found = input_size(self.nodes)
+        assert found is not None, "a network of which nobody states what it reads was refused"
+        return found
 
     @property
     def output_size(self) -> int:

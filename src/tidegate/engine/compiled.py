@@ -15,7 +15,7 @@ from tidegate.errors import InputError, ShapeError
 from tidegate.kernels import programs
 from tidegate.kernels.checks import check_offsets, empty, expect, token_ids
 from tidegate.network import Embed, Network, Recurrent, Spell, Wide, parameter_shapes
-from tidegate.nodes.part import Part, sources_of
+from tidegate.nodes.part import Part, input_size, sources_of
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -76,7 +76,9 @@ class Compiled:
     def run_last(self, rows: Array, threads: int) -> Array:
         """Compute the last node alone, from the rows that enter it."""
         last, out = len(self.network.nodes) - 1, empty((len(rows), self.output_size), self.kind)
-        rows = expect("rows", rows, (len(rows), self.network.nodes[last].incoming), self.kind)
+        width = self.network.nodes[last].incoming
+        assert width is not None, "the caller knows the network"
+        rows = expect("rows", rows, (len(rows), width), self.kind)
         self.program.run(rows, np.array([0, len(rows)]), last, last + 1, out, threads)
         return out
 
@@ -136,7 +138,8 @@ class Compiled:
         assert isinstance(node, Spell), "what reads words begins with it"
         words.check()
         found = np.asarray(words.spellings.values)
-        ids, size = token_ids("spellings", found), node.characters[0].incoming
+        ids, size = token_ids("spellings", found), input_size(node.characters)
+        assert size is not None, "the network was checked"
         if len(outside := np.flatnonzero((ids < 0) | (ids >= size))):
             raise InputError(_out_of_range("character", found, int(outside[0]), size))
         offsets = check_offsets(words.spellings.offsets, len(ids))

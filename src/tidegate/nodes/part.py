@@ -166,9 +166,9 @@ class Part(BaseModel):
         return np.zeros(shape)
 
     @property
-    def incoming(self) -> int:
-        """Count what one step of input may be where it comes first: features, or ids of a vocabulary."""
-        raise AssertionError("a network that begins with it was refused")
+    def incoming(self) -> int | None:
+        """Count what one step of its input may be, features or ids of a vocabulary; None where it takes any."""
+        return None
 
     @property
     def layers_back(self) -> int:
@@ -227,15 +227,20 @@ def _check_count(nodes: Sequence[Part], index: int) -> None:
 
 def rows_of(nodes: Sequence[Part]) -> tuple[Rows, ...]:
     """Walk the nodes, check that each fits what it reads, and say what each hands on."""
-    found = list[Rows]()
+    found, entering = list[Rows](), Rows(None, input_size(nodes))
     for index, sources in enumerate(sources_of(nodes)):
         if index > 0 and -1 in sources and nodes[0].reads_ids:
             raise ValueError(f"{told(nodes, index)} reads the input, which are ids, as only {told(nodes, 0)} can")
-        entering = Rows(None, nodes[0].incoming if index else None)
         place = Place(nodes, index, tuple(entering if source < 0 else found[source] for source in sources))
         width = nodes[index].fit(place)
         found.append(nodes[index].gives(place.read, width))
     return tuple(found)
+
+
+def input_size(nodes: Sequence[Part]) -> int | None:
+    """Return what one step of input may be, as the first node states it that reads it; None where none does."""
+    reading = zip(nodes, sources_of(nodes), strict=True)
+    return next((node.incoming for node, sources in reading if -1 in sources and node.incoming is not None), None)
 
 
 def output_size(nodes: Sequence[Part]) -> int:
