@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.network import Crf, Decode, Dense, Dropout, Embed, Join, Network, Node, Pool, Recurrent, Split, Tied, Wide
+from tidegate.network import (
+    Crf,
+    Decode,
+    Dense,
+    Dropout,
+    Embed,
+    Join,
+    Network,
+    Node,
+    Pool,
+    Recurrent,
+    Spell,
+    Split,
+    Tied,
+    Wide,
+)
 
 WORDS = Embed(vocabulary_size=40, size=6, name="words")
 
@@ -61,6 +76,21 @@ BRANCHES: dict[str, Network] = {
         layer(bidirectional=True, name="upper"),
         Join(reads=("upper", "words")),
         Dense(in_features=16, out_features=4),
+        Crf(tags=4),
+    ),
+    "a tagger whose spelling branches": Network.of(
+        Spell(
+            words=Embed(vocabulary_size=40, size=6),
+            characters=(
+                Embed(vocabulary_size=15, size=4, name="letters"),
+                layer(cell="gru", input_size=4, bidirectional=True),
+                Pool(modes=("last",), name="read"),
+                Pool(modes=("max",), reads="letters", name="most"),
+                Join(reads=("most", "read")),
+            ),
+        ),
+        layer(input_size=20),
+        Dense(in_features=5, out_features=4),
         Crf(tags=4),
     ),
     "tied by name": Network.of(

@@ -337,6 +337,7 @@ template <class T>
 void Program<T>::go_back(Lane<T>& lane, Passage& at, std::size_t end) {
   for (std::size_t i = 0; i < end; ++i) at.flows[i].drows = nullptr;
   for (std::size_t i = end; i-- > 0 && !halted();) {
+    if (!at.flows[i + 1].drows) continue;  // nobody asks what it makes of the input
     nodes_[i]->back(lane, gather(at, i), at.flows[i + 1], at.kept[i]);
     for (std::size_t k = 0; k < reads_[i].size(); ++k) {
       const T* const found = at.read[k].drows;

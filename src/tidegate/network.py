@@ -6,6 +6,7 @@ Knows sizes and names of parameters, and refuses what does not fit together. Kno
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from math import prod
 from typing import Annotated, Literal, Self
 
@@ -33,7 +34,7 @@ from tidegate.nodes import (
     Tied,
     Wide,
 )
-from tidegate.nodes.part import INPUT, Size, input_size, output_size, owner_of, rows_of, shapes_of, sources_of
+from tidegate.nodes.part import INPUT, Size, input_size, owner_of, rows_of, shapes_of, sources_of
 
 MAX_PARAMETERS = 2**31
 
@@ -87,7 +88,7 @@ class Network(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        output_size(self.nodes)
+        rows_of(self.nodes)
         count = sum(prod(shape) for shape in parameter_shapes(self).values())
         if count > MAX_PARAMETERS:
             raise ValueError(f"the network has {count:,} parameters; at most {MAX_PARAMETERS:,} are allowed")
@@ -120,7 +121,7 @@ class Network(BaseModel):
         """Tell whether one row comes out of each sequence rather than one of each step."""
         return self.gives[-1].pooled
 
-    @property
+    @cached_property
     def sources(self) -> tuple[tuple[int, ...], ...]:
         """Tell of each node the indices of what it reads, -1 for what the network itself reads.
 
@@ -135,7 +136,7 @@ class Network(BaseModel):
         """Tell whether a node reads anything else than the node before it."""
         return any(sources != (index - 1,) for index, sources in enumerate(self.sources))
 
-    @property
+    @cached_property
     def gives(self) -> tuple[Rows, ...]:
         """Tell which rows each node hands on, and how wide they are."""
         return rows_of(self.nodes)
@@ -150,7 +151,9 @@ class Network(BaseModel):
     @property
     def output_size(self) -> int:
         """Count the features of one row of output."""
-        return output_size(self.nodes)
+        found = self.gives[-1].width
+        assert found is not None, "each node states what it hands on"
+        return found
 
     def to_json(self) -> str:
         """Write the network as JSON; equal networks give equal text."""

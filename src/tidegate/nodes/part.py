@@ -50,7 +50,9 @@ class Rows:
     def __str__(self) -> str:
         """Say for errors which rows they are."""
         sequence = "sequence" if self.channels == 1 else f"of {self.channels} channels of each sequence"
-        return f"{self.steps or 'one'} row(s) of each {sequence}" if self.pooled or self.steps else "a row of each step"
+        if self.pooled:
+            return f"one row of each {sequence}"
+        return f"{self.steps} rows of each {sequence}" if self.steps else "a row of each step"
 
 
 @dataclass(frozen=True)
@@ -185,8 +187,7 @@ def told(nodes: Sequence[Part], index: int) -> str:
 def sources_of(nodes: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
     """Find what each node reads, by index; -1 is what the network reads.
 
-    Raises ValueError for a name that is taken, unknown, or that of a later node, and where nobody reads what a node
-    hands on.
+    Raises ValueError for a name that is taken, unknown, or that of a later node.
     """
     known, found = {INPUT: -1}, list[tuple[int, ...]]()
     for index, node in enumerate(nodes):
@@ -197,12 +198,6 @@ def sources_of(nodes: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
             raise ValueError(f"{told(nodes, index)} cannot be called so, as {by} is. Give each node a name of its own")
         if node.name is not None:
             known[node.name] = index
-    read = {source for sources in found for source in sources}
-    for index in range(len(nodes) - 1):
-        if index not in read:
-            raise ValueError(
-                f"{told(nodes, index)} is read by no node, and does not come last. Read it, or leave it out"
-            )
     return tuple(found)
 
 
@@ -217,8 +212,6 @@ def _number(name: str, nodes: Sequence[Part], index: int, known: dict[str, int])
 
 def _check_count(nodes: Sequence[Part], index: int) -> None:
     node = nodes[index]
-    if len(set(node.named)) < len(node.named):
-        raise ValueError(f"{told(nodes, index)} reads one name twice: {', '.join(node.named)}")
     if node.several and len(node.named) < 2:
         raise ValueError(f"{told(nodes, index)} wants the names of two nodes or more to read, as in reads=('a', 'b')")
     if not node.several and len(node.named) > 1:
@@ -226,14 +219,17 @@ def _check_count(nodes: Sequence[Part], index: int) -> None:
 
 
 def rows_of(nodes: Sequence[Part]) -> tuple[Rows, ...]:
-    """Walk the nodes, check that each fits what it reads, and say what each hands on."""
-    found, entering = list[Rows](), Rows(None, input_size(nodes))
-    for index, sources in enumerate(sources_of(nodes)):
+    """Walk the nodes and say what each hands on; raises ValueError where one does not fit, or is read by no other."""
+    found, entering, reads = list[Rows](), Rows(None, input_size(nodes)), sources_of(nodes)
+    for index, sources in enumerate(reads):
         if index > 0 and -1 in sources and nodes[0].reads_ids:
             raise ValueError(f"{told(nodes, index)} reads the input, which are ids, as only {told(nodes, 0)} can")
         place = Place(nodes, index, tuple(entering if source < 0 else found[source] for source in sources))
         width = nodes[index].fit(place)
         found.append(nodes[index].gives(place.read, width))
+    for index in range(len(nodes) - 1):
+        if not any(index in sources for sources in reads):
+            raise ValueError(f"{told(nodes, index)} is read by no node, and is not the last. Read it, or leave it out")
     return tuple(found)
 
 
