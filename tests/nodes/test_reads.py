@@ -48,6 +48,7 @@ def pool(**named: Any) -> Pool:
         ([WORDS, layer(reads="input")], r"reads the input, which are ids, as only node 0 \(embed 'words'\) can"),
         ([WORDS, layer(input_size=7, reads="words")], r"wants 7 features but gets 6 from 'words'"),
         ([dense(5), layer(reads="input", name="x"), Join(reads=("input", "x"))], "wants 6 features but gets 5"),
+        ([Join(reads=("input", "input"))], "cannot come first"),
         ([WORDS, Join()], "wants the names of two nodes or more"),
         ([WORDS, Join(reads="words")], "wants the names of two nodes or more"),
         ([WORDS, dense(name="d"), dense(reads=("words", "d"))], "reads one node, not words, d. Join them before"),

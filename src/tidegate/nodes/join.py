@@ -18,13 +18,12 @@ class Join(Part):
 
     def fit(self, place: Place) -> int:
         """Return the features of all that it reads; raises ValueError where their rows do not stand for the same."""
-        width = 0
+        place.known()
         for name, rows in zip(self.named, place.reads, strict=True):
             if not rows.beside(place.read):
                 first = self.named[0]
                 raise ValueError(f"{place.name} cannot put {name!r} beside {first!r}: {rows} is not {place.read}")
-            assert rows.width is not None, "a network whose first node joins was refused"
-            width += rows.width
+        width = sum(rows.width for rows in place.reads if rows.width is not None)
         if width > WIDEST:
             raise ValueError(f"{place.name} makes rows of {width:,} features; at most {WIDEST:,} are allowed")
         return width
