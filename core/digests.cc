@@ -380,7 +380,7 @@ void branching(Cell cell, Size size) {
     nodes.push_back(std::make_unique<Pooling<T>>(std::vector<PoolMode>{kLast, kMean}, layer));
   }
   nodes.push_back(std::make_unique<Pooling<T>>(std::vector<PoolMode>{kMax}, nullptr));
-  nodes.push_back(std::make_unique<Join<T>>(3));
+  nodes.push_back(std::make_unique<Join<T>>(3, 4 * H + C));
   nodes.push_back(std::make_unique<Dense<T>>(4 * H + C, kClasses, kIdentity));
   const Reads reads{{0}, {1}, {2}, {2}, {3}, {4}, {2}, {5, 6, 7}, {8}};
   Program<T> program(std::move(nodes), reads, embed, 0, 0, kClasses);

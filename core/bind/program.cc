@@ -102,7 +102,7 @@ class Builder {
                                         static_cast<Activation>(node.get<int>("activation")));
     }
     if (kind == "dropout") return std::make_unique<Dropout<T>>(node.get<double>("p"), node.get<bool>("per_sequence"));
-    if (kind == "join") return std::make_unique<Join<T>>(reads_[index].size());
+    if (kind == "join") return std::make_unique<Join<T>>(reads_[index].size(), node.get<Index>("width"));
     if (kind == "split") {
       return std::make_unique<Split<T>>(node.get<Index>("channels"), node.get<Index>("size"),
                                         node.get<Index>("shared"));
@@ -124,7 +124,7 @@ class Builder {
                                             words.get<double>("dropout"), false);
     table_ = table.get();
     auto characters = Builder<T>().build(node.get<nb::sequence>("characters"), kFirstOfCharacters, 0,
-                                         node.get<Index>("output_size") - words.get<Index>("size"));
+                                         node.get<Index>("width") - words.get<Index>("size"));
     return std::make_unique<Spell<T>>(std::move(table), std::move(characters));
   }
 

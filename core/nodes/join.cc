@@ -1,7 +1,5 @@
 #include "nodes/join.h"
 
-#include <numeric>
-
 namespace tidegate {
 namespace {
 
@@ -16,16 +14,14 @@ void copy_columns(const T* from, Index from_stride, T* to, Index to_stride, Inde
 template <class T>
 void* Join<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   const Flow<T>* const parts = &read;
-  Index width = 0;
-  for (std::size_t i = 0; i < parts_; ++i) width += parts[i].width;
   gave = read;
   gave.ends = nullptr;
-  gave.width = width;
+  gave.width = width_;
   gave.wanted = this->common->training;
-  gave.rows = lane.give(read.N * width);
+  gave.rows = lane.give(read.N * width_);
   T* to = gave.rows;
   for (std::size_t i = 0; i < parts_; to += parts[i++].width) {
-    copy_columns(parts[i].rows, parts[i].width, to, width, read.N, parts[i].width);
+    copy_columns(parts[i].rows, parts[i].width, to, width_, read.N, parts[i].width);
   }
   return nullptr;
 }
@@ -46,21 +42,22 @@ namespace {
 template <class T>
 class LiveJoin final : public LiveNode<T> {
  public:
-  explicit LiveJoin(std::vector<Index> widths) : widths_(std::move(widths)) {}
+  LiveJoin(std::vector<Index> widths, Index width) : widths_(std::move(widths)), width_(width) {}
 
   LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>&) override {
     const LiveRows<T>* const parts = &in;
-    const Index rows = in.offsets[turn.n], width = std::accumulate(widths_.begin(), widths_.end(), Index(0));
-    T* const whole = out_.template get<T>(rows * width);
+    const Index rows = in.offsets[turn.n];
+    T* const whole = out_.template get<T>(rows * width_);
     T* to = whole;
     for (std::size_t i = 0; i < widths_.size(); to += widths_[i++]) {
-      copy_columns(parts[i].x, widths_[i], to, width, rows, widths_[i]);
+      copy_columns(parts[i].x, widths_[i], to, width_, rows, widths_[i]);
     }
     return {whole, nullptr, nullptr, in.offsets};
   }
 
  private:
   const std::vector<Index> widths_;
+  const Index width_;
   Buffer out_;
 };
 
@@ -69,15 +66,14 @@ class LiveJoin final : public LiveNode<T> {
 template <class T>
 std::unique_ptr<LiveNode<T>> Join<T>::live(LivePlan<T>& plan) {
   std::vector<Index> widths;
-  plan.gave.features = 0;
+  plan.gave.features = width_;
   for (const LivePath<T>& part : plan.read) {
     if (part.waits != plan.read.front().waits) {
       throw std::invalid_argument("the network joins what waits for different numbers of steps");
     }
     widths.push_back(part.features);
-    plan.gave.features += part.features;
   }
-  return std::make_unique<LiveJoin<T>>(std::move(widths));
+  return std::make_unique<LiveJoin<T>>(std::move(widths), width_);
 }
 
 template class Join<float>;

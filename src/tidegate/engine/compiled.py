@@ -15,7 +15,7 @@ from tidegate.errors import InputError, ShapeError
 from tidegate.kernels import programs
 from tidegate.kernels.checks import check_offsets, empty, expect, token_ids
 from tidegate.network import Embed, Network, Recurrent, Spell, Wide, parameter_shapes
-from tidegate.nodes.part import Part, input_size, sources_of
+from tidegate.nodes.part import Part, input_size, rows_of, sources_of
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -201,11 +201,11 @@ def _said(values: Array) -> str:
 
 
 def _described(nodes: Sequence[Part]) -> list[dict[str, Any]]:
-    """Give the fields of nodes, what they read by number, and the width of one that holds a network of its own."""
+    """Give the fields of nodes, what they read by number, and how wide what they hand on is."""
     found = []
-    for node, sources in zip(nodes, sources_of(nodes), strict=True):
-        fields = node.model_dump() | {"reads": [source + 1 for source in sources]}
+    for node, sources, rows in zip(nodes, sources_of(nodes), rows_of(nodes), strict=True):
+        fields = node.model_dump() | {"reads": [source + 1 for source in sources], "width": rows.width}
         if isinstance(node, Spell):
-            fields |= {"output_size": node.output_size, "characters": _described(node.characters)}
+            fields["characters"] = _described(node.characters)
         found.append(fields)
     return found
