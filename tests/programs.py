@@ -143,10 +143,14 @@ LONG: dict[str, tuple[Network, dict[str, int]]] = {
     )
     for cell, longest, first in (("lstm", 80_000, WORDS), ("gru", 90_000, ()), ("rnn_tanh", 180_000, WORDS))
 } | {
+    "a text that is cut in time in each of two branches": (
+        BRANCHES["one output read by four"],
+        {"size": 3, "longest": 300_000},
+    ),
     "a text that is cut in time, with numbers beside": (
         widened(classifier(layer(hidden_size=16, bidirectional=True), "mean", "last", first=BESIDE)),
         {"size": 3, "longest": 80_000},
-    )
+    ),
 }
 
 

@@ -119,6 +119,19 @@ def test_chunks_change_nothing_of_what_looks_ahead(name: str, ahead: int) -> Non
     assert len(waiting.push(x[:10])) == 10 - ahead
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [name for name, network in FORWARD.items() if not network.pools])
+def test_pieces_that_pass_their_states_on_are_the_whole(name: str, kind: Any) -> None:
+    network = FORWARD[name]
+    executor, x = Executor(network, weights_of(network, kind)), drawn(network, kind)
+    states: dict[str, Array] = {}
+    found = []
+    for cut in (slice(0, 4), slice(4, 5), slice(5, STEPS)):
+        rows, states = executor.run(Ragged(x[cut], np.array([0, len(x[cut])])), states)
+        found.append(rows)
+    assert np.concatenate(found).tobytes() == whole(executor, x).tobytes()
+
+
 def test_a_pool_of_streams_takes_each_on_as_if_it_were_alone() -> None:
     network = FORWARD["pooled branches"]
     executor, x = Executor(network, weights_of(network)), drawn(network, steps=30)
