@@ -15,6 +15,7 @@
 #include "nodes/decode.h"
 #include "nodes/dense.h"
 #include "nodes/dropout.h"
+#include "nodes/join.h"
 #include "nodes/pool.h"
 #include "nodes/spell.h"
 #include "nodes/split.h"
@@ -57,24 +58,30 @@ RecurrentOptions recurrent_options(const Description& node) {
 
 constexpr std::uint32_t kFirstOfCharacters = 1 << 10;  // their nodes are numbered apart from those of the words
 
-// Makes the nodes one after the other: some ask what stands beside them.
+// Makes the nodes one after the other: some ask what they read, or who reads them.
 template <class T>
 class Builder {
  public:
   std::unique_ptr<Program<T>> build(nb::sequence descriptions, std::uint32_t first, Index width, Index output_size) {
     const std::size_t count = nb::len(descriptions);
+    readers_.resize(count + 1);
     for (std::size_t i = 0; i < count; ++i) {
-      const bool before_recurrent = i + 1 < count && Description(descriptions[i + 1]).kind() == "recurrent";
-      nodes_.push_back(make(Description(descriptions[i]), before_recurrent));
+      const Description node(descriptions[i]);
+      reads_.push_back(node.get<std::vector<std::size_t>>("reads"));
+      for (const std::size_t flow : reads_.back()) readers_.at(flow).push_back(node.kind());
     }
-    return std::make_unique<Program<T>>(std::move(nodes_), table_, first, width, output_size);
+    for (std::size_t i = 0; i < count; ++i) nodes_.push_back(make(Description(descriptions[i]), i));
+    return std::make_unique<Program<T>>(std::move(nodes_), std::move(reads_), table_, first, width, output_size);
   }
 
  private:
-  std::unique_ptr<Node<T>> make(const Description& node, bool before_recurrent) {
+  std::unique_ptr<Node<T>> make(const Description& node, std::size_t index) {
     const std::string kind = node.kind();
+    const std::size_t read = reads_[index].front();
+    auto* const recurrent = read ? dynamic_cast<Recurrent<T>*>(nodes_[read - 1].get()) : nullptr;
     if (kind == "embed") {
-      const bool unread = before_recurrent && node.get<Index>("beside") == 0;
+      const bool alone = readers_[index + 1] == std::vector<std::string>{"recurrent"};
+      const bool unread = alone && node.get<Index>("beside") == 0;
       auto made = std::make_unique<Embed<T>>(node.get<Index>("vocabulary_size"), node.get<Index>("size"),
                                              node.get<Index>("beside"), node.get<double>("dropout"), unread);
       table_ = made.get();
@@ -82,28 +89,27 @@ class Builder {
       return made;
     }
     if (kind == "recurrent") {
-      auto made = std::make_unique<Recurrent<T>>(recurrent_options(node), unread_ ? table_ : nullptr);
-      unread_ = false;
-      recurrent_ = made.get();
-      return made;
+      const bool looks_up = unread_ && read && nodes_[read - 1].get() == table_;
+      return std::make_unique<Recurrent<T>>(recurrent_options(node), looks_up ? table_ : nullptr);
     }
     if (kind == "pool") {
       std::vector<PoolMode> modes;
       for (const int mode : node.get<std::vector<int>>("modes")) modes.push_back(static_cast<PoolMode>(mode));
-      return std::make_unique<Pooling<T>>(std::move(modes), recurrent_);
+      return std::make_unique<Pooling<T>>(std::move(modes), recurrent);
     }
     if (kind == "dense") {
       return std::make_unique<Dense<T>>(node.get<Index>("in_features"), node.get<Index>("out_features"),
                                         static_cast<Activation>(node.get<int>("activation")));
     }
     if (kind == "dropout") return std::make_unique<Dropout<T>>(node.get<double>("p"), node.get<bool>("per_sequence"));
+    if (kind == "join") return std::make_unique<Join<T>>(reads_[index].size(), node.get<Index>("width"));
     if (kind == "split") {
       return std::make_unique<Split<T>>(node.get<Index>("channels"), node.get<Index>("size"),
                                         node.get<Index>("shared"));
     }
     if (kind == "decode") {
       return std::make_unique<Decode<T>>(node.get<Index>("steps"), node.get<Index>("channels"), node.get<Index>("size"),
-                                         recurrent_);
+                                         recurrent);
     }
     if (kind == "tied") return std::make_unique<Tied<T>>(*table_);
     if (kind == "crf") return std::make_unique<CrfNode<T>>(node.get<Index>("tags"));
@@ -118,14 +124,15 @@ class Builder {
                                             words.get<double>("dropout"), false);
     table_ = table.get();
     auto characters = Builder<T>().build(node.get<nb::sequence>("characters"), kFirstOfCharacters, 0,
-                                         node.get<Index>("output_size") - words.get<Index>("size"));
+                                         node.get<Index>("width") - words.get<Index>("size"));
     return std::make_unique<Spell<T>>(std::move(table), std::move(characters));
   }
 
   std::vector<std::unique_ptr<Node<T>>> nodes_;
+  Reads reads_;
+  std::vector<std::vector<std::string>> readers_;  // of each flow, their kinds
   Embed<T>* table_ = nullptr;
-  Recurrent<T>* recurrent_ = nullptr;
-  bool unread_ = false;  // the node before is an embedding that leaves its rows to be read
+  bool unread_ = false;  // it is an embedding that leaves its rows to be looked up by the one node that reads them
 };
 
 // Raises one of the library's own errors.

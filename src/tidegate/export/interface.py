@@ -18,7 +18,7 @@ from tidegate.documents import Documents, Sparse
 from tidegate.export.drawing import draw_lengths, draw_sequences
 from tidegate.export.nodes import Flow, NodeWriter, State, Steps, steps_of
 from tidegate.kernels import softmax
-from tidegate.network import Crf, Decode, Embed, Network, Pool, Recurrent, Spell, Split
+from tidegate.network import Crf, Embed, Network, Recurrent, Spell
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.words import Words
@@ -118,7 +118,7 @@ class SequenceInterface(Interface):
 
     def draw(self, rng: np.random.Generator, states: StateInputs) -> Iterator[tuple[str, Arrays]]:
         """Draw batches of several sizes and lengths, with garbage in the padding; some begin with states."""
-        width = 1 if self._pools else self.network.output_size * self._channels
+        width = 1 if self.network.pools else self.network.output_size * self._channels
         for name, lengths, time in draw_lengths(rng, width=width):
             inputs = draw_sequences(rng, self.network, lengths, time, self.scaling)
             carries = states != "off" and bool(self._carrying())
@@ -213,8 +213,7 @@ class SequenceInterface(Interface):
     @property
     def _channels(self) -> int:
         """Count the sequences that each one becomes."""
-        first = self.network.nodes[0]
-        return first.channels if isinstance(first, Split) else 1
+        return self.network.gives[-1].channels
 
     def _drawn_states(self, rng: np.random.Generator, batch: int) -> Arrays:
         shapes = {
@@ -264,7 +263,7 @@ class SequenceInterface(Interface):
     def _answers(self, rows: Array, lengths: Array, time: int) -> Arrays:
         """Bring the rows of the last node into the form of the outputs."""
         answers = {self._answer: rows}
-        if not self._pools:
+        if not self.network.pools:
             answers[self._answer] = _padded(rows, np.repeat(lengths, self._channels), time, self._decoded)
         if self.ending == "classes":
             answers["probabilities"] = softmax(rows)
@@ -283,11 +282,6 @@ class SequenceInterface(Interface):
         return {name: (self.weights[f"{index}.{name}"] + added).astype(np.float32) for name, added in named}
 
     @property
-    def _pools(self) -> bool:
-        """Tell whether each sequence has one row of output."""
-        return any(isinstance(node, Pool) for node in self.network.nodes)
-
-    @property
     def _answer(self) -> str:
         """Name the output that the last node is."""
         if isinstance(self.network.nodes[-1], Crf):
@@ -296,8 +290,8 @@ class SequenceInterface(Interface):
 
     @property
     def _decoded(self) -> int:
-        """Count the steps of each sequence behind the last Decode node; 0 where there is none."""
-        return next((node.steps for node in reversed(self.network.nodes) if isinstance(node, Decode)), 0)
+        """Count the rows of each sequence where a Decode node made them; 0 where there is none."""
+        return self.network.gives[-1].steps
 
     @staticmethod
     def _time(inputs: Mapping[str, Array]) -> int:

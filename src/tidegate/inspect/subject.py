@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tidegate.documents import Documents
 from tidegate.errors import InputError, OptionError, ShapeError
 from tidegate.kernels import sparse_product
-from tidegate.network import Decode, Dropout, Embed, Network, Pool, Recurrent, Spell, Split, Wide
+from tidegate.network import INPUT, Decode, Dropout, Embed, Network, Node, Recurrent, Spell, Split, Wide
 from tidegate.offers import Inside, Inspectable
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, look_up
@@ -40,7 +40,7 @@ class Subject:
     @property
     def pools(self) -> bool:
         """Tell whether the output has one row per sequence."""
-        return any(isinstance(node, Pool) for node in self.network.nodes)
+        return self.network.pools
 
     def in_float64(self) -> Subject:
         """Return the same with weights and features in float64."""
@@ -165,9 +165,17 @@ def _behind_first(network: Network, weights: Mapping[str, Array]) -> tuple[Netwo
     """Return what reads features `[N, C]`, the network or what follows its first table, and the weights of that."""
     nodes = network.nodes
     start = next(i for i, node in enumerate(nodes) if not isinstance(node, Embed | Spell | Dropout))
+    gone = {node.name for node in nodes[:start]}
     named = ((name.split(".", 1), array) for name, array in weights.items())
     kept = {f"{int(index) - start}.{name}": array for (index, name), array in named if int(index) >= start}
-    return Network.of(*nodes[start:]), kept
+    return Network.of(*(_reading_input(node, gone) for node in nodes[start:])), kept
+
+
+def _reading_input(node: Node, gone: set[str | None]) -> Node:
+    """Let a node read what the network reads, where it read nodes that are gone."""
+    if not gone.intersection(node.named):
+        return node
+    return node.model_copy(update={"reads": tuple(INPUT if name in gone else name for name in node.named)})
 
 
 def _as_ragged(network: Network, weights: Mapping[str, Array], inputs: Any) -> Ragged:
