@@ -166,16 +166,25 @@ class Cutter {
     if (state_ == State::kInCluster && kind != Kind::kWord) {
       if (kind == Kind::kLinker) return give_up(i);
       token_.add(c);
-    } else if (state_ == State::kInWord) {
-      token_.add(small);
-    } else if (state_ == State::kAtApostrophe) {
-      token_.add(apostrophe_);
-      token_.add(small);
-      state_ = State::kInWord;
-    } else {
-      open(small, State::kInWord);
+      return i + 1;
     }
-    return i + 1;
+    if (state_ == State::kAtApostrophe) {
+      token_.add(apostrophe_);
+    } else if (state_ != State::kInWord) {
+      close();
+    }
+    state_ = State::kInWord;
+    if (kind != Kind::kWord) {
+      token_.add(small);
+      return i + 1;
+    }
+    Index end = i + 1;  // of the letters: most signs of most texts
+    while (end < size_ && signs_[text_[end]].kind == Kind::kWord) ++end;
+    token_.add_all(end - i, [&](Index at) {
+      const char32_t letter = text_[i + at];
+      return lower_ ? lower_case(letter, signs_[letter]) : letter;
+    });
+    return end;
   }
 
   Index space(Index i) {

@@ -1,6 +1,5 @@
 #include "text/lexicon.h"
 
-#include <algorithm>
 #include <random>
 
 namespace tidegate {
@@ -20,6 +19,10 @@ std::uint64_t seed() {
 }  // namespace
 
 Token::Token(Index most) : most_(most), seed_(seed()), signs_(kFewest) {}
+
+void Token::make_room(Index length) {
+  signs_.resize(std::min(std::max(length, 2 * static_cast<Index>(signs_.size())), most_));
+}
 
 std::size_t Lexicon::slot(const Token& token) const {
   const std::size_t last = slots_.size() - 1;

@@ -1,6 +1,7 @@
 // Tokens and their numbers.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "tidegate.h"
@@ -10,7 +11,7 @@ namespace tidegate {
 // A token while it is read, sign by sign.
 class Token {
  public:
-  // Keeps no more than `most` signs; what is longer is known by its length and hash alone.
+  // Need not keep more than `most` signs; what is longer is known by its length and hash alone.
   explicit Token(Index most);
 
   void clear() {
@@ -18,13 +19,24 @@ class Token {
     length_ = 0;
   }
   void add(char32_t sign) {
-    hash_ = (hash_ ^ sign) * 0x9E3779B97F4A7C15u;
-    hash_ ^= hash_ >> 32;
-    if (length_ < most_) {
-      if (length_ == static_cast<Index>(signs_.size())) signs_.resize(2 * signs_.size());
-      signs_[length_] = sign;
+    add_all(1, [=](Index) { return sign; });
+  }
+  // Adds sign(0) to sign(count - 1).
+  template <class F>
+  void add_all(Index count, const F& sign) {
+    const Index length = length_ + count;
+    if (static_cast<Index>(signs_.size()) < std::min(length, most_)) make_room(length);
+    const Index kept = static_cast<Index>(signs_.size()) - length_;
+    char32_t* const to = signs_.data();
+    std::uint64_t hash = hash_;
+    for (Index i = 0; i < count; ++i) {
+      const char32_t c = sign(i);
+      hash = (hash ^ c) * 0x9E3779B97F4A7C15u;
+      hash ^= hash >> 32;
+      if (i < kept) to[length_ + i] = c;
     }
-    ++length_;
+    hash_ = hash;
+    length_ = length;
   }
 
   const char32_t* signs() const { return signs_.data(); }
@@ -32,6 +44,8 @@ class Token {
   std::uint64_t hash() const { return hash_; }
 
  private:
+  void make_room(Index length);
+
   const Index most_;
   const std::uint64_t seed_;
   Index length_ = 0;
