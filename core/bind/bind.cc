@@ -55,4 +55,5 @@ NB_MODULE(_core, m) {
   define_program(m);
   define_streams(m);
   define_sampler(m);
+  define_text(m);
 }

@@ -83,5 +83,6 @@ void define_crf(nb::module_& m);
 void define_streams(nb::module_& m);
 void define_sampler(nb::module_& m);
 void define_program(nb::module_& m);
+void define_text(nb::module_& m);
 
 }  // namespace tidegate
