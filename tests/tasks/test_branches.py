@@ -40,7 +40,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_answers_streams_exports_and_is_looked_into(file: Path, tmp_path: Path) -> None:
     model: Any = tg.load(file)
-    x: Any = tg.data.load("digits").test.x
+    digits: Any = tg.data.load("digits")
+    x = digits.test.x
     executor = Executor(BRANCHES, load_model(file).weights)
     inside = model.inside()
     prepared, _ = inside.prepare(x)

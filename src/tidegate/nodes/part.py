@@ -35,6 +35,10 @@ class Rows:
     pooled: whether each sequence is one row by now.
     channels: how many sequences each one has become.
     steps: rows of each sequence, where that is the same for all; else 0.
+
+    >>> steps, pooled = Rows(None, 4), Rows(None, 4, pooled=True)
+    >>> steps.beside(Rows(None, 2)), steps.beside(pooled), str(pooled)
+    (True, False, 'one row of each sequence')
     """
 
     node: Part | None
