@@ -38,8 +38,8 @@ Assemble: TypeAlias = "Callable[[tokenizers.models.Model], tokenizers.Tokenizer]
 UNKNOWN = "<unk>"
 UNKNOWN_ID = 0
 
-# What the package reads is cut at spaces where it may be: 25,000 film reviews hold 5.8 million pieces between spaces, of
-# which 265,000 are distinct. Encoding only those takes half the processor time (6 s and 13 s, measured 2026-11-21).
+# What the package reads is cut at spaces where it may be: 25,000 film reviews hold 5.8 million pieces between spaces,
+# of which 265,000 are distinct. Encoding only those takes half the processor time (6 s and 13 s, measured 2026-11-21).
 _BLOCK = 16_384  # texts encoded at a time, which bounds memory
 # A space, but for one inside of <br />.
 _AT_SPACES = re.compile(r" (?![ \t\r\n/>])")
