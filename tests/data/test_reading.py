@@ -6,8 +6,10 @@ Each expected list of tokens comes from that package, which gets the whole text 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ import tokenizers
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from surroundings import absent
+from tidegate import data
 from tidegate.data import cutting
 from tidegate.data.tokenizer import (
     UNKNOWN,
@@ -179,3 +183,20 @@ def test_a_tokenizer_that_cuts_as_those_of_before_still_does() -> None:
     assert tokenizer.tokenize(text) == cut(tokenizer, text)
     assert tokenizer.encode([text])[0].tolist() == looked_up(tokenizer, text)
     assert tokenizer.tokenize("!\u0947") == ["!", "\u0947"]
+
+
+# --- the real files, where they are ------------------------------------------------------------------------------
+
+REAL = os.environ.get("TIDEGATE_DATA")
+
+
+@pytest.mark.parametrize("name", ["imdb", "ud_english_ewt"])
+def test_real_texts_are_read_as_the_package_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not REAL or not (Path(REAL) / name).is_dir():
+        absent(f"TIDEGATE_DATA holds no {name}")
+    monkeypatch.setenv("TIDEGATE_DATA", REAL)
+    found: Any = data.load(name).train.x
+    texts = [one if isinstance(one, str) else " ".join(one) for one in found[::20]]
+    tokenizer = train_words(texts, 5000)
+    expected = [encoding.ids for encoding in engine(tokenizer).encode_batch_fast(texts, add_special_tokens=False)]
+    assert [row.tolist() for row in tokenizer.encode(texts)] == expected

@@ -1,7 +1,8 @@
 """Turn texts into ids and back: words or characters, trained on the user's texts. Knows no model.
 
-The work is done by the package `tokenizers`; the stored form is its `tokenizer.json`. There is no padding token,
-because a Ragged needs none. Id 0 is `<unk>`, which stands for whatever the vocabulary does not hold.
+The stored form is the `tokenizer.json` of the package `tokenizers`, whose ids these are. The core reads the texts; the
+package reads those of byte pairs and of older models. There is no padding token, because a Ragged needs none. Id 0 is
+`<unk>`, which stands for whatever the vocabulary does not hold.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ Assemble: TypeAlias = "Callable[[tokenizers.models.Model], tokenizers.Tokenizer]
 UNKNOWN = "<unk>"
 UNKNOWN_ID = 0
 
-# 25,000 film reviews hold 5.8 million pieces between spaces, of which 265,000 are distinct. Encoding only those, once
-# each, takes half the processor time of encoding the reviews (6 s and 13 s, measured 2026-11-21).
+# What the package reads is cut at spaces where it may be: 25,000 film reviews hold 5.8 million pieces between spaces,
+# of which 265,000 are distinct. Encoding only those takes half the processor time (6 s and 13 s, measured 2026-11-21).
 _BLOCK = 16_384  # texts encoded at a time, which bounds memory
 # A space, but for one inside of <br />.
 _AT_SPACES = re.compile(r" (?![ \t\r\n/>])")
