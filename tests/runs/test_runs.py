@@ -18,7 +18,8 @@ from tidegate.runs.source import fingerprint, source_of
 
 def model_that_says(probabilities: list[list[float]], classes: list[str]) -> Any:
     rows = np.array(probabilities, np.float32)
-    return SimpleNamespace(classes_=np.array(classes), predict_proba=lambda x: rows[: len(x)])
+    names = np.array(classes)
+    return SimpleNamespace(classes_=names, predict_proba=lambda x: rows[: len(x)], temperature_=None)
 
 
 def test_evaluate_gives_the_numbers_worked_out_by_hand() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
+from tidegate.inspect.charts import draw_reliability
 from tidegate.inspect.curves import History, draw_learning_curves
 from tidegate.inspect.page import Markup, figure, page, section
 
@@ -12,7 +13,15 @@ Row = Mapping[str, str]
 """One line of a table: the text of each cell under its heading; the rows of one table share their headings."""
 
 
-def run_report(title: str, figures: Row, history: History, recipe: str, *, warnings: Sequence[str] = ()) -> str:
+def run_report(
+    title: str,
+    figures: Row,
+    history: History,
+    recipe: str,
+    *,
+    warnings: Sequence[str] = (),
+    bins: Sequence[Sequence[float]] = (),
+) -> str:
     """Write the report of one run: its numbers, its learning curve, every epoch and the recipe.
 
     Args:
@@ -21,6 +30,7 @@ def run_report(title: str, figures: Row, history: History, recipe: str, *, warni
         history: one record per epoch.
         recipe: the text of `recipe.toml`.
         warnings: what was wrong while it trained; nothing is said of it where there are none.
+        bins: how certain answers are, and how often right, as `draw_reliability` takes them; none are not drawn.
 
     >>> page = run_report("lstm on digits", {"test accuracy": "97.2 %"}, [{"epoch": 1, "valid_loss": 0.4}], "seed = 0")
     >>> page.startswith("<!doctype html>"), "97.2 %" in page, "<picture>" in page
@@ -34,6 +44,7 @@ def run_report(title: str, figures: Row, history: History, recipe: str, *, warni
         numbers(figures),
         *([section("Warnings", _list(warnings))] if warnings else []),
         section("Learning curve", _curves({"this run": history})),
+        *([section("Reliability", _reliability(bins))] if bins else []),
         section("Epochs", table(epochs)),
         section("Recipe", f"<pre>{html.escape(recipe)}</pre>"),
     ]
@@ -72,6 +83,13 @@ def _curves(histories: Mapping[str, History]) -> Markup:
     return figure(
         lambda theme: draw_learning_curves(histories, picture="svg", theme=theme),
         "Accuracy and loss of training and validation over the epochs",
+    )
+
+
+def _reliability(bins: Sequence[Sequence[float]]) -> Markup:
+    return figure(
+        lambda theme: draw_reliability(bins, picture="svg", theme=theme),
+        "How often answers are right, against how certain they are",
     )
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tidegate.tasks.task import AnyTask
     from tidegate.train import Step
 
+_BESIDE = ("macro f1", "worst recall", "ece", "uncalibrated ece")  # measures that stand at the top with the chief one
 _HELD_OUT = 0.1  # of examples without a part to measure on, where a task would learn from all
 
 Params = Mapping[str, Any]
@@ -46,6 +47,8 @@ class Result:
     warnings: what is amiss with the model, on the test part or else the part held out, and what to do; also that a
         simple model is better than it.
     baselines: what simple models reached on the same part.
+    reliability: how certain answers on that part are, how often they are right, and how many there are, bin by bin; of
+        classifiers alone.
     """
 
     task: str
@@ -63,6 +66,7 @@ class Result:
     history: list[Record]
     warnings: list[str]
     baselines: list[Baseline] = field(default_factory=list)
+    reliability: list[list[float]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Give everything but the history, ready for `json.dumps`."""
@@ -75,7 +79,7 @@ class Result:
             numbers = {name: value for name, value in (numbers_of or {}).items() if name != "worst_class"}
             for name, value in show_measures(numbers, (numbers_of or {}).get("worst_class")).items():
                 chief = name == self.chief or name.endswith(f" {self.chief}")  # or that of guesses that need no model
-                if chief or name in ("macro f1", "worst recall"):
+                if chief or name in _BESIDE:
                     measured[f"{part} {name}"] = value
         part = "validation" if self.test is None else "test"
         for found in self.baselines:
@@ -177,10 +181,12 @@ class Training:
             history=history,
             warnings=[*map(str, amiss), *better],
             baselines=list(baselines),
+            reliability=kept.get("reliability", []) if found is None else found.to_json().get("reliability", []),
         )
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
         title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
-        page = run_report(title, result.headline(), history, recipe, warnings=[*course.warnings, *result.warnings])
+        warnings = [*course.warnings, *result.warnings]
+        page = run_report(title, result.headline(), history, recipe, warnings=warnings, bins=result.reliability)
         atomic_write(self.folder.report, page.encode(errors="backslashreplace"))
         return result
 

@@ -49,7 +49,10 @@ class Plan:
         streams: instead of `lengths`, a corpus that is read in order.
         chrono: the longest memory in steps that the weights start out for.
         embedding_scale: the largest number in a table that training starts from.
-        whole: makes the network and the weights to hand out of those that are trained; None where they are the same.
+        whole: makes the network and the weights to hand out of those that are trained, given the record of the epoch
+            that they are of, empty in the middle of the first one; None where they are the same.
+        settle: makes of what the task learned before the first step, and of that record, what it has learned; None
+            where that is the same.
         begin: parameters, by name, that begin with given numbers instead of drawn ones.
         frozen: the names of parameters that stay as they begin: the first ones of the network.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
@@ -67,7 +70,8 @@ class Plan:
     streams: Streams | None = None
     chrono: int | None = None
     embedding_scale: float = 0.05
-    whole: Callable[[Network, Weights], tuple[Network, Weights]] | None = None
+    whole: Callable[[Network, Weights, Json], tuple[Network, Weights]] | None = None
+    settle: Callable[[Json], Any] | None = None
     begin: Mapping[str, Array] = field(default_factory=dict)
     frozen: frozenset[str] = frozenset()
 

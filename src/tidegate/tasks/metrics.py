@@ -105,7 +105,7 @@ def measured(step: Json) -> Json:
     found: Json = {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
     if classes := step.get("classes"):  # metrics of version 0.1 have none
         found |= {"worst_class": classes["worst"], "never_predicted": list(classes["never_predicted"])}
-    return found
+    return found | (step.get("beside") or {})
 
 
 def kept_epoch(history: Sequence[Json], *, patience: int) -> Json:

@@ -7,11 +7,11 @@ parameters and a `Reader` of its inputs, and hands what it learned to the functi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 import tidegate.cells as cells
 from tidegate.cells import CellOption
@@ -26,6 +26,14 @@ from tidegate.kernels import softmax
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, run_sorted
+from tidegate.tasks.classifying.calibration import (
+    calibration_error,
+    cool,
+    fit_temperature,
+    read_temperature,
+    reliability,
+    softmax64,
+)
 from tidegate.tasks.classifying.labelled import Inputs, Labelled, hold_out, learn_classes, pair_known, read_classes
 from tidegate.tasks.fitting import OTHER_DATA, Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
@@ -36,7 +44,7 @@ from tidegate.train import Asked
 Sequences: TypeAlias = Ragged | Documents
 """What the network of a classifier reads."""
 Whole: TypeAlias = Callable[[Network, dict[str, Array]], tuple[Network, dict[str, Array]]]
-Weights32: TypeAlias = npt.NDArray[np.float32]
+Weights32: TypeAlias = NDArray[np.float32]
 
 
 class Preparation(Protocol):
@@ -61,14 +69,19 @@ class Preparation(Protocol):
 
 @dataclass(frozen=True)
 class Classes:
-    """Hold what a classifier learns besides its weights: the labels `[K]`, sorted, and how input becomes sequences."""
+    """Hold what a classifier learns besides its weights: the labels `[K]`, sorted, and how input becomes sequences.
+
+    temperature: what the scores of the network were divided by, in its weights; None where nothing was measured.
+    """
 
     classes: Array
     preparation: Preparation
+    temperature: float | None = None
 
     def to_json(self) -> Json:
-        """Write both."""
-        return {"classes": self.classes.tolist(), "preparation": self.preparation.to_json()}
+        """Write all of it."""
+        written = {"classes": self.classes.tolist(), "preparation": self.preparation.to_json()}
+        return written if self.temperature is None else written | {"temperature": self.temperature}
 
 
 @dataclass(frozen=True)
@@ -76,8 +89,8 @@ class Part:
     """Hold sequences, and for each the number of its class and, where not all weigh the same, its weight."""
 
     x: Sequences
-    y: npt.NDArray[np.int64]  # [B]
-    weights: npt.NDArray[np.float32] | None = None  # [B], with a mean of one
+    y: NDArray[np.int64]  # [B]
+    weights: NDArray[np.float32] | None = None  # [B], with a mean of one
 
     def arrays(self) -> tuple[Array, ...]:
         """List what makes the part what it is, for a fingerprint."""
@@ -122,6 +135,7 @@ class Settings(Protocol):
     chrono: int
     class_weight: ClassWeight
     validation_fraction: float
+    calibrate: bool
     seed: int
 
 
@@ -196,9 +210,15 @@ class Classifying:
         held = None
         if measured is not None:
             held = Part(preparation.encode(measured.x), measured.y, _weighed(measured, each))
-        whole = read.whole or (lambda network, weights: (network, weights))
+        measuring = None
+        if held is not None:
+            whole = read.whole or (lambda network, weights: (network, weights))
+            sure = settings.calibrate
 
-        def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
+            def measuring(found: dict[str, Array]) -> dict[str, Any]:
+                return measure(Executor(*whole(network, found)), held, classes, calibrate=sure)
+
+        def loss(indices: NDArray[np.int64], rng: np.random.Generator) -> Asked:
             batch = read.disturb(part.x.select(indices), rng)
             weights = None if part.weights is None else part.weights[indices]
             return Asked(batch, cross_entropy(part.y[indices], weights))
@@ -207,8 +227,9 @@ class Classifying:
             network=network,
             lengths=np.asarray(part.x.lengths),
             loss=loss,
-            measure=None if held is None else lambda found: measure(Executor(*whole(network, found)), held, classes),
-            whole=read.whole,
+            measure=measuring,
+            whole=_handed_out(read.whole),
+            settle=lambda kept: replace(learned, temperature=kept.get("valid_temperature")),
             embedding_scale=read.embedding_scale,
             learned=learned,
             chrono=settings.chrono or None,
@@ -227,7 +248,7 @@ class Classifying:
             raise ValueError(f"it prepares {preparation.input_size} inputs, its network reads {network.input_size}")
         if len(classes) != network.output_size:
             raise ValueError(f"it names {len(classes)} classes, but its network tells {network.output_size} apart")
-        return Classes(classes, preparation)
+        return Classes(classes, preparation, read_temperature(stored))
 
     def network(self, preparation: Preparation, num_classes: int) -> Network:
         """Choose the nodes, from what is read to the score of each class."""
@@ -300,7 +321,7 @@ def tagged(tags: Any) -> Any:
     return tags
 
 
-def cross_entropy(y: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | None = None) -> CrossEntropy:
+def cross_entropy(y: NDArray[np.int64], weights: NDArray[np.float32] | None = None) -> CrossEntropy:
     """Make the mean cross-entropy, in nats, of a batch of the classes `y` `[B]`.
 
     Weights `[B]` have a mean of one over the training part, not over a batch, so that an example counts the same
@@ -310,19 +331,50 @@ def cross_entropy(y: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | N
     return CrossEntropy(y, own / max(len(y), 1))
 
 
-def measure(executor: Executor, part: Part, classes: Array) -> dict[str, Any]:
-    """Measure the mean cross-entropy, in nats, which is weighed as in training; the accuracy; and class by class."""
+def measure(executor: Executor, part: Part, classes: Array, *, calibrate: bool = False) -> dict[str, Any]:
+    """Measure the mean cross-entropy, in nats, which is weighed as in training; the accuracy; and class by class.
+
+    Loss and calibration error are those of probabilities at the temperature that is best for the part, where that is to
+    be found.
+    """
     logits = run_sorted(executor, part.x).astype(np.float64)  # [B, K]
-    logits -= logits.max(axis=1, keepdims=True)
-    right = np.take_along_axis(logits, part.y[:, None], axis=1)[:, 0]
-    losses = np.log(np.exp(logits).sum(axis=1)) - right
-    loss = float(losses.mean() if part.weights is None else (losses * part.weights).mean())
     predicted = logits.argmax(axis=1)
     found, health = measure_classes(part.y, predicted, classes.tolist())
-    return {"loss": loss, "accuracy": float((predicted == part.y).mean()), **found, "classes": health}
+    cooled: dict[str, float] = {}
+    if calibrate:
+        temperature = fit_temperature(logits, part.y, part.weights)
+        cooled = {"uncalibrated_loss": _loss(logits, part), "uncalibrated_ece": calibration_error(_bins(logits, part))}
+        cooled["temperature"] = temperature
+        logits /= temperature
+    bins = _bins(logits, part)
+    told = {"loss": _loss(logits, part), "accuracy": float((predicted == part.y).mean()), **found}
+    told |= {"ece": calibration_error(bins), **cooled}
+    return told | {"classes": health, "beside": {"reliability": bins}}
 
 
-def _weighed(examples: Labelled, each: Weights) -> npt.NDArray[np.float32] | None:
+def _loss(logits: NDArray[np.float64], part: Part) -> float:
+    logits = logits - logits.max(axis=1, keepdims=True)
+    right = np.take_along_axis(logits, part.y[:, None], axis=1)[:, 0]
+    losses = np.log(np.exp(logits).sum(axis=1)) - right
+    return float(losses.mean() if part.weights is None else (losses * part.weights).mean())
+
+
+def _bins(logits: NDArray[np.float64], part: Part) -> list[list[float]]:
+    return reliability(softmax64(logits), part.y)
+
+
+def _handed_out(whole: Whole | None) -> Callable[[Network, dict[str, Array], Json], tuple[Network, dict[str, Array]]]:
+    """Complete the network, and divide its scores by the temperature that was found after an epoch."""
+
+    def handed_out(network: Network, weights: dict[str, Array], kept: Json) -> tuple[Network, dict[str, Array]]:
+        if whole is not None:
+            network, weights = whole(network, weights)
+        return network, cool(network, weights, kept.get("valid_temperature", 1.0))
+
+    return handed_out
+
+
+def _weighed(examples: Labelled, each: Weights) -> NDArray[np.float32] | None:
     """Say what examples weigh: each its own weight times that of its class."""
     own = np.ones(len(examples.y)) if examples.weights is None else examples.weights
     return relative(own * each[examples.y])

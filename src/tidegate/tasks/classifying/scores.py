@@ -12,6 +12,7 @@ from tidegate.data.checks import in_argument
 from tidegate.data.labels import number_labels, read_labels
 from tidegate.errors import DataError
 from tidegate.health import ClassHealth, HealthWarning, measure_classes, never_predicted
+from tidegate.tasks.classifying.calibration import calibration_error, reliability, softmax64
 from tidegate.tasks.scores import Scores, judge_classes, precision_recall_f1
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Classification:
     macro_f1: the mean F1 of the classes that occur, or are predicted; a rare one counts as much as a frequent one.
     worst_recall: the least recall of a class that occurs, and in `neglect` which one that is.
     confusion: one row per true class, one column per predicted class, both in the order of `classes`.
+    ece: the expected calibration error, how far the probability of the answer lies from the share of right answers, on
+        average over 15 bins of equal width (Guo et al. 2017); `reliability` has the bins, as `calibration.reliability`
+        says.
+    uncalibrated: loss and ece of the same model without its temperature; nothing where it has none.
     """
 
     accuracy: float
@@ -47,6 +52,9 @@ class Classification:
     macro_f1: float
     worst_recall: float
     neglect: ClassHealth
+    ece: float
+    reliability: list[list[float]]
+    uncalibrated: dict[str, float]
 
     def measures(self) -> dict[str, float]:
         """Give the figures of the whole part."""
@@ -55,6 +63,8 @@ class Classification:
             "macro_f1": self.macro_f1,
             "worst_recall": self.worst_recall,
             "loss": self.loss,
+            "ece": self.ece,
+            **self.uncalibrated,
         }
 
     def warnings(self) -> list[HealthWarning]:
@@ -70,10 +80,11 @@ class Classification:
 
     def to_json(self) -> dict[str, Any]:
         """Give all of it, ready for `json.dumps`."""
-        found = asdict(self)
-        neglect = found.pop("neglect")
-        told = {"worst_class": neglect["worst"], "never_predicted": list(neglect["never_predicted"])}
-        return found | told | {"warnings": list(map(str, self.warnings()))}
+        found: dict[str, Any] = asdict(self)
+        neglect, uncalibrated = found.pop("neglect"), found.pop("uncalibrated")
+        told: dict[str, Any] = {"worst_class": neglect["worst"], "never_predicted": list(neglect["never_predicted"])}
+        told |= uncalibrated | {"warnings": list(map(str, self.warnings()))}
+        return found | told
 
 
 def measure_classifier(model: TextClassifier | SequenceClassifier, examples: Examples) -> Classification:
@@ -96,6 +107,7 @@ def measure_classifier(model: TextClassifier | SequenceClassifier, examples: Exa
     confusion = np.bincount(true * size + predicted, minlength=size * size).reshape(size, size)
     rights, theres, named = confusion.diagonal().tolist(), confusion.sum(1).tolist(), confusion.sum(0).tolist()
     whole, neglect = measure_classes(true, predicted, names)
+    bins = reliability(probabilities, true)
     return Classification(
         accuracy=sum(rights) / len(true),
         loss=_mean_loss(probabilities, true),
@@ -106,8 +118,24 @@ def measure_classifier(model: TextClassifier | SequenceClassifier, examples: Exa
         },
         confusion=confusion.tolist(),
         neglect=neglect,
+        ece=calibration_error(bins),
+        reliability=bins,
+        uncalibrated=_uncalibrated(probabilities, true, model.temperature_),
         **whole,
     )
+
+
+def _uncalibrated(
+    probabilities: npt.NDArray[np.float64], true: npt.NDArray[np.int64], temperature: float | None
+) -> dict[str, float]:
+    """Measure what the same scores gave before they were divided by the temperature."""
+    if temperature is None:
+        return {}
+    before = softmax64(temperature * np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)))
+    return {
+        "uncalibrated_loss": _mean_loss(before, true),
+        "uncalibrated_ece": calibration_error(reliability(before, true)),
+    }
 
 
 def _mean_loss(probabilities: npt.NDArray[np.float64], true: npt.NDArray[np.int64]) -> float:

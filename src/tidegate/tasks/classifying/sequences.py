@@ -159,10 +159,14 @@ class SequenceClassifier(Task[Classes]):
             are not named; or "balanced", n / (K * count), so that all classes count the same in sum. None weighs all
             examples the same. It multiplies `sample_weight`.
         validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
+        calibrate: divide the scores by the temperature with which the loss of the part held out is least, so that
+            probabilities come true as often as they say (Guo et al. 2017); which class is likeliest stays the same.
+            Nothing is done where nothing is held out.
         others: see `Task`.
     """
 
     card: ClassVar[Card] = SEQUENCES
+    later: ClassVar[Json] = {"calibrate": False}
 
     # Features lend themselves less to being learned by heart than rare words do: more epochs of smaller batches, and
     # less dropout.
@@ -178,6 +182,7 @@ class SequenceClassifier(Task[Classes]):
     chrono: Annotated[int, Field(ge=0)] = 0
     class_weight: Annotated[ClassWeight, PlainValidator(read_class_weight)] = None
     validation_fraction: Share = 0.1
+    calibrate: bool = True
     epochs: Count | Literal["auto"] = 30
     batch_size: Count = 32
     learning_rate: Positive = 5e-3
@@ -233,6 +238,11 @@ class SequenceClassifier(Task[Classes]):
     def classes_(self) -> Array:
         """The labels `[K]`, sorted."""
         return self._learned().learned.classes
+
+    @property
+    def temperature_(self) -> float | None:
+        """What the scores were divided by so that probabilities come true; None where nothing was held out for that."""
+        return self._learned().learned.temperature
 
     @property
     def preparation_(self) -> Scaling:

@@ -81,6 +81,9 @@ class TextClassifier(Task[Classes]):
             are not named; or "balanced", n / (K * count), so that all classes count the same in sum. None weighs all
             examples the same. It multiplies `sample_weight`.
         validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
+        calibrate: divide the scores by the temperature with which the loss of the part held out is least, so that
+            probabilities come true as often as they say (Guo et al. 2017); which class is likeliest stays the same.
+            Nothing is done where nothing is held out.
         pretrained: a run folder or model file of a `LanguageModel`, whose tokens, embedding and recurrent layers the
             classifier begins with; `cell`, `hidden_size`, `num_layers`, `embedding_size` and `vocabulary_size` are then
             those of the model. The file is needed in training alone. None begins with drawn weights.
@@ -88,7 +91,7 @@ class TextClassifier(Task[Classes]):
     """
 
     card: ClassVar[Card] = TEXTS
-    later: ClassVar[Json] = {"evidence": 0, "linear": False}
+    later: ClassVar[Json] = {"evidence": 0, "linear": False, "calibrate": False}
 
     cell: CellOption = USUAL
     hidden_size: Size = 64
@@ -102,6 +105,7 @@ class TextClassifier(Task[Classes]):
     chrono: Annotated[int, Field(ge=0)] = 0
     class_weight: Annotated[ClassWeight, PlainValidator(read_class_weight)] = None
     validation_fraction: Share = 0.0
+    calibrate: bool = True
 
     batch_size: Count | Literal["auto"] = "auto"
     vocabulary_size: Count = 30_000
@@ -177,6 +181,11 @@ class TextClassifier(Task[Classes]):
     def classes_(self) -> Array:
         """The labels `[K]`, sorted."""
         return self._learned().learned.classes
+
+    @property
+    def temperature_(self) -> float | None:
+        """What the scores were divided by so that probabilities come true; None where nothing was held out for that."""
+        return self._learned().learned.temperature
 
     @property
     def preparation_(self) -> Tokens:
