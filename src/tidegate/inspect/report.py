@@ -36,14 +36,13 @@ def run_report(
     >>> page.startswith("<!doctype html>"), "97.2 %" in page, "<picture>" in page
     (True, True, True)
     """
-    epochs = [
-        {key.replace("_", " "): _figure(key, value) for key, value in record.items() if not isinstance(value, list)}
-        for record in history
-    ]
+    said = dict.fromkeys(key for record in history for key, value in record.items() if not isinstance(value, list))
+    epochs = [{key.replace("_", " "): _figure(key, record.get(key, "")) for key in said} for record in history]
+    first = [record for record in history if not record.get("refit")]
     body = [
         numbers(figures),
         *([section("Warnings", _list(warnings))] if warnings else []),
-        section("Learning curve", _curves({"this run": history})),
+        section("Learning curve", _curves({"this run": first})),
         *([section("Reliability", _reliability(bins))] if bins else []),
         section("Epochs", table(epochs)),
         section("Recipe", f"<pre>{html.escape(recipe)}</pre>"),
@@ -94,6 +93,8 @@ def _reliability(bins: Sequence[Sequence[float]]) -> Markup:
 
 
 def _figure(key: str, value: float | str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
     if isinstance(value, str):
         return value
     decimals = {"epoch": 0, "seconds": 1}.get(key, 4)

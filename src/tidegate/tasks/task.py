@@ -31,7 +31,7 @@ from tidegate.tasks import presets
 from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, check_same, follow, released, resumed_from, versions
 from tidegate.tasks.live import Live
-from tidegate.tasks.metrics import kept_epoch, valid_measures
+from tidegate.tasks.metrics import kept_epoch, valid_parts
 from tidegate.tasks.parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import Folder, as_stored, hold, hold_new
 
@@ -250,14 +250,14 @@ class Task(ABC, Generic[L]):
                 folder.write_recipe(task=self.name, params=params, versions=versions(), begin=begin)
             release = on_failure.pop_all()
 
-        def keep(weights: dict[str, Array], history: list[Json]) -> None:
+        def keep(trained: Plan, weights: dict[str, Array], history: list[Json]) -> None:
             kept = kept_epoch(history, patience=plan.patience)
-            metrics = {"validation": valid_measures(history, patience=plan.patience)}
-            about = About().also(metrics=metrics | {"embeddings": plan.about.get("begin", {}).get("found", {})})
-            network = plan.network
-            if plan.whole is not None:
-                network, weights = plan.whole(network, weights, kept)
-            settled = learned if plan.settle is None else plan.settle(kept)
+            metrics = valid_parts(history, patience=plan.patience)
+            about = About().also(metrics=metrics | {"embeddings": trained.about.get("begin", {}).get("found", {})})
+            network = trained.network
+            if trained.whole is not None:
+                network, weights = trained.whole(network, weights, kept)
+            settled = learned if trained.settle is None else trained.settle(kept)
             self._fitted = Fitted(plan.about["params"], network, weights, settled, history, about)
             if folder is not None:
                 self.save(folder.model, licence=folder.licence)

@@ -51,6 +51,7 @@ class Step:
     warnings: tuple[HealthWarning, ...] = ()  # new ones; a run gives each kind once
     classes: ClassHealth | None = None  # where `valid` was measured over classes
     beside: Mapping[str, Any] | None = None  # plain values that were found with it, such as lists
+    refit: bool = False  # whether it is of the second training of a run, on all rows
 
 
 def fit(

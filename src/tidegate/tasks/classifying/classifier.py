@@ -19,7 +19,7 @@ from tidegate.data.checks import check_same_length, in_argument
 from tidegate.data.labels import number_labels, read_labels
 from tidegate.documents import Documents
 from tidegate.engine import CrossEntropy
-from tidegate.errors import InputError, RunFolderError
+from tidegate.errors import Argument, InputError, RunFolderError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy, measure_classes, padding
 from tidegate.kernels import softmax
@@ -34,7 +34,15 @@ from tidegate.tasks.classifying.calibration import (
     reliability,
     softmax64,
 )
-from tidegate.tasks.classifying.labelled import Inputs, Labelled, hold_out, learn_classes, pair_known, read_classes
+from tidegate.tasks.classifying.labelled import (
+    Inputs,
+    Labelled,
+    hold_out,
+    join,
+    learn_classes,
+    pair_known,
+    read_classes,
+)
 from tidegate.tasks.fitting import OTHER_DATA, Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Array, Fitted, Json
@@ -136,6 +144,7 @@ class Settings(Protocol):
     class_weight: ClassWeight
     validation_fraction: float
     calibrate: bool
+    refit: bool
     seed: int
 
 
@@ -192,14 +201,42 @@ class Classifying:
             raise InputError(
                 f"chrono={settings.chrono} sets gates, and cell={settings.cell!r} has none. Leave chrono out."
             )
+        if settings.refit and valid is None and not settings.validation_fraction:
+            raise InputError(
+                "refit trains anew on what was held out, too, and nothing is. Pass ",
+                Argument("validation_fraction", 0.1), ", or a validation part.",
+            )  # fmt: skip
         examples, classes = learn_classes(reader.check(X), y, sample_weight)
         if valid is None:
             learn, measured = hold_out(examples, settings.validation_fraction, seed=settings.seed)
         else:
             held_x = reader.check(valid[0], name="valid X")
             learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y")
-        each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
         stored = None if about is None else about["preparation"]
+        plan, learned = self._plan_on(learn, measured, classes, planned, stored)
+        if not settings.refit or measured is None:
+            return plan, learned
+        every, sizes = examples if valid is None else join(learn, measured), plan.recipe
+
+        def refit(_history: list[Json]) -> Plan:
+            again, _ = self._plan_on(every, None, classes, planned, None)
+            kept = {name: sizes[name] for name in ("epochs", "batch_size")}
+            quiet = replace(again.background, warnings=())  # what is amiss with the data was said
+            return replace(again, recipe=again.recipe | kept, background=quiet)
+
+        return replace(plan, refit=refit), learned
+
+    def _plan_on(
+        self,
+        learn: Labelled,
+        measured: Labelled | None,
+        classes: Array,
+        planned: Callable[..., Plan],
+        stored: Json | None,
+    ) -> tuple[Plan, Classes]:
+        """Plan to learn from some examples and to measure on others, if there are any."""
+        settings, reader = self.settings, self.reader
+        each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
         read = reader.learn(learn, len(classes), _weighed(learn, each), seed=settings.seed, stored=stored)
         preparation = read.preparation
         learned = Classes(classes, preparation)

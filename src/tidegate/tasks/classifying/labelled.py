@@ -43,6 +43,24 @@ class Labelled:
         return Labelled(x, self.y[indices], indices if self.rows is None else self.rows[indices], weights)
 
 
+def join(first: Labelled, second: Labelled) -> Labelled:
+    """Put examples of two parts after each other; those of the second are counted on from the rows of the first."""
+    x: Inputs
+    if isinstance(first.x, Ragged):
+        assert isinstance(second.x, Ragged), "both parts were checked by one reader"
+        values = np.concatenate([first.x.values, second.x.values])
+        x = Ragged(values, np.concatenate([first.x.offsets, second.x.offsets[1:] + first.x.offsets[-1]]))
+    else:
+        assert isinstance(second.x, list), "both parts were checked by one reader"
+        x = [*first.x, *second.x]
+    rows = np.arange(len(first.y)) if first.rows is None else first.rows
+    after = int(rows.max(initial=-1)) + 1 + np.arange(len(second.y))
+    weights = None
+    if first.weights is not None:
+        weights = np.concatenate([first.weights, np.ones(len(second.y))])
+    return Labelled(x, np.concatenate([first.y, second.y]), np.concatenate([rows, after]), weights)
+
+
 def learn_classes(x: Inputs, y: Any, sample_weight: Any = None) -> tuple[Labelled, Array]:
     """Pair inputs with labels; return them with the classes `[K]`, sorted, that the labels are numbered by.
 

@@ -162,11 +162,13 @@ class SequenceClassifier(Task[Classes]):
         calibrate: divide the scores by the temperature with which the loss of the part held out is least, so that
             probabilities come true as often as they say (Guo et al. 2017); which class is likeliest stays the same.
             Nothing is done where nothing is held out.
+        refit: train anew on all rows, the part held out among them, for as many epochs as that part was best after; the
+            temperature is that of the first training. What was measured is of the model before.
         others: see `Task`.
     """
 
     card: ClassVar[Card] = SEQUENCES
-    later: ClassVar[Json] = {"calibrate": False}
+    later: ClassVar[Json] = {"calibrate": False, "refit": False}
 
     # Features lend themselves less to being learned by heart than rare words do: more epochs of smaller batches, and
     # less dropout.
@@ -183,6 +185,7 @@ class SequenceClassifier(Task[Classes]):
     class_weight: Annotated[ClassWeight, PlainValidator(read_class_weight)] = None
     validation_fraction: Share = 0.1
     calibrate: bool = True
+    refit: bool = False
     epochs: Count | Literal["auto"] = 30
     batch_size: Count = 32
     learning_rate: Positive = 5e-3

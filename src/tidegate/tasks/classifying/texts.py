@@ -84,6 +84,8 @@ class TextClassifier(Task[Classes]):
         calibrate: divide the scores by the temperature with which the loss of the part held out is least, so that
             probabilities come true as often as they say (Guo et al. 2017); which class is likeliest stays the same.
             Nothing is done where nothing is held out.
+        refit: train anew on all rows, the part held out among them, for as many epochs as that part was best after; the
+            temperature is that of the first training. What was measured is of the model before.
         pretrained: a run folder or model file of a `LanguageModel`, whose tokens, embedding and recurrent layers the
             classifier begins with; `cell`, `hidden_size`, `num_layers`, `embedding_size` and `vocabulary_size` are then
             those of the model. The file is needed in training alone. None begins with drawn weights.
@@ -91,7 +93,7 @@ class TextClassifier(Task[Classes]):
     """
 
     card: ClassVar[Card] = TEXTS
-    later: ClassVar[Json] = {"evidence": 0, "linear": False, "calibrate": False}
+    later: ClassVar[Json] = {"evidence": 0, "linear": False, "calibrate": False, "refit": False}
 
     cell: CellOption = USUAL
     hidden_size: Size = 64
@@ -106,6 +108,7 @@ class TextClassifier(Task[Classes]):
     class_weight: Annotated[ClassWeight, PlainValidator(read_class_weight)] = None
     validation_fraction: Share = 0.0
     calibrate: bool = True
+    refit: bool = False
 
     batch_size: Count | Literal["auto"] = "auto"
     vocabulary_size: Count = 30_000
@@ -231,7 +234,8 @@ class TextClassifier(Task[Classes]):
         assert isinstance(same.reader, TextReader)
         same = replace(same, reader=replace(same.reader, tokenizer=begun.tokenizer))
         plan, learned = same.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
-        return begun.let_begin(plan), learned
+        begin, again = begun.let_begin(plan), plan.refit
+        return (begin if again is None else replace(begin, refit=lambda past: begun.let_begin(again(past)))), learned
 
     def _arrays(self) -> dict[str, Array]:
         return self.preparation_.arrays()
