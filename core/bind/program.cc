@@ -8,6 +8,7 @@
 
 #include "bind/bind.h"
 #include "bind/unlocked.h"
+#include "losses/binary.h"
 #include "losses/crf.h"
 #include "losses/cross_entropy.h"
 #include "losses/regression.h"
@@ -344,7 +345,7 @@ void update(int rule, Array<T> parameter, In<T> gradient, nb::object first, nb::
 
 template <class T>
 struct Names {
-  const char *program, *loss, *cross_entropy, *crf, *regression;
+  const char *program, *loss, *cross_entropy, *binary, *crf, *regression;
 };
 
 template <class T>
@@ -403,6 +404,14 @@ void define(nb::module_& m, const Names<T>& names) {
           },
           "labels"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
           nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>());
+  nb::class_<BinaryCrossEntropy<T>, Loss<T>>(m, names.binary)
+      .def(
+          "__init__",
+          [](BinaryCrossEntropy<T>* self, In<T> truth, In<Index> begin, In<double> weight) {
+            new (self) BinaryCrossEntropy<T>(truth.data(), begin.data(), weight.data());
+          },
+          "truth"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
+          nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>());
   nb::class_<CrfLikelihood<T>, Loss<T>>(m, names.crf)
       .def(
           "__init__",
@@ -433,8 +442,8 @@ void define(nb::module_& m, const Names<T>& names) {
 }  // namespace
 
 void define_program(nb::module_& m) {
-  define<float>(m, {"Program32", "Loss32", "CrossEntropy32", "CrfLikelihood32", "Regression32"});
-  define<double>(m, {"Program64", "Loss64", "CrossEntropy64", "CrfLikelihood64", "Regression64"});
+  define<float>(m, {"Program32", "Loss32", "CrossEntropy32", "Binary32", "CrfLikelihood32", "Regression32"});
+  define<double>(m, {"Program64", "Loss64", "CrossEntropy64", "Binary64", "CrfLikelihood64", "Regression64"});
 }
 
 }  // namespace tidegate

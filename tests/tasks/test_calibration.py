@@ -25,12 +25,6 @@ from tidegate.tasks.loading import from_recipe
 pytestmark = pytest.mark.filterwarnings("ignore:.*too few")
 
 
-@pytest.fixture(params=KINDS, ids=str)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each of the two classifiers."""
-    return KINDS[request.param]
-
-
 def noisy(kind: Kind, count: int, seed: int = 0) -> tuple[list[Any], list[str]]:
     """Draw examples, every fourth of which has the other label: nobody can be certain."""
     X, y = kind.data(count, seed=seed)

@@ -10,18 +10,12 @@ import numpy as np
 import pytest
 
 import tidegate as tg
-from classifiers import KINDS, SMALL, Kind
+from classifiers import SMALL, Kind
 from samples import texts
 from tidegate.errors import InputError, TrainingError
 from tidegate.runs import Source, start
 
 CONSTANT: dict[str, Any] = SMALL | {"epochs": 5, "schedule": "constant", "warmup": 0.0, "calibrate": False}
-
-
-@pytest.fixture(params=KINDS, ids=str)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each of the two classifiers."""
-    return KINDS[request.param]
 
 
 def same_weights(first: Any, second: Any) -> bool:

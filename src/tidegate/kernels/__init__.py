@@ -29,6 +29,7 @@ from tidegate.kernels.rows import (
     pool,
     pool_backward,
     product,
+    sigmoid,
     softmax,
     sparse_product,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "pool_backward",
     "product",
     "set_num_threads",
+    "sigmoid",
     "softmax",
     "sparse_product",
     "step",

@@ -48,6 +48,12 @@ def cross_entropy(labels: Array, begin: Array, weight: Array, kind: np.dtype[Any
     return made(labels, begin, weight)
 
 
+def binary_cross_entropy(truth: Array, begin: Array, weight: Array) -> Loss:
+    """Make the loss of rows of answers of yes or no: `truth` `[rows, K]`, those of sequence b from `begin[b]` on."""
+    made: type[_core._Binary] = {4: _core.Binary32, 8: _core.Binary64}[truth.dtype.itemsize]
+    return made(truth, begin, weight)
+
+
 def crf_likelihood(
     program: Program, tags: Array, begin: Array, weight: Array, penalty: Array, kind: np.dtype[Any]
 ) -> Loss:

@@ -81,7 +81,8 @@ class Result:
         for part, numbers_of in (("test", self.test), (BEFORE_REFIT if self.refitted else VALIDATION, self.valid)):
             numbers = {name: value for name, value in (numbers_of or {}).items() if name != "worst_class"}
             for name, value in show_measures(numbers, (numbers_of or {}).get("worst_class")).items():
-                chief = name == self.chief or name.endswith(f" {self.chief}")  # or that of guesses that need no model
+                wanted = self.chief.replace("_", " ")
+                chief = name == wanted or name.endswith(f" {wanted}")  # or that of guesses that need no model
                 if chief or name in _BESIDE:
                     measured[f"{part} {name}"] = value
         part = "validation" if self.test is None else "test"

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.data.grams import Grams, learn_grams
+from tidegate.data.labels import hold_several
 from tidegate.data.tokenizer import Tokenizer, train_words
 from tidegate.documents import Sparse
 from tidegate.engine.linear import fit_linear
@@ -42,7 +43,12 @@ _BAYES = "naive-Bayes bigrams"
 
 
 def fit_baselines(model: AnyTask, train: Examples, measured: Examples | None) -> Iterator[Baseline]:
-    """Fit both linear models to labelled texts, and measure their accuracy; see `FitBaselines`."""
+    """Fit both linear models to labelled texts, and measure their accuracy; see `FitBaselines`.
+
+    Of texts with several labels there are none yet.
+    """
+    if hold_several(list(train.y)):
+        return
     learn, classes = learn_classes(list(train.x), train.y)
     held: Labelled | None
     if measured is not None:

@@ -8,31 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 import tidegate.cells as cells
 from tidegate.cells import CellOption
-from tidegate.data.checks import check_same_length, in_argument
-from tidegate.data.labels import number_labels, read_labels
-from tidegate.documents import Documents
-from tidegate.engine import CrossEntropy
+from tidegate.data.labels import hold_several, list_labels
 from tidegate.errors import Argument, InputError, RunFolderError
 from tidegate.export import SequenceInterface
-from tidegate.health import Background, entropy, measure_classes, padding
-from tidegate.kernels import softmax
+from tidegate.export.interface import Ending
+from tidegate.health import Background, padding
+from tidegate.kernels import sigmoid, softmax
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent
-from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, run_sorted
 from tidegate.tasks.classifying.calibration import (
-    calibration_error,
     cool,
-    fit_temperature,
     read_temperature,
-    reliability,
-    softmax64,
 )
 from tidegate.tasks.classifying.labelled import (
     Inputs,
@@ -40,18 +33,20 @@ from tidegate.tasks.classifying.labelled import (
     hold_out,
     join,
     learn_classes,
+    learn_label_sets,
     pair_known,
     read_classes,
 )
+from tidegate.tasks.classifying.measuring import Part, cross_entropy, measure
+from tidegate.tasks.classifying.measuring import Sequences as Sequences
 from tidegate.tasks.fitting import OTHER_DATA, Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Array, Fitted, Json
 from tidegate.tasks.weights import ClassWeight, Weights, read_sample_weight, relative, weigh_classes
 from tidegate.train import Asked
 
-Sequences: TypeAlias = Ragged | Documents
-"""What the network of a classifier reads."""
 Whole: TypeAlias = Callable[[Network, dict[str, Array]], tuple[Network, dict[str, Array]]]
+Multilabel: TypeAlias = bool | Literal["auto"]
 Weights32: TypeAlias = NDArray[np.float32]
 
 
@@ -80,32 +75,36 @@ class Classes:
     """Hold what a classifier learns besides its weights: the labels `[K]`, sorted, and how input becomes sequences.
 
     temperature: what the scores of the network were divided by, in its weights; None where nothing was measured.
+    several: whether an input may have several labels, or none.
     """
 
     classes: Array
     preparation: Preparation
     temperature: float | None = None
+    several: bool = False
 
     def to_json(self) -> Json:
         """Write all of it."""
         written = {"classes": self.classes.tolist(), "preparation": self.preparation.to_json()}
-        return written if self.temperature is None else written | {"temperature": self.temperature}
+        written |= {} if self.temperature is None else {"temperature": self.temperature}
+        return written | ({"several": True} if self.several else {})
 
+    def likely(self, logits: Array) -> Array:
+        """Turn the scores of a network, `[B, K]`, into the probability of each class, or of each label by itself."""
+        return sigmoid(logits) if self.several else softmax(logits)
 
-@dataclass(frozen=True)
-class Part:
-    """Hold sequences, and for each the number of its class and, where not all weigh the same, its weight."""
+    def decide(self, likely: Array) -> Array:
+        """Name the class of each row of probabilities by its number `[B]`, or say which labels it has `[B, K]`."""
+        return likely > 0.5 if self.several else np.asarray(likely.argmax(axis=1))
 
-    x: Sequences
-    y: NDArray[np.int64]  # [B]
-    weights: NDArray[np.float32] | None = None  # [B], with a mean of one
-
-    def arrays(self) -> tuple[Array, ...]:
-        """List what makes the part what it is, for a fingerprint."""
-        read = self.x.tokens if isinstance(self.x, Documents) else self.x
-        beside = (self.x.beside,) if isinstance(self.x, Documents) else ()
-        whole = (read.values, read.offsets, *beside, self.y)
-        return whole if self.weights is None else (*whole, self.weights)
+    def choose(self, likely: Array) -> Array:
+        """Name the class of each row of probabilities, or list its labels, `[B]`."""
+        said = self.decide(likely)
+        if not self.several:
+            return np.asarray(self.classes[said])
+        lists = np.empty(len(said), object)
+        lists[:] = [self.classes[row].tolist() for row in said]
+        return lists
 
 
 def _as_they_are(x: Any, _rng: np.random.Generator) -> Any:
@@ -145,6 +144,7 @@ class Settings(Protocol):
     validation_fraction: float
     calibrate: bool
     refit: bool
+    multilabel: Multilabel
     seed: int
 
 
@@ -206,12 +206,12 @@ class Classifying:
                 "refit trains anew on what was held out, too, and nothing is. Pass ",
                 Argument("validation_fraction", 0.1), ", or a validation part.",
             )  # fmt: skip
-        examples, classes = learn_classes(reader.check(X), y, sample_weight)
+        examples, classes = self._learn_classes(reader.check(X), y, sample_weight)
         if valid is None:
             learn, measured = hold_out(examples, settings.validation_fraction, seed=settings.seed)
         else:
             held_x = reader.check(valid[0], name="valid X")
-            learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y")
+            learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y", several=examples.several)
         stored = None if about is None else about["preparation"]
         plan, learned = self._plan_on(learn, measured, classes, planned, stored)
         if not settings.refit or measured is None:
@@ -226,6 +226,21 @@ class Classifying:
 
         return replace(plan, refit=refit), learned
 
+    def _learn_classes(self, x: Inputs, y: Any, sample_weight: Any) -> tuple[Labelled, Array]:
+        """Pair inputs with their classes, or with several labels each where that is what came."""
+        settings = self.settings
+        if settings.multilabel is False:
+            return learn_classes(x, y, sample_weight)
+        items = list_labels(y)
+        if settings.multilabel == "auto" and not hold_several(items):
+            return learn_classes(x, items, sample_weight)
+        if settings.class_weight is not None:
+            raise InputError(
+                f"class_weight={settings.class_weight!r:.40} weighs inputs by their one class, and these may have "
+                "several labels. Leave it out; sample_weight weighs each input."
+            )
+        return learn_label_sets(x, items, sample_weight)
+
     def _plan_on(
         self,
         learn: Labelled,
@@ -236,10 +251,12 @@ class Classifying:
     ) -> tuple[Plan, Classes]:
         """Plan to learn from some examples and to measure on others, if there are any."""
         settings, reader = self.settings, self.reader
-        each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
+        each = np.ones(len(classes))
+        if not learn.several:
+            each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
         read = reader.learn(learn, len(classes), _weighed(learn, each), seed=settings.seed, stored=stored)
         preparation = read.preparation
-        learned = Classes(classes, preparation)
+        learned = Classes(classes, preparation, several=learn.several)
         if stored is not None and stored != preparation.to_json():
             raise RunFolderError(OTHER_DATA)
         network = self.network(preparation, len(classes))
@@ -271,7 +288,7 @@ class Classifying:
             learned=learned,
             chrono=settings.chrono or None,
             data=fingerprint(*(None if p is None else p.arrays() for p in (part, held))),
-            background=Background(learn.rows, guess=entropy(part.y, part.weights), warnings=padding(learn.x)),
+            background=Background(learn.rows, guess=part.guess, warnings=padding(learn.x)),
         )
         return reader.begin(plan, preparation, part.x), learned
 
@@ -285,7 +302,10 @@ class Classifying:
             raise ValueError(f"it prepares {preparation.input_size} inputs, its network reads {network.input_size}")
         if len(classes) != network.output_size:
             raise ValueError(f"it names {len(classes)} classes, but its network tells {network.output_size} apart")
-        return Classes(classes, preparation, read_temperature(stored))
+        several = stored.get("several", False)
+        if not isinstance(several, bool):
+            raise ValueError(f"whether inputs may have several labels is {several!r:.40}; wanted true or false")
+        return Classes(classes, preparation, read_temperature(stored), several)
 
     def network(self, preparation: Preparation, num_classes: int) -> Network:
         """Choose the nodes, from what is read to the score of each class."""
@@ -317,16 +337,25 @@ def logits(fitted: Fitted[Classes], inputs: Inputs) -> Array:
     return run_sorted(fitted.executor, x)
 
 
-def likeliest(fitted: Fitted[Classes], inputs: Inputs) -> Array:
-    """Name the class of the best score of each input, `[B]`."""
-    return np.asarray(fitted.learned.classes[logits(fitted, inputs).argmax(axis=1)])
+def probabilities(fitted: Fitted[Classes], inputs: Inputs) -> Array:
+    """Compute the probability of each class, or of each label by itself, `[B, K]`."""
+    return fitted.learned.likely(logits(fitted, inputs))
+
+
+def answers(fitted: Fitted[Classes], inputs: Inputs) -> Array:
+    """Name the class of each input, `[B]`, or list its labels."""
+    return fitted.learned.choose(probabilities(fitted, inputs))
 
 
 def accuracy(fitted: Fitted[Classes], inputs: Inputs, y: Any, sample_weight: Any) -> float:
-    """Compute the share of inputs whose label has the best score; raises DataError for a label that is no class."""
-    labels, predicted = read_labels(y), logits(fitted, inputs).argmax(axis=1)
-    check_same_length(len(predicted), len(labels))
-    right = number_labels(labels, fitted.learned.classes, where=in_argument("y")) == predicted
+    """Compute the share of inputs whose label, or whole set of labels, is right.
+
+    Raises DataError for a label that is no class.
+    """
+    learned = fitted.learned
+    truth = pair_known(inputs, y, learned.classes, name="y", several=learned.several).y
+    right = learned.decide(probabilities(fitted, inputs)) == truth
+    right = right.all(axis=1) if learned.several else right
     return float(np.average(right, weights=read_sample_weight(sample_weight, len(right))))
 
 
@@ -338,7 +367,7 @@ def looked_into(fitted: Fitted[Classes], inputs: Inputs) -> tuple[Sequences, lis
 
 def prepared(fitted: Fitted[Classes], lookahead: int | None) -> Prepared:
     """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
-    return Prepared(fitted.executor, lookahead, read=fitted.learned.preparation.read, say=softmax)
+    return Prepared(fitted.executor, lookahead, read=fitted.learned.preparation.read, say=fitted.learned.likely)
 
 
 def interface(
@@ -346,7 +375,8 @@ def interface(
 ) -> SequenceInterface:
     """Name the classes in an exported graph, and say how input is prepared."""
     about = {**described, "labels": fitted.learned.classes.tolist(), **reading}
-    return SequenceInterface(fitted.network, fitted.weights, about, ending="classes", scaling=scaling)
+    ending: Ending = "labels" if fitted.learned.several else "classes"
+    return SequenceInterface(fitted.network, fitted.weights, about, ending=ending, scaling=scaling)
 
 
 def tagged(tags: Any) -> Any:
@@ -356,48 +386,6 @@ def tagged(tags: Any) -> Any:
     tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
     tags.target_tags.required, tags.input_tags.string = True, True
     return tags
-
-
-def cross_entropy(y: NDArray[np.int64], weights: NDArray[np.float32] | None = None) -> CrossEntropy:
-    """Make the mean cross-entropy, in nats, of a batch of the classes `y` `[B]`.
-
-    Weights `[B]` have a mean of one over the training part, not over a batch, so that an example counts the same
-    whichever others it meets.
-    """
-    own = np.ones(len(y)) if weights is None else weights.astype(np.float64)
-    return CrossEntropy(y, own / max(len(y), 1))
-
-
-def measure(executor: Executor, part: Part, classes: Array, *, calibrate: bool = False) -> dict[str, Any]:
-    """Measure the mean cross-entropy, in nats, which is weighed as in training; the accuracy; and class by class.
-
-    Loss and calibration error are those of probabilities at the temperature that is best for the part, where that is to
-    be found.
-    """
-    logits = run_sorted(executor, part.x).astype(np.float64)  # [B, K]
-    predicted = logits.argmax(axis=1)
-    found, health = measure_classes(part.y, predicted, classes.tolist())
-    cooled: dict[str, float] = {}
-    if calibrate:
-        temperature = fit_temperature(logits, part.y, part.weights)
-        cooled = {"uncalibrated_loss": _loss(logits, part), "uncalibrated_ece": calibration_error(_bins(logits, part))}
-        cooled["temperature"] = temperature
-        logits /= temperature
-    bins = _bins(logits, part)
-    told = {"loss": _loss(logits, part), "accuracy": float((predicted == part.y).mean()), **found}
-    told |= {"ece": calibration_error(bins), **cooled}
-    return told | {"classes": health, "beside": {"reliability": bins}}
-
-
-def _loss(logits: NDArray[np.float64], part: Part) -> float:
-    logits = logits - logits.max(axis=1, keepdims=True)
-    right = np.take_along_axis(logits, part.y[:, None], axis=1)[:, 0]
-    losses = np.log(np.exp(logits).sum(axis=1)) - right
-    return float(losses.mean() if part.weights is None else (losses * part.weights).mean())
-
-
-def _bins(logits: NDArray[np.float64], part: Part) -> list[list[float]]:
-    return reliability(softmax64(logits), part.y)
 
 
 def _handed_out(whole: Whole | None) -> Callable[[Network, dict[str, Array], Json], tuple[Network, dict[str, Array]]]:
@@ -414,4 +402,4 @@ def _handed_out(whole: Whole | None) -> Callable[[Network, dict[str, Array], Jso
 def _weighed(examples: Labelled, each: Weights) -> NDArray[np.float32] | None:
     """Say what examples weigh: each its own weight times that of its class."""
     own = np.ones(len(examples.y)) if examples.weights is None else examples.weights
-    return relative(own * each[examples.y])
+    return relative(own if examples.several else own * each[examples.y])

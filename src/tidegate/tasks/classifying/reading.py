@@ -162,8 +162,9 @@ class TextReader:
         tokenizer = self.tokenizer or train_words(texts, most, min_count=least)
         whole = tokenizer.encode(texts)
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
-        truth = np.eye(classes, dtype=np.float32)[examples.y]
-        counts = truth if weights is None else (truth * weights[:, None]).astype(np.float32)
+        truth, counts = examples.truth(classes), examples.shares(classes)
+        if weights is not None:
+            counts = (counts * weights[:, None]).astype(np.float32)
         spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= _FEW)
         learned = learn_ngrams(
             whole,
@@ -185,8 +186,8 @@ class TextReader:
         width = learned.ngrams.features.width if learned.ngrams.features is not None else 0
         ratios = np.ones((width, classes), np.float32)
         if len(texts) >= _COUNTED:
-            ratios = np.sqrt(np.abs(naive_bayes(learned.features, counts, width)))
-        linear = fit_linear(learned.features, truth, ratios=ratios, weights=weights)
+            ratios = np.sqrt(np.abs(naive_bayes(learned.features, counts, width)[:, :classes]))
+        linear = fit_linear(learned.features, truth, ratios=ratios, weights=weights, apart=examples.several)
         share = 0.7 if len(texts) <= _FEW else 0.5
         return Read(tokens, x, disturb, _answering_together(linear, share), _EMBEDDING_SCALE)
 

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.checks import in_argument
-from tidegate.data.labels import number_labels, read_labels
+from tidegate.data.labels import list_labels, number_labels, read_labels
 from tidegate.errors import DataError
 from tidegate.health import ClassHealth, HealthWarning, measure_classes, never_predicted
 from tidegate.tasks.classifying.calibration import calibration_error, reliability, softmax64
+from tidegate.tasks.classifying.labelled import number_label_sets
+from tidegate.tasks.classifying.several import judge_labels
 from tidegate.tasks.scores import Scores, judge_classes, precision_recall_f1
 
 if TYPE_CHECKING:
@@ -73,21 +75,68 @@ class Classification:
 
     def table(self) -> list[dict[str, object]]:
         """Give a row for each class."""
-        return [
-            {"class": name, **{key: f"{value:.4f}" for key, value in asdict(score).items()}, "examples": score.examples}
-            for name, score in self.classes.items()
-        ]
+        return _rows(self.classes)
 
     def to_json(self) -> dict[str, Any]:
         """Give all of it, ready for `json.dumps`."""
-        found: dict[str, Any] = asdict(self)
-        neglect, uncalibrated = found.pop("neglect"), found.pop("uncalibrated")
-        told: dict[str, Any] = {"worst_class": neglect["worst"], "never_predicted": list(neglect["never_predicted"])}
-        told |= uncalibrated | {"warnings": list(map(str, self.warnings()))}
-        return found | told
+        return _plain(self)
 
 
-def measure_classifier(model: TextClassifier | SequenceClassifier, examples: Examples) -> Classification:
+def _rows(classes: dict[str, ClassScore]) -> list[dict[str, object]]:
+    return [
+        {"class": name, **{key: f"{value:.4f}" for key, value in asdict(score).items()}, "examples": score.examples}
+        for name, score in classes.items()
+    ]
+
+
+def _plain(measured: Classification | Labelling) -> dict[str, Any]:
+    found: dict[str, Any] = asdict(measured)
+    neglect, uncalibrated = found.pop("neglect"), found.pop("uncalibrated")
+    told: dict[str, Any] = {"worst_class": neglect["worst"], "never_predicted": list(neglect["never_predicted"])}
+    told |= uncalibrated | {"warnings": list(map(str, measured.warnings()))}
+    return found | told
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Hold what a classifier of several labels reached, from 0 to 1, and what it loses, in nats per example.
+
+    accuracy: the share of examples of which all labels are right.
+    micro_f1: the F1 over all pairs of an example and a label; `macro_f1` the mean of those of the labels.
+    ece: as `Classification` has it, of the answers, yes or no, to each label of each example.
+    """
+
+    accuracy: float
+    micro_f1: float
+    macro_f1: float
+    worst_recall: float
+    loss: float
+    ece: float
+    examples: int
+    classes: dict[str, ClassScore]
+    neglect: ClassHealth
+    reliability: list[list[float]]
+    uncalibrated: dict[str, float]
+
+    def measures(self) -> dict[str, float]:
+        """Give the figures of the whole part."""
+        named = ("accuracy", "micro_f1", "macro_f1", "worst_recall", "loss", "ece")
+        return {name: getattr(self, name) for name in named} | self.uncalibrated
+
+    def warnings(self) -> list[HealthWarning]:
+        """Name the labels that are never predicted."""
+        return never_predicted(self.neglect, f"{self.examples:,} examples", what="label")
+
+    def table(self) -> list[dict[str, object]]:
+        """Give a row for each label."""
+        return [{"label": row.pop("class"), **row} for row in _rows(self.classes)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all of it, ready for `json.dumps`."""
+        return _plain(self)
+
+
+def measure_classifier(model: TextClassifier | SequenceClassifier, examples: Examples) -> Classification | Labelling:
     """Measure a fitted classifier. Labels are read in the kind that its classes have, as those of files are texts.
 
     Args:
@@ -99,6 +148,8 @@ def measure_classifier(model: TextClassifier | SequenceClassifier, examples: Exa
     """
     if not len(examples):
         raise DataError("there are no examples to evaluate on.")
+    if model.multilabel_:
+        return _measure_labels(model, examples)
     names = model.classes_.tolist()
     true = number_labels(read_labels(examples.y), model.classes_, where=in_argument("y"))
     probabilities = np.asarray(model.predict_proba(examples.x), np.float64)  # [B, K]
@@ -122,6 +173,33 @@ def measure_classifier(model: TextClassifier | SequenceClassifier, examples: Exa
         reliability=bins,
         uncalibrated=_uncalibrated(probabilities, true, model.temperature_),
         **whole,
+    )
+
+
+def _measure_labels(model: TextClassifier | SequenceClassifier, examples: Examples) -> Labelling:
+    names = model.classes_.tolist()
+    truth = number_label_sets(list_labels(examples.y), model.classes_, name="y") > 0.5
+    likely = np.asarray(model.predict_proba(examples.x), np.float64)  # [B, K]
+    said = likely > 0.5
+    whole, neglect = judge_labels(truth, said, names)
+    asked, true = np.stack([likely.ravel(), 1 - likely.ravel()], axis=1), np.where(truth.ravel(), 0, 1)
+    bins, K = reliability(asked, true), len(names)
+    before = _uncalibrated(asked, true, model.temperature_)
+    if before:
+        before["uncalibrated_loss"] *= K
+    counts = zip(names, (truth & said).sum(axis=0), truth.sum(axis=0), said.sum(axis=0), strict=True)
+    return Labelling(
+        **whole,
+        loss=K * _mean_loss(asked, true),
+        ece=calibration_error(bins),
+        examples=len(examples),
+        classes={
+            str(name): ClassScore(*precision_recall_f1(int(right), int(there), int(named)), int(there))
+            for name, right, there, named in counts
+        },
+        neglect=neglect,
+        reliability=bins,
+        uncalibrated=before,
     )
 
 
