@@ -20,7 +20,9 @@ from tidegate.tasks.classifying.scores import Classification
 def model_that_says(probabilities: list[list[float]], classes: list[str]) -> Any:
     rows = np.array(probabilities, np.float32)
     names = np.array(classes)
-    return SimpleNamespace(classes_=names, predict_proba=lambda x: rows[: len(x)], temperature_=None, multilabel_=False)
+    return SimpleNamespace(
+        classes_=names, predict_proba=lambda x: rows[: len(x)], temperature_=None, multilabel_=False, thresholds_=None
+    )
 
 
 def test_evaluate_gives_the_numbers_worked_out_by_hand() -> None:

@@ -11,9 +11,8 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 import tidegate as tg
-from classifiers import KINDS, PLAIN, SMALL, Kind
+from classifiers import KINDS, NAMES, PLAIN, SMALL, Kind, draw_several
 from graphs import lens, padded, run_onnx
-from samples import WORDS
 from tidegate.checkpoint import load_model, save_model
 from tidegate.data import Examples, load
 from tidegate.errors import DataError, InputError, ModelFileError
@@ -21,25 +20,9 @@ from tidegate.export import graph_inputs, to_onnx
 from tidegate.ragged import Ragged
 from tidegate.runs import Labelling, Source, evaluate, start
 
-NAMES = sorted(WORDS)
-
-
-def draw(kind: Kind, count: int, seed: int = 0) -> tuple[list[Any], list[list[str]]]:
-    """Draw inputs in which each of three labels can be seen or not."""
-    rng = np.random.default_rng(seed)
-    truth = rng.random((count, 3)) < 0.4
-    y = [[name for name, there in zip(NAMES, row, strict=True) if there] for row in truth]
-    if kind is KINDS["text"]:
-        X: list[Any] = []
-        for labels in y:
-            words = [str(rng.choice(WORDS[name].split())) for name in labels for _ in range(2)] + ["the", "of"]
-            X.append(" ".join(rng.permutation(words)))
-        return X, y
-    return [rng.normal(3.0 * row, 0.5, (rng.integers(2, 8), 3)) for row in truth], y
-
 
 def fitted(kind: Kind, **changes: Any) -> Any:
-    return kind.task(**SMALL | {"epochs": 15, "validation_fraction": 0} | changes).fit(*draw(kind, 80))
+    return kind.task(**SMALL | {"epochs": 15, "validation_fraction": 0} | changes).fit(*draw_several(kind, 80))
 
 
 def matrix(y: list[list[str]]) -> Any:
@@ -47,7 +30,7 @@ def matrix(y: list[list[str]]) -> Any:
 
 
 def test_labels_are_learned_each_by_itself(kind: Kind) -> None:
-    model, (X, y) = fitted(kind), draw(kind, 100, seed=1)
+    model, (X, y) = fitted(kind), draw_several(kind, 100, seed=1)
     assert model.multilabel_
     assert model.classes_.tolist() == NAMES
     shares = model.predict_proba(X)
@@ -61,14 +44,14 @@ def test_labels_are_learned_each_by_itself(kind: Kind) -> None:
 
 
 def test_the_probabilities_of_one_input_depend_on_that_alone(kind: Kind) -> None:
-    model, (X, _) = fitted(kind, epochs=2), draw(kind, 30, seed=2)
+    model, (X, _) = fitted(kind, epochs=2), draw_several(kind, 30, seed=2)
     whole = model.predict_proba(X)
     assert all(model.predict_proba(X[at : at + 1]).tobytes() == row.tobytes() for at, row in enumerate(whole))
 
 
 @pytest.mark.parametrize("form", [set, tuple, frozenset, np.array])
 def test_labels_may_come_in_any_collection(kind: Kind, form: Any) -> None:
-    X, y = draw(kind, 40)
+    X, y = draw_several(kind, 40)
     lists, others = (kind.task(**SMALL | {"epochs": 1}) for _ in range(2))
     lists.fit(X, y)
     others.fit(X, [form(labels) for labels in y])
@@ -76,7 +59,7 @@ def test_labels_may_come_in_any_collection(kind: Kind, form: Any) -> None:
 
 
 def test_auto_takes_lists_for_several_labels_and_true_and_false_insist(kind: Kind) -> None:
-    X, y = draw(kind, 40)
+    X, y = draw_several(kind, 40)
     one = [labels[0] if labels else NAMES[0] for labels in y]
     assert not kind.task(**SMALL | {"epochs": 1}).fit(X, one).multilabel_
     with pytest.raises(DataError, match=r"y\[0\] is 's.*'; wanted a list of labels, such as \['a', 'b'\]"):
@@ -86,7 +69,7 @@ def test_auto_takes_lists_for_several_labels_and_true_and_false_insist(kind: Kin
 
 
 def test_what_cannot_be_learned_from_is_refused(kind: Kind) -> None:
-    X, y = draw(kind, 20)
+    X, y = draw_several(kind, 20)
     small = SMALL | {"epochs": 1}
     with pytest.raises(DataError, match=r"y\[3\] is 'sea'; wanted a list of labels"):
         kind.task(**small).fit(X, [*y[:3], "sea", *y[4:]])
@@ -102,7 +85,7 @@ def test_what_cannot_be_learned_from_is_refused(kind: Kind) -> None:
 
 
 def test_measures_are_those_of_scikit_learn(kind: Kind) -> None:
-    model, held = fitted(kind, epochs=4, validation_fraction=0.25, patience=0), draw(kind, 60, seed=3)
+    model, held = fitted(kind, epochs=4, validation_fraction=0.25, patience=0), draw_several(kind, 60, seed=3)
     found = evaluate(model, Examples(*held))
     assert isinstance(found, Labelling)
     truth, said = matrix(held[1]), matrix(model.predict(held[0]).tolist())
@@ -117,9 +100,9 @@ def test_measures_are_those_of_scikit_learn(kind: Kind) -> None:
 
 
 def test_training_measures_the_same_and_is_cooled(kind: Kind) -> None:
-    held = draw(kind, 60, seed=3)
+    held = draw_several(kind, 60, seed=3)
     model = kind.task(**SMALL | {"epochs": 3})
-    list(model.fit_steps(*draw(kind, 60), valid=held))
+    list(model.fit_steps(*draw_several(kind, 60), valid=held))
     told, found = model.history_[-1], evaluate(model, Examples(*held)).measures()
     for name in ("accuracy", "micro_f1", "macro_f1", "loss", "uncalibrated_loss", "ece", "uncalibrated_ece"):
         assert told[f"valid_{name}"] == pytest.approx(found[name], rel=1e-4, abs=1e-6), name
@@ -127,7 +110,7 @@ def test_training_measures_the_same_and_is_cooled(kind: Kind) -> None:
 
 
 def test_weights_count_as_inputs_that_come_more_often(kind: Kind) -> None:
-    X, y = draw(kind, 40)
+    X, y = draw_several(kind, 40)
     zero = kind.task(**SMALL | {"epochs": 2, "validation_fraction": 0})
     zero.fit([*X, X[0]], [*y, NAMES], sample_weight=[1] * 40 + [0])
     plain = kind.task(**SMALL | {"epochs": 2, "validation_fraction": 0}).fit(X, y)
@@ -135,7 +118,7 @@ def test_weights_count_as_inputs_that_come_more_often(kind: Kind) -> None:
 
 
 def test_a_refit_learns_from_what_was_held_out(kind: Kind) -> None:
-    X, y = draw(kind, 60)
+    X, y = draw_several(kind, 60)
     params = SMALL | {"epochs": 2, "calibrate": False}
     again = kind.task(**params, refit=True).fit(X, y)
     plain = kind.task(**params | {"validation_fraction": 0}).fit(X, y)
@@ -145,7 +128,7 @@ def test_a_refit_learns_from_what_was_held_out(kind: Kind) -> None:
 def test_files_streams_and_graphs_say_the_same(kind: Kind, tmp_path: Path) -> None:
     words = PLAIN if kind is KINDS["text"] else {}
     model = fitted(kind, epochs=3, bidirectional=False, pooling=("last",), **words)
-    X, _ = draw(kind, 5, seed=4)
+    X, _ = draw_several(kind, 5, seed=4)
     wanted = model.predict_proba(X)
     model.save(tmp_path / "model.safetensors")
     again = tg.load(tmp_path / "model.safetensors")
@@ -174,7 +157,7 @@ def test_a_file_that_does_not_say_whether_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_look_inside_gives_each_label_a_probability_of_its_own(kind: Kind) -> None:
-    model, (X, _) = fitted(kind, epochs=3), draw(kind, 3, seed=5)
+    model, (X, _) = fitted(kind, epochs=3), draw_several(kind, 3, seed=5)
     found = tg.inspect.examine(model, X)
     np.testing.assert_allclose(found.probabilities, model.predict_proba(X), rtol=1e-5)
     gradient = tg.inspect.trace(model, X, target=NAMES[1])
@@ -185,7 +168,7 @@ def test_a_look_inside_gives_each_label_a_probability_of_its_own(kind: Kind) -> 
 
 
 def rows(count: int) -> list[tuple[str, list[str]]]:
-    return list(zip(*draw(KINDS["text"], count), strict=True))
+    return list(zip(*draw_several(KINDS["text"], count), strict=True))
 
 
 def test_lists_of_jsonl_and_parts_of_a_column_are_the_same_labels(tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ def build_task(dataset: Dataset, params: Params, *, task: str | None = None, pre
         )
     chosen = (presets.get(preset, task=found.name) if preset else {}) | dict(params)
     model = found().set_params(**chosen)
-    unmeasured = dataset.valid is None and (dataset.test is None or chosen.get("refit"))
+    unmeasured = dataset.valid is None and (dataset.test is None or chosen.get("refit") or chosen.get("thresholds"))
     if unmeasured and "validation_fraction" not in chosen and model.get_params().get("validation_fraction") == 0:
         model.set_params(validation_fraction=_HELD_OUT)
     return model

@@ -27,6 +27,7 @@ from tidegate.tasks.classifying.calibration import (
     cool,
     read_temperature,
 )
+from tidegate.tasks.classifying.choosing import Aim, Thresholds, decide, read_thresholds
 from tidegate.tasks.classifying.labelled import (
     Inputs,
     Labelled,
@@ -47,6 +48,8 @@ from tidegate.train import Asked
 
 Whole: TypeAlias = Callable[[Network, dict[str, Array]], tuple[Network, dict[str, Array]]]
 Multilabel: TypeAlias = bool | Literal["auto"]
+LATER: Json = {"calibrate": False, "refit": False, "multilabel": False, "thresholds": None}
+"""Parameters that came later to both tasks, and what a file means that does not name them."""
 Weights32: TypeAlias = NDArray[np.float32]
 
 
@@ -76,17 +79,20 @@ class Classes:
 
     temperature: what the scores of the network were divided by, in its weights; None where nothing was measured.
     several: whether an input may have several labels, or none.
+    thresholds: from which probability on a class is named; None where the likeliest one is.
     """
 
     classes: Array
     preparation: Preparation
     temperature: float | None = None
     several: bool = False
+    thresholds: Thresholds | None = None
 
     def to_json(self) -> Json:
         """Write all of it."""
         written = {"classes": self.classes.tolist(), "preparation": self.preparation.to_json()}
         written |= {} if self.temperature is None else {"temperature": self.temperature}
+        written |= {} if self.thresholds is None else {"thresholds": list(self.thresholds)}
         return written | ({"several": True} if self.several else {})
 
     def likely(self, logits: Array) -> Array:
@@ -95,7 +101,7 @@ class Classes:
 
     def decide(self, likely: Array) -> Array:
         """Name the class of each row of probabilities by its number `[B]`, or say which labels it has `[B, K]`."""
-        return likely > 0.5 if self.several else np.asarray(likely.argmax(axis=1))
+        return decide(likely, several=self.several, thresholds=self.thresholds)
 
     def choose(self, likely: Array) -> Array:
         """Name the class of each row of probabilities, or list its labels, `[B]`."""
@@ -145,6 +151,7 @@ class Settings(Protocol):
     calibrate: bool
     refit: bool
     multilabel: Multilabel
+    thresholds: Aim
     seed: int
 
 
@@ -201,12 +208,16 @@ class Classifying:
             raise InputError(
                 f"chrono={settings.chrono} sets gates, and cell={settings.cell!r} has none. Leave chrono out."
             )
-        if settings.refit and valid is None and not settings.validation_fraction:
-            raise InputError(
-                "refit trains anew on what was held out, too, and nothing is. Pass ",
-                Argument("validation_fraction", 0.1), ", or a validation part.",
-            )  # fmt: skip
+        unheld = valid is None and not settings.validation_fraction
+        for wanted, why in ((settings.refit, _REFIT), (settings.thresholds, _THRESHOLDS)):
+            if wanted and unheld:
+                raise InputError(why, Argument("validation_fraction", 0.1), ", or a validation part.")
         examples, classes = self._learn_classes(reader.check(X), y, sample_weight)
+        if settings.thresholds and not examples.several and len(classes) > 2:
+            raise InputError(
+                f"thresholds are for two classes, or for several labels, and here one of {len(classes)} classes is "
+                "right. Leave them out; class_weight makes rare classes count."
+            )
         if valid is None:
             learn, measured = hold_out(examples, settings.validation_fraction, seed=settings.seed)
         else:
@@ -267,10 +278,10 @@ class Classifying:
         measuring = None
         if held is not None:
             whole = read.whole or (lambda network, weights: (network, weights))
-            sure = settings.calibrate
+            sure, chosen = settings.calibrate, settings.thresholds is not None
 
             def measuring(found: dict[str, Array]) -> dict[str, Any]:
-                return measure(Executor(*whole(network, found)), held, classes, calibrate=sure)
+                return measure(Executor(*whole(network, found)), held, classes, calibrate=sure, choose=chosen)
 
         def loss(indices: NDArray[np.int64], rng: np.random.Generator) -> Asked:
             batch = read.disturb(part.x.select(indices), rng)
@@ -283,7 +294,7 @@ class Classifying:
             loss=loss,
             measure=measuring,
             whole=_handed_out(read.whole),
-            settle=lambda kept: replace(learned, temperature=kept.get("valid_temperature")),
+            settle=lambda kept: _settled(learned, kept),
             embedding_scale=read.embedding_scale,
             learned=learned,
             chrono=settings.chrono or None,
@@ -305,7 +316,8 @@ class Classifying:
         several = stored.get("several", False)
         if not isinstance(several, bool):
             raise ValueError(f"whether inputs may have several labels is {several!r:.40}; wanted true or false")
-        return Classes(classes, preparation, read_temperature(stored), several)
+        thresholds = read_thresholds(stored.get("thresholds"), len(classes), several=several)
+        return Classes(classes, preparation, read_temperature(stored), several, thresholds)
 
     def network(self, preparation: Preparation, num_classes: int) -> Network:
         """Choose the nodes, from what is read to the score of each class."""
@@ -335,6 +347,16 @@ def logits(fitted: Fitted[Classes], inputs: Inputs) -> Array:
     """Compute the score of each class, `[B, K]`; those of one input depend, to the bit, on that input alone."""
     x = fitted.learned.preparation.encode(inputs)
     return run_sorted(fitted.executor, x)
+
+
+_REFIT = "refit trains anew on what was held out, too, and nothing is. Pass "
+_THRESHOLDS = "thresholds are chosen on what is held out, and nothing is. Pass "
+
+
+def _settled(learned: Classes, kept: Json) -> Classes:
+    found = kept.get("thresholds")
+    thresholds = None if found is None else tuple(found)
+    return replace(learned, temperature=kept.get("valid_temperature"), thresholds=thresholds)
 
 
 def probabilities(fitted: Fitted[Classes], inputs: Inputs) -> Array:
@@ -374,8 +396,11 @@ def interface(
     fitted: Fitted[Classes], described: Json, reading: Json, *, scaling: tuple[Array, Array] | None = None
 ) -> SequenceInterface:
     """Name the classes in an exported graph, and say how input is prepared."""
-    about = {**described, "labels": fitted.learned.classes.tolist(), **reading}
-    ending: Ending = "labels" if fitted.learned.several else "classes"
+    learned = fitted.learned
+    about = {**described, "labels": learned.classes.tolist(), **reading}
+    if learned.thresholds is not None:
+        about["thresholds"] = list(learned.thresholds)
+    ending: Ending = "labels" if learned.several else "classes"
     return SequenceInterface(fitted.network, fitted.weights, about, ending=ending, scaling=scaling)
 
 

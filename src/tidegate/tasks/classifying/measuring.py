@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from tidegate.documents import Documents
 from tidegate.engine import BinaryCrossEntropy, CrossEntropy, Loss
-from tidegate.health import entropy, measure_classes
+from tidegate.health import ClassHealth, entropy, measure_classes
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
 from tidegate.tasks.classifying.calibration import calibration_error, fit_temperature, reliability, softmax64
+from tidegate.tasks.classifying.choosing import choose_thresholds, decide
 from tidegate.tasks.classifying.several import judge_labels, questions, surprise
 from tidegate.tasks.task import Array
 
@@ -58,31 +59,38 @@ def cross_entropy(y: Array, weights: NDArray[np.float32] | None = None) -> Loss:
     return BinaryCrossEntropy(y, share) if y.ndim == 2 else CrossEntropy(y, share)
 
 
-def measure(executor: Executor, part: Part, classes: Array, *, calibrate: bool = False) -> dict[str, Any]:
+def measure(
+    executor: Executor, part: Part, classes: Array, *, calibrate: bool = False, choose: bool = False
+) -> dict[str, Any]:
     """Measure the mean cross-entropy, in nats, which is weighed as in training; the accuracy; and class by class.
 
     Loss and calibration error are those of probabilities at the temperature that is best for the part, where that is to
-    be found.
+    be found; all else is of the answers at the thresholds that are best for it, where those are to be chosen.
     """
     logits = run_sorted(executor, part.x).astype(np.float64)  # [B, K]
-    told: dict[str, float]
+    asked = _Asked(logits, part.y, part.weights)
     if part.several:
-        told, health = judge_labels(part.y > 0.5, logits > 0, classes.tolist())
         asked = _Asked(*questions(logits, part.y, part.weights), each=len(classes))
-    else:
-        predicted = logits.argmax(axis=1)
-        told, health = measure_classes(part.y, predicted, classes.tolist())
-        told = {"accuracy": float((predicted == part.y).mean()), **told}
-        asked = _Asked(logits, part.y, part.weights)
     cooled: dict[str, float] = {}
     if calibrate:
         temperature = fit_temperature(asked.scores, asked.true, asked.weights)
         cooled = {"uncalibrated_loss": asked.loss(), "uncalibrated_ece": calibration_error(asked.bins())}
         cooled["temperature"] = temperature
         asked = replace(asked, scores=asked.scores / temperature)
-    bins = asked.bins()
+    bins, likely = asked.bins(), softmax64(asked.scores)
+    likely = likely[:, 0].reshape(part.y.shape) if part.several else likely
+    thresholds = choose_thresholds(likely, part.y) if choose and np.isfinite(likely).all() else None
+    told, health = _judge(part, decide(likely, several=part.several, thresholds=thresholds), classes)
     told = {"loss": asked.loss(), **told, "ece": calibration_error(bins), **cooled}
-    return told | {"classes": health, "beside": {"reliability": bins}}
+    beside: dict[str, Any] = {"reliability": bins} | ({} if thresholds is None else {"thresholds": list(thresholds)})
+    return told | {"classes": health, "beside": beside}
+
+
+def _judge(part: Part, said: Array, classes: Array) -> tuple[dict[str, float], ClassHealth]:
+    if part.several:
+        return judge_labels(part.y > 0.5, said, classes.tolist())
+    found, health = measure_classes(part.y, said, classes.tolist())
+    return {"accuracy": float((said == part.y).mean()), **found}, health
 
 
 @dataclass(frozen=True)

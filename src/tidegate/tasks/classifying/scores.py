@@ -13,6 +13,7 @@ from tidegate.data.labels import list_labels, number_labels, read_labels
 from tidegate.errors import DataError
 from tidegate.health import ClassHealth, HealthWarning, measure_classes, never_predicted
 from tidegate.tasks.classifying.calibration import calibration_error, reliability, softmax64
+from tidegate.tasks.classifying.choosing import decide, tell_thresholds
 from tidegate.tasks.classifying.labelled import number_label_sets
 from tidegate.tasks.classifying.several import judge_labels
 from tidegate.tasks.scores import Scores, judge_classes, precision_recall_f1
@@ -44,6 +45,7 @@ class Classification:
         average over 15 bins of equal width (Guo et al. 2017); `reliability` has the bins, as `calibration.reliability`
         says.
     uncalibrated: loss and ece of the same model without its temperature; nothing where it has none.
+    thresholds: from which probability on a class is named, of those that have one.
     """
 
     accuracy: float
@@ -57,6 +59,7 @@ class Classification:
     ece: float
     reliability: list[list[float]]
     uncalibrated: dict[str, float]
+    thresholds: dict[str, float]
 
     def measures(self) -> dict[str, float]:
         """Give the figures of the whole part."""
@@ -75,18 +78,21 @@ class Classification:
 
     def table(self) -> list[dict[str, object]]:
         """Give a row for each class."""
-        return _rows(self.classes)
+        return _rows(self.classes, self.thresholds)
 
     def to_json(self) -> dict[str, Any]:
         """Give all of it, ready for `json.dumps`."""
         return _plain(self)
 
 
-def _rows(classes: dict[str, ClassScore]) -> list[dict[str, object]]:
-    return [
-        {"class": name, **{key: f"{value:.4f}" for key, value in asdict(score).items()}, "examples": score.examples}
-        for name, score in classes.items()
-    ]
+def _rows(classes: dict[str, ClassScore], thresholds: dict[str, float]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for name, score in classes.items():
+        figures = {key: f"{value:.4f}" for key, value in asdict(score).items()}
+        rows.append({"class": name, **figures, "examples": score.examples})
+        if thresholds:
+            rows[-1]["threshold"] = f"{thresholds[name]:.4f}" if name in thresholds else "-"
+    return rows
 
 
 def _plain(measured: Classification | Labelling) -> dict[str, Any]:
@@ -117,6 +123,7 @@ class Labelling:
     neglect: ClassHealth
     reliability: list[list[float]]
     uncalibrated: dict[str, float]
+    thresholds: dict[str, float]
 
     def measures(self) -> dict[str, float]:
         """Give the figures of the whole part."""
@@ -129,7 +136,7 @@ class Labelling:
 
     def table(self) -> list[dict[str, object]]:
         """Give a row for each label."""
-        return [{"label": row.pop("class"), **row} for row in _rows(self.classes)]
+        return [{"label": row.pop("class"), **row} for row in _rows(self.classes, self.thresholds)]
 
     def to_json(self) -> dict[str, Any]:
         """Give all of it, ready for `json.dumps`."""
@@ -153,7 +160,7 @@ def measure_classifier(model: TextClassifier | SequenceClassifier, examples: Exa
     names = model.classes_.tolist()
     true = number_labels(read_labels(examples.y), model.classes_, where=in_argument("y"))
     probabilities = np.asarray(model.predict_proba(examples.x), np.float64)  # [B, K]
-    predicted = probabilities.argmax(axis=1)
+    predicted = decide(probabilities, several=False, thresholds=model.thresholds_)
     size = len(names)
     confusion = np.bincount(true * size + predicted, minlength=size * size).reshape(size, size)
     rights, theres, named = confusion.diagonal().tolist(), confusion.sum(1).tolist(), confusion.sum(0).tolist()
@@ -172,6 +179,7 @@ def measure_classifier(model: TextClassifier | SequenceClassifier, examples: Exa
         ece=calibration_error(bins),
         reliability=bins,
         uncalibrated=_uncalibrated(probabilities, true, model.temperature_),
+        thresholds=tell_thresholds(model.thresholds_, names),
         **whole,
     )
 
@@ -180,7 +188,7 @@ def _measure_labels(model: TextClassifier | SequenceClassifier, examples: Exampl
     names = model.classes_.tolist()
     truth = number_label_sets(list_labels(examples.y), model.classes_, name="y") > 0.5
     likely = np.asarray(model.predict_proba(examples.x), np.float64)  # [B, K]
-    said = likely > 0.5
+    said = decide(likely, several=True, thresholds=model.thresholds_)
     whole, neglect = judge_labels(truth, said, names)
     asked, true = np.stack([likely.ravel(), 1 - likely.ravel()], axis=1), np.where(truth.ravel(), 0, 1)
     bins, K = reliability(asked, true), len(names)
@@ -200,6 +208,7 @@ def _measure_labels(model: TextClassifier | SequenceClassifier, examples: Exampl
         neglect=neglect,
         reliability=bins,
         uncalibrated=before,
+        thresholds=tell_thresholds(model.thresholds_, names),
     )
 
 

@@ -23,7 +23,9 @@ from tidegate.ragged import Ragged
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks.card import Card
 from tidegate.tasks.classifying.card import SEQUENCES
+from tidegate.tasks.classifying.choosing import Aim, Thresholds
 from tidegate.tasks.classifying.classifier import (
+    LATER,
     Classes,
     Classifying,
     Multilabel,
@@ -164,13 +166,15 @@ class SequenceClassifier(Task[Classes]):
             Nothing is done where nothing is held out.
         multilabel: whether an input may have several labels, or none: `y` then holds a list, tuple or set of them for
             each. "auto" takes that for what is meant where any label of `y` is one.
+        thresholds: "f1" chooses, on the part held out, from which probability on each of several labels is named, or
+            the rarer one of two classes, so that its F1 is largest; None names what is more likely than not.
         refit: train anew on all rows, the part held out among them, for as many epochs as that part was best after; the
             temperature is that of the first training. What was measured is of the model before.
         others: see `Task`.
     """
 
     card: ClassVar[Card] = SEQUENCES
-    later: ClassVar[Json] = {"calibrate": False, "refit": False, "multilabel": False}
+    later: ClassVar[Json] = LATER
 
     # Features lend themselves less to being learned by heart than rare words do: more epochs of smaller batches, and
     # less dropout.
@@ -189,6 +193,7 @@ class SequenceClassifier(Task[Classes]):
     calibrate: bool = True
     refit: bool = False
     multilabel: Multilabel = "auto"
+    thresholds: Aim = None
     epochs: Count | Literal["auto"] = 30
     batch_size: Count = 32
     learning_rate: Positive = 5e-3
@@ -263,6 +268,11 @@ class SequenceClassifier(Task[Classes]):
     def choose(self, probabilities: Array) -> Array:
         """Name the class of each row of probabilities `[B, K]`, or list its labels, as `predict` does of inputs."""
         return self._require_fitted().learned.choose(probabilities)
+
+    @property
+    def thresholds_(self) -> Thresholds | None:
+        """From which probability on each class is named, None for one without; None where nothing was chosen."""
+        return self._learned().learned.thresholds
 
     @property
     def temperature_(self) -> float | None:

@@ -19,7 +19,9 @@ from tidegate.ragged import Ragged
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks.card import Card
 from tidegate.tasks.classifying.card import TEXTS
+from tidegate.tasks.classifying.choosing import Aim, Thresholds
 from tidegate.tasks.classifying.classifier import (
+    LATER,
     Classes,
     Classifying,
     Multilabel,
@@ -86,6 +88,8 @@ class TextClassifier(Task[Classes]):
             Nothing is done where nothing is held out.
         multilabel: whether an input may have several labels, or none: `y` then holds a list, tuple or set of them for
             each. "auto" takes that for what is meant where any label of `y` is one.
+        thresholds: "f1" chooses, on the part held out, from which probability on each of several labels is named, or
+            the rarer one of two classes, so that its F1 is largest; None names what is more likely than not.
         refit: train anew on all rows, the part held out among them, for as many epochs as that part was best after; the
             temperature is that of the first training. What was measured is of the model before.
         pretrained: a run folder or model file of a `LanguageModel`, whose tokens, embedding and recurrent layers the
@@ -95,7 +99,7 @@ class TextClassifier(Task[Classes]):
     """
 
     card: ClassVar[Card] = TEXTS
-    later: ClassVar[Json] = {"evidence": 0, "linear": False, "calibrate": False, "refit": False, "multilabel": False}
+    later: ClassVar[Json] = {"evidence": 0, "linear": False, **LATER}
 
     cell: CellOption = USUAL
     hidden_size: Size = 64
@@ -112,6 +116,7 @@ class TextClassifier(Task[Classes]):
     calibrate: bool = True
     refit: bool = False
     multilabel: Multilabel = "auto"
+    thresholds: Aim = None
 
     batch_size: Count | Literal["auto"] = "auto"
     vocabulary_size: Count = 30_000
@@ -207,6 +212,11 @@ class TextClassifier(Task[Classes]):
     def choose(self, probabilities: Array) -> Array:
         """Name the class of each row of probabilities `[B, K]`, or list its labels, as `predict` does of inputs."""
         return self._require_fitted().learned.choose(probabilities)
+
+    @property
+    def thresholds_(self) -> Thresholds | None:
+        """From which probability on each class is named, None for one without; None where nothing was chosen."""
+        return self._learned().learned.thresholds
 
     @property
     def temperature_(self) -> float | None:
