@@ -62,12 +62,12 @@ def test_what_the_teacher_says_stands_in_the_place_of_labels() -> None:
     assert classes.tolist() == ["sea", "wood"]
     assert (learn.x, learn.y.tolist(), others.x) == (["a", "b", "c"], [1, 0, 1], ["0.75", "0.001"])
     taught = Teacher(Sure()).teach(learn, others, classes)
-    assert taught.truth is not None and taught.rows is not None and taught.weights is not None
-    assert taught.truth.tolist() == [[0, 1], [1, 0], [0, 1], [0.75, 0.25], [0, 1]]
+    assert taught.soft is not None and taught.rows is not None and taught.weights is not None
+    assert taught.soft.tolist() == [[0, 1], [1, 0], [0, 1], [0.75, 0.25], [0, 1]]
     assert taught.y.tolist() == [1, 0, 1, 0, 1]
     assert taught.rows.tolist() == [0, 2, 4, 1, 3]
     assert taught.weights.tolist() == [1, 3, 5, 2, 4]
-    assert taught.select(np.array([3])).truth is not None
+    assert taught.select(np.array([3])).soft is not None
 
 
 def test_rows_of_weight_zero_are_left_out_and_the_others_keep_their_place() -> None:
@@ -84,8 +84,8 @@ def test_a_teacher_of_many_texts_reads_them_piece_by_piece_to_the_same(monkeypat
     whole = Teacher(Sure()).teach(learn, others, Sure.classes_)
     monkeypatch.setattr("tidegate.tasks.classifying.teaching._AT_ONCE", 3)
     parts = Teacher(Sure()).teach(learn, others, Sure.classes_)
-    assert whole.truth is not None and parts.truth is not None
-    assert whole.truth.tobytes() == parts.truth.tobytes()
+    assert whole.soft is not None and parts.soft is not None
+    assert whole.soft.tobytes() == parts.soft.tobytes()
 
 
 def test_what_cannot_teach_is_refused(teacher: Path, tmp_path: Path) -> None:

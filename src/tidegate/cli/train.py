@@ -63,6 +63,10 @@ Pretrained = Annotated[
         "--pretrained", metavar="RUN", parser=named_path, help="Begin with the language model in this folder or file."
     ),
 ]
+Refit = Annotated[
+    bool | None,
+    typer.Option("--refit/--no-refit", help="Train anew on all rows once a part held out has chosen the epochs."),
+]
 Unlabelled = Annotated[
     str | None,
     typer.Option(
@@ -125,6 +129,7 @@ def train(
     seed: Seed = None,
     settings: Settings = None,
     pretrained: Pretrained = None,
+    refit: Refit = None,
     unlabelled: Unlabelled = None,
     budget: Budget = None,
     out: Out = None,
@@ -166,6 +171,7 @@ def train(
         epochs=epochs,
         seed=seed,
         pretrained=None if pretrained is None else str(pretrained.resolve()),
+        refit=refit,
     )
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")

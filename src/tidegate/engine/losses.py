@@ -98,6 +98,32 @@ class SoftCrossEntropy:
 
 
 @dataclass(frozen=True, eq=False)
+class BinaryCrossEntropy:
+    """Lose, in nats, how unlikely the answers of yes and no are whose scores each row holds; of a row, their sum.
+
+    truth: from 0 for no to 1 for yes, of each row that the network gives: `[B, K]` where it pools, else `[N, K]`.
+    weight: [B] of each sequence.
+    """
+
+    truth: Array
+    weight: Array
+
+    def compiled(self, core: programs.Program, width: int, kind: np.dtype[Any], begin: Array) -> programs.Loss:
+        """Make the core's own loss of it."""
+        truth = np.ascontiguousarray(self.truth, kind)
+        if truth.shape != (int(begin[-1]), width):
+            raise ShapeError(f"truth is {list(truth.shape)}; {[int(begin[-1]), width]} is wanted.")
+        if len(outside := np.argwhere(~((truth >= 0) & (truth <= 1)))):
+            at = tuple(outside[0].tolist())
+            raise InputError(f"truth{list(at)} is {truth[at]}; it must be from 0 to 1.")
+        return programs.binary_cross_entropy(truth, begin, _weight(self.weight, begin))
+
+    def alone(self, sequence: int, rows: slice) -> BinaryCrossEntropy:
+        """Make the loss of one sequence of the batch."""
+        return BinaryCrossEntropy(self.truth[rows], np.ones(1))
+
+
+@dataclass(frozen=True, eq=False)
 class CrfLikelihood:
     """Lose, in nats, how unlikely the true tags of each sequence are, of a network that ends with a `Crf`.
 

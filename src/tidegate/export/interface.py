@@ -17,7 +17,7 @@ from tidegate.cells import CELLS
 from tidegate.documents import Documents, Sparse
 from tidegate.export.drawing import draw_lengths, draw_sequences
 from tidegate.export.nodes import Flow, NodeWriter, State, Steps, steps_of
-from tidegate.kernels import softmax
+from tidegate.kernels import sigmoid, softmax
 from tidegate.network import Crf, Embed, Network, Recurrent, Spell
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
@@ -31,8 +31,9 @@ Arrays: TypeAlias = dict[str, Array]
 Json: TypeAlias = dict[str, Any]
 StateInputs = Literal["optional", "required", "off"]
 """Whether the states that a network begins with are inputs, and whether these may be left out."""
-Ending = Literal["rows", "classes", "next"]
-"""What is made of the last node: its rows as they are; probabilities of classes; those of the token that comes next."""
+Ending = Literal["rows", "classes", "labels", "next"]
+"""What is made of the last node: its rows as they are; probabilities of classes, or of labels of which several may be
+right; those of the token that comes next."""
 
 
 class Interface(ABC):
@@ -252,6 +253,8 @@ class SequenceInterface(Interface):
         graph.output(self._answer, rows, np.float32, shape)
         if self.ending == "classes":
             graph.output("probabilities", graph.add("Softmax", rows, axis=-1), np.float32, shape)
+        if self.ending == "labels":
+            graph.output("probabilities", graph.add("Sigmoid", rows), np.float32, shape)
         if self.ending == "next":
             assert flow.steps is not None, "a language model has rows for each step"
             last = graph.add("Softmax", graph.add("GatherND", flow.rows, flow.steps.ends), axis=-1)
@@ -267,6 +270,8 @@ class SequenceInterface(Interface):
             answers[self._answer] = _padded(rows, np.repeat(lengths, self._channels), time, self._decoded)
         if self.ending == "classes":
             answers["probabilities"] = softmax(rows)
+        if self.ending == "labels":
+            answers["probabilities"] = sigmoid(rows)
         if self.ending == "next":
             last = np.zeros((len(lengths), rows.shape[1]), rows.dtype)
             last[lengths > 0] = softmax(rows[np.cumsum(lengths)[lengths > 0] - 1])

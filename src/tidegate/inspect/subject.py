@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tidegate.documents import Documents
 from tidegate.errors import InputError, OptionError, ShapeError
-from tidegate.kernels import sparse_product
+from tidegate.kernels import sigmoid, softmax, sparse_product
 from tidegate.network import INPUT, Decode, Dropout, Embed, Network, Node, Recurrent, Spell, Split, Wide
 from tidegate.offers import Inside, Inspectable
 from tidegate.ragged import Ragged
@@ -35,6 +35,7 @@ class Subject:
     classes: Sequence[Any] | None  # K
     max_grad_norm: float | None = None  # that training clipped the gradient to, 0 for none
     linear: Array | None = None  # [B, K], what a linear part that is no part of the network adds to the output
+    several: bool = False  # of the classes may be right at once
     words: bool = False  # the features are rows of words, with what stands beside them
 
     @property
@@ -53,6 +54,10 @@ class Subject:
     def reads_words(self) -> bool:
         """Tell whether a step is a word, which can be left out."""
         return self.network.reads_tokens or self.words
+
+    def likely(self, output: Array) -> Array:
+        """Return the probability of each class, `[B, K]`, given the output of the model."""
+        return sigmoid(output) if self.several else softmax(output)
 
     def whole(self, rows: Array, indices: Any = slice(None)) -> Array:
         """Return the output of the model for some inputs, given that of the network."""
@@ -133,11 +138,14 @@ def _from_inside(inside: Inside, inputs: Any) -> Subject:
     x, steps = inside.prepare(inputs)
     network, weights = inside.network, inside.weights
     if isinstance(x, Documents):
-        return _of_documents(Subject(network, weights, x.tokens, steps, inside.classes, inside.max_grad_norm), x)
+        subject = Subject(
+            network, weights, x.tokens, steps, inside.classes, inside.max_grad_norm, several=inside.several
+        )
+        return _of_documents(subject, x)
     if isinstance(x, Words):
         x = Executor(network, weights).spell(x)
         network, weights = _behind_first(network, weights)
-    return Subject(network, weights, x, steps, inside.classes, inside.max_grad_norm)
+    return Subject(network, weights, x, steps, inside.classes, inside.max_grad_norm, several=inside.several)
 
 
 def _of_documents(subject: Subject, documents: Documents) -> Subject:

@@ -19,7 +19,6 @@ from tidegate.engine.recording import Steps
 from tidegate.errors import InputError, MissingPackageError, OptionError, ShapeError
 from tidegate.inspect.directions import layers_of, named
 from tidegate.inspect.subject import Subject, find_subject
-from tidegate.kernels import softmax
 from tidegate.runtime import Executor, LayerRun
 
 if TYPE_CHECKING:
@@ -223,8 +222,12 @@ def _output_gradient(subject: Subject, output: Array, target: Any) -> Array:
             raise ShapeError(f"the gradient of the output is {list(target.shape)}; the output is {list(output.shape)}.")
         return target.astype(output.dtype)
     columns = subject.columns_of(target, rows=len(output))
-    gradient = softmax(output)
-    gradient[np.arange(len(columns)), columns] -= 1
+    gradient, rows = subject.likely(output), np.arange(len(columns))
+    gradient[rows, columns] -= 1
+    if subject.several:  # the loss is that of one question alone
+        kept = gradient[rows, columns]
+        gradient[...] = 0
+        gradient[rows, columns] = kept
     return gradient
 
 

@@ -30,6 +30,7 @@ from tidegate.kernels.rows import (
     pool,
     pool_backward,
     product,
+    sigmoid,
     softmax,
     sparse_product,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "pool_backward",
     "product",
     "set_num_threads",
+    "sigmoid",
     "softmax",
     "sparse_product",
     "step",

@@ -24,7 +24,7 @@ from tidegate.tasks.baselines import Baseline
 from tidegate.tasks.cards import CARDS
 from tidegate.tasks.fitting import versions
 from tidegate.tasks.loading import card_named
-from tidegate.tasks.metrics import kept_epoch, valid_measures
+from tidegate.tasks.metrics import BEFORE_REFIT, VALIDATION, kept_epoch, refitted, valid_measures
 from tidegate.tasks.pretrained import check_same_weights
 from tidegate.tasks.run import RunFolder, as_stored
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tidegate.tasks.task import AnyTask
     from tidegate.train import Step
 
+_BESIDE = ("macro f1", "worst recall", "ece", "uncalibrated ece")  # measures that stand at the top with the chief one
 _HELD_OUT = 0.1  # of examples without a part to measure on, where a task would learn from all
 
 Params = Mapping[str, Any]
@@ -47,6 +48,10 @@ class Result:
     warnings: what is amiss with the model, on the test part or else the part held out, and what to do; also that a
         simple model is better than it.
     baselines: what simple models reached on the same part.
+    reliability: how certain answers on that part are, how often they are right, and how many there are, bin by bin; of
+        classifiers alone.
+    refitted: whether the model was trained anew on all rows. What `valid` says is then of the model before that, which
+        chose the number of epochs.
     """
 
     task: str
@@ -64,6 +69,8 @@ class Result:
     history: list[Record]
     warnings: list[str]
     baselines: list[Baseline] = field(default_factory=list)
+    reliability: list[list[float]] = field(default_factory=list)
+    refitted: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Give everything but the history, ready for `json.dumps`."""
@@ -72,11 +79,12 @@ class Result:
     def headline(self) -> dict[str, str]:
         """Give the figures that a reader looks for first, as text under their names."""
         measured: dict[str, str] = {}
-        for part, numbers_of in (("test", self.test), ("validation", self.valid)):
+        for part, numbers_of in (("test", self.test), (BEFORE_REFIT if self.refitted else VALIDATION, self.valid)):
             numbers = {name: value for name, value in (numbers_of or {}).items() if name != "worst_class"}
             for name, value in show_measures(numbers, (numbers_of or {}).get("worst_class")).items():
-                chief = name == self.chief or name.endswith(f" {self.chief}")  # or that of guesses that need no model
-                if chief or name in ("macro f1", "worst recall"):
+                wanted = self.chief.replace("_", " ")
+                chief = name == wanted or name.endswith(f" {wanted}")  # or that of guesses that need no model
+                if chief or name in _BESIDE:
                     measured[f"{part} {name}"] = value
         part = "validation" if self.test is None else "test"
         for found in self.baselines:
@@ -85,11 +93,15 @@ class Result:
                 told = f"{show_measure(found.measure, found.value)} ({found.seconds:.1f} s)"
             measured[f"{part} {found.measure} of {found.name}"] = told
         return measured | {
-            "epochs": str(self.epochs),
+            "epochs": self._epochs(),
             "training": f"{self.train_seconds:.1f} s",
             "tokens per second": f"{self.tokens_per_second:,.0f}",
             "parameters": f"{self.parameters:,}",
         }
+
+    def _epochs(self) -> str:
+        again = sum("refit" in record for record in self.history)
+        return f"{self.epochs - again}, then {again} on all rows" if again else str(self.epochs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,10 +190,13 @@ class Training:
             history=history,
             warnings=[*map(str, amiss), *better],
             baselines=list(baselines),
+            reliability=kept.get("reliability", []) if found is None else found.to_json().get("reliability", []),
+            refitted=refitted(history),
         )
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
         title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
-        page = run_report(title, result.headline(), history, recipe, warnings=[*course.warnings, *result.warnings])
+        warnings = [*course.warnings, *result.warnings]
+        page = run_report(title, result.headline(), history, recipe, warnings=warnings, bins=result.reliability)
         atomic_write(self.folder.report, page.encode(errors="backslashreplace"))
         return result
 
@@ -304,8 +319,8 @@ def build_task(dataset: Dataset, params: Params, *, task: str | None = None, pre
         )
     chosen = (presets.get(preset, task=found.name) if preset else {}) | dict(params)
     model = found().set_params(**chosen)
-    unmeasured = dataset.valid is None and dataset.test is None and "validation_fraction" not in chosen
-    if unmeasured and model.get_params().get("validation_fraction") == 0:
+    unmeasured = dataset.valid is None and (dataset.test is None or chosen.get("refit") or chosen.get("thresholds"))
+    if unmeasured and "validation_fraction" not in chosen and model.get_params().get("validation_fraction") == 0:
         model.set_params(validation_fraction=_HELD_OUT)
     return model
 

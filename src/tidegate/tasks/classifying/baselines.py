@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.data.grams import Grams, learn_grams
+from tidegate.data.labels import hold_several
 from tidegate.data.tokenizer import Tokenizer, train_words
 from tidegate.documents import Sparse
 from tidegate.engine.linear import fit_linear
@@ -46,7 +47,12 @@ _BAYES = "naive-Bayes bigrams"
 
 
 def fit_baselines(model: AnyTask, train: Examples, measured: Examples | None) -> Iterator[Baseline]:
-    """Fit both linear models to labelled texts, and measure their accuracy; see `FitBaselines`."""
+    """Fit both linear models to labelled texts, and measure their accuracy; see `FitBaselines`.
+
+    Of texts with several labels there are none yet.
+    """
+    if hold_several(list(train.y)):
+        return
     learn, classes = learn_classes(list(train.x), train.y)
     held: Labelled | None
     if measured is not None:
@@ -74,7 +80,7 @@ def compare_linear(learn: Labelled, held: Labelled, classes: int) -> Iterator[Ba
         names = ("TF-IDF of words", _BAYES)
         yield from (Baseline(name + _RULE, "accuracy", None, skipped=why) for name in names)
         return
-    yield from _fit_both(texts, learn.likely(classes), others, held.y)
+    yield from _fit_both(texts, learn.truth(classes), others, held.y)
 
 
 def _fit_both(texts: list[str], truth: Floats, others: list[str], y: NDArray[np.int64]) -> Iterator[Baseline]:

@@ -157,8 +157,9 @@ class TextReader:
         tokenizer = self.tokenizer or train_words(texts, most, min_count=least_texts(len(texts)))
         whole = tokenizer.encode(texts)
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
-        truth = examples.likely(classes)
-        counts = truth if weights is None else (truth * weights[:, None]).astype(np.float32)
+        truth, counts = examples.truth(classes), examples.shares(classes)
+        if weights is not None:
+            counts = (counts * weights[:, None]).astype(np.float32)
         spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= FEW)
         learned = learn_ngrams(
             whole,
@@ -180,8 +181,9 @@ class TextReader:
         width, rule = learned.ngrams.features.width, LinearRule.of(len(texts), classes)
         ratios = np.ones((width, classes), np.float32)
         if rule.counted:
-            ratios = np.sqrt(np.abs(naive_bayes(learned.features, counts, width)))
-        linear = fit_linear(learned.features, truth, ratios=ratios, weights=weights, C=rule.C)
+            ratios = np.sqrt(np.abs(naive_bayes(learned.features, counts, width)[:, :classes]))
+        several = examples.several
+        linear = fit_linear(learned.features, truth, ratios=ratios, weights=weights, C=rule.C, apart=several)
         return Read(tokens, x, disturb, _answering_together(linear, rule.share), _EMBEDDING_SCALE)
 
     def _known_words(self, whole: Ragged, size: int) -> int:

@@ -112,7 +112,7 @@ class Teacher:
         parts = [others.x[at : at + _AT_ONCE] for at in range(0, len(others.x), _AT_ONCE)]
         said = np.concatenate([self.model.predict_proba(part) for part in parts])
         said[said < _CRUMB] = 0
-        truth = np.concatenate([learn.likely(len(classes)), said / said.sum(axis=1, keepdims=True)])
+        truth = np.concatenate([learn.truth(len(classes)), said / said.sum(axis=1, keepdims=True)])
         rows = np.concatenate([np.arange(len(learn.y)) if learn.rows is None else learn.rows, others.rows])
         weights = None
         if learn.weights is not None and others.weights is not None:
