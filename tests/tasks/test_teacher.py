@@ -99,6 +99,7 @@ def test_what_cannot_teach_is_refused(teacher: Path, tmp_path: Path) -> None:
         InputError, r"the teacher tells 2 classes \('sea', 'wood'\) apart", teacher, [*["x", "y"] * 24, *[None] * 24]
     )
     refused(ShapeError, "72", teacher, [*Y, None])
+    refused(InputError, "may have several", teacher, [[label] for label in Y] + [[]] * 24)
     refused(DataError, "no examples", teacher, [None] * 72)
     (tmp_path / "broken").write_bytes(teacher.read_bytes()[:-5])
     refused(ModelFileError, "broken", tmp_path / "broken", some)

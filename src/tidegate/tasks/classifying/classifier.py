@@ -222,6 +222,10 @@ class Classifying:
             examples, classes = self._learn_classes(x, y, sample_weight)
         else:
             assert isinstance(x, list), "only texts have teachers"
+            if settings.multilabel is True or hold_several(list_labels(y)):
+                raise InputError(
+                    "a teacher says which one class a text is of, and these may have several. Leave it out."
+                )
             examples, classes, others = set_apart(x, y, sample_weight)
         if settings.thresholds and not examples.several and len(classes) > 2:
             raise InputError(
