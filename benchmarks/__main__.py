@@ -20,6 +20,7 @@ from benchmarks import (
     stream_pool,
     stream_step,
     tagging,
+    tokens,
     training_step,
 )
 
@@ -36,6 +37,7 @@ QUESTIONS = (
     scaling,
     memory,
     first_call,
+    tokens,
     import_time,
     footprint,
 )

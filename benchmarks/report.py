@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import matplotlib as mpl
 
-from benchmarks import first_call, footprint, import_time, look_inside, memory, scaling, targets
+from benchmarks import first_call, footprint, import_time, look_inside, memory, scaling, targets, tokens
 from benchmarks.race import ROOT
 from benchmarks.record import OURS, Record, load
 from benchmarks.tables import race_table, ratio, rivals, rows, times
@@ -61,6 +61,7 @@ def sections(records: Mapping[str, Record]) -> str:
         "look-inside": ("Looking inside", lambda r: look_inside.table(r["parts_by_layer"])),
         "scaling": ("What a token costs", lambda r: scaling.table(r["parts_by_threads"])),
         "memory": ("Memory of a training step", lambda r: memory.table(r["mebibytes"])),
+        "tokens": ("From texts to ids", lambda r: tokens.table(r["parts"])),
         "first-call": ("The first call, and new shapes", lambda r: first_call.table(r["parts"])),
         "footprint": ("What one answer takes", lambda r: footprint.table(r["megabytes"], **r["start"])),
         "import-time": ("Import time", lambda r: import_time.table(r["commands"], r["loads_torch"])),

@@ -13,6 +13,7 @@
 #include "machine/threads.h"
 #include "nodes/dense.h"
 #include "nodes/dropout.h"
+#include "nodes/join.h"
 #include "nodes/pool.h"
 #include "nodes/wide.h"
 #include "program/optimiser.h"
@@ -160,6 +161,13 @@ RecurrentOptions one_layer(Cell cell, Size size) {
   return options;
 }
 
+// What nodes read of which each follows the one before.
+Reads chain(std::size_t nodes) {
+  Reads reads;
+  for (std::size_t i = 0; i < nodes; ++i) reads.push_back({i});
+  return reads;
+}
+
 template <class T>
 void append(std::vector<T>& to, const std::vector<T>& from) {
   to.insert(to.end(), from.begin(), from.end());
@@ -174,7 +182,7 @@ void stream(Cell cell, Size size) {
   for (const auto* part : {&side.w_ih, &side.w_hh, &side.b_ih, &side.b_hh}) append(parameters, *part);
   std::vector<std::unique_ptr<Node<T>>> nodes;
   nodes.push_back(std::make_unique<Recurrent<T>>(one_layer(cell, size), nullptr));
-  Program<T> program(std::move(nodes), nullptr, 0, C, H);
+  Program<T> program(std::move(nodes), chain(1), nullptr, 0, C, H);
   program.pack(parameters.data(), parameters.data() + program.table_size(), Use::kRun, {});
   Streams<T> live(program, kB, {});
   for (Index b = 0; b < kB; ++b) {
@@ -215,7 +223,7 @@ void live_network(Cell cell, Size size) {
   nodes.push_back(std::move(layer));
   nodes.push_back(std::move(pool));
   nodes.push_back(std::make_unique<Dense<T>>(4 * H, 3, kTanh));
-  Program<T> program(std::move(nodes), nullptr, 0, C, 3);
+  Program<T> program(std::move(nodes), chain(3), nullptr, 0, C, 3);
   program.pack(parameters.data(), parameters.data() + program.table_size(), Use::kRun, {});
   Streams<T> live(program, kB, {3});
   std::vector<Index> slots(kB);
@@ -277,12 +285,50 @@ struct Brought {
   std::vector<Index> offsets{0};
 };
 
-// The weights of a small network after eight updates, with all that is dropped on the way; `brings`: with numbers
-// beside its tokens, and features of whole texts.
+constexpr Index kWords = 40, kClasses = 3;
+
+// The weights of a small network after eight updates; `wide`: its node that reads features of whole texts, or null.
+template <class T>
+void updates(Program<T>& program, Wide<T>* wide, UpdateRule rule, const std::string& name) {
+  Numbers numbers(53);
+  const Index count = program.parameters();
+  std::vector<T> parameters = numbers.draw<T>(count, 0.125), gradient(count), first(count), second(count);
+  std::vector<std::int32_t> ids;
+  std::vector<std::int64_t> labels;
+  for (Index n = 0; n < kN; ++n) ids.push_back(static_cast<std::int32_t>(numbers.next() % kWords));
+  for (Index b = 0; b < kB; ++b) labels.push_back(static_cast<std::int64_t>(numbers.next() % kClasses));
+  std::vector<Index> begin(kB + 1);
+  std::iota(begin.begin(), begin.end(), Index(0));
+  const std::vector<double> weight(kB, 0.125), decay{0.0625};
+  std::vector<double> losses(kB);
+  CrossEntropy<T> loss(labels.data(), begin.data(), weight.data());
+  const Brought<T> brought(numbers);
+  const Sequenced<T> batch{kB, kN, kOffsets.data(), wide ? brought.beside.data() : nullptr, ids.data()};
+  if (wide) wide->read({kB, brought.offsets.data(), brought.ids.data(), brought.values.data()});
+  const Index ends[] = {0, count};
+  Update<T> update{};
+  update.rule = rule;
+  update.parameter = parameters.data(), update.gradient = gradient.data();
+  update.first = first.data(), update.second = second.data();
+  update.scale = update.correction1 = update.correction2 = 1;
+  update.rate = T(1) / 64, update.beta1 = T(7) / 8, update.beta2 = T(15) / 16, update.epsilon = T(1) / 1024;
+  for (std::uint32_t step = 0; step < 8; ++step) {
+    Index bad_token;
+    std::fill(gradient.begin(), gradient.end(), T(0));
+    program.pack(parameters.data(), parameters.data() + program.table_size(), Use::kTrain, {59, step});
+    if (program.gradient(batch, loss, 3, gradient.data(), losses.data(), bad_token) != Status::kOk) std::abort();
+    update_all(update, ends, decay.data(), 1, 3);
+  }
+  for (const T parameter : parameters) {
+    if (!(parameter > -100 && parameter < 100)) std::abort();  // weights that have diverged would tell little
+  }
+  Digest().add(parameters).print(name);
+}
+
+// With all that is dropped on the way; `brings`: with numbers beside the tokens, and features of whole texts.
 template <class T>
 void training(Cell cell, Size size, UpdateRule rule, bool brings = false) {
   const auto [C, H] = size;
-  constexpr Index kWords = 40, kClasses = 3;
   RecurrentOptions options{};
   options.cell = cell;
   const Index beside = brings ? Brought<T>::kBeside : 0;
@@ -307,42 +353,38 @@ void training(Cell cell, Size size, UpdateRule rule, bool brings = false) {
     wide = last.get();
     nodes.push_back(std::move(last));
   }
-  Program<T> program(std::move(nodes), embed, 0, 0, kClasses);
-
-  Numbers numbers(53);
-  const Index count = program.parameters();
-  std::vector<T> parameters = numbers.draw<T>(count, 0.125), gradient(count), first(count), second(count);
-  std::vector<std::int32_t> ids;
-  std::vector<std::int64_t> labels;
-  for (Index n = 0; n < kN; ++n) ids.push_back(static_cast<std::int32_t>(numbers.next() % kWords));
-  for (Index b = 0; b < kB; ++b) labels.push_back(static_cast<std::int64_t>(numbers.next() % kClasses));
-  std::vector<Index> begin(kB + 1);
-  std::iota(begin.begin(), begin.end(), Index(0));
-  const std::vector<double> weight(kB, 0.125), decay{0.0625};
-  std::vector<double> losses(kB);
-  CrossEntropy<T> loss(labels.data(), begin.data(), weight.data());
-  const Brought<T> brought(numbers);
-  const Sequenced<T> batch{kB, kN, kOffsets.data(), brings ? brought.beside.data() : nullptr, ids.data()};
-  if (wide) wide->read({kB, brought.offsets.data(), brought.ids.data(), brought.values.data()});
-  const Index ends[] = {0, count};
-  Update<T> update{};
-  update.rule = rule;
-  update.parameter = parameters.data(), update.gradient = gradient.data();
-  update.first = first.data(), update.second = second.data();
-  update.scale = update.correction1 = update.correction2 = 1;
-  update.rate = T(1) / 64, update.beta1 = T(7) / 8, update.beta2 = T(15) / 16, update.epsilon = T(1) / 1024;
-  for (std::uint32_t step = 0; step < 8; ++step) {
-    Index bad_token;
-    std::fill(gradient.begin(), gradient.end(), T(0));
-    program.pack(parameters.data(), parameters.data() + program.table_size(), Use::kTrain, {59, step});
-    if (program.gradient(batch, loss, 3, gradient.data(), losses.data(), bad_token) != Status::kOk) std::abort();
-    update_all(update, ends, decay.data(), 1, 3);
-  }
-  for (const T parameter : parameters) {
-    if (!(parameter > -100 && parameter < 100)) std::abort();  // weights that have diverged would tell little
-  }
+  const Reads reads = chain(nodes.size());
+  Program<T> program(std::move(nodes), reads, embed, 0, 0, kClasses);
   const std::string of = std::to_string(cell) + (brings ? "/brought" : "");
-  Digest().add(parameters).print(named<T>("training/", of.c_str(), size));
+  updates(program, wide, rule, named<T>("training/", of.c_str(), size));
+}
+
+// With branches: what a dense node makes of the words is read by two layers and pooled, and all of that is joined.
+template <class T>
+void branching(Cell cell, Size size) {
+  const auto [C, H] = size;
+  RecurrentOptions options = one_layer(cell, {C, H});
+  std::vector<std::unique_ptr<Node<T>>> nodes;
+  auto table = std::make_unique<Embed<T>>(kWords, C, 0, 0.25, false);
+  Embed<T>* const embed = table.get();
+  nodes.push_back(std::move(table));
+  nodes.push_back(std::make_unique<Dense<T>>(C, C, kTanh));
+  Recurrent<T>* layers[2];
+  for (Recurrent<T>*& layer : layers) {
+    auto made = std::make_unique<Recurrent<T>>(options, nullptr);
+    layer = made.get();
+    nodes.push_back(std::move(made));
+    options.reverse = true;
+  }
+  for (Recurrent<T>* const layer : layers) {
+    nodes.push_back(std::make_unique<Pooling<T>>(std::vector<PoolMode>{kLast, kMean}, layer));
+  }
+  nodes.push_back(std::make_unique<Pooling<T>>(std::vector<PoolMode>{kMax}, nullptr));
+  nodes.push_back(std::make_unique<Join<T>>(3, 4 * H + C));
+  nodes.push_back(std::make_unique<Dense<T>>(4 * H + C, kClasses, kIdentity));
+  const Reads reads{{0}, {1}, {2}, {2}, {3}, {4}, {2}, {5, 6, 7}, {8}};
+  Program<T> program(std::move(nodes), reads, embed, 0, 0, kClasses);
+  updates<T>(program, nullptr, kAdam, named<T>("branches/", std::to_string(cell).c_str(), size));
 }
 
 void field(Index K) {
@@ -381,6 +423,7 @@ void all() {
   }
   for (int i = 0; i < kCells; ++i) training<T>(static_cast<Cell>(i), {3, 7}, static_cast<UpdateRule>(i % 3));
   training<T>(static_cast<Cell>(0), {3, 7}, static_cast<UpdateRule>(0), true);
+  for (int i = 0; i < kCells; ++i) branching<T>(static_cast<Cell>(i), {3, 7});
 }
 
 }  // namespace

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from branches import BRANCHES, BRANCHES_THAT_DROP
 from tidegate.cells import CELLS
 from tidegate.documents import Documents, Sparse
 from tidegate.network import (
@@ -91,8 +92,10 @@ NETWORKS: dict[str, Network] = {
     "numbers beside, and a wide node": widened(classifier(layer(bidirectional=True), "max", "mean", first=BESIDE)),
     "one series": forecaster(1),
     "three channels": forecaster(3),
+    **BRANCHES,
 }
 DROPPING = {
+    **BRANCHES_THAT_DROP,
     "everything that is dropped": Network.of(
         Embed(vocabulary_size=40, size=6, dropout=0.3),
         layer(num_layers=2, bidirectional=True, merge="sum", dropout=0.3, recurrent_dropout=0.2, weight_dropout=0.25),
@@ -140,10 +143,14 @@ LONG: dict[str, tuple[Network, dict[str, int]]] = {
     )
     for cell, longest, first in (("lstm", 80_000, WORDS), ("gru", 90_000, ()), ("rnn_tanh", 180_000, WORDS))
 } | {
+    "a text that is cut in time in each of two branches": (
+        BRANCHES["one output read by four"],
+        {"size": 3, "longest": 300_000},
+    ),
     "a text that is cut in time, with numbers beside": (
         widened(classifier(layer(hidden_size=16, bidirectional=True), "mean", "last", first=BESIDE)),
         {"size": 3, "longest": 80_000},
-    )
+    ),
 }
 
 

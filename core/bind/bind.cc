@@ -53,6 +53,8 @@ NB_MODULE(_core, m) {
   define_layers(m);
   define_crf(m);
   define_program(m);
+  define_losses(m);
   define_streams(m);
   define_sampler(m);
+  define_text(m);
 }

@@ -76,6 +76,12 @@ class Matrix {
   Py_buffer view_;
 };
 
+// Raises one of the library's own errors.
+[[noreturn]] inline void refuse(const char* error, const char* why) {
+  PyErr_SetString(nb::module_::import_("tidegate.errors").attr(error).ptr(), why);
+  throw nb::python_error();
+}
+
 // What each file adds to the module.
 void define_cells(nb::module_& m);
 void define_layers(nb::module_& m);
@@ -83,5 +89,7 @@ void define_crf(nb::module_& m);
 void define_streams(nb::module_& m);
 void define_sampler(nb::module_& m);
 void define_program(nb::module_& m);
+void define_losses(nb::module_& m);
+void define_text(nb::module_& m);
 
 }  // namespace tidegate

@@ -8,13 +8,11 @@
 
 #include "bind/bind.h"
 #include "bind/unlocked.h"
-#include "losses/crf.h"
-#include "losses/cross_entropy.h"
-#include "losses/regression.h"
 #include "nodes/crf.h"
 #include "nodes/decode.h"
 #include "nodes/dense.h"
 #include "nodes/dropout.h"
+#include "nodes/join.h"
 #include "nodes/pool.h"
 #include "nodes/spell.h"
 #include "nodes/split.h"
@@ -57,24 +55,30 @@ RecurrentOptions recurrent_options(const Description& node) {
 
 constexpr std::uint32_t kFirstOfCharacters = 1 << 10;  // their nodes are numbered apart from those of the words
 
-// Makes the nodes one after the other: some ask what stands beside them.
+// Makes the nodes one after the other: some ask what they read, or who reads them.
 template <class T>
 class Builder {
  public:
   std::unique_ptr<Program<T>> build(nb::sequence descriptions, std::uint32_t first, Index width, Index output_size) {
     const std::size_t count = nb::len(descriptions);
+    readers_.resize(count + 1);
     for (std::size_t i = 0; i < count; ++i) {
-      const bool before_recurrent = i + 1 < count && Description(descriptions[i + 1]).kind() == "recurrent";
-      nodes_.push_back(make(Description(descriptions[i]), before_recurrent));
+      const Description node(descriptions[i]);
+      reads_.push_back(node.get<std::vector<std::size_t>>("reads"));
+      for (const std::size_t flow : reads_.back()) readers_.at(flow).push_back(node.kind());
     }
-    return std::make_unique<Program<T>>(std::move(nodes_), table_, first, width, output_size);
+    for (std::size_t i = 0; i < count; ++i) nodes_.push_back(make(Description(descriptions[i]), i));
+    return std::make_unique<Program<T>>(std::move(nodes_), std::move(reads_), table_, first, width, output_size);
   }
 
  private:
-  std::unique_ptr<Node<T>> make(const Description& node, bool before_recurrent) {
+  std::unique_ptr<Node<T>> make(const Description& node, std::size_t index) {
     const std::string kind = node.kind();
+    const std::size_t read = reads_[index].front();
+    auto* const recurrent = read ? dynamic_cast<Recurrent<T>*>(nodes_[read - 1].get()) : nullptr;
     if (kind == "embed") {
-      const bool unread = before_recurrent && node.get<Index>("beside") == 0;
+      const bool alone = readers_[index + 1] == std::vector<std::string>{"recurrent"};
+      const bool unread = alone && node.get<Index>("beside") == 0;
       auto made = std::make_unique<Embed<T>>(node.get<Index>("vocabulary_size"), node.get<Index>("size"),
                                              node.get<Index>("beside"), node.get<double>("dropout"), unread);
       table_ = made.get();
@@ -82,28 +86,27 @@ class Builder {
       return made;
     }
     if (kind == "recurrent") {
-      auto made = std::make_unique<Recurrent<T>>(recurrent_options(node), unread_ ? table_ : nullptr);
-      unread_ = false;
-      recurrent_ = made.get();
-      return made;
+      const bool looks_up = unread_ && read && nodes_[read - 1].get() == table_;
+      return std::make_unique<Recurrent<T>>(recurrent_options(node), looks_up ? table_ : nullptr);
     }
     if (kind == "pool") {
       std::vector<PoolMode> modes;
       for (const int mode : node.get<std::vector<int>>("modes")) modes.push_back(static_cast<PoolMode>(mode));
-      return std::make_unique<Pooling<T>>(std::move(modes), recurrent_);
+      return std::make_unique<Pooling<T>>(std::move(modes), recurrent);
     }
     if (kind == "dense") {
       return std::make_unique<Dense<T>>(node.get<Index>("in_features"), node.get<Index>("out_features"),
                                         static_cast<Activation>(node.get<int>("activation")));
     }
     if (kind == "dropout") return std::make_unique<Dropout<T>>(node.get<double>("p"), node.get<bool>("per_sequence"));
+    if (kind == "join") return std::make_unique<Join<T>>(reads_[index].size(), node.get<Index>("width"));
     if (kind == "split") {
       return std::make_unique<Split<T>>(node.get<Index>("channels"), node.get<Index>("size"),
                                         node.get<Index>("shared"));
     }
     if (kind == "decode") {
       return std::make_unique<Decode<T>>(node.get<Index>("steps"), node.get<Index>("channels"), node.get<Index>("size"),
-                                         recurrent_);
+                                         recurrent);
     }
     if (kind == "tied") return std::make_unique<Tied<T>>(*table_);
     if (kind == "crf") return std::make_unique<CrfNode<T>>(node.get<Index>("tags"));
@@ -118,21 +121,16 @@ class Builder {
                                             words.get<double>("dropout"), false);
     table_ = table.get();
     auto characters = Builder<T>().build(node.get<nb::sequence>("characters"), kFirstOfCharacters, 0,
-                                         node.get<Index>("output_size") - words.get<Index>("size"));
+                                         node.get<Index>("width") - words.get<Index>("size"));
     return std::make_unique<Spell<T>>(std::move(table), std::move(characters));
   }
 
   std::vector<std::unique_ptr<Node<T>>> nodes_;
+  Reads reads_;
+  std::vector<std::vector<std::string>> readers_;  // of each flow, their kinds
   Embed<T>* table_ = nullptr;
-  Recurrent<T>* recurrent_ = nullptr;
-  bool unread_ = false;  // the node before is an embedding that leaves its rows to be read
+  bool unread_ = false;  // it is an embedding that leaves its rows to be looked up by the one node that reads them
 };
-
-// Raises one of the library's own errors.
-[[noreturn]] void refuse(const char* error, const char* why) {
-  PyErr_SetString(nb::module_::import_("tidegate.errors").attr(error).ptr(), why);
-  throw nb::python_error();
-}
 
 // Has a program to itself while it exists; raises InputError where another thread has it.
 template <class T>
@@ -343,13 +341,8 @@ void update(int rule, Array<T> parameter, In<T> gradient, nb::object first, nb::
 }
 
 template <class T>
-struct Names {
-  const char *program, *loss, *cross_entropy, *crf, *regression;
-};
-
-template <class T>
-void define(nb::module_& m, const Names<T>& names) {
-  nb::class_<Program<T>>(m, names.program)
+void define(nb::module_& m, const char* name) {
+  nb::class_<Program<T>>(m, name)
       .def_static(
           "build",
           [](nb::sequence nodes, Index width, Index output_size) {
@@ -394,47 +387,13 @@ void define(nb::module_& m, const Names<T>& names) {
   m.def("update", &update<T>, "rule"_a, "parameter"_a.noconvert(), "gradient"_a.noconvert(), "first"_a.none(),
         "second"_a.none(), "begin"_a.noconvert(), "decay"_a.noconvert(), "options"_a, "nesterov"_a, "decoupled"_a,
         "threads"_a);
-  nb::class_<Loss<T>>(m, names.loss);
-  nb::class_<CrossEntropy<T>, Loss<T>>(m, names.cross_entropy)
-      .def(
-          "__init__",
-          [](CrossEntropy<T>* self, In<std::int64_t> labels, In<Index> begin, In<double> weight) {
-            new (self) CrossEntropy<T>(labels.data(), begin.data(), weight.data());
-          },
-          "labels"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
-          nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>());
-  nb::class_<CrfLikelihood<T>, Loss<T>>(m, names.crf)
-      .def(
-          "__init__",
-          [](CrfLikelihood<T>* self, Program<T>& program, In<std::int64_t> tags, In<Index> begin, In<double> weight,
-             In<double> penalty) {
-            auto* const node = dynamic_cast<CrfNode<T>*>(&program.node(program.size() - 1));
-            if (!node) refuse("ShapeError", "this loss is of networks that end with a crf node.");
-            new (self) CrfLikelihood<T>(*node, tags.data(), begin.data(), weight.data(), penalty.data());
-          },
-          "program"_a, "tags"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), "penalty"_a.noconvert(),
-          nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(), nb::keep_alive<1, 5>(),
-          nb::keep_alive<1, 6>());
-  nb::class_<Regression<T>, Loss<T>>(m, names.regression)
-      .def(
-          "__init__",
-          [](Regression<T>* self, In<T> truth, In<T> scale, In<T> shift, In<std::int32_t> kind, In<double> level,
-             In<double> share, In<double> weight) {
-            const auto numbers = static_cast<Index>(kind.shape(0));
-            new (self) Regression<T>(numbers, truth.data(), scale.data(), shift.data(), kind.data(), level.data(),
-                                     share.data(), weight.data());
-          },
-          "truth"_a.noconvert(), "scale"_a.noconvert(), "shift"_a.noconvert(), "kind"_a.noconvert(),
-          "level"_a.noconvert(), "share"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
-          nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(), nb::keep_alive<1, 5>(), nb::keep_alive<1, 6>(),
-          nb::keep_alive<1, 7>(), nb::keep_alive<1, 8>());
 }
 
 }  // namespace
 
 void define_program(nb::module_& m) {
-  define<float>(m, {"Program32", "Loss32", "CrossEntropy32", "CrfLikelihood32", "Regression32"});
-  define<double>(m, {"Program64", "Loss64", "CrossEntropy64", "CrfLikelihood64", "Regression64"});
+  define<float>(m, "Program32");
+  define<double>(m, "Program64");
 }
 
 }  // namespace tidegate

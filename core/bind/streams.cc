@@ -76,6 +76,7 @@ void define_of(nb::module_& m, const char* name) {
       .def_prop_ro("vocabulary", &Self::vocabulary)
       .def_prop_ro("out", &Self::out)
       .def_prop_ro("pooled", &Self::pooled)
+      .def_prop_ro("lookahead", &Self::lookahead)
       .def(
           "step",  // one slot by one row of features
           [](Self& self, Index slot, nb::handle x, nb::handle out, int threads) {

@@ -22,11 +22,11 @@ T largest(const T* x, Index n) {
   return most[0];
 }
 
-}  // namespace
-
-template <class T>
-void CrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index first,
-                           double* losses) {
+// Goes through the rows of a group. `lose_row` gets a row of all, its scores and its probabilities; it returns what is
+// lost but for the part that all classes share, and takes the truth from the probabilities.
+template <class T, class LoseRow>
+void lose_rows(Lane<T>& lane, Flow<T>& gave, const Index* begins, const double* weights, const std::int32_t* sequences,
+               Index count, Index first, double* losses, LoseRow lose_row) {
   const Index K = gave.width;
   gave.drows = lane.arena.template get<T>(gave.N * K);
   kernels<T>().softmax(gave.rows, K, gave.drows, 0, gave.N);
@@ -34,14 +34,13 @@ void CrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* seq
   T* d = gave.drows;
   Index begin = 0;  // of a sequence, within the group
   for (Index i = 0; i < count; ++i) {
-    const Index b = sequences[i], rows = begin_[b + 1] - begin_[b];
-    const T weight = static_cast<T>(weight_[b]);
+    const Index b = sequences[i], rows = begins[b + 1] - begins[b];
+    const T weight = static_cast<T>(weights[b]);
     double loss = losses[b];
     const Index from = std::max(begin, first), end = std::min(begin + rows, first + gave.N);
-    for (Index row = begin_[b] + from - begin; row < begin_[b] + end - begin; ++row, scores += K, d += K) {
-      const Index label = labels_[row];
-      loss += double(largest(scores, K)) - double(scores[label]) - std::log(double(largest(d, K)));
-      d[label] -= 1;
+    for (Index row = begins[b] + from - begin; row < begins[b] + end - begin; ++row, scores += K, d += K) {
+      const double shared = std::log(double(largest(d, K)));
+      loss += lose_row(row, scores, d, double(largest(scores, K))) - shared;
       for (Index k = 0; k < K; ++k) d[k] *= weight;
     }
     losses[b] = loss;
@@ -49,7 +48,38 @@ void CrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* seq
   }
 }
 
+}  // namespace
+
+template <class T>
+void CrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index first,
+                           double* losses) {
+  lose_rows(lane, gave, begin_, weight_, sequences, count, first, losses,
+            [this](Index row, const T* scores, T* d, double most) {
+              const Index label = labels_[row];
+              d[label] -= 1;
+              return most - double(scores[label]);
+            });
+}
+
+template <class T>
+void SoftCrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index first,
+                               double* losses) {
+  const Index K = gave.width;
+  lose_rows(lane, gave, begin_, weight_, sequences, count, first, losses,
+            [this, K](Index row, const T* scores, T* d, double most) {
+              const T* const truth = truth_ + row * K;
+              double lost = 0;
+              for (Index k = 0; k < K; ++k) {
+                lost += double(truth[k]) * (most - double(scores[k]));
+                d[k] -= truth[k];
+              }
+              return lost;
+            });
+}
+
 template class CrossEntropy<float>;
 template class CrossEntropy<double>;
+template class SoftCrossEntropy<float>;
+template class SoftCrossEntropy<double>;
 
 }  // namespace tidegate

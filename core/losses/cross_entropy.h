@@ -1,4 +1,4 @@
-// Cross-entropy in nats between what the last node scores and the class that each row is of.
+// Cross-entropy in nats between what the last node scores and the class that each row is of, or is likely to be of.
 #pragma once
 
 #include "program/loss.h"
@@ -18,6 +18,23 @@ class CrossEntropy final : public Loss<T> {
 
  private:
   const std::int64_t* const labels_;
+  const Index* const begin_;
+  const double* const weight_;
+};
+
+template <class T>
+class SoftCrossEntropy final : public Loss<T> {
+ public:
+  // truth [rows of all sequences, K], how likely each class is: a row adds up to one. begin and weight as above.
+  SoftCrossEntropy(const T* truth, const Index* begin, const double* weight)
+      : truth_(truth), begin_(begin), weight_(weight) {}
+
+  bool by_row() const override { return true; }
+  void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index first,
+            double* losses) override;
+
+ private:
+  const T* const truth_;
   const Index* const begin_;
   const double* const weight_;
 };

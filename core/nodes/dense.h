@@ -19,7 +19,7 @@ class Dense final : public Node<T> {
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
   std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override {
-    plan.features = outputs_;
+    plan.gave.features = outputs_;
     return std::make_unique<LiveProduct<T>>(product_, activation_);
   }
 

@@ -83,8 +83,8 @@ template <class T>
 std::unique_ptr<LiveNode<T>> Embed<T>::live(LivePlan<T>& plan) {
   if (beside_) return Node<T>::live(plan);
   auto made = std::make_unique<LiveEmbed<T>>(LiveTable<T>{table_, rows_, width_, false});
-  plan.table = &made->table;
-  plan.width = plan.features = width_;
+  plan.gave.table = &made->table;
+  plan.width = plan.gave.features = width_;
   plan.vocabulary = rows_;
   return made;
 }

@@ -100,7 +100,7 @@ template <class T>
 class LivePooling final : public LivePool<T> {
  public:
   LivePooling(const std::vector<PoolMode>& modes, const Recurrent<T>* before, LivePlan<T>& plan)
-      : modes_(modes), before_(before), width_(plan.features), kept_(plan.state.keep(begin(modes.size()))) {}
+      : modes_(modes), before_(before), width_(plan.gave.features), kept_(plan.state.keep(begin(modes.size()))) {}
 
   // Adds rows to what is kept, in their order, as `pool` of layer/pool.h does with a whole sequence.
   LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>& received) override {
@@ -175,8 +175,9 @@ class LivePooling final : public LivePool<T> {
 template <class T>
 std::unique_ptr<LiveNode<T>> Pooling<T>::live(LivePlan<T>& plan) {
   auto made = std::make_unique<LivePooling<T>>(modes_, before_, plan);
-  plan.features *= static_cast<Index>(modes_.size());
-  plan.pool = made.get();
+  plan.gave.features *= static_cast<Index>(modes_.size());
+  plan.gave.pool = made.get();
+  plan.gave.waits = 0;  // it says at any step what it would say at the end
   return made;
 }
 

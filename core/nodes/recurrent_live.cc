@@ -275,7 +275,7 @@ class LiveRecurrent final : public LiveNode<T> {
 
 template <class T>
 std::unique_ptr<LiveNode<T>> Recurrent<T>::live(LivePlan<T>& plan) {
-  LiveTable<T>* const table = plan.table;
+  LiveTable<T>* const table = plan.read.front().table;
   if (table && table->count * GH_ <= kMostKept) {
     table->unread = true;
     for (int d = 0; d < directions(); ++d) {
@@ -285,7 +285,7 @@ std::unique_ptr<LiveNode<T>> Recurrent<T>::live(LivePlan<T>& plan) {
       units_[d].of_table = all.projected;
     }
   }
-  plan.features = output_size();
+  plan.gave.features = output_size();
   return std::make_unique<LiveRecurrent<T>>(units_, o_, plan);
 }
 

@@ -28,7 +28,7 @@ class Spell final : public Node<T> {
   void finish(T* gradient, T* table, const T* extras) override;
   // Its rows come in read: whoever streams words spells each once.
   std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override {
-    plan.width = plan.features = words_->width() + characters_->output_size();
+    plan.width = plan.gave.features = words_->width() + characters_->output_size();
     return nullptr;
   }
 

@@ -20,7 +20,7 @@ class Tied final : public Node<T> {
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
   void finish(T* gradient, T* table, const T* extras) override;
   std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override {
-    plan.features = table_.vocabulary();
+    plan.gave.features = table_.vocabulary();
     return std::make_unique<LiveProduct<T>>(product_, kIdentity);
   }
 

@@ -36,7 +36,7 @@ class LiveNode {
   virtual ~LiveNode() = default;
 
   // Takes rows, and gives those that are due. `received` [n]: how many rows each sequence brought before, which becomes
-  // how many it was given.
+  // how many it was given. A node that reads several finds the others right behind `in`, as many rows of each.
   virtual LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>& received) = 0;
 };
 
@@ -103,20 +103,30 @@ class LiveState {
   std::vector<Part> parts_;
 };
 
+// What is known beforehand of the rows that pass between nodes.
+template <class T>
+struct LivePath {
+  Index features = 0;
+  Index waits = 0;                // how many steps more must be known before a row is given
+  LiveTable<T>* table = nullptr;  // whose rows may be left unread by the node that looks them up
+  LivePool<T>* pool = nullptr;    // which gives them, one of each sequence, when it is asked; or null
+  bool above = false;             // they are made of what was pooled
+};
+
 // What the nodes of a network tell each other, from the first to the last, while they are made ready for sequences.
 template <class T>
 struct LivePlan {
   LiveState<T>& state;
-  Index width;                      // features of the rows that come in
-  Index features;                   // of those that the node before gives
-  Index vocabulary = 0;             // of the ids that come in their place, or zero
-  LiveTable<T>* table = nullptr;    // of the node before, where rows of it may be left unread
-  LivePool<T>* pool = nullptr;      // the node that pools, or null
   const std::vector<Index>& ahead;  // how far the layers that run backward look ahead, one after the other
-  std::size_t taken = 0;            // of those
+  Index width;                      // features of the rows that come in
+  Index vocabulary = 0;             // of the ids that come in their place, or zero
+  std::size_t taken = 0;            // of those that look ahead
+  std::vector<LivePath<T>> read;    // by the node that is made ready
+  LivePath<T> gave;                 // by it; what it reads, if it says nothing else
 
   Index lookahead() {
     if (taken == ahead.size()) throw std::invalid_argument("a layer that runs backward has no look-ahead");
+    gave.waits += ahead[taken];
     return ahead[taken++];
   }
 };

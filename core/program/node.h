@@ -140,7 +140,8 @@ class Node {
   // Gives back, after a run, the memory that grew with the batch.
   virtual void rest() {}
 
-  // Turns the rows of a group into others; returns what `back` needs, in the memory of the lane's group.
+  // Turns the rows of a group into others; returns what `back` needs, in the memory of the lane's group. A node that
+  // reads several flows finds the others right behind `read`, here and below.
   virtual void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) = 0;
 
   // Adds to the gradient of its parameters, and finds that of what it read, where it is wanted.

@@ -35,9 +35,10 @@ struct Program<T>::Plan {
 };
 
 template <class T>
-Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table, std::uint32_t first, Index width,
-                    Index output_size)
-    : nodes_(std::move(nodes)), table_(table), width_(width), output_size_(output_size) {
+Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Reads reads, Embed<T>* table, std::uint32_t first,
+                    Index width, Index output_size)
+    : nodes_(std::move(nodes)), reads_(std::move(reads)), table_(table), width_(width), output_size_(output_size) {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) branches_ |= reads_[i] != std::vector<std::size_t>{i};
   std::uint32_t number = first;
   for (const auto& node : nodes_) {
     node->offset = dense_;
@@ -56,10 +57,18 @@ Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table
 }
 
 template <class T>
-Index Program<T>::rows(Index read, std::size_t last) const {
+Index Program<T>::rows(Index read, std::size_t flow) const {
   Index sequences = 1;
-  for (std::size_t i = 0; i < last; ++i) nodes_[i]->count(sequences, read);
+  count(flow, sequences, read);
   return read;
+}
+
+// What a node joins is alike in that.
+template <class T>
+void Program<T>::count(std::size_t flow, Index& sequences, Index& rows) const {
+  if (flow == 0) return;
+  count(reads_[flow - 1].front(), sequences, rows);
+  nodes_[flow - 1]->count(sequences, rows);
 }
 
 template <class T>
@@ -227,16 +236,16 @@ Status Program<T>::run(const Sequenced<T>& batch, Span span, int threads, T* out
   const Arenas::Loan arena(arenas_);
   (*arena).clear();
   Rooms rooms;
-  Lane<T> lane{0, batch.N, *arena, *arena, nullptr, &rooms};
-  Flow<T> flow = enter_whole(lane, batch);
+  Lane<T> lane{0, batch.N, *arena, *arena, nullptr, branches_ ? nullptr : &rooms};
+  Passage at(nodes_.size());
+  at.flows[span.first] = enter_whole(lane, batch);
   for (std::size_t i = span.first; i < span.last && !halted(); ++i) {
-    Flow<T> gave;
     lane.out = i + 1 == span.last ? out : nullptr;
     nodes_[i]->begin();
-    nodes_[i]->run(lane, flow, gave);
-    flow = gave;
+    nodes_[i]->run(lane, gather(at, i), at.flows[i + 1]);
   }
-  if (flow.rows != out && !halted()) std::copy_n(flow.rows, flow.N * flow.width, out);
+  const Flow<T>& last = at.flows[span.last];
+  if (last.rows != out && !halted()) std::copy_n(last.rows, last.N * last.width, out);
   for (const auto& node : nodes_) node->rest();
   return Status::kOk;
 } catch (const std::bad_alloc&) {
@@ -256,7 +265,7 @@ Status Program<T>::record(const Sequenced<T>& batch, int threads, Index& bad_tok
   passage.flows[0].wanted = true;
   for (std::size_t i = 0; i < nodes_.size() && !halted(); ++i) {
     nodes_[i]->begin();
-    passage.kept[i] = nodes_[i]->run(recorded_->lane, passage.flows[i], passage.flows[i + 1]);
+    passage.kept[i] = nodes_[i]->run(recorded_->lane, gather(passage, i), passage.flows[i + 1]);
   }
   return Status::kOk;
 } catch (const std::bad_alloc&) {
@@ -272,9 +281,7 @@ Status Program<T>::back(const T* doutput, int threads, T* dinput) try {
   const Arena::Mark mark = recorded_->arena.mark();
   passage.flows.back().drows = const_cast<T*>(doutput);  // nobody writes to what it reads
   input.wanted = dinput != nullptr;
-  for (std::size_t i = nodes_.size(); i-- > 0 && !halted();) {
-    nodes_[i]->back(recorded_->lane, passage.flows[i], passage.flows[i + 1], passage.kept[i]);
-  }
+  go_back(recorded_->lane, passage, nodes_.size());
   if (dinput && !halted()) std::copy_n(input.drows, input.N * input.width, dinput);
   recorded_->arena.rewind(mark);
   return Status::kOk;
@@ -305,13 +312,45 @@ void Program<T>::there_and_back(Lane<T>& lane, Passage& at, Loss<T>& loss, const
   std::size_t end = nodes_.size();
   const bool parted = end > 0 && nodes_.back()->by_row() && loss.by_row();
   if (parted) --end;
-  for (std::size_t i = 0; i < end; ++i) at.kept[i] = nodes_[i]->run(lane, at.flows[i], at.flows[i + 1]);
+  for (std::size_t i = 0; i < end; ++i) at.kept[i] = nodes_[i]->run(lane, gather(at, i), at.flows[i + 1]);
   if (parted) {
     end_in_parts(lane, at, loss, sequences, count, losses);
   } else {
     loss.lose(lane, at.flows[end], sequences, count, 0, losses);
   }
-  for (std::size_t i = end; i-- > 0;) nodes_[i]->back(lane, at.flows[i], at.flows[i + 1], at.kept[i]);
+  go_back(lane, at, end);
+}
+
+// Puts the flows that a node reads one behind the other; their gradients are not found yet.
+template <class T>
+Flow<T>& Program<T>::gather(Passage& at, std::size_t index) const {
+  at.read.clear();
+  for (const std::size_t flow : reads_[index]) {
+    at.read.push_back(at.flows[flow]);
+    at.read.back().drows = nullptr;
+  }
+  return at.read.front();
+}
+
+// The gradient of what several nodes read is the sum of those that they find, the last node's first.
+template <class T>
+void Program<T>::go_back(Lane<T>& lane, Passage& at, std::size_t end) {
+  for (std::size_t i = 0; i < end; ++i) at.flows[i].drows = nullptr;
+  for (std::size_t i = end; i-- > 0 && !halted();) {
+    if (!at.flows[i + 1].drows) continue;  // nobody asks what it makes of the input
+    nodes_[i]->back(lane, gather(at, i), at.flows[i + 1], at.kept[i]);
+    for (std::size_t k = 0; k < reads_[i].size(); ++k) {
+      const T* const found = at.read[k].drows;
+      Flow<T>& flow = at.flows[reads_[i][k]];
+      if (!flow.drows || !found) {
+        flow.drows = found ? at.read[k].drows : flow.drows;
+        continue;
+      }
+      T* const sum = lane.arena.template get<T>(flow.N * flow.width);
+      for (Index j = 0; j < flow.N * flow.width; ++j) sum[j] = flow.drows[j] + found[j];
+      flow.drows = sum;
+    }
+  }
 }
 
 // The last node, the loss and the way back through that node, so many rows at a time that the scores of a large

@@ -24,12 +24,16 @@ struct Sequenced {
   const std::int32_t* ids;  // [N] or null
 };
 
+// The flows that each node reads, by number.
+using Reads = std::vector<std::vector<std::size_t>>;
+
 template <class T>
 class Program {
  public:
-  // `table`: the embedding that the first node is, or has, else null; `first`: the number of that node; `width` and
-  // `output_size`: features of what goes in and comes out.
-  Program(std::vector<std::unique_ptr<Node<T>>> nodes, Embed<T>* table, std::uint32_t first, Index width,
+  // `reads`: the flows that each node reads, 0 for what goes in and i + 1 for what node i gives; `table`: the embedding
+  // that the first node is, or has, else null; `first`: the number of that node; `width` and `output_size`: features of
+  // what goes in and comes out.
+  Program(std::vector<std::unique_ptr<Node<T>>> nodes, Reads reads, Embed<T>* table, std::uint32_t first, Index width,
           Index output_size);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -38,13 +42,14 @@ class Program {
   Index table_size() const { return table_ ? table_->size() : 0; }
   Index width() const { return width_; }
   Index output_size() const { return output_size_; }
-  // Rows that the first `last` nodes make of so many rows of a sequence.
-  Index rows(Index read, std::size_t last) const;
+  // Rows that flow `flow` has of a sequence of so many rows.
+  Index rows(Index read, std::size_t flow) const;
   // Takes the program for one thread; false where another one has it.
   bool enter() { return !taken_.exchange(true, std::memory_order_acquire); }
   void leave() { taken_.store(false, std::memory_order_release); }
   Node<T>& node(std::size_t index) { return *nodes_[index]; }
   std::size_t size() const { return nodes_.size(); }
+  const Reads& reads() const { return reads_; }
 
   // Reads the parameters: those of the table, which stay where they are until the next call, and then the others.
   void pack(const T* table, const T* dense, Use use, const Draw& draw);
@@ -52,7 +57,7 @@ class Program {
   // with a program that has memory of its own.
   void borrow(const Program& other);
 
-  // Some nodes, one after the other.
+  // Some nodes, one after the other: the first ones, or the last one alone.
   struct Span {
     std::size_t first, last;
   };
@@ -63,7 +68,7 @@ class Program {
   // Runs a batch as one group, and keeps what every node read and gave as long as the program lives, as the arrays of
   // the batch must; once. The parameters must have been packed for that.
   Status record(const Sequenced<T>& batch, int threads, Index& bad_token);
-  // What node `index` read where the batch was recorded, or the last one gave; and what it keeps.
+  // Flow `index` where the batch was recorded; and what node `index` keeps.
   const Flow<T>& flow(std::size_t index) const { return recorded_->passage.flows[index]; }
   const void* kept(std::size_t index) const { return recorded_->passage.kept[index]; }
   // Goes back from the gradient of what the last node gave to that of the input, where that is not null; as often as
@@ -80,6 +85,7 @@ class Program {
   struct Passage {
     std::vector<Flow<T>> flows;
     std::vector<void*> kept;
+    std::vector<Flow<T>> read;  // by the running node
     explicit Passage(std::size_t nodes) : flows(nodes + 1), kept(nodes) {}
   };
   struct Recorded {
@@ -93,6 +99,9 @@ class Program {
   // Takes each group there and back.
   void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>& loss, double* losses);
   // Runs all nodes of a group, takes its loss and goes all the way back.
+  // Goes back through the nodes before `end`, from the gradient of what the last of them gave.
+  void go_back(Lane<T>& lane, Passage& passage, std::size_t end);
+  Flow<T>& gather(Passage& passage, std::size_t index) const;
   void there_and_back(Lane<T>& lane, Passage& passage, Loss<T>& loss, const std::int32_t* sequences, Index count,
                       double* losses);
   void end_in_parts(Lane<T>& lane, Passage& passage, Loss<T>& loss, const std::int32_t* sequences, Index count,
@@ -102,7 +111,11 @@ class Program {
   Flow<T> enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const;
   void add_lanes(const Plan& plan, T* gradient);
 
+  void count(std::size_t flow, Index& sequences, Index& rows) const;
+
   std::vector<std::unique_ptr<Node<T>>> nodes_;
+  const Reads reads_;
+  bool branches_ = false;  // a node reads another one than that before it
   Embed<T>* const table_;
   const Index width_;
   const Index output_size_;

@@ -14,25 +14,37 @@ constexpr Index kBlock = 64;  // steps of one sequence that pass together, which
 
 template <class T>
 Streams<T>::Streams(Program<T>& program, Index capacity, const std::vector<Index>& ahead)
-    : capacity_(capacity),
+    : reads_(program.reads()),
+      capacity_(capacity),
       out_(program.output_size()),
-      lookahead_(std::accumulate(ahead.begin(), ahead.end(), Index(0))),
       pooled_(program.rows(1, program.size()) == program.rows(2, program.size())),
-      state_(pooled_ && lookahead_ > 0 ? 2 * capacity : capacity),
-      steps_(state_.slots(), 0) {
-  LivePlan<T> plan{state_, program.width(), program.width(), 0, nullptr, nullptr, ahead};
+      state_(pooled_ && std::accumulate(ahead.begin(), ahead.end(), Index(0)) > 0 ? 2 * capacity : capacity),
+      steps_(state_.slots(), 0),
+      flows_(program.size() + 1),
+      received_(program.size() + 1) {
+  LivePlan<T> plan{state_, ahead, program.width()};
+  std::vector<LivePath<T>> paths(program.size() + 1);
+  std::vector<int> readers(program.size() + 1);
+  for (const auto& read : reads_) {
+    for (const std::size_t flow : read) ++readers[flow];
+  }
+  paths[0].features = program.width();
   for (std::size_t i = 0; i < program.size(); ++i) {
-    const LiveTable<T>* const before = plan.table;
-    const bool after = plan.pool != nullptr;
+    plan.read.clear();
+    for (const std::size_t flow : reads_[i]) plan.read.push_back(paths[flow]);
+    plan.gave = plan.read.front();
+    plan.gave.above |= plan.gave.pool != nullptr;
+    plan.gave.pool = nullptr;
     std::unique_ptr<LiveNode<T>> made = program.node(i).live(plan);
-    if (!made) continue;
-    if (plan.table == before) plan.table = nullptr;  // its rows have become others
-    (after ? above_ : nodes_).push_back(std::move(made));
+    if (made && plan.gave.table == plan.read.front().table) plan.gave.table = nullptr;  // its rows have become others
+    if (readers[i + 1] > 1) plan.gave.table = nullptr;
+    lookahead_ = std::max(lookahead_, plan.gave.waits);
+    paths[i + 1] = plan.gave;
+    nodes_.push_back({std::move(made), plan.gave});
   }
   if (plan.taken != ahead.size()) throw std::invalid_argument("fewer layers run backward");
   width_ = plan.width;
   vocabulary_ = plan.vocabulary;
-  pool_ = plan.pool;
 }
 
 template <class T>
@@ -69,9 +81,10 @@ void Streams<T>::run(const Index* slot, const Index* offsets, Index n, const T* 
       block_[i + 1] = block_[i] + std::clamp<Index>(left, 0, kBlock);
     }
     const LiveTurn turn{slot, n, ending && begin + kBlock >= longest, threads};
-    const LiveRows<T> rows = walk(turn, first(offsets, n, begin, longest <= kBlock, x, ids));
+    walk(turn, first(offsets, n, begin, longest <= kBlock, x, ids));
     for (Index i = 0; i < n; ++i) steps_[slot[i]] += block_[i + 1] - block_[i];
     if (pooled_) continue;
+    const LiveRows<T>& rows = flows_.back();
     for (Index i = 0; i < n; ++i) {
       const Index count = rows.offsets[i + 1] - rows.offsets[i];
       std::copy_n(rows.x + rows.offsets[i] * out_, count * out_, out + written_[i] * out_);
@@ -97,13 +110,25 @@ LiveRows<T> Streams<T>::first(const Index* offsets, Index n, Index begin, bool a
   return {to, ids ? ids_.data() : nullptr, nullptr, block_.data()};
 }
 
-// Takes rows through the nodes, up to and into the pool where there is one.
+// Takes rows through the nodes, up to and into the pools where there are any.
 template <class T>
-LiveRows<T> Streams<T>::walk(const LiveTurn& turn, LiveRows<T> rows) {
-  received_.resize(turn.n);
-  for (Index i = 0; i < turn.n; ++i) received_[i] = steps_[turn.slot[i]];
-  for (const auto& node : nodes_) rows = node->pass(turn, rows, received_);
-  return rows;
+void Streams<T>::walk(const LiveTurn& turn, const LiveRows<T>& rows) {
+  flows_[0] = rows;
+  received_[0].resize(turn.n);
+  for (Index i = 0; i < turn.n; ++i) received_[0][i] = steps_[turn.slot[i]];
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (!nodes_[i].gives.above) pass(turn, i);
+  }
+}
+
+template <class T>
+void Streams<T>::pass(const LiveTurn& turn, std::size_t index) {
+  const std::vector<std::size_t>& reads = reads_[index];
+  read_.clear();
+  for (const std::size_t flow : reads) read_.push_back(flows_[flow]);
+  received_[index + 1] = received_[reads.front()];
+  LiveNode<T>* const node = nodes_[index].node.get();
+  flows_[index + 1] = node ? node->pass(turn, read_.front(), received_[index + 1]) : read_.front();
 }
 
 // Says what a pooled network would say if its sequences ended here. Where rows still wait for steps to come, copies of
@@ -119,9 +144,12 @@ void Streams<T>::say(const LiveTurn& turn, T* out) {
     walk({slot, turn.n, true, turn.threads}, {nullptr, nullptr, nullptr, block_.data()});
   }
   std::iota(block_.begin(), block_.end(), Index(0));
-  LiveRows<T> rows{pool_->say(slot, turn.n, steps_), nullptr, nullptr, block_.data()};
-  for (const auto& node : above_) rows = node->pass(turn, rows, received_);
-  std::copy_n(rows.x, turn.n * out_, out);
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    LivePool<T>* const pool = nodes_[i].gives.pool;
+    if (pool) flows_[i + 1] = {pool->say(slot, turn.n, steps_), nullptr, nullptr, block_.data()};
+    if (nodes_[i].gives.above) pass(turn, i);
+  }
+  std::copy_n(flows_.back().x, turn.n * out_, out);
 }
 
 template <class T>

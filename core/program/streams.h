@@ -54,19 +54,27 @@ class Streams {
 
  private:
   LiveRows<T> first(const Index* offsets, Index n, Index begin, bool all, const T* x, const std::int32_t* ids);
-  LiveRows<T> walk(const LiveTurn& turn, LiveRows<T> rows);
+  void walk(const LiveTurn& turn, const LiveRows<T>& rows);
+  void pass(const LiveTurn& turn, std::size_t index);
   void say(const LiveTurn& turn, T* out);
 
-  const Index capacity_, out_, lookahead_;
+  // A node, and what passes it. Null where rows pass as they are.
+  struct Live {
+    std::unique_ptr<LiveNode<T>> node;
+    LivePath<T> gives;
+  };
+
+  const Reads& reads_;
+  const Index capacity_, out_;
   const bool pooled_;
-  Index width_, vocabulary_;
+  Index lookahead_ = 0, width_, vocabulary_;
   LiveState<T> state_;
   std::vector<Index> steps_;
-  std::vector<std::unique_ptr<LiveNode<T>>> nodes_;  // up to the one that pools, where there is one
-  std::vector<std::unique_ptr<LiveNode<T>>> above_;  // that read what it pooled
-  LivePool<T>* pool_ = nullptr;
+  std::vector<Live> nodes_;
+  std::vector<LiveRows<T>> flows_, read_;     // what comes in and what each node gives; what the running one reads
+  std::vector<std::vector<Index>> received_;  // of each flow, the rows that went before
   Buffer input_;
-  std::vector<Index> block_, spare_, received_, written_;
+  std::vector<Index> block_, spare_, written_;
   std::vector<std::int32_t> ids_;
   std::vector<std::uint8_t> seen_;
   std::atomic<bool> busy_{false};

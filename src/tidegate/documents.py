@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.errors import ShapeError
-from tidegate.ragged import Ragged
+from tidegate.ragged import Ragged, Tokened
 
 Array = NDArray[Any]
 
@@ -54,7 +54,7 @@ class Sparse:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Documents:
+class Documents(Tokened):
     """Hold B texts of N tokens together.
 
     Args:
@@ -69,7 +69,6 @@ class Documents:
     Documents(2 texts, 3 tokens, 2 numbers beside each)
     """
 
-    tokens: Ragged
     beside: Array
     features: Sparse | None = None
 
@@ -78,16 +77,6 @@ class Documents:
             raise ShapeError(f"beside is {list(self.beside.shape)}; [{len(self.tokens.values)}, D] is wanted.")
         if self.features is not None and len(self.features) != len(self.tokens):
             raise ShapeError(f"there are features of {len(self.features)} texts, and {len(self.tokens)} texts.")
-
-    @property
-    def offsets(self) -> Array:
-        """Where each text begins, [B + 1]."""
-        return np.asarray(self.tokens.offsets)
-
-    @property
-    def lengths(self) -> Array:
-        """The number of tokens of each text, [B]."""
-        return np.asarray(self.tokens.lengths)
 
     def select(self, indices: Any) -> Documents:
         """Take the texts at `indices`, in that order."""
@@ -105,10 +94,6 @@ class Documents:
         if features is not None:
             features = Sparse(features.columns, features.values.astype(kind))
         return Documents(self.tokens, self.beside.astype(kind), features)
-
-    def __len__(self) -> int:
-        """Return the number of texts B."""
-        return len(self.tokens)
 
     def __repr__(self) -> str:
         sizes = f"{len(self)} texts, {len(self.beside)} tokens, {self.beside.shape[1]} numbers beside each"

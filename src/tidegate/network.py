@@ -1,4 +1,4 @@
-"""A network as data: a short list of nodes that is trained and run by `engine` and written by `export`.
+"""A network as data: nodes, each of which reads earlier ones; trained and run by `engine`, written by `export`.
 
 Knows sizes and names of parameters, and refuses what does not fit together. Knows no arithmetic and no weights.
 """
@@ -6,6 +6,7 @@ Knows sizes and names of parameters, and refuses what does not fit together. Kno
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from math import prod
 from typing import Annotated, Literal, Self
 
@@ -19,6 +20,7 @@ from tidegate.nodes import (
     Dense,
     Dropout,
     Embed,
+    Join,
     Merge,
     Node,
     Part,
@@ -26,16 +28,18 @@ from tidegate.nodes import (
     PoolMode,
     PoolModes,
     Recurrent,
+    Rows,
     Spell,
     Split,
     Tied,
     Wide,
 )
-from tidegate.nodes.part import Size, output_size, owner_of, shapes_of
+from tidegate.nodes.part import INPUT, Size, input_size, owner_of, rows_of, shapes_of, sources_of
 
 MAX_PARAMETERS = 2**31
 
 __all__ = [
+    "INPUT",
     "MAX_PARAMETERS",
     "Activation",
     "Crf",
@@ -43,6 +47,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embed",
+    "Join",
     "Merge",
     "Network",
     "Node",
@@ -50,6 +55,7 @@ __all__ = [
     "PoolMode",
     "PoolModes",
     "Recurrent",
+    "Rows",
     "Size",
     "Spell",
     "Split",
@@ -63,6 +69,9 @@ __all__ = [
 
 class Network(BaseModel):
     """Hold the nodes of a model in the order in which data passes them, checked to fit together.
+
+    A node reads the one before it, or those that its `reads` names: earlier nodes with a `name`, or `input`, which is
+    what the network reads. Every output is read by a later node, but for that of the last, which is the network's.
 
     >>> layer = Recurrent(cell="gru", input_size=3, hidden_size=8)
     >>> network = Network.of(layer, Pool(modes=("last",)), Dense(in_features=8, out_features=2))
@@ -79,7 +88,7 @@ class Network(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        output_size(self.nodes)
+        rows_of(self.nodes)
         count = sum(prod(shape) for shape in parameter_shapes(self).values())
         if count > MAX_PARAMETERS:
             raise ValueError(f"the network has {count:,} parameters; at most {MAX_PARAMETERS:,} are allowed")
@@ -110,17 +119,41 @@ class Network(BaseModel):
     @property
     def pools(self) -> bool:
         """Tell whether one row comes out of each sequence rather than one of each step."""
-        return any(node.pools for node in self.nodes)
+        return self.gives[-1].pooled
+
+    @cached_property
+    def sources(self) -> tuple[tuple[int, ...], ...]:
+        """Tell of each node the indices of what it reads, -1 for what the network itself reads.
+
+        >>> pools = (Pool(modes=("max",), name="pool"), Pool(modes=("mean",), reads="input", name="mean"))
+        >>> Network.of(Dense(in_features=3, out_features=2), *pools, Join(reads=("pool", "mean"))).sources
+        ((-1,), (0,), (-1,), (1, 2))
+        """
+        return sources_of(self.nodes)
+
+    @property
+    def branches(self) -> bool:
+        """Tell whether a node reads anything else than the node before it."""
+        return any(sources != (index - 1,) for index, sources in enumerate(self.sources))
+
+    @cached_property
+    def gives(self) -> tuple[Rows, ...]:
+        """Tell which rows each node hands on, and how wide they are."""
+        return rows_of(self.nodes)
 
     @property
     def input_size(self) -> int:
         """Count what one step of input may be: features of a dense step, or ids of the vocabulary."""
-        return self.nodes[0].incoming
+        found = input_size(self.nodes)
+        assert found is not None, "a network of which nobody states what it reads was refused"
+        return found
 
     @property
     def output_size(self) -> int:
         """Count the features of one row of output."""
-        return output_size(self.nodes)
+        found = self.gives[-1].width
+        assert found is not None, "each node states what it hands on"
+        return found
 
     def to_json(self) -> str:
         """Write the network as JSON; equal networks give equal text."""

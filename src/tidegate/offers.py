@@ -49,6 +49,7 @@ class Inside:
         prepare: turns inputs into what the network reads.
         classes: what each of the K columns of the output stands for; None where they have no names.
         max_grad_norm: the length that training clipped the gradient to, 0 for none; None where that is not known.
+        several: whether several of the classes may be right at once, each with a probability of its own.
         names: says what stands beside tokens, and which features there are; None where inputs are but steps.
     """
 
@@ -58,6 +59,7 @@ class Inside:
     classes: Sequence[Any] | None = None
     max_grad_norm: float | None = None
     names: Names | None = None
+    several: bool = False
 
 
 @runtime_checkable

@@ -252,6 +252,30 @@ class Ragged:
         return f"Ragged({len(self)} sequences, values {list(self.values.shape)} {self.values.dtype})"
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Tokened:
+    """Hold B sequences of N token ids; whoever reads more of them than the ids adds to it.
+
+    tokens: [N] int32 or int64, in B sequences; any may be empty.
+    """
+
+    tokens: Ragged
+
+    @property
+    def offsets(self) -> npt.NDArray[Any]:
+        """Where each sequence begins, [B + 1]."""
+        return np.asarray(self.tokens.offsets)
+
+    @property
+    def lengths(self) -> npt.NDArray[Any]:
+        """The number of tokens of each sequence, [B]."""
+        return np.asarray(self.tokens.lengths)
+
+    def __len__(self) -> int:
+        """Return the number of sequences B."""
+        return len(self.tokens)
+
+
 def _library(array: Array) -> ModuleType:
     """Find the array library, numpy or torch, that made an array; torch is then loaded already."""
     for kind in type(array).__mro__:

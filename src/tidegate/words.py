@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.errors import ShapeError
-from tidegate.ragged import Ragged
+from tidegate.ragged import Ragged, Tokened
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Words:
+class Words(Tokened):
     """Hold B sentences of N words together.
 
     Args:
@@ -36,7 +36,6 @@ class Words:
     [array([3])]
     """
 
-    tokens: Ragged
     spelling: Array
     spellings: Ragged
 
@@ -56,25 +55,11 @@ class Words:
                 f"{len(self.spellings)} spellings."
             )
 
-    @property
-    def offsets(self) -> Array:
-        """Where each sentence begins, [B + 1]."""
-        return np.asarray(self.tokens.offsets)
-
-    @property
-    def lengths(self) -> Array:
-        """The number of words of each sentence, [B]."""
-        return np.asarray(self.tokens.lengths)
-
     def select(self, indices: Any) -> Words:
         """Take the sentences at `indices`, in that order, and of the spellings those that occur in them."""
         of_word = self.tokens.with_values(self.spelling).select(indices).values
         used, spelling = np.unique(of_word, return_inverse=True)
         return Words(self.tokens.select(indices), spelling.astype(np.int64), self.spellings.select(used))
-
-    def __len__(self) -> int:
-        """Return the number of sentences B."""
-        return len(self.tokens)
 
     def __repr__(self) -> str:
         return f"Words({len(self)} sentences, {len(self.spelling)} words, {len(self.spellings)} spellings)"

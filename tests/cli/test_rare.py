@@ -146,6 +146,8 @@ def test_macro_f1_and_recall_are_those_of_scikit_learn() -> None:
 
 
 class _Says:
+    temperature_, multilabel_, thresholds_ = None, False, None
+
     def __init__(self, names: Any, rows: Any) -> None:
         self.classes_, self.rows = names, np.maximum(rows, 1e-3)
 

@@ -14,7 +14,7 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.data.tokenizer import UNKNOWN, UNKNOWN_ID, Tokenizer, from_json, train_characters, train_words
+from tidegate.data.tokenizer import UNKNOWN, UNKNOWN_ID, Tokenizer, from_json, train_bpe, train_characters, train_words
 from tidegate.errors import DataError, InputError, OptionError
 
 REVIEW = "I DON'T like it.<br /><br />It's the director\u2019s worst -- 3/10, _really_!"
@@ -113,10 +113,10 @@ def test_encoding_piece_by_piece_equals_encoding_whole_texts(texts: list[str], b
 
 def test_blocks_of_texts_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"word{i} and word{i + 1}" for i in range(10)]
-    tokenizer = train_words(texts)
+    tokenizer = train_bpe(texts, 270)
     whole = tokenizer.encode(texts)
     monkeypatch.setattr("tidegate.data.tokenizer._BLOCK", 3)
-    monkeypatch.setattr("tidegate.data.tokenizer._GROUP", 2)
+    monkeypatch.setattr("tidegate.data.encoding._GROUP", 2)
     parts = tokenizer.encode(texts)
     assert parts.values.tolist() == whole.values.tolist()
     assert parts.offsets.tolist() == whole.offsets.tolist()

@@ -37,6 +37,21 @@ def loss(full: Array, labels: Array, weight: Array, bias: Array, ratios: Array, 
     return float(lost + ((weight / ratios) ** 2).sum() / (2 * C * len(labels)))
 
 
+@pytest.mark.parametrize("weighed", [False, True])
+def test_models_that_are_fitted_apart_are_those_of_each_class_alone(weighed: bool) -> None:
+    features, full, _ = problem(3)
+    rng = np.random.default_rng(5)
+    truth = (full @ rng.normal(size=(FEATURES, 3)) + rng.logistic(size=(ROWS, 3)) > 0.5).astype(np.float32)
+    each = rng.uniform(0.5, 2.0, ROWS).astype(np.float32) if weighed else np.ones(ROWS, np.float32)
+    ratios = np.ones((FEATURES, 3), np.float32)
+    found = fit_linear(features, truth, ratios=ratios, weights=each if weighed else None, steps=400, apart=True)
+    for k in range(3):
+        theirs = LogisticRegression(C=10 * ROWS / each.sum(), tol=1e-8, max_iter=5000)
+        theirs.fit(full, truth[:, k], sample_weight=each)
+        wanted = theirs.decision_function(full)
+        np.testing.assert_allclose(found(features)[:, k], wanted, atol=0.05 * np.abs(wanted).max())
+
+
 @pytest.mark.parametrize("classes", [2, 3, 7])
 @pytest.mark.parametrize("C", [0.3, 10.0])
 @pytest.mark.parametrize("weighed", [False, True])

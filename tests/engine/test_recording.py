@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from branches import BRANCHES
 from tidegate import kernels, nn
 from tidegate.engine import Runner
 from tidegate.errors import ShapeError
@@ -18,6 +19,7 @@ from tidegate.network import (
     Dense,
     Dropout,
     Embed,
+    Join,
     Network,
     Pool,
     Recurrent,
@@ -54,6 +56,15 @@ NETWORKS = {
     "both ways": BOTH_WAYS,
     "every step": Network.of(layer(cell="rnn_relu", reverse=True), Dense(in_features=5, out_features=3)),
     "channels": CHANNELS,
+    "branches": BRANCHES["features and what a layer makes of them, every step"],
+    "what is read is pooled, too": Network.of(
+        Pool(modes=("max", "mean"), name="bag"),
+        layer(reads="input", name="layer"),
+        Pool(modes=("last",), name="deep"),
+        Pool(modes=("mean",), reads="layer", name="even"),
+        Join(reads=("bag", "deep", "even")),
+        Dense(in_features=18, out_features=2, activation="tanh"),
+    ),
 }
 
 
@@ -149,8 +160,8 @@ def test_words_that_are_spelled_are_recorded_as_the_network_reads_them() -> None
     words = Words(Ragged.from_list([[1, 2], [4]]), np.array([0, 1, 1]), Ragged.from_list([[1, 5], [3]]))
     recording = ours.record(words)
     assert recording.output.tobytes() == ours(words).tobytes()
-    assert recording.nodes[1].read.tobytes() == ours.spell(words).values.tobytes()
-    again = kernels.forward("lstm", recording.nodes[1].read, words.offsets, recording.nodes[1].layers[0].directions)
+    assert recording.nodes[1].reads[0].tobytes() == ours.spell(words).values.tobytes()
+    again = kernels.forward("lstm", recording.nodes[1].reads[0], words.offsets, recording.nodes[1].layers[0].directions)
     np.testing.assert_array_equal(recording.nodes[1].gave, again.h)
 
 

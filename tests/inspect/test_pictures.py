@@ -34,6 +34,7 @@ from tidegate.inspect import (
     draw_learning_curves,
     draw_memory_curves,
     draw_memory_success,
+    draw_reliability,
     draw_states,
 )
 from tidegate.inspect.style import Picture, Theme
@@ -88,6 +89,7 @@ DRAWN: dict[str, Callable[..., bytes]] = {
     "activations": draw_activations,
     "gradient flow": lambda **how: draw_gradient_flow({"lstm": flow([1.0, 0.1, 0.01], [1.0, 0.9, 0.8])}, **how),
     "confusion": lambda **how: draw_confusion([[5, 1], [0, 6]], ["neg", "pos"], **how),
+    "reliability": lambda **how: draw_reliability([[0.6, 0.5, 4], [0.9, 0.95, 12]], **how),
     "learning curves": lambda **how: draw_learning_curves({"lstm": [{"epoch": 1, "valid_loss": 0.6}]}, **how),
     "memory curves": lambda **how: draw_memory_curves([OUTCOME], measure="mean squared error", **how),
     "memory success": lambda **how: draw_memory_success([OUTCOME], **how),
@@ -99,6 +101,7 @@ AXES = {
     "activations": {"input, no unit", "value, no unit", "value", "derivative"},
     "gradient flow": {"distance from the loss, steps", "norm of the gradient, relative"},
     "confusion": {"predicted class", "true class", "share of the true class, %", "neg", "pos", "5", "6"},
+    "reliability": {"probability of the answer, %", "answers that are right, %", "how far off"},
     "learning curves": {"epoch", "cross-entropy, nats"},
     "memory curves": {"updates", "mean squared error", "T = 50 steps", "trivial level", "goal"},
     "memory success": {"T, steps", "level / trivial level", "updates", "50"},

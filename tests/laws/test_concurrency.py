@@ -109,6 +109,12 @@ def test_another_thread_gets_on_while_a_kernel_runs(name: str) -> None:
     assert gets_on_during(LONG[name], calls=100)
 
 
+@pytest.mark.usefixtures("nobody_is_interrupted")
+def test_another_thread_gets_on_while_texts_are_read() -> None:
+    lexicon, text = kernels.Lexicon("words", True, ["<unk>", "film"]), "a good film, " * 200_000
+    assert gets_on_during(lambda: lexicon.read([text], num_threads=1), calls=100)
+
+
 @pytest.mark.parametrize("name", LONG)
 @pytest.mark.usefixtures("nobody_is_interrupted")
 def test_that_test_would_see_a_kernel_that_holds_the_interpreter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,9 +39,12 @@ def test_a_description_says_what_the_file_holds(file: Path) -> None:
         "text-classifier", "CC-BY-4.0", "films", "float32",
     )  # fmt: skip
     assert found["metrics"]["test"] == {"accuracy": 0.75}
-    assert found["metrics"]["validation"].keys() == {"loss", "accuracy", "macro_f1", "worst_recall"}
+    measures = {"loss", "accuracy", "macro_f1", "worst_recall", "ece"}
+    assert found["metrics"]["validation"].keys() == measures | {"uncalibrated_loss", "uncalibrated_ece", "temperature"}
     assert found["params"]["seed"] == 7
-    assert found["learned"] == {"classes": ["neg", "pos"], "preparation": {"tokenizer": "5 tokens"}}
+    temperature = found["metrics"]["validation"]["temperature"]
+    learned = {"classes": ["neg", "pos"], "preparation": {"tokenizer": "5 tokens"}, "temperature": temperature}
+    assert found["learned"] == learned
     # 5 words of 2 features; 4 gates of 3 units in 2 directions; 2 classes from 6 features.
     own = [5 * 2, 2 * (4 * 3 * (2 + 3) + 2 * 4 * 3), 0, 2 * 6 + 2]
     assert [node["parameters"] for node in found["network"]] == own

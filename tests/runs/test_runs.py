@@ -14,11 +14,15 @@ from tidegate.data import Dataset, Examples
 from tidegate.errors import DataError, InputError, RunFolderError
 from tidegate.ragged import Ragged
 from tidegate.runs.source import fingerprint, source_of
+from tidegate.tasks.classifying.scores import Classification
 
 
 def model_that_says(probabilities: list[list[float]], classes: list[str]) -> Any:
     rows = np.array(probabilities, np.float32)
-    return SimpleNamespace(classes_=np.array(classes), predict_proba=lambda x: rows[: len(x)])
+    names = np.array(classes)
+    return SimpleNamespace(
+        classes_=names, predict_proba=lambda x: rows[: len(x)], temperature_=None, multilabel_=False, thresholds_=None
+    )
 
 
 def test_evaluate_gives_the_numbers_worked_out_by_hand() -> None:
@@ -26,6 +30,7 @@ def test_evaluate_gives_the_numbers_worked_out_by_hand() -> None:
     found = runs.measure_classifier(model, Examples(["w", "x", "y", "z"], ["a", "b", "c", "c"]))
     assert found.accuracy == 0.75  # a tie goes to the class that comes first
     assert found.loss == pytest.approx((2 * math.log(2) - math.log(0.8) + math.log(4)) / 4)
+    assert isinstance(found, Classification)
     assert found.confusion == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
     assert found.classes["b"] == runs.ClassScore(precision=0.5, recall=1.0, f1=2 / 3, examples=1)
     assert found.classes["c"] == runs.ClassScore(precision=1.0, recall=0.5, f1=2 / 3, examples=2)

@@ -168,7 +168,7 @@ def test_a_recording_holds_what_every_node_read_and_gave() -> None:
     recording = executor.record(x)
     assert recording.output.tobytes() == executor(x).tobytes()
     assert [run.node for run in recording.nodes] == list(network.nodes)
-    assert all(a.gave is b.read for a, b in pairwise(recording.nodes))
+    assert all(a.gave is b.reads[0] for a, b in pairwise(recording.nodes))
     lower, upper = recording.nodes[1].layers
     assert upper.x is lower.out.h and lower.table is executor.weights["0.weight"]
     for layer in (lower, upper):

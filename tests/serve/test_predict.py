@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import samples
 import tidegate as tg
 from serving import ask, bits, inputs_of, serving
 from tidegate.errors import InputError, OptionError, ServeError
@@ -162,3 +164,24 @@ def test_the_openapi_document_tells_of_the_routes(server: Server) -> None:
     assert told["openapi"] == "3.1.0"
     assert "#/components/schemas/PredictRequest" in json.dumps(told["paths"]["/v1/predict"])
     assert told["components"]["schemas"]["PredictRequest"]["properties"].keys() >= {"model", "texts", "sequences"}
+
+
+@pytest.mark.parametrize("kind", ["several labels", "a threshold"])
+def test_what_is_named_is_what_the_model_names(tmp_path: Path, kind: str) -> None:
+    """Not the likeliest class alone: some models name several labels, or a rare one from a lower probability on."""
+    texts, labels = samples.texts(40)
+    y: Any = labels
+    if kind == "several labels":
+        y = [[label] if index % 3 else [] for index, label in enumerate(labels)]
+        model = tg.TextClassifier(hidden_size=4, epochs=3).fit(texts, y)
+    else:
+        model = tg.TextClassifier(hidden_size=4, epochs=1, validation_fraction=0.5, thresholds="f1").fit(texts, y)
+        fitted = model._fitted
+        assert fitted is not None
+        model._fitted = replace(fitted, learned=replace(fitted.learned, thresholds=(0.0, None)))
+    model.save(tmp_path / "model.safetensors")
+    with serving({"served": tmp_path / "model.safetensors"}) as server, tg.Client(server.url, model="served") as client:
+        assert client.predict(texts).tolist() == model.predict(texts).tolist()
+        _, told, _ = ask(server, "/v1/predict", {"model": "served", "texts": texts[:1]})
+        key = "labels" if kind == "several labels" else "label"
+        assert told["answers"][0][key] == model.predict(texts[:1]).tolist()[0]

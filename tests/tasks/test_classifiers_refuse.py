@@ -62,7 +62,7 @@ def test_parameters_out_of_range_are_named(kind: Kind, params: dict[str, Any], r
         (["a", "b", "", "a"], DataError, r"y\[2\] has no label"),
         ([0.0, 1.0, float("nan"), 0.0], DataError, r"y\[2\] has no label"),
         ([0.5, 1, 0, 1], DataError, r"y\[0\] is 0.5; a label must be"),
-        ([[0], [1], [0], [1]], DataError, r"y\[0\] is \[0\]"),
+        ([{"a": 1}, "b", "a", "b"], DataError, r"y\[0\] is \{'a': 1\}; a label must be"),
         (["a", "b", 1, "a"], DataError, "labels mix int and str"),
     ],
 )

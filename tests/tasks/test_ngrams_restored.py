@@ -127,3 +127,15 @@ def test_n_grams_of_another_network_are_refused(options: dict[str, Any]) -> None
     model.preparation_.check(model.network_)
     with pytest.raises(ValueError, match=r"numbers beside each token and .* features of a text; its network reads"):
         model.preparation_.check(other.network_)
+
+
+def test_the_more_classes_the_fewer_ngrams_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A linear model has a weight of each n-gram for each class: together they have a bound."""
+    monkeypatch.setattr("tidegate.tasks.classifying.ngrams.MOST_WEIGHTS", 60)
+    X = [f"w{number} w{number + 1} w{number + 2}" for number in range(40)]
+    for classes, kept in ((2, 30), (10, 6)):
+        model = tg.TextClassifier(hidden_size=2, epochs=1).fit(X, [number % classes for number in range(40)])
+        ngrams = model.preparation_.ngrams
+        assert ngrams is not None and ngrams.features is not None and ngrams.features.spellings is not None
+        for grams in (ngrams.grams, ngrams.features.spellings.grams):
+            assert max(len(keys) for keys in grams.keys) == kept

@@ -64,7 +64,8 @@ def test_a_finished_run_is_a_model_its_metrics_and_its_recipe(whole: Path) -> No
     records = metrics(whole)
     assert [record["step"] for record in records] == list(range(1, 17))
     assert [record["epoch"] for record in records if record["valid"]] == [1, 2, 3, 4]
-    assert set(records[-1]["valid"]) == {"loss", "accuracy", "macro_f1", "worst_recall"}
+    cooled = {"uncalibrated_loss", "uncalibrated_ece", "temperature"}
+    assert set(records[-1]["valid"]) == {"loss", "accuracy", "macro_f1", "worst_recall", "ece"} | cooled
     assert records[-1]["classes"]["worst"] in ("sea", "wood")
     assert RunFolder.open(whole).finished
 

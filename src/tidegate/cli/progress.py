@@ -75,14 +75,20 @@ def epoch_line(step: Step) -> str:
     """Say in one line what an epoch brought.
 
     >>> from types import SimpleNamespace as Step
-    >>> epoch_line(Step(epoch=2, epochs=5, mean_loss=0.3, valid={"mse": 0.31}, classes=None, seconds=3.21))
+    >>> epoch_line(Step(epoch=2, epochs=5, mean_loss=0.3, valid={"mse": 0.31}, classes=None, refit=False, seconds=3.21))
     'epoch 2/5  train loss 0.3000  valid mse 0.3100  3.2 s'
     """
-    measured = [f"valid {name.replace('_', ' ')} {value:.4f}" for name, value in (step.valid or {}).items()]
+    shown = {name: value for name, value in (step.valid or {}).items() if name not in _IN_THE_METRICS}
+    measured = [f"valid {name.replace('_', ' ')} {value:.4f}" for name, value in shown.items()]
     if step.classes is not None:
         measured.append(f"({step.classes.worst})")
     epoch, loss = f"epoch {step.epoch}/{step.epochs}", f"train loss {step.mean_loss:.4f}"
+    if step.refit:
+        measured.append("on all rows")
     return "  ".join([epoch, loss, *measured, f"{step.seconds:.1f} s"])
+
+
+_IN_THE_METRICS = ("uncalibrated_loss", "uncalibrated_ece", "temperature")  # which a line has no room for
 
 
 class _BarDisplay:

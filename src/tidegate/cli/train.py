@@ -63,15 +63,21 @@ Pretrained = Annotated[
         "--pretrained", metavar="RUN", parser=named_path, help="Begin with the language model in this folder or file."
     ),
 ]
+Refit = Annotated[
+    bool | None,
+    typer.Option("--refit/--no-refit", help="Train anew on all rows once a part held out has chosen the epochs."),
+]
 Unlabelled = Annotated[
     str | None,
     typer.Option(
-        "--unlabelled", metavar="FILE", help="Learn a language from these texts first, and begin with that model."
+        "--unlabelled",
+        metavar="FILE",
+        help="Learn from these texts without labels, too.",
     ),
 ]
 Budget = Annotated[
     float | None,
-    typer.Option("--budget", metavar="MINUTES", help="How long to learn from texts without labels; by default 10."),
+    typer.Option("--budget", metavar="MINUTES", help="How long texts without labels may take; by default 10."),
 ]
 Out = Annotated[
     Path | None,
@@ -123,6 +129,7 @@ def train(
     seed: Seed = None,
     settings: Settings = None,
     pretrained: Pretrained = None,
+    refit: Refit = None,
     unlabelled: Unlabelled = None,
     budget: Budget = None,
     out: Out = None,
@@ -164,6 +171,7 @@ def train(
         epochs=epochs,
         seed=seed,
         pretrained=None if pretrained is None else str(pretrained.resolve()),
+        refit=refit,
     )
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class PlainNetwork(nn.Module):
-    """Run nodes one after the other over padded sequences; what lies past a length has no effect.
+    """Run nodes in their order over padded sequences; what lies past a length has no effect.
 
     The children are named by the index of their node, so that a `state_dict` has the names of the model file.
 
@@ -56,18 +56,23 @@ class PlainNetwork(nn.Module):
         live = torch.arange(steps, device=x.device) < lengths.to(x.device)[:, None]  # [B, T]
         x = x.masked_fill(~live if x.dim() == 2 else ~live[..., None], 0)
         final: Tensor | None = None
-        pooled = False
+        named: dict[str | None, tuple[Tensor, Tensor | None]] = {"input": (x, final)}
         for node, module in zip(self.nodes, self.children(), strict=True):
+            reads = [named[name] for name in _names(node)]
+            x, final = reads[0] if reads else (x, final)
             match node["kind"]:
+                case "join":
+                    x = torch.cat([read for read, _ in reads], dim=-1)
                 case "recurrent":
                     x, final = _recur(node, module, x, lengths)
                 case "pool":
-                    x, pooled = torch.cat([_pool(mode, x, final, live) for mode in node["modes"]], dim=1), True
+                    x = torch.cat([_pool(mode, x, final, live) for mode in node["modes"]], dim=1)
                 case "dropout" if node["per_sequence"]:
                     x = module(x.transpose(1, 2)).transpose(1, 2)
                 case _:
                     x = _ACTIVATIONS[node.get("activation")](module(x))
-        return x if pooled else x * live[..., None]
+            named[node.get("name")] = (x, final)
+        return x if any(node["kind"] == "pool" for node in self.nodes) else x * live[..., None]
 
 
 _ACTIVATIONS = {None: lambda x: x, "relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
@@ -92,9 +97,15 @@ def _module(node: dict[str, Any]) -> nn.Module:
             return nn.Linear(node["size"], node["vocabulary_size"])
         case "dropout":
             return nn.Dropout1d(node["p"]) if node["per_sequence"] else nn.Dropout(node["p"])
-        case "pool":
+        case "pool" | "join":
             return nn.Identity()
     raise ValueError(f"torch has no module for a {node['kind']!r} node")
+
+
+def _names(node: dict[str, Any]) -> list[str]:
+    """List the names of what a node reads; none where it is the node before."""
+    reads = node.get("reads", [])
+    return [reads] if isinstance(reads, str) else reads
 
 
 def _recur(node: dict[str, Any], layer: nn.Module, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

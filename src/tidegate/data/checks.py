@@ -55,7 +55,7 @@ def check_texts(texts: Sequence[object], *, where: Where | None = None, allow_em
 def check_labels(labels: Sequence[object] | np.ndarray, *, where: Where | None = None) -> None:
     """Refuse missing labels: None, NaN and blank strings, naming the first one (DataError)."""
     where = where or in_argument("y")
-    missing = [index for index, label in enumerate(labels) if _is_missing(label)]
+    missing = [index for index, label in enumerate(labels) if is_missing(label)]
     if missing:
         raise DataError(f"{where(missing[0])} has no label{_more(missing)}. Remove such rows or label them.")
 
@@ -119,7 +119,8 @@ def check_features(sequences: Ragged, *, where: Where | None = None) -> None:
     )
 
 
-def _is_missing(label: object) -> bool:
+def is_missing(label: object) -> bool:
+    """Tell whether what stands for a label says that there is none: None, NaN, pandas's NA or a blank string."""
     if label is None or (isinstance(label, str) and not label.strip()):
         return True
     if type(label).__name__ in ("NAType", "NaTType"):  # of pandas, which nothing here imports

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tidegate.data.checks import Where, check_known_classes, check_labels, check_texts
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.hints import other_folder, other_kind
 from tidegate.data.kinds import Layout
+from tidegate.data.labels import hold_several
 from tidegate.data.plain_text import read_text
 from tidegate.data.tables import FORM, READERS, Columns, Form, UnclearColumnsError, read_table
 from tidegate.errors import DataError, InputError
@@ -24,6 +26,7 @@ def load_path(
     label: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    separator: str | None = None,
     unlabelled: bool = False,
 ) -> Dataset:
     """Load labelled texts from a file, a folder with one subfolder per class, or a folder of train, valid and test.
@@ -31,7 +34,8 @@ def load_path(
     A class folder holds its texts as .txt files; one called `unsup` holds texts without labels, as in the folder that
     IMDB's archive unpacks to. Labels become strings, white space around them dropped.
 
-    `encoding` and `delimiter` say how files are written, see `tables.Form`.
+    `encoding` and `delimiter` say how files are written, see `tables.Form`. With a `separator` such as `|` a text may
+    have several labels, which it parts, or none; so it may where labels are a list, as JSONL and Parquet have it.
 
     Raises:
         DataError: something cannot be used, or a label of valid or test is none of train; row or file is named.
@@ -41,11 +45,14 @@ def load_path(
     parts = find_parts(path) if path.is_dir() else {"train": path}
     if unlabelled and not (parts["train"] / _UNLABELLED).is_dir():
         raise InputError(f"{path} has no unlabelled part: there is no folder {parts['train'] / _UNLABELLED}.")
-    loaded = {part: _load_part(place, columns, form) for part, place in parts.items()}
+    loaded = {part: _load_part(place, columns, form, separator) for part, place in parts.items()}
     train, _, taken = loaded["train"]
-    classes = tuple(sorted({str(label) for label in train.y}))
+    if len({hold_several(examples.y) for examples, *_ in loaded.values()}) > 1:
+        raise DataError(f"{path} has several labels of each text in one part, and one label in another.")
+    classes = tuple(sorted({str(label) for row in train.y for label in _several(row)}))
     for examples, where, _ in loaded.values():
-        check_known_classes(examples.y, classes, where=where)
+        for index, row in enumerate(examples.y):
+            check_known_classes(_several(row), classes, where=lambda _, at=index, name=where: name(at))  # type: ignore[misc]
     return Dataset(
         name=path.resolve().name,
         kind="text",
@@ -80,9 +87,15 @@ def find_parts(folder: Path, suffixes: Iterable[str] = READERS) -> dict[str, Pat
     return {"train": folder}
 
 
-def _load_part(place: Path, columns: Columns, form: Form) -> tuple[Examples, Where, dict[str, str]]:
+def _load_part(
+    place: Path, columns: Columns, form: Form, separator: str | None
+) -> tuple[Examples, Where, dict[str, str]]:
     """Load one part; return its examples, what names each, and the columns that were taken."""
     if place.is_dir():
+        if separator is not None:
+            raise InputError(
+                f"{place} is a folder with one subfolder per class; separator parts the labels of a text in a file."
+            )
         return *_load_classes(place, columns, form), {}
     try:
         table = read_table(place, columns.pick, form)
@@ -91,8 +104,7 @@ def _load_part(place: Path, columns: Columns, form: Form) -> tuple[Examples, Whe
         raise
     texts, found = table.columns
     check_texts(texts, where=table.where)
-    check_labels(found, where=table.where)
-    labels = [_as_label(label, table.where(index)) for index, label in enumerate(found)]
+    labels = _read_labels(found, table.where, separator)
     taken = dict(zip(("text", "label"), table.names, strict=True))
     return Examples([text for text in texts if isinstance(text, str)], labels), table.where, taken
 
@@ -125,6 +137,30 @@ def texts_in(folder: Path) -> list[Path]:
     return files
 
 
+def _read_labels(found: list[object], where: Where, separator: str | None) -> list[Any]:
+    """Spell labels as strings; or lists of them, where any row has a list, or a separator parts them."""
+    if separator is None and not hold_several(found):
+        check_labels(found, where=where)
+        return [_as_label(label, where(index)) for index, label in enumerate(found)]
+    rows: list[Any] = []
+    for index, cell in enumerate(found):
+        parts = cell
+        if separator is not None and (cell is None or isinstance(cell, str)):
+            parts = [part for part in (cell or "").split(separator) if part.strip()]
+        elif not isinstance(cell, list):
+            raise DataError(
+                f"{where(index)} has the label {cell!r:.40}, but others have lists of labels. Write a list."
+            )
+        assert isinstance(parts, list), "it was split, or is a list"
+        check_labels(parts, where=lambda _, at=index: where(at))  # type: ignore[misc]
+        rows.append(list(dict.fromkeys(_as_label(label, where(index)) for label in parts)))
+    return rows
+
+
+def _several(row: Any) -> list[str]:
+    return row if isinstance(row, list) else [row]
+
+
 def _as_label(label: object, where: str) -> str:
     """Spell a label as a string: strings stripped, whole numbers and truth values as JSON writes them."""
     if isinstance(label, bool):
@@ -136,4 +172,4 @@ def _as_label(label: object, where: str) -> str:
     raise DataError(f"{where} has the label {label!r:.40}, a {type(label).__name__}; labels are strings or integers.")
 
 
-LAYOUT = Layout(load_path, ("text", "label", *FORM))
+LAYOUT = Layout(load_path, ("text", "label", "separator", *FORM))

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.checks import Where, check_labels, in_argument
+from tidegate.data.checks import Where, check_labels, in_argument, is_missing
 from tidegate.errors import DataError, InputError, ShapeError
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -25,6 +25,7 @@ Label: TypeAlias = str | int | bool
 _KINDS = {"U": "texts", "i": "whole numbers", "u": "whole numbers", "b": "truth values"}
 _ONE_KIND = {str: "text", int: "whole number", bool: "truth value"}
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+_SEVERAL = (list, tuple, set, frozenset, np.ndarray)
 _LISTED = 10  # classes that a message names
 
 
@@ -37,9 +38,7 @@ def read_labels(y: Any, *, name: str = "y") -> Array:
     >>> read_labels([1.0, np.int8(0), 1]).tolist()
     [1, 0, 1]
     """
-    if y is None:
-        raise InputError(f"{name} is missing: it requires y to be passed, but the target y is None. Pass fit(X, y).")
-    items = [_plain(item) for item in _listed(y, name)]
+    items = list_labels(y, name=name)
     where = in_argument(name)
     check_labels(items, where=where)
     labels = [_checked(item, where(index)) for index, item in enumerate(items)]
@@ -49,6 +48,59 @@ def read_labels(y: Any, *, name: str = "y") -> Array:
     if read.dtype.kind not in _KINDS or read.tolist() != labels:  # numbers beyond 64 bits; texts that end in a NUL
         raise DataError(f"{name} has labels that no array can hold: numbers beyond 64 bits or texts that end in NUL.")
     return read
+
+
+def find_missing(y: Any, *, name: str = "y") -> tuple[list[Any], npt.NDArray[np.bool_]]:
+    """List what stands for labels, `[B]`, and say which of them are missing.
+
+    Raises InputError and ShapeError as `read_labels` does.
+
+    >>> find_missing(["pos", None, "neg"])[1].tolist()
+    [False, True, False]
+    """
+    items = [_plain(item) for item in _listed(y, name)]
+    return items, np.array([is_missing(item) for item in items], bool)
+
+
+def list_labels(y: Any, *, name: str = "y") -> list[Any]:
+    """List the answers that came, one for each input, as they are; raises as `read_labels` does for none."""
+    if y is None:
+        raise InputError(f"{name} is missing: it requires y to be passed, but the target y is None. Pass fit(X, y).")
+    return [_plain(item) for item in _listed(y, name)]
+
+
+def hold_several(items: Sequence[Any]) -> bool:
+    """Tell whether inputs have several labels, or none: whether any has a list, a tuple, a set or an array of them.
+
+    >>> hold_several([["a", "b"], []]), hold_several(["a", "b"])
+    (True, False)
+    """
+    return any(isinstance(item, _SEVERAL) for item in items)
+
+
+def read_label_sets(items: Sequence[Any], *, name: str = "y") -> tuple[Array, npt.NDArray[np.int64]]:
+    """Read the labels of inputs that have several each, or none; one that stands there twice counts once.
+
+    Returns:
+        The labels `[M]` of all inputs, one after the other, and to which input each belongs, `[M]`.
+
+    Raises DataError, naming the row, for what is no list, tuple, set or array, and as `read_labels` does.
+
+    >>> labels, row = read_label_sets([["b", "a"], [], {"b"}])
+    >>> labels.tolist(), row.tolist()
+    (['b', 'a', 'b'], [0, 0, 2])
+    """
+    where, found, row = in_argument(name), list[Any](), list[int]()
+    for index, item in enumerate(items):
+        if not isinstance(item, _SEVERAL):
+            raise DataError(f"{where(index)} is {item!r:.40}; wanted a list of labels, such as ['a', 'b'], or [].")
+        own = sorted(item, key=str) if isinstance(item, set | frozenset) else list(item)
+        own = [_plain(label) for label in own]
+        check_labels(own, where=lambda _, at=index: where(at))  # type: ignore[misc]
+        own = list(dict.fromkeys(_checked(label, where(index)) for label in own))
+        found += own
+        row += [index] * len(own)
+    return read_labels(found, name=name), np.array(row, np.int64)
 
 
 def number_labels(labels: Array, classes: Array, *, where: Where) -> npt.NDArray[np.int64]:

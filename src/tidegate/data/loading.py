@@ -15,6 +15,7 @@ import numpy as np
 from tidegate.data import corpora, digits, ett, household_power, imdb, mnist, pydocs
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.kinds import KINDS, Kind
+from tidegate.data.labels import hold_several
 from tidegate.data.series import hold_out_last
 from tidegate.data.source import Source
 from tidegate.data.split import group_split, stratified_split
@@ -97,10 +98,10 @@ def load(
         kind: what a file or folder holds: labelled texts (`text`) unless something else is said, such as sentences with
             a tag for each word (`tagged`, see `tagged.load_tagged`), or texts to learn a language from (`corpus`).
         columns: which columns of a file hold what. Of labelled texts: `text` and `label`, each found by its usual names
-            when not given. Of tagged sentences: those of `tagged.load_tagged`. Of sequences, one row per step: those of
-            `recordings.Choice`. Of series: those of `series_tables.Choice`, and `repair`. Of a corpus: `text`, and
-            for .txt files whether a `file` or a `line` is a document, as `documents`. Of a data set by name: what can
-            be chosen in it.
+            when not given; `separator`, such as `|`, parts several labels. Of tagged sentences: those of
+            `tagged.load_tagged`. Of sequences, one row per step: those of `recordings.Choice`. Of series: those of
+            `series_tables.Choice`, and `repair`. Of a corpus: `text`, and for .txt files whether a `file` or a `line`
+            is a document, as `documents`. Of a data set by name: what can be chosen in it.
         split: hold out this fraction of every class, or of all examples where there are none, as ``test``, the same
             ones every time; of series, the last fraction in time.
         unlabelled: also load the part without labels.
@@ -175,5 +176,7 @@ def _hold_out(dataset: Dataset, fraction: float) -> Dataset:
     labels, groups = dataset.train.y, dataset.train.groups
     if not dataset.classes:  # tags are no classes of sentences, and a corpus has none
         labels = np.zeros(len(dataset.train))
+    if dataset.classes and hold_several(labels):
+        labels = ["\0".join(sorted(row)) for row in labels]  # a set of labels is a class of its own
     kept, held = stratified_split(labels, fraction) if groups is None else group_split(labels, groups, fraction)
     return replace(dataset, train=dataset.train.select(kept), test=dataset.train.select(held))

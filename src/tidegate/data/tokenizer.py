@@ -1,7 +1,8 @@
 """Turn texts into ids and back: words or characters, trained on the user's texts. Knows no model.
 
-The work is done by the package `tokenizers`; the stored form is its `tokenizer.json`. There is no padding token,
-because a Ragged needs none. Id 0 is `<unk>`, which stands for whatever the vocabulary does not hold.
+The stored form is the `tokenizer.json` of the package `tokenizers`, whose ids these are. The core reads the texts; the
+package reads those of byte pairs and of older models. There is no padding token, because a Ragged needs none. Id 0 is
+`<unk>`, which stands for whatever the vocabulary does not hold.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ import numpy as np
 
 import tidegate.plain_json as plain_json
 from tidegate.data.checks import check_texts
+from tidegate.data.cutting import DIGIT, LINE_BREAK, PIECE, SIGN, SPACES, WORD, check_steps, rule_of, splitters
 from tidegate.data.decoding import Decoder, Spelling
-from tidegate.data.graphemes import CLUSTER, EXTENDERS
+from tidegate.data.encoding import count_tokens, encode_pieces, list_tokens, read_texts, tokens_of
+from tidegate.data.graphemes import CLUSTER
 from tidegate.errors import DataError, InputError, OptionError
+from tidegate.kernels import Lexicon, Rule
 from tidegate.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -34,31 +38,11 @@ Assemble: TypeAlias = "Callable[[tokenizers.models.Model], tokenizers.Tokenizer]
 UNKNOWN = "<unk>"
 UNKNOWN_ID = 0
 
-# 25,000 film reviews hold 5.8 million pieces between spaces, of which 265,000 are distinct. Encoding only those, once
-# each, takes half the processor time of encoding the reviews (6 s and 13 s, measured 2026-11-21).
+# What the package reads is cut at spaces where it may be: 25,000 film reviews hold 5.8 million pieces between spaces,
+# of which 265,000 are distinct. Encoding only those takes half the processor time (6 s and 13 s, measured 2026-11-21).
 _BLOCK = 16_384  # texts encoded at a time, which bounds memory
-_MOST_CHARACTERS = 1 << 24  # of one piece of text: the library needs some 65 bytes for each (2026-11-28)
-_GROUP = 1024  # pieces in one call's item, which spreads them over the cores
-_LINE_BREAK = r"<br[ \t\r\n]*/?>"  # as <br /> stands between the paragraphs of web reviews
-# Scripts without spaces between words are read by characters. An apostrophe within a word belongs to it (don't);
-# every other mark is a token of its own. What a reader takes for one character stays whole.
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_IN_WORD = rf"[[^\W_{_UNSPACED}]{EXTENDERS}]"
-_WORD = rf"{_IN_WORD}+(?:['’]{_IN_WORD}+)*|(?!\s){CLUSTER}"
-_PARAGRAPH = re.compile(_LINE_BREAK, re.IGNORECASE)
-# What byte pairs are looked for in: the pieces of Radford et al. 2019, but that marks belong to letters and digits.
-_PIECE = (
-    rf"'(?:[smtd]|re|ve|ll)| ?\p{{L}}[\p{{L}}{EXTENDERS}]*| ?\p{{N}}[\p{{N}}{EXTENDERS}]*| ?[^\s\p{{L}}\p{{N}}]+"
-    r"|\s+(?!\S)|\s+"
-)
-_SIGN = r"[\s\S]"  # one code point: what a letter and its marks are made of
-_SPACES = r"\s+"
-_DIGIT = r"\d"
-# Before December 2026: words and characters without their marks. Models of that time hold them, and read as they did.
-_OLD_WORD = rf"[^\W_{_UNSPACED}]+(?:['’][^\W_{_UNSPACED}]+)*|\S"
-_PATTERNS = (_LINE_BREAK, _WORD, CLUSTER, _PIECE, _SIGN, _SPACES, _DIGIT, _OLD_WORD)
-_STEPS = ("NFC", "Lowercase", "Replace", "Split", "ByteLevel")
-_MOST_STEPS = 4
+# A space, but for one inside of <br />.
+_AT_SPACES = re.compile(r" (?![ \t\r\n/>])")
 _OPTIONS = (
     "dropout", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges"
 )  # fmt: skip
@@ -109,6 +93,8 @@ class Tokenizer:
         """
         window = _window(max_tokens, keep)
         check_texts(texts, allow_empty=True)
+        if self._lexicon is not None:
+            return read_texts(self._lexicon, self._engine, texts, max_tokens, last=keep == "last")  # [N]
         rows = [row[window] for block in _blocks(texts) for row in self._encode_block(block)]
         return Ragged.from_list(rows, dtype=np.int32)  # [N]
 
@@ -119,19 +105,18 @@ class Tokenizer:
         ["it's", 'a', 'film', '!', 'great', '.']
         """
         window = _window(max_tokens, keep)
-        normalizer, splitter = self._engine.normalizer, self._engine.pre_tokenizer
         if self.spelling == "bytes":
             return [self.decode([token]) for token in self.encode([text])[0]][window]
-        plain = text if normalizer is None else normalizer.normalize_str(text)
-        pieces = [plain] if splitter is None else [piece for piece, _ in splitter.pre_tokenize_str(plain)]
-        return pieces[window]
+        if self._rule is None:
+            return tokens_of(self._engine, text)[window]
+        return list_tokens(Lexicon(*self._rule), self._engine, text, max_tokens, last=keep == "last")[window]
 
     @cached_property
     def spelling(self) -> Spelling:
         """Say how the tokens spell a text: as words, characters or bytes."""
         if json.loads(self.json)["model"]["type"] == "BPE":
             return "bytes"
-        return "characters" if self._split is _whole else "words"
+        return "characters" if self._engine.encode(" ").ids else "words"
 
     def decoder(self) -> Decoder:
         """Begin to turn ids back into text, one at a time."""
@@ -154,16 +139,28 @@ class Tokenizer:
         """Return the `tokenizer.json`, to be stored with a model."""
         return self.json
 
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[str]]:
+        return Tokenizer, (self.json,)
+
     def _encode_block(self, texts: list[str]) -> Ragged:
         numbers: defaultdict[str, int] = defaultdict(count().__next__)  # of each distinct piece, by first occurrence
         codes = Ragged.from_list([[numbers[piece] for piece in self._split(text)] for text in texts], dtype=np.int64)
-        tokens = _encode_pieces(self._engine, list(numbers)).select(codes.values)
+        tokens = encode_pieces(self._engine, list(numbers)).select(codes.values)
         return Ragged(tokens.values, tokens.offsets[codes.offsets])
 
     @cached_property
     def _split(self) -> Splitter:
         """Cut texts at spaces if a space never is part of a token, else not at all."""
-        return _whole if self._engine.encode(" ").ids else _at_spaces
+        return _at_spaces if self.spelling == "words" else _whole
+
+    @cached_property
+    def _rule(self) -> tuple[Rule, bool] | None:
+        return rule_of(json.loads(self.json))
+
+    @cached_property
+    def _lexicon(self) -> Lexicon | None:
+        """What reads texts in the core, where it knows the rule."""
+        return None if self._rule is None else Lexicon(*self._rule, self.vocabulary)
 
     @cached_property
     def _engine(self) -> tokenizers.Tokenizer:
@@ -223,7 +220,7 @@ def train_whole_words(words: Sequence[str], vocabulary_size: int = 20_000, *, mi
     """
     from tokenizers import Regex, normalizers
 
-    plain = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(_DIGIT), "0")])
+    plain = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(DIGIT), "0")])
     return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, plain, None))
 
 
@@ -237,7 +234,7 @@ def train_spelling(words: Sequence[str], vocabulary_size: int = 1000, *, min_cou
     """
     from tokenizers import normalizers
 
-    return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, normalizers.NFC(), _SIGN))
+    return _train_on(words, vocabulary_size, min_count, lambda model: _engine(model, normalizers.NFC(), SIGN))
 
 
 def train_graphemes(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
@@ -279,7 +276,7 @@ def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000) -> Tokenizer:
     engine = tokenizers.Tokenizer(models.BPE())
     engine.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_PIECE), behavior="isolated"),
+            pre_tokenizers.Split(Regex(PIECE), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -318,46 +315,29 @@ def _check_content(content: Any) -> None:
         raise DataError("its ids do not run from 0 on, or '<unk>' is not id 0")
     if any(content[part] for part in ("added_tokens", "truncation", "padding", "post_processor", "decoder")):
         raise DataError("it has parts that no tokenizer of ours has")
-    splitters = _splitters(content["pre_tokenizer"])
-    bytewise = model["type"] == "BPE" and splitters[-1]["type"] == "ByteLevel"
+    bytewise = model["type"] == "BPE" and splitters(content["pre_tokenizer"])[-1]["type"] == "ByteLevel"
     if not (bytewise or (model["type"] == "WordLevel" and model["unk_token"] == UNKNOWN)):
         raise DataError("it is no vocabulary of words or byte pairs")
     if any(model.get(option) for option in _OPTIONS):
         raise DataError("its byte pairs are put together in another way than ours")
-    normalizer = content["normalizer"] or {"type": "Sequence", "normalizers": []}
-    steps = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
-    for step in (*steps, *splitters):
-        pattern, written = step.get("pattern", {}).get("Regex"), step.get("content", "")
-        known = step["type"] in _STEPS and (pattern in _PATTERNS or pattern is None) and written in ("", " ", "0")
-        if not known or len(steps) > _MOST_STEPS or (pattern is None and "pattern" in step):
-            raise DataError(f"it has the step {step!s:.80}, which none of ours has")
-
-
-def _splitters(content: Any) -> list[Any]:
-    """List the steps that cut a text; raises an exception of any kind where there are more than ours have."""
-    if not content:
-        return []
-    steps = content["pretokenizers"] if content["type"] == "Sequence" else [content]
-    if len(steps) > 1 and [step["type"] for step in steps] != ["Split", "ByteLevel"]:
-        raise DataError("it cuts texts in a way that none of ours does")
-    return list(steps)
+    check_steps(content)
 
 
 def _train_on(texts: Sequence[str], vocabulary_size: int, min_count: int, assemble: Assemble) -> Tokenizer:
-    from tokenizers import models, trainers
+    from tokenizers import models
 
     if vocabulary_size < 2 or min_count < 1:
         raise InputError(
             f"vocabulary_size is {vocabulary_size} and min_count {min_count}; at least 2 and 1 are wanted."
         )
     _check_training(texts)
-    engine = assemble(models.WordLevel(unk_token=UNKNOWN))
-    trainer = trainers.WordLevelTrainer(
-        vocab_size=vocabulary_size, min_frequency=min_count, special_tokens=[UNKNOWN], show_progress=False
-    )
-    engine.train_from_iterator(_blocks(texts), trainer, length=len(texts))
-    # Assembled anew, because training also enters `<unk>` as a special token, which a text could then spell out.
-    vocabulary = engine.get_vocab(with_added_tokens=False)
+    empty = assemble(models.WordLevel(unk_token=UNKNOWN))
+    rule = rule_of(json.loads(empty.to_str()))
+    assert rule is not None  # the core knows those of all that are trained here
+    counts = count_tokens(Lexicon(*rule), empty, texts)
+    often = [token for token, many in counts.items() if many >= min_count and token != UNKNOWN]
+    kept = sorted(often, key=lambda token: (-counts[token], token))[: vocabulary_size - 1]
+    vocabulary = {token: number for number, token in enumerate([UNKNOWN, *kept])}
     return Tokenizer(assemble(models.WordLevel(vocabulary, unk_token=UNKNOWN)).to_str())
 
 
@@ -367,35 +347,14 @@ def _check_training(texts: Sequence[str]) -> None:
         raise DataError("there are no texts to train a tokenizer on.")
 
 
-def _check_longest(texts: Iterable[str]) -> None:
-    """Raise DataError where a text is longer than the tokenizer library can take without ending the process."""
-    if (longest := max(map(len, texts), default=0)) > _MOST_CHARACTERS:
-        told = f"there is a text of {longest:,} characters in one piece; {_MOST_CHARACTERS:,} are the most."
-        raise DataError(f"{told} Cut it into paragraphs or lines.")
-
-
-def _encode_pieces(engine: tokenizers.Tokenizer, pieces: list[str]) -> Ragged:
-    """Encode pieces of text, each on its own, to a Ragged of int32 ids."""
-    groups = [pieces[start : start + _GROUP] for start in range(0, len(pieces), _GROUP)]
-    _check_longest(pieces)
-    encodings = engine.encode_batch(groups, is_pretokenized=True, add_special_tokens=False)
-    ids = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
-    lengths = [
-        np.bincount(np.array(encoding.word_ids, dtype=np.int64), minlength=len(group))
-        for encoding, group in zip(encodings, groups, strict=True)
-    ]
-    offsets = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64)
-    return Ragged(np.concatenate([np.empty(0, dtype=np.int32), *ids]), offsets)
-
-
 def _assemble(model: tokenizers.models.Model, *, by_character: bool, keep_case: bool = False) -> tokenizers.Tokenizer:
     from tokenizers import Regex, normalizers
 
     lower = [] if keep_case else [normalizers.Lowercase()]
-    steps = [normalizers.NFC(), *lower, normalizers.Replace(Regex(_LINE_BREAK), " ")]
+    steps = [normalizers.NFC(), *lower, normalizers.Replace(Regex(LINE_BREAK), " ")]
     if by_character:
-        steps.append(normalizers.Replace(Regex(_SPACES), " "))
-    return _engine(model, normalizers.Sequence(steps), CLUSTER if by_character else _WORD)
+        steps.append(normalizers.Replace(Regex(SPACES), " "))
+    return _engine(model, normalizers.Sequence(steps), CLUSTER if by_character else WORD)
 
 
 def _engine(
@@ -418,7 +377,7 @@ def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _at_spaces(text: str) -> list[str]:
-    return _PARAGRAPH.sub(" ", text).split(" ")
+    return _AT_SPACES.split(text)
 
 
 def _whole(text: str) -> list[str]:

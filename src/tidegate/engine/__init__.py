@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from tidegate.engine.compiled import Batch
-from tidegate.engine.losses import CrfLikelihood, CrossEntropy, Errors, Loss
+from tidegate.engine.losses import BinaryCrossEntropy, CrfLikelihood, CrossEntropy, Errors, Loss, SoftCrossEntropy
 from tidegate.engine.optimiser import Optimiser, Rule
 from tidegate.engine.program import Lost, Program
 from tidegate.engine.runner import Runner
 
-__all__ = ["Batch", "CrfLikelihood", "CrossEntropy", "Errors", "Loss", "Lost", "Optimiser", "Program", "Rule", "Runner"]
+__all__ = [
+    "Batch",
+    "BinaryCrossEntropy",
+    "CrfLikelihood",
+    "CrossEntropy",
+    "Errors",
+    "Loss",
+    "Lost",
+    "Optimiser",
+    "Program",
+    "Rule",
+    "Runner",
+    "SoftCrossEntropy",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -14,7 +14,8 @@ from tidegate.documents import Documents
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels import programs
 from tidegate.kernels.checks import check_offsets, empty, expect, token_ids
-from tidegate.network import Embed, Network, Node, Recurrent, Spell, Split, Wide, parameter_shapes
+from tidegate.network import Embed, Network, Recurrent, Spell, Wide, parameter_shapes
+from tidegate.nodes.part import Part, input_size, rows_of, sources_of
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -37,7 +38,7 @@ class Compiled:
         self.network, self.kind = network, kind
         self.tables = int(network.reads_tokens or network.reads_words)  # of the parameters, those that come first
         self.input_size, self.output_size = network.input_size, network.output_size
-        nodes = [_described(node) for node in network.nodes]
+        nodes = _described(network.nodes)
         width = 0 if self.tables else self.input_size
         self.program = programs.build(nodes, width=width, output_size=self.output_size, kind=kind)
         self._table = np.empty(0, kind)  # which the core points to
@@ -75,7 +76,9 @@ class Compiled:
     def run_last(self, rows: Array, threads: int) -> Array:
         """Compute the last node alone, from the rows that enter it."""
         last, out = len(self.network.nodes) - 1, empty((len(rows), self.output_size), self.kind)
-        rows = expect("rows", rows, (len(rows), self.network.nodes[last].incoming), self.kind)
+        width = self.network.nodes[last].incoming
+        assert width is not None, "the caller knows the network"
+        rows = expect("rows", rows, (len(rows), width), self.kind)
         self.program.run(rows, np.array([0, len(rows)]), last, last + 1, out, threads)
         return out
 
@@ -135,7 +138,8 @@ class Compiled:
         assert isinstance(node, Spell), "what reads words begins with it"
         words.check()
         found = np.asarray(words.spellings.values)
-        ids, size = token_ids("spellings", found), node.characters[0].incoming
+        ids, size = token_ids("spellings", found), input_size(node.characters)
+        assert size is not None, "the network was checked"
         if len(outside := np.flatnonzero((ids < 0) | (ids >= size))):
             raise InputError(_out_of_range("character", found, int(outside[0]), size))
         offsets = check_offsets(words.spellings.offsets, len(ids))
@@ -149,11 +153,11 @@ class Compiled:
         held = []  # what the core points to
         carried: list[int] = []
         try:
+            gives = self.network.gives
             for index, node in enumerate(self.network.nodes if states is not None else ()):
-                count *= node.channels if isinstance(node, Split) else 1
                 if not isinstance(node, Recurrent):
                     continue
-                shape = (node.num_layers * node.num_directions, count, node.hidden_size)
+                shape = (node.num_layers * node.num_directions, count * gives[index].channels, node.hidden_size)
                 names = [f"{index}.h", f"{index}.c"] if CELLS[node.cell].carries_c else [f"{index}.h"]
                 begins = [self._state(name, (states or {}).get(name), shape) for name in names]
                 afters = [np.empty(shape, self.kind) for _ in names]
@@ -196,6 +200,12 @@ def _said(values: Array) -> str:
     return f"{values.dtype} {list(values.shape)}"
 
 
-def _described(node: Node) -> dict[str, Any]:
-    """Give the fields of a node, and the width of one that holds a network of its own."""
-    return node.model_dump() | ({"output_size": node.output_size} if isinstance(node, Spell) else {})
+def _described(nodes: Sequence[Part]) -> list[dict[str, Any]]:
+    """Give the fields of nodes, what they read by number, and how wide what they hand on is."""
+    found = []
+    for node, sources, rows in zip(nodes, sources_of(nodes), rows_of(nodes), strict=True):
+        fields = node.model_dump() | {"reads": [source + 1 for source in sources], "width": rows.width}
+        if isinstance(node, Spell):
+            fields["characters"] = _described(node.characters)
+        found.append(fields)
+    return found

@@ -10,7 +10,7 @@ import numpy as np
 from tidegate.cells import CELLS
 from tidegate.engine.program import Program
 from tidegate.health import SATURATED_SIGMOID, SATURATED_TANH
-from tidegate.network import Network, Node, Recurrent, Spell, parameter_shapes
+from tidegate.network import Network, Node, Recurrent, Spell
 
 
 def layer_names(network: Network) -> dict[str, str]:
@@ -61,14 +61,14 @@ class Gauge:
         letters = card.letters if card.gated else "h" if card.function == "tanh" else ""
         shares = np.reshape(counts, (len(reach), -1)) / max(values, 1)  # [L * D, G]
         for place, suffix in enumerate(_directions(node)):
-            name = f"{index} {suffix}"
+            name = f"{index}{'' if node.name is None else f' {node.name}'} {suffix}"
             self.saturated[name] = dict(zip(letters, shares[place].tolist(), strict=False)) if values else {}
             self.reach[name] = float(np.median(reach[place])) if reach[place] else 0.0
 
 
 def _names(nodes: Sequence[Node], before: str) -> Iterator[tuple[str, str]]:
     for index, node in enumerate(nodes):
-        place = f"{before}{index}"
+        place, called = f"{before}{index}", "" if node.name is None else f" {node.name}"
         if isinstance(node, Spell):
             yield f"{place}.words.weight", f"{place}.words {node.words.kind}"
             yield from _names(node.characters, f"{place}.characters.")
@@ -76,10 +76,10 @@ def _names(nodes: Sequence[Node], before: str) -> Iterator[tuple[str, str]]:
             layers = [suffix for layer in range(node.num_layers) for suffix in node.suffixes(layer)]
             for suffix, direction in zip(layers, _directions(node), strict=True):
                 for kind in ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if node.bias else ())):
-                    yield f"{place}.{kind}{suffix}", f"{place} {direction}"
+                    yield f"{place}.{kind}{suffix}", f"{place}{called} {direction}"
         else:
-            own = parameter_shapes(Network.model_construct(nodes=(node,)))
-            yield from ((f"{place}.{name.removeprefix('0.')}", f"{place} {node.kind}") for name in own)
+            own = node.shapes()
+            yield from ((f"{place}.{name}", f"{place}{called} {node.kind}") for name in own)
 
 
 def _directions(node: Recurrent) -> list[str]:

@@ -39,7 +39,14 @@ class Linear:
 
 
 def fit_linear(
-    features: Sparse, truth: Floats, *, ratios: Floats, weights: Floats | None = None, C: float = 10.0, steps: int = 60
+    features: Sparse,
+    truth: Floats,
+    *,
+    ratios: Floats,
+    weights: Floats | None = None,
+    C: float = 10.0,
+    steps: int = 60,
+    apart: bool = False,
 ) -> Linear:
     """Fit a multinomial logistic regression with weights `W = ratios * V`, where V is penalised rather than W.
 
@@ -54,13 +61,14 @@ def fit_linear(
         C: how little large numbers in V cost: the penalty is |V|^2 / (2 C B), beside the mean cross-entropy in nats.
             The bias goes free.
         steps: moves of the search (L-BFGS, Nocedal & Wright 2006, chapter 7), at most.
+        apart: fit K independent models of yes and no; rows of `truth` may then add up to anything.
 
     >>> rows = Sparse(Ragged.from_list([[0], [1], [0]], dtype=np.int32), np.ones(3, np.float32))
     >>> truth = np.array([[1, 0], [0, 1], [1, 0]], np.float32)
     >>> fit_linear(rows, truth, ratios=np.ones((2, 2), np.float32))(rows).argmax(axis=1).tolist()
     [0, 1, 0]
     """
-    problem = _Problem.of(features, truth, ratios, weights, 1 / (C * max(len(features), 1)))
+    problem = _Problem.of(features, truth, ratios, weights, 1 / (C * max(len(features), 1)), apart)
     found = minimise(problem.loss, np.zeros(ratios.size + ratios.shape[1], np.float32), steps)
     V, bias = problem.parts(found)
     return Linear(ratios * V, bias)
@@ -76,16 +84,19 @@ class _Problem:
     ratios: Floats
     share: NDArray[np.float64]  # [B] of each row in the mean
     penalty: float
+    apart: bool
 
     @classmethod
-    def of(cls, features: Sparse, truth: Floats, ratios: Floats, weights: Floats | None, penalty: float) -> _Problem:
+    def of(
+        cls, features: Sparse, truth: Floats, ratios: Floats, weights: Floats | None, penalty: float, apart: bool
+    ) -> _Problem:
         columns = np.asarray(features.columns.values)
         order = np.argsort(columns, kind="stable")
         row = np.repeat(np.arange(len(features), dtype=np.int32), features.columns.lengths)
         begins = np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=len(ratios)))])
         turned = Sparse(Ragged(row[order], begins), features.values[order])
         own = np.ones(len(truth)) if weights is None else weights.astype(np.float64)
-        return cls(features, turned, truth, ratios, own / max(own.sum(), 1e-30), penalty)
+        return cls(features, turned, truth, ratios, own / max(own.sum(), 1e-30), penalty, apart)
 
     def parts(self, flat: Floats) -> tuple[Floats, Floats]:
         size = self.ratios.size
@@ -95,15 +106,22 @@ class _Problem:
         """Return the loss at a point, and its slope there."""
         V, bias = self.parts(flat)
         scores = Linear(self.ratios * V, bias)(self.features)
-        likely = kernels.softmax(scores)
-        logs = scores - scores.max(axis=1, keepdims=True)
-        logs = logs - np.log(np.exp(logs.astype(np.float64)).sum(axis=1, keepdims=True))
-        lost = -float((self.share * (self.truth * logs).sum(axis=1)).sum())
+        likely, each = self._lost(scores)
+        lost = float((self.share * each).sum())
         wrong = ((likely - self.truth) * self.share[:, None]).astype(np.float32)
         columns = self.by_feature.columns
         slope = kernels.sparse_product(columns.values, self.by_feature.values, columns.offsets, wrong)
         slope = slope * self.ratios + np.float32(self.penalty) * V
         return lost + self.penalty / 2 * _dot(V, V), np.concatenate([slope.ravel(), wrong.sum(axis=0)])
+
+    def _lost(self, scores: Floats) -> tuple[Floats, NDArray[np.float64]]:
+        """Return how likely each class is of each row, `[B, K]`, and what is lost of each row, in nats."""
+        if self.apart:
+            lost = np.logaddexp(0, scores, dtype=np.float64) - self.truth * scores
+            return kernels.sigmoid(scores), lost.sum(axis=1)
+        logs = scores - scores.max(axis=1, keepdims=True)
+        logs = logs - np.log(np.exp(logs.astype(np.float64)).sum(axis=1, keepdims=True))
+        return kernels.softmax(scores), -(self.truth * logs).sum(axis=1)
 
 
 def minimise(loss: Callable[[Floats], tuple[float, Floats]], start: Floats, steps: int) -> Floats:

@@ -64,6 +64,66 @@ class CrossEntropy:
 
 
 @dataclass(frozen=True, eq=False)
+class SoftCrossEntropy:
+    """Lose, in nats, the cross-entropy between how likely each class of a row is and what the network says.
+
+    truth: [rows, K], of each row that the network gives: [B, K] where it pools, else [N, K]; a row adds up to one.
+    weight: [B] of each sequence.
+
+    Raises:
+        ShapeError: there is not one number for each row and class.
+        InputError: a row holds what is no probability, or does not add up to one.
+    """
+
+    truth: Array
+    weight: Array
+
+    def compiled(self, core: programs.Program, width: int, kind: np.dtype[Any], begin: Array) -> programs.Loss:
+        """Make the core's own loss of it."""
+        rows = int(begin[-1])
+        if self.truth.shape != (rows, width):
+            raise ShapeError(f"truth is {list(self.truth.shape)}; {[rows, width]} is wanted.")
+        off = np.abs(self.truth.sum(axis=1, dtype=np.float64) - 1)
+        bad = ~((self.truth >= 0).all(axis=1) & (off < 1e-3))  # NaN is bad, too
+        if bad.any():
+            row = int(bad.argmax())
+            told = f"truth[{row}] is {self.truth[row].tolist()!r:.80}"
+            raise InputError(f"{told}; wanted probabilities that add up to 1.")
+        truth = np.ascontiguousarray(self.truth, dtype=kind)
+        return programs.soft_cross_entropy(truth, begin, _weight(self.weight, begin))
+
+    def alone(self, sequence: int, rows: slice) -> SoftCrossEntropy:
+        """Make the loss of one sequence of the batch."""
+        return SoftCrossEntropy(self.truth[rows], np.ones(1))
+
+
+@dataclass(frozen=True, eq=False)
+class BinaryCrossEntropy:
+    """Lose, in nats, how unlikely the answers of yes and no are whose scores each row holds; of a row, their sum.
+
+    truth: from 0 for no to 1 for yes, of each row that the network gives: `[B, K]` where it pools, else `[N, K]`.
+    weight: [B] of each sequence.
+    """
+
+    truth: Array
+    weight: Array
+
+    def compiled(self, core: programs.Program, width: int, kind: np.dtype[Any], begin: Array) -> programs.Loss:
+        """Make the core's own loss of it."""
+        truth = np.ascontiguousarray(self.truth, kind)
+        if truth.shape != (int(begin[-1]), width):
+            raise ShapeError(f"truth is {list(truth.shape)}; {[int(begin[-1]), width]} is wanted.")
+        if len(outside := np.argwhere(~((truth >= 0) & (truth <= 1)))):
+            at = tuple(outside[0].tolist())
+            raise InputError(f"truth{list(at)} is {truth[at]}; it must be from 0 to 1.")
+        return programs.binary_cross_entropy(truth, begin, _weight(self.weight, begin))
+
+    def alone(self, sequence: int, rows: slice) -> BinaryCrossEntropy:
+        """Make the loss of one sequence of the batch."""
+        return BinaryCrossEntropy(self.truth[rows], np.ones(1))
+
+
+@dataclass(frozen=True, eq=False)
 class CrfLikelihood:
     """Lose, in nats, how unlikely the true tags of each sequence are, of a network that ends with a `Crf`.
 

@@ -37,7 +37,7 @@ class NodeRun:
 
     index: int
     node: Node
-    read: Array  # [N, F], [N] token ids, or [B, F] once pooled
+    reads: tuple[Array, ...]  # [N, F], [N] token ids, or [B, F] once pooled; several of a node that joins
     gave: Array
     layers: tuple[LayerRun, ...]  # of a recurrent node
 
@@ -82,18 +82,18 @@ class Recording:
     @cached_property
     def nodes(self) -> tuple[NodeRun, ...]:
         """What every node read and gave; arrays are views of what the core holds, as long as anybody has one."""
-        found, read = list[NodeRun](), self._values
-        for index, node in enumerate(self._compiled.network.nodes):
-            layers = tuple(self._layers(index, node, read)) if isinstance(node, Recurrent) else ()
+        found, network = list[NodeRun](), self._compiled.network
+        for index, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True)):
+            reads = tuple(found[source].gave if source >= 0 else self._values for source in sources)
+            layers = tuple(self._layers(index, node, sources[0], reads[0])) if isinstance(node, Recurrent) else ()
             gave = self._compiled.program.recorded_rows(index + 1)
             if gave is None:  # rows of a table, which the next node looks up
-                gave = self._weights["0.weight"][self._values] if self._compiled.tables else read
-            found.append(NodeRun(index, node, read, gave, layers))
-            read = gave
+                gave = self._weights["0.weight"][self._values] if self._compiled.tables else reads[0]
+            found.append(NodeRun(index, node, reads, gave, layers))
         return tuple(found)
 
-    def _layers(self, index: int, node: Recurrent, read: Array) -> Iterator[LayerRun]:
-        by_token = self._compiled.program.recorded_rows(index) is None and self._compiled.tables
+    def _layers(self, index: int, node: Recurrent, source: int, read: Array) -> Iterator[LayerRun]:
+        by_token = self._compiled.program.recorded_rows(source + 1) is None and self._compiled.tables
         x, table = (self._values, self._weights["0.weight"]) if by_token else (read, None)
         for layer in range(node.num_layers):
             h, gates, memo, hn, cn = self._compiled.program.recorded_layer(index, layer)

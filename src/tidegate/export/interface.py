@@ -17,8 +17,8 @@ from tidegate.cells import CELLS
 from tidegate.documents import Documents, Sparse
 from tidegate.export.drawing import draw_lengths, draw_sequences
 from tidegate.export.nodes import Flow, NodeWriter, State, Steps, steps_of
-from tidegate.kernels import softmax
-from tidegate.network import Crf, Decode, Embed, Network, Pool, Recurrent, Spell, Split
+from tidegate.kernels import sigmoid, softmax
+from tidegate.network import Crf, Embed, Network, Recurrent, Spell
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.words import Words
@@ -31,8 +31,9 @@ Arrays: TypeAlias = dict[str, Array]
 Json: TypeAlias = dict[str, Any]
 StateInputs = Literal["optional", "required", "off"]
 """Whether the states that a network begins with are inputs, and whether these may be left out."""
-Ending = Literal["rows", "classes", "next"]
-"""What is made of the last node: its rows as they are; probabilities of classes; those of the token that comes next."""
+Ending = Literal["rows", "classes", "labels", "next"]
+"""What is made of the last node: its rows as they are; probabilities of classes, or of labels of which several may be
+right; those of the token that comes next."""
 
 
 class Interface(ABC):
@@ -118,7 +119,7 @@ class SequenceInterface(Interface):
 
     def draw(self, rng: np.random.Generator, states: StateInputs) -> Iterator[tuple[str, Arrays]]:
         """Draw batches of several sizes and lengths, with garbage in the padding; some begin with states."""
-        width = 1 if self._pools else self.network.output_size * self._channels
+        width = 1 if self.network.pools else self.network.output_size * self._channels
         for name, lengths, time in draw_lengths(rng, width=width):
             inputs = draw_sequences(rng, self.network, lengths, time, self.scaling)
             carries = states != "off" and bool(self._carrying())
@@ -213,8 +214,7 @@ class SequenceInterface(Interface):
     @property
     def _channels(self) -> int:
         """Count the sequences that each one becomes."""
-        first = self.network.nodes[0]
-        return first.channels if isinstance(first, Split) else 1
+        return self.network.gives[-1].channels
 
     def _drawn_states(self, rng: np.random.Generator, batch: int) -> Arrays:
         shapes = {
@@ -253,6 +253,8 @@ class SequenceInterface(Interface):
         graph.output(self._answer, rows, np.float32, shape)
         if self.ending == "classes":
             graph.output("probabilities", graph.add("Softmax", rows, axis=-1), np.float32, shape)
+        if self.ending == "labels":
+            graph.output("probabilities", graph.add("Sigmoid", rows), np.float32, shape)
         if self.ending == "next":
             assert flow.steps is not None, "a language model has rows for each step"
             last = graph.add("Softmax", graph.add("GatherND", flow.rows, flow.steps.ends), axis=-1)
@@ -264,10 +266,12 @@ class SequenceInterface(Interface):
     def _answers(self, rows: Array, lengths: Array, time: int) -> Arrays:
         """Bring the rows of the last node into the form of the outputs."""
         answers = {self._answer: rows}
-        if not self._pools:
+        if not self.network.pools:
             answers[self._answer] = _padded(rows, np.repeat(lengths, self._channels), time, self._decoded)
         if self.ending == "classes":
             answers["probabilities"] = softmax(rows)
+        if self.ending == "labels":
+            answers["probabilities"] = sigmoid(rows)
         if self.ending == "next":
             last = np.zeros((len(lengths), rows.shape[1]), rows.dtype)
             last[lengths > 0] = softmax(rows[np.cumsum(lengths)[lengths > 0] - 1])
@@ -283,11 +287,6 @@ class SequenceInterface(Interface):
         return {name: (self.weights[f"{index}.{name}"] + added).astype(np.float32) for name, added in named}
 
     @property
-    def _pools(self) -> bool:
-        """Tell whether each sequence has one row of output."""
-        return any(isinstance(node, Pool) for node in self.network.nodes)
-
-    @property
     def _answer(self) -> str:
         """Name the output that the last node is."""
         if isinstance(self.network.nodes[-1], Crf):
@@ -296,8 +295,8 @@ class SequenceInterface(Interface):
 
     @property
     def _decoded(self) -> int:
-        """Count the steps of each sequence behind the last Decode node; 0 where there is none."""
-        return next((node.steps for node in reversed(self.network.nodes) if isinstance(node, Decode)), 0)
+        """Count the rows of each sequence where a Decode node made them; 0 where there is none."""
+        return self.network.gives[-1].steps
 
     @staticmethod
     def _time(inputs: Mapping[str, Array]) -> int:

@@ -22,6 +22,7 @@ from tidegate.network import (
     Dense,
     Dropout,
     Embed,
+    Join,
     Node,
     Pool,
     Recurrent,
@@ -30,6 +31,7 @@ from tidegate.network import (
     Tied,
     Wide,
 )
+from tidegate.nodes.part import sources_of
 
 if TYPE_CHECKING:
     from tidegate.export.graph import Graph
@@ -69,10 +71,10 @@ class Flow:
 
     rows: [T, B, F], [T, B] token ids, or [B, F] once pooled.
     steps: which steps there are; None once pooled.
-    final: [B, F], the final state where the node before was recurrent.
+    final: [B, F], the final state where they come from a recurrent node.
     states: of each layer and direction of it.
     beside: [T, B, D], the numbers beside the tokens, where there are any.
-    features: what is known of each sequence as a whole: ids and values of its features, [B, M] both.
+    features: of what the network reads: what is known of each sequence as a whole, ids and values [B, M].
     """
 
     rows: str
@@ -112,7 +114,7 @@ class NodeWriter:
     def write(
         self, nodes: Sequence[Node], flow: Flow, starts: Mapping[int, tuple[State, ...]], prefix: str = ""
     ) -> tuple[Flow, dict[int, tuple[State, ...]]]:
-        """Write nodes one after the other; return what leaves the last, and the final states of recurrent ones.
+        """Write nodes in their order; return what leaves the last, and the final states of recurrent ones.
 
         Args:
             nodes: those of a network. A `Spell` at its beginning is written by `spell`.
@@ -121,34 +123,39 @@ class NodeWriter:
             prefix: what stands before the names of their weights.
         """
         ends: dict[int, tuple[State, ...]] = {}
+        flows, reads = {-1: flow}, sources_of(nodes)
+        decoded = {read[0] for node, read in zip(nodes, reads, strict=True) if isinstance(node, Decode)}
         for index, node in enumerate(nodes):
-            name = f"{prefix}{index}"
+            name, read = f"{prefix}{index}", flows[reads[index][0]]
             match node:
                 case Recurrent():
-                    holds = index in starts or isinstance(_next(nodes, index), Decode)
-                    flow = self._recur(node, name, flow, starts.get(index, ()), holds=holds)
-                    ends[index] = flow.states
+                    holds = index in starts or index in decoded
+                    made = self._recur(node, name, read, starts.get(index, ()), holds=holds)
+                    ends[index] = made.states
                 case Decode():
-                    before = nodes[index - 1]
+                    source = reads[index][0]
+                    before = nodes[source]
                     assert isinstance(before, Recurrent), "the network was checked"
-                    flow = self._decode(node, name, flow, before, f"{prefix}{index - 1}")
+                    made = self._decode(node, name, read, before, f"{prefix}{source}")
                 case Embed():
-                    rows = self.graph.add("Gather", self._weight(f"{name}.weight"), flow.rows)
-                    beside = [] if flow.beside is None else [flow.beside]
-                    flow = replace(flow, rows=_joined(self.graph, [rows, *beside], "concat"))
+                    rows = self.graph.add("Gather", self._weight(f"{name}.weight"), read.rows)
+                    beside = [] if read.beside is None else [read.beside]
+                    made = replace(read, rows=_joined(self.graph, [rows, *beside], "concat"))
                 case Pool():
-                    flow = Flow(self._pool(node, flow), None, features=flow.features)
+                    made = Flow(self._pool(node, read), None)
+                case Join():
+                    parts = [flows[source].rows for source in reads[index]]
+                    made = Flow(_joined(self.graph, parts, "concat"), read.steps)
                 case Dense() | Tied():
-                    flow = Flow(self._multiply(node, name, flow.rows), flow.steps, features=flow.features)
+                    made = Flow(self._multiply(node, name, read.rows), read.steps)
                 case Wide():
-                    flow = Flow(self._widen(name, flow), None)
+                    made = Flow(self._widen(name, read.rows, flow.features), None)
                 case Split():
-                    flow = self._split(node, flow)
-                case Spell() | Crf():  # written already; for whoever looks for paths
-                    pass
-                case Dropout():  # for training; a pool behind it may still ask for the final state
-                    pass
-        return flow, ends
+                    made = self._split(node, read)
+                case Spell() | Crf() | Dropout():  # written already; for whoever looks for paths; for training
+                    made = read
+            flows[index] = made
+        return made, ends
 
     def spell(self, node: Spell, words: str, spelling: str, characters: Flow) -> str:
         """Put the row of each word beside what its characters say.
@@ -180,7 +187,7 @@ class NodeWriter:
         final = [self.graph.add("Squeeze", h, self.graph.integers(0)) for h, _ in states[-node.num_directions :]]
         merged = x if node.merge == "concat" else _joined(self.graph, outputs, node.merge)
         final_state = _joined(self.graph, final, node.merge)
-        return Flow(merged, flow.steps, final_state, tuple(states), features=flow.features)
+        return Flow(merged, flow.steps, final_state, tuple(states))
 
     def _direction(
         self, node: Recurrent, name: str, suffix: str, x: str, steps: Steps | None, start: State | None, *, holds: bool
@@ -236,7 +243,7 @@ class NodeWriter:
         rows = self._recur(before, weights_of, Flow(x, None), start, holds=False).rows  # [1, B * steps, H]
         rows = graph.add("Transpose", graph.reshape(rows, -1, node.steps, before.hidden_size), perm=[1, 0, 2])
         lengths = graph.add("Expand", graph.constant([node.steps], np.int32), graph.size(hidden, 1))
-        return Flow(rows, steps_of(graph, lengths, graph.integers(node.steps)), features=flow.features)
+        return Flow(rows, steps_of(graph, lengths, graph.integers(node.steps)))
 
     def _repeated(self, state: str, count: int) -> str:
         """Repeat each sequence of a state: [1, B, H] -> [1, B * count, H]."""
@@ -265,15 +272,15 @@ class NodeWriter:
         total = graph.add("ReduceSum", graph.add("Where", steps.mask, rows, zero), graph.integers(0), keepdims=0)
         return graph.add("Div", total, graph.unsqueeze(graph.cast(steps.turns, np.float32), 1))
 
-    def _widen(self, name: str, flow: Flow) -> str:
+    def _widen(self, name: str, answer: str, features: tuple[str, str] | None) -> str:
         """Add the rows of the features of each sequence, [B, K], each times its value."""
         graph = self.graph
-        assert flow.features is not None, "the network was checked: who ends so reads features"
-        ids, values = flow.features
+        assert features is not None, "the network was checked: who ends so reads features"
+        ids, values = features
         rows = graph.add("Gather", self._weight(f"{name}.weight"), ids)  # [B, M, K]
         summed = graph.add("MatMul", graph.unsqueeze(values, 1), rows)  # [B, 1, K]
         told = graph.add("Squeeze", summed, graph.integers(1))
-        return graph.add("Add", flow.rows, graph.add("Add", told, self._weight(f"{name}.bias")))
+        return graph.add("Add", answer, graph.add("Add", told, self._weight(f"{name}.bias")))
 
     def _multiply(self, node: Dense | Tied, name: str, rows: str) -> str:
         graph = self.graph
@@ -348,10 +355,6 @@ def _shut(node: Recurrent) -> Array:
     push = {cell.lets_in: -_SHUT, cell.keeps: _SHUT}
     column = np.array([push.get(gate, 0) for gate in _operator(node).order], np.float32)
     return np.repeat(column, node.hidden_size).reshape(1, -1, 1)
-
-
-def _next(nodes: Sequence[Node], index: int) -> Node | None:
-    return nodes[index + 1] if index + 1 < len(nodes) else None
 
 
 def _identifier(name: str) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tidegate.inspect.charts import draw_activations as draw_activations
     from tidegate.inspect.charts import draw_confusion as draw_confusion
     from tidegate.inspect.charts import draw_gradient_flow as draw_gradient_flow
+    from tidegate.inspect.charts import draw_reliability as draw_reliability
     from tidegate.inspect.curves import draw_learning_curves as draw_learning_curves
     from tidegate.inspect.examination import Examination as Examination
     from tidegate.inspect.examination import examine as examine

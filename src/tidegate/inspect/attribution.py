@@ -156,7 +156,9 @@ class _Question:
         """Return the scores through each direction, `[1 or 2, N]`, and the baseline `[B]`."""
         baseline = self.choose(_outputs(self.subject, self.executor, blank=True))
         x, change = self.subject.x, output - baseline
-        directions = 1 + any(isinstance(n, Recurrent) and n.bidirectional for n in self.executor.network.nodes)
+        network = self.executor.network
+        both = any(isinstance(node, Recurrent) and node.bidirectional for node in network.nodes)
+        directions = 2 if both and not network.branches else 1  # beside a branch, nothing is one way or the other
         parts = np.zeros((directions, len(x.values)))
         pending = np.arange(len(x))
         while True:

@@ -144,6 +144,38 @@ def draw_confusion(
     return draw((side + 0.9, side), paint, picture=picture, theme=theme)
 
 
+def draw_reliability(bins: Sequence[Sequence[float]], *, picture: Picture = "png", theme: Theme = "light") -> bytes:
+    """Draw how often answers are right against how certain they are; on the line from corner to corner they come true.
+
+    Args:
+        bins: for answers that are about equally certain how certain that is, which share of them is right, and how many
+            there are, as `runs.evaluate` tells under `reliability`. The larger a point, the more answers.
+        picture: `png` at 160 dots per inch, or `svg`, whose text stays text.
+        theme: `light` or `dark`.
+
+    Raises:
+        InputError: there is no bin.
+        MissingPackageError: matplotlib is not installed.
+
+    >>> draw_reliability([[0.62, 0.55, 40], [0.91, 0.88, 160]])[1:4]
+    b'PNG'
+    """
+    if not len(bins):
+        raise InputError("no reliability can be drawn: there is no answer.")
+    certain, right, count = np.asarray(bins, np.float64).T
+
+    def paint(figure: Figure, look: Look) -> None:
+        axes = figure.subplots()
+        axes.plot([0, 100], [0, 100], color=look.ink, linewidth=0.8, label="comes true as often as it says")
+        axes.vlines(100 * certain, 100 * certain, 100 * right, color=look.less, linewidth=2.2, label="how far off")
+        axes.scatter(100 * certain, 100 * right, s=12 + 160 * count / count.sum(), color=look.lines[0], zorder=3)
+        axes.set(title="Reliability", xlabel="probability of the answer, %", ylabel="answers that are right, %")
+        axes.set(xlim=(0, 102), ylim=(-2, 102))
+        add_legend(figure, columns=2)
+
+    return draw((4.6, 4.4), paint, picture=picture, theme=theme)
+
+
 def _paint_flow(axes: Axes, look: Look, number: int, name: str, flow: Flow) -> None:
     """Draw one direction of one layer; an exact zero, which has no logarithm, ends the line."""
     for letter, norms, dash in (("h", flow.h, "-"), ("c", flow.c, "--")):

@@ -1,12 +1,15 @@
-"""The names of the directions of a network's layers: `layer 0 forward`, `layer 0 backward`, `layer 1 forward`."""
+"""The names of the directions of a network's layers: `layer 0 forward`, `layer 0 backward`, `layer 1 forward`.
+
+Layers of a node that has a name are called by it, and counted within it: `encoder layer 0 forward`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from tidegate.errors import OptionError
-from tidegate.kernels import Direction
+from tidegate.runtime import LayerRun, NodeRun
 
 
 class HasName(Protocol):
@@ -28,11 +31,11 @@ def named(name: str, directions: Sequence[Named]) -> Named:
     return found[name]
 
 
-def direction_name(number: int, direction: Direction) -> str:
-    """Name a direction of a layer.
-
-    >>> import numpy as np
-    >>> direction_name(1, Direction(np.zeros((1, 1)), np.zeros((1, 1)), reverse=True))
-    'layer 1 backward'
-    """
-    return f"layer {number} {'backward' if direction.reverse else 'forward'}"
+def layers_of(runs: Iterable[NodeRun]) -> Iterator[tuple[LayerRun, list[str]]]:
+    """Go over the layers of a network that was run, with the names of their directions."""
+    number = 0
+    for run in runs:
+        for within, layer in enumerate(run.layers):
+            name = f"layer {number}" if run.node.name is None else f"{run.node.name} layer {within}"
+            yield layer, [f"{name} {'backward' if each.reverse else 'forward'}" for each in layer.directions]
+            number += 1

@@ -23,7 +23,6 @@ from tidegate.inspect.parts import Parts, parts_of
 from tidegate.inspect.quantities import Quantity, Window, gates, gradients, most_moving, states, step_names
 from tidegate.inspect.subject import find_subject
 from tidegate.inspect.tracing import DirectionTrace, Trace, trace
-from tidegate.kernels import softmax
 from tidegate.network import Network, Recurrent
 from tidegate.offers import Inspectable
 from tidegate.runtime import Executor, run_sorted
@@ -171,7 +170,7 @@ def examine(model: Inspectable, inputs: Any, *, target: object = None, steps: in
         raise InputError("there is nothing to inspect: pass at least one input.")
     subject = find_subject(model, inputs)
     rows = run_sorted(Executor(subject.network, subject.weights), subject.x)
-    probabilities = softmax(subject.whole(rows))
+    probabilities = subject.likely(subject.whole(rows))
     explained = [classes[k] for k in probabilities.argmax(axis=1)]
     if target is not None:
         explained = [known_label(target, classes)] * len(explained)

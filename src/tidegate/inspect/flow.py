@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tidegate.cells import CELLS
 from tidegate.errors import InputError
-from tidegate.inspect.directions import direction_name, named
+from tidegate.inspect.directions import layers_of, named
 from tidegate.inspect.subject import find_subject
 from tidegate.kernels import Direction, DirectionGradients, Forward, backward
 from tidegate.runtime import Executor, LayerRun, cut
@@ -126,10 +126,9 @@ def gradient_flow(
 
 def _directions(executor: Executor, batch: Any) -> Iterator[tuple[str, LayerRun]]:
     """Run a batch and yield each direction of each layer, by its name."""
-    layers = (layer for run in executor.record(batch).nodes for layer in run.layers)
-    for number, layer in enumerate(layers):
-        for d, direction in enumerate(layer.directions):
-            yield direction_name(number, direction), _alone(layer, d)
+    for layer, names in layers_of(executor.record(batch).nodes):
+        for d, name in enumerate(names):
+            yield name, _alone(layer, d)
 
 
 def _alone(layer: LayerRun, d: int) -> LayerRun:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
+from tidegate.inspect.charts import draw_reliability
 from tidegate.inspect.curves import History, draw_learning_curves
 from tidegate.inspect.page import Markup, figure, page, section
 
@@ -12,7 +13,15 @@ Row = Mapping[str, str]
 """One line of a table: the text of each cell under its heading; the rows of one table share their headings."""
 
 
-def run_report(title: str, figures: Row, history: History, recipe: str, *, warnings: Sequence[str] = ()) -> str:
+def run_report(
+    title: str,
+    figures: Row,
+    history: History,
+    recipe: str,
+    *,
+    warnings: Sequence[str] = (),
+    bins: Sequence[Sequence[float]] = (),
+) -> str:
     """Write the report of one run: its numbers, its learning curve, every epoch and the recipe.
 
     Args:
@@ -21,19 +30,20 @@ def run_report(title: str, figures: Row, history: History, recipe: str, *, warni
         history: one record per epoch.
         recipe: the text of `recipe.toml`.
         warnings: what was wrong while it trained; nothing is said of it where there are none.
+        bins: how certain answers are, and how often right, as `draw_reliability` takes them; none are not drawn.
 
     >>> page = run_report("lstm on digits", {"test accuracy": "97.2 %"}, [{"epoch": 1, "valid_loss": 0.4}], "seed = 0")
     >>> page.startswith("<!doctype html>"), "97.2 %" in page, "<picture>" in page
     (True, True, True)
     """
-    epochs = [
-        {key.replace("_", " "): _figure(key, value) for key, value in record.items() if not isinstance(value, list)}
-        for record in history
-    ]
+    said = dict.fromkeys(key for record in history for key, value in record.items() if not isinstance(value, list))
+    epochs = [{key.replace("_", " "): _figure(key, record.get(key, "")) for key in said} for record in history]
+    first = [record for record in history if not record.get("refit")]
     body = [
         numbers(figures),
         *([section("Warnings", _list(warnings))] if warnings else []),
-        section("Learning curve", _curves({"this run": history})),
+        section("Learning curve", _curves({"this run": first})),
+        *([section("Reliability", _reliability(bins))] if bins else []),
         section("Epochs", table(epochs)),
         section("Recipe", f"<pre>{html.escape(recipe)}</pre>"),
     ]
@@ -75,7 +85,16 @@ def _curves(histories: Mapping[str, History]) -> Markup:
     )
 
 
+def _reliability(bins: Sequence[Sequence[float]]) -> Markup:
+    return figure(
+        lambda theme: draw_reliability(bins, picture="svg", theme=theme),
+        "How often answers are right, against how certain they are",
+    )
+
+
 def _figure(key: str, value: float | str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
     if isinstance(value, str):
         return value
     decimals = {"epoch": 0, "seconds": 1}.get(key, 4)

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from tidegate.documents import Documents
 from tidegate.errors import InputError, OptionError, ShapeError
-from tidegate.kernels import sparse_product
-from tidegate.network import Decode, Dropout, Embed, Network, Pool, Recurrent, Spell, Split, Wide
+from tidegate.kernels import sigmoid, softmax, sparse_product
+from tidegate.network import INPUT, Decode, Dropout, Embed, Network, Node, Recurrent, Spell, Split, Wide
 from tidegate.offers import Inside, Inspectable
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, look_up
@@ -35,12 +35,13 @@ class Subject:
     classes: Sequence[Any] | None  # K
     max_grad_norm: float | None = None  # that training clipped the gradient to, 0 for none
     linear: Array | None = None  # [B, K], what a linear part that is no part of the network adds to the output
+    several: bool = False  # of the classes may be right at once
     words: bool = False  # the features are rows of words, with what stands beside them
 
     @property
     def pools(self) -> bool:
         """Tell whether the output has one row per sequence."""
-        return any(isinstance(node, Pool) for node in self.network.nodes)
+        return self.network.pools
 
     def in_float64(self) -> Subject:
         """Return the same with weights and features in float64."""
@@ -53,6 +54,10 @@ class Subject:
     def reads_words(self) -> bool:
         """Tell whether a step is a word, which can be left out."""
         return self.network.reads_tokens or self.words
+
+    def likely(self, output: Array) -> Array:
+        """Return the probability of each class, `[B, K]`, given the output of the model."""
+        return sigmoid(output) if self.several else softmax(output)
 
     def whole(self, rows: Array, indices: Any = slice(None)) -> Array:
         """Return the output of the model for some inputs, given that of the network."""
@@ -133,11 +138,14 @@ def _from_inside(inside: Inside, inputs: Any) -> Subject:
     x, steps = inside.prepare(inputs)
     network, weights = inside.network, inside.weights
     if isinstance(x, Documents):
-        return _of_documents(Subject(network, weights, x.tokens, steps, inside.classes, inside.max_grad_norm), x)
+        subject = Subject(
+            network, weights, x.tokens, steps, inside.classes, inside.max_grad_norm, several=inside.several
+        )
+        return _of_documents(subject, x)
     if isinstance(x, Words):
         x = Executor(network, weights).spell(x)
         network, weights = _behind_first(network, weights)
-    return Subject(network, weights, x, steps, inside.classes, inside.max_grad_norm)
+    return Subject(network, weights, x, steps, inside.classes, inside.max_grad_norm, several=inside.several)
 
 
 def _of_documents(subject: Subject, documents: Documents) -> Subject:
@@ -165,9 +173,17 @@ def _behind_first(network: Network, weights: Mapping[str, Array]) -> tuple[Netwo
     """Return what reads features `[N, C]`, the network or what follows its first table, and the weights of that."""
     nodes = network.nodes
     start = next(i for i, node in enumerate(nodes) if not isinstance(node, Embed | Spell | Dropout))
+    gone = {node.name for node in nodes[:start]}
     named = ((name.split(".", 1), array) for name, array in weights.items())
     kept = {f"{int(index) - start}.{name}": array for (index, name), array in named if int(index) >= start}
-    return Network.of(*nodes[start:]), kept
+    return Network.of(*(_reading_input(node, gone) for node in nodes[start:])), kept
+
+
+def _reading_input(node: Node, gone: set[str | None]) -> Node:
+    """Let a node read what the network reads, where it read nodes that are gone."""
+    if not gone.intersection(node.named):
+        return node
+    return node.model_copy(update={"reads": tuple(INPUT if name in gone else name for name in node.named)})
 
 
 def _as_ragged(network: Network, weights: Mapping[str, Array], inputs: Any) -> Ragged:

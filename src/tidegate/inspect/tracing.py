@@ -17,9 +17,8 @@ import numpy.typing as npt
 from tidegate.cells import CELLS
 from tidegate.engine.recording import Steps
 from tidegate.errors import InputError, MissingPackageError, OptionError, ShapeError
-from tidegate.inspect.directions import direction_name, named
+from tidegate.inspect.directions import layers_of, named
 from tidegate.inspect.subject import Subject, find_subject
-from tidegate.kernels import softmax
 from tidegate.runtime import Executor, LayerRun
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ class DirectionTrace:
 
     Args:
         name: `layer 0 forward`, `layer 0 backward`, `layer 1 forward`, ...; what runs from the end is `backward`.
+            Layers of a node that has a name are called by it and counted within it: `encoder layer 0 forward`.
         cell: one of `cells.CELLS`.
         reverse: it runs from the end of each sequence.
         h: [N, H] hidden state after each step.
@@ -202,15 +202,15 @@ def trace(model: Any, inputs: Any, *, target: Any = None, num_threads: int | Non
     executor = Executor(subject.network, subject.weights, num_threads=num_threads)
     recording = executor.record(subject.x)
     output = subject.whole(recording.output)
-    layers = [layer for run in recording.nodes for layer in run.layers]
+    layers = list(layers_of(recording.nodes))
     gradients: list[Steps | None] = [None] * len(layers)
     if target is not None:
         doutput = _output_gradient(subject, output, target)
         gradients = [*recording.back(doutput, steps=True).layers]
     directions = (
-        _name_parts(number, d, layer, gradient)
-        for number, (layer, gradient) in enumerate(zip(layers, gradients, strict=True))
-        for d in range(len(layer.directions))
+        _name_parts(name, d, layer, gradient)
+        for (layer, names), gradient in zip(layers, gradients, strict=True)
+        for d, name in enumerate(names)
     )
     return Trace(np.asarray(subject.x.offsets), subject.steps, tuple(directions), output, subject.pools)
 
@@ -222,12 +222,16 @@ def _output_gradient(subject: Subject, output: Array, target: Any) -> Array:
             raise ShapeError(f"the gradient of the output is {list(target.shape)}; the output is {list(output.shape)}.")
         return target.astype(output.dtype)
     columns = subject.columns_of(target, rows=len(output))
-    gradient = softmax(output)
-    gradient[np.arange(len(columns)), columns] -= 1
+    gradient, rows = subject.likely(output), np.arange(len(columns))
+    gradient[rows, columns] -= 1
+    if subject.several:  # the loss is that of one question alone
+        kept = gradient[rows, columns]
+        gradient[...] = 0
+        gradient[rows, columns] = kept
     return gradient
 
 
-def _name_parts(number: int, d: int, layer: LayerRun, gradients: Steps | None) -> DirectionTrace:
+def _name_parts(name: str, d: int, layer: LayerRun, gradients: Steps | None) -> DirectionTrace:
     """Name the parts of what the kernels left for one direction; all of them are views."""
     direction, out = layer.directions[d], layer.out
     H = direction.w_hh.shape[1]
@@ -235,7 +239,7 @@ def _name_parts(number: int, d: int, layer: LayerRun, gradients: Steps | None) -
     if out.gates is not None:
         gates = dict(zip(cell.letters, np.split(out.gates[d], cell.gates, axis=1), strict=True))
     return DirectionTrace(
-        name=direction_name(number, direction),
+        name=name,
         cell=layer.cell,
         reverse=direction.reverse,
         h=out.h[:, d * H : (d + 1) * H],

@@ -1,8 +1,8 @@
 """The compiled kernels, NumPy in and NumPy out; which instruction set and how many threads run them.
 
 Beside `tidegate.cells`, which reads the table of cells, this package alone imports the compiled core. Here are layers
-and what stands around them; `kernels.crf` holds conditional random fields, `kernels.streams` networks over live
-sequences.
+and what stands around them, and what reads texts; `kernels.crf` holds conditional random fields, `kernels.streams`
+networks over live sequences.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tidegate.kernels.layers import (
     forward,
     step,
 )
+from tidegate.kernels.lexicon import Lexicon, Rule
 from tidegate.kernels.rows import (
     ACTIVATIONS,
     POOL_MODES,
@@ -29,6 +30,7 @@ from tidegate.kernels.rows import (
     pool,
     pool_backward,
     product,
+    sigmoid,
     softmax,
     sparse_product,
 )
@@ -53,6 +55,8 @@ __all__ = [
     "DirectionGradients",
     "Forward",
     "Gradients",
+    "Lexicon",
+    "Rule",
     "Sampler",
     "activate",
     "active_isa",
@@ -72,6 +76,7 @@ __all__ = [
     "pool_backward",
     "product",
     "set_num_threads",
+    "sigmoid",
     "softmax",
     "sparse_product",
     "step",

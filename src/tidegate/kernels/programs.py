@@ -48,6 +48,22 @@ def cross_entropy(labels: Array, begin: Array, weight: Array, kind: np.dtype[Any
     return made(labels, begin, weight)
 
 
+def soft_cross_entropy(truth: Array, begin: Array, weight: Array) -> Loss:
+    """Make the loss of rows of which it is known how likely each class is: `truth` [rows, K] of all rows, as above."""
+    made: type[_core._SoftCrossEntropy] = {4: _core.SoftCrossEntropy32, 8: _core.SoftCrossEntropy64}[
+        truth.dtype.itemsize
+    ]
+    return made(truth, begin, weight)
+
+
+def binary_cross_entropy(truth: Array, begin: Array, weight: Array) -> Loss:
+    """Make the loss of rows of answers of yes or no: `truth` `[rows, K]`, those of sequence b from `begin[b]` on."""
+    made: type[_core._BinaryCrossEntropy] = {4: _core.BinaryCrossEntropy32, 8: _core.BinaryCrossEntropy64}[
+        truth.dtype.itemsize
+    ]
+    return made(truth, begin, weight)
+
+
 def crf_likelihood(
     program: Program, tags: Array, begin: Array, weight: Array, penalty: Array, kind: np.dtype[Any]
 ) -> Loss:

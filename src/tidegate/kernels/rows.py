@@ -134,6 +134,13 @@ def softmax(x: Array, *, num_threads: int | None = None) -> Array:
     return y
 
 
+def sigmoid(x: Array, *, num_threads: int | None = None) -> Array:
+    """Return 1 / (1 + exp(-x)) of every number of ``x [N, K]``, as the softmax of it beside zero."""
+    kind = float_kind("x", x)
+    pairs = np.stack([x.ravel(), np.zeros(x.size, kind)], axis=1)
+    return softmax(pairs, num_threads=num_threads)[:, 0].reshape(x.shape)
+
+
 def mode_numbers(modes: Sequence[str]) -> list[int]:
     """Find the numbers of pooling modes; raises OptionError for none, one twice, or one that is not known."""
     if not modes or len(set(modes)) < len(modes):

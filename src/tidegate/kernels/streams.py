@@ -47,8 +47,8 @@ class LiveProgram:
         """How many token ids there are, where those come in."""
         self.pooled = none.pooled
         """Whether each step is answered by one row about the whole sequence so far."""
-        self.lookahead = sum(self._ahead)
-        """Rows that must follow, over all layers, before a row is given."""
+        self.lookahead = none.lookahead
+        """Rows that must follow, over all layers that follow each other, before a row is given."""
 
     def begin(self, capacity: int) -> _core._Streams:
         """Make room for so many sequences. Raises MemoryError."""

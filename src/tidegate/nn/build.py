@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -22,6 +22,7 @@ from tidegate.nn.layers import layer_of
 from tidegate.nn.options import LayerOptions
 from tidegate.nn.pool import Pool
 from tidegate.nn.recurrent import Recurrent
+from tidegate.nodes import Part
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -87,7 +88,7 @@ class Built(torch.nn.Module):
 
     def __init__(self, network: nodes.Network) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._sources = network, network.sources
         for index, node in enumerate(network.nodes):
             self.add_module(str(index), _module(node))
 
@@ -127,54 +128,81 @@ class Built(torch.nn.Module):
     def _walk(self, batch: Ragged | Words | Documents, states: States, stop: int) -> tuple[Any, dict[str, Tensor]]:
         """Run the nodes before `stop`; return their output, and the final states of the recurrent ones."""
         documents = _checked(self.network, batch)
-        # Ragged [N, F] until it is pooled, then [B, F]
-        state: Any = batch if documents is None else to_torch(documents.tokens)
-        table: Tensor | None = None
-        final: Tensor | None = None
-        before: tuple[Recurrent, Any] | None = None  # the recurrent layer right before, and the states it ended in
+        outputs = {-1: _Output(batch if documents is None else to_torch(documents.tokens))}
         ends: dict[str, Tensor] = {}
-        following = (*self.network.nodes[1:], None)
-        walk = zip(range(stop), self.network.nodes, following, self.children(), strict=False)
-        for index, node, after, module in walk:
+        for index, node, module in zip(range(stop), self.network.nodes, self.children(), strict=False):
+            reads = [outputs[source] for source in self._sources[index]]
+            read = reads[0]
             match module:
                 case torch.nn.Embedding():
                     assert isinstance(node, nodes.Embed), "modules are those of their nodes"
-                    rows = drop_words(module.weight, node.dropout, training=self.training)
-                    if isinstance(after, nodes.Recurrent) and not node.beside:
-                        table = rows  # read inside the kernel, once per distinct token
-                    else:
-                        state = state.with_values(torch.nn.functional.embedding(state.values, rows))
-                    if node.beside and documents is not None:
-                        state = state.with_values(torch.cat([state.values, torch.as_tensor(documents.beside)], dim=1))
+                    outputs[index] = self._look_up(module, node, index, read.rows, documents)
                 case Recurrent():
-                    state, end = module(state, _begin(states, index), table=table)
-                    final, table, before = _final(module, end), None, (module, end)
+                    ids, table = (read.rows, None) if read.table is None else read.table
+                    rows, end = module(ids, _begin(states, index), table=table)
+                    outputs[index] = _Output(rows, ended=(module, end))
                     ends |= _named(end, index)
-                case Decode() if before is not None:
-                    state = module(*before)
-                case torch.nn.Identity() if isinstance(node, nodes.Split):
-                    state = state.split(node.channels, shared=node.shared)
+                case Decode():
+                    assert read.ended is not None, "the network was checked"
+                    outputs[index] = _Output(module(*read.ended))
                 case Pool():
-                    state = _pooled(module, state, final)
-                case Spelling() | SequenceDropout():
-                    state = module(state)
-                case Tied():
-                    state = _each(state, partial(torch.nn.functional.linear, weight=self._table(), bias=module.bias))
-                case Wide():
-                    assert documents is not None and documents.features is not None, "the batch was checked"
-                    state = state + module(documents.features)
-                case CRF():
-                    pass  # it scores whole paths, which is for the loss
+                    outputs[index] = _Output(_pooled(module, read))
+                case torch.nn.Identity() if isinstance(node, nodes.Join):
+                    outputs[index] = _Output(_joined([each.rows for each in reads]))
                 case _:
-                    state = _each(state, module)
-                    if isinstance(node, nodes.Dense) and node.activation:
-                        state = _each(state, _ACTIVATIONS[node.activation])
-        return state, ends
+                    outputs[index] = _Output(self._alone(node, module, read.rows, documents))
+        return outputs[stop - 1].rows, ends
+
+    def _look_up(
+        self, module: torch.nn.Embedding, node: nodes.Embed, index: int, ids: Ragged, documents: Documents | None
+    ) -> _Output:
+        """Look up the rows of tokens, unless all who read them do so in their kernels, once per distinct token."""
+        rows = drop_words(module.weight, node.dropout, training=self.training)
+        readers = [self.network.nodes[at] for at, sources in enumerate(self._sources) if index in sources]
+        layers = [isinstance(reader, nodes.Recurrent) and not node.beside for reader in readers]
+        table = (ids, rows) if any(layers) else None
+        if layers and all(layers):
+            return _Output(None, table=table)
+        found = torch.nn.functional.embedding(ids.values, rows)
+        if node.beside and documents is not None:
+            found = torch.cat([found, torch.as_tensor(documents.beside)], dim=1)
+        return _Output(ids.with_values(found), table=table)
+
+    def _alone(self, node: nodes.Node, module: torch.nn.Module, rows: Any, documents: Documents | None) -> Any:
+        """Run a node that reads one output as it is."""
+        match module:
+            case torch.nn.Identity() if isinstance(node, nodes.Split):
+                return rows.split(node.channels, shared=node.shared)
+            case Spelling() | SequenceDropout():
+                return module(rows)
+            case Tied():
+                return _each(rows, partial(torch.nn.functional.linear, weight=self._table(), bias=module.bias))
+            case Wide():
+                assert documents is not None and documents.features is not None, "the batch was checked"
+                return rows + module(documents.features)
+            case CRF():
+                return rows  # it scores whole paths, which is for the loss
+        out = _each(rows, module)
+        return _each(out, _ACTIVATIONS[node.activation]) if isinstance(node, nodes.Dense) and node.activation else out
 
     def _table(self) -> Tensor:
         weight = self.get_submodule("0").weight
         assert isinstance(weight, Tensor), "a network with a tied node begins with an embedding"
         return weight
+
+
+@dataclass(frozen=True)
+class _Output:
+    """Hold what a node hands on.
+
+    rows: Ragged [N, F], or [B, F] once pooled; None where all who read them look them up.
+    table: token ids and the table that layers look them up in.
+    ended: the layer that they come from, and the states it ended in.
+    """
+
+    rows: Any
+    table: tuple[Ragged, Tensor] | None = None
+    ended: tuple[Recurrent, Any] | None = None
 
 
 class Tied(torch.nn.Module):
@@ -294,7 +322,7 @@ def _module(node: nodes.Node) -> torch.nn.Module:
             return Pool(node.modes)
         case nodes.Dense():
             return torch.nn.Linear(node.in_features, node.out_features)
-        case nodes.Split():
+        case nodes.Split() | nodes.Join():
             return torch.nn.Identity()
         case nodes.Decode():
             return Decode(node)
@@ -320,7 +348,9 @@ def _layer(node: nodes.Recurrent) -> Recurrent:
 
 
 def _node(layer: Recurrent) -> nodes.Recurrent:
-    fields: dict[str, Any] = {name: getattr(layer, name) for name in nodes.Recurrent.model_fields if name != "kind"}
+    fields: dict[str, Any] = {
+        name: getattr(layer, name) for name in nodes.Recurrent.model_fields.keys() - Part.model_fields.keys()
+    }
     return nodes.Recurrent(**fields | {"merge": layer.merge or "concat", "dropout": 0.0, "recurrent_dropout": 0.0})
 
 
@@ -331,13 +361,21 @@ def _final(layer: Recurrent, states: Tensor | tuple[Tensor, Tensor]) -> Tensor:
     return final
 
 
-def _pooled(pool: Pool, batch: Ragged, final: Tensor | None) -> Tensor:
+def _pooled(pool: Pool, read: _Output) -> Tensor:
     """Pool a batch; "last" is the final state, as a second direction ends at the first token."""
     rest = tuple(mode for mode in pool.modes if mode != "last")
-    found = dict(zip(rest, Pool(rest)(batch).chunk(len(rest), dim=1), strict=True)) if rest else {}
-    if final is not None:
-        found["last"] = final
+    found = dict(zip(rest, Pool(rest)(read.rows).chunk(len(rest), dim=1), strict=True)) if rest else {}
+    if read.ended is not None:
+        found["last"] = _final(*read.ended)
     return torch.cat([found[mode] for mode in pool.modes], dim=1)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Put rows side by side."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return torch.cat(parts, dim=1)
+    return first.with_values(torch.cat([part.values for part in parts], dim=1))
 
 
 def _each(state: Ragged | Tensor, function: Callable[[Tensor], Tensor]) -> Ragged | Tensor:

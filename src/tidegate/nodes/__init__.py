@@ -11,7 +11,8 @@ from tidegate.nodes.decode import Decode
 from tidegate.nodes.dense import Activation, Dense
 from tidegate.nodes.dropout import Dropout
 from tidegate.nodes.embed import Embed
-from tidegate.nodes.part import Part, Place, Shapes, Start
+from tidegate.nodes.join import Join
+from tidegate.nodes.part import Part, Place, Rows, Shapes, Start
 from tidegate.nodes.pool import Pool, PoolMode, PoolModes
 from tidegate.nodes.recurrent import Merge, Recurrent
 from tidegate.nodes.spell import Spell
@@ -20,7 +21,8 @@ from tidegate.nodes.tied import Tied
 from tidegate.nodes.wide import Wide
 
 Node = Annotated[
-    Embed | Spell | Recurrent | Pool | Dense | Split | Decode | Dropout | Crf | Tied | Wide, Field(discriminator="kind")
+    Embed | Spell | Recurrent | Pool | Dense | Join | Split | Decode | Dropout | Crf | Tied | Wide,
+    Field(discriminator="kind"),
 ]
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embed",
+    "Join",
     "Merge",
     "Node",
     "Part",
@@ -38,6 +41,7 @@ __all__ = [
     "PoolMode",
     "PoolModes",
     "Recurrent",
+    "Rows",
     "Shapes",
     "Spell",
     "Split",

@@ -24,7 +24,7 @@ class Crf(Part):
 
     def fit(self, place: Place) -> int:
         """Return the number of tags; raises ValueError where it does not end a network of steps."""
-        if place.pooled or not place.is_last:
+        if place.read.pooled or not place.is_last:
             raise ValueError(f"{place.name} must come last and not follow a pool: it scores the tag of each step")
         place.must_be(self.tags)
         return self.tags

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from tidegate.nodes.part import Array, Part, Place, Shapes, Size, Start
+from tidegate.nodes.part import Array, Part, Place, Rows, Shapes, Size, Start
 from tidegate.nodes.recurrent import Recurrent
-from tidegate.nodes.split import Split
 
 
 class Decode(Part):
-    """Go on from the state of the recurrent node before it, `steps` steps at once: -> `[B * steps, hidden_size]`.
+    """Go on from the state of the recurrent node that it reads, `steps` steps at once: -> `[B * steps, hidden_size]`.
 
     Each step is one step of that node's own cell from its final state, its input an embedding of the step and, where
     there are several channels, of the channel: the parallel multi-step forecasting of SegRNN (Lin et al. 2023,
@@ -33,18 +33,23 @@ class Decode(Part):
 
     def fit(self, place: Place) -> int:
         """Return the features of each step; raises ValueError where no cells stand before that it can go on with."""
-        before, first = place.before, place.first
+        before, channels = place.read.node, place.read.channels
         if not isinstance(before, Recurrent) or before.bidirectional or before.reverse:
             raise ValueError(
-                f"{place.name} must stand right after a recurrent node of one direction, from first to last step"
+                f"{place.name} must stand right after a recurrent node of one direction, from first to last step, "
+                "or read one"
             )
         if before.input_size != self.size:
             raise ValueError(
                 f"{place.name} embeds in {self.size} features, but the recurrent node reads {before.input_size}"
             )
-        if self.channels > 1 and not (isinstance(first, Split) and first.channels == self.channels):
+        if self.channels > 1 and channels != self.channels:
             raise ValueError(f"{place.name} of {self.channels} channels wants a split into as many at the beginning")
         return before.hidden_size
+
+    def gives(self, read: Rows, width: int) -> Rows:
+        """Say which rows it makes: as many of each sequence as there are steps."""
+        return replace(super().gives(read, width), steps=self.steps)
 
     def shapes(self) -> Shapes:
         """List the embeddings of steps and of channels."""

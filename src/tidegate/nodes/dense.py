@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from tidegate.nodes.glorot import glorot
-from tidegate.nodes.part import Array, Part, Place, Shapes, Size, Start
+from tidegate.nodes.part import WIDEST, Array, Part, Place, Shapes, Size, Start
 
 Activation = Literal["relu", "tanh", "sigmoid"]
 
@@ -17,7 +17,7 @@ class Dense(Part):
     """Multiply each row by a matrix, add a bias, apply an activation: `[., in_features]` -> `[., out_features]`."""
 
     kind: Literal["dense"] = "dense"
-    in_features: Annotated[int, Field(ge=1, le=2**19)]
+    in_features: Annotated[int, Field(ge=1, le=WIDEST)]
     out_features: Size
     activation: Activation | None = None
 

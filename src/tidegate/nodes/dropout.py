@@ -19,6 +19,6 @@ class Dropout(Part):
 
     def fit(self, place: Place) -> int:
         """Return the features that come; raises ValueError where none are known, or steps are wanted and none left."""
-        if self.per_sequence and place.pooled:
+        if self.per_sequence and place.read.pooled:
             raise ValueError(f"{place.name} with per_sequence cannot follow a pool: no steps are left")
         return place.known()

@@ -22,7 +22,8 @@ class Embed(Part):
     size: Size
     dropout: Probability = 0.0
     beside: Annotated[int, Field(ge=0, le=2**10)] = 0
-    later: ClassVar[tuple[str, ...]] = ("beside",)
+    reads_ids: ClassVar[bool] = True
+    later: ClassVar[tuple[str, ...]] = (*Part.later, "beside")
 
     @property
     def incoming(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -19,35 +19,68 @@ Size = Annotated[int, Field(ge=1, le=2**16)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+INPUT = "input"
+"""What nodes call that which the network reads."""
+WIDEST = 2**19
+"""The most features that a row may have."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Say what a node hands on, or the network reads: rows of features, and which rows those are.
+
+    node: that hands them on; None for what the network reads.
+    width: features of each row; None where no node has stated it.
+    pooled: whether each sequence is one row by now.
+    channels: how many sequences each one has become.
+    steps: rows of each sequence, where that is the same for all; else 0.
+
+    >>> steps, pooled = Rows(None, 4), Rows(None, 4, pooled=True)
+    >>> steps.beside(Rows(None, 2)), steps.beside(pooled), str(pooled)
+    (True, False, 'one row of each sequence')
+    """
+
+    node: Part | None
+    width: int | None
+    pooled: bool = False
+    channels: int = 1
+    steps: int = 0
+
+    def beside(self, other: Rows) -> bool:
+        """Tell whether row for row another's stand for the same."""
+        return (self.pooled, self.channels, self.steps) == (other.pooled, other.channels, other.steps)
+
+    def __str__(self) -> str:
+        """Say for errors which rows they are."""
+        sequence = "sequence" if self.channels == 1 else f"of {self.channels} channels of each sequence"
+        if self.pooled:
+            return f"one row of each {sequence}"
+        return f"{self.steps} rows of each {sequence}" if self.steps else "a row of each step"
+
+
 @dataclass(frozen=True)
 class Place:
     """Say where a node stands, and what reaches it.
 
     nodes: of the whole network.
     index: of the node among them.
-    width: features of each row; None where no node before has stated it.
-    pooled: whether each sequence is one row by now.
+    reads: what it reads.
     """
 
     nodes: Sequence[Part]
     index: int
-    width: int | None
-    pooled: bool
+    reads: tuple[Rows, ...]
 
     @property
     def name(self) -> str:
         """Name the node, for errors."""
-        return f"node {self.index} ({self.nodes[self.index].kind})"
+        return told(self.nodes, self.index)
 
     @property
-    def before(self) -> Part | None:
-        """Return the node right before, if any."""
-        return self.nodes[self.index - 1] if self.index else None
-
-    @property
-    def first(self) -> Part:
-        """Return the node that the network begins with."""
-        return self.nodes[0]
+    def read(self) -> Rows:
+        """Return what it reads, the first of several."""
+        return self.reads[0]
 
     @property
     def is_last(self) -> bool:
@@ -56,14 +89,15 @@ class Place:
 
     def known(self) -> int:
         """Return the width; raises ValueError where nothing has stated it."""
-        if self.width is None:
+        if self.read.width is None:
             raise ValueError(f"{self.name} cannot come first: start with embed, recurrent or dense")
-        return self.width
+        return self.read.width
 
     def must_be(self, wanted: int) -> None:
         """Raise ValueError where rows come that have another width."""
-        if self.width is not None and self.width != wanted:
-            raise ValueError(f"{self.name} wants {wanted} features but gets {self.width} from the node before it")
+        if self.read.width is not None and self.read.width != wanted:
+            source = f"{self.nodes[self.index].named[0]!r}" if self.nodes[self.index].named else "the node before it"
+            raise ValueError(f"{self.name} wants {wanted} features but gets {self.read.width} from {source}")
 
     def must_come_first(self, why: str) -> None:
         """Raise ValueError where a node stands before."""
@@ -72,7 +106,7 @@ class Place:
 
     def must_have_steps(self, after: str = "a pool") -> None:
         """Raise ValueError where each sequence is one row by now."""
-        if self.pooled:
+        if self.read.pooled:
             raise ValueError(f"{self.name} cannot follow {after}: no steps are left")
 
 
@@ -86,17 +120,25 @@ class Start:
 
 
 class Part(BaseModel):
-    """Hold the fields of a node, and answer for its kind."""
+    """Hold the fields of a node, and answer for its kind.
+
+    `name` is what later nodes, and whoever looks into the network, call it. `reads` names what it reads, an earlier
+    node or `input`, what the network reads; where it is left out, the node before.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: str
+    name: Name | None = None
+    reads: Name | Annotated[tuple[Name, ...], Field(max_length=64, strict=False)] = ()
     live: ClassVar[bool] = True
     """Whether a sequence can be fed to it step by step, rather than as a whole."""
-    later: ClassVar[tuple[str, ...]] = ()
+    reads_ids: ClassVar[bool] = False
+    """Whether it reads ids, which no other node can."""
+    several: ClassVar[bool] = False
+    """Whether it reads several nodes at once, two at least."""
+    later: ClassVar[tuple[str, ...]] = ("name", "reads")
     """Fields that came later, which are not written where they are as they were in effect before: the default."""
-    pools: ClassVar[bool] = False
-    """Whether it makes one row of each sequence."""
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -104,9 +146,18 @@ class Part(BaseModel):
         left_out = {name for name in self.later if getattr(self, name) == fields[name].default}
         return {name: value for name, value in write(self).items() if name not in left_out}
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """List the names in `reads`; none where it reads the node before."""
+        return (self.reads,) if isinstance(self.reads, str) else self.reads
+
     @abstractmethod
     def fit(self, place: Place) -> int:
         """Return the features of each row that it hands on; raises ValueError where it does not fit."""
+
+    def gives(self, read: Rows, width: int) -> Rows:
+        """Say which rows it makes of those that it reads, so many features wide."""
+        return replace(read, node=self, width=width)
 
     def shapes(self) -> Shapes:
         """List its parameters."""
@@ -121,9 +172,9 @@ class Part(BaseModel):
         return np.zeros(shape)
 
     @property
-    def incoming(self) -> int:
-        """Count what one step of input may be where it comes first: features, or ids of a vocabulary."""
-        raise AssertionError("a network that begins with it was refused")
+    def incoming(self) -> int | None:
+        """Count what one step of its input may be, features or ids of a vocabulary; None where it takes any."""
+        return None
 
     @property
     def layers_back(self) -> int:
@@ -131,14 +182,71 @@ class Part(BaseModel):
         return 0
 
 
-def output_size(nodes: Sequence[Part]) -> int:
-    """Walk the nodes, check that each fits what stands before it, and return the features that leave the last."""
-    width: int | None = None
-    pooled = False
+def told(nodes: Sequence[Part], index: int) -> str:
+    """Name a node, for errors."""
+    node = nodes[index]
+    return f"node {index} ({node.kind})" if node.name is None else f"node {index} ({node.kind} {node.name!r})"
+
+
+def sources_of(nodes: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
+    """Find what each node reads, by index; -1 is what the network reads.
+
+    Raises ValueError for a name that is taken, unknown, or that of a later node.
+    """
+    known, found = {INPUT: -1}, list[tuple[int, ...]]()
     for index, node in enumerate(nodes):
-        width = node.fit(Place(nodes, index, width, pooled))
-        pooled = pooled or node.pools
-    assert width is not None, "there is at least one node"
+        found.append(tuple(_number(name, nodes, index, known) for name in node.named) or (index - 1,))
+        _check_count(nodes, index)
+        if node.name in known:
+            by = "what the network reads" if node.name == INPUT else told(nodes, known[node.name])
+            raise ValueError(f"{told(nodes, index)} cannot be called so, as {by} is. Give each node a name of its own")
+        if node.name is not None:
+            known[node.name] = index
+    return tuple(found)
+
+
+def _number(name: str, nodes: Sequence[Part], index: int, known: dict[str, int]) -> int:
+    """Find the index of what a node reads by name."""
+    if name in known:
+        return known[name]
+    if name in (node.name for node in nodes[index:]):
+        raise ValueError(f"{told(nodes, index)} reads {name!r}, which does not come before it")
+    raise ValueError(f"{told(nodes, index)} reads {name!r}, but those before it are called {', '.join(known)}")
+
+
+def _check_count(nodes: Sequence[Part], index: int) -> None:
+    node = nodes[index]
+    if node.several and len(node.named) < 2:
+        raise ValueError(f"{told(nodes, index)} wants the names of two nodes or more to read, as in reads=('a', 'b')")
+    if not node.several and len(node.named) > 1:
+        raise ValueError(f"{told(nodes, index)} reads one node, not {', '.join(node.named)}. Join them before")
+
+
+def rows_of(nodes: Sequence[Part]) -> tuple[Rows, ...]:
+    """Walk the nodes and say what each hands on; raises ValueError where one does not fit, or is read by no other."""
+    found, entering, reads = list[Rows](), Rows(None, input_size(nodes)), sources_of(nodes)
+    for index, sources in enumerate(reads):
+        if index > 0 and -1 in sources and nodes[0].reads_ids:
+            raise ValueError(f"{told(nodes, index)} reads the input, which are ids, as only {told(nodes, 0)} can")
+        place = Place(nodes, index, tuple(entering if source < 0 else found[source] for source in sources))
+        width = nodes[index].fit(place)
+        found.append(nodes[index].gives(place.read, width))
+    for index in range(len(nodes) - 1):
+        if not any(index in sources for sources in reads):
+            raise ValueError(f"{told(nodes, index)} is read by no node, and is not the last. Read it, or leave it out")
+    return tuple(found)
+
+
+def input_size(nodes: Sequence[Part]) -> int | None:
+    """Return what one step of input may be, as the first node states it that reads it; None where none does."""
+    reading = zip(nodes, sources_of(nodes), strict=True)
+    return next((node.incoming for node, sources in reading if -1 in sources and node.incoming is not None), None)
+
+
+def output_size(nodes: Sequence[Part]) -> int:
+    """Return the features that leave the last node; raises ValueError where they do not fit together."""
+    width = rows_of(nodes)[-1].width
+    assert width is not None, "each node states what it hands on"
     return width
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from tidegate.nodes.part import Part, Place
+from tidegate.nodes.part import Part, Place, Rows
 from tidegate.nodes.recurrent import Recurrent
 
 PoolMode = Literal["last", "first", "max", "mean"]
@@ -24,17 +25,20 @@ PoolModes = Annotated[tuple[PoolMode, ...], Field(min_length=1, strict=False), A
 class Pool(Part):
     """Make one row of each sequence: `[N, F]` -> `[B, F * len(modes)]`, mode after mode.
 
-    `last` is the final state of the `Recurrent` node that stands right before (of both directions, merged as its
-    tokens are); a sequence of length zero gives zeros.
+    `last` is the final state of the `Recurrent` node that it reads (of both directions, merged as its tokens are). A
+    sequence of length zero gives zeros.
     """
 
-    pools: ClassVar[bool] = True
     kind: Literal["pool"] = "pool"
     modes: PoolModes
 
     def fit(self, place: Place) -> int:
         """Return the features of all modes; raises ValueError where no steps come, or no final state is known."""
         place.must_have_steps("another pool")
-        if "last" in self.modes and not isinstance(place.before, Recurrent):
-            raise ValueError(f"{place.name} with mode 'last' must stand right after a recurrent node")
+        if "last" in self.modes and not isinstance(place.read.node, Recurrent):
+            raise ValueError(f"{place.name} with mode 'last' must stand right after a recurrent node, or read one")
         return place.known() * len(self.modes)
+
+    def gives(self, read: Rows, width: int) -> Rows:
+        """Say which rows it makes: one of each sequence."""
+        return replace(super().gives(read, width), pooled=True, steps=0)

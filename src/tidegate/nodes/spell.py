@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tidegate.nodes.dense import Dense
 from tidegate.nodes.dropout import Dropout
 from tidegate.nodes.embed import Embed
+from tidegate.nodes.join import Join
 from tidegate.nodes.part import Part, Place, Shapes, output_size, owner_of, shapes_of
 from tidegate.nodes.pool import Pool
 from tidegate.nodes.recurrent import Recurrent
@@ -21,10 +22,11 @@ class Spell(Part):
     to one row; each distinct spelling of a batch is read once.
     """
 
+    reads_ids: ClassVar[bool] = True
     kind: Literal["spell"] = "spell"
     words: Embed
     characters: Annotated[
-        tuple[Annotated[Embed | Recurrent | Pool | Dense | Dropout, Field(discriminator="kind")], ...],
+        tuple[Annotated[Embed | Recurrent | Pool | Dense | Dropout | Join, Field(discriminator="kind")], ...],
         Field(min_length=1, max_length=16, strict=False),
     ]
 
@@ -33,6 +35,8 @@ class Spell(Part):
         output_size(self.characters)
         if not isinstance(self.characters[0], Embed) or not any(isinstance(node, Pool) for node in self.characters):
             raise ValueError("the characters of a word must be embedded first, and pooled to one row")
+        if self.words.name is not None or self.words.named:
+            raise ValueError("the words of a spell node have no name of their own, and read nothing by name")
         if self.words.beside or any(isinstance(node, Embed) and node.beside for node in self.characters):
             raise ValueError("nothing comes beside the words or the characters")
         return self

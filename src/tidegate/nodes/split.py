@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tidegate.nodes.part import Part, Place, Size
+from tidegate.nodes.part import Part, Place, Rows, Size
 
 
 class Split(Part):
@@ -36,3 +37,7 @@ class Split(Part):
         """Return the features of a row of one channel; raises ValueError where it does not come first."""
         place.must_come_first("parts the features of the input")
         return self.size + self.shared
+
+    def gives(self, read: Rows, width: int) -> Rows:
+        """Say which rows it makes: those of a sequence of each channel."""
+        return replace(super().gives(read, width), channels=self.channels)

@@ -22,9 +22,9 @@ class Wide(Part):
 
     def fit(self, place: Place) -> int:
         """Return the numbers of each row; raises ValueError where it is not last, behind a pool and token ids."""
-        if not (place.pooled and place.is_last):
+        if not (place.read.pooled and place.is_last):
             raise ValueError(f"{place.name} must come last, after a pool: it adds to the one row of each sequence")
-        if place.first.kind != "embed":
+        if place.nodes[0].kind != "embed":
             raise ValueError(f"{place.name} needs an embed node at the beginning: features come with token ids alone")
         place.must_be(self.outputs)
         return self.outputs

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tidegate.tasks.baselines import Baseline as Baseline
     from tidegate.tasks.classifying.scores import Classification as Classification
     from tidegate.tasks.classifying.scores import ClassScore as ClassScore
+    from tidegate.tasks.classifying.scores import Labelling as Labelling
     from tidegate.tasks.classifying.scores import measure_classifier as measure_classifier
     from tidegate.tasks.forecasting.scores import ColumnScore as ColumnScore
     from tidegate.tasks.forecasting.scores import Forecasting as Forecasting

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from tidegate.checkpoint import load_model
 from tidegate.data.tokenizer import Tokenizer
 from tidegate.errors import ModelFileError
-from tidegate.network import Decode, Network, Pool, Split, parameter_shapes
+from tidegate.network import Network, parameter_shapes
 from tidegate.tasks import model_file, restore
 
 Json: TypeAlias = dict[str, Any]
@@ -65,21 +65,15 @@ def describe_nodes(network: Network) -> Iterator[Json]:
     [('dense', '[N, 3]', 6), ('pool', '[B, 6]', 0)]
     """
     shapes = parameter_shapes(network)
-    sequences, steps = "B", "N"
-    for index, node in enumerate(network.nodes):
-        if isinstance(node, Split):
-            sequences, steps = f"{sequences} * {node.channels}", f"{steps} * {node.channels}"
-        if isinstance(node, Decode):
-            steps = f"{sequences} * {node.steps}"
-        if isinstance(node, Pool):
-            steps = sequences
-        width = Network.of(*network.nodes[: index + 1]).output_size
+    for index, (node, rows) in enumerate(zip(network.nodes, network.gives, strict=True)):
+        times = [count for count in (rows.channels, rows.steps) if count > 1]
+        count = " * ".join(["B" if rows.pooled or rows.steps else "N", *map(str, times)])
         own = {name: list(shape) for name, shape in shapes.items() if name.startswith(f"{index}.")}
         yield {
             "index": index,
             "kind": node.kind,
             "settings": node.model_dump(exclude_defaults=True, mode="json"),
-            "gives": f"[{steps}, {width}]",
+            "gives": f"[{count}, {rows.width}]",
             "parameters": sum(map(prod, own.values())),
             "weights": own,
         }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tidegate.data import Examples
     from tidegate.tasks.task import AnyTask
 
-_SHARES = ("accuracy", "macro_f1", "worst_recall")
+_SHARES = ("accuracy", "micro_f1", "macro_f1", "worst_recall", "ece", "uncalibrated_ece")
 
 
 def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
@@ -48,5 +48,6 @@ def show_measure(name: str, value: float) -> str:
     ('88.61%', '0.3141 nats')
     """
     shares = dict.fromkeys((*_SHARES, "f1", "precision", "recall", "mean_outside"), "{:.2%}")
-    units: dict[str, Any] = shares | {"loss": "{:.4f} nats", "perplexity": "{:.2f}"}
+    units: dict[str, Any] = shares | dict.fromkeys(("loss", "uncalibrated_loss"), "{:.4f} nats")
+    units |= {"perplexity": "{:.2f}", "temperature": "{:.4f}"}
     return str(units.get(name, "{:.4g}").format(value))

@@ -16,15 +16,16 @@ from tidegate.errors import InputError, RunFolderError
 from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
 from tidegate.runs.evaluation import evaluate, show_measure, show_measures
+from tidegate.runs.first_step import FirstStep, named_by, plan_first_step
 from tidegate.runs.source import Source, fingerprint, source_of
-from tidegate.runs.unlabelled import FOLDER, FirstStep, Unlabelled, plan_first_step, read_section
+from tidegate.runs.unlabelled import Unlabelled, read_section
 from tidegate.tasks import presets
 from tidegate.tasks.baselines import Baseline
 from tidegate.tasks.cards import CARDS
 from tidegate.tasks.fitting import versions
 from tidegate.tasks.loading import card_named
-from tidegate.tasks.metrics import kept_epoch, valid_measures
-from tidegate.tasks.pretrained import check_same_weights, language_model_of
+from tidegate.tasks.metrics import BEFORE_REFIT, VALIDATION, kept_epoch, refitted, valid_measures
+from tidegate.tasks.pretrained import check_same_weights
 from tidegate.tasks.run import RunFolder, as_stored
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tidegate.tasks.task import AnyTask
     from tidegate.train import Step
 
+_BESIDE = ("macro f1", "worst recall", "ece", "uncalibrated ece")  # measures that stand at the top with the chief one
 _HELD_OUT = 0.1  # of examples without a part to measure on, where a task would learn from all
 
 Params = Mapping[str, Any]
@@ -46,6 +48,10 @@ class Result:
     warnings: what is amiss with the model, on the test part or else the part held out, and what to do; also that a
         simple model is better than it.
     baselines: what simple models reached on the same part.
+    reliability: how certain answers on that part are, how often they are right, and how many there are, bin by bin; of
+        classifiers alone.
+    refitted: whether the model was trained anew on all rows. What `valid` says is then of the model before that, which
+        chose the number of epochs.
     """
 
     task: str
@@ -63,6 +69,8 @@ class Result:
     history: list[Record]
     warnings: list[str]
     baselines: list[Baseline] = field(default_factory=list)
+    reliability: list[list[float]] = field(default_factory=list)
+    refitted: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Give everything but the history, ready for `json.dumps`."""
@@ -71,11 +79,12 @@ class Result:
     def headline(self) -> dict[str, str]:
         """Give the figures that a reader looks for first, as text under their names."""
         measured: dict[str, str] = {}
-        for part, numbers_of in (("test", self.test), ("validation", self.valid)):
+        for part, numbers_of in (("test", self.test), (BEFORE_REFIT if self.refitted else VALIDATION, self.valid)):
             numbers = {name: value for name, value in (numbers_of or {}).items() if name != "worst_class"}
             for name, value in show_measures(numbers, (numbers_of or {}).get("worst_class")).items():
-                chief = name == self.chief or name.endswith(f" {self.chief}")  # or that of guesses that need no model
-                if chief or name in ("macro f1", "worst recall"):
+                wanted = self.chief.replace("_", " ")
+                chief = name == wanted or name.endswith(f" {wanted}")  # or that of guesses that need no model
+                if chief or name in _BESIDE:
                     measured[f"{part} {name}"] = value
         part = "validation" if self.test is None else "test"
         for found in self.baselines:
@@ -84,11 +93,15 @@ class Result:
                 told = f"{show_measure(found.measure, found.value)} ({found.seconds:.1f} s)"
             measured[f"{part} {found.measure} of {found.name}"] = told
         return measured | {
-            "epochs": str(self.epochs),
+            "epochs": self._epochs(),
             "training": f"{self.train_seconds:.1f} s",
             "tokens per second": f"{self.tokens_per_second:,.0f}",
             "parameters": f"{self.parameters:,}",
         }
+
+    def _epochs(self) -> str:
+        again = sum("refit" in record for record in self.history)
+        return f"{self.epochs - again}, then {again} on all rows" if again else str(self.epochs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,10 +190,13 @@ class Training:
             history=history,
             warnings=[*map(str, amiss), *better],
             baselines=list(baselines),
+            reliability=kept.get("reliability", []) if found is None else found.to_json().get("reliability", []),
+            refitted=refitted(history),
         )
         recipe = self.folder.recipe_file.read_text(encoding="utf-8")
         title = f"{self.folder.path.resolve().name} on {self.dataset.name}"
-        page = run_report(title, result.headline(), history, recipe, warnings=[*course.warnings, *result.warnings])
+        warnings = [*course.warnings, *result.warnings]
+        page = run_report(title, result.headline(), history, recipe, warnings=warnings, bins=result.reliability)
         atomic_write(self.folder.report, page.encode(errors="backslashreplace"))
         return result
 
@@ -209,11 +225,12 @@ def start(
             run that it holds, killed before its end, goes on.
         overwrite: let the new run take the place of the one that `out` already holds, as soon as it has a model.
         licence: what the model file shall say about its licence.
-        unlabelled: texts without labels. The first steps are then those of a language model, which learns from them and
-            the training texts; its run folder lies in that of the run, and the task begins with its weights.
+        unlabelled: texts without labels. The first steps are then those of another model, whose run folder lies in that
+            of the run: of a classifier a teacher, which learns from the labelled texts and says of the others what they
+            are; else a language model, which learns from all, and with whose weights the task begins.
 
     Raises:
-        InputError: the licence is empty or too long, or the task cannot begin with a language model.
+        InputError: the licence is empty or too long, or the task learns nothing from texts without labels.
         OptionError: an unknown data set, preset or parameter.
         DataError: the data cannot be read or learned from.
         RunFolderError: `out` holds another run already, or one that has ended, or another process trains there.
@@ -237,9 +254,7 @@ def start(
             training = _begin(folder, dataset, model, overwrite=overwrite)
         else:
             _refuse_another(folder, overwrite=overwrite)
-            language = language_model_of(model)
-            model.fit_steps(*_xy(dataset.train), valid=_valid(dataset)).close()  # checks all before minutes go by
-            first = plan_first_step(unlabelled, language, dataset, folder.path, _planned(folder, unlabelled))
+            first = plan_first_step(unlabelled, model, dataset, folder.path, _planned(folder, unlabelled))
             folder.describe(data=described, licence=licence, unlabelled=first.section)
             training = _begin_with(first, folder, dataset, model)
         on_failure.pop_all()
@@ -277,14 +292,14 @@ def _planned(folder: RunFolder, unlabelled: Unlabelled) -> Mapping[str, Any]:
 
 
 def _begin_with(first: FirstStep, folder: RunFolder, dataset: Dataset, model: AnyTask) -> Training:
-    """Begin with a language model, or go on with it; the run itself begins as soon as that has ended."""
-    model.set_params(pretrained=str(first.folder.path.resolve()))
+    """Begin with the model that comes first, or go on with it; the run itself begins as soon as that has ended."""
+    first.hand_on(model)
     params = {name: value for name, value in as_stored(model.get_params()).items() if value is not None}
     folder.write_recipe(task=model.name, params=params, versions=versions())
 
     def steps() -> Generator[Step, None, None]:
         yield from first.steps()
-        yield from model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+        yield from model.fit_steps(*first.examples(dataset), valid=_valid(dataset), run_dir=folder)
 
     return Training(dataset, folder, model, steps(), first.note)
 
@@ -304,8 +319,8 @@ def build_task(dataset: Dataset, params: Params, *, task: str | None = None, pre
         )
     chosen = (presets.get(preset, task=found.name) if preset else {}) | dict(params)
     model = found().set_params(**chosen)
-    unmeasured = dataset.valid is None and dataset.test is None and "validation_fraction" not in chosen
-    if unmeasured and model.get_params().get("validation_fraction") == 0:
+    unmeasured = dataset.valid is None and (dataset.test is None or chosen.get("refit") or chosen.get("thresholds"))
+    if unmeasured and "validation_fraction" not in chosen and model.get_params().get("validation_fraction") == 0:
         model.set_params(validation_fraction=_HELD_OUT)
     return model
 
@@ -336,12 +351,14 @@ def _go_on(folder: RunFolder, dataset: Dataset) -> Training:
         return Training(dataset, folder, tasks.load(folder.path), iter(()), note)
     model, parts = tasks.from_recipe(folder.recipe), _xy(dataset.train)
     section = folder.recipe.get("unlabelled", {})
-    if section and not RunFolder(folder.path / FOLDER).finished:
+    if section:
         _check_examples(folder, dataset)
         folder.describe(data=folder.recipe["data"], licence=folder.licence, unlabelled=section)
-        model.set_params(pretrained=None)
-        first = plan_first_step(read_section(section), language_model_of(model), dataset, folder.path, section)
-        return _begin_with(first, folder, dataset, model)
+        fresh = tasks.from_recipe(folder.recipe).set_params(**{named_by(section): None})
+        first = plan_first_step(read_section(section), fresh, dataset, folder.path, section)
+        if not first.folder.finished:
+            return _begin_with(first, folder, dataset, fresh)
+        parts = first.examples(dataset)
     if folder.state.exists():
         note = f"The run in {folder.path} was interrupted, and goes on."
         return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), resume=folder), note)
@@ -364,7 +381,8 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
     _check_vectors(folder)
     said = {"task": folder.recipe["task"], "params": folder.recipe["params"], "licence": folder.licence}
     if section := folder.recipe.get("unlabelled"):
-        said |= {"params": said["params"] | {"pretrained": None}, "unlabelled": read_section(section, planned=True)}
+        own = said["params"] | {named_by(section): None}
+        said |= {"params": own, "unlabelled": read_section(section, planned=True)}
     elif "model" in (begin := folder.recipe.get("begin", {})):
         check_same_weights(begin, said["params"]["pretrained"])
     return start(source, dataset=dataset, out=out, overwrite=overwrite, **said)

@@ -317,15 +317,17 @@ class Stream:
 def _live(executor: Runner, lookahead: int | None) -> LiveProgram:
     """Make a network ready for streams.
 
-    Raises InputError where it reads windows, or where `lookahead` is missing, negative, or of no use.
+    Raises InputError where it reads windows, where it joins steps that come at different times, or where `lookahead` is
+    missing, negative, or of no use.
     """
-    ahead = _shares(executor.network, lookahead)
+    ahead, waits = _shares(executor.network, lookahead)
     for index, node in enumerate(executor.network.nodes):
         if not node.live:
             raise InputError(
                 f"node {index} ({node.kind}) reads a window as a whole, so that the network cannot be stepped. "
                 "Call it with windows, or ask its forecaster for a stream."
             )
+    _check_joins(executor.network, waits)
     return executor.live(ahead)
 
 
@@ -338,9 +340,19 @@ def _into(out: Array | None, answer: Array | None) -> Array | None:
     return out
 
 
-def _shares(network: Network, lookahead: int | None) -> list[int]:
-    """Split the look-ahead evenly among the layers that also run from the end; the first take what is left over."""
-    layers = sum(node.layers_back for node in network.nodes)
+def _shares(network: Network, lookahead: int | None) -> tuple[list[int], dict[int, int]]:
+    """Split the look-ahead evenly among the layers that also run from the end; the first take what is left over.
+
+    Layers that do so side by side, in branches, have the same share. Returns those of all layers, and for how many
+    steps what each node hands on waits.
+    """
+    place = list[int]()  # of each layer among those that follow each other
+    below = {-1: 0}  # how many such layers there are up to each node
+    for index, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True)):
+        begins = max(below[source] for source in sources)
+        below[index] = begins + node.layers_back
+        place += range(begins, below[index])
+    layers = max(below.values())
     if layers and lookahead is None:
         raise InputError(
             "the network also reads from the end, so that it knows nothing for sure before the end. Pass lookahead=K "
@@ -351,7 +363,20 @@ def _shares(network: Network, lookahead: int | None) -> list[int]:
     if lookahead and not layers:
         raise InputError(f"lookahead={lookahead}, but the network reads forwards and needs none. Leave it out.")
     whole = lookahead or 0
-    return [whole // layers + (layer < whole % layers) for layer in range(layers)]
+    share = [whole // layers + (layer < whole % layers) for layer in range(layers)]
+    return [share[layer] for layer in place], {index: sum(share[:count]) for index, count in below.items()}
+
+
+def _check_joins(network: Network, waits: Mapping[int, int]) -> None:
+    """Raise InputError where steps are joined that do not come at the same time."""
+    for index, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True)):
+        found = [waits[source] for source in sources]
+        if len(set(found)) > 1 and not network.gives[index].pooled:
+            told = ", ".join(f"{name!r} {wait}" for name, wait in zip(node.named, found, strict=True))
+            raise InputError(
+                f"node {index} ({node.kind}) joins outputs that wait for different numbers of steps, {told}, so that "
+                "the network cannot be stepped. Call it with whole sequences, or let all branches read forwards."
+            )
 
 
 def _ids(chunk: Any) -> Array:

@@ -125,13 +125,6 @@ def told_class(
     return Told(line, {**about, "label": label, "probabilities": named})
 
 
-def class_cells(model: Any, inputs: list[Any]) -> Columns:
-    """Give the likeliest class of each input, and its probability."""
-    shares = model.predict_proba(inputs)
-    best = shares.argmax(axis=1)
-    return [model.classes_[best].tolist(), [short(row[k]) for row, k in zip(shares, best, strict=True)]]
-
-
 def short(value: Any) -> float:
     """Make a float of a float32 with no more digits than tell it from its neighbours.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
-    from tidegate.tasks.task import AnyTask
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,6 @@ class Baseline:
         return {"baseline": said.pop("name"), "part": part, **said}
 
 
-FitBaselines: TypeAlias = Callable[["AnyTask", "Examples", "Examples | None"], Iterator[Baseline]]
-"""Fits simple models to the training part and measures them: on the part that is passed, or where that is None on the
-one that the fitted task held out of the training part itself. Yields nothing where it held out none."""
+FitBaselines: TypeAlias = Callable[[Any, "Examples", "Examples | None"], Iterator[Baseline]]
+"""Fits simple models beside a fitted task to its training part and measures them: on the part that is passed, or where
+that is None on the one that the task held out of the training part itself. Yields nothing where it held out none."""

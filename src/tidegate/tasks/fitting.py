@@ -6,7 +6,7 @@ Knows a plan and where to write. Knows nothing of what is learned: a plan says h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,7 +20,7 @@ from tidegate.data.streams import Streams
 from tidegate.errors import RunFolderError, TrainingError
 from tidegate.health import Background
 from tidegate.network import Network
-from tidegate.tasks.metrics import measured, told_of_epoch
+from tidegate.tasks.metrics import kept_epoch, measured, told_of_epoch
 from tidegate.train import State, Step
 from tidegate.version import __version__
 
@@ -49,7 +49,11 @@ class Plan:
         streams: instead of `lengths`, a corpus that is read in order.
         chrono: the longest memory in steps that the weights start out for.
         embedding_scale: the largest number in a table that training starts from.
-        whole: makes the network and the weights to hand out of those that are trained; None where they are the same.
+        whole: makes the network and the weights to hand out of those that are trained, given the record of the epoch
+            that they are of, empty in the middle of the first one; None where they are the same.
+        settle: makes of what the task learned before the first step, and of that record, what it has learned; None
+            where that is the same.
+        refit: plans the second training, on all rows, given the history of the first one; None where there is none.
         begin: parameters, by name, that begin with given numbers instead of drawn ones.
         frozen: the names of parameters that stay as they begin: the first ones of the network.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
@@ -67,7 +71,9 @@ class Plan:
     streams: Streams | None = None
     chrono: int | None = None
     embedding_scale: float = 0.05
-    whole: Callable[[Network, Weights], tuple[Network, Weights]] | None = None
+    whole: Callable[[Network, Weights, Json], tuple[Network, Weights]] | None = None
+    settle: Callable[[Json], Any] | None = None
+    refit: Callable[[list[Json]], Plan] | None = None
     begin: Mapping[str, Array] = field(default_factory=dict)
     frozen: frozenset[str] = frozenset()
 
@@ -91,10 +97,7 @@ class Best:
 
     def note(self, step: Step, weights: Weights, *, patience: int) -> bool:
         """Write an epoch into the history; take its weights when they are better, or when nothing compares them."""
-        kept = ("epoch", "step", "learning_rate", "seconds")
-        self.history.append(
-            {key: getattr(step, key) for key in kept} | {"loss": step.mean_loss} | measured(asdict(step))
-        )
+        self.history.append(told(step))
         loss = None if step.valid is None or not patience else step.valid["loss"]
         if loss is not None and self.loss is not None and loss >= self.loss:
             self.epochs_since += 1
@@ -103,10 +106,18 @@ class Best:
         return True
 
 
-def follow(
-    plan: Plan, *, folder: RunFolder | None, resumed: Resumed | None, keep: Callable[[Weights, list[Json]], None]
-) -> Generator[Step, None, None]:
-    """Train as planned, yielding each step.
+def told(step: Step) -> Json:
+    """Say for the history what an epoch gave, by its last step."""
+    kept = ("epoch", "step", "learning_rate", "seconds")
+    return {key: getattr(step, key) for key in kept} | {"loss": step.mean_loss} | measured(asdict(step))
+
+
+Keep: TypeAlias = Callable[[Plan, Weights, list[Json]], None]
+"""Takes a plan, the weights to use of what it trains, and the history."""
+
+
+def follow(plan: Plan, *, folder: RunFolder | None, resumed: Resumed | None, keep: Keep) -> Generator[Step, None, None]:
+    """Train as planned, yielding each step; where that is planned, too, train anew on all rows after that.
 
     Args:
         plan: what to train on what.
@@ -118,48 +129,111 @@ def follow(
     Raises:
         TrainingError: the loss is not finite; `keep` was handed the last good weights before.
     """
-    recipe = train.Recipe(**plan.recipe)
-    drawn = train.initial_weights(
-        plan.network, seed=recipe.seed, chrono=plan.chrono, embedding_scale=plan.embedding_scale
-    )
-    state, best = train.start(plan.network, drawn | dict(plan.begin), recipe, frozen=plan.frozen), Best()
+    best = Best()
     if resumed is not None:
-        train.unpack(state, resumed.arrays, resumed.info["train"])
         best = Best(_named(resumed.arrays, "best."), **resumed.info["best"])
+    if resumed is None or not resumed.info.get("refit"):
+        yield from _train(plan, best, folder, resumed, keep)
+        resumed = None
+    if plan.refit is not None:
+        yield from _train_again(plan, best, folder, resumed, keep)
+    if folder is not None:
+        folder.state.unlink()
+
+
+def _train(
+    plan: Plan, best: Best, folder: RunFolder | None, resumed: Resumed | None, keep: Keep
+) -> Generator[Step, None, None]:
+    """Train until the recipe or the patience ends."""
+    state, recipe = _begin(plan, resumed)
     if folder is not None:
         _save(folder, plan, state, best)
         folder.rewind(state.step, epochs=[told_of_epoch(record, recipe.epochs) for record in best.history])
 
     measure = plan.measure
-    steps = train.fit(
-        state,
-        recipe,
-        lengths=plan.lengths,
-        streams=plan.streams,
-        loss=plan.loss,
-        measure=None if measure is None else lambda: measure(train.weights(state)),
-        background=plan.background,
-    )
+    steps = _steps(plan, state, recipe, None if measure is None else lambda: measure(train.weights(state)))
     try:
         while not (plan.patience and best.epochs_since >= plan.patience):
             if (step := next(steps, None)) is None:
                 break
             improved = step.end_of_epoch and best.note(step, _copy(train.weights(state)), patience=plan.patience)
             if improved:
-                keep(best.weights, best.history)
+                keep(plan, best.weights, best.history)
             if folder is not None:
                 folder.log(asdict(step))
                 if step.end_of_epoch:
                     _save(folder, plan, state, best)
             yield step
     except (GeneratorExit, TrainingError) as stop:
-        keep(best.weights or _copy(train.weights(state)), best.history)
+        keep(plan, best.weights or _copy(train.weights(state)), best.history)
         if folder is not None and isinstance(stop, GeneratorExit):
             _save(folder, plan, state, best)
         raise
-    keep(best.weights, best.history)
+    keep(plan, best.weights, best.history)
+
+
+def _train_again(
+    first: Plan, best: Best, folder: RunFolder | None, resumed: Resumed | None, keep: Keep
+) -> Generator[Step, None, None]:
+    """Train on all rows for as many epochs as the part held out was best after, under the schedule of before.
+
+    Until that has ended, what was trained first is what is kept.
+    """
+    assert first.refit is not None, "it is planned"
+    before = [record for record in best.history if not record.get("refit")]
+    chosen = kept_epoch(before, patience=first.patience)["epoch"]
+    plan = first.refit(before)
+    state, recipe = _begin(plan, resumed)
+    if resumed is None:
+        state.seconds = before[-1]["seconds"]
+    epochs, done = len(before) + chosen, before[-1]["step"]
     if folder is not None:
-        folder.state.unlink()
+        _save(folder, first, state, best, refit=True)
+        folder.rewind(done + state.step, epochs=[told_of_epoch(record, epochs) for record in best.history])
+    steps = _steps(plan, state, recipe, None)
+    try:
+        while len(best.history) < epochs and (one := next(steps, None)) is not None:
+            numbers = {"epoch": len(before) + one.epoch, "epochs": epochs, "step": done + one.step, "refit": True}
+            step = replace(one, **numbers, steps=done + one.steps // recipe.epochs * chosen)
+            if step.end_of_epoch:
+                best.history.append(told(step) | {"refit": True})
+            if folder is not None:
+                folder.log(asdict(step))
+                if step.end_of_epoch:
+                    _save(folder, first, state, best, refit=True)
+            yield step
+    except (GeneratorExit, TrainingError) as stop:
+        keep(first, best.weights, before)
+        if folder is not None and isinstance(stop, GeneratorExit):
+            _save(folder, first, state, best, refit=True)
+        raise
+    keep(plan, _copy(train.weights(state)), best.history)
+
+
+def _begin(plan: Plan, resumed: Resumed | None) -> tuple[State, train.Recipe]:
+    """Make the state that a training starts from, or goes on from."""
+    recipe = train.Recipe(**plan.recipe)
+    drawn = train.initial_weights(
+        plan.network, seed=recipe.seed, chrono=plan.chrono, embedding_scale=plan.embedding_scale
+    )
+    state = train.start(plan.network, drawn | dict(plan.begin), recipe, frozen=plan.frozen)
+    if resumed is not None:
+        train.unpack(state, resumed.arrays, resumed.info["train"])
+    return state, recipe
+
+
+def _steps(
+    plan: Plan, state: State, recipe: train.Recipe, measure: Callable[[], dict[str, Any]] | None
+) -> Iterator[Step]:
+    return train.fit(
+        state,
+        recipe,
+        lengths=plan.lengths,
+        streams=plan.streams,
+        loss=plan.loss,
+        measure=measure,
+        background=plan.background,
+    )
 
 
 def check_same(about: Json, stored: Json) -> None:
@@ -227,12 +301,12 @@ def fingerprint(*parts: Iterable[Array] | None) -> str:
     return digest.hexdigest()
 
 
-def _save(folder: RunFolder, plan: Plan, state: State, best: Best) -> None:
+def _save(folder: RunFolder, plan: Plan, state: State, best: Best, *, refit: bool = False) -> None:
     arrays, info = train.pack(state)
     arrays |= {f"best.{name}": array for name, array in best.weights.items()}
     folder.flush_metrics()
     memory = {"loss": best.loss, "epochs_since": best.epochs_since, "history": best.history}
-    save_training(folder.state, arrays, {"train": info, "best": memory, "about": plan.about})
+    save_training(folder.state, arrays, {"train": info, "best": memory, "about": plan.about, "refit": refit})
 
 
 def _copy(weights: Weights) -> Weights:

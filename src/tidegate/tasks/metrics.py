@@ -19,6 +19,7 @@ from tidegate.errors import RunFolderError
 from tidegate.health import HealthWarning
 
 Json: TypeAlias = dict[str, Any]
+VALIDATION, BEFORE_REFIT = "validation", "validation before the refit"
 
 
 @dataclass(frozen=True)
@@ -103,24 +104,48 @@ def measured(step: Json) -> Json:
     {'valid_loss': 0.5, 'worst_class': 'rare', 'never_predicted': []}
     """
     found: Json = {f"valid_{name}": value for name, value in (step["valid"] or {}).items()}
+    if step.get("refit"):
+        found["refit"] = True
     if classes := step.get("classes"):  # metrics of version 0.1 have none
         found |= {"worst_class": classes["worst"], "never_predicted": list(classes["never_predicted"])}
-    return found
+    return found | (step.get("beside") or {})
 
 
 def kept_epoch(history: Sequence[Json], *, patience: int) -> Json:
     """Return the record of the epoch whose weights are kept: the best one, or the last; nothing of no epochs.
 
+    Where there was a second training, on all rows, it is the epoch of the first one that says how long that took.
+
     >>> kept_epoch([{"epoch": 1, "valid_loss": 0.5}, {"epoch": 2, "valid_loss": 0.7}], patience=3)["epoch"]
     1
     """
-    if not history:
+    first = [record for record in history if not record.get("refit")]
+    if not first:
         return {}
-    return min(history, key=lambda record: record.get("valid_loss", 0.0)) if patience else history[-1]
+    return min(first, key=lambda record: record.get("valid_loss", 0.0)) if patience else first[-1]
+
+
+def refitted(history: Sequence[Json]) -> bool:
+    """Tell whether there was a second training, on all rows: then what is handed out has seen the part held out.
+
+    >>> refitted([{"epoch": 1, "valid_loss": 0.5}, {"epoch": 2, "refit": True}])
+    True
+    """
+    return any(record.get("refit") for record in history)
+
+
+def valid_parts(history: Sequence[Json], *, patience: int) -> dict[str, dict[str, float]]:
+    """Say what was reached on the part held out, and by what: `validation`, or that before the refit.
+
+    >>> valid_parts([{"epoch": 1, "valid_loss": 0.5}, {"epoch": 2, "refit": True}], patience=3)
+    {'validation before the refit': {'loss': 0.5}}
+    """
+    name = BEFORE_REFIT if refitted(history) else VALIDATION
+    return {name: valid_measures(history, patience=patience)}
 
 
 def valid_measures(history: Sequence[Json], *, patience: int) -> dict[str, float]:
-    """Say what the weights that are kept reached on the part held out.
+    """Say what the weights of the epoch that is kept reached on the part held out.
 
     >>> valid_measures([{"loss": 0.9, "valid_loss": 0.5}, {"loss": 0.8, "valid_loss": 0.7}], patience=3)
     {'loss': 0.5}
@@ -132,7 +157,7 @@ def valid_measures(history: Sequence[Json], *, patience: int) -> dict[str, float
 def told_of_epoch(record: Json, epochs: int) -> Json:
     """Say in the words of the metrics what the history says of an epoch."""
     valid = {name.removeprefix("valid_"): value for name, value in record.items() if name.startswith("valid_")}
-    kept = {name: record[name] for name in ("epoch", "step", "learning_rate", "seconds")}
+    kept = {name: record[name] for name in ("epoch", "step", "learning_rate", "seconds", "refit") if name in record}
     return kept | {"epochs": epochs, "mean_loss": record["loss"], "valid": valid or None}
 
 

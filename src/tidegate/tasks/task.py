@@ -31,7 +31,7 @@ from tidegate.tasks import presets
 from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, check_same, follow, released, resumed_from, versions
 from tidegate.tasks.live import Live
-from tidegate.tasks.metrics import valid_measures
+from tidegate.tasks.metrics import kept_epoch, valid_parts
 from tidegate.tasks.parameters import checked, parameter_names, require_known
 from tidegate.tasks.run import Folder, as_stored, hold, hold_new
 
@@ -250,11 +250,15 @@ class Task(ABC, Generic[L]):
                 folder.write_recipe(task=self.name, params=params, versions=versions(), begin=begin)
             release = on_failure.pop_all()
 
-        def keep(weights: dict[str, Array], history: list[Json]) -> None:
-            metrics = {"validation": valid_measures(history, patience=plan.patience)}
-            about = About().also(metrics=metrics | {"embeddings": plan.about.get("begin", {}).get("found", {})})
-            network, weights = (plan.network, weights) if plan.whole is None else plan.whole(plan.network, weights)
-            self._fitted = Fitted(plan.about["params"], network, weights, learned, history, about)
+        def keep(trained: Plan, weights: dict[str, Array], history: list[Json]) -> None:
+            kept = kept_epoch(history, patience=plan.patience)
+            metrics = valid_parts(history, patience=plan.patience)
+            about = About().also(metrics=metrics | {"embeddings": trained.about.get("begin", {}).get("found", {})})
+            network = trained.network
+            if trained.whole is not None:
+                network, weights = trained.whole(network, weights, kept)
+            settled = learned if trained.settle is None else trained.settle(kept)
+            self._fitted = Fitted(plan.about["params"], network, weights, settled, history, about)
             if folder is not None:
                 self.save(folder.model, licence=folder.licence)
                 folder.publish()
@@ -379,19 +383,16 @@ class Task(ABC, Generic[L]):
     def _planned(
         self,
         *,
-        network: Network,
         lengths: npt.NDArray[np.int64] | None = None,
         streams: Streams | None = None,
-        loss: Any,
-        measure: Any,
         learned: Learned,
         data: str,
-        chrono: int | None = None,
         background: Background | None = None,
-        whole: Any = None,
-        embedding_scale: float = 0.05,
+        **known: Any,
     ) -> Plan:
         """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts.
+
+        What else is known are arguments of `Plan` by name.
 
         Training goes over batches of sequences with these `lengths`, or over the chunks of `streams`.
         """
@@ -411,18 +412,13 @@ class Task(ABC, Generic[L]):
         }
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
         return Plan(
-            network=network,
             recipe=recipe,
             patience=self.patience,
-            loss=loss,
-            measure=measure,
             about=about,
             background=background or Background(),
             lengths=lengths,
             streams=streams,
-            chrono=chrono,
-            embedding_scale=embedding_scale,
-            whole=whole,
+            **known,
         )
 
     def _batch_for(self, rows: int) -> int:

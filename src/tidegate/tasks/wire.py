@@ -5,7 +5,7 @@ Knows neither HTTP nor a task: the folder of a task fills in a `Wire`, servers a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -143,12 +143,13 @@ def texts_of(X: Any) -> list[Any]:
     return [item if isinstance(item, str) else list(map(str, item)) for item in X]
 
 
-def as_bytes(texts: Sequence[object]) -> Array:
+def as_bytes(texts: Iterable[object]) -> Array:
     """Make an array of bytes of texts.
 
     >>> as_bytes(["pos"]).tolist()
     [b'pos']
     """
-    found = np.empty(len(texts), object)
-    found[:] = [str(text).encode() for text in texts]
+    encoded = [str(text).encode() for text in texts]
+    found = np.empty(len(encoded), object)
+    found[:] = encoded
     return found

@@ -27,7 +27,8 @@ from tidegate.train.work import Asked, Corpus, Loss, Sequences, StreamLoss, Work
 
 Array: TypeAlias = npt.NDArray[Any]
 Measure: TypeAlias = Callable[[], Mapping[str, Any]]
-"""Returns what the weights reach: numbers under their names, and under `classes` a `ClassHealth` if there are any."""
+"""Returns what the weights reach: numbers under their names; under `classes` a `ClassHealth`, and under `beside` plain
+values for the record of the epoch, if there are any."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Step:
     valid: Mapping[str, float] | None = None  # measured at the end of an epoch, where there is something to measure on
     warnings: tuple[HealthWarning, ...] = ()  # new ones; a run gives each kind once
     classes: ClassHealth | None = None  # where `valid` was measured over classes
+    beside: Mapping[str, Any] | None = None  # plain values that were found with it, such as lists
+    refit: bool = False  # whether it is of the second training of a run, on all rows
 
 
 def fit(
@@ -130,7 +133,7 @@ class _Run:
         self._apply(rate, grad_norm)
         mean_loss = self._count(lost.total, self.work.weigh(batch), end=end)
         self.work.move_on(batch, lost.ends, end=end)
-        valid, classes = self._measured(rate) if end and self.measure is not None else (None, None)
+        valid, classes, beside = self._measured(rate) if end and self.measure is not None else (None, None, None)
         health = state.watch.record(
             norms,
             grad_norm=grad_norm,
@@ -158,6 +161,7 @@ class _Run:
             valid=valid,
             warnings=warnings,
             classes=classes,
+            beside=beside,
         )
 
     def _gradient(self, asked: Asked, batch: Any, rate: float) -> Lost:
@@ -189,14 +193,14 @@ class _Run:
         if self.recipe.average:
             _move_average(state, self.recipe.average)
 
-    def _measured(self, rate: float) -> tuple[dict[str, float], ClassHealth | None]:
+    def _measured(self, rate: float) -> tuple[dict[str, float], ClassHealth | None, dict[str, Any] | None]:
         assert self.measure is not None, "there is something to measure on"
         valid = dict(self.measure())
-        classes = valid.pop("classes", None)
+        classes, beside = valid.pop("classes", None), valid.pop("beside", None)
         for name, number in valid.items():
             if not math.isfinite(number):
                 raise self._failure(f"validation {name}", number, rate)
-        return valid, classes
+        return valid, classes, beside
 
     def _count(self, lost: float, weight: int, *, end: bool) -> float:
         """Count an update in and return the mean loss of the epoch so far."""

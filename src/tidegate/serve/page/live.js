@@ -69,7 +69,7 @@ function hear(answer, seen, steps) {
     return showAnswer(find("live-answer"), text, { words: seen, spans });
   }
   showAnswer(find("live-answer"), "", answer);
-  if (answer.label === undefined) return;
+  if ((answer.label ?? answer.labels) === undefined) return;
   const names = Object.keys(answer.probabilities);
   seen.push(answer.probabilities[names.at(-1)]);
   curves(find("curve"), [{ values: seen.slice(-SHOWN) }], `probability of ${names.at(-1)}, step ${answer.step}`, { low: 0, high: 1 });

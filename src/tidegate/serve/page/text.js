@@ -31,7 +31,7 @@ async function update(model, text, tell) {
 }
 
 export function showAnswer(place, text, answer) {
-  if (answer.probabilities && answer.label !== undefined) bars(place, Object.entries(answer.probabilities));
+  if (answer.probabilities && (answer.label ?? answer.labels) !== undefined) bars(place, Object.entries(answer.probabilities));
   else if (answer.next) bars(place, answer.next.map((each) => [each.token, each.probability]));
   else if (answer.words) place.replaceChildren(spans(text, answer));
 }

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.data.grams import Counted, Grams, count_features, learn_grams
+from tidegate.data.grams import Counted, Grams, learn_grams
 from tidegate.documents import Sparse
 from tidegate.ragged import Ragged
 
@@ -50,10 +50,10 @@ class Spellings:
     grams: Grams
 
     @classmethod
-    def learn(cls, words: Sequence[str], *, least: int) -> Spellings:
-        """Learn the n-grams of distinct words that stand in at least `least` of them."""
+    def learn(cls, words: Sequence[str], *, most: int) -> Spellings:
+        """Learn the n-grams of distinct words, at most so many of each length: those that stand in the most words."""
         letters = "".join(sorted({letter for word in words for letter in word} | {" "}))
-        grams, _ = learn_grams(_spelled(words, letters), size=len(letters) + 1, longest=CHARACTERS, least=least)
+        grams, _ = learn_grams(_spelled(words, letters), size=len(letters) + 1, longest=CHARACTERS, most=most)
         return cls(letters, grams)
 
     def find(self, words: Sequence[str]) -> Ragged:
@@ -76,11 +76,6 @@ def join(blocks: Sequence[Sparse], widths: Sequence[int]) -> Sparse:
     offsets = np.searchsorted(row[order], np.arange(len(blocks[0]) + 1))
     values = np.concatenate([block.values for block in blocks])
     return Sparse(Ragged(columns[order].astype(np.int32), offsets), values[order])
-
-
-def bag(found: NDArray[np.int32], row: Numbers, features: int) -> Counted:
-    """Count the n-grams that end at the tokens of each text, found `[N, lengths]`."""
-    return count_features(np.repeat(row, found.shape[1]), found.ravel(), features)
 
 
 def naive_bayes(features: Sparse, truth: Floats, width: int) -> Floats:

@@ -10,20 +10,28 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.data.grams import Grams, learn_grams
+from tidegate.data.labels import hold_several
 from tidegate.data.tokenizer import Tokenizer, train_words
 from tidegate.documents import Sparse
 from tidegate.engine.linear import fit_linear
 from tidegate.tasks.baselines import Baseline
 from tidegate.tasks.classifying.bags import naive_bayes
 from tidegate.tasks.classifying.labelled import Labelled, hold_out, learn_classes, pair_known
-from tidegate.tasks.classifying.ngrams import SHORT, Features, learn_features
+from tidegate.tasks.classifying.ngrams import (
+    MOST_WORDS,
+    SHORT,
+    Features,
+    learn_features,
+    least_texts,
+    most_ngrams,
+    spell_out,
+)
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
@@ -33,16 +41,18 @@ Floats: TypeAlias = NDArray[np.float32]
 
 MOST_TEXTS = 200_000
 MOST_CHARACTERS = 50_000_000
-_MOST_WEIGHTS = 2**22  # of the n-grams of one length, over all classes
-_MOST_WORDS = 2**17
-_MANY = 15_000  # texts from which on what stands in one text alone is left away
 _AT_ONCE = 1000  # texts that are described together
 _RULE = " + logistic regression"
 _BAYES = "naive-Bayes bigrams"
 
 
 def fit_baselines(model: AnyTask, train: Examples, measured: Examples | None) -> Iterator[Baseline]:
-    """Fit both linear models to labelled texts, and measure their accuracy; see `FitBaselines`."""
+    """Fit both linear models to labelled texts, and measure their accuracy; see `FitBaselines`.
+
+    Of texts with several labels there are none yet.
+    """
+    if hold_several(list(train.y)):
+        return
     learn, classes = learn_classes(list(train.x), train.y)
     held: Labelled | None
     if measured is not None:
@@ -70,59 +80,35 @@ def compare_linear(learn: Labelled, held: Labelled, classes: int) -> Iterator[Ba
         names = ("TF-IDF of words", _BAYES)
         yield from (Baseline(name + _RULE, "accuracy", None, skipped=why) for name in names)
         return
-    truth = np.eye(classes, dtype=np.float32)[learn.y]
-    start = time.perf_counter()
-    counted = _Counted.of(texts, _MOST_WEIGHTS // classes)
-    plain = "TF-IDF of words" + " and characters" * counted.spells
-    for name, spells in ((plain, counted.spells), (_BAYES, False)):
-        features = counted.describe(texts, spells=spells)
-        width = (counted.both if spells else counted.words).width
-        ratios = naive_bayes(features, truth, width) if name == _BAYES else np.ones((width, classes), np.float32)
-        linear = fit_linear(features, truth, ratios=ratios)
-        scores = [linear(counted.describe(some, spells=spells)) for some in _parts(others)]
-        right = np.concatenate(scores).argmax(axis=1) == held.y
+    yield from _fit_both(texts, learn.truth(classes), others, held.y)
+
+
+def _fit_both(texts: list[str], truth: Floats, others: list[str], y: NDArray[np.int64]) -> Iterator[Baseline]:
+    start, classes = time.perf_counter(), truth.shape[1]
+    least, most = least_texts(len(texts)), most_ngrams(classes)
+    tokenizer = train_words(texts, MOST_WORDS, min_count=least)
+    tokens = tokenizer.encode(texts)
+    grams, found = learn_grams(tokens, size=tokenizer.size, longest=2, least=least, most=most)
+    spelled = spell_out(tokenizer, texts) if len(tokens.values) < SHORT * len(texts) else None
+    plain = "TF-IDF of words" if spelled is None else "TF-IDF of words and characters"
+    for name, letters in ((plain, spelled), (_BAYES, None)):
+        features, rows = learn_features(found, tokens, letters, len(grams), most=most)
+        ratios = np.ones((features.width, classes), np.float32)
+        if name == _BAYES:
+            ratios = naive_bayes(rows, truth, features.width)
+        linear = fit_linear(rows, truth, ratios=ratios)
+        scores = [linear(_describe(some, tokenizer, grams, features)) for some in _parts(others)]
+        right = np.concatenate(scores).argmax(axis=1) == y
         yield Baseline(name + _RULE, "accuracy", float(right.mean()), time.perf_counter() - start)
         start = time.perf_counter()
+
+
+def _describe(texts: list[str], tokenizer: Tokenizer, grams: Grams, features: Features) -> Sparse:
+    tokens = tokenizer.encode(texts)
+    spelled = None if features.spellings is None else spell_out(tokenizer, texts)
+    return features.of(grams.find(tokens), tokens, spelled)
 
 
 def _parts(texts: list[str]) -> Iterator[list[str]]:
     for begin in range(0, len(texts), _AT_ONCE):
         yield texts[begin : begin + _AT_ONCE]
-
-
-@dataclass(frozen=True, eq=False)
-class _Counted:
-    """Hold the n-grams of some texts.
-
-    words: features of 1 and 2 words.
-    both: with 1 to 5 characters within words, where texts are short; else the same.
-    """
-
-    tokenizer: Tokenizer
-    grams: Grams
-    words: Features
-    both: Features
-
-    @classmethod
-    def of(cls, texts: list[str], most: int) -> _Counted:
-        least = 1 if len(texts) <= _MANY else 2
-        tokenizer = train_words(texts, _MOST_WORDS, min_count=least)
-        tokens = tokenizer.encode(texts)
-        grams, found = learn_grams(tokens, size=tokenizer.size, longest=2, least=least, most=most)
-        words = learn_features(found, tokens, None, len(grams))
-        if len(tokens.values) >= SHORT * len(texts):
-            return cls(tokenizer, grams, words, words)
-        return cls(tokenizer, grams, words, learn_features(found, tokens, _spelled(tokenizer, texts), len(grams)))
-
-    @property
-    def spells(self) -> bool:
-        return self.both is not self.words
-
-    def describe(self, texts: list[str], *, spells: bool) -> Sparse:
-        tokens = self.tokenizer.encode(texts)
-        spelled = _spelled(self.tokenizer, texts) if spells else None
-        return (self.both if spells else self.words).of(self.grams.find(tokens), tokens, spelled)
-
-
-def _spelled(tokenizer: Tokenizer, texts: list[str]) -> list[str]:
-    return [word for text in texts for word in tokenizer.tokenize(text)]

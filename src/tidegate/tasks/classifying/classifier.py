@@ -7,36 +7,51 @@ parameters and a `Reader` of its inputs, and hands what it learned to the functi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 import tidegate.cells as cells
 from tidegate.cells import CellOption
-from tidegate.data.checks import check_same_length, in_argument
-from tidegate.data.labels import number_labels, read_labels
-from tidegate.documents import Documents
-from tidegate.engine import CrossEntropy
-from tidegate.errors import InputError, RunFolderError
+from tidegate.data.labels import hold_several, list_labels
+from tidegate.errors import Argument, InputError, RunFolderError
 from tidegate.export import SequenceInterface
-from tidegate.health import Background, entropy, measure_classes, padding
-from tidegate.kernels import softmax
+from tidegate.export.interface import Ending
+from tidegate.health import Background, padding
+from tidegate.kernels import sigmoid, softmax
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent
-from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, run_sorted
-from tidegate.tasks.classifying.labelled import Inputs, Labelled, hold_out, learn_classes, pair_known, read_classes
+from tidegate.tasks.classifying.calibration import (
+    cool,
+    read_temperature,
+)
+from tidegate.tasks.classifying.choosing import Aim, Thresholds, decide, read_thresholds
+from tidegate.tasks.classifying.labelled import (
+    Inputs,
+    Labelled,
+    hold_out,
+    join,
+    learn_classes,
+    learn_label_sets,
+    pair_known,
+    read_classes,
+)
+from tidegate.tasks.classifying.measuring import Part, measure
+from tidegate.tasks.classifying.measuring import Sequences as Sequences
+from tidegate.tasks.classifying.teaching import Teacher, set_apart
 from tidegate.tasks.fitting import OTHER_DATA, Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Array, Fitted, Json
 from tidegate.tasks.weights import ClassWeight, Weights, read_sample_weight, relative, weigh_classes
 from tidegate.train import Asked
 
-Sequences: TypeAlias = Ragged | Documents
-"""What the network of a classifier reads."""
 Whole: TypeAlias = Callable[[Network, dict[str, Array]], tuple[Network, dict[str, Array]]]
-Weights32: TypeAlias = npt.NDArray[np.float32]
+Multilabel: TypeAlias = bool | Literal["auto"]
+LATER: Json = {"calibrate": False, "refit": False, "multilabel": False, "thresholds": None}
+"""Parameters that came later to both tasks, and what a file means that does not name them."""
+Weights32: TypeAlias = NDArray[np.float32]
 
 
 class Preparation(Protocol):
@@ -61,30 +76,42 @@ class Preparation(Protocol):
 
 @dataclass(frozen=True)
 class Classes:
-    """Hold what a classifier learns besides its weights: the labels `[K]`, sorted, and how input becomes sequences."""
+    """Hold what a classifier learns besides its weights: the labels `[K]`, sorted, and how input becomes sequences.
+
+    temperature: what the scores of the network were divided by, in its weights; None where nothing was measured.
+    several: whether an input may have several labels, or none.
+    thresholds: from which probability on a class is named; None where the likeliest one is.
+    """
 
     classes: Array
     preparation: Preparation
+    temperature: float | None = None
+    several: bool = False
+    thresholds: Thresholds | None = None
 
     def to_json(self) -> Json:
-        """Write both."""
-        return {"classes": self.classes.tolist(), "preparation": self.preparation.to_json()}
+        """Write all of it."""
+        written = {"classes": self.classes.tolist(), "preparation": self.preparation.to_json()}
+        written |= {} if self.temperature is None else {"temperature": self.temperature}
+        written |= {} if self.thresholds is None else {"thresholds": list(self.thresholds)}
+        return written | ({"several": True} if self.several else {})
 
+    def likely(self, logits: Array) -> Array:
+        """Turn the scores of a network, `[B, K]`, into the probability of each class, or of each label by itself."""
+        return sigmoid(logits) if self.several else softmax(logits)
 
-@dataclass(frozen=True)
-class Part:
-    """Hold sequences, and for each the number of its class and, where not all weigh the same, its weight."""
+    def decide(self, likely: Array) -> Array:
+        """Name the class of each row of probabilities by its number `[B]`, or say which labels it has `[B, K]`."""
+        return decide(likely, several=self.several, thresholds=self.thresholds)
 
-    x: Sequences
-    y: npt.NDArray[np.int64]  # [B]
-    weights: npt.NDArray[np.float32] | None = None  # [B], with a mean of one
-
-    def arrays(self) -> tuple[Array, ...]:
-        """List what makes the part what it is, for a fingerprint."""
-        read = self.x.tokens if isinstance(self.x, Documents) else self.x
-        beside = (self.x.beside,) if isinstance(self.x, Documents) else ()
-        whole = (read.values, read.offsets, *beside, self.y)
-        return whole if self.weights is None else (*whole, self.weights)
+    def choose(self, likely: Array) -> Array:
+        """Name the class of each row of probabilities, or list its labels, `[B]`."""
+        said = self.decide(likely)
+        if not self.several:
+            return np.asarray(self.classes[said])
+        lists = np.empty(len(said), object)
+        lists[:] = [self.classes[row].tolist() for row in said]
+        return lists
 
 
 def _as_they_are(x: Any, _rng: np.random.Generator) -> Any:
@@ -122,6 +149,10 @@ class Settings(Protocol):
     chrono: int
     class_weight: ClassWeight
     validation_fraction: float
+    calibrate: bool
+    refit: bool
+    multilabel: Multilabel
+    thresholds: Aim
     seed: int
 
 
@@ -171,49 +202,120 @@ class Classifying:
         valid: tuple[Any, Any] | None,
         about: Json | None,
         sample_weight: Any,
+        teacher: Teacher | None = None,
     ) -> tuple[Plan, Classes]:
-        """Plan a training as `Task._plan` says; `planned` is `Task._planned` of the task."""
+        """Plan a training as `Task._plan` says; `planned` is `Task._planned` of the task.
+
+        Where there is a teacher, inputs may come without a label: what it says of them stands in its place.
+        """
         settings, reader = self.settings, self.reader
         if settings.chrono and cells.CELLS[CELLS[settings.cell]].keeps is None:
             raise InputError(
                 f"chrono={settings.chrono} sets gates, and cell={settings.cell!r} has none. Leave chrono out."
             )
-        examples, classes = learn_classes(reader.check(X), y, sample_weight)
+        unheld = valid is None and not settings.validation_fraction
+        for wanted, why in ((settings.refit, _REFIT), (settings.thresholds, _THRESHOLDS)):
+            if wanted and unheld:
+                raise InputError(why, Argument("validation_fraction", 0.1), ", or a validation part.")
+        x, others = reader.check(X), None
+        if teacher is None:
+            examples, classes = self._learn_classes(x, y, sample_weight)
+        else:
+            assert isinstance(x, list), "only texts have teachers"
+            if settings.multilabel is True or hold_several(list_labels(y)):
+                raise InputError(
+                    "a teacher says which one class a text is of, and these may have several. Leave it out."
+                )
+            examples, classes, others = set_apart(x, y, sample_weight)
+        if settings.thresholds and not examples.several and len(classes) > 2:
+            raise InputError(
+                f"thresholds are for two classes, or for several labels, and here one of {len(classes)} classes is "
+                "right. Leave them out; class_weight makes rare classes count."
+            )
         if valid is None:
             learn, measured = hold_out(examples, settings.validation_fraction, seed=settings.seed)
         else:
             held_x = reader.check(valid[0], name="valid X")
-            learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y")
-        each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
+            learn, measured = examples, pair_known(held_x, valid[1], classes, name="valid y", several=examples.several)
         stored = None if about is None else about["preparation"]
+
+        def taught(examples: Labelled) -> Labelled:
+            return examples if teacher is None or others is None else teacher.teach(examples, others, classes)
+
+        plan, learned = self._plan_on(taught(learn), measured, classes, planned, stored)
+        if not settings.refit or measured is None:
+            return plan, learned
+        every, sizes = examples if valid is None else join(learn, measured), plan.recipe
+
+        def refit(_history: list[Json]) -> Plan:
+            again, _ = self._plan_on(taught(every), None, classes, planned, None)
+            kept = {name: sizes[name] for name in ("epochs", "batch_size")}
+            quiet = replace(again.background, warnings=())  # what is amiss with the data was said
+            return replace(again, recipe=again.recipe | kept, background=quiet)
+
+        return replace(plan, refit=refit), learned
+
+    def _learn_classes(self, x: Inputs, y: Any, sample_weight: Any) -> tuple[Labelled, Array]:
+        """Pair inputs with their classes, or with several labels each where that is what came."""
+        settings = self.settings
+        if settings.multilabel is False:
+            return learn_classes(x, y, sample_weight)
+        items = list_labels(y)
+        if settings.multilabel == "auto" and not hold_several(items):
+            return learn_classes(x, items, sample_weight)
+        if settings.class_weight is not None:
+            raise InputError(
+                f"class_weight={settings.class_weight!r:.40} weighs inputs by their one class, and these may have "
+                "several labels. Leave it out; sample_weight weighs each input."
+            )
+        return learn_label_sets(x, items, sample_weight)
+
+    def _plan_on(
+        self,
+        learn: Labelled,
+        measured: Labelled | None,
+        classes: Array,
+        planned: Callable[..., Plan],
+        stored: Json | None,
+    ) -> tuple[Plan, Classes]:
+        """Plan to learn from some examples and to measure on others, if there are any."""
+        settings, reader = self.settings, self.reader
+        each = np.ones(len(classes))
+        if not learn.several:
+            each = weigh_classes(settings.class_weight, learn.y, classes, learn.weights)
         read = reader.learn(learn, len(classes), _weighed(learn, each), seed=settings.seed, stored=stored)
         preparation = read.preparation
-        learned = Classes(classes, preparation)
+        learned = Classes(classes, preparation, several=learn.several)
         if stored is not None and stored != preparation.to_json():
             raise RunFolderError(OTHER_DATA)
         network = self.network(preparation, len(classes))
-        part = Part(read.x, learn.y, _weighed(learn, each))
+        part = Part(read.x, learn.y, _weighed(learn, each), learn.soft)
         held = None
         if measured is not None:
             held = Part(preparation.encode(measured.x), measured.y, _weighed(measured, each))
-        whole = read.whole or (lambda network, weights: (network, weights))
+        measuring = None
+        if held is not None:
+            whole = read.whole or (lambda network, weights: (network, weights))
+            sure, chosen = settings.calibrate, settings.thresholds is not None
 
-        def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
-            batch = read.disturb(part.x.select(indices), rng)
-            weights = None if part.weights is None else part.weights[indices]
-            return Asked(batch, cross_entropy(part.y[indices], weights))
+            def measuring(found: dict[str, Array]) -> dict[str, Any]:
+                return measure(Executor(*whole(network, found)), held, classes, calibrate=sure, choose=chosen)
+
+        def loss(indices: NDArray[np.int64], rng: np.random.Generator) -> Asked:
+            return Asked(read.disturb(part.x.select(indices), rng), part.loss(indices))
 
         plan = planned(
             network=network,
             lengths=np.asarray(part.x.lengths),
             loss=loss,
-            measure=None if held is None else lambda found: measure(Executor(*whole(network, found)), held, classes),
-            whole=read.whole,
+            measure=measuring,
+            whole=_handed_out(read.whole),
+            settle=lambda kept: _settled(learned, kept),
             embedding_scale=read.embedding_scale,
             learned=learned,
             chrono=settings.chrono or None,
             data=fingerprint(*(None if p is None else p.arrays() for p in (part, held))),
-            background=Background(learn.rows, guess=entropy(part.y, part.weights), warnings=padding(learn.x)),
+            background=Background(learn.rows, guess=part.guess, warnings=padding(learn.x)),
         )
         return reader.begin(plan, preparation, part.x), learned
 
@@ -227,7 +329,11 @@ class Classifying:
             raise ValueError(f"it prepares {preparation.input_size} inputs, its network reads {network.input_size}")
         if len(classes) != network.output_size:
             raise ValueError(f"it names {len(classes)} classes, but its network tells {network.output_size} apart")
-        return Classes(classes, preparation)
+        several = stored.get("several", False)
+        if not isinstance(several, bool):
+            raise ValueError(f"whether inputs may have several labels is {several!r:.40}; wanted true or false")
+        thresholds = read_thresholds(stored.get("thresholds"), len(classes), several=several)
+        return Classes(classes, preparation, read_temperature(stored), several, thresholds)
 
     def network(self, preparation: Preparation, num_classes: int) -> Network:
         """Choose the nodes, from what is read to the score of each class."""
@@ -259,16 +365,35 @@ def logits(fitted: Fitted[Classes], inputs: Inputs) -> Array:
     return run_sorted(fitted.executor, x)
 
 
-def likeliest(fitted: Fitted[Classes], inputs: Inputs) -> Array:
-    """Name the class of the best score of each input, `[B]`."""
-    return np.asarray(fitted.learned.classes[logits(fitted, inputs).argmax(axis=1)])
+_REFIT = "refit trains anew on what was held out, too, and nothing is. Pass "
+_THRESHOLDS = "thresholds are chosen on what is held out, and nothing is. Pass "
+
+
+def _settled(learned: Classes, kept: Json) -> Classes:
+    found = kept.get("thresholds")
+    thresholds = None if found is None else tuple(found)
+    return replace(learned, temperature=kept.get("valid_temperature"), thresholds=thresholds)
+
+
+def probabilities(fitted: Fitted[Classes], inputs: Inputs) -> Array:
+    """Compute the probability of each class, or of each label by itself, `[B, K]`."""
+    return fitted.learned.likely(logits(fitted, inputs))
+
+
+def answers(fitted: Fitted[Classes], inputs: Inputs) -> Array:
+    """Name the class of each input, `[B]`, or list its labels."""
+    return fitted.learned.choose(probabilities(fitted, inputs))
 
 
 def accuracy(fitted: Fitted[Classes], inputs: Inputs, y: Any, sample_weight: Any) -> float:
-    """Compute the share of inputs whose label has the best score; raises DataError for a label that is no class."""
-    labels, predicted = read_labels(y), logits(fitted, inputs).argmax(axis=1)
-    check_same_length(len(predicted), len(labels))
-    right = number_labels(labels, fitted.learned.classes, where=in_argument("y")) == predicted
+    """Compute the share of inputs whose label, or whole set of labels, is right.
+
+    Raises DataError for a label that is no class.
+    """
+    learned = fitted.learned
+    truth = pair_known(inputs, y, learned.classes, name="y", several=learned.several).y
+    right = learned.decide(probabilities(fitted, inputs)) == truth
+    right = right.all(axis=1) if learned.several else right
     return float(np.average(right, weights=read_sample_weight(sample_weight, len(right))))
 
 
@@ -280,15 +405,19 @@ def looked_into(fitted: Fitted[Classes], inputs: Inputs) -> tuple[Sequences, lis
 
 def prepared(fitted: Fitted[Classes], lookahead: int | None) -> Prepared:
     """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
-    return Prepared(fitted.executor, lookahead, read=fitted.learned.preparation.read, say=softmax)
+    return Prepared(fitted.executor, lookahead, read=fitted.learned.preparation.read, say=fitted.learned.likely)
 
 
 def interface(
     fitted: Fitted[Classes], described: Json, reading: Json, *, scaling: tuple[Array, Array] | None = None
 ) -> SequenceInterface:
     """Name the classes in an exported graph, and say how input is prepared."""
-    about = {**described, "labels": fitted.learned.classes.tolist(), **reading}
-    return SequenceInterface(fitted.network, fitted.weights, about, ending="classes", scaling=scaling)
+    learned = fitted.learned
+    about = {**described, "labels": learned.classes.tolist(), **reading}
+    if learned.thresholds is not None:
+        about["thresholds"] = list(learned.thresholds)
+    ending: Ending = "labels" if learned.several else "classes"
+    return SequenceInterface(fitted.network, fitted.weights, about, ending=ending, scaling=scaling)
 
 
 def tagged(tags: Any) -> Any:
@@ -300,29 +429,18 @@ def tagged(tags: Any) -> Any:
     return tags
 
 
-def cross_entropy(y: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | None = None) -> CrossEntropy:
-    """Make the mean cross-entropy, in nats, of a batch of the classes `y` `[B]`.
+def _handed_out(whole: Whole | None) -> Callable[[Network, dict[str, Array], Json], tuple[Network, dict[str, Array]]]:
+    """Complete the network, and divide its scores by the temperature that was found after an epoch."""
 
-    Weights `[B]` have a mean of one over the training part, not over a batch, so that an example counts the same
-    whichever others it meets.
-    """
-    own = np.ones(len(y)) if weights is None else weights.astype(np.float64)
-    return CrossEntropy(y, own / max(len(y), 1))
+    def handed_out(network: Network, weights: dict[str, Array], kept: Json) -> tuple[Network, dict[str, Array]]:
+        if whole is not None:
+            network, weights = whole(network, weights)
+        return network, cool(network, weights, kept.get("valid_temperature", 1.0))
 
-
-def measure(executor: Executor, part: Part, classes: Array) -> dict[str, Any]:
-    """Measure the mean cross-entropy, in nats, which is weighed as in training; the accuracy; and class by class."""
-    logits = run_sorted(executor, part.x).astype(np.float64)  # [B, K]
-    logits -= logits.max(axis=1, keepdims=True)
-    right = np.take_along_axis(logits, part.y[:, None], axis=1)[:, 0]
-    losses = np.log(np.exp(logits).sum(axis=1)) - right
-    loss = float(losses.mean() if part.weights is None else (losses * part.weights).mean())
-    predicted = logits.argmax(axis=1)
-    found, health = measure_classes(part.y, predicted, classes.tolist())
-    return {"loss": loss, "accuracy": float((predicted == part.y).mean()), **found, "classes": health}
+    return handed_out
 
 
-def _weighed(examples: Labelled, each: Weights) -> npt.NDArray[np.float32] | None:
+def _weighed(examples: Labelled, each: Weights) -> NDArray[np.float32] | None:
     """Say what examples weigh: each its own weight times that of its class."""
     own = np.ones(len(examples.y)) if examples.weights is None else examples.weights
-    return relative(own * each[examples.y])
+    return relative(own if examples.several else own * each[examples.y])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.data.grams import Counted, Grams, count_features, learn_grams
+from tidegate.data.tokenizer import Tokenizer
 from tidegate.documents import Sparse
 from tidegate.ragged import Ragged
 from tidegate.tasks.classifying.bags import Rarity, Spellings, join
@@ -22,6 +23,10 @@ Spelled: TypeAlias = Sequence[str]
 """The words of all texts, one for each token."""
 
 LONGEST_FEATURE = 3  # words of the longest n-gram that is a feature of a text
+MANY = 15_000  # texts
+MOST_WORDS = 2**17  # that n-grams are made of
+MOST_NGRAMS = 2**20  # of one length
+MOST_WEIGHTS = 2**22  # of the n-grams of one length, over all classes
 SHORT = 60  # tokens of a text, on average, below which the characters of its words are features in any case
 
 
@@ -50,24 +55,51 @@ class Features:
             tokens: the N tokens of B texts.
             spelled: the N words.
         """
-        blocks = [self.words.weigh(count_words(found, tokens, len(self.words.weight)), len(tokens))]
-        widths = [len(self.words.weight)]
-        if self.spellings is not None and self.characters is not None:
+        words = count_words(found, tokens, len(self.words.weight))
+        characters = None
+        if self.spellings is not None:
             assert spelled is not None, "whoever reads characters passes the words"
-            counted = count_characters(self.spellings, spelled, tokens)
-            blocks.append(self.characters.weigh(counted, len(tokens)))
+            characters = count_characters(self.spellings, spelled, tokens)
+        return self.weigh(words, characters, len(tokens))
+
+    def weigh(self, words: Counted, characters: Counted | None, rows: int) -> Sparse:
+        """Turn counts of n-grams of words, and of characters where those are features, into rows."""
+        blocks, widths = [self.words.weigh(words, rows)], [len(self.words.weight)]
+        if self.characters is not None and characters is not None:
+            blocks.append(self.characters.weigh(characters, rows))
             widths.append(len(self.characters.weight))
         return join(blocks, widths)
 
 
-def learn_features(found: NDArray[np.int32], tokens: Ragged, spelled: Spelled | None, words: int) -> Features:
-    """Learn which of `words` n-grams are rare and, of the words where they come spelled, those of their characters."""
-    rarity = Rarity.of(count_words(found, tokens, words), len(tokens), words)
-    if spelled is None:
-        return Features(rarity)
-    spellings = Spellings.learn(sorted(set(spelled)), least=1)
-    counted = count_characters(spellings, spelled, tokens)
-    return Features(rarity, spellings, Rarity.of(counted, len(tokens), len(spellings.grams)))
+def learn_features(
+    found: NDArray[np.int32], tokens: Ragged, spelled: Spelled | None, words: int, *, most: int
+) -> tuple[Features, Sparse]:
+    """Learn which of `words` n-grams are rare and, of the words where they come spelled, those of their characters.
+
+    Of the latter at most `most` of each length are kept. Returns the rows of these very texts, too.
+    """
+    counted, of_letters = count_words(found, tokens, words), None
+    features = Features(Rarity.of(counted, len(tokens), words))
+    if spelled is not None:
+        spellings = Spellings.learn(sorted(set(spelled)), most=most)
+        of_letters = count_characters(spellings, spelled, tokens)
+        features = Features(features.words, spellings, Rarity.of(of_letters, len(tokens), len(spellings.grams)))
+    return features, features.weigh(counted, of_letters, len(tokens))
+
+
+def spell_out(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
+    """List the words of whole texts, one for each token."""
+    return [word for text in texts for word in tokenizer.tokenize(text)]
+
+
+def least_texts(texts: int) -> int:
+    """Say in how many of so many texts an n-gram must stand: from `MANY` on, what stands in one tells nothing."""
+    return 1 if texts <= MANY else 2
+
+
+def most_ngrams(classes: int) -> int:
+    """Say how many n-grams of one length are kept at most: a linear model has a weight of each for each class."""
+    return min(MOST_NGRAMS, MOST_WEIGHTS // classes)
 
 
 def count_words(found: NDArray[np.int32], tokens: Ragged, features: int) -> Counted:
@@ -199,7 +231,6 @@ def learn_ngrams(
     size: int,
     longest: int,
     features: bool,
-    least: int,
     seed: int,
 ) -> Learned:
     """Learn n-grams of up to `longest` words for evidence (0: no evidence), and features if those are wanted.
@@ -211,11 +242,11 @@ def learn_ngrams(
         size: of the vocabulary.
         longest: words of an n-gram.
         features: whether those are wanted.
-        least: texts that an n-gram must stand in to be a feature.
         seed: of the tenths.
     """
     lengths = max(longest, LONGEST_FEATURE if features else 0)
-    grams, found = learn_grams(tokens, size=size, longest=lengths, least=least)
+    least, most = least_texts(len(tokens)), most_ngrams(truth.shape[1])
+    grams, found = learn_grams(tokens, size=size, longest=lengths, least=least, most=most)
     evidence, beside = None, np.zeros((len(found), 0), np.float32)
     if longest:
         row = np.repeat(np.arange(len(tokens)), tokens.lengths)
@@ -223,5 +254,5 @@ def learn_ngrams(
     if not features:
         return Learned(NGrams(grams, evidence, None), beside, None)
     words = int(grams.begins[min(LONGEST_FEATURE, lengths)])
-    learned = learn_features(found, tokens, spelled, words)
-    return Learned(NGrams(grams, evidence, learned), beside, learned.of(found, tokens, spelled))
+    learned, rows = learn_features(found, tokens, spelled, words, most=most)
+    return Learned(NGrams(grams, evidence, learned), beside, rows)

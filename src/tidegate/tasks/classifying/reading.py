@@ -19,7 +19,7 @@ from tidegate.ragged import Ragged
 from tidegate.tasks.classifying.bags import naive_bayes
 from tidegate.tasks.classifying.classifier import Preparation, Read, Sequences, Weights32, Whole
 from tidegate.tasks.classifying.labelled import Inputs, Labelled
-from tidegate.tasks.classifying.ngrams import SHORT, NGrams, learn_ngrams
+from tidegate.tasks.classifying.ngrams import MOST_WORDS, SHORT, NGrams, learn_ngrams, least_texts, spell_out
 from tidegate.tasks.embeddings import WordTable
 from tidegate.tasks.fitting import Plan
 from tidegate.tasks.task import Json
@@ -27,11 +27,10 @@ from tidegate.tasks.task import Json
 Array: TypeAlias = NDArray[Any]
 
 VERY_SHORT = 16  # tokens of a text, on average
-MANY = 15_000  # texts from which on what stands in one text alone tells nothing
-_MOST_WORDS = 2**17  # that n-grams are made of
+VERY_FEW = 500  # texts, from which next to nothing is learned by counting
+FEW = 2000  # texts, up to which characters are features, too, and the linear part has the larger share in the answer
+MANY_CLASSES = 16
 _EMBEDDING_SCALE = 1.7  # beside evidence, whose numbers are as large
-_COUNTED = 200  # texts from which on their n-grams tell how much a feature counts in the linear part
-_FEW = 2000  # texts up to which characters are features, too, and the linear part has the larger share in the answer
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,8 @@ class Tokens:
         kept = self.kept(whole)
         features = None
         if self.ngrams.features is not None:
-            features = self.ngrams.features.of(found, whole, self.spelled(inputs) if self.ngrams.spells else None)
+            spelled = spell_out(self.tokenizer, inputs) if self.ngrams.spells else None
+            features = self.ngrams.features.of(found, whole, spelled)
         return Documents(self.known(whole.where(kept)), self.ngrams.beside(found[kept]), features)
 
     def kept(self, whole: Ragged) -> NDArray[np.bool_]:
@@ -78,10 +78,6 @@ class Tokens:
         """Put the unknown word in the place of those that the network does not know."""
         ids = np.asarray(tokens.values)
         return tokens.with_values(np.where(ids < self.words, ids, 0).astype(np.int32))
-
-    def spelled(self, texts: list[str]) -> list[str]:
-        """List the words of whole texts."""
-        return [word for text in texts for word in self.tokenizer.tokenize(text)]
 
     def read(self, chunk: Any) -> Array:
         """Turn a piece of a text, or a list of them, into ids `[n]`; a piece ends where a word ends."""
@@ -157,22 +153,21 @@ class TextReader:
             tokens = Tokens(tokenizer, self.max_tokens, self.keep, tokenizer.size)
             read = tokens.encode(texts)
             return Read(tokens, read, self._leaving_out(_mean(read)))
-        least = 1 if len(texts) <= MANY else 2
-        most = max(self.vocabulary_size, _MOST_WORDS)
-        tokenizer = self.tokenizer or train_words(texts, most, min_count=least)
+        most = max(self.vocabulary_size, MOST_WORDS)
+        tokenizer = self.tokenizer or train_words(texts, most, min_count=least_texts(len(texts)))
         whole = tokenizer.encode(texts)
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
-        truth = np.eye(classes, dtype=np.float32)[examples.y]
-        counts = truth if weights is None else (truth * weights[:, None]).astype(np.float32)
-        spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= _FEW)
+        truth, counts = examples.truth(classes), examples.shares(classes)
+        if weights is not None:
+            counts = (counts * weights[:, None]).astype(np.float32)
+        spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= FEW)
         learned = learn_ngrams(
             whole,
-            plain.spelled(texts) if spelled else None,
+            spell_out(tokenizer, texts) if spelled else None,
             counts,
             size=tokenizer.size,
             longest=self.evidence,
             features=self.linear,
-            least=least,
             seed=seed,
         )
         tokens = Tokens(tokenizer, self.max_tokens, self.keep, plain.words, learned.ngrams)
@@ -182,13 +177,14 @@ class TextReader:
         disturb = self._leaving_out(_mean(x))
         if learned.features is None:
             return Read(tokens, x, disturb, embedding_scale=_EMBEDDING_SCALE)
-        width = learned.ngrams.features.width if learned.ngrams.features is not None else 0
+        assert learned.ngrams.features is not None
+        width, rule = learned.ngrams.features.width, LinearRule.of(len(texts), classes)
         ratios = np.ones((width, classes), np.float32)
-        if len(texts) >= _COUNTED:
-            ratios = np.sqrt(np.abs(naive_bayes(learned.features, counts, width)))
-        linear = fit_linear(learned.features, truth, ratios=ratios, weights=weights)
-        share = 0.7 if len(texts) <= _FEW else 0.5
-        return Read(tokens, x, disturb, _answering_together(linear, share), _EMBEDDING_SCALE)
+        if rule.counted:
+            ratios = np.sqrt(np.abs(naive_bayes(learned.features, counts, width)[:, :classes]))
+        several = examples.several
+        linear = fit_linear(learned.features, truth, ratios=ratios, weights=weights, C=rule.C, apart=several)
+        return Read(tokens, x, disturb, _answering_together(linear, rule.share), _EMBEDDING_SCALE)
 
     def _known_words(self, whole: Ragged, size: int) -> int:
         """Count the ids of words that come at least twice; ids are sorted by how often."""
@@ -234,6 +230,33 @@ class TextReader:
         if not share:
             return lambda x, rng: x
         return lambda x, rng: x.where(rng.random(int(x.offsets[-1]), np.float32) >= share)
+
+
+@dataclass(frozen=True)
+class LinearRule:
+    """Say how the linear part is fitted, and how much it has to say.
+
+    counted: whether features count by the roots of their naive-Bayes ratios rather than all the same.
+    C: how little large weights cost.
+    share: of it in the answer.
+    """
+
+    counted: bool
+    C: float
+    share: float
+
+    @classmethod
+    def of(cls, texts: int, classes: int) -> LinearRule:
+        """Choose for so many texts and classes.
+
+        Of a few hundred texts, or a few dozen of each class, the counts tell little, and a network learns less than a
+        linear model does.
+        """
+        if texts <= VERY_FEW:
+            return cls(False, 100.0, 0.9)
+        if classes > MANY_CLASSES:
+            return cls(False, 30.0, 0.8)
+        return cls(True, 10.0, 0.7 if texts <= FEW else 0.5)
 
 
 def _answering_together(linear: Linear, share: float) -> Whole:

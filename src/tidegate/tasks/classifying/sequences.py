@@ -16,7 +16,6 @@ from tidegate.data.frames import as_list
 from tidegate.documents import Documents
 from tidegate.errors import ShapeError
 from tidegate.export import SequenceInterface
-from tidegate.kernels import softmax
 from tidegate.kernels.streams import as_rows
 from tidegate.network import Dense, Merge, Network, Node, PoolModes, Recurrent, Size
 from tidegate.offers import Inside
@@ -24,18 +23,21 @@ from tidegate.ragged import Ragged
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks.card import Card
 from tidegate.tasks.classifying.card import SEQUENCES
+from tidegate.tasks.classifying.choosing import Aim, Thresholds
 from tidegate.tasks.classifying.classifier import (
+    LATER,
     Classes,
     Classifying,
+    Multilabel,
     Preparation,
     Read,
     Weights32,
     accuracy,
+    answers,
     interface,
-    likeliest,
-    logits,
     looked_into,
     prepared,
+    probabilities,
     tagged,
 )
 from tidegate.tasks.classifying.labelled import Inputs, Labelled
@@ -159,10 +161,20 @@ class SequenceClassifier(Task[Classes]):
             are not named; or "balanced", n / (K * count), so that all classes count the same in sum. None weighs all
             examples the same. It multiplies `sample_weight`.
         validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
+        calibrate: divide the scores by the temperature with which the loss of the part held out is least, so that
+            probabilities come true as often as they say (Guo et al. 2017); which class is likeliest stays the same.
+            Nothing is done where nothing is held out.
+        multilabel: whether an input may have several labels, or none: `y` then holds a list, tuple or set of them for
+            each. "auto" takes that for what is meant where any label of `y` is one.
+        thresholds: "f1" chooses, on the part held out, from which probability on each of several labels is named, or
+            the rarer one of two classes, so that its F1 is largest; None names what is more likely than not.
+        refit: train anew on all rows, the part held out among them, for as many epochs as that part was best after; the
+            temperature is that of the first training. What was measured is of the model before.
         others: see `Task`.
     """
 
     card: ClassVar[Card] = SEQUENCES
+    later: ClassVar[Json] = LATER
 
     # Features lend themselves less to being learned by heart than rare words do: more epochs of smaller batches, and
     # less dropout.
@@ -178,6 +190,10 @@ class SequenceClassifier(Task[Classes]):
     chrono: Annotated[int, Field(ge=0)] = 0
     class_weight: Annotated[ClassWeight, PlainValidator(read_class_weight)] = None
     validation_fraction: Share = 0.1
+    calibrate: bool = True
+    refit: bool = False
+    multilabel: Multilabel = "auto"
+    thresholds: Aim = None
     epochs: Count | Literal["auto"] = 30
     batch_size: Count = 32
     learning_rate: Positive = 5e-3
@@ -185,18 +201,22 @@ class SequenceClassifier(Task[Classes]):
     scale: bool = True
 
     def predict(self, X: Any) -> Array:
-        """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on."""
-        return likeliest(self._require_fitted(), as_sequences(X))
+        """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on.
+
+        Of a model of several labels each is a list, of those that are more likely than not.
+        """
+        return answers(self._require_fitted(), as_sequences(X))
 
     def predict_proba(self, X: Any) -> Array:
         """Compute the probability of each class, `[B, K]` float32, in the order of `classes_`.
 
-        The numbers of one input depend, to the bit, neither on the other inputs nor on threads.
+        Of a model of several labels each has a probability of its own, and they do not add up to one. The numbers of
+        one input depend, to the bit, neither on the other inputs nor on threads.
         """
-        return softmax(logits(self._require_fitted(), as_sequences(X)))
+        return probabilities(self._require_fitted(), as_sequences(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Compute the accuracy, the share of inputs whose predicted class is their label.
+        """Compute the accuracy, the share of inputs whose class, or whole set of labels, is predicted.
 
         Labels are read in the kind of `classes_`: "1", 1 and 1.0 are one label. With weights, `[B]`, it is their share.
 
@@ -222,7 +242,8 @@ class SequenceClassifier(Task[Classes]):
     def inside(self) -> Inside:
         """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
         fitted = self._require_fitted()
-        return Inside(fitted.network, fitted.weights, self.prepare, self.classes_.tolist(), self.max_grad_norm)
+        classes, several = self.classes_.tolist(), self.multilabel_
+        return Inside(fitted.network, fitted.weights, self.prepare, classes, self.max_grad_norm, several=several)
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
@@ -233,6 +254,30 @@ class SequenceClassifier(Task[Classes]):
     def classes_(self) -> Array:
         """The labels `[K]`, sorted."""
         return self._learned().learned.classes
+
+    @property
+    def multilabel_(self) -> bool:
+        """Whether inputs may have several labels, or none."""
+        return self._learned().learned.several
+
+    @property
+    def chief_measure(self) -> str:
+        """The measure that tells how good the model is: `micro_f1` of one of several labels, else `accuracy`."""
+        return "micro_f1" if self._fitted is not None and self.multilabel_ else self.chief
+
+    def choose(self, probabilities: Array) -> Array:
+        """Name the class of each row of probabilities `[B, K]`, or list its labels, as `predict` does of inputs."""
+        return self._require_fitted().learned.choose(probabilities)
+
+    @property
+    def thresholds_(self) -> Thresholds | None:
+        """From which probability on each class is named, None for one without; None where nothing was chosen."""
+        return self._learned().learned.thresholds
+
+    @property
+    def temperature_(self) -> float | None:
+        """What the scores were divided by so that probabilities come true; None where nothing was held out for that."""
+        return self._learned().learned.temperature
 
     @property
     def preparation_(self) -> Scaling:

@@ -13,26 +13,29 @@ from tidegate.data.tokenizer import Keep
 from tidegate.documents import Documents
 from tidegate.errors import InputError
 from tidegate.export import SequenceInterface
-from tidegate.kernels import softmax
 from tidegate.network import Merge, Network, PoolModes, Size
 from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks.card import Card
 from tidegate.tasks.classifying.card import TEXTS
+from tidegate.tasks.classifying.choosing import Aim, Thresholds
 from tidegate.tasks.classifying.classifier import (
+    LATER,
     Classes,
     Classifying,
+    Multilabel,
     accuracy,
+    answers,
     interface,
-    likeliest,
-    logits,
     looked_into,
     prepared,
+    probabilities,
     tagged,
 )
 from tidegate.tasks.classifying.naming import Naming
 from tidegate.tasks.classifying.reading import TextReader, Tokens, as_texts
+from tidegate.tasks.classifying.teaching import Teacher
 from tidegate.tasks.embeddings import VectorFile, WordTable
 from tidegate.tasks.fitting import Plan
 from tidegate.tasks.pretrained import ModelPath, read_pretrained
@@ -81,14 +84,26 @@ class TextClassifier(Task[Classes]):
             are not named; or "balanced", n / (K * count), so that all classes count the same in sum. None weighs all
             examples the same. It multiplies `sample_weight`.
         validation_fraction: share of each class held out to measure on, unless `valid` is passed; 0 holds out none.
+        calibrate: divide the scores by the temperature with which the loss of the part held out is least, so that
+            probabilities come true as often as they say (Guo et al. 2017); which class is likeliest stays the same.
+            Nothing is done where nothing is held out.
+        multilabel: whether an input may have several labels, or none: `y` then holds a list, tuple or set of them for
+            each. "auto" takes that for what is meant where any label of `y` is one.
+        thresholds: "f1" chooses, on the part held out, from which probability on each of several labels is named, or
+            the rarer one of two classes, so that its F1 is largest; None names what is more likely than not.
+        refit: train anew on all rows, the part held out among them, for as many epochs as that part was best after; the
+            temperature is that of the first training. What was measured is of the model before.
         pretrained: a run folder or model file of a `LanguageModel`, whose tokens, embedding and recurrent layers the
             classifier begins with; `cell`, `hidden_size`, `num_layers`, `embedding_size` and `vocabulary_size` are then
             those of the model. The file is needed in training alone. None begins with drawn weights.
+        teacher: a run folder or model file of another `TextClassifier` of the same classes. `fit` then also takes texts
+            whose label is None, and learns of them what the teacher says: how likely each class is. It is needed in
+            training alone.
         others: see `Task`.
     """
 
     card: ClassVar[Card] = TEXTS
-    later: ClassVar[Json] = {"evidence": 0, "linear": False}
+    later: ClassVar[Json] = {"evidence": 0, "linear": False, **LATER}
 
     cell: CellOption = USUAL
     hidden_size: Size = 64
@@ -102,6 +117,10 @@ class TextClassifier(Task[Classes]):
     chrono: Annotated[int, Field(ge=0)] = 0
     class_weight: Annotated[ClassWeight, PlainValidator(read_class_weight)] = None
     validation_fraction: Share = 0.0
+    calibrate: bool = True
+    refit: bool = False
+    multilabel: Multilabel = "auto"
+    thresholds: Aim = None
 
     batch_size: Count | Literal["auto"] = "auto"
     vocabulary_size: Count = 30_000
@@ -114,20 +133,25 @@ class TextClassifier(Task[Classes]):
     evidence: Annotated[int, Field(ge=0, le=8)] = 4
     linear: bool = True
     pretrained: ModelPath = None
+    teacher: ModelPath = None
 
     def predict(self, X: Any) -> Array:
-        """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on."""
-        return likeliest(self._require_fitted(), as_texts(X))
+        """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on.
+
+        Of a model of several labels each is a list, of those that are more likely than not.
+        """
+        return answers(self._require_fitted(), as_texts(X))
 
     def predict_proba(self, X: Any) -> Array:
         """Compute the probability of each class, `[B, K]` float32, in the order of `classes_`.
 
-        The numbers of one input depend, to the bit, neither on the other inputs nor on threads.
+        Of a model of several labels each has a probability of its own, and they do not add up to one. The numbers of
+        one input depend, to the bit, neither on the other inputs nor on threads.
         """
-        return softmax(logits(self._require_fitted(), as_texts(X)))
+        return probabilities(self._require_fitted(), as_texts(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Compute the accuracy, the share of inputs whose predicted class is their label.
+        """Compute the accuracy, the share of inputs whose class, or whole set of labels, is predicted.
 
         Labels are read in the kind of `classes_`: "1", 1 and 1.0 are one label. With weights, `[B]`, it is their share.
 
@@ -162,7 +186,9 @@ class TextClassifier(Task[Classes]):
         preparation, classes, names = self.preparation_, self.classes_.tolist(), None
         if preparation.ngrams is not None:
             names = Naming(preparation, preparation.ngrams, len(classes))
-        return Inside(fitted.network, fitted.weights, self.prepare, classes, self.max_grad_norm, names)
+        return Inside(
+            fitted.network, fitted.weights, self.prepare, classes, self.max_grad_norm, names, self.multilabel_
+        )
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
@@ -177,6 +203,30 @@ class TextClassifier(Task[Classes]):
     def classes_(self) -> Array:
         """The labels `[K]`, sorted."""
         return self._learned().learned.classes
+
+    @property
+    def multilabel_(self) -> bool:
+        """Whether inputs may have several labels, or none."""
+        return self._learned().learned.several
+
+    @property
+    def chief_measure(self) -> str:
+        """The measure that tells how good the model is: `micro_f1` of one of several labels, else `accuracy`."""
+        return "micro_f1" if self._fitted is not None and self.multilabel_ else self.chief
+
+    def choose(self, probabilities: Array) -> Array:
+        """Name the class of each row of probabilities `[B, K]`, or list its labels, as `predict` does of inputs."""
+        return self._require_fitted().learned.choose(probabilities)
+
+    @property
+    def thresholds_(self) -> Thresholds | None:
+        """From which probability on each class is named, None for one without; None where nothing was chosen."""
+        return self._learned().learned.thresholds
+
+    @property
+    def temperature_(self) -> float | None:
+        """What the scores were divided by so that probabilities come true; None where nothing was held out for that."""
+        return self._learned().learned.temperature
 
     @property
     def preparation_(self) -> Tokens:
@@ -210,19 +260,24 @@ class TextClassifier(Task[Classes]):
         if self.epochs != "auto" or not (self.evidence or self.linear):
             return super()._epochs_for(rows, updates)
         wanted, most = (200, 12) if rows <= FEW else (480, 8)
-        return max(3, ceil(50 / updates), min(most, ceil(wanted / updates)))
+        least = 3 if self.teacher is None else 4
+        return max(least, ceil(50 / updates), min(most, ceil(wanted / updates)))
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
+        passed: dict[str, Any] = {"valid": valid, "about": about, "sample_weight": sample_weight}
+        if self.teacher is not None:
+            passed["teacher"] = Teacher.load(self.teacher, task=self.name)
         if self.pretrained is None:
-            return self._classifying.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
+            return self._classifying.plan(X, y, self._planned, **passed)
         begun = read_pretrained(self.pretrained, about=about)
         same = begun.settle(self, vocabulary_size=begun.tokenizer.size, chrono=0)._classifying
         assert isinstance(same.reader, TextReader)
         same = replace(same, reader=replace(same.reader, tokenizer=begun.tokenizer))
-        plan, learned = same.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
-        return begun.let_begin(plan), learned
+        plan, learned = same.plan(X, y, self._planned, **passed)
+        begin, again = begun.let_begin(plan), plan.refit
+        return (begin if again is None else replace(begin, refit=lambda past: begun.let_begin(again(past)))), learned
 
     def _arrays(self) -> dict[str, Array]:
         return self.preparation_.arrays()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -33,17 +34,17 @@ def ask(model: Any, inputs: list[Any], _full: bool) -> list[Array]:
 
 
 def tell(model: Any, shares: Array) -> Json:
-    """Name the likeliest class, and the probability of each."""
-    classes = model.classes_.tolist()
-    named = dict(zip(map(str, classes), shares.tolist(), strict=True))
-    return {"label": classes[int(shares.argmax())], "probabilities": named}
+    """Name the class, or list the labels where there may be several, and give the probability of each."""
+    named = dict(zip(map(str, model.classes_.tolist()), shares.tolist(), strict=True))
+    answer = model.choose(shares[None]).tolist()[0]
+    return {"labels" if model.multilabel_ else "label": answer, "probabilities": named}
 
 
 def arrays(model: Any, rows: Sequence[Array]) -> dict[str, Array]:
-    """Give the probabilities, `[B, K]`, and the likeliest classes, `[B]`."""
+    """Give the probabilities, `[B, K]`, and the classes, `[B]`, or where there may be several a JSON list of labels."""
     shares = np.stack(rows) if rows else np.empty((0, len(model.classes_)), np.float32)
-    best = model.classes_[shares.argmax(axis=1)].tolist() if rows else []
-    return {"probabilities": shares, "label": as_bytes(best)}
+    said = model.choose(shares).tolist()
+    return {"probabilities": shares, "label": as_bytes(map(json.dumps, said) if model.multilabel_ else said)}
 
 
 def read_features(_model: Any, given: Any) -> list[Array]:
@@ -110,7 +111,11 @@ def sequences_of(X: Any) -> list[Any]:
 
 
 def hear_labels(labels: Sequence[Any], answers: Sequence[Json]) -> Array:
-    """Give the labels, `[B]`, in their own type."""
+    """Give the labels, `[B]`, in their own type; where there may be several, lists of them."""
+    if any("labels" in answer for answer in answers):
+        lists = np.empty(len(answers), object)
+        lists[:] = [answer["labels"] for answer in answers]
+        return lists
     return np.array([answer["label"] for answer in answers], dtype=np.asarray(labels).dtype)
 
 
