@@ -35,21 +35,22 @@ def more(tmp_path: Path) -> Path:
 
 def test_both_steps_in_one_command(cli: Cli, tmp_path: Path, table: Path, more: Path) -> None:
     run = tmp_path / "run"
-    command = ("train", table, "--text", "review", "--unlabelled", more, "--budget", 0.01, *SIZES)
+    command = ("train", table, "--text", "review", "--unlabelled", more, "--budget", 1, *SIZES)
     answer = cli(*command, "--out", run, "--json")
     assert answer.code == 0
-    assert "First a language model learns from 54 texts without labels" in answer.err
-    result = json.loads(answer.out)
-    assert result["params"]["pretrained"] == str(run / "language")
-    vocabulary = tg.load(run / "language").vocabulary_.tokenizer.vocabulary
-    assert "nothing" not in vocabulary
-    assert tg.load(run).preparation_.tokenizer.vocabulary == vocabulary
+    assert "First a teacher learns from the labelled texts; it then says of 30 others what they are." in answer.err
+    assert json.loads(answer.out)["params"]["teacher"] == str(run / "teacher")
+    assert "nothing" not in tg.load(run).preparation_.tokenizer.vocabulary
+    assert cli("predict", run / "teacher", "oak").code == 0
 
-    again = cli(
-        "train", table, "--text", "review", "--pretrained", run / "language", "--epochs", 2, "--out", tmp_path / "b"
-    )
-    assert again.code == 0
-    assert (tg.load(tmp_path / "b").predict_proba(["oak"]) == tg.load(run).predict_proba(["oak"])).all()
+
+def test_a_classifier_begins_with_a_language_model(cli: Cli, tmp_path: Path, table: Path, more: Path) -> None:
+    language, run = tmp_path / "language", tmp_path / "run"
+    sizes = ("--hidden-size", 4, "--epochs", 1)
+    assert cli("train", more, "--task", "language", "--text", "review", *sizes, "--out", language).code == 0
+    assert cli("train", table, "--text", "review", "--pretrained", language, "--epochs", 2, "--out", run).code == 0
+    vocabulary = tg.load(language).vocabulary_.tokenizer.vocabulary
+    assert tg.load(run).preparation_.tokenizer.vocabulary == vocabulary
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,8 @@ def test_both_steps_in_one_command(cli: Cli, tmp_path: Path, table: Path, more: 
         (("--unlabelled", "more.csv", "--budget", 0), "wanted a number above zero"),
         (("--pretrained", "absent"), "there is no model file"),
         (("--pretrained", ""), "empty name"),
-        (("--unlabelled", "more.csv", "--pretrained", "more.csv"), "Leave one out"),
+        (("--unlabelled", "more.csv", "--set", "teacher=more.csv"), "both came"),
+        (("--unlabelled", "more.csv", "--pretrained", "more.csv"), "more.csv: not a model file"),
         (("--unlabelled", "digits"), "unlabelled"),
     ],
 )
@@ -72,7 +74,7 @@ def test_misuse_is_one_clear_line(
     assert answer.code != 0
     assert told in answer.err
     assert "Traceback" not in answer.err
-    assert not Path("run", "language").exists()
+    assert not Path("run", "teacher").exists()
 
 
 def test_a_task_without_texts_learns_nothing_from_them(cli: Cli, tmp_path: Path, more: Path) -> None:

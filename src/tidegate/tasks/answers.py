@@ -107,22 +107,14 @@ class Answers:
     wire: Wire | None = None
 
 
-def tell_classes(model: Any, lines: Sequence[Any], *, read: Callable[[str], Any] = str) -> Iterator[Told]:
+def tell_classes(model: Any, lines: Sequence[Any]) -> Iterator[Told]:
     """Name the likeliest class of each input, and for programs the probability of every class."""
-    rows = model.predict_proba([read(line) if isinstance(line, str) else line for line in lines])
-    for line, row in zip(lines, rows, strict=True):
-        yield told_class(model.classes_.tolist(), row.tolist(), {"input": str(line)}, after=[shorten(str(line))])
-
-
-def told_class(
-    classes: Sequence[Any], shares: Sequence[float], about: Mapping[str, Any], *, before: Sequence[str] = (),
-    after: Sequence[str] = (),
-) -> Told:  # fmt: skip
-    """Tell the likeliest class and its probability, other cells of the line before and after it."""
-    label, share = max(zip(classes, shares, strict=True), key=lambda pair: pair[1])
-    named = {str(name): value for name, value in zip(classes, shares, strict=True)}
-    line = "\t".join([*before, str(label), f"{share:.4f}", *after])
-    return Told(line, {**about, "label": label, "probabilities": named})
+    classes = model.classes_.tolist()
+    for line, row in zip(lines, model.predict_proba(list(map(str, lines))).tolist(), strict=True):
+        label, share = max(zip(classes, row, strict=True), key=lambda pair: pair[1])
+        named = {str(name): value for name, value in zip(classes, row, strict=True)}
+        told = {"input": str(line), "label": label, "probabilities": named}
+        yield Told("\t".join([str(label), f"{share:.4f}", shorten(str(line))]), told)
 
 
 def short(value: Any) -> float:
