@@ -27,9 +27,7 @@ def build(graph: str) -> FastAPI:
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     about = session.get_modelmeta().custom_metadata_map
     tokenizer, most = Tokenizer.from_str(about["tokenizer"]), int(about["max_tokens"])
-    app = FastAPI()
 
-    @app.post("/predict")
     def predict(asked: Asked) -> Any:
         ids = [found.ids[-most:] for found in tokenizer.encode_batch(asked.texts)]
         longest = max(map(len, ids))
@@ -37,6 +35,8 @@ def build(graph: str) -> FastAPI:
         given = {"tokens": padded, "sequence_lens": np.array(list(map(len, ids)), np.int32)}
         return {"probabilities": session.run(["probabilities"], given)[0].tolist()}
 
+    app = FastAPI()
+    app.post("/predict")(predict)
     return app
 
 
