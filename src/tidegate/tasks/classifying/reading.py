@@ -251,6 +251,11 @@ class LinearRule:
 
         Of a few hundred texts, or a few dozen of each class, the counts tell little, and a network learns less than a
         linear model does.
+
+        >>> LinearRule.of(300, 2).share, LinearRule.of(2000, 2).share, LinearRule.of(5000, 2).share
+        (0.9, 0.7, 0.5)
+        >>> LinearRule.of(5000, 50)
+        LinearRule(counted=False, C=30.0, share=0.8)
         """
         if texts <= VERY_FEW:
             return cls(False, 100.0, 0.9)
