@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from itertools import count
 from math import inf
 from typing import Any, Protocol
 
-from tidegate.errors import ServeError
+from tidegate.errors import ServeError, TidegateError
 
 BATCH_TOKENS = 2**14  # of a batch; a longer request is computed by itself
 BATCH_JOBS = 256
@@ -29,6 +30,24 @@ class Work(Hashable, Protocol):
 
     def run(self, payloads: Sequence[Any]) -> Sequence[Any]:
         """Answer each payload; an exception among the answers is raised for its payload alone."""
+
+
+class OneByOne(ABC):
+    """Answer payloads one after the other; an error stands in the place of an answer."""
+
+    @abstractmethod
+    def answer(self, payload: Any) -> Any:
+        """Answer one; raises TidegateError where it has none."""
+
+    def run(self, payloads: Sequence[Any]) -> list[Any]:
+        """Answer each."""
+        found: list[Any] = []
+        for payload in payloads:
+            try:
+                found.append(self.answer(payload))
+            except TidegateError as error:
+                found.append(error)
+        return found
 
 
 @dataclass(order=True)

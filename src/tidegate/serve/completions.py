@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from tidegate.errors import InputError, TidegateError
-from tidegate.serve.batcher import Batcher
+from tidegate.serve.batcher import Batcher, OneByOne
 from tidegate.serve.body import read_deadline, read_json
 from tidegate.serve.messages import Choice, Completion, CompletionRequest
 from tidegate.serve.predict import JSON
@@ -26,20 +26,14 @@ TOGETHER = 16  # tokens that are written in one go, so that others come to their
 
 
 @dataclass(frozen=True)
-class Writing:
+class Writing(OneByOne):
     """Write on texts, some tokens of each at a time."""
 
     served: Served
 
-    def run(self, payloads: Sequence[Callable[[], Any]]) -> list[Any]:
-        """Write a piece of each text; an error stands in the place of one."""
-        found: list[Any] = []
-        for go_on in payloads:
-            try:
-                found.append(go_on())
-            except TidegateError as error:
-                found.append(error)
-        return found
+    def answer(self, go_on: Callable[[], Any]) -> Any:
+        """Write a piece of a text."""
+        return go_on()
 
 
 @dataclass(eq=False)

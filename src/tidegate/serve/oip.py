@@ -14,8 +14,8 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.errors import InputError, ServeError, TidegateError
-from tidegate.serve.batcher import Batcher
+from tidegate.errors import InputError, ServeError
+from tidegate.serve.batcher import Batcher, OneByOne
 from tidegate.serve.body import read_body, read_deadline
 from tidegate.serve.predict import JSON
 from tidegate.serve.sessions import Sessions
@@ -55,22 +55,13 @@ class SequenceTurn:
 
 
 @dataclass(frozen=True, eq=False)
-class SequenceStepping:
+class SequenceStepping(OneByOne):
     """Take the turns of sequences, on the thread of the kernels."""
 
     sessions: Sessions
 
-    def run(self, payloads: Sequence[SequenceTurn]) -> list[Any]:
-        """Take each turn; an error stands in the place of the answer."""
-        found: list[Any] = []
-        for turn in payloads:
-            try:
-                found.append(self._take(turn))
-            except TidegateError as error:
-                found.append(error)
-        return found
-
-    def _take(self, turn: SequenceTurn) -> dict[str, Any]:
+    def answer(self, turn: SequenceTurn) -> dict[str, Any]:
+        """Take the steps of a turn."""
         sessions = self.sessions
         session = sessions.begin(turn.served, turn.options) if turn.start else sessions.find(turn.key)
         wire, model = session.served.wire, session.served.model

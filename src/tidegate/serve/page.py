@@ -5,7 +5,6 @@ The page is plain files in the folder `page`, read once; it asks for nothing fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -15,10 +14,10 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.errors import InputError, ServeError, TidegateError
+from tidegate.errors import InputError, ServeError
 from tidegate.inspect import attribute, trace
 from tidegate.offers import Inspectable
-from tidegate.serve.batcher import Batcher
+from tidegate.serve.batcher import Batcher, OneByOne
 from tidegate.serve.body import read_json
 from tidegate.serve.messages import PredictRequest
 from tidegate.serve.predict import JSON, given_to
@@ -39,20 +38,14 @@ _DEAR = 40  # how many times the tokens of an answer a look inside costs
 
 
 @dataclass(frozen=True)
-class Looking:
+class Looking(OneByOne):
     """Look inside a model, at one input."""
 
     served: Served
 
-    def run(self, payloads: Sequence[Any]) -> list[Any]:
-        """Look at the input of each request; an error stands in the place of a look."""
-        found: list[Any] = []
-        for given in payloads:
-            try:
-                found.append(msgspec.json.encode(self._look(given)))
-            except TidegateError as error:
-                found.append(error)
-        return found
+    def answer(self, given: Any) -> bytes:
+        """Look at the input of a request."""
+        return msgspec.json.encode(self._look(given))
 
     def _look(self, given: Any) -> dict[str, Any]:
         """Give the mean of every gate at each step, and what each step contributes to the answer."""

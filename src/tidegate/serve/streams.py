@@ -20,7 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from tidegate.errors import InputError, ServeError, TidegateError
-from tidegate.serve.batcher import Batcher
+from tidegate.serve.batcher import Batcher, OneByOne
 from tidegate.serve.body import read_deadline, read_json
 from tidegate.serve.messages import Problem, StreamAnswer, StreamRequest
 from tidegate.serve.problems import problem_of
@@ -54,22 +54,13 @@ class Turn:
 
 
 @dataclass(frozen=True, eq=False)
-class Stepping:
+class Stepping(OneByOne):
     """Take the turns of all streams, on the thread of the kernels."""
 
     sessions: Sessions
 
-    def run(self, payloads: Sequence[Turn]) -> list[Any]:
-        """Take each turn; an error stands in the place of the answer."""
-        found: list[Any] = []
-        for turn in payloads:
-            try:
-                found.append(self._take(turn))
-            except TidegateError as error:
-                found.append(error)
-        return found
-
-    def _take(self, turn: Turn) -> StreamAnswer:
+    def answer(self, turn: Turn) -> StreamAnswer:
+        """Take the steps of a turn."""
         sessions, asked = self.sessions, turn.asked
         session = self._session(turn)
         served = session.served
@@ -110,22 +101,17 @@ class Stepping:
 
 
 @dataclass(frozen=True, eq=False)
-class Handing:
+class Handing(OneByOne):
     """Make the last token of a stream."""
 
     sessions: Sessions
 
-    def run(self, payloads: Sequence[str]) -> list[Any]:
-        """Sign where each session stands."""
-        found: list[Any] = []
-        for key in payloads:
-            try:
-                session = self.sessions.find(key)
-                found.append((self.sessions.token(session), session.steps))
-                self.sessions.close(key)
-            except TidegateError as error:
-                found.append(error)
-        return found
+    def answer(self, key: str) -> tuple[str, int]:
+        """Sign where a session stands, and forget it."""
+        session = self.sessions.find(key)
+        signed = self.sessions.token(session), session.steps
+        self.sessions.close(key)
+        return signed
 
 
 @dataclass(frozen=True, eq=False)
