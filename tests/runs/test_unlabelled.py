@@ -58,6 +58,26 @@ def test_both_steps_are_one_run(tmp_path: Path, source: runs.Source, more: Path)
     assert (section["name"], section["minutes"], section["texts"]) == (str(more), 1.0, 30)
 
 
+def test_the_teacher_learns_from_nothing_that_is_held_out(tmp_path: Path, source: runs.Source, more: Path) -> None:
+    """A refit learns from all, also of the teacher's kind: the part that the run is measured on must stay unseen."""
+    params = PARAMS | {"validation_fraction": 0.2}
+    wanted = runs.Unlabelled(str(more), 1.0)
+    for name, refit in (("plain", False), ("again", True)):
+        runs.start(source, out=tmp_path / name, params=params | {"refit": refit}, unlabelled=wanted).run()
+    assert bits(tmp_path / "again" / "teacher") == bits(tmp_path / "plain" / "teacher")
+    assert bits(tmp_path / "again") != bits(tmp_path / "plain")
+
+
+def test_texts_with_several_labels_have_no_teacher_and_that_is_said_at_once(tmp_path: Path, more: Path) -> None:
+    table = tmp_path / "several.jsonl"
+    texts, labels = samples.texts(24)
+    rows = ({"text": text, "label": [label]} for text, label in zip(texts, labels, strict=True))
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match="may have several"):
+        begin(runs.Source(str(table), {}), more, tmp_path / "run")
+    assert not (tmp_path / "run" / "teacher").exists()
+
+
 def test_no_text_that_is_measured_on_is_learned_from(tmp_path: Path, source: runs.Source) -> None:
     dataset = source.load()
     assert dataset.test is not None

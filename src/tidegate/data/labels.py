@@ -58,7 +58,7 @@ def find_missing(y: Any, *, name: str = "y") -> tuple[list[Any], npt.NDArray[np.
     >>> find_missing(["pos", None, "neg"])[1].tolist()
     [False, True, False]
     """
-    items = [_plain(item) for item in _listed(y, name)]
+    items = list_labels(y, name=name)
     return items, np.array([is_missing(item) for item in items], bool)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidegate.data.labels import hold_several
 from tidegate.errors import InputError, RunFolderError
 from tidegate.runs.unlabelled import Unlabelled, choose
 from tidegate.tasks.parameters import parameter_names
@@ -90,7 +91,7 @@ def plan_first_step(
         RunFolderError: the texts are no longer those of the recipe.
     """
     taught = "teacher" in parameter_names(type(task)) and named_by(known) == "teacher"
-    model = _teacher_of(task) if taught else language_model_of(task)
+    model = _teacher_of(task, dataset.train.y) if taught else language_model_of(task)
     loaded = wanted.load()
     section = wanted.described(loaded)
     if known and section["sha256"] != known.get("sha256"):
@@ -128,11 +129,15 @@ def named_by(section: Mapping[str, Any]) -> str:
     return "pretrained" if "epochs" in section else "teacher"
 
 
-def _teacher_of(task: AnyTask) -> AnyTask:
+def _teacher_of(task: AnyTask, y: Any) -> AnyTask:
+    """Make the teacher of a task, which never sees what is held out: the task is measured on that."""
     params = task.get_params()
     if params["teacher"] is not None:
         raise InputError("a teacher and texts without labels both came: these are for a run that trains its own one.")
-    return type(task)().set_params(**params)
+    if params["multilabel"] is True or hold_several(list(y)):
+        told = "a teacher says which one class a text is of, and these may have several."
+        raise InputError(f"{told} Leave the texts without labels out.")
+    return type(task)().set_params(**params | {"refit": False})
 
 
 def _texts_in(teacher: AnyTask, given: Mapping[str, Any], seconds: float, most: int) -> int:

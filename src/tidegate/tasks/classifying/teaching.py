@@ -58,7 +58,7 @@ def set_apart(texts: list[str], y: Any, sample_weight: Any) -> tuple[Labelled, A
     return examples, classes, Unlabelled([texts[row] for row in unknown], unknown, theirs)
 
 
-class Classifier(Protocol):
+class Answering(Protocol):
     """Say how likely each class of a text is."""
 
     @property
@@ -73,7 +73,7 @@ class Classifier(Protocol):
 class Teacher:
     """Hold a trained classifier, which teaches another one."""
 
-    model: Classifier
+    model: Answering
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, task: str) -> Teacher:
