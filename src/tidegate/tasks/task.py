@@ -29,6 +29,7 @@ from tidegate.network import Network
 from tidegate.runtime import Executor
 from tidegate.tasks import presets
 from tidegate.tasks.card import Card
+from tidegate.tasks.chosen import Choice
 from tidegate.tasks.fitting import Plan, check_same, follow, released, resumed_from, versions
 from tidegate.tasks.live import Live
 from tidegate.tasks.metrics import kept_epoch, valid_parts
@@ -247,7 +248,7 @@ class Task(ABC, Generic[L]):
             if folder is not None and resumed is None:
                 params = {name: value for name, value in plan.about["params"].items() if value is not None}
                 begin = plan.about.get("begin", {})
-                folder.write_recipe(task=self.name, params=params, versions=versions(), begin=begin)
+                folder.write_recipe(task=self.name, params=params, versions=versions(), begin=begin, chosen=plan.chosen)
             release = on_failure.pop_all()
 
         def keep(trained: Plan, weights: dict[str, Array], history: list[Json]) -> None:
@@ -405,11 +406,10 @@ class Task(ABC, Generic[L]):
             updates = batch_count(rows, batch)
         arguments = ("learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
         recipe = {name: getattr(self, name) for name in (*arguments, "momentum", "nesterov", "decay")}
-        recipe |= {
-            "epochs": self._epochs_for(rows, updates),
-            "batch_size": batch,
-            "max_grad_norm": self.max_grad_norm or np.inf,
-        }
+        sizes = {"epochs": self._epochs_for(rows, updates), "batch_size": batch}
+        recipe |= sizes | {"max_grad_norm": self.max_grad_norm or np.inf}
+        rules = self._rules()
+        chosen = tuple(Choice(name, sizes[name], rules[name]) for name in sizes if getattr(self, name) == "auto")
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
         return Plan(
             recipe=recipe,
@@ -418,6 +418,7 @@ class Task(ABC, Generic[L]):
             background=background or Background(),
             lengths=lengths,
             streams=streams,
+            chosen=chosen,
             **known,
         )
 
@@ -428,6 +429,10 @@ class Task(ABC, Generic[L]):
     def _epochs_for(self, rows: int, updates: int) -> int:
         """Say how many epochs, of so many updates over so many training sequences, to train."""
         return max(4, ceil(100 / updates)) if self.epochs == "auto" else self.epochs
+
+    def _rules(self) -> dict[str, str]:
+        """Say by which rules `_batch_for` and `_epochs_for` choose, where the parameters are `auto`."""
+        return {"batch_size": "always", "epochs": "100 updates, in 4 epochs at least"}
 
     def _learned(self) -> Fitted[L]:
         if self._fitted is None:
