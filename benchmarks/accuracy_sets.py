@@ -36,11 +36,13 @@ Pairs: TypeAlias = list[tuple[str, str]]
 Split: TypeAlias = tuple[Pairs, Pairs]
 
 _FOLDS = 5
-_LANGUAGES = frozenset(
-    ("perl", "python", "golang", "javascript", "rust", "ruby", "java", "haskell", "gnu-r", "lisp", "php", "ocaml")
-    + ("cli-mono", "libs", "libdevel", "oldlibs", "devel", "interpreters", "introspection", "gnustep", "zope")
-    + ("debug", "metapackages", "tasks", "misc", "localization")
-)
+# fmt: off
+_LANGUAGES = frozenset((
+    "perl", "python", "golang", "javascript", "rust", "ruby", "java", "haskell", "gnu-r", "lisp", "php", "ocaml",
+    "cli-mono", "libs", "libdevel", "oldlibs", "devel", "interpreters", "introspection", "gnustep", "zope", "debug",
+    "metapackages", "tasks", "misc", "localization",
+))
+# fmt: on
 """Sections of Debian that tell what a package is written in or made for, and not what it is about."""
 _LEAST = 50  # packages of a section
 

@@ -22,6 +22,7 @@ Floats: TypeAlias = NDArray[np.float32]
 
 _REMEMBERED = 6  # moves that say how the slope bends
 _LEAST = 1e-4  # of the drop that the slope promises, for a move to be taken
+_RARE = 1e-4  # of all rows, the least share of a class to begin with
 _CONVERGED = 1e-5  # of the loss, over the last move
 
 
@@ -69,7 +70,7 @@ def fit_linear(
     [0, 1, 0]
     """
     problem = _Problem.of(features, truth, ratios, weights, 1 / (C * max(len(features), 1)), apart)
-    found = minimise(problem.loss, np.zeros(ratios.size + ratios.shape[1], np.float32), steps)
+    found = minimise(problem.loss, problem.start(), steps)
     V, bias = problem.parts(found)
     return Linear(ratios * V, bias)
 
@@ -97,6 +98,12 @@ class _Problem:
         turned = Sparse(Ragged(row[order], begins), features.values[order])
         own = np.ones(len(truth)) if weights is None else weights.astype(np.float64)
         return cls(features, turned, truth, ratios, own / max(own.sum(), 1e-30), penalty, apart)
+
+    def start(self) -> Floats:
+        """Begin with what the best answer is that ignores the features: rare classes are a long way from zero."""
+        shares = np.clip((self.share[:, None] * self.truth).sum(axis=0), _RARE, 1 - _RARE)
+        bias = np.log(shares / (1 - shares)) if self.apart else np.log(shares)
+        return np.concatenate([np.zeros(self.ratios.size, np.float32), bias.astype(np.float32)])
 
     def parts(self, flat: Floats) -> tuple[Floats, Floats]:
         size = self.ratios.size

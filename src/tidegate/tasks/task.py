@@ -381,6 +381,10 @@ class Task(ABC, Generic[L]):
         """Give the parameters as a file holds them."""
         return as_stored(self.get_params())
 
+    def epochs_on(self, rows: int) -> int:
+        """Say how many epochs so many training sequences are trained on."""
+        return self._epochs_for(rows, batch_count(rows, self._batch_for(rows)))
+
     def _planned(
         self,
         *,
@@ -393,9 +397,8 @@ class Task(ABC, Generic[L]):
     ) -> Plan:
         """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts.
 
-        What else is known are arguments of `Plan` by name.
-
-        Training goes over batches of sequences with these `lengths`, or over the chunks of `streams`.
+        What else is known are arguments of `Plan` by name. Training goes over batches of sequences with these `lengths`,
+        or over the chunks of `streams`.
         """
         if streams is not None:
             rows, updates = len(streams.lengths), streams.chunks_per_epoch
@@ -405,11 +408,11 @@ class Task(ABC, Generic[L]):
             rows, batch = len(lengths), self._batch_for(len(lengths))
             updates = batch_count(rows, batch)
         arguments = ("learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
-        recipe = {name: getattr(self, name) for name in (*arguments, "momentum", "nesterov", "decay")}
         sizes = {"epochs": self._epochs_for(rows, updates), "batch_size": batch}
-        recipe |= sizes | {"max_grad_norm": self.max_grad_norm or np.inf}
-        rules = self._rules()
-        chosen = tuple(Choice(name, sizes[name], rules[name]) for name in sizes if getattr(self, name) == "auto")
+        recipe = {name: getattr(self, name) for name in (*arguments, "momentum", "nesterov", "decay")} | sizes
+        recipe["max_grad_norm"] = self.max_grad_norm or np.inf
+        open_ones = (name for name in sizes if getattr(self, name) == "auto")
+        chosen = tuple(Choice(name, sizes[name], self._rules()[name]) for name in open_ones)
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
         return Plan(
             recipe=recipe,
