@@ -397,8 +397,8 @@ class Task(ABC, Generic[L]):
     ) -> Plan:
         """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts.
 
-        What else is known are arguments of `Plan` by name. Training goes over batches of sequences with these `lengths`,
-        or over the chunks of `streams`.
+        What else is known are arguments of `Plan` by name. Training goes over batches of whole sequences with these
+        `lengths`, or over the chunks of `streams`.
         """
         if streams is not None:
             rows, updates = len(streams.lengths), streams.chunks_per_epoch
@@ -411,8 +411,7 @@ class Task(ABC, Generic[L]):
         sizes = {"epochs": self._epochs_for(rows, updates), "batch_size": batch}
         recipe = {name: getattr(self, name) for name in (*arguments, "momentum", "nesterov", "decay")} | sizes
         recipe["max_grad_norm"] = self.max_grad_norm or np.inf
-        open_ones = (name for name in sizes if getattr(self, name) == "auto")
-        chosen = tuple(Choice(name, sizes[name], self._rules()[name]) for name in open_ones)
+        chosen = tuple(Choice(n, size, self._rules()[n]) for n, size in sizes.items() if getattr(self, n) == "auto")
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
         return Plan(
             recipe=recipe,
@@ -434,7 +433,7 @@ class Task(ABC, Generic[L]):
         return max(4, ceil(100 / updates)) if self.epochs == "auto" else self.epochs
 
     def _rules(self) -> dict[str, str]:
-        """Say by which rules `_batch_for` and `_epochs_for` choose, where the parameters are `auto`."""
+        """Say by which rules `_batch_for` and `_epochs_for` choose."""
         return {"batch_size": "always", "epochs": "100 updates, in 4 epochs at least"}
 
     def _learned(self) -> Fitted[L]:
