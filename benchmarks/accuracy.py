@@ -1,13 +1,13 @@
 """How good is the default classifier of texts beside linear models and fastText, on sets that anyone can get?
 
-python -m benchmarks.accuracy [--sets trec,mr] [--seeds 5] [--models tidegate,fastText]
+python -m benchmarks.accuracy [--sets trec,mr] [--seeds 5] [--first 0] [--models tidegate,fastText]
 
 `benchmarks.accuracy_sets` says where the files come from. All models are trained on the training part and measured on
 the test part: with each seed where there is one test part, else on each fold once. Linear models and fastText read the
 same texts on the same cores. fastText is left out where it is not installed.
 
 Of each training, with all that belongs to it, it notes the seconds on the clock and those of processors: the latter say
-more where the machine does other work.
+more where the machine does other work. What some of the models or later seeds gave is kept in a file of its own.
 """
 
 from __future__ import annotations
@@ -102,28 +102,32 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     args = parser.parse_args()
     where = machine(kernels.get_num_threads())
+    part = "" if args.models == ",".join(MODELS) else "-" + args.models.replace(",", "-").replace(" ", "-").lower()
+    part += f"-from-seed-{args.first}" if args.first else ""
     for name in args.sets.split(","):
         found: dict[str, list[tuple[float, float, float]]] = {}
         for model in args.models.split(","):
-            found[model] = list(runs(SETS[name], MODELS[model], 1 if model in _SEEDLESS else args.seeds))
+            seeds = range(args.first, args.first + (1 if model in _SEEDLESS else args.seeds))
+            found[model] = list(runs(SETS[name], MODELS[model], seeds))
             if found[model]:
                 right, _, seconds = zip(*found[model], strict=True)
                 told = f"{statistics.mean(right):.4f}  ±{statistics.pstdev(right):.4f}"
                 print(f"{name:16} {model:28} {told} {statistics.mean(seconds):7.1f} s", flush=True)
-            save(f"accuracy-{name}", __doc__, where, setting={"seeds": args.seeds}, runs=found)
+            save(f"accuracy-{name}{part}", __doc__, where, setting={"seeds": args.seeds}, runs=found)
 
 
 def runs(
-    splits: Callable[[], Iterator[Split]], fit: Callable[[Pairs, Pairs, int], float], seeds: int
+    splits: Callable[[], Iterator[Split]], fit: Callable[[Pairs, Pairs, int], float], seeds: range
 ) -> Iterator[tuple[float, float, float]]:
     """Train on each split, with each seed where there is but one split.
 
     Yields accuracy, seconds on the clock and seconds of processors.
     """
     parts = list(splits())
-    for number in range(max(seeds, len(parts)) if len(parts) == 1 else len(parts)):
+    for number in seeds if len(parts) == 1 else range(len(parts)):
         begun, worked = time.perf_counter(), time.process_time()
         try:
             right = fit(*parts[number % len(parts)], number)
