@@ -100,10 +100,15 @@ class _Problem:
         return cls(features, turned, truth, ratios, own / max(own.sum(), 1e-30), penalty, apart)
 
     def start(self) -> Floats:
-        """Begin with what the best answer is that ignores the features: rare classes are a long way from zero."""
-        shares = np.clip((self.share[:, None] * self.truth).sum(axis=0), _RARE, 1 - _RARE)
-        bias = np.log(shares / (1 - shares)) if self.apart else np.log(shares)
-        return np.concatenate([np.zeros(self.ratios.size, np.float32), bias.astype(np.float32)])
+        """Begin with zeros; where models are apart, with the bias of the best answer that ignores the features.
+
+        That of a rare class is a long way from zero, which all of them would have to go before they learn.
+        """
+        start = np.zeros(self.ratios.size + self.ratios.shape[1], np.float32)
+        if self.apart:
+            shares = np.clip((self.share[:, None] * self.truth).sum(axis=0), _RARE, 1 - _RARE)
+            start[self.ratios.size :] = np.log(shares / (1 - shares))
+        return start
 
     def parts(self, flat: Floats) -> tuple[Floats, Floats]:
         size = self.ratios.size
