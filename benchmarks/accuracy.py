@@ -1,10 +1,11 @@
 """How good is the default classifier of texts beside linear models and fastText, on sets that anyone can get?
 
-python -m benchmarks.accuracy [--sets trec,mr] [--seeds 5] [--first 0] [--models tidegate,fastText]
+python -m benchmarks.accuracy [--sets trec,mr] [--seeds 5] [--first 0] [--models tidegate,fastText] [--rows 1000]
 
 `benchmarks.accuracy_sets` says where the files come from. All models are trained on the training part and measured on
 the test part: with each seed where there is one test part, else on each fold once. Linear models and fastText read the
-same texts on the same cores. fastText is left out where it is not installed.
+same texts on the same cores. fastText is left out where it is not installed. With `--rows` they learn from so many
+texts of the training part, drawn anew for each seed, and are measured on 1,500 others of it; no test part is looked at.
 
 Of each training, with all that belongs to it, it notes the seconds on the clock and those of processors: the latter say
 more where the machine does other work. What some of the models or later seeds gave is kept in a file of its own.
@@ -18,6 +19,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,7 @@ MODELS = {
     "naive Bayes": bayes,  # its seconds are those of both models that are fitted in one go
     "fastText": fasttext,
 }
+_KEPT_BACK = 1500  # texts that those who learn from few are measured on
 _SEEDLESS = frozenset({"TF-IDF", "naive Bayes"})
 
 
@@ -103,20 +106,31 @@ def main() -> None:
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--rows", type=int, help="learn from so few texts")
     args = parser.parse_args()
     where = machine(kernels.get_num_threads())
     part = "" if args.models == ",".join(MODELS) else "-" + args.models.replace(",", "-").replace(" ", "-").lower()
     part += f"-from-seed-{args.first}" if args.first else ""
+    part += f"-of-{args.rows}-texts" if args.rows else ""
     for name in args.sets.split(","):
         found: dict[str, list[tuple[float, float, float]]] = {}
         for model in args.models.split(","):
             seeds = range(args.first, args.first + (1 if model in _SEEDLESS else args.seeds))
-            found[model] = list(runs(SETS[name], MODELS[model], seeds))
+            splits = SETS[name] if args.rows is None else partial(drawn, SETS[name], args.rows, args.seeds)
+            found[model] = list(runs(splits, MODELS[model], seeds))
             if found[model]:
                 right, _, seconds = zip(*found[model], strict=True)
                 told = f"{statistics.mean(right):.4f}  ±{statistics.pstdev(right):.4f}"
                 print(f"{name:16} {model:28} {told} {statistics.mean(seconds):7.1f} s", flush=True)
             save(f"accuracy-{name}{part}", __doc__, where, setting={"seeds": args.seeds}, runs=found)
+
+
+def drawn(splits: Callable[[], Iterator[Split]], rows: int, draws: int) -> Iterator[Split]:
+    """Draw so many texts of a training part, and 1,500 others of it."""
+    learn, _ = next(splits())
+    for draw in range(draws):
+        taken = random.Random(draw).sample(learn, rows + _KEPT_BACK)
+        yield taken[:rows], taken[rows:]
 
 
 def runs(
