@@ -40,7 +40,7 @@ def test_the_recipe_says_what_followed_from_the_data_and_by_which_rule(tmp_path:
         "linear_share": 0.9,
     }
     assert len(model.history_) == 17
-    assert model.network_.nodes[0].vocabulary_size == 12
+    assert model.network_.input_size == 12
     assert "word_dropout = 0.3 # 0.3 where texts average below 16 tokens, else 0.5\n" in recipe
 
 

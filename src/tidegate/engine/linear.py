@@ -106,8 +106,7 @@ class _Problem:
         """
         start = np.zeros(self.ratios.size + self.ratios.shape[1], np.float32)
         if self.apart:
-            shares = np.clip((self.share[:, None] * self.truth).sum(axis=0), _RARE, 1 - _RARE)
-            start[self.ratios.size :] = np.log(shares / (1 - shares))
+            start[self.ratios.size :] = log_odds((self.share[:, None] * self.truth).sum(axis=0))
         return start
 
     def parts(self, flat: Floats) -> tuple[Floats, Floats]:
@@ -134,6 +133,16 @@ class _Problem:
         logs = scores - scores.max(axis=1, keepdims=True)
         logs = logs - np.log(np.exp(logs.astype(np.float64)).sum(axis=1, keepdims=True))
         return kernels.softmax(scores), -(self.truth * logs).sum(axis=1)
+
+
+def log_odds(shares: NDArray[np.float64]) -> Floats:
+    """Compute the scores that say yes with these probabilities, as far as those are likely at all.
+
+    >>> log_odds(np.array([0.5, 0.0])).round(2).tolist()
+    [0.0, -9.210000038146973]
+    """
+    likely = np.clip(shares, _RARE, 1 - _RARE)
+    return np.asarray(np.log(likely / (1 - likely)), np.float32)
 
 
 def minimise(loss: Callable[[Floats], tuple[float, Floats]], start: Floats, steps: int) -> Floats:

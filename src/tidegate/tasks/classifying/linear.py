@@ -46,8 +46,8 @@ class LinearRule:
     share: float
 
     @classmethod
-    def of(cls, texts: int, classes: int) -> LinearRule:
-        """Choose for so many texts and classes.
+    def of(cls, texts: int, classes: int, *, several: bool = False) -> LinearRule:
+        """Choose for so many texts and classes, and by whether a text may be of several.
 
         Of a few hundred texts, or a few dozen of each class, the counts tell little, and a network learns less than a
         linear model does.
@@ -60,7 +60,7 @@ class LinearRule:
         if texts <= VERY_FEW:
             return cls(False, 100.0, 0.9)
         if classes > MANY_CLASSES:
-            return cls(False, 30.0, 0.8)
+            return cls(False, 30.0, 0.9 if several else 0.8)
         return cls(True, 10.0, 0.7 if texts <= FEW else 0.5)
 
     def fit(
@@ -88,10 +88,11 @@ class LinearRule:
     def choices(self) -> tuple[Choice, ...]:
         """Tell of each part of it how it follows from the data."""
         many = f"above {VERY_FEW} texts with more than {MANY_CLASSES} classes"
+        shares = f"0.9 up to {VERY_FEW} texts, 0.8 {many} (0.9 where a text has several), 0.7 up to {FEW:,}, else 0.5"
         return (
             Choice("linear_naive_bayes", self.counted, f"false up to {VERY_FEW} texts and {many}, else true"),
             Choice("linear_C", self.C, f"100 up to {VERY_FEW} texts, 30 {many}, else 10"),
-            Choice("linear_share", self.share, f"0.9 up to {VERY_FEW} texts, 0.8 {many}, 0.7 up to {FEW:,}, else 0.5"),
+            Choice("linear_share", self.share, shares),
         )
 
 

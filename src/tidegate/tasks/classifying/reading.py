@@ -160,8 +160,8 @@ class TextReader:
                 known = None if stored is None else from_json(stored["tokenizer"])
                 tokenizer = known or train_words(texts, self.vocabulary_size)
             tokens = Tokens(tokenizer, self.max_tokens, self.keep, tokenizer.size)
-            read = tokens.encode(texts)
-            return Read(tokens, read, self._leaving_out(_mean(read)))
+            ids = tokens.encode(texts)
+            return Read(tokens, ids, self._leaving_out(_mean(ids)))
         most = max(self.vocabulary_size, MOST_WORDS)
         tokenizer = self.tokenizer or train_words(texts, most, min_count=least_texts(len(texts)))
         whole = tokenizer.encode(texts)
@@ -182,14 +182,14 @@ class TextReader:
         )
         tokens = Tokens(tokenizer, self.max_tokens, self.keep, plain.words, learned.ngrams)
         kept = tokens.kept(whole)
-        ids = tokens.known(whole.where(kept))
-        x: Sequences = Documents(ids, learned.beside[kept]) if learned.ngrams.columns else ids
+        known = tokens.known(whole.where(kept))
+        x: Sequences = Documents(known, learned.beside[kept]) if learned.ngrams.columns else known
         read = Read(tokens, x, self._leaving_out(_mean(x)), embedding_scale=_EMBEDDING_SCALE)
         read = replace(read, chosen=self._chosen(tokens, _mean(x), len(texts)))
         if learned.features is None:
             return read
         assert learned.ngrams.features is not None
-        rule, width = LinearRule.of(len(texts), classes), learned.ngrams.features.width
+        rule, width = LinearRule.of(len(texts), classes, several=examples.several), learned.ngrams.features.width
         linear = rule.fit(learned.features, examples, counts, weights, width=width, classes=classes)
         chosen = (*read.chosen, Choice("linear_characters", spelled, _CHARACTERS), *rule.choices())
         return replace(read, whole=answering_together(linear, rule.share), chosen=chosen)
