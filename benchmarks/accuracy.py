@@ -1,93 +1,42 @@
 """How good is the default classifier of texts beside linear models and fastText, on sets that anyone can get?
 
-python -m benchmarks.accuracy [--sets trec,mr] [--seeds 5]
+python -m benchmarks.accuracy [--sets trec,mr] [--seeds 5] [--first 0] [--models tidegate,fastText] [--rows 1000]
 
-The files are looked for in $TIDEGATE_DATA, as their authors give them out: imdb/, trec/TREC.train and TREC.test (Li &
-Roth 2002, six classes, and fifty), mr/rt-polarity.neg and .pos (Pang & Lee 2005, ten folds), ud_english_ewt/ (which
-of five kinds of text a sentence is from). All are trained on the training part and measured on the test part, once for
-each seed; linear models and fastText on the same texts and cores. fastText is left out where it is not installed.
+`benchmarks.accuracy_sets` says where the files come from. All models are trained on the training part and measured on
+the test part: with each seed where there is one test part, else on each fold once. Linear models and fastText read the
+same texts on the same cores. fastText is left out where it is not installed. With `--rows` they learn from so many
+texts of the training part, drawn anew for each seed, and are measured on 1,500 others of it; no test part is looked at.
+
+Of each training, with all that belongs to it, it notes the seconds on the clock and those of processors: the latter say
+more where the machine does other work. What some of the models or later seeds gave is kept in a file of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
+import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 
 import tidegate as tg
+from benchmarks.accuracy_sets import SETS, Pairs, Split
 from benchmarks.record import machine, save
-from tidegate import data, kernels
+from tidegate import kernels
 from tidegate.data.tokenizer import train_words
-
-Pairs: TypeAlias = list[tuple[str, str]]
-Split: TypeAlias = tuple[Pairs, Pairs]
+from tidegate.tasks.classifying.baselines import compare_linear
+from tidegate.tasks.classifying.labelled import Labelled
 
 SHORT = 60  # words of a text, on average, below which characters are features of the linear model, too
-
-
-def home(name: str) -> Path:
-    """Find the folder of a data set."""
-    return Path(os.environ["TIDEGATE_DATA"]) / name
-
-
-def lines(path: Path) -> list[str]:
-    """Read the lines of an old file that are not blank."""
-    return [line for line in path.read_text(encoding="latin1").splitlines() if line.strip()]
-
-
-def trec(label: Callable[[str], str]) -> Iterator[Split]:
-    """Questions and what they ask for."""
-    yield tuple(
-        [(row.split(" ", 1)[1], label(row)) for row in lines(home("trec") / f"TREC.{part}")]
-        for part in ("train", "test")
-    )  # type: ignore[misc]
-
-
-def mr() -> Iterator[Split]:
-    """Sentences of film reviews, in ten folds."""
-    rows = [(row, kind) for kind in ("neg", "pos") for row in lines(home("mr") / f"rt-polarity.{kind}")]
-    random.Random(0).shuffle(rows)
-    for fold in range(10):
-        yield [row for at, row in enumerate(rows) if at % 10 != fold], rows[fold::10]
-
-
-def imdb() -> Iterator[Split]:
-    """Film reviews."""
-    found = data.load("imdb")
-    assert found.test is not None
-    yield [list(zip(part.x, map(str, part.y), strict=True)) for part in (found.train, found.test)]  # type: ignore[misc]
-
-
-def genres() -> Iterator[Split]:
-    """Sentences of the web, and which kind of page each is from."""
-
-    def read(part: str) -> Pairs:
-        text = (home("ud_english_ewt") / f"en_ewt-ud-{part}.conllu").read_text(encoding="utf-8")
-        heads = [
-            dict(row[2:].split(" = ", 1) for row in block.splitlines() if " = " in row) for block in text.split("\n\n")
-        ]
-        return [(head["text"], head["sent_id"].split("-")[0]) for head in heads if "text" in head]
-
-    yield read("train"), read("test")
-
-
-SETS: dict[str, Callable[[], Iterator[Split]]] = {
-    "trec": lambda: trec(lambda row: row.split(":")[0]),
-    "trec-50": lambda: trec(lambda row: row.split(" ")[0]),
-    "mr": mr,
-    "ewt-genres": genres,
-    "imdb": imdb,
-}
 
 
 def tidegate(train: Pairs, test: Pairs, seed: int) -> float:
@@ -109,6 +58,19 @@ def linear(train: Pairs, test: Pairs, _seed: int) -> float:
     return float(model.fit(X, y).score(U, v))
 
 
+def bayes(train: Pairs, test: Pairs, _seed: int) -> float:
+    """Train the second of the models that `tidegate train` fits beside a network: naive-Bayes bigrams."""
+    classes = sorted({label for _, label in train})
+    number = {label: at for at, label in enumerate(classes)}
+    learn, held = (
+        Labelled([text for text, _ in part], np.array([number.get(label, -1) for _, label in part]))
+        for part in (train, test)
+    )
+    *_, found = compare_linear(learn, held, len(classes))
+    assert found.value is not None
+    return found.value
+
+
 def fasttext(train: Pairs, test: Pairs, seed: int) -> float:
     """Train fastText (Joulin et al. 2016) with bigrams, 25 epochs where texts are short and 5 where not."""
     import fasttext as rival
@@ -127,41 +89,65 @@ def fasttext(train: Pairs, test: Pairs, seed: int) -> float:
     return float(sum(right)) / len(test)
 
 
-MODELS = {"tidegate": tidegate, "TF-IDF, logistic regression": linear, "fastText": fasttext}
+MODELS = {
+    "tidegate": tidegate,
+    "TF-IDF": linear,
+    "naive Bayes": bayes,  # its seconds are those of both models that are fitted in one go
+    "fastText": fasttext,
+}
+_KEPT_BACK = 1500  # texts that those who learn from few are measured on
+_SEEDLESS = frozenset({"TF-IDF", "naive Bayes"})
 
 
 def main() -> None:
     """Measure, print a table, and keep every number."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--rows", type=int, help="learn from so few texts")
     args = parser.parse_args()
     where = machine(kernels.get_num_threads())
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    part = "" if args.models == ",".join(MODELS) else "-" + args.models.replace(",", "-").replace(" ", "-").lower()
+    part += f"-from-seed-{args.first}" if args.first else ""
+    part += f"-of-{args.rows}-texts" if args.rows else ""
     for name in args.sets.split(","):
-        found[name] = {}
-        for model, fit in MODELS.items():
-            found[name][model] = list(runs(SETS[name], fit, 1 if model.startswith("TF-IDF") else args.seeds))
-            right, seconds = zip(*found[name][model], strict=True) if found[name][model] else ((), ())
-            if right:
-                print(
-                    f"{name:12} {model:28} {statistics.mean(right):.4f}  {statistics.mean(seconds):7.1f} s", flush=True
-                )
-        save(f"accuracy-{name}", __doc__, where, setting={"seeds": args.seeds}, runs=found[name])
+        found: dict[str, list[tuple[float, float, float]]] = {}
+        for model in args.models.split(","):
+            seeds = range(args.first, args.first + (1 if model in _SEEDLESS else args.seeds))
+            splits = SETS[name] if args.rows is None else partial(drawn, SETS[name], args.rows, args.seeds)
+            found[model] = list(runs(splits, MODELS[model], seeds))
+            if found[model]:
+                right, _, seconds = zip(*found[model], strict=True)
+                told = f"{statistics.mean(right):.4f}  ±{statistics.pstdev(right):.4f}"
+                print(f"{name:16} {model:28} {told} {statistics.mean(seconds):7.1f} s", flush=True)
+            save(f"accuracy-{name}{part}", __doc__, where, setting={"seeds": args.seeds}, runs=found)
+
+
+def drawn(splits: Callable[[], Iterator[Split]], rows: int, draws: int) -> Iterator[Split]:
+    """Draw so many texts of a training part, and 1,500 others of it."""
+    learn, _ = next(splits())
+    for draw in range(draws):
+        taken = random.Random(draw).sample(learn, rows + _KEPT_BACK)
+        yield taken[:rows], taken[rows:]
 
 
 def runs(
-    splits: Callable[[], Iterator[Split]], fit: Callable[[Pairs, Pairs, int], float], seeds: int
-) -> Iterator[tuple[float, float]]:
-    """Train on each split, with each seed where there is but one split; yields accuracy and seconds."""
+    splits: Callable[[], Iterator[Split]], fit: Callable[[Pairs, Pairs, int], float], seeds: range
+) -> Iterator[tuple[float, float, float]]:
+    """Train on each split, with each seed where there is but one split.
+
+    Yields accuracy, seconds on the clock and seconds of processors.
+    """
     parts = list(splits())
-    for number in range(max(seeds, len(parts)) if len(parts) == 1 else len(parts)):
-        begun = time.perf_counter()
+    for number in seeds if len(parts) == 1 else range(len(parts)):
+        begun, worked = time.perf_counter(), time.process_time()
         try:
             right = fit(*parts[number % len(parts)], number)
         except ImportError:
             return
-        yield right, time.perf_counter() - begun
+        yield right, time.perf_counter() - begun, time.process_time() - worked
 
 
 if __name__ == "__main__":

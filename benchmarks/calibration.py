@@ -14,7 +14,7 @@ import statistics
 from typing import Any
 
 import tidegate as tg
-from benchmarks.accuracy import SETS, Pairs
+from benchmarks.accuracy_sets import SETS, Pairs
 from benchmarks.record import machine, save
 from tidegate import kernels, runs
 from tidegate.data import Examples

@@ -89,6 +89,14 @@ def test_flags_and_settings_reach_the_task(cli: Cli, tmp_path: Path) -> None:
     assert (params["dropout"], params["pooling"], params["optimizer"]) == (0.25, ["last"], "adam")
 
 
+def test_train_says_what_followed_from_the_data(cli: Cli, tmp_path: Path) -> None:
+    file, run = write_reviews(tmp_path / "reviews.csv"), tmp_path / "run"
+    answer = cli("train", file, "--text", "review", "--label", "stars", *SMALL, "--no-baselines", "--out", run)
+    assert "follows from the data: batch_size 16, word_dropout 0.3, " in answer.err
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "batch_size = 16 # 16 up to 4,000 texts, else 64" in page
+
+
 def test_a_recipe_trains_the_same_weights_again(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
     assert cli("train", "--recipe", digits_run, "--out", tmp_path / "again").code == 0
     assert (tmp_path / "again/model.safetensors").read_bytes() == (digits_run / "model.safetensors").read_bytes()

@@ -52,6 +52,15 @@ def test_models_that_are_fitted_apart_are_those_of_each_class_alone(weighed: boo
         np.testing.assert_allclose(found(features)[:, k], wanted, atol=0.05 * np.abs(wanted).max())
 
 
+def test_models_that_are_fitted_apart_begin_with_how_frequent_each_class_is() -> None:
+    features, _, _ = problem(2)
+    truth = np.zeros((ROWS, 2), np.float32)
+    truth[:30, 0] = 1  # a tenth; and of the other class there is nobody
+    begun = fit_linear(features, truth, ratios=np.ones((FEATURES, 2), np.float32), steps=0, apart=True)
+    np.testing.assert_allclose(begun.bias, [np.log(0.1 / 0.9), np.log(1e-4 / (1 - 1e-4))], rtol=1e-5)
+    assert not begun.weight.any()
+
+
 @pytest.mark.parametrize("classes", [2, 3, 7])
 @pytest.mark.parametrize("C", [0.3, 10.0])
 @pytest.mark.parametrize("weighed", [False, True])

@@ -115,3 +115,39 @@ def test_the_most_frequent_tags_are_measured_as_the_tagger_is(
     tagger = tg.TokenTagger(hidden_size=2, epochs=1, validation_fraction=0).fit(X * 2, y * 2)
     [found] = fit_tags(tagger, Examples(X, y), Examples([["the", "tide"]], truth))
     assert found == Baseline("most frequent tag per word", measure, value, found.seconds)
+
+
+def test_texts_with_several_labels_get_a_linear_model_for_each_label() -> None:
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import f1_score
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.pipeline import make_union
+
+    def draw(count: int, seed: int) -> tuple[list[str], np.ndarray]:
+        (first, y), (second, z) = noisy(count, seed=seed), noisy(count, seed=seed + 10)
+        truth = np.zeros((count, len(TOPICS)), np.float32)
+        truth[np.arange(count), y] = truth[np.arange(count), z] = 1
+        return [f"{a} {b}" for a, b in zip(first, second, strict=True)], truth
+
+    (x, y), (others, truth) = draw(300, 0), draw(300, 1)
+    features = make_union(
+        text.TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\S+"),
+        text.TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True, min_df=2),
+    )
+    rival = OneVsRestClassifier(LogisticRegression(C=10, max_iter=500)).fit(features.fit_transform(x), y)
+    ours = next(linear.compare_linear(Labelled(x, y), Labelled(others, truth), 3))
+    theirs = float(f1_score(truth, rival.predict(features.transform(others)), average="micro"))
+    assert ours.measure == "micro_f1"
+    assert ours.value == pytest.approx(theirs, abs=0.03)
+    assert 0.5 < theirs < 0.99
+
+
+def test_beside_a_classifier_of_several_labels_the_part_held_out_is_measured_by_micro_f1() -> None:
+    x, y = noisy(200, seed=0)
+    sets = [[f"topic {label}", "even"] if label % 2 == 0 else [f"topic {label}"] for label in y]
+    model = tg.TextClassifier(validation_fraction=0.25, epochs=1)
+    for found in linear.fit_baselines(model, Examples(x, sets), None):
+        assert found.measure == "micro_f1"
+        assert found.value is not None
+        assert 0.4 < found.value < 1

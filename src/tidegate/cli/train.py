@@ -25,7 +25,7 @@ from tidegate.cli.options import (
     task_named,
 )
 from tidegate.cli.output import emit_json, emit_tree, say
-from tidegate.cli.training import carry_out, naming
+from tidegate.cli.training import carry_out, naming, telling
 from tidegate.errors import InputError
 from tidegate.tasks.cards import CARDS
 
@@ -186,17 +186,18 @@ def train(
         raise InputError("--budget says how long to learn from texts without labels, but none came: --unlabelled FILE.")
     if resume and (out or overwrite):
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
-    if resume:
-        training = runs.resume(resume)
-    elif recipe:
-        training = runs.repeat(recipe, out=out, overwrite=overwrite)
-    else:
-        model: dict[str, Any] = {"task": task_named(task), "preset": preset, "params": params, "licence": licence}
-        with naming(data, params.get("embeddings")):
-            first = None if unlabelled is None else _first_step(unlabelled, budget, text)
-            source = runs.Source(str(data), options)
-            training = runs.start(source, out=out, overwrite=overwrite, unlabelled=first, **model)
-    _follow(training, json, baselines=baselines)
+    with telling():
+        if resume:
+            training = runs.resume(resume)
+        elif recipe:
+            training = runs.repeat(recipe, out=out, overwrite=overwrite)
+        else:
+            model: dict[str, Any] = {"task": task_named(task), "preset": preset, "params": params, "licence": licence}
+            with naming(data, params.get("embeddings")):
+                first = None if unlabelled is None else _first_step(unlabelled, budget, text)
+                source = runs.Source(str(data), options)
+                training = runs.start(source, out=out, overwrite=overwrite, unlabelled=first, **model)
+        _follow(training, json, baselines=baselines)
 
 
 def _first_step(unlabelled: str, budget: float | None, column: str | None) -> "runs.Unlabelled":

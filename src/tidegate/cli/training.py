@@ -1,5 +1,6 @@
 """Carries a training out at the terminal: shows its steps, and stops between two of them when a signal asks for it."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +14,27 @@ from tidegate.errors import DataError
 
 if TYPE_CHECKING:
     from tidegate.runs import Baseline, Result, Training
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Say what goes on before the first update, as the log has it."""
+    log, level, handler = logging.getLogger("tidegate"), logging.getLogger("tidegate").level, _Saying(logging.INFO)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+class _Saying(logging.Handler):
+    """Say each record of the log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it, without its place or level."""
+        say(record.getMessage())
 
 
 @contextmanager

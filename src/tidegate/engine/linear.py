@@ -22,6 +22,7 @@ Floats: TypeAlias = NDArray[np.float32]
 
 _REMEMBERED = 6  # moves that say how the slope bends
 _LEAST = 1e-4  # of the drop that the slope promises, for a move to be taken
+_RARE = 1e-4  # of all rows, the least share of a class to begin with
 _CONVERGED = 1e-5  # of the loss, over the last move
 
 
@@ -69,7 +70,7 @@ def fit_linear(
     [0, 1, 0]
     """
     problem = _Problem.of(features, truth, ratios, weights, 1 / (C * max(len(features), 1)), apart)
-    found = minimise(problem.loss, np.zeros(ratios.size + ratios.shape[1], np.float32), steps)
+    found = minimise(problem.loss, problem.start(), steps)
     V, bias = problem.parts(found)
     return Linear(ratios * V, bias)
 
@@ -98,6 +99,16 @@ class _Problem:
         own = np.ones(len(truth)) if weights is None else weights.astype(np.float64)
         return cls(features, turned, truth, ratios, own / max(own.sum(), 1e-30), penalty, apart)
 
+    def start(self) -> Floats:
+        """Begin with zeros; where models are apart, with the bias of the best answer that ignores the features.
+
+        That of a rare class is a long way from zero, which all of them would have to go before they learn.
+        """
+        start = np.zeros(self.ratios.size + self.ratios.shape[1], np.float32)
+        if self.apart:
+            start[self.ratios.size :] = log_odds((self.share[:, None] * self.truth).sum(axis=0))
+        return start
+
     def parts(self, flat: Floats) -> tuple[Floats, Floats]:
         size = self.ratios.size
         return flat[:size].reshape(self.ratios.shape), flat[size:]
@@ -122,6 +133,16 @@ class _Problem:
         logs = scores - scores.max(axis=1, keepdims=True)
         logs = logs - np.log(np.exp(logs.astype(np.float64)).sum(axis=1, keepdims=True))
         return kernels.softmax(scores), -(self.truth * logs).sum(axis=1)
+
+
+def log_odds(shares: NDArray[np.float64]) -> Floats:
+    """Compute the scores that say yes with these probabilities, as far as those are likely at all.
+
+    >>> log_odds(np.array([0.5, 0.0])).round(2).tolist()
+    [0.0, -9.210000038146973]
+    """
+    likely = np.clip(shares, _RARE, 1 - _RARE)
+    return np.asarray(np.log(likely / (1 - likely)), np.float32)
 
 
 def minimise(loss: Callable[[Floats], tuple[float, Floats]], start: Floats, steps: int) -> Floats:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tidegate.train import Step
 
 _TRIAL = 3.0  # seconds for which updates are timed
+_TRIAL_TEXTS = 5000  # with labels, of which the trial counts n-grams: all of them are counted soon enough
 _MEASURING = 1.15  # of the time of the updates alone: a tenth of the texts is measured after each pass
 _PASSES = 4  # over texts with and without labels, of a classifier that has a teacher
 _FOLDERS = {"teacher": "teacher", "pretrained": "language"}
@@ -143,16 +144,27 @@ def _teacher_of(task: AnyTask, y: Any) -> AnyTask:
 def _texts_in(teacher: AnyTask, given: Mapping[str, Any], seconds: float, most: int) -> int:
     """Say how many texts a classifier can learn from in a time, beside those that have labels; 1 at least.
 
-    The teacher is begun and thrown away, so that another machine may come to another number: a recipe holds it.
+    The teacher is begun with some of the texts and thrown away, so that another machine may come to another number: a
+    recipe holds it.
     """
     begun = time.perf_counter()
-    steps = teacher.fit_steps(**given)
+    tried = _some(given["X"], given["y"])
+    steps = teacher.fit_steps(*tried)
     first = next(steps)
-    rows = len(given["X"])
-    reading = (time.perf_counter() - begun) / rows  # of a text, with all that is counted before the first update
-    updating = _seconds_each(steps, seconds) * (first.steps / first.epochs) / rows
-    taught = rows * (reading + updating * first.epochs)
+    rows, some = len(given["X"]), len(tried[0])
+    reading = (time.perf_counter() - begun) / some  # of a text, with all that is counted before the first update
+    updating = _seconds_each(steps, seconds) * (first.steps / first.epochs) / some
+    taught = rows * (reading + updating * teacher.epochs_on(rows))
     return int(min(max(1, (seconds - taught) / (reading + _PASSES * updating) - rows), most))
+
+
+def _some(texts: Any, labels: Any) -> tuple[list[Any], list[Any]]:
+    """Take so many texts as a trial needs, from all over the data, and at least one of each label."""
+    labels = list(labels)
+    first = {label: at for at, label in reversed(list(enumerate(labels)))}
+    spread = range(0, len(labels), -(-len(labels) // _TRIAL_TEXTS))
+    taken = sorted({*spread, *first.values()})
+    return [texts[at] for at in taken], [labels[at] for at in taken]
 
 
 def _passes_in(language: AnyTask, texts: list[str], seconds: float) -> tuple[int, int]:

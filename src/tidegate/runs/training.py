@@ -275,7 +275,7 @@ def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bo
             )
         return _go_on(folder, dataset)
     steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
-    return Training(dataset, folder, model, steps, _told_of_vectors(folder))
+    return Training(dataset, folder, model, steps, _told_of_beginning(folder.recipe))
 
 
 def _refuse_another(folder: RunFolder, *, overwrite: bool) -> None:
@@ -388,14 +388,17 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
     return start(source, dataset=dataset, out=out, overwrite=overwrite, **said)
 
 
-def _told_of_vectors(folder: RunFolder) -> str:
-    """Say what share of the words a file of vectors has, where one was named."""
-    begin = folder.recipe.get("begin", {})
-    if "found" not in begin:
-        return ""
-    found, name = begin["found"], Path(begin["file"]).name
-    parts = f" ({begin['made_of_parts']:,} are made of n-grams)" if begin["made_of_parts"] else ""
-    return f"{name} has vectors for {found['words']:.1%} of the words{parts}, {found['tokens']:.1%} of the tokens."
+def _told_of_beginning(recipe: Mapping[str, Any]) -> str:
+    """Say what followed from the data, and where a file of vectors was named what share of the words it has."""
+    chosen, begin = recipe.get("chosen", {}), recipe.get("begin", {})
+    told = [f"follows from the data: {', '.join(f'{name} {value}' for name, value in chosen.items())}"] * bool(chosen)
+    if "found" in begin:
+        found, name = begin["found"], Path(begin["file"]).name
+        parts = f" ({begin['made_of_parts']:,} are made of n-grams)" if begin["made_of_parts"] else ""
+        told.append(
+            f"{name} has vectors for {found['words']:.1%} of the words{parts}, {found['tokens']:.1%} of the tokens."
+        )
+    return "\n".join(told)
 
 
 def _check_examples(folder: RunFolder, dataset: Dataset) -> None:

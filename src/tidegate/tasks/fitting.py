@@ -20,6 +20,7 @@ from tidegate.data.streams import Streams
 from tidegate.errors import RunFolderError, TrainingError
 from tidegate.health import Background
 from tidegate.network import Network
+from tidegate.tasks.chosen import Choice
 from tidegate.tasks.metrics import kept_epoch, measured, told_of_epoch
 from tidegate.train import State, Step
 from tidegate.version import __version__
@@ -56,6 +57,7 @@ class Plan:
         refit: plans the second training, on all rows, given the history of the first one; None where there is none.
         begin: parameters, by name, that begin with given numbers instead of drawn ones.
         frozen: the names of parameters that stay as they begin: the first ones of the network.
+        chosen: what followed from the data where nobody said otherwise.
         about: `params` and `data` (a fingerprint), and what the task learned before the first step.
         background: what is known of the training data, for warnings and errors.
     """
@@ -76,6 +78,7 @@ class Plan:
     refit: Callable[[list[Json]], Plan] | None = None
     begin: Mapping[str, Array] = field(default_factory=dict)
     frozen: frozenset[str] = frozenset()
+    chosen: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True)

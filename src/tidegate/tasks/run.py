@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from tidegate.durable import atomic_write, flush_folder
 from tidegate.errors import RunFolderError
 from tidegate.lock import LockedFolder
+from tidegate.tasks.chosen import Choice, as_table
 from tidegate.tasks.metrics import Course, append_record, flush_records, read_course, replace_baselines, rewind_records
 
 Json: TypeAlias = dict[str, Any]
@@ -217,8 +218,11 @@ class RunFolder(LockedFolder):
         params: Mapping[str, Any],
         versions: Mapping[str, str],
         begin: Mapping[str, Any] | None = None,
+        chosen: Sequence[Choice] = (),
     ) -> None:
-        """Write everything that is needed to run it again, as TOML; `begin` says what weights began with, if told.
+        """Write everything that is needed to run it again, as TOML.
+
+        `begin` says what weights began with, if told, and `chosen` what followed from the data, for people to read.
 
         Raises RunFolderError where the folder holds the recipe of another run, which was never begun.
         """
@@ -232,6 +236,8 @@ class RunFolder(LockedFolder):
         for name, part in (parts | {"versions": versions}).items():
             if part or name not in ("unlabelled", "begin"):
                 document.add(name, tomlkit.item(dict(part)))
+        if chosen:
+            document.add("chosen", as_table(chosen))
         if self._is_draft:
             (self.path / _NEW).mkdir(exist_ok=True)
         elif self.recipe_file.exists() and (found := differing(self.recipe, document.unwrap())):

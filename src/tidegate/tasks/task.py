@@ -29,6 +29,7 @@ from tidegate.network import Network
 from tidegate.runtime import Executor
 from tidegate.tasks import presets
 from tidegate.tasks.card import Card
+from tidegate.tasks.chosen import Choice
 from tidegate.tasks.fitting import Plan, check_same, follow, released, resumed_from, versions
 from tidegate.tasks.live import Live
 from tidegate.tasks.metrics import kept_epoch, valid_parts
@@ -247,7 +248,7 @@ class Task(ABC, Generic[L]):
             if folder is not None and resumed is None:
                 params = {name: value for name, value in plan.about["params"].items() if value is not None}
                 begin = plan.about.get("begin", {})
-                folder.write_recipe(task=self.name, params=params, versions=versions(), begin=begin)
+                folder.write_recipe(task=self.name, params=params, versions=versions(), begin=begin, chosen=plan.chosen)
             release = on_failure.pop_all()
 
         def keep(trained: Plan, weights: dict[str, Array], history: list[Json]) -> None:
@@ -380,6 +381,10 @@ class Task(ABC, Generic[L]):
         """Give the parameters as a file holds them."""
         return as_stored(self.get_params())
 
+    def epochs_on(self, rows: int) -> int:
+        """Say how many epochs so many training sequences are trained on."""
+        return self._epochs_for(rows, batch_count(rows, self._batch_for(rows)))
+
     def _planned(
         self,
         *,
@@ -392,9 +397,8 @@ class Task(ABC, Generic[L]):
     ) -> Plan:
         """Make a plan of what a task knows; the parameters say the rest. `data` is the fingerprint of the parts.
 
-        What else is known are arguments of `Plan` by name.
-
-        Training goes over batches of sequences with these `lengths`, or over the chunks of `streams`.
+        What else is known are arguments of `Plan` by name. Training goes over batches of whole sequences with these
+        `lengths`, or over the chunks of `streams`.
         """
         if streams is not None:
             rows, updates = len(streams.lengths), streams.chunks_per_epoch
@@ -404,12 +408,10 @@ class Task(ABC, Generic[L]):
             rows, batch = len(lengths), self._batch_for(len(lengths))
             updates = batch_count(rows, batch)
         arguments = ("learning_rate", "optimizer", "weight_decay", "schedule", "warmup", "seed")
-        recipe = {name: getattr(self, name) for name in (*arguments, "momentum", "nesterov", "decay")}
-        recipe |= {
-            "epochs": self._epochs_for(rows, updates),
-            "batch_size": batch,
-            "max_grad_norm": self.max_grad_norm or np.inf,
-        }
+        sizes = {"epochs": self._epochs_for(rows, updates), "batch_size": batch}
+        recipe = {name: getattr(self, name) for name in (*arguments, "momentum", "nesterov", "decay")} | sizes
+        recipe["max_grad_norm"] = self.max_grad_norm or np.inf
+        chosen = tuple(Choice(n, size, self._rules()[n]) for n, size in sizes.items() if getattr(self, n) == "auto")
         about = {"params": self._plain_params(), **learned.to_json(), "data": data}
         return Plan(
             recipe=recipe,
@@ -418,6 +420,7 @@ class Task(ABC, Generic[L]):
             background=background or Background(),
             lengths=lengths,
             streams=streams,
+            chosen=chosen,
             **known,
         )
 
@@ -428,6 +431,10 @@ class Task(ABC, Generic[L]):
     def _epochs_for(self, rows: int, updates: int) -> int:
         """Say how many epochs, of so many updates over so many training sequences, to train."""
         return max(4, ceil(100 / updates)) if self.epochs == "auto" else self.epochs
+
+    def _rules(self) -> dict[str, str]:
+        """Say by which rules `_batch_for` and `_epochs_for` choose."""
+        return {"batch_size": "always", "epochs": "100 updates, in 4 epochs at least"}
 
     def _learned(self) -> Fitted[L]:
         if self._fitted is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from tidegate.documents import Sparse
 from tidegate.engine.linear import fit_linear
 from tidegate.tasks.baselines import Baseline
 from tidegate.tasks.classifying.bags import naive_bayes
-from tidegate.tasks.classifying.labelled import Labelled, hold_out, learn_classes, pair_known
+from tidegate.tasks.classifying.labelled import Labelled, hold_out, learn_classes, learn_label_sets, pair_known
 from tidegate.tasks.classifying.ngrams import (
     MOST_WORDS,
     SHORT,
@@ -32,6 +32,7 @@ from tidegate.tasks.classifying.ngrams import (
     most_ngrams,
     spell_out,
 )
+from tidegate.tasks.classifying.several import judge_labels
 
 if TYPE_CHECKING:
     from tidegate.data import Examples
@@ -47,16 +48,15 @@ _BAYES = "naive-Bayes bigrams"
 
 
 def fit_baselines(model: AnyTask, train: Examples, measured: Examples | None) -> Iterator[Baseline]:
-    """Fit both linear models to labelled texts, and measure their accuracy; see `FitBaselines`.
+    """Fit both linear models to labelled texts, and measure them; see `FitBaselines`.
 
-    Of texts with several labels there are none yet.
+    What is measured is the accuracy, and of texts with several labels the micro F1.
     """
-    if hold_several(list(train.y)):
-        return
-    learn, classes = learn_classes(list(train.x), train.y)
+    several = hold_several(list(train.y))
+    learn, classes = (learn_label_sets if several else learn_classes)(list(train.x), list(train.y))
     held: Labelled | None
     if measured is not None:
-        held = pair_known(list(measured.x), measured.y, classes, name="y")
+        held = pair_known(list(measured.x), measured.y, classes, name="y", several=several)
     else:
         params = model.get_params()
         with warnings.catch_warnings(action="ignore"):  # what it warns of was said when the network was trained
@@ -66,7 +66,7 @@ def fit_baselines(model: AnyTask, train: Examples, measured: Examples | None) ->
 
 
 def compare_linear(learn: Labelled, held: Labelled, classes: int) -> Iterator[Baseline]:
-    """Fit both models to some texts and measure them on others.
+    """Fit both models to some texts and measure them on others; each of several labels is a question of its own.
 
     >>> learn = Labelled(["so good", "so bad", "good film", "bad film"], np.array([1, 0, 1, 0]))
     >>> [found.value for found in compare_linear(learn, Labelled(["good", "bad"], np.array([1, 0])), 2)]
@@ -77,14 +77,16 @@ def compare_linear(learn: Labelled, held: Labelled, classes: int) -> Iterator[Ba
     if len(texts) > MOST_TEXTS or characters > MOST_CHARACTERS:
         why = f"it takes up to {MOST_TEXTS:,} texts of {MOST_CHARACTERS:,} characters in all, and there are "
         why += f"{len(texts):,} of {characters:,}"
-        names = ("TF-IDF of words", _BAYES)
-        yield from (Baseline(name + _RULE, "accuracy", None, skipped=why) for name in names)
+        names, measure = ("TF-IDF of words", _BAYES), "micro_f1" if learn.several else "accuracy"
+        yield from (Baseline(name + _RULE, measure, None, skipped=why) for name in names)
         return
-    yield from _fit_both(texts, learn.truth(classes), others, held.y)
+    yield from _fit_both(texts, learn, others, held.y, classes)
 
 
-def _fit_both(texts: list[str], truth: Floats, others: list[str], y: NDArray[np.int64]) -> Iterator[Baseline]:
-    start, classes = time.perf_counter(), truth.shape[1]
+def _fit_both(
+    texts: list[str], learn: Labelled, others: list[str], y: NDArray[Any], classes: int
+) -> Iterator[Baseline]:
+    start, truth = time.perf_counter(), learn.truth(classes)
     least, most = least_texts(len(texts)), most_ngrams(classes)
     tokenizer = train_words(texts, MOST_WORDS, min_count=least)
     tokens = tokenizer.encode(texts)
@@ -96,11 +98,18 @@ def _fit_both(texts: list[str], truth: Floats, others: list[str], y: NDArray[np.
         ratios = np.ones((features.width, classes), np.float32)
         if name == _BAYES:
             ratios = naive_bayes(rows, truth, features.width)
-        linear = fit_linear(rows, truth, ratios=ratios)
-        scores = [linear(_describe(some, tokenizer, grams, features)) for some in _parts(others)]
-        right = np.concatenate(scores).argmax(axis=1) == y
-        yield Baseline(name + _RULE, "accuracy", float(right.mean()), time.perf_counter() - start)
+        linear = fit_linear(rows, truth, ratios=ratios, apart=learn.several)
+        scores = np.concatenate([linear(_describe(some, tokenizer, grams, features)) for some in _parts(others)])
+        measure, reached = _measure(scores, y, several=learn.several)
+        yield Baseline(name + _RULE, measure, reached, time.perf_counter() - start)
         start = time.perf_counter()
+
+
+def _measure(scores: Floats, y: NDArray[Any], *, several: bool) -> tuple[str, float]:
+    """Measure scores `[B, K]` against the classes `[B]`, or against which labels there are, `[B, K]`."""
+    if several:
+        return "micro_f1", judge_labels(y > 0.5, scores > 0, range(scores.shape[1]))[0]["micro_f1"]
+    return "accuracy", float((scores.argmax(axis=1) == y).mean())
 
 
 def _describe(texts: list[str], tokenizer: Tokenizer, grams: Grams, features: Features) -> Sparse:

@@ -23,10 +23,8 @@ from tidegate.health import Background, padding
 from tidegate.kernels import sigmoid, softmax
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent
 from tidegate.runtime import Executor, Prepared, run_sorted
-from tidegate.tasks.classifying.calibration import (
-    cool,
-    read_temperature,
-)
+from tidegate.tasks.chosen import Choice
+from tidegate.tasks.classifying.calibration import cool, read_temperature
 from tidegate.tasks.classifying.choosing import Aim, Thresholds, decide, read_thresholds
 from tidegate.tasks.classifying.labelled import (
     Inputs,
@@ -40,6 +38,7 @@ from tidegate.tasks.classifying.labelled import (
 )
 from tidegate.tasks.classifying.measuring import Part, measure
 from tidegate.tasks.classifying.measuring import Sequences as Sequences
+from tidegate.tasks.classifying.several import begin_scores
 from tidegate.tasks.classifying.teaching import Teacher, set_apart
 from tidegate.tasks.fitting import OTHER_DATA, Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
@@ -125,6 +124,7 @@ class Read:
     disturb: changes a training batch before it is read.
     whole: makes the network and weights to hand out of those that were trained; None where they are the same.
     embedding_scale: the largest number in a table that training starts from.
+    chosen: what followed from the training part.
     """
 
     preparation: Preparation
@@ -132,6 +132,7 @@ class Read:
     disturb: Callable[[Any, np.random.Generator], Any] = _as_they_are
     whole: Whole | None = None
     embedding_scale: float = 0.05
+    chosen: tuple[Choice, ...] = ()
 
 
 class Settings(Protocol):
@@ -317,6 +318,9 @@ class Classifying:
             data=fingerprint(*(None if p is None else p.arrays() for p in (part, held))),
             background=Background(learn.rows, guess=part.guess, warnings=padding(learn.x)),
         )
+        last = f"{len(network.nodes) - 1}.bias"
+        begin = {last: begin_scores(learn.y, learn.weights)} if learn.several else {}
+        plan = replace(plan, chosen=(*plan.chosen, *read.chosen), begin=begin)
         return reader.begin(plan, preparation, part.x), learned
 
     def restore(self, stored: Json, network: Network) -> Classes:

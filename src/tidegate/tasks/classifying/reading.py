@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -13,13 +13,22 @@ from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.frames import as_list
 from tidegate.data.tokenizer import Keep, Tokenizer, from_json, train_words
 from tidegate.documents import Documents
-from tidegate.engine.linear import Linear, fit_linear
-from tidegate.network import Embed, Network, Node, Wide
+from tidegate.network import Embed, Network, Node
 from tidegate.ragged import Ragged
-from tidegate.tasks.classifying.bags import naive_bayes
-from tidegate.tasks.classifying.classifier import Preparation, Read, Sequences, Weights32, Whole
+from tidegate.tasks.chosen import Choice
+from tidegate.tasks.classifying.classifier import Preparation, Read, Sequences, Weights32
+from tidegate.tasks.classifying.evidence import MOST_COLUMNS
 from tidegate.tasks.classifying.labelled import Inputs, Labelled
-from tidegate.tasks.classifying.ngrams import MOST_WORDS, SHORT, NGrams, learn_ngrams, least_texts, spell_out
+from tidegate.tasks.classifying.linear import FEW, LinearRule, answering_together, tell
+from tidegate.tasks.classifying.ngrams import (
+    MANY,
+    MOST_WORDS,
+    SHORT,
+    NGrams,
+    learn_ngrams,
+    least_texts,
+    spell_out,
+)
 from tidegate.tasks.embeddings import WordTable
 from tidegate.tasks.fitting import Plan
 from tidegate.tasks.task import Json
@@ -27,10 +36,10 @@ from tidegate.tasks.task import Json
 Array: TypeAlias = NDArray[Any]
 
 VERY_SHORT = 16  # tokens of a text, on average
-VERY_FEW = 500  # texts, from which next to nothing is learned by counting
-FEW = 2000  # texts, up to which characters are features, too, and the linear part has the larger share in the answer
-MANY_CLASSES = 16
 _EMBEDDING_SCALE = 1.7  # beside evidence, whose numbers are as large
+_DROPPED = f"0.3 where texts average below {VERY_SHORT} tokens, else 0.5"
+_CHARACTERS = f"true up to {FEW:,} texts, or where texts average below {SHORT} tokens"
+_COLUMNS = f"numbers beside a token for each n-gram: one for each class, at most {MOST_COLUMNS}"
 
 
 @dataclass(frozen=True)
@@ -151,15 +160,16 @@ class TextReader:
                 known = None if stored is None else from_json(stored["tokenizer"])
                 tokenizer = known or train_words(texts, self.vocabulary_size)
             tokens = Tokens(tokenizer, self.max_tokens, self.keep, tokenizer.size)
-            read = tokens.encode(texts)
-            return Read(tokens, read, self._leaving_out(_mean(read)))
+            ids = tokens.encode(texts)
+            return Read(tokens, ids, self._leaving_out(_mean(ids)))
         most = max(self.vocabulary_size, MOST_WORDS)
         tokenizer = self.tokenizer or train_words(texts, most, min_count=least_texts(len(texts)))
         whole = tokenizer.encode(texts)
         plain = Tokens(tokenizer, self.max_tokens, self.keep, self._known_words(whole, tokenizer.size))
-        truth, counts = examples.truth(classes), examples.shares(classes)
+        counts = examples.shares(classes)
         if weights is not None:
             counts = (counts * weights[:, None]).astype(np.float32)
+        tell(len(texts), "counting n-grams")
         spelled = self.linear and (len(whole.values) < SHORT * len(whole) or len(texts) <= FEW)
         learned = learn_ngrams(
             whole,
@@ -172,19 +182,30 @@ class TextReader:
         )
         tokens = Tokens(tokenizer, self.max_tokens, self.keep, plain.words, learned.ngrams)
         kept = tokens.kept(whole)
-        ids = tokens.known(whole.where(kept))
-        x: Sequences = Documents(ids, learned.beside[kept]) if learned.ngrams.columns else ids
-        disturb = self._leaving_out(_mean(x))
+        known = tokens.known(whole.where(kept))
+        x: Sequences = Documents(known, learned.beside[kept]) if learned.ngrams.columns else known
+        read = Read(tokens, x, self._leaving_out(_mean(x)), embedding_scale=_EMBEDDING_SCALE)
+        read = replace(read, chosen=self._chosen(tokens, _mean(x), len(texts)))
         if learned.features is None:
-            return Read(tokens, x, disturb, embedding_scale=_EMBEDDING_SCALE)
+            return read
         assert learned.ngrams.features is not None
-        width, rule = learned.ngrams.features.width, LinearRule.of(len(texts), classes)
-        ratios = np.ones((width, classes), np.float32)
-        if rule.counted:
-            ratios = np.sqrt(np.abs(naive_bayes(learned.features, counts, width)[:, :classes]))
-        several = examples.several
-        linear = fit_linear(learned.features, truth, ratios=ratios, weights=weights, C=rule.C, apart=several)
-        return Read(tokens, x, disturb, _answering_together(linear, rule.share), _EMBEDDING_SCALE)
+        rule, width = LinearRule.of(len(texts), classes, several=examples.several), learned.ngrams.features.width
+        linear = rule.fit(learned.features, examples, counts, weights, width=width, classes=classes)
+        chosen = (*read.chosen, Choice("linear_characters", spelled, _CHARACTERS), *rule.choices())
+        return replace(read, whole=answering_together(linear, rule.share), chosen=chosen)
+
+    def _chosen(self, tokens: Tokens, tokens_each: float, texts: int) -> tuple[Choice, ...]:
+        """Tell what followed from the training part, but for the linear part."""
+        found = [
+            Choice("words", tokens.words, "those that come at least twice, at most vocabulary_size"),
+            Choice("least_texts", least_texts(texts), f"an n-gram stands in: 1 up to {MANY:,} texts, else 2"),
+        ]
+        if self.word_dropout == "auto":
+            found.insert(0, Choice("word_dropout", self._left_out(tokens_each), _DROPPED))
+        if self.evidence and tokens.ngrams is not None:
+            beside = tokens.ngrams.columns // tokens.ngrams.grams.longest
+            found.append(Choice("evidence_columns", beside, _COLUMNS))
+        return tuple(found)
 
     def _known_words(self, whole: Ragged, size: int) -> int:
         """Count the ids of words that come at least twice; ids are sorted by how often."""
@@ -224,63 +245,15 @@ class TextReader:
         They are not replaced by the unknown word, which would make training texts unlike those to predict: on IMDB the
         validation loss is 0.256 instead of 0.271 (November 2026), and what is left out need not be computed.
         """
-        share = self.word_dropout
-        if share == "auto":
-            share = 0.3 if tokens_each < VERY_SHORT else 0.5
+        share = self._left_out(tokens_each)
         if not share:
             return lambda x, rng: x
         return lambda x, rng: x.where(rng.random(int(x.offsets[-1]), np.float32) >= share)
 
-
-@dataclass(frozen=True)
-class LinearRule:
-    """Say how the linear part is fitted, and how much it has to say.
-
-    counted: whether features count by the roots of their naive-Bayes ratios rather than all the same.
-    C: how little large weights cost.
-    share: of it in the answer.
-    """
-
-    counted: bool
-    C: float
-    share: float
-
-    @classmethod
-    def of(cls, texts: int, classes: int) -> LinearRule:
-        """Choose for so many texts and classes.
-
-        Of a few hundred texts, or a few dozen of each class, the counts tell little, and a network learns less than a
-        linear model does.
-
-        >>> LinearRule.of(300, 2).share, LinearRule.of(2000, 2).share, LinearRule.of(5000, 2).share
-        (0.9, 0.7, 0.5)
-        >>> LinearRule.of(5000, 50)
-        LinearRule(counted=False, C=30.0, share=0.8)
-        """
-        if texts <= VERY_FEW:
-            return cls(False, 100.0, 0.9)
-        if classes > MANY_CLASSES:
-            return cls(False, 30.0, 0.8)
-        return cls(True, 10.0, 0.7 if texts <= FEW else 0.5)
-
-
-def _answering_together(linear: Linear, share: float) -> Whole:
-    """Let the network and the linear model answer together, the latter with a share.
-
-    The answer is the mean of their log-probabilities, weighed so, but for a constant.
-    """
-
-    def whole(network: Network, weights: dict[str, Array]) -> tuple[Network, dict[str, Array]]:
-        features, outputs = linear.weight.shape
-        last = len(network.nodes) - 1
-        both = dict(weights)
-        for name in ("weight", "bias"):
-            both[f"{last}.{name}"] = weights[f"{last}.{name}"] * np.float32(1 - share)
-        both[f"{last + 1}.weight"] = linear.weight * np.float32(share)
-        both[f"{last + 1}.bias"] = linear.bias * np.float32(share)
-        return Network.of(*network.nodes, Wide(features=features, outputs=outputs)), both
-
-    return whole
+    def _left_out(self, tokens_each: float) -> float:
+        if self.word_dropout != "auto":
+            return self.word_dropout
+        return 0.3 if tokens_each < VERY_SHORT else 0.5
 
 
 def _mean(x: Sequences) -> float:

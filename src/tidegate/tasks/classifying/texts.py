@@ -263,6 +263,12 @@ class TextClassifier(Task[Classes]):
         least = 3 if self.teacher is None else 4
         return max(least, ceil(50 / updates), min(most, ceil(wanted / updates)))
 
+    def _rules(self) -> dict[str, str]:
+        if not (self.evidence or self.linear):
+            return super()._rules()
+        epochs = f"200 updates up to {FEW:,} texts, in 3 to 12 epochs, else 480 in 3 to 8 (with a teacher 4 to 8)"
+        return {"batch_size": f"16 up to {FEW:,} texts, else 64", "epochs": epochs + "; 50 updates at least"}
+
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
