@@ -12,7 +12,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 
-class Classifier(litserve.LitAPI):
+class Classifier(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
     """Answer requests of one graph, whose metadata hold the tokenizer."""
 
     def setup(self, device: str) -> None:

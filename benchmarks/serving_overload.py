@@ -3,9 +3,9 @@
 python -m benchmarks.serving_overload MODEL [--seconds 2] [--rival]
 
 Requests arrive by chance at a rate, whether others are answered or not; one is good that is answered within the
-deadline from when it should have been sent. MODEL is a text classifier; requests of 0.1, 1 and 10 ms of the CPU are made
-of more or fewer texts. Capacity is the best goodput of a sweep of rates. The server has one core, the generator another.
-With `--rival` FastAPI and ONNX Runtime, which refuse nothing, are asked the requests of 1 ms.
+deadline from when it should have been sent. MODEL is a text classifier; requests of 0.1, 1 and 10 ms of the CPU are
+made of more or fewer texts. Capacity is the best goodput of a sweep of rates. The server has one core, the generator
+another. With `--rival` FastAPI and ONNX Runtime, which refuse nothing, are asked the requests of 1 ms.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SWEEP = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 SHARES = (0.1, 0.5, 0.8, 1.0, 2.0, 5.0, 10.0)
 
 
-def opened(server: Running, texts: list[str], rate: float, seconds: float) -> dict[str, float]:
+def opened(server: Running, texts: list[str], rate: float, seconds: float) -> dict[str, Any]:
     """Ask at a rate; goodput and rates are a second, times are those of good answers."""
     seen, sent, spent = server.load(
         {"texts": texts}, rate=rate, seconds=seconds, connections=int(min(max(rate * DEADLINE, 16), 2000))
@@ -114,10 +114,8 @@ def main() -> None:
 
 def print_rows(name: str, found: dict[str, Any]) -> None:
     """Print one table."""
-    print(
-        f"{name}: {found['texts']} texts, S {found['S_us']:.0f} us, d {found['d_us']:.0f} us, capacity {found['capacity']:.0f}/s",
-        flush=True,
-    )
+    costs = f"S {found['S_us']:.0f} us, d {found['d_us']:.0f} us"
+    print(f"{name}: {found['texts']} texts, {costs}, capacity {found['capacity']:.0f}/s", flush=True)
     for row in found["rows"]:
         share = row["good"] / found["capacity"]
         print(f"  x{row['share']:<4g} sent {row['sent']:.0f}/s good {share:.3f} p50 {row['p50_ms']:.1f}", end=" ")

@@ -118,9 +118,8 @@ def test_the_connection_ends_where_what_follows_would_be_unclear(alone: Server, 
 
 def test_who_reads_no_refusals_is_cut_off(alone: Server) -> None:
     """Else what is written for them would fill the memory."""
-    with wired(alone) as wire:
-        with pytest.raises(ConnectionError):
-            wire.sendall(STRANGE * 400_000)
+    with wired(alone) as wire, pytest.raises(ConnectionError):
+        wire.sendall(STRANGE * 400_000)
     assert ask(alone, "/v1/predict", {"texts": ["wave"]})[0] == 200
 
 
