@@ -1,12 +1,12 @@
 """Measure what a request costs a server, by stage, beside other servers of the same model.
 
-python -m benchmarks.serving MODEL [--seconds 3] [--litserve PYTHON]
+python -m benchmarks.serving MODEL [--seconds 3] [--peers PYTHON]
 
 MODEL is a text classifier that answers while a text comes in. Seconds of the CPU are those of the server's processes,
 as the kernel counts them; generators run in processes of their own, on loopback, and where there are two cores, servers
 have one of them and generators the other. The rivals, FastAPI with ONNX Runtime and LitServe with ONNX Runtime, are
-asked the same texts in turn, and their answers are compared first. PYTHON is an interpreter that has litserve,
-onnxruntime and tokenizers; without it LitServe is left out.
+asked the same texts in turn, and their answers are compared first; a lone request also of `benchmarks.serving_direct`.
+PYTHON is an interpreter that has fastapi, litserve, onnxruntime and tokenizers.
 """
 
 from __future__ import annotations
@@ -75,6 +75,19 @@ def stages(model: tg.TextClassifier, texts: list[str]) -> dict[str, float]:
     }
 
 
+def lone(us: Running, direct: Running, texts: dict[str, list[str]], seconds: float) -> dict[str, Any]:
+    """Measure one connection, in turn with a server that has no batcher: medians of requests, and their ratio."""
+    found = {}
+    for name, each in texts.items():
+        pairs = [
+            [cost(server, each, seconds / 2, connections=1)["p50_ms"] for server in (us, direct)]
+            for _ in range(2 * ROUNDS)
+        ]
+        ours, theirs = np.median(pairs, axis=0)
+        found[name] = {"batched_ms": float(ours), "direct_ms": float(theirs), "ratio": float(ours / theirs)}
+    return found
+
+
 def compare(servers: dict[str, Running], model: Any) -> None:
     """Check that all answer what the model does."""
     wanted = model.predict_proba([SHORT])
@@ -92,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--litserve", metavar="PYTHON", help="an interpreter that has litserve")
+    parser.add_argument("--peers", metavar="PYTHON")
     args = parser.parse_args()
     where, seconds, model = machine(1), args.seconds, tg.load(args.model)
     texts = {"short": [SHORT], "long": [SHORT * 12]}
@@ -105,17 +118,19 @@ def main() -> None:
             "tidegate": stack.enter_context(
                 started(*OURS, "--name", f"model={args.model}", "--port", path="/v1/predict")
             ),
-            "fastapi": stack.enter_context(started("-m", "benchmarks.serving_fastapi", graph, path="/predict")),
         }
-        if args.litserve is not None:
-            rival = (Path(__file__).parent / "serving_litserve.py", graph)
-            servers["litserve"] = stack.enter_context(started(*rival, path="/predict", python=args.litserve))
+        for rival in ("fastapi", "litserve") if args.peers is not None else ():
+            script = Path(__file__).parent / f"serving_{rival}.py"
+            servers[rival] = stack.enter_context(started(script, graph, path="/predict", python=args.peers))
+        servers["direct"] = stack.enter_context(
+            started("-m", "benchmarks.serving_direct", args.model, path="/v1/predict")
+        )
         stack.enter_context(beside())
         compare(servers, model)
         us = servers["tidegate"]
         strange = {"Origin": "http://elsewhere.example"}
         found["refused"] = cost(us, texts["short"], seconds, status=403, headers=strange)
-        found["lone"] = cost(us, texts["short"], seconds, connections=1)
+        found["lone"] = lone(us, servers.pop("direct"), texts, seconds)
         found["cost"] = {}
         for name, each in texts.items():
             rounds = [{of: cost(server, each, seconds) for of, server in servers.items()} for _ in range(ROUNDS)]

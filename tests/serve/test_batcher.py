@@ -69,6 +69,23 @@ def test_a_lone_job_waits_for_nobody() -> None:
     batcher.close()
 
 
+def test_a_lone_job_sets_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever waits for time to pass would be late for somebody who is alone."""
+    echo, batcher = Echo(), Batcher(1000, 10.0)
+
+    async def alone() -> None:
+        def refuse(*_: Any, **__: Any) -> None:
+            raise AssertionError("a timer was set")
+
+        for name in ("call_later", "call_at"):
+            monkeypatch.setattr(asyncio.get_running_loop(), name, refuse)
+        assert await batcher.ask(echo, "alone", 1, batcher.reserve(1)) == "alone"
+        monkeypatch.undo()
+
+    run(alone())
+    batcher.close()
+
+
 def test_a_batch_holds_no_more_tokens_than_it_may_but_one_that_is_larger_runs_alone() -> None:
     echo, batcher, most = Echo(), Batcher(10**9, 10.0), batching.BATCH_TOKENS
     jobs = [("a", most // 2), ("b", most // 2), ("c", most // 2), ("huge", 5 * most)]

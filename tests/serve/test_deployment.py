@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import socket
 import subprocess
@@ -27,9 +26,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
 
 def block(begin: str) -> str:
     """Find the text of the page that begins so."""
-    return next(
-        text for text in re.findall(r"```text\n(.*?)```", PAGE.read_text(), re.DOTALL) if text.startswith(begin)
-    )
+    parts = PAGE.read_text().split("```")[1::2]
+    return next(part.removeprefix("text\n") for part in parts if part.startswith(f"text\n{begin}"))
 
 
 def free_port() -> int:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from serving import ask, serving
+from tidegate.serve.batcher import Batcher
+from tidegate.serve.door import TOGETHER, Door
 from tidegate.serve.server import Server
+from tidegate.serve.settings import Settings
 
 NAME = "text-classifier"
 BODY = json.dumps({"texts": ["wave"]}).encode()
@@ -139,3 +145,28 @@ def test_who_can_wait_less_is_refused_sooner(alone: Server) -> None:
     finally:
         for place in places:
             alone.batcher.release(place)
+
+
+def test_works_begin_in_their_order_and_a_few_in_each_turn_of_the_loop() -> None:
+    """So that between two turns new heads are read, however many came together."""
+    door, begun, turns = Door(_nowhere, Settings(), Batcher(1000, 10.0)), list[int](), list[int]()
+
+    async def many() -> None:
+        for number in range(3 * TOGETHER + 5):
+            door.begin(partial(begun.append, number))
+        while len(begun) < 3 * TOGETHER + 5:
+            turns.append(len(begun))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        door.begin(partial(begun.append, -1))
+        assert begun[-1] == -1, "one alone begins at once"
+
+    asyncio.run(many())
+    assert begun == [*range(3 * TOGETHER + 5), -1]
+    assert turns[0] == TOGETHER
+    assert max(np.diff(turns)) == TOGETHER
+
+
+async def _nowhere(*_: Any) -> None:
+    raise AssertionError("nothing is asked")

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 import hmac
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,6 +36,7 @@ OPEN_BELOW = ("/page/", "/health/")
 """Where all is shown without one: files of the pages, and whether the server is well."""
 BEARER = "tidegate.bearer."
 """What a browser, which sends no header with a WebSocket, writes before its token, as a subprotocol."""
+TOGETHER = 32  # requests whose work begins in one turn of the loop
 _SMALL = 2**16  # bytes of a body that has come already by the time that it is refused
 _READING = 30.0  # seconds in which a piece of an answer must be taken
 _BODY = {"POST", "PUT", "PATCH"}
@@ -77,6 +78,8 @@ class Door:
         self._app, self._settings, self.batcher = app, settings, batcher
         self._tokens = [token.encode() for token in settings.tokens]
         self.answers: Counter[int] = Counter()
+        self._line = deque[Callable[[], None]]()
+        self._begun = 0  # works, in this turn of the loop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket."""
@@ -114,6 +117,28 @@ class Door:
             told = f"the body has {length:,} bytes; {self._settings.max_body:,} are taken. Send fewer inputs at a time."
             raise ServeError(told, status=413, kind="too-large")
         return self.batcher.reserve(length // CHARACTERS + 1, _allowed(asked.headers.get(b"tidegate-deadline")))
+
+    def begin(self, work: Callable[[], None]) -> None:
+        """Let the work for a request begin: at once, or where many came together, in a later turn of the loop.
+
+        Or else a turn would take so long that nobody would see for how long new heads wait, and refuse them in time.
+        """
+        if self._begun < TOGETHER and not self._line:
+            if self._begun == 0:
+                asyncio.get_running_loop().call_soon(self._turn)
+            self._begun += 1
+            work()
+        else:
+            self._line.append(work)
+
+    def _turn(self) -> None:
+        """Let the next in line begin."""
+        self._begun = 0
+        while self._line and self._begun < TOGETHER:
+            self._begun += 1
+            self._line.popleft()()
+        if self._begun:
+            asyncio.get_running_loop().call_soon(self._turn)
 
     def refuse(self, asked: Asked, error: TidegateError) -> Refusal:
         """Say why, and count it; the body stays unread, and a longer one is cut off with the connection."""
