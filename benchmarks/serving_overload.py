@@ -17,7 +17,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from tidegate.tasks.wire import CHARACTERS
 DEADLINE = 0.2
 PLACES = 2**20  # tokens that may wait
 SIZES = {"0.1 ms": 1e-4, "1 ms": 1e-3, "10 ms": 1e-2}
-SWEEP = (0.8, 1.0, 1.2, 1.4, 1.7, 2.0)
+SWEEP = (0.8, 1.0, 1.25, 1.6, 2.0, 2.5)
 SHARES = (0.1, 0.5, 0.8, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -62,10 +61,13 @@ def refused(server: Running, texts: list[str], seconds: float) -> float:
     head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (CHARACTERS * (PLACES - 1))
     with socket.create_connection(("127.0.0.1", server.port)) as wire:
         wire.sendall(head)
-        time.sleep(0.2)
+        seen: dict[int, list[float]] = {200: []}
+        while 200 in seen:  # until the head is read
+            seen, _, _ = server.load({"texts": texts}, connections=1, seconds=0.1)
         seen, _, spent = server.load({"texts": texts}, connections=32, seconds=seconds)
     assert set(seen) == {429}, list(seen)
-    time.sleep(0.2)
+    while 429 in server.load({"texts": texts}, connections=1, seconds=0.1)[0]:  # until it is seen that it hung up
+        pass
     return spent / len(seen[429])
 
 
@@ -99,7 +101,7 @@ def main() -> None:
         one, many = (served(server, [SHORT] * count, seconds)[0] for count in (1, 51))
         for name, wanted in SIZES.items():
             count = max(1, round(1 + 50 * (wanted - one) / (many - one)))
-            found[name] = overload(server, [SHORT] * count, seconds)
+            found[name] = overload(server, [SHORT] * count, seconds * (1 if wanted < 5e-3 else 3))
             print_rows(name, found[name])
     if args.peers is not None:
         with tempfile.TemporaryDirectory() as folder:

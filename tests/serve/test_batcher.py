@@ -182,7 +182,7 @@ def test_what_must_be_done_is_done_however_late() -> None:
 def test_places_are_promised_up_to_the_limit_and_given_back() -> None:
     batcher = Batcher(100, 10.0)
     place = batcher.reserve(60)
-    with pytest.raises(ServeError, match="60 tokens wait") as caught:
+    with pytest.raises(ServeError, match="as much waits already") as caught:
         batcher.reserve(41)
     assert (caught.value.status, caught.value.retry_after) == (429, 1)
     batcher.reserve(40)
@@ -199,11 +199,11 @@ def test_who_would_wait_beyond_half_of_the_deadline_is_refused_at_once() -> None
     batcher = Batcher(10**9, 6.0)
     batcher._spent, batcher._done = 1.0, 1.0
     batcher.reserve(2)
-    with pytest.raises(ServeError, match=r"about 2\.0 s") as caught:
+    with pytest.raises(ServeError, match="as much waits") as caught:
         batcher.reserve(1, allowed=3.0)
     assert (caught.value.status, caught.value.retry_after) == (429, 2)
     batcher.reserve(2)
-    with pytest.raises(ServeError, match=r"about 4\.0 s"):
+    with pytest.raises(ServeError, match="as much waits"):
         batcher.reserve(1)
     assert (batcher.waiting, batcher.places, batcher.seen.refused) == (4, 2, 2)
     batcher.close()

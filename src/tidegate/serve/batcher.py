@@ -155,7 +155,7 @@ class Batcher:
         wait = self.estimate
         if self.waiting + tokens > self.limit or wait > SHARE * self._limited(allowed):
             self.seen.refused += 1
-            told = f"{self.waiting:,} tokens wait already, for about {wait:.1f} s. Try again later."
+            told = "as much waits already as can be answered in time. Try again later."
             raise ServeError(told, status=429, kind="overloaded", retry_after=max(1, round(wait)))
         self.waiting += tokens
         self.places += 1

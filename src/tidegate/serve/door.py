@@ -54,12 +54,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Hold an answer that refuses; whether the connection `ends` with it."""
+    """Hold an answer that refuses, in parts and as a connection writes it; whether the connection `ends` with it."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
     ends: bool
+    written: bytes
 
 
 class Door:
@@ -140,22 +141,21 @@ class Door:
         if self._begun:
             asyncio.get_running_loop().call_soon(self._turn)
 
-    def refuse(self, asked: Asked, error: TidegateError) -> Refusal:
-        """Say why, and count it; the body stays unread, and a longer one is cut off with the connection."""
-        problem = problem_of(error)
-        self.answers[problem.status] += 1
-        body = msgspec.json.encode(problem)
-        headers = [(b"content-type", TYPE.encode()), (b"content-length", str(len(body)).encode())]
-        if isinstance(error, ServeError) and error.retry_after is not None:
-            headers.append((b"retry-after", str(error.retry_after).encode()))
-        if problem.status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
+    def refuse(self, asked: Asked, error: TidegateError, *, ends: bool = False) -> Refusal:
+        """Say why, and count it; the body stays unread, and a longer one is cut off with the connection.
+
+        ends: whether the connection ends with it anyway.
+        """
         length = asked.headers.get(b"content-length", b"0")
         whole = b"transfer-encoding" not in asked.headers and length.isdigit() and len(length) <= 15
-        ends = not whole or int(length) > _SMALL or b"expect" in asked.headers
-        if ends:
-            headers.append((b"connection", b"close"))
-        return Refusal(problem.status, headers, body, ends)
+        ends = ends or not whole or int(length) > _SMALL or b"expect" in asked.headers
+        if isinstance(error, ServeError):
+            refusal = _refusal(error.kind, error.status, str(error), error.retry_after, ends=ends)
+        else:
+            problem = problem_of(error)
+            refusal = _refusal(problem.type.rpartition(":")[2], problem.status, problem.detail, None, ends=ends)
+        self.answers[refusal.status] += 1
+        return refusal
 
     def _counted(self, send: Send) -> Send:
         """Count answers by status, and wait for nobody who does not read a long one."""
@@ -234,6 +234,21 @@ def _from_subprotocol(offered: Sequence[str]) -> bytes:
             except (binascii.Error, ValueError):
                 return b""
     return b""
+
+
+@lru_cache(maxsize=64)
+def _refusal(kind: str, status: int, detail: str, retry_after: int | None, *, ends: bool) -> Refusal:
+    """Write a refusal; those that come over and over are written once."""
+    body = msgspec.json.encode(problem_of(ServeError(detail, status=status, kind=kind)))
+    headers = [(b"content-type", TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if ends:
+        headers.append((b"connection", b"close"))
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+    return Refusal(status, headers, body, ends, lines + b"\r\n" + body)
 
 
 async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:

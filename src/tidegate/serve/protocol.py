@@ -68,7 +68,7 @@ class Patient(HttpToolsProtocol):
         try:
             place = self.door.let_in(asked)
         except TidegateError as error:
-            self._refuse(self.door.refuse(asked, error))
+            self._refuse(self.door.refuse(asked, error, ends=not self.parser.should_keep_alive()))
             return
         self.scope[PLACE] = self._place = place  # type: ignore[literal-required]
         try:
@@ -119,17 +119,13 @@ class Patient(HttpToolsProtocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer at once; what comes of the body is passed over."""
-        ends = refusal.ends or not self.parser.should_keep_alive()
-        head = [*self.server_state.default_headers, *refusal.headers]
-        if ends and not refusal.ends:
-            head.append((b"connection", b"close"))
-        lines = [STATUS_LINE[refusal.status], *(b"%b: %b\r\n" % pair for pair in head), b"\r\n", refusal.body]
-        self.transport.write(b"".join(lines))
+        date = b"".join(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers)
+        self.transport.write(STATUS_LINE[refusal.status] + date + refusal.written)
         self._refused = True
         self._unset_keepalive_if_required()
         if self.transport.get_write_buffer_size() > UNREAD:
             self.transport.abort()
-        elif ends:
+        elif refusal.ends:
             self.transport.close()
         else:
             later = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
