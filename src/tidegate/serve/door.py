@@ -37,7 +37,8 @@ OPEN_BELOW = ("/page/", "/health/")
 BEARER = "tidegate.bearer."
 """What a browser, which sends no header with a WebSocket, writes before its token, as a subprotocol."""
 TOGETHER = 32  # requests whose work begins in one turn of the loop
-_SMALL = 2**16  # bytes of a body that has come already by the time that it is refused
+_SMALL = 2**16  # bytes of an answer that are out at once
+_PASSED = 2**20  # bytes of a refused body that are passed over; for longer ones the connection ends
 _READING = 30.0  # seconds in which a piece of an answer must be taken
 _BODY = {"POST", "PUT", "PATCH"}
 
@@ -148,7 +149,7 @@ class Door:
         """
         length = asked.headers.get(b"content-length", b"0")
         whole = b"transfer-encoding" not in asked.headers and length.isdigit() and len(length) <= 15
-        ends = ends or not whole or int(length) > _SMALL or b"expect" in asked.headers
+        ends = ends or not whole or int(length) > _PASSED or b"expect" in asked.headers
         if isinstance(error, ServeError):
             refusal = _refusal(error.kind, error.status, str(error), error.retry_after, ends=ends)
         else:
