@@ -1,6 +1,6 @@
 """The rival of `benchmarks.serving`: a graph of the same model behind FastAPI and ONNX Runtime, in the usual way.
 
-python -m benchmarks.serving_fastapi GRAPH PORT
+python benchmarks/serving_fastapi.py GRAPH PORT, in an environment that has fastapi, onnxruntime and tokenizers.
 """
 
 import sys

@@ -15,85 +15,145 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST = 1500  # connections of an open loop; further arrivals wait for one, and that counts
+import uvloop
+
+MOST = 4000  # connections of an open loop; further arrivals wait for one, and that counts
+PATIENCE = 2.0  # seconds after the end in which answers may still come
+_LENGTH = b"content-length: "  # as uvicorn spells it
+TICK = 0.0005  # seconds between two looks at what is due
 
 
 @dataclass
 class Seen:
-    """Hold the seconds of answers by status, 0 where there was none."""
+    """Hold the seconds of answers by status, 0 where there was none; and when the last request left."""
 
     taken: dict[int, list[float]] = field(default_factory=dict)
+    sent: int = 0
+    until: float = 0.0
 
     def note(self, status: int, seconds: float) -> None:
         """Note one answer."""
         self.taken.setdefault(status, []).append(seconds)
 
 
-class Wire:
-    """One connection that is kept open."""
+class Wire(asyncio.Protocol):
+    """One connection that is kept open; `free` is called once it can ask again."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._transport: Any = None
+        self._data, self._due = b"", 0.0
+        self.asking = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin."""
+        self._transport = transport
+
+    def ask(self, due: float) -> None:
+        """Send the request."""
+        self._due, self.asking = due, True
+        self._load.seen.sent += 1
+        self._transport.write(self._load.message)
+
+    def data_received(self, data: bytes) -> None:
+        """Read an answer."""
+        self._data = data = self._data + data if self._data else data
+        end, at = data.find(b"\r\n\r\n"), data.find(_LENGTH)
+        if end < 0 or len(data) < end + 4 + int(data[at + len(_LENGTH) : data.index(b"\r", at)]):
+            return
+        self._data, self.asking = b"", False
+        self._load.seen.note(int(data[9:12]), time.perf_counter() - self._due)
+        if data.find(b"connection: close", 0, end) > 0:
+            self._transport.close()
+        else:
+            self._load.free(self)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End."""
+        if self.asking:
+            self.asking = False
+            self._load.seen.note(0, time.perf_counter() - self._due)
+        self._load.lost()
+
+
+class Load:
+    """Ask one server the same request over and over.
+
+    Args:
+        host, port: of the server.
+        message: the request.
+    """
+
+    def __init__(self, host: str, port: int, message: bytes) -> None:
+        self.message, self.seen = message, Seen()
         self._at = (host, port)
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._idle: list[Wire] = []
+        self._late = deque[float]()
+        self._open = 0
+        self._closed = False
 
-    async def ask(self, message: bytes) -> int:
-        """Send a request and read its answer; return the status, 0 where the connection ended."""
-        try:
-            if self._streams is None:
-                self._streams = await asyncio.open_connection(*self._at)
-            reader, writer = self._streams
-            writer.write(message)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-            await reader.readexactly(length)
-            if b"\r\nconnection: close" in head.lower():
-                writer.close()
-                self._streams = None
-            return int(head[9:12])
-        except (OSError, asyncio.IncompleteReadError):
-            self._streams = None
-            return 0
+    async def closed(self, *, connections: int, seconds: float) -> Seen:
+        """Ask from some connections."""
+        self._closed, self.seen.until = True, time.perf_counter() + seconds
+        for _ in range(connections):
+            await self._connect()
+        while time.perf_counter() < self.seen.until:
+            await asyncio.sleep(0.01)
+            while self._open < connections:
+                await self._connect()
+        return self.seen
 
-
-async def closed(host: str, port: int, message: bytes, *, connections: int, seconds: float) -> Seen:
-    """Ask from some connections."""
-    seen, until = Seen(), time.perf_counter() + seconds
-
-    async def one() -> None:
-        wire = Wire(host, port)
-        while (begun := time.perf_counter()) < until:
-            status = await wire.ask(message)
-            seen.note(status, time.perf_counter() - begun)
-
-    await asyncio.gather(*(one() for _ in range(connections)))
-    return seen
-
-
-async def opened(host: str, port: int, message: bytes, *, rate: float, seconds: float) -> Seen:
-    """Ask at a rate."""
-    seen, draw, free = Seen(), random.Random(0), deque(Wire(host, port) for _ in range(MOST))
-    room, tasks = asyncio.Semaphore(MOST), set[asyncio.Task[None]]()
-
-    async def one(due: float) -> None:
-        async with room:
-            wire = free.pop()  # the one that was used last, so that few are opened
-            status = await wire.ask(message)
-            free.append(wire)
-        seen.note(status, time.perf_counter() - due)
-
-    due = begun = time.perf_counter()
-    while due < begun + seconds:
+    async def opened(self, *, rate: float, seconds: float, connections: int) -> Seen:
+        """Ask at a rate; `connections` are open before the first request, since opening them costs both sides."""
+        draw, tasks, due = random.Random(0), set[asyncio.Task[None]](), time.perf_counter()
+        for _ in range(min(connections, MOST)):
+            await self._connect()
+        begun = due = time.perf_counter()
         due += draw.expovariate(rate)
-        if (wait := due - time.perf_counter()) > 0:
-            await asyncio.sleep(wait)
-        task = asyncio.create_task(one(due))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-    if tasks:
-        await asyncio.wait(tasks, timeout=10)
-    for task in tasks:
-        task.cancel()
-    return seen
+        while due < begun + seconds:
+            now = time.perf_counter()
+            while due <= now and due < begun + seconds:
+                self._arrive(due, tasks)
+                due += draw.expovariate(rate)
+            await asyncio.sleep(TICK)
+        until = time.perf_counter() + PATIENCE
+        while (self._late or sum(map(len, self.seen.taken.values())) < self.seen.sent) and time.perf_counter() < until:
+            await asyncio.sleep(0.01)
+        return self.seen
+
+    def free(self, wire: Wire) -> None:
+        """Take a connection that can ask again: the one that was used last is used first, so that few are opened."""
+        if self._closed:
+            if time.perf_counter() < self.seen.until:
+                wire.ask(time.perf_counter())
+        elif self._late:
+            wire.ask(self._late.popleft())
+        else:
+            self._idle.append(wire)
+
+    def lost(self) -> None:
+        """Note that a connection ended."""
+        self._open -= 1
+        self._idle = [wire for wire in self._idle if not wire._transport.is_closing()]
+
+    def _arrive(self, due: float, tasks: set[asyncio.Task[None]]) -> None:
+        if self._idle:
+            self._idle.pop().ask(due)
+            return
+        self._late.append(due)
+        if self._open < MOST:
+            task = asyncio.create_task(self._connect())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    async def _connect(self) -> None:
+        self._open += 1
+        try:
+            _, wire = await asyncio.get_running_loop().create_connection(lambda: Wire(self), *self._at)
+        except OSError:
+            self._open -= 1
+            return
+        self.free(wire)
 
 
 def main() -> None:
@@ -103,10 +163,9 @@ def main() -> None:
     headers = f"POST {asked['path']} HTTP/1.1\r\nHost: {asked['host']}\r\nContent-Type: application/json\r\n"
     headers += "".join(f"{name}: {value}\r\n" for name, value in asked["headers"].items())
     message = f"{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    how, place = asked["how"], (asked["host"], asked["port"])
-    loop = closed if "connections" in how else opened
-    seen = asyncio.run(loop(*place, message, **how))
-    json.dump(seen.taken, sys.stdout)
+    load = Load(asked["host"], asked["port"], message)
+    seen = uvloop.run((load.opened if "rate" in asked["how"] else load.closed)(**asked["how"]))
+    json.dump({"sent": seen.sent, "taken": seen.taken}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from math import inf
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from tidegate.errors import ServeError
 from tidegate.serve import batcher as batching
-from tidegate.serve.batcher import Batcher
+from tidegate.serve.batcher import Batcher, Place
 
 
 class Echo:
@@ -34,12 +35,14 @@ def run(work: Any) -> Any:
     return asyncio.run(work)
 
 
-async def behind(echo: Echo, batcher: Batcher, jobs: list[tuple[Any, int]], **options: Any) -> list[Any]:
+async def behind(echo: Echo, batcher: Batcher, jobs: list[tuple[Any, int]], allowed: float | None = None) -> list[Any]:
     """Ask for jobs while the kernels are held up by one; let them go once all wait."""
     echo.gate.clear()
-    first = asyncio.create_task(batcher.ask(echo, "first", 1, deadline=inf))
+    first = asyncio.create_task(batcher.ask(echo, "first", 1, Place(allowed=inf)))
     await asyncio.to_thread(echo.entered.wait)
-    waiting = [asyncio.create_task(batcher.ask(echo, payload, tokens, **options)) for payload, tokens in jobs]
+    waiting = [
+        asyncio.create_task(batcher.ask(echo, payload, tokens, Place(allowed=allowed))) for payload, tokens in jobs
+    ]
     await asyncio.sleep(0)
     echo.gate.set()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
@@ -63,6 +66,23 @@ def test_a_lone_job_waits_for_nobody() -> None:
 
     run(one_after_the_other())
     assert echo.batches == [[0], [1], [2], [3], [4]]
+    batcher.close()
+
+
+def test_a_lone_job_sets_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever waits for time to pass would be late for somebody who is alone."""
+    echo, batcher = Echo(), Batcher(1000, 10.0)
+
+    async def alone() -> None:
+        def refuse(*_: Any, **__: Any) -> None:
+            raise AssertionError("a timer was set")
+
+        for name in ("call_later", "call_at"):
+            monkeypatch.setattr(asyncio.get_running_loop(), name, refuse)
+        assert await batcher.ask(echo, "alone", 1, batcher.reserve(1)) == "alone"
+        monkeypatch.undo()
+
+    run(alone())
     batcher.close()
 
 
@@ -129,27 +149,44 @@ def test_short_jobs_pass_a_long_one_but_not_for_ever() -> None:
 
 def test_what_has_expired_is_dropped_before_it_costs_anything() -> None:
     echo, batcher = Echo(), Batcher(1000, 10.0)
-    answers = run(behind(echo, batcher, [("late", 1)], deadline=-1.0))
+    answers = run(behind(echo, batcher, [("late", 1)], -1.0))
     assert isinstance(answers[0], ServeError)
     assert (answers[0].status, answers[0].kind, echo.batches) == (504, "deadline", [["first"]])
     assert batcher.seen.expired == 1
     batcher.close()
 
 
+def test_what_has_expired_says_how_long_requests_take() -> None:
+    """Or a server that lets in so many that all expire would never know better."""
+    echo, batcher = Echo(), Batcher(1000, 10.0)
+
+    async def expire() -> None:
+        place = batcher.reserve(1)
+        place.begun = time.perf_counter() - 100.0
+        with pytest.raises(ServeError, match="deadline"):
+            await batcher.ask(echo, "late", 1, place)
+        batcher.release(place)
+
+    for _ in range(3):
+        run(expire())
+    assert (batcher.stretch, echo.batches) == (batching._MOST, [])
+    batcher.close()
+
+
 def test_what_must_be_done_is_done_however_late() -> None:
     echo, batcher = Echo(), Batcher(1000, 1e-9)
-    assert run(behind(echo, batcher, [("late", 1), ("must", 1)], deadline=inf)) == ["late", "must"]
+    assert run(behind(echo, batcher, [("late", 1), ("must", 1)], inf)) == ["late", "must"]
     batcher.close()
 
 
 def test_places_are_promised_up_to_the_limit_and_given_back() -> None:
     batcher = Batcher(100, 10.0)
-    batcher.reserve(60)
-    with pytest.raises(ServeError, match="60 tokens wait") as caught:
+    place = batcher.reserve(60)
+    with pytest.raises(ServeError, match="as much waits already") as caught:
         batcher.reserve(41)
     assert (caught.value.status, caught.value.retry_after) == (429, 1)
     batcher.reserve(40)
-    batcher.release(60)
+    batcher.release(place)
     batcher.reserve(60)
     with pytest.raises(ServeError, match="101 tokens") as caught:
         batcher.reserve(101)
@@ -158,14 +195,53 @@ def test_places_are_promised_up_to_the_limit_and_given_back() -> None:
     batcher.close()
 
 
-def test_who_would_wait_beyond_the_deadline_is_refused_at_once() -> None:
-    batcher = Batcher(10**9, 2.0)
+def test_who_would_wait_beyond_half_of_the_deadline_is_refused_at_once() -> None:
+    batcher = Batcher(10**9, 6.0)
     batcher._spent, batcher._done = 1.0, 1.0
-    batcher.reserve(3)
-    with pytest.raises(ServeError, match=r"about 3\.0 s") as caught:
+    batcher.reserve(2)
+    with pytest.raises(ServeError, match="as much waits") as caught:
+        batcher.reserve(1, allowed=3.0)
+    assert (caught.value.status, caught.value.retry_after) == (429, 2)
+    batcher.reserve(2)
+    with pytest.raises(ServeError, match="as much waits"):
         batcher.reserve(1)
-    assert caught.value.retry_after == 3
+    assert (batcher.waiting, batcher.places, batcher.seen.refused) == (4, 2, 2)
     batcher.close()
+
+
+def test_what_is_expected_is_corrected_by_what_came_of_it() -> None:
+    """Requests take 100 s of which the kernels know nothing: it is counted in, and fewer are let in."""
+    echo, batcher = Echo(), Batcher(10**9, 1000.0)
+
+    async def late() -> None:
+        place = batcher.reserve(1)
+        place.begun = time.perf_counter() - 100.0
+        await batcher.ask(echo, "late", 1, place)
+        assert place.begun is None, "what it asks for later begins then"
+        batcher.release(place)
+
+    places = [batcher.reserve(1) for _ in range(100)]
+    before = batcher.estimate
+    for _ in range(50):
+        run(late())
+    assert batcher.stretch == batching._MOST, "100 s where a hundredth of one was expected"
+    assert batcher.estimate == pytest.approx(batching._MOST * before, rel=0.5)
+    for place in places:
+        batcher.release(place)
+    for _ in range(200):
+        run(in_time(echo, batcher))
+    assert batcher.stretch == pytest.approx(1.0, rel=0.01), "what is long past no longer counts"
+    assert (batcher.waiting, batcher.places) == (0, 0)
+    batcher.close()
+
+
+async def in_time(echo: Echo, batcher: Batcher) -> None:
+    """Ask for a job that takes no longer than it was expected to."""
+    place = batcher.reserve(1)
+    place.expected = 1.0
+    place.begun = time.perf_counter() - 1.0
+    await batcher.ask(echo, "in time", 1, place)
+    batcher.release(place)
 
 
 def test_a_job_that_nobody_waits_for_is_not_computed() -> None:

@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, server: Server, *, allowed: str = "", **options: Any) -> Iterator[Page]:
+def opened(browser: Browser, server: Server, *, allowed: str = "", path: str = "/", **options: Any) -> Iterator[Page]:
     """Open the page; nothing may go wrong in it, and nothing but the server may be asked."""
     context = browser.new_context(**options)
     page, wrong, asked = context.new_page(), list[str](), list[str]()
@@ -43,7 +43,7 @@ def opened(browser: Browser, server: Server, *, allowed: str = "", **options: An
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.set_default_timeout(20_000)
-    page.goto(server.url)
+    page.goto(server.url + path)
     yield page
     context.close()
     assert [text for text in wrong if not (allowed and allowed in text)] == []
@@ -186,6 +186,31 @@ def test_what_cannot_be_answered_is_told_and_the_page_goes_on(browser: Browser, 
         expect(page.locator("#live-answer")).to_have_attribute("data-heard", re.compile("2 $"))
 
 
+def test_what_can_be_asked_is_drawn_and_sent_from_its_page(browser: Browser, server: Server) -> None:
+    document = ask(server, "/openapi.json")[1]
+    with opened(browser, server, allowed="422", path="/docs") as page:
+        routes = page.locator("#routes details")
+        expect(routes).to_have_count(sum(map(len, document["paths"].values())))
+        predict = page.locator("details", has_text="/v1/predict").first
+        predict.locator("summary").click()
+        expect(predict).to_contain_text("sequences?: [[[number]] | string] | null")
+        said = predict.locator(".said")
+        predict.locator("textarea").fill('{"model": "text-classifier", "texts": ["wave"]}')
+        predict.locator("button").click()
+        expect(said).to_contain_text('"label": "sea"')
+        predict.locator("textarea").fill('{"model": "text-classifier"}')
+        predict.locator("button").click()
+        expect(said).to_contain_text("no inputs came")
+        predict.locator("textarea").fill("{")
+        predict.locator("button").click()
+        expect(said).to_contain_text("JSON")
+        models = page.locator("details", has_text="/v1/models").first
+        models.locator("summary").click()
+        models.locator("button").click()
+        expect(models.locator(".said")).to_contain_text("language-model")
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
 def test_all_of_it_is_reached_by_the_keyboard(browser: Browser, server: Server) -> None:
     with opened(browser, server) as page:
         choose(page, "text-classifier")
@@ -213,7 +238,7 @@ def test_how_busy_the_server_is_is_drawn(browser: Browser, server: Server) -> No
 
 
 def test_the_page_forbids_what_it_does_not_need(server: Server) -> None:
-    for path in ("/", "/page/app.js", "/page/style.css"):
+    for path in ("/", "/docs", "/page/app.js", "/page/style.css"):
         status, _, headers = ask(server, path)
         assert (status, headers["content-security-policy"].startswith("default-src 'none'")) == (200, True)
     for path in ("/page/nothing.js", "/page/../server.py", "/page/%2e%2e%2fserver.py", "/page/page.py"):

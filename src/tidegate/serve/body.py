@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from tidegate.errors import InputError, ServeError
+from tidegate.serve.batcher import Place
 
 SECONDS = 10.0  # in which a body must begin to come, and all of it with the time below
 SLOWEST = 2**16  # bytes a second
+PLACE = "tidegate.place"  # where a scope holds the place of a request
 T = TypeVar("T")
 
 
@@ -38,15 +40,7 @@ async def read_json(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
         raise InputError("the JSON is nested too deeply.") from None
 
 
-def read_deadline(request: Request) -> float | None:
-    """Read how many seconds an answer is of use, from the header; raises InputError for what is no such number."""
-    given: Any = request.headers.get("tidegate-deadline")
-    if given is None:
-        return None
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < 1e6:
-        raise InputError(f"Tidegate-Deadline: {given:.40}; wanted seconds, above zero.")
-    return seconds
+def place_of(request: Request) -> Place:
+    """Give the place that the door promised to a request."""
+    place: Place = request.scope[PLACE]
+    return place

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from tidegate.errors import InputError, TidegateError
-from tidegate.serve.batcher import Batcher, OneByOne
-from tidegate.serve.body import read_deadline, read_json
+from tidegate.serve.batcher import Batcher, OneByOne, Place
+from tidegate.serve.body import place_of, read_json
 from tidegate.serve.messages import Choice, Completion, CompletionRequest
 from tidegate.serve.predict import JSON
 from tidegate.serve.problems import problem_of
@@ -78,7 +78,7 @@ class Completing:
 
     async def complete(self, request: Request) -> Response:
         """Write on one prompt or several."""
-        deadline = read_deadline(request)
+        place = place_of(request)
         asked = await read_json(request, _DECODER)
         served = self.shelf.find(asked.model)
         if "generate" not in served.card.asked:
@@ -89,22 +89,22 @@ class Completing:
         named = Completion(f"cmpl-{uuid4().hex[:24]}", int(time.time()), served.name, [])
         texts = [Text(served, asked, prompt) for prompt in prompts]
         if asked.stream:
-            first = await self._go_on(texts[0], deadline)  # what is wrong with the request is told as a problem
-            events = self._events(texts[0], first, named, deadline)
+            first = await self._go_on(texts[0], place)  # what is wrong with the request is told as a problem
+            events = self._events(texts[0], first, named, place)
             return StreamingResponse(events, media_type="text/event-stream")
         for index, text in enumerate(texts):
             pieces = [text.prompt] if asked.echo else []
             while not text.ended:
-                pieces.append(await self._go_on(text, deadline))
+                pieces.append(await self._go_on(text, place))
             named.choices.append(Choice("".join(pieces), index, text.reason))
         return Response(msgspec.json.encode(named), media_type=JSON)
 
-    async def _go_on(self, text: Text, deadline: float | None) -> str:
+    async def _go_on(self, text: Text, place: Place) -> str:
         cost = TOGETHER + (text_cost([text.prompt]) if text.pieces is None else 0)
-        piece: str = await self.batcher.ask(Writing(text.served), text.go_on, cost, deadline=deadline)
+        piece: str = await self.batcher.ask(Writing(text.served), text.go_on, cost, place)
         return piece
 
-    async def _events(self, text: Text, first: str, named: Completion, deadline: float | None) -> AsyncIterator[bytes]:
+    async def _events(self, text: Text, first: str, named: Completion, place: Place) -> AsyncIterator[bytes]:
         piece = text.prompt + first if text.asked.echo else first
         try:
             while True:
@@ -112,7 +112,7 @@ class Completing:
                 yield _event(msgspec.structs.replace(named, choices=[Choice(piece, 0, reason)]))
                 if text.ended:
                     break
-                piece = await self._go_on(text, deadline)
+                piece = await self._go_on(text, place)
         except TidegateError as error:
             yield _event({"error": problem_of(error)})
         yield b"data: [DONE]\n\n"

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made of the types that the routes read and write. Its page needs nothing from elsewhere."""
+"""The OpenAPI document, made of the types that the routes read and write. The page `/docs` draws it."""
 
 from __future__ import annotations
 

@@ -9,15 +9,18 @@ import asyncio
 import base64
 import binascii
 import hmac
-from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 
-from tidegate.errors import ServeError
-from tidegate.serve.batcher import Batcher
+from tidegate.errors import InputError, ServeError, TidegateError
+from tidegate.serve.batcher import Batcher, Place
+from tidegate.serve.body import PLACE
 from tidegate.serve.problems import TYPE, problem_of
 from tidegate.serve.settings import Settings, is_loopback
 from tidegate.tasks.wire import CHARACTERS
@@ -27,19 +30,45 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN = ("/", "/page/", "/health/")
-"""What is shown without a token: the page, which holds no secret, and whether the server is well."""
+OPEN = ("/", "/docs")
+"""What is shown without a token: pages, which hold no secret."""
+OPEN_BELOW = ("/page/", "/health/")
+"""Where all is shown without one: files of the pages, and whether the server is well."""
 BEARER = "tidegate.bearer."
 """What a browser, which sends no header with a WebSocket, writes before its token, as a subprotocol."""
-_SMALL = 2**16  # bytes of a body that has come already by the time that it is refused
+TOGETHER = 32  # requests whose work begins in one turn of the loop
+_SMALL = 2**16  # bytes of an answer that are out at once
+_PASSED = 2**20  # bytes of a refused body that are passed over; for longer ones the connection ends
 _READING = 30.0  # seconds in which a piece of an answer must be taken
 _BODY = {"POST", "PUT", "PATCH"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Hold the head of a request, or of a socket: its subprotocols, too."""
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes]
+    subprotocols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Hold an answer that refuses, in parts and as a connection writes it; whether the connection `ends` with it."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    ends: bool
+    written: bytes
 
 
 class Door:
     """Let requests in.
 
-    What a body may hold in tokens is reserved before it is read, by its length, and given back with the answer.
+    What a body may hold in tokens is reserved before it is read, by its length, and given back with the answer. A
+    connection asks by `let_in` as soon as it has read a head; what comes on another way is asked here.
 
     Args:
         app: what stands behind.
@@ -48,29 +77,86 @@ class Door:
     """
 
     def __init__(self, app: App, settings: Settings, batcher: Batcher) -> None:
-        self._app, self._settings, self._batcher = app, settings, batcher
+        self._app, self._settings, self.batcher = app, settings, batcher
         self._tokens = [token.encode() for token in settings.tokens]
         self.answers: Counter[int] = Counter()
+        self._line = deque[Callable[[], None]]()
+        self._begun = 0  # works, in this turn of the loop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        try:
-            self._check(scope, headers)
-            tokens = self._admit(scope, headers)
-        except ServeError as error:
-            self.answers[error.status] += 1
-            await _refuse(scope, headers, send, error)
-            return
+        if PLACE not in scope:
+            headers = dict(scope["headers"])
+            asked = Asked(scope.get("method", "GET"), scope["path"], headers, tuple(scope.get("subprotocols", ())))
+            try:
+                scope[PLACE] = self.let_in(asked)
+            except TidegateError as error:
+                await _refuse(scope, send, self.refuse(asked, error))
+                return
         try:
             await self._app(scope, receive, self._counted(send) if scope["type"] == "http" else send)
         except TimeoutError:  # whoever asked does not read the answer: the connection ends with the request
             self.answers[0] += 1
         finally:
-            self._batcher.release(tokens)
+            self.batcher.release(scope[PLACE])
+
+    def let_in(self, asked: Asked) -> Place:
+        """Reserve places for what a body may hold; raises ServeError for who may not ask, or where there are none.
+
+        Raises InputError for a deadline that is none.
+        """
+        self._check(asked)
+        if asked.method not in _BODY:
+            return Place()
+        given = asked.headers.get(b"content-length", b"")
+        if not given.isdigit() or len(given) > 15:
+            raise ServeError("the length of the body is wanted: Content-Length.", status=411, kind="no-length")
+        length = int(given)
+        if length > self._settings.max_body:
+            told = f"the body has {length:,} bytes; {self._settings.max_body:,} are taken. Send fewer inputs at a time."
+            raise ServeError(told, status=413, kind="too-large")
+        return self.batcher.reserve(length // CHARACTERS + 1, _allowed(asked.headers.get(b"tidegate-deadline")))
+
+    def begin(self, work: Callable[[], None]) -> None:
+        """Let the work for a request begin: at once, or where many came together, in a later turn of the loop.
+
+        Or else a turn would take so long that nobody would see for how long new heads wait, and refuse them in time.
+        """
+        if self._begun < TOGETHER and not self._line:
+            if self._begun == 0:
+                asyncio.get_running_loop().call_soon(self._turn)
+            self._begun += 1
+            work()
+        else:
+            self._line.append(work)
+
+    def _turn(self) -> None:
+        """Let the next in line begin."""
+        self._begun = 0
+        while self._line and self._begun < TOGETHER:
+            self._begun += 1
+            self._line.popleft()()
+        if self._begun:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def refuse(self, asked: Asked, error: TidegateError, *, ends: bool = False) -> Refusal:
+        """Say why, and count it; the body stays unread, and a longer one is cut off with the connection.
+
+        ends: whether the connection ends with it anyway.
+        """
+        length = asked.headers.get(b"content-length", b"0")
+        whole = b"transfer-encoding" not in asked.headers and length.isdigit() and len(length) <= 15
+        ends = ends or not whole or int(length) > _PASSED or b"expect" in asked.headers
+        if isinstance(error, ServeError):
+            refusal = _refusal(error.kind, error.status, str(error), error.retry_after, ends=ends)
+        else:
+            problem = problem_of(error)
+            refusal = _refusal(problem.type.rpartition(":")[2], problem.status, problem.detail, None, ends=ends)
+        self.answers[refusal.status] += 1
+        return refusal
 
     def _counted(self, send: Send) -> Send:
         """Count answers by status, and wait for nobody who does not read a long one."""
@@ -86,46 +172,47 @@ class Door:
 
         return counted
 
-    def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+    def _check(self, asked: Asked) -> None:
         """Raise ServeError for a stranger, or a page of another site."""
-        host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin")
+        host, origin = asked.headers.get(b"host", b"").decode("latin-1"), asked.headers.get(b"origin")
         if not self._tokens and not _is_ours(host):
             told = f"the host {host:.80} is none of this machine; ask 127.0.0.1, or start the server with a token."
             raise ServeError(told, status=421, kind="other-host")
         if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
             told = "a page of another site asked. Ask from the server's own page, or from a program."
             raise ServeError(told, status=403, kind="other-origin")
-        path = scope["path"]
-        if self._tokens and not (path == "/" or path.startswith(OPEN[1:])) and not self._is_known(scope, headers):
+        path = asked.path
+        if self._tokens and not (path in OPEN or path.startswith(OPEN_BELOW)) and not self._is_known(asked):
             told = "a bearer token is wanted: Authorization: Bearer TOKEN, one of those in the server's token file."
             raise ServeError(told, status=401, kind="no-token")
 
-    def _is_known(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    def _is_known(self, asked: Asked) -> bool:
         """Tell whether the token is one of ours, in the same time whichever it is."""
-        kind, _, given = headers.get(b"authorization", b"").partition(b" ")
-        if kind.lower() != b"bearer" and scope["type"] == "websocket":
-            given = _from_subprotocol(scope.get("subprotocols", []))
-        elif kind.lower() != b"bearer":
-            return False
+        kind, _, given = asked.headers.get(b"authorization", b"").partition(b" ")
+        if kind.lower() != b"bearer":
+            given = _from_subprotocol(asked.subprotocols)
         found = [hmac.compare_digest(given.strip(), token) for token in self._tokens]  # all are looked at
         return True in found
 
-    def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> int:
-        """Reserve places for what a body may hold, and return how many; raises ServeError where there are none."""
-        if scope["type"] != "http" or scope["method"] not in _BODY:
-            return 0
-        given = headers.get(b"content-length", b"")
-        if not given.isdigit() or len(given) > 15:
-            raise ServeError("the length of the body is wanted: Content-Length.", status=411, kind="no-length")
-        length = int(given)
-        if length > self._settings.max_body:
-            told = f"the body has {length:,} bytes; {self._settings.max_body:,} are taken. Send fewer inputs at a time."
-            raise ServeError(told, status=413, kind="too-large")
-        tokens = length // CHARACTERS + 1
-        self._batcher.reserve(tokens)
-        return tokens
+
+def _allowed(given: bytes | None) -> float | None:
+    """Read how many seconds an answer is of use, from its header; raises InputError for what is no such number.
+
+    >>> _allowed(b"0.2"), _allowed(None)
+    (0.2, None)
+    """
+    if given is None:
+        return None
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 1e6:
+        raise InputError(f"Tidegate-Deadline: {given.decode('latin-1'):.40}; wanted seconds, above zero.")
+    return seconds
 
 
+@lru_cache(maxsize=16)
 def _is_ours(host: str) -> bool:
     """Tell whether a Host names this machine.
 
@@ -138,7 +225,7 @@ def _is_ours(host: str) -> bool:
         return False
 
 
-def _from_subprotocol(offered: list[str]) -> bytes:
+def _from_subprotocol(offered: Sequence[str]) -> bytes:
     """Read the token that a browser wrote among its subprotocols; empty where there is none."""
     for name in offered:
         if name.startswith(BEARER):
@@ -150,17 +237,23 @@ def _from_subprotocol(offered: list[str]) -> bytes:
     return b""
 
 
-async def _refuse(scope: Scope, headers: dict[bytes, bytes], send: Send, error: ServeError) -> None:
-    """Answer with a problem, its body unread; a longer one is cut off with the connection."""
-    body = msgspec.json.encode(problem_of(error))
-    said = [(b"content-type", TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    if error.retry_after is not None:
-        said.append((b"retry-after", str(error.retry_after).encode()))
-    if error.status == 401:
-        said.append((b"www-authenticate", b"Bearer"))
-    length = headers.get(b"content-length", b"0")
-    if b"transfer-encoding" in headers or not length.isdigit() or len(length) > 15 or int(length) > _SMALL:
-        said.append((b"connection", b"close"))
+@lru_cache(maxsize=64)
+def _refusal(kind: str, status: int, detail: str, retry_after: int | None, *, ends: bool) -> Refusal:
+    """Write a refusal; those that come over and over are written once."""
+    body = msgspec.json.encode(problem_of(ServeError(detail, status=status, kind=kind)))
+    headers = [(b"content-type", TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if ends:
+        headers.append((b"connection", b"close"))
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+    return Refusal(status, headers, body, ends, lines + b"\r\n" + body)
+
+
+async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
+    """Answer with a refusal."""
     kind = "http" if scope["type"] == "http" else "websocket.http"
-    await send({"type": f"{kind}.response.start", "status": error.status, "headers": said})
-    await send({"type": f"{kind}.response.body", "body": body})
+    await send({"type": f"{kind}.response.start", "status": refusal.status, "headers": refusal.headers})
+    await send({"type": f"{kind}.response.body", "body": refusal.body})

@@ -12,11 +12,14 @@ Step = Any
 
 
 class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Ask a model; of the last three the one that it reads (see `inputs` of the model)."""
+    """Ask a model; of the last three the one that it reads (see `inputs` of the model).
+
+    Among sequences a text is a file in base64: a picture (PNG), read by rows, or a sound (WAV).
+    """
 
     model: str | None = None
     texts: list[str | list[str]] | None = None
-    sequences: list[list[Row]] | None = None
+    sequences: list[list[Row] | str] | None = None
     series: dict[str, list[Any]] | list[list[Any]] | None = None
     probabilities: bool = False
 

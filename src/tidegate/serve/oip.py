@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.errors import InputError, ServeError
-from tidegate.serve.batcher import Batcher, OneByOne
-from tidegate.serve.body import read_body, read_deadline
+from tidegate.serve.batcher import Batcher, OneByOne, Place
+from tidegate.serve.body import place_of, read_body
 from tidegate.serve.predict import JSON
 from tidegate.serve.sessions import Sessions
 from tidegate.serve.shelf import Served
@@ -124,24 +124,22 @@ class Protocol:
 
     async def infer(self, request: Request) -> Response:
         """Answer arrays by arrays."""
-        deadline = read_deadline(request)
+        place = place_of(request)
         served = self._find(request)
         asked, arrays = read_request(await read_body(request), request.headers.get(_LENGTH))
         if asked.parameters.get("sequence_id", 0) not in (0, ""):
-            found = await self._step(served, asked, arrays, deadline)
+            found = await self._step(served, asked, arrays, place)
         else:
             given = served.wire.tensors(served.model, arrays)
             full = asked.outputs is None or any(one.name == "probabilities" for one in asked.outputs)
-            found = await self._batcher.ask(Inferring(served, full), given, served.wire.cost(given), deadline=deadline)
+            found = await self._batcher.ask(Inferring(served, full), given, served.wire.cost(given), place)
         about = {"model_name": served.name, "model_version": served.digest[:12]}
         body, head = write_answer(about, found, asked)
         if head is None:
             return Response(body, media_type=JSON)
         return Response(body, media_type="application/octet-stream", headers={_LENGTH: str(head)})
 
-    async def _step(
-        self, served: Served, asked: InferRequest, arrays: Tensors, deadline: float | None
-    ) -> dict[str, Any]:
+    async def _step(self, served: Served, asked: InferRequest, arrays: Tensors, place: Place) -> dict[str, Any]:
         """Take the steps of a sequence."""
         said = asked.parameters
         name = said["sequence_id"]
@@ -151,7 +149,7 @@ class Protocol:
         start, end = (bool(said.get(f"sequence_{edge}", False)) for edge in ("start", "end"))
         turn = SequenceTurn(f"oip:{served.name}:{name}", served, arrays, options, start, end)
         cost = 1 + sum(_weight(array) for array in arrays.values())
-        found: dict[str, Any] = await self._batcher.ask(self._stepping, turn, cost, deadline=deadline)
+        found: dict[str, Any] = await self._batcher.ask(self._stepping, turn, cost, place)
         return found
 
     def _find(self, request: Request) -> Served:

@@ -18,13 +18,14 @@ from tidegate.errors import InputError, ServeError
 from tidegate.inspect import attribute, trace
 from tidegate.offers import Inspectable
 from tidegate.serve.batcher import Batcher, OneByOne
-from tidegate.serve.body import read_json
+from tidegate.serve.body import place_of, read_json
 from tidegate.serve.messages import PredictRequest
 from tidegate.serve.predict import JSON, given_to
 from tidegate.serve.sessions import Sessions
 from tidegate.serve.shelf import Served
 
 _DECODER = msgspec.json.Decoder(PredictRequest)
+_PAGES = {"/": "index.html", "/docs": "api.html"}
 _KINDS = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 _POLICY = "default-src 'none'; img-src data:; script-src 'self'; style-src 'self'; connect-src 'self'"
 _HEADERS = {
@@ -50,7 +51,7 @@ class Looking(OneByOne):
     def _look(self, given: Any) -> dict[str, Any]:
         """Give the mean of every gate at each step, and what each step contributes to the answer."""
         model = self.served.model
-        inputs = self.served.wire.read(model, given)
+        inputs = self.served.read(given)
         if len(inputs) != 1:
             raise InputError(f"{len(inputs)} inputs came to look at. Send one.")
         if not isinstance(model, Inspectable):
@@ -92,7 +93,7 @@ class Page:
 
     async def show(self, request: Request) -> Response:
         """Give a file of the page."""
-        name = request.path_params.get("file", "index.html")
+        name = request.path_params.get("file") or _PAGES[request.url.path]
         if name not in self._files:
             raise ServeError(f"the page has no file {name:.60}.", status=404, kind="no-such-file")
         body, kind = self._files[name]
@@ -103,9 +104,9 @@ class Page:
         asked = await read_json(request, _DECODER)
         served = self.sessions.shelf.find(asked.model)
         given = given_to(asked, served)
-        return Response(
-            await self.batcher.ask(Looking(served), given, _DEAR * served.wire.cost(given)), media_type=JSON
-        )
+        cost = _DEAR * served.cost(given)
+        body = await self.batcher.ask(Looking(served), given, cost, place_of(request))
+        return Response(body, media_type=JSON)
 
     async def load(self, _request: Request) -> Response:
         """Say how busy the server is."""

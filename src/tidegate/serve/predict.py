@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from tidegate.errors import InputError
 from tidegate.serve.batcher import Batcher
-from tidegate.serve.body import read_deadline, read_json
+from tidegate.serve.body import place_of, read_json
 from tidegate.serve.messages import PredictRequest
 from tidegate.serve.shelf import Served, Shelf
 
@@ -52,12 +52,11 @@ class Predicting:
 
     async def predict(self, request: Request) -> Response:
         """Answer the inputs of a request."""
-        deadline = read_deadline(request)
         asked = await read_json(request, _DECODER)
         served = self.shelf.find(asked.model)
         given = given_to(asked, served)
         work = Asking(served, asked.probabilities)
-        body = await self.batcher.ask(work, given, served.wire.cost(given), deadline=deadline)
+        body = await self.batcher.ask(work, given, served.cost(given), place_of(request))
         return Response(body, media_type=JSON)
 
     async def models(self, _request: Request) -> Response:

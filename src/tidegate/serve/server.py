@@ -96,7 +96,7 @@ class Server:
         SIGHUP reads all models again.
         """
         settings = self.settings
-        protocol = type("Connection", (Patient,), {"limit": settings.max_connections})
+        protocol = type("Connection", (Patient,), {"limit": settings.max_connections, "door": self.app})
         config = uvicorn.Config(
             self.app, loop="uvloop", http=protocol, ws="websockets-sansio", lifespan="off", access_log=False,
             log_config=None, server_header=False, ws_max_size=settings.max_body, ws_per_message_deflate=False,
@@ -173,6 +173,7 @@ class Server:
             Route("/health/ready", self._ready),
             Route("/openapi.json", self._openapi),
             Route("/", page.show),
+            Route("/docs", page.show),
             Route("/page/{file}", page.show),
             Route("/v1/look", page.look, methods=["POST"]),
             Route("/v1/load", page.load),

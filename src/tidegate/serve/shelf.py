@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from tidegate.checkpoint import load_model
 from tidegate.errors import InputError, ModelFileError, OptionError, ServeError, TidegateError
+from tidegate.serve.media import media_cost, unpack
 from tidegate.tasks.card import Card
 from tidegate.tasks.cards import CARDS
 from tidegate.tasks.live import Live
@@ -62,7 +63,7 @@ class Served:
 
     def ask(self, payloads: Sequence[Any], *, full: bool = False) -> list[Any]:
         """Answer the inputs of many requests, each a list; where one cannot be read, its error stands in its place."""
-        read: list[Any] = [_tried(self.wire.read, self.model, payload) for payload in payloads]
+        read: list[Any] = [_tried(self.read, payload) for payload in payloads]
         sound = [inputs for inputs in read if not isinstance(inputs, Exception)]
         try:
             told = iter(self.wire.ask(self.model, [each for inputs in sound for each in inputs], full))
@@ -72,6 +73,13 @@ class Served:
                 for inputs in read
             ]
         return [inputs if isinstance(inputs, Exception) else [next(told) for _ in inputs] for inputs in read]
+
+    def cost(self, given: Any) -> int:
+        """Count the tokens of what came, or guess them, without reading it."""
+        if self.wire.given != "sequences":
+            return self.wire.cost(given)
+        files = [item for item in given if isinstance(item, str)]
+        return self.wire.cost([item for item in given if not isinstance(item, str)]) + sum(map(media_cost, files))
 
     def begin(self, options: Mapping[str, Any], state: bytes | None = None) -> Live:
         """Begin a live session, or go on where a saved one was.
@@ -116,6 +124,12 @@ class Served:
         network = [node.kind for node in self.model.network_.nodes]
         weights = sum(array.size for array in self.model.weights_.values())
         return self.about() | extra | {"network": network, "weights": int(weights)}
+
+    def read(self, given: Any) -> list[Any]:
+        """Read inputs, the files among them, too; raises InputError, DataError or ShapeError."""
+        if self.wire.given == "sequences":
+            given = unpack(given, self.model.network_.input_size)
+        return self.wire.read(self.model, given)
 
     def _streamed(self) -> Json:
         """Say what a page must know to hold a session: whether there is one, and what a step is made of."""

@@ -20,8 +20,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from tidegate.errors import InputError, ServeError, TidegateError
-from tidegate.serve.batcher import Batcher, OneByOne
-from tidegate.serve.body import read_deadline, read_json
+from tidegate.serve.batcher import Batcher, OneByOne, Place
+from tidegate.serve.body import place_of, read_json
 from tidegate.serve.messages import Problem, StreamAnswer, StreamRequest
 from tidegate.serve.problems import problem_of
 from tidegate.serve.sessions import FORWARD, Session, Sessions
@@ -173,7 +173,7 @@ class Wires:
         finally:
             del self.open[key]
             if not first:
-                await self.batcher.ask(self._closing, key, 0, deadline=inf)
+                await self.batcher.ask(self._closing, key, 0, Place(allowed=inf))
 
     async def _hear(self, ws: WebSocket, key: str, served: Served, *, first: bool) -> StreamAnswer:
         """Take one message of a socket; what is wrong with it is told, and the stream goes on."""
@@ -181,15 +181,14 @@ class Wires:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1000))
         text = message.get("text")
-        tokens = 0
+        place = Place()
         loop = asyncio.get_running_loop()
         try:
             asked = _DECODER.decode(message["bytes"] if text is None else text)
             turn = Turn(key, served, asked, lambda *left: _soon(loop, self._evicted(ws, key, *left)), first)
             cost = _cost(asked)
-            self.batcher.reserve(cost)
-            tokens = cost
-            said: StreamAnswer = await self.batcher.ask(self._stepping, turn, cost)
+            place = self.batcher.reserve(cost)
+            said: StreamAnswer = await self.batcher.ask(self._stepping, turn, cost, place)
             if asked.end and said.error is None:
                 said.closing = "end"
         except (TidegateError, msgspec.MsgspecError, RecursionError) as error:
@@ -197,22 +196,22 @@ class Wires:
         else:
             return said
         finally:
-            self.batcher.release(tokens)
+            self.batcher.release(place)
 
     async def request(self, request: Request) -> Response:
         """Take one turn of a stream that is not kept: its token is all that is left of it."""
-        deadline = read_deadline(request)
+        place = place_of(request)
         asked = await read_json(request, _DECODER)
         served = self.sessions.shelf.find(request.path_params["model"])
         events = "text/event-stream" in request.headers.get("accept", "")
         if events:
-            return StreamingResponse(self._events(served, asked, deadline), media_type="text/event-stream")
+            return StreamingResponse(self._events(served, asked, place), media_type="text/event-stream")
         turn = Turn(None, served, asked, first=True)
-        said: StreamAnswer = await self.batcher.ask(self._stepping, turn, _cost(asked), deadline=deadline)
+        said: StreamAnswer = await self.batcher.ask(self._stepping, turn, _cost(asked), place)
         status = 200 if said.error is None else said.error.status
         return Response(msgspec.json.encode(said), status, media_type="application/json")
 
-    async def _events(self, served: Served, asked: StreamRequest, deadline: float | None) -> AsyncIterator[bytes]:
+    async def _events(self, served: Served, asked: StreamRequest, place: Place) -> AsyncIterator[bytes]:
         """Answer a few steps after the other, each few an event, the token of each beside it."""
         chunks = [asked.steps[at : at + _CHUNK] for at in range(0, len(asked.steps), _CHUNK)] or [[]]
         resume, at = asked.resume, asked.at
@@ -223,7 +222,7 @@ class Wires:
             )  # fmt: skip
             try:
                 turn = Turn(None, served, whole, first=True)
-                said: StreamAnswer = await self.batcher.ask(self._stepping, turn, _cost(whole), deadline=deadline)
+                said: StreamAnswer = await self.batcher.ask(self._stepping, turn, _cost(whole), place)
             except TidegateError as error:
                 said = StreamAnswer(-1, error=problem_of(error))
             yield b"event: answers\ndata: " + msgspec.json.encode(said) + b"\n\n"
@@ -239,7 +238,7 @@ class Wires:
 
     async def _hand_over(self, key: str, ws: WebSocket) -> None:
         try:
-            token, steps = await self.batcher.ask(self._handing, key, 0, deadline=inf)
+            token, steps = await self.batcher.ask(self._handing, key, 0, Place(allowed=inf))
         except TidegateError:  # nothing was said yet
             token, steps = None, 0
         await self._part(ws, GOING_DOWN, StreamAnswer(steps, token=token, closing="drain"))

@@ -31,12 +31,14 @@ export function bars(place, shares) {
   place.replaceChildren(grid);
 }
 
-// Bars up and down from a line, one for each step, named below where there is room.
+// Bars up and down from a line, one for each step, named below where there is room: level, or upright between more of them.
 export function updown(place, names, values, caption) {
   const [width, height] = [400, 90];
   const most = Math.max(1e-9, ...values.map(Math.abs));
   const each = width / Math.max(values.length, 1);
-  const picture = shape("svg", { viewBox: `0 0 ${width} ${height + 16}`, role: "img", "aria-label": caption });
+  const level = each > 44;
+  const below = level ? 16 : each > 9 ? 60 : 0;
+  const picture = shape("svg", { viewBox: `0 0 ${width} ${height + below}`, role: "img", "aria-label": caption });
   picture.append(shape("line", { class: "axis", x1: 0, x2: width, y1: height / 2, y2: height / 2 }));
   values.forEach((value, at) => {
     const tall = (Math.abs(value) / most) * (height / 2);
@@ -44,7 +46,10 @@ export function updown(place, names, values, caption) {
     const bar = shape("rect", { class: value > 0 ? "up" : "down", x: at * each + 1, width: Math.max(each - 2, 1), y, height: tall });
     bar.append(shape("title", {}, `${names[at]}: ${short(value)}`));
     picture.append(bar);
-    if (each > 28) picture.append(shape("text", { x: (at + 0.5) * each, y: height + 12, "text-anchor": "middle" }, names[at].slice(0, each / 6)));
+    const x = (at + 0.5) * each;
+    const upright = { x: x + 3, y: height + 4, "text-anchor": "end", transform: `rotate(-90 ${x + 3} ${height + 4})` };
+    const place = level ? { x, y: height + 12, "text-anchor": "middle" } : upright;
+    if (below) picture.append(shape("text", place, names[at].slice(0, level ? each / 6 : 10)));
   });
   place.replaceChildren(element("figure", {}, picture, element("figcaption", { textContent: caption })));
 }
