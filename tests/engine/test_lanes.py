@@ -1,4 +1,4 @@
-"""What programs find of different lanes of a batch, added as a tree, is the gradient that one finds alone, to the bit."""
+"""What programs find of different lanes of a batch, added as a tree, is to the bit the gradient that one finds."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_one_who_is_lost_again_and_again_ends_the_run(monkeypatch: pytest.Monkey
             return team
 
         monkeypatch.setattr(Workers, "_meet", meet)
-        lost = pytest.raises(WorkerError, match="worker 1 .* was lost, after 3 others in the same update")
+        lost = pytest.raises(WorkerError, match=r"worker 1 .* was lost, after 3 others in the same update")
         with pytest.warns(UserWarning, match="takes its place"), lost:
             list(model.fit_steps(X, y, crew=workers))
 
@@ -144,7 +144,7 @@ def test_one_who_is_late_is_named_and_the_run_goes_on(
 def test_weights_that_differ_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     model, X, y = waves()
     monkeypatch.setattr(crew, "digest", lambda array: b"others")
-    with Workers(2) as workers, pytest.raises(WorkerError, match="worker 1 .* has other weights after 0 updates"):
+    with Workers(2) as workers, pytest.raises(WorkerError, match=r"worker 1 .* has other weights after 0 updates"):
         list(model.fit_steps(X, y, crew=workers))
 
 
@@ -158,7 +158,7 @@ def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_worker_that_does_not_begin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     model, X, y = waves()
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with Workers(2) as workers, pytest.raises(WorkerError, match="worker 1 .* ended as it began, with exit code 1"):
+    with Workers(2) as workers, pytest.raises(WorkerError, match=r"worker 1 .* ended as it began, with exit code 1"):
         list(model.fit_steps(X, y, crew=workers))
 
 
