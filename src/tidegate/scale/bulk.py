@@ -1,8 +1,8 @@
 """Answers many files with several processes: each file once, whoever is killed on the way.
 
 A file is a task: what answers it writes under a temporary name and renames, so that one that is answered twice leaves
-the same bytes under the same name. The manifest of the folder says what was answered, of which bytes, by which model; what
-it says is not done again. Knows neither models nor formats: what answers a file is somebody else's.
+the same bytes under the same name. The manifest of the folder says what was answered, of which bytes, by which model;
+what it says is not done again. Knows neither models nor formats: what answers a file is somebody else's.
 """
 
 from __future__ import annotations
