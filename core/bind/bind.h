@@ -88,6 +88,7 @@ void define_layers(nb::module_& m);
 void define_crf(nb::module_& m);
 void define_streams(nb::module_& m);
 void define_sampler(nb::module_& m);
+void define_lanes(nb::module_& m);
 void define_program(nb::module_& m);
 void define_losses(nb::module_& m);
 void define_text(nb::module_& m);

@@ -1,12 +1,11 @@
 // Networks that the core runs and trains, made of descriptions of nodes.
-#include "program/program.h"
-
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include "bind/bind.h"
+#include "bind/programs.h"
 #include "bind/unlocked.h"
 #include "nodes/crf.h"
 #include "nodes/decode.h"
@@ -131,42 +130,6 @@ class Builder {
   Embed<T>* table_ = nullptr;
   bool unread_ = false;  // it is an embedding that leaves its rows to be looked up by the one node that reads them
 };
-
-// Has a program to itself while it exists; raises InputError where another thread has it.
-template <class T>
-class Alone {
- public:
-  explicit Alone(Program<T>& program) : program_(program) {
-    if (program.enter()) return;
-    refuse("InputError", "another thread runs this program. Give each thread one of its own, or a lock.");
-  }
-  Alone(const Alone&) = delete;
-  Alone& operator=(const Alone&) = delete;
-  ~Alone() { program_.leave(); }
-
- private:
-  Program<T>& program_;
-};
-
-template <class T>
-Sequenced<T> sequenced(nb::handle values, In<Index> offsets) {
-  Sequenced<T> batch{};
-  batch.B = static_cast<Index>(offsets.shape(0)) - 1;
-  batch.N = offsets.data()[batch.B];
-  batch.offsets = offsets.data();
-  if (nb::isinstance<nb::tuple>(values)) {  // ids, and the numbers beside each
-    batch.ids = input<std::int32_t>(values[0]);
-    batch.x = input<T>(values[1]);
-    return batch;
-  }
-  const auto array = nb::cast<nb::ndarray<nb::c_contig, nb::device::cpu, nb::ro>>(values, false);
-  if (array.dtype() == nb::dtype<std::int32_t>()) {
-    batch.ids = static_cast<const std::int32_t*>(array.data());
-  } else {
-    batch.x = input<T>(values);
-  }
-  return batch;
-}
 
 // Runs nodes first .. last - 1.
 template <class T>

@@ -42,12 +42,12 @@ void Embed<T>::begin() {
     T* const to = distinct_ + u * width_;
     for (Index k = 0; k < width_; ++k) to[k] = scale_ ? from[k] * scale_[u] : from[k];
   }
-  touched.begin(common.lanes);
+  touched.begin(common.lanes, common.distinct);
 }
 
 template <class T>
 void Embed<T>::open(Lane<T>& lane) {
-  if (this->common->training) touched.open(lane, this->common->distinct, lane.tokens);
+  if (this->common->training) touched.open(lane, lane.tokens);
 }
 
 template <class T>
@@ -73,7 +73,7 @@ void Embed<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*) {
 
 template <class T>
 void Embed<T>::collect(T* table) const {
-  touched.collect(this->common->distinct, this->common->threads, [&](Index u, const T* sum) {
+  touched.collect(this->common->threads, [&](Index u, const T* sum) {
     T* const to = table + this->common->id[u] * width_;
     for (Index k = 0; k < width_; ++k) to[k] = scale_ ? sum[k] * scale_[u] : sum[k];
   });

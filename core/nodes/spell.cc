@@ -32,7 +32,7 @@ void Spell<T>::begin() {
   words_->number = this->number;
   words_->common = this->common;
   words_->begin();
-  touched_.begin(this->common->lanes);
+  touched_.begin(this->common->lanes, spellings_.B);
   said_.resize(spellings_.B * characters_->output_size());
   Index bad_token;
   settle(characters_->run(spellings_, characters_->all(), this->common->threads, said_.data(), bad_token));
@@ -41,7 +41,7 @@ void Spell<T>::begin() {
 template <class T>
 void Spell<T>::open(Lane<T>& lane) {
   words_->open(lane);
-  if (this->common->training) touched_.open(lane, spellings_.B, lane.tokens);
+  if (this->common->training) touched_.open(lane, lane.tokens);
 }
 
 template <class T>
@@ -73,7 +73,7 @@ template <class T>
 void Spell<T>::finish(T* gradient, T*, const T*) {
   const Index said = characters_->output_size();
   std::vector<T> dsaid(spellings_.B * said);
-  touched_.collect(spellings_.B, this->common->threads,
+  touched_.collect(this->common->threads,
                    [&](Index row, const T* sum) { std::copy_n(sum, said, dsaid.data() + row * said); });
   std::vector<Index> begin(spellings_.B + 1);
   std::iota(begin.begin(), begin.end(), Index(0));

@@ -26,6 +26,7 @@ class Spell final : public Node<T> {
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
   void finish(T* gradient, T* table, const T* extras) override;
+  TouchedRows<T>* touched() override { return &touched_; }
   // Its rows come in read: whoever streams words spells each once.
   std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override {
     plan.width = plan.gave.features = words_->width() + characters_->output_size();

@@ -111,6 +111,9 @@ constexpr std::uint32_t place(std::uint32_t node, Drawn what, int which = 0) {
 constexpr Index kDrawn = 256;  // elements that are drawn at a time
 
 template <class T>
+class TouchedRows;
+
+template <class T>
 class Node {
  public:
   Node() = default;
@@ -154,6 +157,9 @@ class Node {
   // Numbers that its lanes add up beside the gradient of its parameters, and where those begin.
   virtual Index extras() const { return 0; }
   Index extras_offset = 0;
+
+  // Rows that its lanes add up besides, where they are known for each batch alone; those of the table are not its own.
+  virtual TouchedRows<T>* touched() { return nullptr; }
 
   // Changes the gradient of its parameters, and of the table, when all lanes have been added; `extras` are their sums.
   virtual void finish(T* gradient, T* table, const T* extras) { (void)gradient, (void)table, (void)extras; }

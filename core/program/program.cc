@@ -7,18 +7,15 @@
 #include "isa/dispatch.h"
 #include "machine/denormals.h"
 #include "machine/threads.h"
-#include "program/sum.h"
 
 namespace tidegate {
 namespace {
 
-constexpr int kMostLanes = 16;
 constexpr Index kLaneBytes = Index(64) << 20;     // of the gradients of all lanes
 constexpr Index kGroupBytes = Index(1) << 20;     // that a group leaves behind
 constexpr Index kCachedWeights = Index(2) << 20;  // bytes of one direction of a layer
 constexpr Index kLeastGroup = 6;                  // sequences, to use the registers of a kernel
 constexpr Index kMostGroup = 24;                  // sequences, so that there are groups for all lanes
-constexpr Index kSummed = 4096;                   // numbers of a gradient that a task adds up
 constexpr Index kPart = 4 * kOuterBlock;          // rows that are lost at a time: the sums are those of all at once
 
 }  // namespace
@@ -193,9 +190,12 @@ Flow<T> Program<T>::enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const 
 }
 
 template <class T>
-void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>& loss, double* losses) {
+void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, int first, int last, Loss<T>& loss,
+                            double* losses) {
   const int lanes = static_cast<int>(plan.groups.size());
-  const auto busy = static_cast<int>(lanes - std::count(plan.tokens.begin(), plan.tokens.end(), 0));
+  ran_.assign(lanes, 0);
+  for (int index = first; index < last; ++index) ran_[index] = !plan.groups[index].empty();
+  const auto busy = static_cast<int>(std::count(ran_.begin(), ran_.end(), 1));
   while (static_cast<int>(kept_.size()) < lanes) kept_.push_back(std::make_unique<Arena>());
   common_.lanes = lanes;
   common_.inside = 2 * busy > common_.threads ? 1 : common_.threads;
@@ -203,7 +203,7 @@ void Program<T>::each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>
   loss.start(lanes);
   const Index size = dense_ + extras_;
   const auto run_lane = [&](Index index) {
-    if (plan.groups[index].empty()) return;
+    if (!ran_[index]) return;
     const Arenas::Loan arena(arenas_);
     T* const gradient = lane_gradients_.data() + index * size;
     Lane<T> lane{static_cast<int>(index), plan.tokens[index], *arena, *kept_[index], gradient};
@@ -293,14 +293,42 @@ template <class T>
 Status Program<T>::gradient(const Sequenced<T>& batch, Loss<T>& loss, int threads, T* gradient, double* losses,
                             Index& bad_token) try {
   const FlushDenormals flush;
+  const Status status = run_lanes(batch, loss, 0, kMostLanes, threads, losses, bad_token);
+  if (status == Status::kOk && !halted()) add_lanes(gradient);
+  return status;
+} catch (const std::bad_alloc&) {
+  return Status::kOutOfMemory;
+}
+
+template <class T>
+int Program<T>::deal(const Sequenced<T>& batch, std::int32_t* lane_of) const {
+  const Plan plan = this->plan(batch);
+  const int lanes = static_cast<int>(plan.groups.size());
+  for (int lane = 0; lane < lanes; ++lane) {
+    for (const auto& group : plan.groups[lane]) {
+      for (Index i = group.first; i < group.first + group.count; ++i) lane_of[plan.order[i]] = lane;
+    }
+  }
+  return lanes;
+}
+
+template <class T>
+Status Program<T>::run_lanes(const Sequenced<T>& batch, Loss<T>& loss, int first, int last, int threads, double* losses,
+                             Index& bad_token) try {
+  const FlushDenormals flush;
   const Status status = find_distinct(batch, bad_token);
   if (status != Status::kOk) return status;
   const Plan plan = this->plan(batch);
+  const int lanes = static_cast<int>(plan.groups.size());
   common_.threads = threads;
-  lane_gradients_.resize(plan.groups.size() * (dense_ + extras_));
-  std::fill(losses, losses + batch.B, 0.0);
-  each_group(batch, plan, loss, losses);
-  if (!halted()) add_lanes(plan, gradient);
+  lane_gradients_.resize(lanes * (dense_ + extras_));
+  last = std::min(last, lanes);
+  for (int lane = first; lane < last; ++lane) {
+    for (const auto& group : plan.groups[lane]) {
+      for (Index i = group.first; i < group.first + group.count; ++i) losses[plan.order[i]] = 0;
+    }
+  }
+  each_group(batch, plan, first, last, loss, losses);
   return Status::kOk;
 } catch (const std::bad_alloc&) {
   return Status::kOutOfMemory;
@@ -371,29 +399,6 @@ void Program<T>::end_in_parts(Lane<T>& lane, Passage& at, Loss<T>& loss, const s
     last.back(lane, part, gave, kept);
     if (part.wanted) std::copy_n(part.drows, part.N * whole.width, whole.drows + first * whole.width);
     lane.arena.rewind(mark);
-  }
-}
-
-template <class T>
-void Program<T>::add_lanes(const Plan& plan, T* gradient) {
-  const Index size = dense_ + extras_;
-  T* const dense = gradient + table_size();
-  extra_sums_.resize(extras_);
-  if (table_) table_->collect(gradient);
-  parallel(blocks(size, kSummed), common_.threads, [&](Index task) {
-    const Index first = task * kSummed, count = std::min(kSummed, size - first);
-    T* parts[kMostLanes];
-    for (int lane = 0; lane < common_.lanes; ++lane) {
-      parts[lane] = plan.groups[lane].empty() ? nullptr : lane_gradients_.data() + lane * size + first;
-    }
-    const T* const sum = sum_as_tree(parts, common_.lanes, count);
-    for (Index i = 0; i < count; ++i) {
-      T& to = first + i < dense_ ? dense[first + i] : extra_sums_[first + i - dense_];
-      to = sum ? sum[i] : T(0);
-    }
-  });
-  for (const auto& node : nodes_) {
-    node->finish(dense + node->offset, gradient, extra_sums_.data() + (node->extras_offset - dense_));
   }
 }
 

@@ -15,6 +15,8 @@
 
 namespace tidegate {
 
+constexpr int kMostLanes = 16;
+
 // Sequences for the first node: rows of features, or token ids, or ids with numbers beside each.
 template <class T>
 struct Sequenced {
@@ -79,6 +81,19 @@ class Program {
   // are written. The parameters must have been packed for training.
   Status gradient(const Sequenced<T>& batch, Loss<T>& loss, int threads, T* gradient, double* losses, Index& bad_token);
 
+  // The same in parts, which several programs may share. Deals a batch: lane_of [B]; returns how many lanes there are.
+  int deal(const Sequenced<T>& batch, std::int32_t* lane_of) const;
+  // Runs lanes first .. last - 1 there and back; losses of their sequences alone are written.
+  Status run_lanes(const Sequenced<T>& batch, Loss<T>& loss, int first, int last, int threads, double* losses,
+                   Index& bad_token);
+  // Numbers of a sum of lanes of the batch that ran: parameters that are not of the table, extras, rows of the table
+  // that the batch reads, and rows that nodes have besides.
+  Index summed() const;
+  // sum [summed] of lanes first .. last - 1 of those that ran, once; they are a subtree of the tree of all lanes.
+  void sum_lanes(int first, int last, T* sum);
+  // The gradient, [parameters], from the sum of all lanes.
+  void settle(const T* sum, int threads, T* gradient);
+
  private:
   struct Plan;
   // What passes between the nodes for one group, and what each keeps for the way back.
@@ -97,7 +112,7 @@ class Program {
   Status find_distinct(const Sequenced<T>& batch, Index& bad_token);
   Plan plan(const Sequenced<T>& batch) const;
   // Takes each group there and back.
-  void each_group(const Sequenced<T>& batch, const Plan& plan, Loss<T>& loss, double* losses);
+  void each_group(const Sequenced<T>& batch, const Plan& plan, int first, int last, Loss<T>& loss, double* losses);
   // Runs all nodes of a group, takes its loss and goes all the way back.
   // Goes back through the nodes before `end`, from the gradient of what the last of them gave.
   void go_back(Lane<T>& lane, Passage& passage, std::size_t end);
@@ -109,7 +124,14 @@ class Program {
   void enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int32_t* sequences, Index count, Flow<T>& flow) const;
   // All sequences as one group, in their order; nothing is copied.
   Flow<T> enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const;
-  void add_lanes(const Plan& plan, T* gradient);
+  // Calls f(index, sum [count], count) for stretches of the sums of lanes first .. last - 1, null where there are none.
+  template <class F>
+  void each_sum(int first, int last, const F& f);
+  void add_lanes(T* gradient);
+  void finish(T* gradient);
+  // Calls f(rows) for each of the rows that are summed besides.
+  template <class F>
+  void each_touched(const F& f) const;
 
   void count(std::size_t flow, Index& sequences, Index& rows) const;
 
@@ -130,6 +152,7 @@ class Program {
   std::unique_ptr<Recorded> recorded_;
   std::vector<std::int32_t> row_of_token_, row_of_id_, id_of_row_;
   std::vector<T> lane_gradients_, extra_sums_;
+  std::vector<char> ran_;  // of each lane, whether it holds anything to add
 };
 
 }  // namespace tidegate

@@ -6,6 +6,10 @@
 
 namespace tidegate {
 
+// Where nothing was added up: added to any number, it changes no bit of it.
+template <class T>
+constexpr T kNothing = T(-0.0);
+
 // Adds parts[0 .. count), each [width] or null for nothing, into one of them, and returns that; null where all are.
 template <class T>
 T* sum_as_tree(T* const* parts, int count, Index width) {

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tidegate import network as network
     from tidegate import nn as nn
     from tidegate import runtime as runtime
+    from tidegate import scale as scale
+    from tidegate import search as search
     from tidegate import tasks as tasks
     from tidegate import train as train
     from tidegate.errors import TidegateError as TidegateError

@@ -13,6 +13,7 @@
     ├── DownloadError                    1     a data set that could not be fetched
     ├── ConversionError                  1     a converted model that does not compute what the original does
     ├── TrainingError                    1     training that cannot go on, such as a loss that is not finite
+    ├── WorkerError                      1     workers that train together, of which one is late, lost or wrong
     ├── ExportError                      1     an exported graph that does not answer as the model does
     ├── ServeError                       1     what a server refused or could not answer, with its HTTP status
     └── MissingPackageError (ImportError) 1    an optional package that is not installed
@@ -159,6 +160,10 @@ class ServeError(TidegateError):
     def __init__(self, message: str, *, status: int, kind: str, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.status, self.kind, self.retry_after = status, kind, retry_after
+
+
+class WorkerError(TidegateError):
+    """Report that workers cannot go on together; the worker and its machine are named."""
 
 
 class MissingPackageError(TidegateError, ImportError):

@@ -2,7 +2,7 @@
 
     __main__
     cli
-    serve  scale
+    serve  scale  search
     runs  lab
     tasks
     train  inspect  export  convert

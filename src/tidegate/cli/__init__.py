@@ -23,6 +23,7 @@ from tidegate.cli import (
     inspect,
     lab,
     predict,
+    search,
     serve,
     train,
 )
@@ -49,6 +50,7 @@ for command in (
     export.export,
     convert.convert,
     compare.compare,
+    search.search,
     lab.lab,
     doctor.doctor,
     demo.demo,

@@ -36,14 +36,16 @@ class Wish:
     reading: dict[str, Any] | None = None
 
 
-def answer_files(model: Any, model_path: Path, files: Sequence[Path], wish: Wish) -> None:
-    """Write each file again with the answers beside its rows; raises InputError before anything is read or written."""
+def answer_files(model: Any, model_path: Path, files: Sequence[Path], wish: Wish) -> list[int]:
+    """Write each file again with the answers beside its rows; return how many each has.
+
+    Raises InputError before anything is read or written.
+    """
     reading = _checked_reading(model, wish)
     targets = choose_targets(files, wish.out, overwrite=wish.overwrite)
     with ExitStack() as opened:
         jobs = [_open(model, model_path, file, wish.text, reading, opened) for file in files]
-        for file, target, pieces in zip(files, targets, jobs, strict=True):
-            _write(file, target, pieces)
+        return [_write(*job) for job in zip(files, targets, jobs, strict=True)]
 
 
 def read_files(model: Any, model_path: Path, file: Path, wish: Wish) -> Iterator[list[Any]]:
@@ -236,8 +238,8 @@ def _choose_column(model: Any, model_path: Path, rows: Rows, wanted: str | None)
     return chosen
 
 
-def _write(file: Path, target: Path | None, pieces: Iterator[Piece]) -> None:
-    """Write the pieces to stdout, or to a file that is there once all of them are."""
+def _write(file: Path, target: Path | None, pieces: Iterator[Piece]) -> int:
+    """Write the pieces to stdout, or to a file that is there once all of them are; return the rows."""
     from tidegate.durable import atomic_file, sweep_drafts
 
     if target is None and file.suffix.lower() == ".parquet" and sys.stdout.isatty():
@@ -257,6 +259,7 @@ def _write(file: Path, target: Path | None, pieces: Iterator[Piece]) -> None:
             show(rows, piece.share)
         out.flush()
     say(f"{file}: {rows:,} {'rows' if is_table(file) else 'words'} answered" + (f", in {target}" if target else ""))
+    return rows
 
 
 def _stdout() -> BinaryIO:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tidegate.cli.bulk import answer_in_bulk
 from tidegate.cli.files import Wish, answer_files, read_files
 from tidegate.cli.inputs import batches, load_task, named_files
 from tidegate.cli.live import answer_lines, live_answer, print_answer, teller
@@ -49,6 +50,11 @@ Spans = Annotated[
     bool, typer.Option("--spans", help="Of a tagger: print spans of words and where they stand, not each word.")
 ]
 
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", help="Answer many files into a folder, with N processes; see -o."),
+]
+
 
 def predict(
     model: ModelPath,
@@ -62,6 +68,7 @@ def predict(
     stream: Live = False,
     group: Group = None,
     lookahead: Lookahead = None,
+    workers: Workers = None,
     json: Json = False,
 ) -> None:
     """Classify texts or sequences, tag the words of texts, or forecast series.
@@ -83,7 +90,11 @@ def predict(
     there on. An empty line begins a new sequence. What cannot be read is told with its line number and left out; the
     exit code is 1 where that happened.
 
+    With --workers each file is answered into the folder of -o, where manifest.jsonl says of which bytes and by which
+    model. The same command goes on where it was stopped, and answers files that have changed or failed.
+
     Examples:
+      tidegate predict runs/tickets-lstm in/*.csv -o answered --workers 4
       tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
       tidegate predict runs/tickets-lstm new.csv --text body -o answered.csv
       tidegate predict runs/wnut17-lstm --spans "Ada Lovelace lived in London."
@@ -101,7 +112,11 @@ def predict(
     if not files:
         _check_unused({"--text": text, "-o": out, "--overwrite": overwrite, "--read": reading})
     wish = Wish(text, None if out == Path("-") else out, overwrite, collect_reading(None, reading))
-    if stream:
+    if workers is not None:
+        if stream or json or spans or picture:
+            raise InputError("--workers writes files. Leave --stream, --json, --spans and --picture out.")
+        answer_in_bulk(model, files, wish, workers)
+    elif stream:
         _check_stream(texts, picture)
         if answer_lines(live_answer(card, loaded, group=group, lookahead=lookahead, spans=spans, json=json)):
             raise typer.Exit(1)

@@ -1,6 +1,6 @@
 """`tidegate train`: from a data set to a run folder."""
 
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +32,7 @@ from tidegate.tasks.cards import CARDS
 if TYPE_CHECKING:
     import tidegate.runs as runs
     from tidegate.runs import Training
+    from tidegate.train import Crew
 
 Data = Annotated[
     str | None,
@@ -100,6 +101,12 @@ Licence = Annotated[
     str | None, typer.Option("--licence", metavar="TEXT", help="What the model file shall say about its licence.")
 ]
 
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", help="Train with N processes, this one among them: the same model, to the bit."
+    ),
+]
 Baselines = Annotated[
     bool,
     typer.Option(
@@ -137,6 +144,7 @@ def train(
     licence: Licence = None,
     resume: Resume = None,
     recipe: Recipe = None,
+    workers: Workers = None,
     baselines: Baselines = True,
     json: Json = False,
 ) -> None:
@@ -186,18 +194,29 @@ def train(
         raise InputError("--budget says how long to learn from texts without labels, but none came: --unlabelled FILE.")
     if resume and (out or overwrite):
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
-    with telling():
+    with telling(), _crew(workers) as crew:
         if resume:
-            training = runs.resume(resume)
+            training = runs.resume(resume, crew=crew)
         elif recipe:
-            training = runs.repeat(recipe, out=out, overwrite=overwrite)
+            training = runs.repeat(recipe, out=out, overwrite=overwrite, crew=crew)
         else:
             model: dict[str, Any] = {"task": task_named(task), "preset": preset, "params": params, "licence": licence}
             with naming(data, params.get("embeddings")):
                 first = None if unlabelled is None else _first_step(unlabelled, budget, text)
                 source = runs.Source(str(data), options)
-                training = runs.start(source, out=out, overwrite=overwrite, unlabelled=first, **model)
+                training = runs.start(source, out=out, overwrite=overwrite, unlabelled=first, crew=crew, **model)
         _follow(training, json, baselines=baselines)
+
+
+def _crew(workers: int | None) -> "AbstractContextManager[Crew | None]":
+    """Make the workers that were asked for, and say what they are worth on one machine."""
+    if workers is None:
+        return nullcontext()
+    from tidegate.scale import Workers
+
+    crew = Workers(workers)
+    say(f"{workers} workers on this machine. Threads of one process do the same in less time: leave --workers out.")
+    return crew
 
 
 def _first_step(unlabelled: str, budget: float | None, column: str | None) -> "runs.Unlabelled":

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from tidegate.tasks.card import Card
 
 
-def answer_whole(card: Card, model: Any, files: list[Path], wish: Wish, *, picture: Path | None, json: bool) -> None:
-    """Print the answers to each file as a table, or as lines of JSON; or write them as a table of the file's format."""
+def answer_whole(
+    card: Card, model: Any, files: list[Path], wish: Wish, *, picture: Path | None, json: bool
+) -> list[int]:
+    """Print the answers to each file as a table, or as lines of JSON; or write them as a table of the file's format.
+
+    Returns how many rows each has.
+    """
     from tidegate.data.rows import spell_table
     from tidegate.durable import atomic_write
 
@@ -27,8 +32,10 @@ def answer_whole(card: Card, model: Any, files: list[Path], wish: Wish, *, pictu
     if not files:
         raise InputError(f"there is nothing to {card.verb}. Give a CSV, TSV, JSONL or Parquet file of {card.reads}.")
     targets = choose_targets(files, wish.out, overwrite=wish.overwrite) if wish.out else [None] * len(files)
+    counts = []
     for file, target in zip(files, targets, strict=True):
         found = answer(model, file, reading)
+        counts.append(len(found.rows))
         for remark in found.remarks:
             say(f"warning: {remark}")
         if json:
@@ -41,6 +48,7 @@ def answer_whole(card: Card, model: Any, files: list[Path], wish: Wish, *, pictu
             emit_table(found.rows)
         if picture:
             _draw(picture, found)
+    return counts
 
 
 def _draw(picture: Path, found: Whole) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from tidegate.cells import CELLS
 from tidegate.engine.program import Program
 from tidegate.health import SATURATED_SIGMOID, SATURATED_TANH
 from tidegate.network import Network, Node, Recurrent, Spell
+
+Seen: TypeAlias = Mapping[int, tuple[list[int], int, list[list[float]]]]
+"""What a program saw of a batch, by the number of the recurrent node: of each of its directions and gates how many
+values hardly move, of how many, and of each of its directions the reach of each sequence."""
 
 
 def layer_names(network: Network) -> dict[str, str]:
@@ -41,22 +46,35 @@ class Gauge:
         """
 
     @contextmanager
-    def looking(self, wanted: bool) -> Iterator[None]:
-        """Fill `saturated` and `reach` from the gradient that is found while the block lasts, if `wanted`."""
+    def looking(self, wanted: bool, others: Callable[[], Sequence[Seen]] = tuple) -> Iterator[None]:
+        """Fill `saturated` and `reach` from the gradient that is found while the block lasts, if `wanted`.
+
+        `others` gives what other programs saw, where each found a part of it.
+        """
         self.saturated, self.reach = {}, {}
+        with self.watching(wanted) as see:
+            yield
+            if wanted:
+                parts = [see(), *others()]
+                for index, node in self._recurrent:
+                    self._read(index, node, [part[index] for part in parts])
+
+    @contextmanager
+    def watching(self, wanted: bool) -> Iterator[Callable[[], Seen]]:
+        """Look while the block lasts, if `wanted`; gives a function that tells what was seen."""
         watched = self._recurrent if wanted else []
         for index, _ in watched:
             self._core.watch(index, (*SATURATED_SIGMOID, SATURATED_TANH))
         try:
-            yield
-            for index, node in watched:
-                self._read(index, node)
+            yield lambda: {index: self._core.health(index) for index, _ in watched}
         finally:
             for index, _ in watched:
                 self._core.watch(index, None)
 
-    def _read(self, index: int, node: Recurrent) -> None:
-        counts, values, reach = self._core.health(index)
+    def _read(self, index: int, node: Recurrent, parts: Sequence[tuple[list[int], int, list[list[float]]]]) -> None:
+        counts = np.sum([part[0] for part in parts], axis=0)
+        values = sum(part[1] for part in parts)
+        reach = [[one for part in parts for one in part[2][place]] for place in range(len(parts[0][2]))]
         card = CELLS[node.cell]
         letters = card.letters if card.gated else "h" if card.function == "tanh" else ""
         shares = np.reshape(counts, (len(reach), -1)) / max(values, 1)  # [L * D, G]

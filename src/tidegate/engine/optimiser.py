@@ -71,7 +71,7 @@ class Optimiser:
         if set(names[: len(frozen)]) != set(frozen):
             told = f"only the first parameters of a network can be frozen, in the order {', '.join(names)}"
             raise InputError(f"{told}; {', '.join(sorted(frozen))} came.")
-        self.program, self.rule, self.step = program, rule, 0
+        self.program, self.rule, self.step, self.frozen = program, rule, 0, frozenset(frozen)
         self._moving = names[len(frozen) :]
         self._begins = program.begins[len(frozen) :]
         self._flat = {name: np.zeros_like(program.parameters) for name in rule.moments}

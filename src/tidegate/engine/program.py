@@ -18,7 +18,7 @@ from tidegate.engine.compiled import Batch, Compiled, States
 from tidegate.engine.losses import Loss
 from tidegate.errors import ShapeError
 from tidegate.health import Blame
-from tidegate.kernels import programs
+from tidegate.kernels import lanes, programs
 from tidegate.kernels.threads import thread_count
 from tidegate.network import Network, check_shapes, parameter_shapes
 
@@ -102,15 +102,51 @@ class Program:
         Raises:
             ShapeError, InputError: the batch or the loss does not fit the network.
         """
-        values, offsets = self.compiled.enter(batch)
-        core, begin = self.compiled.program, self.compiled.rows(offsets)
-        wanted = loss.compiled(core, self.network.output_size, self.dtype, begin)
+        values, offsets, wanted = self._enter(batch, loss)
         losses = np.empty(len(offsets) - 1)
         self.gradient_array[: len(self._table)] = 0
         self._pack(programs.TRAIN, seed, step)
         with self.compiled.carrying(states, len(losses)) as ends, self.compiled.naming(batch):
+            core = self.compiled.program
             core.gradient(values, offsets, wanted, self.gradient_array, losses, self.threads)
-        return Lost(losses, _total(losses * loss.weight), ends)
+        return Lost(losses, total(losses * loss.weight), ends)
+
+    def deal(self, batch: Batch) -> tuple[Array, int]:
+        """Say of each sequence of a batch in which lane it is, [B], and how many lanes there are.
+
+        It depends on the lengths of the sequences and the sizes of the network alone.
+        """
+        return lanes.deal(self.compiled.program, np.ascontiguousarray(batch.offsets, np.int64))
+
+    def run_lanes(
+        self, batch: Batch, loss: Loss, some: range, *, seed: int = 0, step: int = 0, states: States | None = None
+    ) -> Lost:
+        """Do of what `gradient` does the part of some neighbouring lanes, but for the gradient: see `add_up`.
+
+        Losses and ends of sequences in other lanes are zero. Arguments and errors are those of `gradient`.
+        """
+        values, offsets, wanted = self._enter(batch, loss)
+        losses = np.zeros(len(offsets) - 1)
+        self._pack(programs.TRAIN, seed, step)
+        with self.compiled.carrying(states, len(losses)) as ends, self.compiled.naming(batch):
+            for array in ends.values():
+                array[...] = 0
+            lanes.run(self.compiled.program, values, offsets, wanted, some, losses, threads=self.threads)
+        return Lost(losses, total(losses * loss.weight), ends)
+
+    @property
+    def summed(self) -> int:
+        """Count the numbers that `add_up` gives of the batch that ran: of tables only rows that the batch reads."""
+        return lanes.summed(self.compiled.program)
+
+    def add_up(self, some: range) -> Array:
+        """Add up what neighbouring lanes found that ran: a subtree of all lanes, each lane once."""
+        return lanes.add_up(self.compiled.program, some, self.dtype)
+
+    def settle(self, found: Array) -> None:
+        """Make the gradient of what all lanes found, here and elsewhere, added as a tree: the bits of `gradient`."""
+        self.gradient_array[: len(self._table)] = 0
+        lanes.settle(self.compiled.program, found, self.gradient_array, threads=self.threads)
 
     def blame(self, batch: Batch, loss: Loss, *, seed: int = 0, step: int = 0) -> Blame:
         """Run each sequence of a batch alone, and find those whose loss or gradient is not finite.
@@ -139,10 +175,15 @@ class Program:
         """Count the threads that the core may use."""
         return thread_count(self.num_threads)
 
+    def _enter(self, batch: Batch, loss: Loss) -> tuple[Any, Array, programs.Loss]:
+        values, offsets = self.compiled.enter(batch)
+        core, begin = self.compiled.program, self.compiled.rows(offsets)
+        return values, offsets, loss.compiled(core, self.network.output_size, self.dtype, begin)
+
     def _pack(self, use: int, seed: int, step: int) -> None:
         self.compiled.program.pack(self._table, self._dense, use, seed, step)
 
 
-def _total(parts: Array) -> float:
+def total(parts: Array) -> float:
     """Add up exactly, whatever the order."""
     return math.fsum(parts.tolist()) if np.isfinite(parts).all() else float(parts.sum())

@@ -22,7 +22,7 @@ from tidegate.tasks.run import RunFolder
 if TYPE_CHECKING:
     from tidegate.data import Dataset
     from tidegate.tasks.task import AnyTask
-    from tidegate.train import Step
+    from tidegate.train import Crew, Step
 
 _TRIAL = 3.0  # seconds for which updates are timed
 _TRIAL_TEXTS = 5000  # with labels, of which the trial counts n-grams: all of them are counted soon enough
@@ -54,13 +54,13 @@ class FirstStep:
     section: dict[str, Any]
     note: str
 
-    def steps(self) -> Generator[Step, None, None]:
+    def steps(self, crew: Crew | None) -> Generator[Step, None, None]:
         """Train the model, or go on where that was interrupted; none where it has ended."""
         if self.folder.finished:
             return
         place: dict[str, Any] = {"resume" if self.folder.state.exists() else "run_dir": self.folder}
         try:
-            yield from self.model.fit_steps(**self.given, **place)
+            yield from self.model.fit_steps(**self.given, **place, crew=crew)
         finally:
             self.folder.release()
 

@@ -31,7 +31,7 @@ from tidegate.tasks.run import RunFolder, as_stored
 if TYPE_CHECKING:
     from tidegate.data import Dataset, Examples
     from tidegate.tasks.task import AnyTask
-    from tidegate.train import Step
+    from tidegate.train import Crew, Step
 
 _BESIDE = ("macro f1", "worst recall", "ece", "uncalibrated ece")  # measures that stand at the top with the chief one
 _HELD_OUT = 0.1  # of examples without a part to measure on, where a task would learn from all
@@ -212,6 +212,7 @@ def start(
     overwrite: bool = False,
     licence: str | None = None,
     unlabelled: Unlabelled | None = None,
+    crew: Crew | None = None,
 ) -> Training:
     """Begin a run.
 
@@ -228,6 +229,7 @@ def start(
         unlabelled: texts without labels. The first steps are then those of another model, whose run folder lies in that
             of the run: of a classifier a teacher, which learns from the labelled texts and says of the others what they
             are; else a language model, which learns from all, and with whose weights the task begins.
+        crew: others who find gradients with us, to the same bits; see `tidegate.scale`.
 
     Raises:
         InputError: the licence is empty or too long, or the task learns nothing from texts without labels.
@@ -251,17 +253,17 @@ def start(
         described = source.describe(dataset)
         folder.describe(data=described, licence=licence)
         if unlabelled is None:
-            training = _begin(folder, dataset, model, overwrite=overwrite)
+            training = _begin(folder, dataset, model, overwrite=overwrite, crew=crew)
         else:
             _refuse_another(folder, overwrite=overwrite)
             first = plan_first_step(unlabelled, model, dataset, folder.path, _planned(folder, unlabelled))
             folder.describe(data=described, licence=licence, unlabelled=first.section)
-            training = _begin_with(first, folder, dataset, model)
+            training = _begin_with(first, folder, dataset, model, crew)
         on_failure.pop_all()
     return training
 
 
-def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bool) -> Training:
+def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bool, crew: Crew | None) -> Training:
     """Begin a run in a folder that is locked, or go on with the same one if it was killed there before its end."""
     if overwrite:
         folder.replace()
@@ -273,8 +275,8 @@ def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bo
                 f"{folder.path} already holds a run, and {why}. "
                 "Overwrite it, or name another folder; what was interrupted goes on with --resume."
             )
-        return _go_on(folder, dataset)
-    steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder)
+        return _go_on(folder, dataset, crew)
+    steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder, crew=crew)
     return Training(dataset, folder, model, steps, _told_of_beginning(folder.recipe))
 
 
@@ -291,15 +293,15 @@ def _planned(folder: RunFolder, unlabelled: Unlabelled) -> Mapping[str, Any]:
     return section if section and read_section(section) == unlabelled.absolute() else unlabelled.planned
 
 
-def _begin_with(first: FirstStep, folder: RunFolder, dataset: Dataset, model: AnyTask) -> Training:
+def _begin_with(first: FirstStep, folder: RunFolder, dataset: Dataset, model: AnyTask, crew: Crew | None) -> Training:
     """Begin with the model that comes first, or go on with it; the run itself begins as soon as that has ended."""
     first.hand_on(model)
     params = {name: value for name, value in as_stored(model.get_params()).items() if value is not None}
     folder.write_recipe(task=model.name, params=params, versions=versions())
 
     def steps() -> Generator[Step, None, None]:
-        yield from first.steps()
-        yield from model.fit_steps(*first.examples(dataset), valid=_valid(dataset), run_dir=folder)
+        yield from first.steps(crew)
+        yield from model.fit_steps(*first.examples(dataset), valid=_valid(dataset), run_dir=folder, crew=crew)
 
     return Training(dataset, folder, model, steps(), first.note)
 
@@ -325,7 +327,7 @@ def build_task(dataset: Dataset, params: Params, *, task: str | None = None, pre
     return model
 
 
-def resume(path: str | Path) -> Training:
+def resume(path: str | Path, *, crew: Crew | None = None) -> Training:
     """Go on with an interrupted run; one that has ended already has no more steps, and can be finished once more.
 
     One that was killed before its first step begins as its recipe says.
@@ -339,12 +341,12 @@ def resume(path: str | Path) -> Training:
     with ExitStack() as on_failure:
         on_failure.callback(folder.release)
         folder.lock()
-        training = _go_on(folder, source_of(folder.recipe).load())
+        training = _go_on(folder, source_of(folder.recipe).load(), crew)
         on_failure.pop_all()
     return training
 
 
-def _go_on(folder: RunFolder, dataset: Dataset) -> Training:
+def _go_on(folder: RunFolder, dataset: Dataset, crew: Crew | None) -> Training:
     """Go on where a run was interrupted: in the middle, before its first state, or after its last step."""
     if folder.finished:
         note = f"The run in {folder.path} has ended already; its model is measured once more."
@@ -357,18 +359,23 @@ def _go_on(folder: RunFolder, dataset: Dataset) -> Training:
         fresh = tasks.from_recipe(folder.recipe).set_params(**{named_by(section): None})
         first = plan_first_step(read_section(section), fresh, dataset, folder.path, section)
         if not first.folder.finished:
-            return _begin_with(first, folder, dataset, fresh)
+            return _begin_with(first, folder, dataset, fresh, crew)
         parts = first.examples(dataset)
     if folder.state.exists():
         note = f"The run in {folder.path} was interrupted, and goes on."
-        return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), resume=folder), note)
+        steps = model.fit_steps(*parts, valid=_valid(dataset), resume=folder, crew=crew)
+        return Training(dataset, folder, model, steps, note)
     _check_examples(folder, dataset)
     folder.describe(data=folder.recipe["data"], licence=folder.licence, unlabelled=section)
     note = f"The run in {folder.path} was interrupted before its first step, and begins anew."
-    return Training(dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), run_dir=folder), note)
+    return Training(
+        dataset, folder, model, model.fit_steps(*parts, valid=_valid(dataset), run_dir=folder, crew=crew), note
+    )
 
 
-def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool = False) -> Training:
+def repeat(
+    path: str | Path, *, out: str | Path | None = None, overwrite: bool = False, crew: Crew | None = None
+) -> Training:
     """Train again what a run's recipe says, from the beginning, into another folder.
 
     Raises:
@@ -385,7 +392,7 @@ def repeat(path: str | Path, *, out: str | Path | None = None, overwrite: bool =
         said |= {"params": own, "unlabelled": read_section(section, planned=True)}
     elif "model" in (begin := folder.recipe.get("begin", {})):
         check_same_weights(begin, said["params"]["pretrained"])
-    return start(source, dataset=dataset, out=out, overwrite=overwrite, **said)
+    return start(source, dataset=dataset, out=out, overwrite=overwrite, crew=crew, **said)
 
 
 def _told_of_beginning(recipe: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tidegate.train as train
 from tidegate.checkpoint import load_training, save_training
 from tidegate.data.streams import Streams
-from tidegate.errors import RunFolderError, TrainingError
+from tidegate.errors import RunFolderError, TrainingError, WorkerError
 from tidegate.health import Background
 from tidegate.network import Network
 from tidegate.tasks.chosen import Choice
@@ -119,7 +119,14 @@ Keep: TypeAlias = Callable[[Plan, Weights, list[Json]], None]
 """Takes a plan, the weights to use of what it trains, and the history."""
 
 
-def follow(plan: Plan, *, folder: RunFolder | None, resumed: Resumed | None, keep: Keep) -> Generator[Step, None, None]:
+def follow(
+    plan: Plan,
+    *,
+    folder: RunFolder | None,
+    resumed: Resumed | None,
+    keep: Keep,
+    crew: train.Crew | None = None,
+) -> Generator[Step, None, None]:
     """Train as planned, yielding each step; where that is planned, too, train anew on all rows after that.
 
     Args:
@@ -128,24 +135,31 @@ def follow(plan: Plan, *, folder: RunFolder | None, resumed: Resumed | None, kee
             each epoch, and when the iterator is closed between two steps; it is deleted when the run has ended.
         resumed: the state to go on from, or None to begin.
         keep: is handed the weights to use and the history, whenever they change for the better and at the end.
+        crew: others who find gradients with us.
 
     Raises:
         TrainingError: the loss is not finite; `keep` was handed the last good weights before.
+        WorkerError: the crew cannot go on; the state was saved as when the iterator is closed.
     """
     best = Best()
     if resumed is not None:
         best = Best(_named(resumed.arrays, "best."), **resumed.info["best"])
     if resumed is None or not resumed.info.get("refit"):
-        yield from _train(plan, best, folder, resumed, keep)
+        yield from _train(plan, best, folder, resumed, keep, crew)
         resumed = None
     if plan.refit is not None:
-        yield from _train_again(plan, best, folder, resumed, keep)
+        yield from _train_again(plan, best, folder, resumed, keep, crew)
     if folder is not None:
         folder.state.unlink()
 
 
 def _train(
-    plan: Plan, best: Best, folder: RunFolder | None, resumed: Resumed | None, keep: Keep
+    plan: Plan,
+    best: Best,
+    folder: RunFolder | None,
+    resumed: Resumed | None,
+    keep: Keep,
+    crew: train.Crew | None,
 ) -> Generator[Step, None, None]:
     """Train until the recipe or the patience ends."""
     state, recipe = _begin(plan, resumed)
@@ -154,7 +168,7 @@ def _train(
         folder.rewind(state.step, epochs=[told_of_epoch(record, recipe.epochs) for record in best.history])
 
     measure = plan.measure
-    steps = _steps(plan, state, recipe, None if measure is None else lambda: measure(train.weights(state)))
+    steps = _steps(plan, state, recipe, None if measure is None else lambda: measure(train.weights(state)), crew)
     try:
         while not (plan.patience and best.epochs_since >= plan.patience):
             if (step := next(steps, None)) is None:
@@ -167,16 +181,21 @@ def _train(
                 if step.end_of_epoch:
                     _save(folder, plan, state, best)
             yield step
-    except (GeneratorExit, TrainingError) as stop:
+    except (GeneratorExit, TrainingError, WorkerError) as stop:
         keep(plan, best.weights or _copy(train.weights(state)), best.history)
-        if folder is not None and isinstance(stop, GeneratorExit):
+        if folder is not None and not isinstance(stop, TrainingError):
             _save(folder, plan, state, best)
         raise
     keep(plan, best.weights, best.history)
 
 
 def _train_again(
-    first: Plan, best: Best, folder: RunFolder | None, resumed: Resumed | None, keep: Keep
+    first: Plan,
+    best: Best,
+    folder: RunFolder | None,
+    resumed: Resumed | None,
+    keep: Keep,
+    crew: train.Crew | None,
 ) -> Generator[Step, None, None]:
     """Train on all rows for as many epochs as the part held out was best after, under the schedule of before.
 
@@ -193,7 +212,7 @@ def _train_again(
     if folder is not None:
         _save(folder, first, state, best, refit=True)
         folder.rewind(done + state.step, epochs=[told_of_epoch(record, epochs) for record in best.history])
-    steps = _steps(plan, state, recipe, None)
+    steps = _steps(plan, state, recipe, None, crew)
     try:
         while len(best.history) < epochs and (one := next(steps, None)) is not None:
             numbers = {"epoch": len(before) + one.epoch, "epochs": epochs, "step": done + one.step, "refit": True}
@@ -205,9 +224,9 @@ def _train_again(
                 if step.end_of_epoch:
                     _save(folder, first, state, best, refit=True)
             yield step
-    except (GeneratorExit, TrainingError) as stop:
+    except (GeneratorExit, TrainingError, WorkerError) as stop:
         keep(first, best.weights, before)
-        if folder is not None and isinstance(stop, GeneratorExit):
+        if folder is not None and not isinstance(stop, TrainingError):
             _save(folder, first, state, best, refit=True)
         raise
     keep(plan, _copy(train.weights(state)), best.history)
@@ -226,7 +245,11 @@ def _begin(plan: Plan, resumed: Resumed | None) -> tuple[State, train.Recipe]:
 
 
 def _steps(
-    plan: Plan, state: State, recipe: train.Recipe, measure: Callable[[], dict[str, Any]] | None
+    plan: Plan,
+    state: State,
+    recipe: train.Recipe,
+    measure: Callable[[], dict[str, Any]] | None,
+    crew: train.Crew | None,
 ) -> Iterator[Step]:
     return train.fit(
         state,
@@ -236,6 +259,7 @@ def _steps(
         loss=plan.loss,
         measure=measure,
         background=plan.background,
+        crew=crew,
     )
 
 

@@ -38,7 +38,7 @@ from tidegate.tasks.run import Folder, as_stored, hold, hold_new
 
 if TYPE_CHECKING:
     from tidegate.export import Interface
-    from tidegate.train import Step
+    from tidegate.train import Crew, Step
 
 Array: TypeAlias = npt.NDArray[Any]
 Json: TypeAlias = dict[str, Any]
@@ -210,6 +210,7 @@ class Task(ABC, Generic[L]):
         valid: tuple[Any, Any] | None = None,
         run_dir: Folder | None = None,
         resume: Folder | None = None,
+        crew: Crew | None = None,
     ) -> Generator[Step, None, None]:
         """Train as `fit` does, yielding a `train.Step` after each update: the loop over them is the caller's.
 
@@ -224,6 +225,7 @@ class Task(ABC, Generic[L]):
             run_dir: a folder for the model, the metrics and the recipe, and the state after each epoch.
             resume: the folder of an interrupted run, to go on in as if it had never stopped. Data and parameters must
                 be the same.
+            crew: others who find gradients with us, to the same bits, such as `tidegate.scale.Workers`.
 
         Raises:
             InputError: a parameter or the data cannot be used.
@@ -264,7 +266,7 @@ class Task(ABC, Generic[L]):
                 self.save(folder.model, licence=folder.licence)
                 folder.publish()
 
-        return released(follow(plan, folder=folder, resumed=resumed, keep=keep), release)
+        return released(follow(plan, folder=folder, resumed=resumed, keep=keep, crew=crew), release)
 
     def save(
         self,

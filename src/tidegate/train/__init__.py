@@ -6,6 +6,7 @@ from tidegate._doors import open_door
 
 if TYPE_CHECKING:
     from tidegate.train.beginning import initial_weights as initial_weights
+    from tidegate.train.crew import Crew as Crew
     from tidegate.train.recipe import Recipe as Recipe
     from tidegate.train.recipe import learning_rate as learning_rate
     from tidegate.train.state import State as State

@@ -21,6 +21,7 @@ from tidegate.engine import Lost
 from tidegate.engine.gauge import Gauge, layer_names
 from tidegate.errors import InputError, TrainingError
 from tidegate.health import EVERY, Background, Blame, ClassHealth, Health, HealthWarning
+from tidegate.train.crew import Crew
 from tidegate.train.recipe import Recipe, learning_rate
 from tidegate.train.state import State
 from tidegate.train.work import Asked, Corpus, Loss, Sequences, StreamLoss, Work
@@ -63,6 +64,7 @@ def fit(
     loss: Loss | StreamLoss,
     measure: Measure | None = None,
     background: Background | None = None,
+    crew: Crew | None = None,
 ) -> Iterator[Step]:
     """Train to the end of the recipe from where `state` stands, yielding a record after each update.
 
@@ -77,6 +79,7 @@ def fit(
         loss: a `Loss`, or with streams a `StreamLoss`; called once per update.
         measure: called at the end of each epoch; what it returns are `Step.valid` and `Step.classes`.
         background: what is known of the training data, for warnings and for the row that an error names.
+        crew: others who find gradients with us, to the same bits; None finds them here alone.
 
     Raises:
         TrainingError: the loss or the gradient is not finite, and the weights are those of the step before, or where
@@ -91,7 +94,7 @@ def fit(
         work = Corpus(streams, recipe, loss, state)  # type: ignore[arg-type]
     else:
         raise InputError("wanted either lengths, to train on whole sequences, or streams, to train on a corpus.")
-    return _updates(_Run(state, recipe, work, measure, background or Background()))
+    return _updates(_Run(state, recipe, work, measure, background or Background(), crew))
 
 
 def _updates(run: _Run) -> Iterator[Step]:
@@ -105,10 +108,16 @@ class _Run:
     """Make the updates of a run: what stays the same from one to the next."""
 
     def __init__(
-        self, state: State, recipe: Recipe, work: Work, measure: Measure | None, background: Background
+        self,
+        state: State,
+        recipe: Recipe,
+        work: Work,
+        measure: Measure | None,
+        background: Background,
+        crew: Crew | None,
     ) -> None:
         self.state, self.recipe, self.work = state, recipe, work
-        self.measure, self.background = measure, background
+        self.measure, self.background, self.crew = measure, background, crew
         self.gauge = Gauge(state.program)
         self.layers = layer_names(state.program.network)
         self.good = state.program.parameters.copy()  # weights that gave a finite loss, some steps ago
@@ -125,8 +134,8 @@ class _Run:
         rate, end = learning_rate(self.recipe, state.step, total=self.total), done + 1 == self.work.per_epoch
         look = end or state.step % EVERY == 0
         asked = self.work.ask(batch, np.random.default_rng([self.recipe.seed, 1, state.step]))
-        with self.gauge.looking(look):
-            lost = self._gradient(asked, batch, rate)
+        with self.gauge.looking(look, lambda: self.crew.seen if self.crew else ()):
+            lost = self._gradient(asked, batch, rate, look=look)
         grad_norm, norms = self._lengths(asked, batch, rate)
         if look:
             self.good[...] = state.program.parameters
@@ -164,11 +173,13 @@ class _Run:
             beside=beside,
         )
 
-    def _gradient(self, asked: Asked, batch: Any, rate: float) -> Lost:
+    def _gradient(self, asked: Asked, batch: Any, rate: float, *, look: bool) -> Lost:
         """Find the gradient, the first half of an update."""
-        lost = self.state.program.gradient(
-            asked.batch, asked.loss, seed=self.recipe.seed, step=self.state.step, states=self.work.states(batch)
-        )
+        state, seed, states = self.state, self.recipe.seed, self.work.states(batch)
+        if self.crew is not None:
+            lost = self.crew.gradient(state, asked, seed=seed, states=states, look=look)
+        else:
+            lost = state.program.gradient(asked.batch, asked.loss, seed=seed, step=state.step, states=states)
         if not math.isfinite(lost.total):
             bad = np.flatnonzero(~np.isfinite(lost.losses))
             blame = Blame(int(bad[0]), len(bad), len(lost.losses)) if len(bad) else self._blame(asked)
@@ -189,7 +200,10 @@ class _Run:
     def _apply(self, rate: float, grad_norm: float) -> None:
         """Move the weights, the second half of an update, and their average."""
         state, most = self.state, self.recipe.max_grad_norm
-        state.optimiser.apply(rate, scale=most / (grad_norm + 1e-6) if grad_norm > most else 1.0)
+        scale = most / (grad_norm + 1e-6) if grad_norm > most else 1.0
+        if self.crew is not None:
+            self.crew.apply(state, rate, scale)
+        state.optimiser.apply(rate, scale=scale)
         if self.recipe.average:
             _move_average(state, self.recipe.average)
 

@@ -1,0 +1,241 @@
+"""Answers many files with several processes: each file once, whoever is killed on the way.
+
+A file is a task: what answers it writes under a temporary name and renames, so that one that is answered twice leaves
+the same bytes under the same name. The manifest of the folder says what was answered, of which bytes, by which model;
+what it says is not done again. Knows neither models nor formats: what answers a file is somebody else's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tidegate.errors import InputError, RunFolderError, TidegateError, WorkerError
+from tidegate.kernels.threads import get_num_threads, set_num_threads
+from tidegate.lock import LockedFolder
+
+MANIFEST = "manifest.jsonl"
+Work: TypeAlias = Callable[[Path, Path], int]
+"""Answers a file into another one, in one step, and returns how many rows that has; it must be picklable."""
+
+_LOSSES = 3  # of processes, between two files that are answered
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Say of a file that it was answered: its bytes, the name of the answers in the folder, their bytes and rows."""
+
+    file: str
+    sha256: str
+    answers: str
+    answers_sha256: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Say how far it is: rows that were answered now, the share of all bytes, and what went wrong with which file."""
+
+    rows: int
+    share: float
+    failed: Mapping[Path, TidegateError]
+
+
+class Manifest:
+    """Keep the manifest of a folder that is locked: a line for what answers, and one for each file that was answered.
+
+    Raises RunFolderError where the folder holds answers of something else, unless they may be thrown away.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any], *, overwrite: bool) -> None:
+        self.path, self.done = folder / MANIFEST, dict[str, Answered]()
+        lines = [] if overwrite or not self.path.exists() else self.path.read_bytes().split(b"\n")[:-1]
+        kept = list[bytes]()
+        if lines:
+            self._check(folder, json.loads(lines[0]), about)
+            kept = [line for line in lines[1:] if self._note(line)]
+        with self.path.open("wb") as file:  # a line that a kill cut off is gone, and so is what was thrown away
+            file.write(b"".join(line + b"\n" for line in [_line(about), *kept]))
+            os.fsync(file.fileno())
+
+    def _check(self, folder: Path, found: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        for name in {*found, *about}:
+            if found.get(name) != about.get(name):
+                told = f"{folder} holds answers of another {name}: {found.get(name)}, not {about.get(name)}."
+                raise RunFolderError(f"{told} Name another folder, or overwrite it.")
+
+    def _note(self, line: bytes) -> bool:
+        one = Answered(**json.loads(line))
+        written = self.path.parent / one.answers
+        if written.is_file() and sha256(written) == one.answers_sha256:
+            self.done[one.answers] = one
+            return True
+        return False
+
+    def add(self, one: Answered) -> None:
+        """Say that a file was answered, once its answers are on the disk."""
+        with self.path.open("ab") as file:
+            file.write(_line(asdict(one)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.done[one.answers] = one
+
+
+def answer_all(
+    files: Sequence[Path],
+    folder: Path,
+    work: Work,
+    *,
+    about: Mapping[str, Any],
+    workers: int,
+    overwrite: bool = False,
+) -> Generator[Progress, None, None]:
+    """Answer files into a folder, under their own names, yielding how far it is after each.
+
+    A process that is killed is replaced, and what it was at is done again. If all end, call it once more: files that
+    the manifest says are answered, and that are still the same, are passed over.
+
+    Args:
+        files: to be answered.
+        folder: is made where it is not there.
+        work: answers a file.
+        about: says what answers, such as the digest of a model; a folder holds answers of the same alone.
+        workers: how many processes.
+        overwrite: throw away what the folder holds of something else.
+
+    Raises:
+        InputError: two files have one name, or a file that is in the folder already is not of it.
+        RunFolderError: the folder holds answers of something else, or another process writes there.
+        WorkerError: processes are lost again and again at the same files.
+    """
+    if workers < 1:
+        raise InputError(f"{workers} workers: wanted 1 or more.")
+    targets = {folder / file.name: file for file in files}
+    if len(targets) < len(files):
+        raise InputError("two of the files have one name, and their answers would, too. Answer them one by one.")
+    lock = LockedFolder(folder)
+    lock.lock()
+    try:
+        _check_targets(targets, folder, overwrite=overwrite)
+        manifest = Manifest(folder, about, overwrite=overwrite)
+        yield from _answer(targets, manifest, work, workers)
+    finally:
+        lock.release()
+
+
+def _check_targets(targets: Mapping[Path, Path], folder: Path, *, overwrite: bool) -> None:
+    known = (folder / MANIFEST).exists()
+    for target, file in targets.items():
+        if target.exists() and target.samefile(file):
+            raise InputError(f"{target} is the file that is read. Name another folder with -o.")
+        if target.exists() and not known and not overwrite:
+            raise InputError(f"{target} is there already. Name another folder, or add --overwrite.")
+        if target.name == MANIFEST:
+            raise InputError(f"{file} has the name of the manifest. Rename it.")
+
+
+def _sweep(targets: Iterable[Path]) -> None:
+    """Remove what was begun and never ended; nobody else writes in the folder."""
+    for target in targets:
+        for draft in target.parent.glob(f".{target.name}.????????.tmp"):
+            draft.unlink()
+
+
+def _answer(targets: Mapping[Path, Path], manifest: Manifest, work: Work, workers: int) -> Iterator[Progress]:
+    sizes = {target: file.stat().st_size + 1 for target, file in targets.items()}
+    left = {target: file for target, file in targets.items() if not _is_done(manifest.done.get(target.name), file)}
+    failed, rows, losses = dict[Path, TidegateError](), 0, 0
+    share = 1 - sum(sizes[target] for target in left) / sum(sizes.values()) if sizes else 1.0
+    yield Progress(rows, share, failed)
+    _sweep(targets)
+    while left:
+        with _pool(workers) as pool:
+            jobs = {pool.submit(_do, work, file, target): target for target, file in left.items()}
+            try:
+                for job in as_completed(jobs):
+                    target = jobs[job]
+                    rows += _settle(job, manifest, failed, left[target])
+                    del left[target]
+                    losses, share = 0, share + sizes[target] / sum(sizes.values())
+                    yield Progress(rows, share, failed)
+            except BrokenProcessPool:
+                losses += 1
+                _sweep(left)
+        if losses > _LOSSES:
+            told = f"processes were lost {losses} times while {len(left)} files were answered, such as"
+            raise WorkerError(f"{told} {next(iter(left.values()))}. The memory may not be enough: take fewer workers.")
+
+
+def _settle(job: Future[Answered], manifest: Manifest, failed: dict[Path, TidegateError], file: Path) -> int:
+    """Write down what a job came to; what is wrong with a file is no reason to leave the others."""
+    try:
+        one = job.result()
+    except TidegateError as error:
+        failed[file] = error
+        return 0
+    manifest.add(one)
+    return one.rows
+
+
+def _is_done(one: Answered | None, file: Path) -> bool:
+    return one is not None and one.sha256 == sha256(file)
+
+
+def _do(work: Work, file: Path, target: Path) -> Answered:
+    """Answer a file, in a process of its own."""
+    before, read = file.stat(), sha256(file)
+    rows = work(file, target)
+    after = file.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise RunFolderError(f"{file} changed while it was answered. Answer it again once it is whole.")
+    return Answered(str(file), read, target.name, sha256(target), rows)
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Keep processes while a block lasts; an exception ends them at once."""
+    threads = max(1, get_num_threads() // workers)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare, (threads,))
+    try:
+        yield pool
+    except BaseException:
+        for process in list(pool._processes.values()):
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare(threads: int) -> None:
+    """Let a process take its share of the threads, leave Ctrl-C to its parent, and end where that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_num_threads(threads)
+    parent = parent_process()
+    assert parent is not None, "it was begun by one"
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def sha256(path: Path) -> str:
+    """Hash the bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record).encode()

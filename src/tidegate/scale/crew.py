@@ -1,0 +1,242 @@
+"""Worker 0 and those who train with it: begins them, hands each batch out, and mends what is lost.
+
+All that is known is known here: data, state and run folder. Whoever is lost is replaced, and the update that was under
+way is made once more from what stands here, so that a lost worker costs time, and no update and no bit.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+from tidegate.engine import Lost
+from tidegate.engine.compiled import States
+from tidegate.engine.gauge import Seen
+from tidegate.engine.program import total
+from tidegate.errors import InputError, WorkerError
+from tidegate.kernels.lanes import MOST
+from tidegate.kernels.threads import get_num_threads
+from tidegate.scale.messages import Apply, Begin, End, Find, Found, Hello, Meet, Trouble
+from tidegate.scale.places import Here, Place
+from tidegate.scale.team import GoneError, Team, TroubleError, blaming, digest
+from tidegate.scale.wire import Link, LinkError, accept, encode
+from tidegate.scale.worker import rows_of
+from tidegate.train import State
+from tidegate.train.work import Asked
+from tidegate.version import __version__
+
+_BEGUN = "Nothing was trained. What it printed on its way out says why."
+_SAVED = "The state of the last update is saved in the run folder, if there is one: go on with --resume."
+_LOSSES = 3  # of workers, one after the other without an update between, that are mended
+_BEGINNING = 60.0  # seconds that workers may take to come
+_HEARING = 1.0  # seconds in which others say for whom they wait, too
+
+
+class Workers:
+    """Find gradients together with other processes, to the bits of one: the `crew` of `fit_steps`.
+
+    Each batch is dealt to lanes, by its shape alone, as it is without workers; each worker takes some of them. They are
+    begun when the first gradient is wanted, and end with `close`, with the block, or with this process.
+
+    Args:
+        count: how many workers, this process among them; from 1 to 16, for there are 16 lanes.
+        timeout: seconds that one worker waits for another before the run ends.
+        place: where the others are; by default processes on this machine.
+
+    Raises:
+        InputError: `count` or `timeout` cannot be.
+
+    >>> import tidegate as tg
+    >>> model = tg.SequenceClassifier(hidden_size=4, epochs=1)
+    >>> with Workers(2) as crew:
+    ...     losses = [step.loss for step in model.fit_steps([[[0.0]], [[1.0]]], [0, 1], crew=crew)]
+    >>> alone = tg.SequenceClassifier(hidden_size=4, epochs=1).fit([[[0.0]], [[1.0]]], [0, 1])
+    >>> all((alone.weights_[name] == model.weights_[name]).all() for name in alone.weights_)
+    True
+    """
+
+    def __init__(self, count: int, *, timeout: float = 120.0, place: Place | None = None) -> None:
+        if not 1 <= count <= MOST:
+            raise InputError(f"{count} workers: wanted from 1 to {MOST}, for a batch has at most {MOST} lanes.")
+        if not timeout > 0:
+            raise InputError(f"timeout={timeout}: wanted seconds, more than 0.")
+        self.count, self.timeout, self.lost = count, timeout, 0
+        self.seen: Sequence[Seen] = ()
+        self._place = Here() if place is None else place
+        self._team: Team | None = None
+        self._names: dict[int, str] = {}
+        self._at: tuple[State, int] | None = None  # the state, and after which of its updates, that all have
+
+    def gradient(self, state: State, asked: Asked, *, seed: int, states: States | None, look: bool) -> Lost:
+        """Leave the gradient of a whole batch in the program of a state; see `train.Crew`.
+
+        Raises WorkerError, which names the worker and its machine, where one is late, fails, has other weights, or is
+        lost again and again.
+        """
+        for attempt in range(_LOSSES + 1):
+            try:
+                return self._find(state, Find(asked.batch, asked.loss, seed, state.step, states, look))
+            except GoneError as gone:
+                self._judge(gone, attempt)
+            except TroubleError as told:
+                self._hear(told.trouble, attempt)
+        raise AssertionError("the last loss raises")
+
+    def apply(self, state: State, rate: float, scale: float) -> None:
+        """Let the others do what the optimiser of a state does next."""
+        assert self._team is not None, "a gradient was found"
+        try:
+            for rank, link in self._team.links.items():
+                with blaming(rank):
+                    link.send(Apply(rate, scale))
+            self._at = (state, state.step + 1)
+        except GoneError:
+            self._part()  # the next gradient begins others
+
+    def close(self) -> None:
+        """Send all workers home."""
+        for link in self._team.links.values() if self._team else ():
+            try:
+                link.send(End())
+            except LinkError:
+                continue
+        self._part()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _find(self, state: State, find: Find) -> Lost:
+        team = self._meet()
+        program = state.program
+        program.num_threads = self._threads()
+        if self._at is None or self._at[0] is not state or self._at[1] != state.step:
+            self._begin(team, state)
+        encoded, mark = encode(find), digest(program.parameters) if find.look else b""
+        for rank, link in team.links.items():
+            with blaming(rank):
+                link.send_bytes(encoded)
+        lost, own = team.gradient(program, find)
+        answers: dict[int, Found] = {rank: self._hear_of(rank, link) for rank, link in team.links.items()}
+        for rank, answer in answers.items():
+            if answer.digest != mark:
+                raise self._ended(f"{self._names[rank]} has other weights after {find.step} updates than worker 0")
+            lost.losses[own[rank]] = answer.losses
+            for name, array in lost.ends.items():
+                array[:, rows_of(array, own[rank], len(lost.losses))] = answer.ends[name]
+        self.seen = [answer.seen for answer in answers.values()]
+        return Lost(lost.losses, total(lost.losses * find.loss.weight), lost.ends)
+
+    def _hear_of(self, rank: int, link: Link) -> Any:
+        with blaming(rank):
+            told = link.receive()
+        if isinstance(told, Trouble):
+            raise TroubleError(told)
+        return told
+
+    def _begin(self, team: Team, state: State) -> None:
+        """Hand over what is trained."""
+        program, optimiser = state.program, state.optimiser
+        begin = Begin(
+            program.network, program.weights, optimiser.rule, optimiser.frozen, optimiser.step, optimiser.moments
+        )
+        encoded = encode(begin)
+        for rank, link in team.links.items():
+            with blaming(rank):
+                link.send_bytes(encoded)
+        self._at = (state, state.step)
+
+    def _threads(self) -> int:
+        """Say how many threads each worker may use: those of this machine are shared where all are on it."""
+        return max(1, get_num_threads() // self.count) if self._place.shared else get_num_threads()
+
+    def _meet(self) -> Team:
+        """Begin the workers, unless they are there."""
+        if self._team is not None:
+            return self._team
+        links, hellos = dict[int, Link](), dict[int, Hello]()
+        self._team = Team(0, links)
+        until = time.monotonic() + max(self.timeout, _BEGINNING)
+        with self._place.listening() as (listener, address, key):
+            for rank in range(1, self.count):
+                self._place.start(rank, address, key)
+            while len(links) < self.count - 1:
+                if (link := accept(listener, key, 0.5)) is not None:
+                    link.timeout = self.timeout
+                    with suppress(LinkError):
+                        hello: Hello = link.receive()
+                        links[hello.rank], hellos[hello.rank] = link, hello
+                elif (told := self._place.ended(hellos)) is not None:
+                    raise self._ended(told, _BEGUN)
+                elif time.monotonic() > until:
+                    missing = min(set(range(1, self.count)) - set(links))
+                    told = f"worker {missing} has not come within {max(self.timeout, _BEGINNING):.0f} s"
+                    raise self._ended(told, _BEGUN)
+            self._greet(hellos)
+            # Those who wait for somebody shall say so before worker 0 waits no longer.
+            meet = Meet({rank: hello.address for rank, hello in hellos.items()}, self._threads(), 0.8 * self.timeout)
+            for link in links.values():
+                link.send(meet)
+            for rank, link in links.items():
+                self._hear_of(rank, link)  # that it has met the others
+        return self._team
+
+    def _greet(self, hellos: Mapping[int, Hello]) -> None:
+        """Note who has come, and refuse other versions."""
+        for rank, hello in hellos.items():
+            name = self._names[rank] = f"worker {rank} (process {hello.process} on {hello.host})"
+            if hello.version != __version__:
+                told = f"{name} has Tidegate {hello.version}, worker 0 has {__version__}"
+                raise self._ended(told, "Install the same version everywhere.")
+
+    def _judge(self, gone: GoneError, attempt: int) -> None:
+        """Mend a loss; raise WorkerError where a worker is late, or one is lost again and again."""
+        if gone.late:
+            rank = self._latest(gone.rank)
+            raise self._ended(f"{self._names[rank]} was waited for longer than {self.timeout:.0f} s") from None
+        self._mend(gone.rank, attempt)
+
+    def _hear(self, trouble: Trouble, attempt: int) -> None:
+        if trouble.kind == "failed":
+            raise self._ended(f"{self._names[trouble.rank]} failed: {trouble.told}") from None
+        self._judge(GoneError(trouble.rank, late=trouble.kind == "late"), attempt)
+
+    def _latest(self, suspect: int) -> int:
+        """Find whom all wait for: whoever is waited for, and does not say for whom it waits itself."""
+        assert self._team is not None, "somebody is waited for"
+        waits, until = {0: suspect}, time.monotonic() + _HEARING
+        while (left := until - time.monotonic()) > 0:
+            ready, _, _ = select.select([*self._team.links.values()], [], [], left)
+            for rank, link in self._team.links.items():
+                if link not in ready:
+                    continue
+                try:
+                    told = link.receive()
+                except Exception:  # noqa: BLE001  (it says nothing that helps)
+                    return waits.get(rank, suspect)
+                if isinstance(told, Trouble) and told.kind == "late":
+                    waits[rank] = told.rank
+        return next((rank for rank in waits.values() if rank not in waits), suspect)
+
+    def _mend(self, rank: int, attempt: int) -> None:
+        name, self.lost = self._names[rank], self.lost + 1
+        self._part()
+        if attempt == _LOSSES:
+            raise self._ended(f"{name} was lost, after {_LOSSES} others in the same update") from None
+        warnings.warn(f"{name} was lost; another one takes its place, and no update is lost.", stacklevel=2)
+
+    def _part(self) -> None:
+        if self._team is not None:
+            self._team.close()
+        self._team = self._at = None
+        self._place.stop()
+
+    def _ended(self, why: str, advice: str = "") -> WorkerError:
+        self._part()
+        return WorkerError(f"{why}. " + (advice or _SAVED))

@@ -1,0 +1,149 @@
+"""A worker: finds its part of every gradient that it is asked for, until it is sent home or nobody is there any more.
+
+It knows no task, no data and no files: what is trained, and every batch, comes from worker 0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.engine import Optimiser, Program
+from tidegate.engine.gauge import Gauge
+from tidegate.kernels.threads import active_isa
+from tidegate.scale.messages import Apply, Begin, End, Find, Found, Hello, Meet, Trouble
+from tidegate.scale.team import GoneError, Team, TroubleError, blaming, digest
+from tidegate.scale.wire import Address, Link, LinkError, accept, address_of, connect, listen
+from tidegate.version import __version__
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+def main() -> None:
+    """Be the worker that a line of JSON on stdin describes."""
+    told = json.loads(sys.stdin.readline())
+    address = told["address"]
+    work(
+        told["rank"], tuple(address) if isinstance(address, list) else address, told["own"], bytes.fromhex(told["key"])
+    )
+
+
+def work(rank: int, address: Address, own: str, key: bytes, *, timeout: float = 60.0) -> None:
+    """Be a worker until it is sent home; whatever goes wrong is told to worker 0, and ends it.
+
+    Args:
+        rank: its number.
+        address: of worker 0.
+        own: where to wait for the others: a path, or a host.
+        key: that all workers know.
+        timeout: seconds within which the others must have come.
+    """
+    listener = listen(own if isinstance(address, str) else (own, 0))
+    first = connect(address, key, timeout)
+    first.send(Hello(rank, socket.gethostname(), os.getpid(), __version__, active_isa(), address_of(listener)))
+    team = None
+    try:
+        with blaming(0):
+            meet = first.receive()
+        links = _meet(rank, first, meet, listener, key)
+        team = Team(rank, links)
+        with blaming(0):
+            first.send(rank)  # all are met
+        _Worker(team, meet.threads).run()
+    except GoneError as gone:
+        if gone.rank != 0:
+            _tell(first, Trouble("late" if gone.late else "lost", gone.rank))
+    except TroubleError as told:
+        _tell(first, told.trouble)
+    except Exception as error:  # noqa: BLE001  (whatever it is, worker 0 must hear of it)
+        _tell(first, Trouble("failed", rank, f"{type(error).__name__}: {error}"))
+    finally:
+        listener.close()
+        if team is not None:
+            team.close()
+        first.close()
+
+
+def _meet(rank: int, first: Link, meet: Meet, listener: socket.socket, key: bytes) -> dict[int, Link]:
+    """Link to the workers before this one, and let those after it link to it."""
+    links = {0: first}
+    first.timeout = meet.timeout
+    for other in range(1, rank):
+        with blaming(other):
+            links[other] = connect(meet.addresses[other], key, meet.timeout)
+            links[other].send(rank)
+    missing = set(range(rank + 1, len(meet.addresses) + 1))
+    while missing:
+        link = accept(listener, key, meet.timeout)
+        if link is None:
+            raise GoneError(min(missing), late=True)
+        link.timeout = meet.timeout
+        other = link.receive()
+        links[other] = link
+        missing.discard(other)
+    return links
+
+
+def _tell(first: Link, trouble: Trouble) -> None:
+    with suppress(LinkError):  # nobody is there to be told
+        first.send(trouble)
+
+
+class _Worker:
+    """Answer worker 0."""
+
+    def __init__(self, team: Team, threads: int) -> None:
+        self.team, self.threads, self.first = team, threads, team.links[0]
+        self.program: Program | None = None
+
+    def run(self) -> None:
+        """Do what is asked until that is enough."""
+        while True:
+            with blaming(0):
+                asked = self.first.receive(forever=True)
+            match asked:
+                case Begin():
+                    self._begin(asked)
+                case Find():
+                    with blaming(0):
+                        self.first.send(self._find(asked))
+                case Apply():
+                    self.optimiser.apply(asked.rate, scale=asked.scale)
+                case End():
+                    return
+
+    def _begin(self, begin: Begin) -> None:
+        self.program = Program(begin.network, begin.weights, num_threads=self.threads)
+        self.optimiser = Optimiser(self.program, begin.rule, frozen=begin.frozen)
+        moments: Mapping[str, Mapping[str, Any]] = begin.moments
+        self.optimiser.restore(begin.step, moments)
+        self.gauge = Gauge(self.program)
+
+    def _find(self, find: Find) -> Found:
+        assert self.program is not None, "worker 0 begins before it asks"
+        mark = digest(self.program.parameters) if find.look else b""
+        with self.gauge.watching(find.look) as see:
+            lost, own = self.team.gradient(self.program, find)
+            mine = own[self.team.rank]
+            seen = see()
+        ends = {name: array[:, rows_of(array, mine, len(lost.losses))] for name, array in lost.ends.items()}
+        return Found(lost.losses[mine], ends, seen, mark)
+
+
+def rows_of(ends: Array, sequences: Array, batch: int) -> Array:
+    """Say which states [L * D, B * channels, H] are those of some sequences of a batch of B."""
+    channels = ends.shape[1] // batch
+    rows: Array = sequences[:, None] * channels + np.arange(channels)
+    return rows.ravel()
+
+
+if __name__ == "__main__":
+    main()
