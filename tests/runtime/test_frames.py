@@ -57,7 +57,8 @@ def test_a_spectrogram_is_what_the_equations_say() -> None:
     samples = rng.normal(size=100)
     weights = {"0.mean": rng.normal(size=5), "0.scale": rng.uniform(0.5, 2, 5)}
     found = Executor(Network.of(SOUND), weights)(Ragged(samples[:, None], np.array([0, 100])))
-    mel = np.linspace(*(2595 * np.log10(1 + np.array([20, 500]) / 700)), 7)
+    low, high = (2595 * np.log10(1 + hertz / 700) for hertz in (20, 500))
+    mel = np.linspace(low, high, 7)
     edges, hertz = 700 * (10 ** (mel / 2595) - 1), np.arange(33) * 1000 / 64
     padded, window = np.append(samples, np.zeros(40)), 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(40) / 40)
     for frame in range(7):

@@ -48,7 +48,7 @@ class Spectrogram(torch.nn.Module):
 
     def forward(self, batch: Ragged) -> Ragged:
         """Return [N', bands]."""
-        framed = self.frames(batch)
+        framed: Ragged = self.frames(batch)
         kind = self.mean.dtype
         spectrum = framed.values @ cast(Tensor, self.basis).to(kind)
         real, imaginary = spectrum.chunk(2, dim=1)
