@@ -6,6 +6,7 @@
 #include "isa/update.h"
 #include "layer/pool.h"
 #include "structured/crf.h"
+#include "structured/ctc.h"
 
 namespace tidegate {
 namespace {
@@ -33,6 +34,7 @@ constexpr Kernels<T> table() {
   t.pool_backward = pool_backward<T>;
   t.softmax = softmax<T>;
   t.activate = activate<T>;
+  t.log = logarithms<T>;
   t.update = update<T>;
   t.sum_of_squares = sum_of_squares<T>;
   t.pack_panel = pack_panel<T>;
@@ -42,6 +44,7 @@ constexpr Kernels<T> table() {
 constexpr Kernels<float> kFloat = table<float>();
 constexpr Kernels<double> kDouble = table<double>();
 constexpr CrfKernels kCrf = {crf_exp, crf_forward, crf_backward, crf_best};
+constexpr CtcKernels kCtc = {ctc_frames, ctc_sums, ctc_best};
 
 #if defined(TIDEGATE_SCALAR)
 bool supported() { return true; }
@@ -60,6 +63,6 @@ constexpr const char* kName = "neon";
 }  // namespace
 
 extern const Isa TIDEGATE_ISA_SYMBOL;
-const Isa TIDEGATE_ISA_SYMBOL = {kName, supported, &kFloat, &kDouble, &kCrf};
+const Isa TIDEGATE_ISA_SYMBOL = {kName, supported, &kFloat, &kDouble, &kCrf, &kCtc};
 
 }  // namespace tidegate

@@ -241,6 +241,45 @@ struct CrfKernels {
   void (*best)(const CrfBest&, Index first, Index last, double* scores, std::int32_t* origins);
 };
 
+// Connectionist temporal classification (Graves et al. 2006) over K symbols, of which 0 is the blank, all in float64. A
+// path names a symbol at each frame; it reads as the label that is left when repeated symbols are taken once and blanks
+// are dropped. It passes 2 * L + 1 states of a label of L symbols: a blank, the first symbol, a blank, and so on.
+struct Ctc {
+  Index K;
+  const double* frames;        // [N, K] logarithms of the probability of each symbol
+  const Index* offsets;        // [B + 1] of the frames
+  const std::int32_t* labels;  // of all sequences end to end, 1 .. K - 1
+  const Index* begins;         // [B + 1] of the labels
+  bool (*halted)();            // whether the result is not wanted any more
+};
+
+// The sum over all paths that read as the label.
+struct CtcSums {
+  Ctc ctc;
+  double* total;   // [B] its logarithm; kNever or less where no path does
+  double* shares;  // [N, K] how much of it names each symbol at a frame; null: not wanted
+};
+
+// The path with the largest product that reads as the label.
+struct CtcBest {
+  Ctc ctc;
+  std::int32_t* states;  // [N] that it passes
+  double* scores;        // [B] its logarithm
+};
+
+constexpr double kNever = -1e30;  // the logarithm of zero, with which one can go on
+
+struct CtcKernels {
+  // Logarithms of the softmax of rows first .. last - 1 of x [*, K]; y may be x.
+  void (*frames)(const double* x, Index K, double* y, Index first, Index last);
+  void (*sums)(const CtcSums&, Index first, Index last, double* scratch);  // ctc_scratch of the largest sequence
+  void (*best)(const CtcBest&, Index first, Index last, double* scratch);  // the same
+};
+
+// Numbers of scratch for a sequence of T frames and a label of L symbols.
+constexpr Index kCtcRoom = 2;  // on both sides of the states of a frame
+constexpr Index ctc_scratch(Index T, Index L) { return (T + 6) * (2 * L + 1 + 2 * kCtcRoom); }
+
 template <class T>
 struct CellKernels {
   void (*forward)(const CellForward<T>&, Index first, Index last, const Units&, T* scratch);
@@ -258,6 +297,7 @@ struct Kernels {
   void (*pool_backward)(const Pool<T>&, Index first, Index last);
   void (*softmax)(const T* x, Index columns, T* y, Index first, Index last);
   void (*activate)(Activation, const T* x, T* y, Index first, Index last);
+  void (*log)(const T* x, T* y, Index first, Index last);
   void (*update)(const Update<T>&, Index first, Index last);
   double (*sum_of_squares)(const T* x, Index first, Index last);
   // to[k * to_stride + lane] = from[lane * stride + k] for the columns of one panel, zero for the rest of it.
@@ -285,6 +325,7 @@ struct Isa {
   const Kernels<float>* f32;
   const Kernels<double>* f64;
   const CrfKernels* crf;
+  const CtcKernels* ctc;
 };
 
 }  // namespace tidegate

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from programs import batch_of, weights_of
 from tidegate import nn
-from tidegate.engine import CrfLikelihood, CrossEntropy, Errors, Lost, Program, SoftCrossEntropy
-from tidegate.network import Crf, Decode, Network
+from tidegate.engine import CrfLikelihood, CrossEntropy, CtcLikelihood, Errors, Lost, Program, SoftCrossEntropy
+from tidegate.kernels import ctc
+from tidegate.network import Crf, Ctc, Decode, Network
 from tidegate.ragged import Ragged
 
 Array = npt.NDArray[Any]
@@ -26,7 +27,8 @@ class Case:
         self.batch: Any = batch_of(network, dtype, **batch)
         self.program = Program(network, weights_of(network, dtype))
         rng = np.random.default_rng(2)
-        size, tokens = len(self.batch), int(self.batch.offsets[-1])
+        size, frames = len(self.batch), np.asarray(network.steps(np.diff(self.batch.offsets)))
+        tokens, self.lengths = int(frames.sum()), frames
         self.weight = rng.uniform(0.5, 2.0, size) / size
         last, rows = network.nodes[-1], size if network.pools else tokens
         self.penalty = (rng.standard_normal((4, 4)), rng.standard_normal(4), rng.standard_normal(4))
@@ -34,6 +36,9 @@ class Case:
         self.loss: Any = CrossEntropy(self.labels, self.weight)
         if isinstance(last, Crf):
             self.loss = CrfLikelihood(self.labels, self.weight, self.penalty)
+        elif isinstance(last, Ctc):
+            labels = [rng.integers(1, last.symbols, rng.integers(0, count // 2 + 1)) for count in frames]
+            self.loss = CtcLikelihood(ctc.Labels.of(labels), self.weight)
         elif any(isinstance(node, Decode) for node in network.nodes):
             self.loss = self._errors(rng, dtype, size)
 
@@ -61,15 +66,28 @@ class Case:
         loss.backward()
         return loss.item(), {name: _gradient(parameter) for name, parameter in module.named_parameters()}
 
+    def _lost_by_ctc(self, rows: Tensor, offsets: Any, weight: Tensor) -> Any:
+        total, labels = torch.zeros((), dtype=rows.dtype), self.loss.labels
+        for b in range(len(labels)):
+            frames = rows[offsets[b] : offsets[b + 1]].log_softmax(1)
+            label = torch.from_numpy(labels.values[labels.begins[b] : labels.begins[b + 1]].astype(np.int64))
+            if len(frames):
+                sizes = torch.tensor([len(frames)]), torch.tensor([len(label)])
+                lost = torch.nn.functional.ctc_loss(frames[:, None], label[None], *sizes, reduction="sum")
+                total = total + lost * weight[b]
+        return total
+
     def _lost(self, rows: Tensor, module: Any, out: Any) -> Any:
         weight = torch.from_numpy(self.weight).to(rows.dtype)
         if isinstance(self.loss, CrfLikelihood):
             penalty = tuple(torch.from_numpy(part).to(rows.dtype) for part in self.penalty)
             return -(list(module.children())[-1](out, torch.from_numpy(self.labels), penalty=penalty) * weight).sum()
+        if isinstance(self.loss, CtcLikelihood):
+            return self._lost_by_ctc(rows, out.offsets, weight)
         if isinstance(self.loss, CrossEntropy | SoftCrossEntropy):
             aim = self.labels if isinstance(self.loss, CrossEntropy) else self.loss.truth
             each = torch.nn.functional.cross_entropy(rows, torch.from_numpy(aim), reduction="none")
-            spread = weight if self.network.pools else weight.repeat_interleave(torch.from_numpy(self.batch.lengths))
+            spread = weight if self.network.pools else weight.repeat_interleave(torch.from_numpy(self.lengths))
             return (each * spread).sum()
         truth, scale, shift = (torch.from_numpy(part) for part in (self.loss.truth, self.loss.scale, self.loss.shift))
         away = truth - (rows.reshape(truth.shape) * scale + shift)

@@ -12,6 +12,7 @@ from tidegate.cells import CELLS
 from tidegate.documents import Documents, Sparse
 from tidegate.network import (
     Crf,
+    Ctc,
     Decode,
     Dense,
     Dropout,
@@ -19,10 +20,12 @@ from tidegate.network import (
     Network,
     Pool,
     Recurrent,
+    Spectrogram,
     Spell,
     Split,
     Tied,
     Wide,
+    Window,
     parameter_shapes,
 )  # fmt: skip
 from tidegate.ragged import Ragged
@@ -90,6 +93,27 @@ NETWORKS: dict[str, Network] = {
     "numbers beside, every step": Network.of(BESIDE, layer(cell="gru"), Dense(in_features=5, out_features=3)),
     "words and a wide node": widened(classifier(layer(), "last")),
     "numbers beside, and a wide node": widened(classifier(layer(bidirectional=True), "max", "mean", first=BESIDE)),
+    "frames of rows that overlap": Network.of(
+        Window(width=5, stride=2, size=3),
+        layer(input_size=15),
+        Window(width=2, stride=3),
+        Dense(in_features=10, out_features=3),
+    ),
+    "rows that are skipped, pooled": Network.of(
+        WORDS, layer(), Window(width=1, stride=4), Pool(modes=("max", "mean")), Dense(in_features=10, out_features=3)
+    ),
+    "frames that spell": Network.of(
+        Window(width=3, stride=3, size=4),
+        layer(input_size=12, bidirectional=True),
+        Dense(in_features=10, out_features=5),
+        Ctc(symbols=5),
+    ),
+    "a sound that spells": Network.of(
+        Spectrogram(rate=100, frame=16, hop=4, bands=4, low=2, high=50),
+        layer(input_size=4),
+        Dense(in_features=5, out_features=3),
+        Ctc(symbols=3),
+    ),
     "one series": forecaster(1),
     "three channels": forecaster(3),
     **BRANCHES,

@@ -61,6 +61,14 @@ def series(count: int) -> tuple[list[Any], None]:
     return as_series([np.sin(t / 3)[:, None] * [1.0, 20.0] + t[:, None] * 0.01 for t in steps]), None
 
 
+def spelled(count: int) -> tuple[list[Any], list[str]]:
+    """Draw signals [T, 2] whose steps spell texts of one to four symbols, and the texts."""
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("ab"), rng.integers(1, 5))) for _ in range(count)]
+    spell = {"a": [[1.0, 0.0]] * 3 + [[0.0, 0.0]] * 2, "b": [[0.0, 1.0]] * 4 + [[0.0, 0.0]] * 2}
+    return [np.array([step for symbol in text for step in spell[symbol]]) for text in texts], texts
+
+
 @dataclass(frozen=True)
 class Sample:
     """Hold a small set-up of a task.
@@ -101,6 +109,12 @@ def means(model: Any, X: Any) -> list[bytes]:
     ]
 
 
+def transcripts(model: Any, X: Any) -> list[bytes]:
+    """Give the bits of the frames of each signal, and what they spell."""
+    told = model.transcribe(X)
+    return [rows.tobytes() + repr(one).encode() for rows, one in zip(model.frames(X), told, strict=True)]
+
+
 SAMPLES = {
     "text-classifier": Sample(
         SMALL, texts, probabilities, [*LIVE], 3, lookahead=1, live_params={"evidence": 0, "linear": False}
@@ -121,6 +135,15 @@ SAMPLES = {
         probabilities,
         [*LIVE],
         -1,
+    ),
+    "transcriber": Sample(
+        SMALL
+        | {"num_layers": 1, "window": 3, "stride": 2, "dropout": 0.1, "average": 0.5, "validation_fraction": 0.0},
+        spelled,
+        transcripts,
+        [*np.ones((9, 2))],
+        [1.0, np.nan],
+        lookahead=1,
     ),
 }  # fmt: skip
 

@@ -15,6 +15,10 @@ import samples
 import tidegate as tg
 from tidegate.serve.server import Server
 from tidegate.serve.settings import Settings
+from tidegate.tasks import CARDS
+
+ASKED = [name for name, card in CARDS.items() if card.answers().wire is not None]
+"""The tasks that can be asked over a network."""
 
 
 @contextmanager
@@ -37,7 +41,8 @@ def serving(models: Mapping[str, Path], *, said: list[str] | None = None, **sett
 def train_all(folder: Path) -> dict[str, Path]:
     """Train a small model of every task, that can be streamed, and save them by the name of the task."""
     paths = {}
-    for name, sample in samples.SAMPLES.items():
+    for name in ASKED:
+        sample = samples.SAMPLES[name]
         path = folder / f"{name}.safetensors"
         samples.untrained(name, **sample.live_params).fit(*sample.examples()).save(path)
         paths[name] = path

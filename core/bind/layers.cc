@@ -192,6 +192,12 @@ void activate(int activation, In<T> x, Array<T> y, int threads) {
 }
 
 template <class T>
+void logarithms(In<T> x, Array<T> y, int threads) {
+  in_pieces(static_cast<Index>(x.size()), 1 << 14, static_cast<Index>(x.size()) * kActivationCost, threads,
+            [&](Index first, Index last) { kernels<T>().log(x.data(), y.data(), first, last); });
+}
+
+template <class T>
 void define(nb::module_& m) {
   m.def("forward", &forward<T>, "cell"_a, "x"_a.noconvert(), "ids"_a.none(), "offsets"_a.noconvert(), "directions"_a,
         "h"_a.noconvert(), "state"_a, "kept"_a, "threads"_a);
@@ -204,6 +210,7 @@ void define(nb::module_& m) {
         "threads"_a);
   m.def("softmax", &softmax<T>, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
   m.def("activate", &activate<T>, "activation"_a, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
+  m.def("log", &logarithms<T>, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
 }
 
 }  // namespace

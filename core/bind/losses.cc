@@ -3,6 +3,7 @@
 #include "losses/binary.h"
 #include "losses/crf.h"
 #include "losses/cross_entropy.h"
+#include "losses/ctc.h"
 #include "losses/regression.h"
 #include "nodes/crf.h"
 #include "program/program.h"
@@ -12,7 +13,7 @@ namespace {
 
 template <class T>
 struct Names {
-  const char *loss, *cross_entropy, *soft, *binary, *crf, *regression;
+  const char *loss, *cross_entropy, *soft, *binary, *crf, *ctc, *regression;
 };
 
 template <class T>
@@ -54,6 +55,14 @@ void define(nb::module_& m, const Names<T>& names) {
           "program"_a, "tags"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), "penalty"_a.noconvert(),
           nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(), nb::keep_alive<1, 5>(),
           nb::keep_alive<1, 6>());
+  nb::class_<CtcLikelihood<T>, Loss<T>>(m, names.ctc)
+      .def(
+          "__init__",
+          [](CtcLikelihood<T>* self, In<std::int32_t> labels, In<Index> begins, In<double> weight) {
+            new (self) CtcLikelihood<T>(labels.data(), begins.data(), weight.data());
+          },
+          "labels"_a.noconvert(), "begins"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
+          nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>());
   nb::class_<Regression<T>, Loss<T>>(m, names.regression)
       .def(
           "__init__",
@@ -72,10 +81,10 @@ void define(nb::module_& m, const Names<T>& names) {
 }  // namespace
 
 void define_losses(nb::module_& m) {
-  define<float>(
-      m, {"Loss32", "CrossEntropy32", "SoftCrossEntropy32", "BinaryCrossEntropy32", "CrfLikelihood32", "Regression32"});
-  define<double>(
-      m, {"Loss64", "CrossEntropy64", "SoftCrossEntropy64", "BinaryCrossEntropy64", "CrfLikelihood64", "Regression64"});
+  define<float>(m, {"Loss32", "CrossEntropy32", "SoftCrossEntropy32", "BinaryCrossEntropy32", "CrfLikelihood32",
+                    "CtcLikelihood32", "Regression32"});
+  define<double>(m, {"Loss64", "CrossEntropy64", "SoftCrossEntropy64", "BinaryCrossEntropy64", "CrfLikelihood64",
+                     "CtcLikelihood64", "Regression64"});
 }
 
 }  // namespace tidegate

@@ -8,15 +8,18 @@
 #include "bind/programs.h"
 #include "bind/unlocked.h"
 #include "nodes/crf.h"
+#include "nodes/ctc.h"
 #include "nodes/decode.h"
 #include "nodes/dense.h"
 #include "nodes/dropout.h"
 #include "nodes/join.h"
 #include "nodes/pool.h"
+#include "nodes/spectrogram.h"
 #include "nodes/spell.h"
 #include "nodes/split.h"
 #include "nodes/tied.h"
 #include "nodes/wide.h"
+#include "nodes/window.h"
 #include "program/optimiser.h"
 
 namespace tidegate {
@@ -109,9 +112,19 @@ class Builder {
     }
     if (kind == "tied") return std::make_unique<Tied<T>>(*table_);
     if (kind == "crf") return std::make_unique<CrfNode<T>>(node.get<Index>("tags"));
+    if (kind == "ctc") return std::make_unique<CtcNode<T>>();
+    if (kind == "window") return std::make_unique<Window<T>>(node.get<Index>("width"), node.get<Index>("stride"));
+    if (kind == "spectrogram") return spectrogram(node);
     if (kind == "spell") return spell(node);
     if (kind == "wide") return std::make_unique<Wide<T>>(node.get<Index>("features"), node.get<Index>("outputs"));
     throw nb::value_error(("the core has no node of kind " + kind).c_str());
+  }
+
+  std::unique_ptr<Node<T>> spectrogram(const Description& node) {
+    const auto basis = node.get<In<double>>("basis"), mel = node.get<In<double>>("mel");
+    const auto bins = static_cast<Index>(mel.shape(0)), bands = static_cast<Index>(mel.shape(1));
+    const Frames frames{static_cast<Index>(basis.shape(0)), node.get<Index>("hop")};
+    return std::make_unique<Spectrogram<T>>(frames, bins, bands, basis.data(), mel.data(), node.get<double>("floor"));
   }
 
   std::unique_ptr<Node<T>> spell(const Description& node) {

@@ -77,6 +77,7 @@ void define_of(nb::module_& m, const char* name) {
       .def_prop_ro("out", &Self::out)
       .def_prop_ro("pooled", &Self::pooled)
       .def_prop_ro("lookahead", &Self::lookahead)
+      .def_prop_ro("at_once", &Self::at_once)
       .def(
           "step",  // one slot by one row of features
           [](Self& self, Index slot, nb::handle x, nb::handle out, int threads) {

@@ -189,6 +189,12 @@ void activate(Activation activation, const T* x, T* y, Index first, Index last) 
   }
 }
 
+// y = log(x), number by number.
+template <class T>
+void logarithms(const T* x, T* y, Index first, Index last) {
+  for_lanes<T>(first, last, [&](auto lanes, Index i) { lanes.store(y + i, log(lanes.load(x + i))); });
+}
+
 // --- linear --------------------------------------------------------------------------------------------------------
 
 // One tile: rows `row` .. `row + rows - 1`, the vectors at `column` of `width` panels, over `count` of K.

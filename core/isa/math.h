@@ -1,5 +1,6 @@
-// exp, sigmoid and tanh on vectors: the same operations in the same order on every ISA, within 2 ULP of the true value
-// (results below the smallest normal number are zero). NaN gives NaN, infinities saturate, tanh is odd to the bit.
+// exp, log, sigmoid and tanh on vectors: the same operations in the same order on every ISA, within 2 ULP of the true
+// value (results below the smallest normal number are zero). NaN gives NaN, infinities saturate, tanh is odd to the
+// bit.
 #pragma once
 
 #include "isa/simd.h"
@@ -104,6 +105,51 @@ TIDEGATE_INLINE V tanh(const V& x) {
   const V magnitude = negative_magnitude(x);
   const Split<V> e = split_exp(magnitude + magnitude);
   return with_sign(share(fma(e.rest, e.scale, e.scale - V::set(1)), V::set(2)), x);
+}
+
+// What log needs of a number type: log(1 + f) = f - f * f / 2 + f * f * f * q(f) for 1 / sqrt(2) <= 1 + f <= sqrt(2).
+template <class T>
+struct Logarithm;
+
+template <>
+struct Logarithm<float> {
+  // Coefficients of q at the Chebyshev points, constant term first: within 2^-28 of log(1 + f), relative to it.
+  static constexpr float kQ[] = {0.3333333134651184f,  -0.2499999701976776f,  0.20000715553760529f,
+                                 -0.1666780263185501f, 0.14249058067798615f,  -0.12425687164068222f,
+                                 0.11685419827699661f, -0.11479733884334564f, 0.06971611827611923f};
+  static constexpr float kLn2High = 0.693145751953125f, kLn2Low = 1.42860682030941723e-6f;
+  static constexpr float kSmallest = 1.17549435e-38f, kLargest = 3.40282347e38f;  // normal numbers
+};
+
+template <>
+struct Logarithm<double> {
+  static constexpr double kQ[] = {0.33333333333333333656,   -0.25000000000000037756,  0.19999999999999458845,
+                                  -0.16666666666643223776,  0.14285714285850772575,   -0.12500000004323591583,
+                                  0.11111111099840467623,   -0.099999996347807162502, 0.090909093716499852454,
+                                  -0.083333500329535873462, 0.076923158900287482688,  -0.071424150395472020129,
+                                  0.06666015356432270408,   -0.062567819457417654195, 0.05898528368226226095,
+                                  -0.055007045724057428894, 0.050654096664845702788,  -0.051385304688066286595,
+                                  0.059187907228572226807,  -0.053961619312197896253, 0.023264220927877087001};
+  static constexpr double kLn2High = 0.693147180369123816490, kLn2Low = 1.90821492927058770002e-10;
+  static constexpr double kSmallest = 2.2250738585072014e-308, kLargest = 1.7976931348623157e308;
+};
+
+// log(x); -inf for zero and for what is below the smallest normal number, NaN for what is below zero.
+template <class V>
+TIDEGATE_INLINE V log(const V& x) {
+  using T = Element<V>;
+  using L = Logarithm<T>;
+  constexpr int kLast = sizeof(L::kQ) / sizeof(L::kQ[0]) - 1;
+  const V root = V::set(T(1.41421356237309504880)), one = V::set(1), half = V::set(T(0.5));
+  const V m = fraction(x), e = exponent(x);
+  const V f = where_greater(m, root, m * half, m) - one, n = where_greater(m, root, e + one, e);
+  V q = V::set(L::kQ[kLast]);
+  for (int i = kLast - 1; i >= 0; --i) q = fma(q, f, V::set(L::kQ[i]));
+  const V square = f * f, rest = fnma(half, square, square * f * q);
+  const V sum = fma(n, V::set(L::kLn2High), f + fma(n, V::set(L::kLn2Low), rest));
+  const V number = where_greater(x, V::set(L::kLargest), V::set(T(__builtin_inf())), sum + (x - x));
+  const V lowest = where_greater(V::set(0), x, V::set(T(__builtin_nan(""))), V::set(T(-__builtin_inf())));
+  return where_greater(V::set(L::kSmallest), x, lowest, number);
 }
 
 // Adding zero flushes a denormal argument, as every other operation does.

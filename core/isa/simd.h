@@ -4,6 +4,7 @@
 //   set, + - *, fma(a, b, c) = a * b + c, fnma(a, b, c) = c - a * b
 //   max               the second argument where either is NaN
 //   fraction_as_exponent(x)          the bits of x moved left by the width of its fraction
+//   exponent(x), fraction(x)         of a positive normal x = fraction * 2^exponent, with 1 <= fraction < 2
 //   where_greater(a, b, x, y)        a > b ? x : y, lane by lane
 //   with_sign(magnitude, sign)
 //   zip_low(a, b), zip_high(a, b)    lanes of a and b in turn, of their first halves and of their last; not of one lane
@@ -79,6 +80,8 @@ TIDEGATE_BUNDLE where_greater(TIDEGATE_IN a, TIDEGATE_IN b, TIDEGATE_IN x, TIDEG
 }
 TIDEGATE_BUNDLE with_sign(TIDEGATE_IN a, TIDEGATE_IN b) { return TIDEGATE_EACH(with_sign(a.at[r], b.at[r])); }
 TIDEGATE_BUNDLE fraction_as_exponent(TIDEGATE_IN x) { return TIDEGATE_EACH(fraction_as_exponent(x.at[r])); }
+TIDEGATE_BUNDLE exponent(TIDEGATE_IN x) { return TIDEGATE_EACH(exponent(x.at[r])); }
+TIDEGATE_BUNDLE fraction(TIDEGATE_IN x) { return TIDEGATE_EACH(fraction(x.at[r])); }
 #undef TIDEGATE_EACH
 #undef TIDEGATE_IN
 #undef TIDEGATE_BUNDLE

@@ -34,6 +34,16 @@ TIDEGATE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) { return {_mm256_max_
 TIDEGATE_INLINE Vec<float> fraction_as_exponent(Vec<float> x) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(x.v), 23))};
 }
+// The bits of 2^23 with an integer below it as fraction are the number 2^23 + that integer; likewise with 2^52.
+TIDEGATE_INLINE Vec<float> exponent(Vec<float> x) {
+  const __m256i shifted = _mm256_srli_epi32(_mm256_castps_si256(x.v), 23);
+  const __m256i number = _mm256_or_si256(shifted, _mm256_castps_si256(_mm256_set1_ps(8388608.0f)));
+  return {_mm256_sub_ps(_mm256_castsi256_ps(number), _mm256_set1_ps(8388608.0f + 127.0f))};
+}
+TIDEGATE_INLINE Vec<float> fraction(Vec<float> x) {
+  const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32(0x007fffff));
+  return {_mm256_or_ps(_mm256_and_ps(x.v, mask), _mm256_set1_ps(1.0f))};
+}
 TIDEGATE_INLINE Vec<float> where_greater(Vec<float> a, Vec<float> b, Vec<float> x, Vec<float> y) {
   return {_mm256_blendv_ps(y.v, x.v, _mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ))};
 }
@@ -76,6 +86,15 @@ TIDEGATE_INLINE Vec<double> fnma(Vec<double> a, Vec<double> b, Vec<double> c) {
 TIDEGATE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return {_mm256_max_pd(a.v, b.v)}; }
 TIDEGATE_INLINE Vec<double> fraction_as_exponent(Vec<double> x) {
   return {_mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(x.v), 52))};
+}
+TIDEGATE_INLINE Vec<double> exponent(Vec<double> x) {
+  const __m256i shifted = _mm256_srli_epi64(_mm256_castpd_si256(x.v), 52);
+  const __m256i number = _mm256_or_si256(shifted, _mm256_castpd_si256(_mm256_set1_pd(4503599627370496.0)));
+  return {_mm256_sub_pd(_mm256_castsi256_pd(number), _mm256_set1_pd(4503599627370496.0 + 1023.0))};
+}
+TIDEGATE_INLINE Vec<double> fraction(Vec<double> x) {
+  const __m256d mask = _mm256_castsi256_pd(_mm256_set1_epi64x(0x000fffffffffffff));
+  return {_mm256_or_pd(_mm256_and_pd(x.v, mask), _mm256_set1_pd(1.0))};
 }
 TIDEGATE_INLINE Vec<double> where_greater(Vec<double> a, Vec<double> b, Vec<double> x, Vec<double> y) {
   return {_mm256_blendv_pd(y.v, x.v, _mm256_cmp_pd(a.v, b.v, _CMP_GT_OQ))};

@@ -32,6 +32,10 @@ TIDEGATE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) { return {_mm512_max_
 TIDEGATE_INLINE Vec<float> fraction_as_exponent(Vec<float> x) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(x.v), 23))};
 }
+TIDEGATE_INLINE Vec<float> exponent(Vec<float> x) { return {_mm512_getexp_ps(x.v)}; }
+TIDEGATE_INLINE Vec<float> fraction(Vec<float> x) {
+  return {_mm512_getmant_ps(x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero)};
+}
 TIDEGATE_INLINE Vec<float> where_greater(Vec<float> a, Vec<float> b, Vec<float> x, Vec<float> y) {
   return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ), y.v, x.v)};
 }
@@ -74,6 +78,10 @@ TIDEGATE_INLINE Vec<double> fnma(Vec<double> a, Vec<double> b, Vec<double> c) {
 TIDEGATE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return {_mm512_max_pd(a.v, b.v)}; }
 TIDEGATE_INLINE Vec<double> fraction_as_exponent(Vec<double> x) {
   return {_mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(x.v), 52))};
+}
+TIDEGATE_INLINE Vec<double> exponent(Vec<double> x) { return {_mm512_getexp_pd(x.v)}; }
+TIDEGATE_INLINE Vec<double> fraction(Vec<double> x) {
+  return {_mm512_getmant_pd(x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero)};
 }
 TIDEGATE_INLINE Vec<double> where_greater(Vec<double> a, Vec<double> b, Vec<double> x, Vec<double> y) {
   return {_mm512_mask_blend_pd(_mm512_cmp_pd_mask(a.v, b.v, _CMP_GT_OQ), y.v, x.v)};

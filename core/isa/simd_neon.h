@@ -50,6 +50,13 @@ TIDEGATE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) { return where_greate
 TIDEGATE_INLINE Vec<float> fraction_as_exponent(Vec<float> x) {
   return {vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(x.v), 23))};
 }
+TIDEGATE_INLINE Vec<float> exponent(Vec<float> x) {
+  const int32x4_t shifted = vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_f32(x.v), 23));
+  return {vcvtq_f32_s32(vsubq_s32(shifted, vdupq_n_s32(127)))};
+}
+TIDEGATE_INLINE Vec<float> fraction(Vec<float> x) {
+  return {vbslq_f32(vdupq_n_u32(0x007fffffu), x.v, vdupq_n_f32(1.0f))};
+}
 TIDEGATE_INLINE Vec<float> with_sign(Vec<float> magnitude, Vec<float> sign) {
   return {vbslq_f32(vdupq_n_u32(0x80000000u), sign.v, magnitude.v)};
 }
@@ -88,6 +95,13 @@ TIDEGATE_INLINE Vec<double> where_greater(Vec<double> a, Vec<double> b, Vec<doub
 TIDEGATE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return where_greater(a, b, a, b); }
 TIDEGATE_INLINE Vec<double> fraction_as_exponent(Vec<double> x) {
   return {vreinterpretq_f64_s64(vshlq_n_s64(vreinterpretq_s64_f64(x.v), 52))};
+}
+TIDEGATE_INLINE Vec<double> exponent(Vec<double> x) {
+  const int64x2_t shifted = vreinterpretq_s64_u64(vshrq_n_u64(vreinterpretq_u64_f64(x.v), 52));
+  return {vcvtq_f64_s64(vsubq_s64(shifted, vdupq_n_s64(1023)))};
+}
+TIDEGATE_INLINE Vec<double> fraction(Vec<double> x) {
+  return {vbslq_f64(vdupq_n_u64(0x000fffffffffffffull), x.v, vdupq_n_f64(1.0))};
 }
 TIDEGATE_INLINE Vec<double> with_sign(Vec<double> magnitude, Vec<double> sign) {
   return {vbslq_f64(vdupq_n_u64(0x8000000000000000ull), sign.v, magnitude.v)};

@@ -9,14 +9,14 @@ struct Number;
 template <>
 struct Number<float> {
   using Bits = std::uint32_t;
-  static constexpr int kFraction = 23;
+  static constexpr int kFraction = 23, kBias = 127;
   static TIDEGATE_INLINE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
   static TIDEGATE_INLINE float with_sign(float a, float b) { return __builtin_copysignf(a, b); }
 };
 template <>
 struct Number<double> {
   using Bits = std::uint64_t;
-  static constexpr int kFraction = 52;
+  static constexpr int kFraction = 52, kBias = 1023;
   static TIDEGATE_INLINE double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
   static TIDEGATE_INLINE double with_sign(double a, double b) { return __builtin_copysign(a, b); }
 };
@@ -51,6 +51,20 @@ TIDEGATE_VEC fraction_as_exponent(Vec<T> x) {
   typename Number<T>::Bits bits;
   __builtin_memcpy(&bits, &x.v, sizeof(bits));
   bits <<= Number<T>::kFraction;
+  __builtin_memcpy(&x.v, &bits, sizeof(bits));
+  return x;
+}
+TIDEGATE_VEC exponent(Vec<T> x) {
+  typename Number<T>::Bits bits;
+  __builtin_memcpy(&bits, &x.v, sizeof(bits));
+  return {static_cast<T>(static_cast<int>(bits >> Number<T>::kFraction) - Number<T>::kBias)};
+}
+TIDEGATE_VEC fraction(Vec<T> x) {
+  using Bits = typename Number<T>::Bits;
+  constexpr Bits kOne = Bits(Number<T>::kBias) << Number<T>::kFraction;
+  Bits bits;
+  __builtin_memcpy(&bits, &x.v, sizeof(bits));
+  bits = (bits & ((Bits(1) << Number<T>::kFraction) - 1)) | kOne;
   __builtin_memcpy(&x.v, &bits, sizeof(bits));
   return x;
 }

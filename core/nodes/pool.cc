@@ -112,12 +112,12 @@ class LivePooling final : public LivePool<T> {
     return in;
   }
 
-  const T* say(const Index* slot, Index n, const std::vector<Index>& steps) override {
+  const T* say(const Index* slot, Index n, const Index* pooled) override {
     const Index stride = static_cast<Index>(modes_.size()) * width_;
     T* const out = out_.template get<T>(n * stride);
     for (Index i = 0; i < n; ++i) {
       for (std::size_t m = 0; m < modes_.size(); ++m) {
-        say(modes_[m], kept(slot[i], m), steps[slot[i]], out + i * stride + static_cast<Index>(m) * width_);
+        say(modes_[m], kept(slot[i], m), pooled[i], out + i * stride + static_cast<Index>(m) * width_);
       }
     }
     return out;

@@ -82,6 +82,7 @@ class LiveLayer {
   LiveLayer(const Unit<T>* units, int directions, Merge merge, LivePlan<T>& plan);
 
   LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>& received);
+  Index ahead() const { return ahead_; }
 
  private:
   bool forward() const { return !units_[0].reverse; }
@@ -265,6 +266,11 @@ class LiveRecurrent final : public LiveNode<T> {
     LiveRows<T> rows = in;
     for (LiveLayer<T>& layer : layers_) rows = layer.pass(turn, rows, received);
     return rows;
+  }
+  Index due(Index received, bool ending) const override {
+    for (const LiveLayer<T>& layer : layers_)
+      received = ending ? received : std::max<Index>(0, received - layer.ahead());
+    return received;
   }
 
  private:

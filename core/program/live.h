@@ -38,14 +38,19 @@ class LiveNode {
   // Takes rows, and gives those that are due. `received` [n]: how many rows each sequence brought before, which becomes
   // how many it was given. A node that reads several finds the others right behind `in`, as many rows of each.
   virtual LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>& received) = 0;
+  // How many rows a sequence was given when it has brought so many; `ending`: and has ended.
+  virtual Index due(Index received, bool ending) const {
+    (void)ending;
+    return received;
+  }
 };
 
 // A node that makes one row of all rows of a sequence.
 template <class T>
 class LivePool : public LiveNode<T> {
  public:
-  // The rows [n, width] of slots that took so many steps; valid until the next call.
-  virtual const T* say(const Index* slot, Index n, const std::vector<Index>& steps) = 0;
+  // The rows [n, width] of slots, of which so many rows were pooled, [n]; valid until the next call.
+  virtual const T* say(const Index* slot, Index n, const Index* pooled) = 0;
 };
 
 // A table whose rows the ids stand for.
@@ -107,7 +112,8 @@ class LiveState {
 template <class T>
 struct LivePath {
   Index features = 0;
-  Index waits = 0;                // how many steps more must be known before a row is given
+  Index stride = 1;               // rows that come in behind each
+  Index waits = 0;                // how many rows that come in must be known besides before one is given
   LiveTable<T>* table = nullptr;  // whose rows may be left unread by the node that looks them up
   LivePool<T>* pool = nullptr;    // which gives them, one of each sequence, when it is asked; or null
   bool above = false;             // they are made of what was pooled
@@ -126,7 +132,7 @@ struct LivePlan {
 
   Index lookahead() {
     if (taken == ahead.size()) throw std::invalid_argument("a layer that runs backward has no look-ahead");
-    gave.waits += ahead[taken];
+    gave.waits += ahead[taken] * gave.stride;
     return ahead[taken++];
   }
 };

@@ -126,6 +126,10 @@ class Node {
 
   // Turns the number of sequences that one of the batch has become, and of all their rows, into those that it gives.
   virtual void count(Index& sequences, Index& rows) const { (void)sequences, (void)rows; }
+  // How many rows that it reads, more or less, stand behind one that it gives, where those are fewer.
+  virtual Index stride() const { return 1; }
+  // Whether rows of a live sequence may wait for others that it reads itself.
+  virtual bool withholds() const { return false; }
   // Whether a row that it gives is made of the same row that it reads, and of nothing else.
   virtual bool by_row() const { return false; }
   // Numbers that each row of a group leaves in memory, where they are many.

@@ -37,12 +37,14 @@ Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Reads reads, Em
     : nodes_(std::move(nodes)), reads_(std::move(reads)), table_(table), width_(width), output_size_(output_size) {
   for (std::size_t i = 0; i < nodes_.size(); ++i) branches_ |= reads_[i] != std::vector<std::size_t>{i};
   std::uint32_t number = first;
+  std::vector<Index> stride{1};  // of each flow: rows that come in behind one of its own
   for (const auto& node : nodes_) {
+    stride.push_back(node->stride() * stride[reads_[stride.size() - 1].front()]);
     node->offset = dense_;
     node->number = number++;
     node->common = &common_;
     dense_ += node->parameters();
-    left_behind_ += node->left_behind();
+    left_behind_ += blocks(node->left_behind(), stride.back());
     stepped_ = std::max(stepped_, node->stepped());
     extras_ += node->extras();
   }

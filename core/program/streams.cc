@@ -8,7 +8,14 @@
 namespace tidegate {
 namespace {
 
-constexpr Index kBlock = 64;  // steps of one sequence that pass together, which bounds the room they need
+constexpr Index kBlock = 64;  // rows of one sequence that the last node gets together, which bounds the room they need
+
+template <class T>
+bool withholds(Program<T>& program, const std::vector<Index>& ahead) {
+  bool any = std::accumulate(ahead.begin(), ahead.end(), Index(0)) > 0;
+  for (std::size_t i = 0; i < program.size(); ++i) any |= program.node(i).withholds();
+  return any;
+}
 
 }  // namespace
 
@@ -17,8 +24,8 @@ Streams<T>::Streams(Program<T>& program, Index capacity, const std::vector<Index
     : reads_(program.reads()),
       capacity_(capacity),
       out_(program.output_size()),
-      pooled_(program.rows(1, program.size()) == program.rows(2, program.size())),
-      state_(pooled_ && std::accumulate(ahead.begin(), ahead.end(), Index(0)) > 0 ? 2 * capacity : capacity),
+      pooled_(program.rows(0, program.size()) > 0),
+      state_(pooled_ && withholds(program, ahead) ? 2 * capacity : capacity),
       steps_(state_.slots(), 0),
       flows_(program.size() + 1),
       received_(program.size() + 1) {
@@ -43,6 +50,10 @@ Streams<T>::Streams(Program<T>& program, Index capacity, const std::vector<Index
     nodes_.push_back({std::move(made), plan.gave});
   }
   if (plan.taken != ahead.size()) throw std::invalid_argument("fewer layers run backward");
+  Index stride = 1;
+  for (const LivePath<T>& path : paths) stride = std::max(stride, path.stride);
+  block_rows_ = kBlock * stride;
+  at_once_ = due(program.size(), 1, false) == 1 && due(program.size(), 2, false) == 2;
   width_ = plan.width;
   vocabulary_ = plan.vocabulary;
 }
@@ -59,8 +70,16 @@ bool Streams<T>::distinct(const Index* slot, Index n) {
 template <class T>
 Index Streams<T>::rows_after(Index slot, Index steps, bool ending) const {
   if (pooled_) return 1;
-  const Index now = steps_[slot], then = now + steps;
-  return (ending ? then : std::max<Index>(0, then - lookahead_)) - std::max<Index>(0, now - lookahead_);
+  const Index now = steps_[slot], last = static_cast<Index>(nodes_.size());
+  return due(last, now + steps, ending) - due(last, now, false);
+}
+
+template <class T>
+Index Streams<T>::due(std::size_t flow, Index steps, bool ending) const {
+  if (flow == 0) return steps;
+  const Index received = due(reads_[flow - 1].front(), steps, ending);
+  const LiveNode<T>* const node = nodes_[flow - 1].node.get();
+  return node ? node->due(received, ending) : received;
 }
 
 template <class T>
@@ -74,14 +93,14 @@ void Streams<T>::run(const Index* slot, const Index* offsets, Index n, const T* 
     written_[i + 1] = written_[i] + rows_after(slot[i], offsets[i + 1] - offsets[i], ending);
   }
   block_.resize(n + 1);
-  for (Index begin = 0; begin == 0 || begin < longest; begin += kBlock) {
+  for (Index begin = 0; begin == 0 || begin < longest; begin += block_rows_) {
     block_[0] = 0;
     for (Index i = 0; i < n; ++i) {
       const Index left = offsets[i + 1] - offsets[i] - begin;
-      block_[i + 1] = block_[i] + std::clamp<Index>(left, 0, kBlock);
+      block_[i + 1] = block_[i] + std::clamp<Index>(left, 0, block_rows_);
     }
-    const LiveTurn turn{slot, n, ending && begin + kBlock >= longest, threads};
-    walk(turn, first(offsets, n, begin, longest <= kBlock, x, ids));
+    const LiveTurn turn{slot, n, ending && begin + block_rows_ >= longest, threads};
+    walk(turn, first(offsets, n, begin, longest <= block_rows_, x, ids));
     for (Index i = 0; i < n; ++i) steps_[slot[i]] += block_[i + 1] - block_[i];
     if (pooled_) continue;
     const LiveRows<T>& rows = flows_.back();
@@ -146,7 +165,9 @@ void Streams<T>::say(const LiveTurn& turn, T* out) {
   std::iota(block_.begin(), block_.end(), Index(0));
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     LivePool<T>* const pool = nodes_[i].gives.pool;
-    if (pool) flows_[i + 1] = {pool->say(slot, turn.n, steps_), nullptr, nullptr, block_.data()};
+    pooled_rows_.resize(pool ? turn.n : 0);
+    for (Index k = 0; pool && k < turn.n; ++k) pooled_rows_[k] = due(reads_[i].front(), steps_[slot[k]], true);
+    if (pool) flows_[i + 1] = {pool->say(slot, turn.n, pooled_rows_.data()), nullptr, nullptr, block_.data()};
     if (nodes_[i].gives.above) pass(turn, i);
   }
   std::copy_n(flows_.back().x, turn.n * out_, out);

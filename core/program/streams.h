@@ -44,7 +44,8 @@ class Streams {
   Index width() const { return width_; }            // features of a row that comes in
   Index vocabulary() const { return vocabulary_; }  // how many ids there are, where ids come in; else zero
   Index out() const { return out_; }
-  Index lookahead() const { return lookahead_; }  // of all layers together
+  Index lookahead() const { return lookahead_; }  // of all nodes together, in rows that come in
+  bool at_once() const { return at_once_; }       // each row that comes in is answered by one
   bool pooled() const { return pooled_; }
   Index steps(Index slot) const { return steps_[slot]; }
 
@@ -53,6 +54,8 @@ class Streams {
   void leave() { busy_.store(false, std::memory_order_release); }
 
  private:
+  // Rows that flow `flow` has when so many have come in.
+  Index due(std::size_t flow, Index steps, bool ending) const;
   LiveRows<T> first(const Index* offsets, Index n, Index begin, bool all, const T* x, const std::int32_t* ids);
   void walk(const LiveTurn& turn, const LiveRows<T>& rows);
   void pass(const LiveTurn& turn, std::size_t index);
@@ -67,14 +70,15 @@ class Streams {
   const Reads& reads_;
   const Index capacity_, out_;
   const bool pooled_;
-  Index lookahead_ = 0, width_, vocabulary_;
+  Index lookahead_ = 0, width_, vocabulary_, block_rows_;
+  bool at_once_;
   LiveState<T> state_;
   std::vector<Index> steps_;
   std::vector<Live> nodes_;
   std::vector<LiveRows<T>> flows_, read_;     // what comes in and what each node gives; what the running one reads
   std::vector<std::vector<Index>> received_;  // of each flow, the rows that went before
   Buffer input_;
-  std::vector<Index> block_, spare_, written_;
+  std::vector<Index> block_, spare_, written_, pooled_rows_;
   std::vector<std::int32_t> ids_;
   std::vector<std::uint8_t> seen_;
   std::atomic<bool> busy_{false};

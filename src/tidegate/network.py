@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from math import prod
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,6 +16,7 @@ from tidegate.errors import InputError, ShapeError
 from tidegate.nodes import (
     Activation,
     Crf,
+    Ctc,
     Decode,
     Dense,
     Dropout,
@@ -29,10 +30,12 @@ from tidegate.nodes import (
     PoolModes,
     Recurrent,
     Rows,
+    Spectrogram,
     Spell,
     Split,
     Tied,
     Wide,
+    Window,
 )
 from tidegate.nodes.part import INPUT, Size, input_size, owner_of, rows_of, shapes_of, sources_of
 
@@ -43,6 +46,7 @@ __all__ = [
     "MAX_PARAMETERS",
     "Activation",
     "Crf",
+    "Ctc",
     "Decode",
     "Dense",
     "Dropout",
@@ -57,10 +61,12 @@ __all__ = [
     "Recurrent",
     "Rows",
     "Size",
+    "Spectrogram",
     "Spell",
     "Split",
     "Tied",
     "Wide",
+    "Window",
     "check_shapes",
     "parameter_owner",
     "parameter_shapes",
@@ -130,6 +136,19 @@ class Network(BaseModel):
         ((-1,), (0,), (-1,), (1, 2))
         """
         return sources_of(self.nodes)
+
+    def steps(self, length: Any) -> Any:
+        """Count the rows that come out of a sequence, or of each of its channels, of so many steps, or of each of many.
+
+        >>> from tidegate.nodes import Window
+        >>> network = Network.of(Window(width=8, stride=4, size=48), Dense(in_features=384, out_features=5))
+        >>> network.steps(9), network.steps(0)
+        (3, 0)
+        """
+        counts = {-1: length}
+        for index, (node, sources) in enumerate(zip(self.nodes, self.sources, strict=True)):
+            counts[index] = node.count(counts[sources[0]])
+        return counts[len(self.nodes) - 1]
 
     @property
     def branches(self) -> bool:

@@ -1,4 +1,4 @@
-"""exp, sigmoid and tanh of the kernels: 2 ULP at most, odd where they should be, exact at the ends."""
+"""log, sigmoid and tanh of the kernels: 2 ULP at most, odd where they should be, exact at the ends."""
 
 from __future__ import annotations
 
@@ -28,14 +28,20 @@ def exact_sigmoid(x: Array) -> Array:
     return np.where(x < 0, e / (1 + e), 1 / (1 + e))
 
 
-EXACT: dict[str, Callable[[Array], Array]] = {"sigmoid": exact_sigmoid, "tanh": np.tanh}
+EXACT: dict[str, Callable[[Array], Array]] = {"sigmoid": exact_sigmoid, "tanh": np.tanh, "log": np.log}
+
+
+def apply(x: Array, name: str) -> Array:
+    return kernels.log(x) if name == "log" else kernels.activate(x, name)
 
 
 def assert_within_2_ulp(name: str, x: Array, wide: type) -> None:
     """Compare with a wider type; a result below the smallest normal number may be zero."""
     kind = x.dtype.type
+    if name == "log":
+        x = np.abs(x)[np.abs(x) >= SMALLEST[kind]]
     want = EXACT[name](x.astype(wide))
-    got = kernels.activate(x, name)
+    got = apply(x, name)
     ulp = np.maximum(np.spacing(np.abs(want).astype(kind)).astype(wide), np.finfo(kind).smallest_normal * 2.0**-23)
     error = np.abs(got.astype(wide) - want) / ulp
     flushed = (np.abs(want) <= SMALLEST[kind]) & (np.abs(got) <= SMALLEST[kind])
@@ -49,14 +55,14 @@ def floats(start: int, stop: int, step: int) -> Array:
     return x[np.isfinite(x)]
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("name", EXACT)
 def test_a_dense_sample_of_all_floats_is_within_2_ulp(name: str) -> None:
     assert_within_2_ulp(name, floats(0, 2**32, 10007), np.float64)
     assert_within_2_ulp(name, np.linspace(-20, 20, 200_001, dtype=np.float32), np.float64)
     assert_within_2_ulp(name, np.linspace(-104, -80, 50_001, dtype=np.float32), np.float64)
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("name", EXACT)
 def test_doubles_are_within_2_ulp(name: str) -> None:
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=50_000) * s for s in (1e-12, 1e-3, 0.3, 3.0, 30.0, 300.0)])
@@ -64,13 +70,13 @@ def test_doubles_are_within_2_ulp(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("name", EXACT)
 def test_every_float_is_within_2_ulp(name: str) -> None:
     if kernels.active_isa() == "scalar":
         pytest.skip("equal to the vector forms to the bit, and too slow for all floats")
     for start in range(0, 2**32, 2**24):
         x = floats(start, start + 2**24, 1)
-        if len(x):
+        if len(x) and (name != "log" or np.abs(x[-1]) >= SMALLEST[np.float32]):
             assert_within_2_ulp(name, x, np.float64)
 
 
@@ -86,6 +92,14 @@ def test_the_ends_are_exact(kind: type) -> None:
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_logarithms_near_one_and_at_the_ends(kind: Any) -> None:
+    near: Array = (1 + np.linspace(-0.5, 0.5, 200_001)).astype(kind)
+    assert_within_2_ulp("log", near, np.longdouble)
+    found = kernels.log(np.array([1.0, 0.0, -0.0, SMALLEST[kind] / 4, np.inf, -1.0, -np.inf, np.nan], kind))
+    np.testing.assert_array_equal(found, np.array([0, -np.inf, -np.inf, -np.inf, np.inf, np.nan, np.nan, np.nan], kind))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_tanh_is_odd_and_sigmoid_mirrors(kind: type) -> None:
     x: Array = np.concatenate([np.linspace(0, 25, 40_001), np.geomspace(1e-30, 1, 5_001)]).astype(kind)
     np.testing.assert_array_equal(kernels.activate(-x, "tanh"), -kernels.activate(x, "tanh"))
@@ -97,8 +111,9 @@ def test_the_bits_are_those_of_the_scalar_form() -> None:
     now = kernels.active_isa()
     x = np.concatenate([floats(0, 2**32, 40009), np.linspace(-20, 20, 30_001, dtype=np.float32)])
     for array in (x, x.astype(np.float64)):
-        for name in ("sigmoid", "tanh", "relu"):
-            got = kernels.activate(array, name)
+        for name in ("sigmoid", "tanh", "relu", "log"):
+            given = array[array > 0] if name == "log" else array
+            got = apply(given, name)
             kernels.use_isa("scalar")
-            np.testing.assert_array_equal(kernels.activate(array, name).view(np.uint8), got.view(np.uint8))
+            np.testing.assert_array_equal(apply(given, name).view(np.uint8), got.view(np.uint8))
             kernels.use_isa(now)

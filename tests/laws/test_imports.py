@@ -8,7 +8,7 @@
     train  inspect  export  convert
     nn  runtime  data
     fetch  checkpoint
-    crf  engine  offers
+    crf  ctc  engine  offers
     network  kernels  health  words  documents  durable
     nodes
     cells

@@ -12,10 +12,9 @@ import pytest
 
 import samples
 import tidegate as tg
-from serving import ask, serving
+from serving import ASKED, ask, serving
 from tidegate.serve import sessions
 from tidegate.serve.server import Server
-from tidegate.tasks import CARDS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of gevent, which the client brings
@@ -46,8 +45,8 @@ def test_the_client_finds_the_server_and_its_models(client: Any, server: Server)
     assert client.is_server_ready()
     assert client.get_server_metadata()["name"] == "tidegate"
     assert "sequence" in client.get_server_metadata()["extensions"]
-    assert {each["name"] for each in client.get_model_repository_index()} == set(CARDS)
-    for name in CARDS:
+    assert {each["name"] for each in client.get_model_repository_index()} == set(ASKED)
+    for name in ASKED:
         assert client.is_model_ready(name)
         told = client.get_model_metadata(name)
         assert told["name"] == name
@@ -133,7 +132,7 @@ def test_sequences_are_live_streams_that_know_nothing_of_each_other(client: Any,
             assert found.as_numpy("step").tolist() == [at + 1, at + 2, at + 3] + [9] * (at == 6)
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", ASKED)
 def test_every_task_steps_through_a_sequence(server: Server, models: dict[str, Path], name: str) -> None:
     sample = samples.SAMPLES[name]
     values: list[dict[str, Any]]

@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 
 import samples
 import tidegate as tg
-from serving import ask, bits, serving
+from serving import ASKED, ask, bits, serving
 from tidegate.errors import InputError, ServeError, StreamEndedError
 from tidegate.serve import sessions
 from tidegate.serve.server import Server
@@ -59,7 +59,7 @@ def say(ws: ClientConnection, **message: Any) -> dict[str, Any]:
     return told
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", ASKED)
 def test_a_stream_says_what_the_task_says(server: Server, models: dict[str, Path], name: str) -> None:
     _, options, steps = live_of(name, models)
     with tg.Client(server.url, model=name) as client, client.stream(**options) as stream:
@@ -73,7 +73,7 @@ def test_a_stream_says_what_the_task_says(server: Server, models: dict[str, Path
     assert [bits(each) for each in found] == whole(name, models)
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", ASKED)
 def test_a_stream_that_is_cut_again_and_again_goes_on_at_either_of_two_servers(
     models: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
@@ -121,7 +121,7 @@ def test_steps_that_come_again_are_passed_over_and_a_gap_is_told(server: Server,
 
 
 def test_a_step_that_cannot_be_read_leaves_the_stream_as_it_was(server: Server, models: dict[str, Path]) -> None:
-    for name in CARDS:
+    for name in ASKED:
         _, options, steps = live_of(name, models)
         bad = samples.SAMPLES[name].bad
         bad = None if isinstance(bad, list) else bad
@@ -185,7 +185,7 @@ def test_a_token_that_was_altered_or_is_of_another_model_or_key_is_refused(
         assert ask(stranger, path, {"resume": token})[1]["type"] == "urn:tidegate:bad-token"
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", ASKED)
 def test_requests_one_after_the_other_make_a_stream(server: Server, models: dict[str, Path], name: str) -> None:
     model, options, steps = live_of(name, models)
     wire = CARDS[name].answers().wire
@@ -307,7 +307,7 @@ def test_sessions_that_are_put_down_and_taken_up_say_the_same(
     models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "HOT", 2)
-    for name in CARDS:
+    for name in ASKED:
         _, options, steps = live_of(name, models)
         with serving({name: models[name]}) as server, tg.Client(server.url) as client:
             streams = [client.stream(**options) for _ in range(4)]

@@ -71,7 +71,7 @@ def test_the_battery_is_about_all_tasks() -> None:
 
 def test_a_card_says_what_the_task_says(card: Card) -> None:
     task = card.task()
-    assert (task.__name__, task.name, task.reads, task.chief) == (card.owner, card.name, card.reads, card.chief)
+    assert (task.__name__, task.name, task.kind, task.chief) == (card.owner, card.name, card.reads, card.chief)
     assert getattr(tasks, card.owner) is getattr(tg, card.owner) is task
     assert type(from_recipe({"task": card.name, "params": {}})) is task
     assert by_verb()[card.verb] is card
@@ -83,7 +83,7 @@ def test_a_task_stands_on_its_own(card: Card) -> None:
 
 def test_every_kind_of_data_has_a_task_and_every_verb_is_one_task() -> None:
     assert tuple(KINDS) == get_args(Kind)
-    assert [tasks.for_kind(kind).reads for kind in KINDS] == list(KINDS)
+    assert [tasks.for_kind(kind).kind for kind in KINDS] == list(KINDS)
     assert len(by_verb()) == len(CARDS)
     with pytest.raises(OptionError, match=r"unknown task 'forecastor'\. Did you mean 'forecaster'"):
         from_recipe({"task": "forecastor", "params": {}})

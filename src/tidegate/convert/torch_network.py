@@ -13,7 +13,7 @@ from tidegate.cells import CELLS
 from tidegate.convert.proof import LENGTHS, prove, sequences
 from tidegate.convert.torch_module import PlainNetwork
 from tidegate.errors import InputError
-from tidegate.network import Crf, Decode, Embed, Pool, Recurrent, Spell, Split, Wide
+from tidegate.network import Crf, Ctc, Decode, Embed, Pool, Recurrent, Spectrogram, Spell, Split, Wide, Window
 from tidegate.offers import Exportable
 from tidegate.runtime import Executor
 
@@ -52,7 +52,7 @@ def to_torch(model: Any) -> PlainNetwork:
                 f"node {index} of the network reads what is counted of n-grams, for which torch has no module. Use "
                 "tidegate.nn.build or tidegate.export.to_onnx, or train a classifier with evidence=0 and linear=False."
             )
-        if isinstance(node, Spell | Split | Decode | Crf):
+        if isinstance(node, Spell | Split | Decode | Crf | Ctc | Window | Spectrogram):
             raise InputError(f"node {index} of the network is a {node.kind!r}, for which torch has no module.")
         if isinstance(node, Recurrent) and CELLS[node.cell].torch is None:
             raise InputError(f"torch has no module for the cell {node.cell} of node {index}. Train another cell.")

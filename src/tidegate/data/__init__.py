@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tidegate.data.source import Source as Source
     from tidegate.data.split import stratified_split as stratified_split
     from tidegate.data.tokenizer import Tokenizer as Tokenizer
+    from tidegate.data.transcribed.recordings import Recordings as Recordings
     from tidegate.fetch.cache import cache_folder as cache_folder
     from tidegate.fetch.progress import Progress as Progress
 

@@ -5,15 +5,16 @@ Whoever must know of a kind reads its row. Nothing that reads files is loaded be
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
-Kind = Literal["text", "sequence", "series", "tagged", "corpus"]
+Kind = Literal["text", "sequence", "series", "tagged", "corpus", "transcribed"]
 """What the examples are: a text with a label; a sequence of features with a label; numbers over time, to go on with;
-words with a tag each; a text to learn a language from."""
+words with a tag each; a text to learn a language from; sound or lines of writing with their texts."""
 Parts: TypeAlias = Sequence[Any]
 """The `Examples` of a data set, part by part."""
 
@@ -74,6 +75,14 @@ def _count_series(parts: Parts) -> str:
     return f"{count:,} series, {rows:,} rows" + (f", {series[0].step} apart" if series else "")
 
 
+def _count_transcribed(parts: Parts) -> str:
+    """Count the recordings and their symbols, and what was left out of all parts together, by the reason."""
+    symbols = {symbol for part in parts for text in part.x.texts or () for symbol in text}
+    dropped = sum((Counter(part.x.dropped) for part in parts), Counter[str]())
+    left_out = ", ".join(f"{count:,} {why}" for why, count in sorted(dropped.items()))
+    return f"{_count(parts, 'recordings')}, {len(symbols):,} symbols" + (f"; left out: {left_out}" if left_out else "")
+
+
 _examples, _documents = partial(_count, things="examples"), partial(_count, things="documents")
 
 KINDS: dict[Kind, KindCard] = {
@@ -82,4 +91,5 @@ KINDS: dict[Kind, KindCard] = {
     "series": KindCard(layout_at="series_tables:LAYOUT", unit="series", count=_count_series, in_time=True),
     "tagged": KindCard(layout_at="tagged:LAYOUT", unit="sentences", count=_count_sentences),
     "corpus": KindCard(layout_at="corpus:LAYOUT", unit="documents", count=_documents),
+    "transcribed": KindCard(layout_at="transcribed.reading:LAYOUT", unit="recordings", count=_count_transcribed),
 }

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from tidegate.engine.compiled import Batch
-from tidegate.engine.losses import BinaryCrossEntropy, CrfLikelihood, CrossEntropy, Errors, Loss, SoftCrossEntropy
+from tidegate.engine.losses import (
+    BinaryCrossEntropy,
+    CrfLikelihood,
+    CrossEntropy,
+    CtcLikelihood,
+    Errors,
+    Loss,
+    SoftCrossEntropy,
+)
 from tidegate.engine.optimiser import Optimiser, Rule
 from tidegate.engine.program import Lost, Program
 from tidegate.engine.runner import Runner
@@ -13,6 +21,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CrfLikelihood",
     "CrossEntropy",
+    "CtcLikelihood",
     "Errors",
     "Loss",
     "Lost",

@@ -14,8 +14,9 @@ from tidegate.documents import Documents
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels import programs
 from tidegate.kernels.checks import check_offsets, empty, expect, token_ids
-from tidegate.network import Embed, Network, Recurrent, Spell, Wide, parameter_shapes
+from tidegate.network import Embed, Network, Recurrent, Spectrogram, Spell, Wide, parameter_shapes
 from tidegate.nodes.part import Part, input_size, rows_of, sources_of
+from tidegate.nodes.spectrogram import FLOOR
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -204,7 +205,9 @@ def _described(nodes: Sequence[Part]) -> list[dict[str, Any]]:
     """Give the fields of nodes, what they read by number, and how wide what they hand on is."""
     found = []
     for node, sources, rows in zip(nodes, sources_of(nodes), rows_of(nodes), strict=True):
-        fields = node.model_dump() | {"reads": [source + 1 for source in sources], "width": rows.width}
+        fields = {"width": rows.width} | node.model_dump() | {"reads": [source + 1 for source in sources]}
+        if isinstance(node, Spectrogram):
+            fields |= dict(zip(("basis", "mel"), node.matrices(), strict=True)) | {"floor": FLOOR}
         if isinstance(node, Spell):
             fields["characters"] = _described(node.characters)
         found.append(fields)

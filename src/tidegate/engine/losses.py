@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import InputError, ShapeError
-from tidegate.kernels import programs
+from tidegate.kernels import ctc, programs
 
 Array = npt.NDArray[Any]
 
@@ -149,6 +149,32 @@ class CrfLikelihood:
     def alone(self, sequence: int, rows: slice) -> CrfLikelihood:
         """Make the loss of one sequence of the batch."""
         return CrfLikelihood(self.tags[rows], np.ones(1), self.penalty)
+
+
+@dataclass(frozen=True, eq=False)
+class CtcLikelihood:
+    """Lose, in nats, how unlikely the label of each sequence is over all paths that read as it (Graves et al. 2006).
+
+    labels: of each sequence, symbols from 1 to K - 1; 0 is the blank.
+    weight: [B] of each sequence. With one over the number of symbols of all, long labels count as much as they hold.
+
+    Raises:
+        ShapeError: there is not one label for each sequence.
+        InputError: a symbol is out of range, or a label needs more frames than its sequence has, which is named.
+    """
+
+    labels: ctc.Labels
+    weight: Array
+
+    def compiled(self, core: programs.Program, width: int, kind: np.dtype[Any], begin: Array) -> programs.Loss:
+        """Make the core's own loss of it."""
+        ctc.check_labels(self.labels, width, np.diff(begin))
+        values, begins = np.ascontiguousarray(self.labels.values, np.int32), self.labels.begins
+        return programs.ctc_likelihood(values, begins, _weight(self.weight, begin), kind)
+
+    def alone(self, sequence: int, rows: slice) -> CtcLikelihood:
+        """Make the loss of one sequence of the batch."""
+        return CtcLikelihood(self.labels.select([sequence]), np.ones(1))
 
 
 @dataclass(frozen=True, eq=False)

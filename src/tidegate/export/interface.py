@@ -83,7 +83,8 @@ class SequenceInterface(Interface):
     `characters` [spellings, letters] a word has, and `character_lens` [spellings]; where numbers stand beside the
     tokens, `beside` [batch, time, D] float32; and where features of whole sequences are read, `feature_ids` and
     `feature_values` [batch, entries], as many of each as `feature_lens` [batch] int32 says. What lies past a length
-    has no effect, be it no number at all. Each recurrent node that reads forwards may take the state that it begins
+    has no effect, be it no number at all. Where several steps become one frame, `output_lens` [batch] says how many
+    there are of each. Each recurrent node that reads forwards may take the state that it begins
     with, `h0_<index>` and for an lstm `c0_<index>`, [layers, batch, H], and gives the one that it ends with,
     `hn_<index>` and `cn_<index>`.
 
@@ -245,11 +246,16 @@ class SequenceInterface(Interface):
     def _write_answers(self, graph: Graph, flow: Flow, time: str) -> None:
         rows, sequences = flow.rows, "batch" if self._channels == 1 else "sequences"
         shape: list[str | int] = [sequences, self.network.output_size]
+        stride = self.network.gives[-1].stride
+        if stride > 1 and flow.steps is not None:
+            rest = graph.add("Add", time, graph.integers(stride - 1))
+            time = graph.add("Div", rest, graph.integers(stride))
+            graph.output("output_lens", flow.steps.lengths, np.int32, [sequences])
         if flow.steps is not None:
             rows = graph.add("Where", flow.steps.mask, rows, graph.constant(0.0, np.float32))
             rows = graph.add("Transpose", rows, perm=[1, 0, 2])
             rows = rows if self._decoded else graph.slice(rows, 1, 0, time)
-            shape.insert(1, self._decoded or "time")
+            shape.insert(1, self._decoded or ("time" if stride == 1 else "frames"))
         graph.output(self._answer, rows, np.float32, shape)
         if self.ending == "classes":
             graph.output("probabilities", graph.add("Softmax", rows, axis=-1), np.float32, shape)
@@ -266,6 +272,9 @@ class SequenceInterface(Interface):
     def _answers(self, rows: Array, lengths: Array, time: int) -> Arrays:
         """Bring the rows of the last node into the form of the outputs."""
         answers = {self._answer: rows}
+        if self.network.gives[-1].stride > 1:
+            lengths, time = self.network.steps(lengths), self.network.steps(time)
+            answers["output_lens"] = np.repeat(lengths, self._channels).astype(np.int32)
         if not self.network.pools:
             answers[self._answer] = _padded(rows, np.repeat(lengths, self._channels), time, self._decoded)
         if self.ending == "classes":

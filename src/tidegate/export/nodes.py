@@ -18,6 +18,7 @@ from tidegate.cells import CELLS, Counterpart
 from tidegate.errors import InputError
 from tidegate.network import (
     Crf,
+    Ctc,
     Decode,
     Dense,
     Dropout,
@@ -26,12 +27,15 @@ from tidegate.network import (
     Node,
     Pool,
     Recurrent,
+    Spectrogram,
     Spell,
     Split,
     Tied,
     Wide,
+    Window,
 )
 from tidegate.nodes.part import sources_of
+from tidegate.nodes.spectrogram import FLOOR
 
 if TYPE_CHECKING:
     from tidegate.export.graph import Graph
@@ -152,7 +156,11 @@ class NodeWriter:
                     made = Flow(self._widen(name, read.rows, flow.features), None)
                 case Split():
                     made = self._split(node, read)
-                case Spell() | Crf() | Dropout():  # written already; for whoever looks for paths; for training
+                case Window():
+                    made = self._frame(node.width, node.stride, read)
+                case Spectrogram():
+                    made = self._listen(node, name, read)
+                case Spell() | Crf() | Ctc() | Dropout():  # written already; for whoever looks for paths; for training
                     made = read
             flows[index] = made
         return made, ends
@@ -291,6 +299,43 @@ class NodeWriter:
         out = graph.add("Add", graph.add("MatMul", rows, matrix), self._weight(f"{name}.bias"))
         activation = node.activation if isinstance(node, Dense) else None
         return out if activation is None else graph.add(_ACTIVATION[activation], out)
+
+    def _frame(self, width: int, stride: int, flow: Flow) -> Flow:
+        """Put rows side by side: [T, B, F] -> [T', B, width * F], zeros behind the end of each sequence."""
+        graph, steps = self.graph, flow.steps
+        assert steps is not None, "the network was checked: there are steps"
+        rows = graph.add("Where", steps.mask, flow.rows, graph.constant(0.0, np.float32))
+        time, features = graph.size(rows, 0), graph.size(rows, 2)
+        count = self._strided(time, stride)
+        reach = graph.add("Add", graph.add("Mul", count, graph.integers(stride)), graph.integers(width))
+        lacking = graph.add("Sub", reach, time)
+        zeros = graph.zeros(graph.shape(lacking, graph.size(rows, 1), features), np.float32)
+        rows = graph.add("Concat", rows, zeros, axis=0)
+        zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
+        begins = graph.add("Mul", graph.add("Range", zero, graph.add("Squeeze", count), one), graph.integers(stride))
+        index = graph.add("Add", graph.unsqueeze(begins, 1), graph.constant(np.arange(width)[None], np.int64))
+        framed = graph.add("Transpose", graph.add("Gather", rows, index), perm=[0, 2, 1, 3])  # [T', B, width, F]
+        wide = graph.add("Mul", features, graph.integers(width))
+        shape = graph.shape(count, graph.size(framed, 1), wide)
+        lengths = graph.cast(self._strided(graph.cast(steps.lengths, np.int64), stride), np.int32)
+        return Flow(graph.add("Reshape", framed, shape), steps_of(graph, lengths, count))
+
+    def _strided(self, count: str, stride: int) -> str:
+        graph = self.graph
+        return graph.add("Div", graph.add("Add", count, graph.integers(stride - 1)), graph.integers(stride))
+
+    def _listen(self, node: Spectrogram, name: str, flow: Flow) -> Flow:
+        """Tell the energy of bands, by the products that our own runtime takes."""
+        graph, framed = self.graph, self._frame(node.frame, node.hop, flow)
+        basis, mel = (matrix.astype(np.float32) for matrix in node.matrices())
+        bins = len(mel)
+        spectrum = graph.add("MatMul", framed.rows, graph.weight(f"basis_{_identifier(name)}", basis))
+        parts = [graph.slice(spectrum, 2, begin, begin + bins) for begin in (0, bins)]
+        power = graph.add("Add", *(graph.add("Mul", part, part) for part in parts))
+        energy = graph.add("MatMul", power, graph.weight(f"mel_{_identifier(name)}", mel))
+        told = graph.add("Log", graph.add("Add", energy, graph.constant(FLOOR, np.float32)))
+        told = graph.add("Sub", told, self._weight(f"{name}.mean"))
+        return Flow(graph.add("Mul", told, self._weight(f"{name}.scale")), framed.steps)
 
     def _split(self, node: Split, flow: Flow) -> Flow:
         graph, own = self.graph, node.channels * node.size

@@ -15,7 +15,20 @@ import numpy.typing as npt
 from tidegate.documents import Documents
 from tidegate.errors import InputError, OptionError, ShapeError
 from tidegate.kernels import sigmoid, softmax, sparse_product
-from tidegate.network import INPUT, Decode, Dropout, Embed, Network, Node, Recurrent, Spell, Split, Wide
+from tidegate.network import (
+    INPUT,
+    Decode,
+    Dropout,
+    Embed,
+    Network,
+    Node,
+    Recurrent,
+    Spectrogram,
+    Spell,
+    Split,
+    Wide,
+    Window,
+)
 from tidegate.offers import Inside, Inspectable
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, look_up
@@ -105,7 +118,9 @@ def find_subject(model: Any, inputs: Any) -> Subject:
     if not any(isinstance(node, Recurrent) for node in subject.network.nodes):
         kinds = ", ".join(node.kind for node in subject.network.nodes)
         raise InputError(f"there is no recurrent layer to look into: the network consists of {kinds}.")
-    if parted := [node.kind for node in subject.network.nodes if isinstance(node, Split | Decode)]:
+    if parted := [
+        node.kind for node in subject.network.nodes if isinstance(node, Split | Decode | Window | Spectrogram)
+    ]:
         raise InputError(f"a network with the node {parted[0]!r} cannot be looked into: its steps are not the input's.")
     if not len(subject.x.values):
         what = "no inputs" if not len(subject.x) else f"{len(subject.x)} inputs without a single step"

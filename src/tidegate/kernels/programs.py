@@ -72,6 +72,12 @@ def crf_likelihood(
     return made(program, tags, begin, weight, penalty)
 
 
+def ctc_likelihood(labels: Array, begins: Array, weight: Array, kind: np.dtype[Any]) -> Loss:
+    """Make the loss of labels over all paths that read as them: `labels` end to end, those of b from `begins[b]`."""
+    made: type[_core._CtcLikelihood] = {4: _core.CtcLikelihood32, 8: _core.CtcLikelihood64}[kind.itemsize]
+    return made(labels, begins, weight)
+
+
 def errors_of(
     truth: Array, scale: Array, shift: Array, asked: Sequence[str | float], share: Array, weight: Array
 ) -> Loss:

@@ -82,6 +82,21 @@ def sparse_product(
     return y
 
 
+def log(x: Array, *, num_threads: int | None = None) -> Array:
+    """Return the natural logarithm of each number, within 2 units in its last place.
+
+    Of zero, and of what lies below the smallest normal number, it is minus infinity; of less, NaN.
+
+    >>> log(np.array([1.0, 0.0, 4.0])).round(4).tolist()
+    [0.0, -inf, 1.3863]
+    """
+    float_kind("x", x)
+    x = np.ascontiguousarray(x)
+    y = np.empty_like(x)
+    _core.log(x.reshape(-1), y.reshape(-1), thread_count(num_threads))
+    return y
+
+
 def activate(x: Array, activation: str, *, num_threads: int | None = None) -> Array:
     """Return ``relu``, ``tanh`` or ``sigmoid`` of every entry of ``x``, within 2 ULP.
 

@@ -49,6 +49,8 @@ class LiveProgram:
         """Whether each step is answered by one row about the whole sequence so far."""
         self.lookahead = none.lookahead
         """Rows that must follow, over all layers that follow each other, before a row is given."""
+        self.at_once = none.at_once
+        """Whether each row that comes in is answered by one."""
 
     def begin(self, capacity: int) -> _core._Streams:
         """Make room for so many sequences. Raises MemoryError."""
@@ -76,7 +78,7 @@ class Streams:
     def __init__(self, network: LiveProgram, capacity: int = 1, *, num_threads: int | None = None) -> None:
         """Make room for ``capacity`` sequences, each at its beginning. Raises MemoryError."""
         self.network, self.capacity = network, capacity
-        self._pooled, self._waits = network.pooled, network.lookahead > 0
+        self._pooled, self._waits = network.pooled, not network.at_once
         self._core = network.begin(capacity)
         self._kind, self._out, self._threads = network.kind, network.out, thread_count(num_threads)
 

@@ -18,6 +18,7 @@ from tidegate.errors import InputError, ShapeError
 from tidegate.nn.convert import to_torch
 from tidegate.nn.crf import CRF
 from tidegate.nn.dropout import SequenceDropout, drop_words
+from tidegate.nn.frames import Spectrogram, Window
 from tidegate.nn.layers import layer_of
 from tidegate.nn.options import LayerOptions
 from tidegate.nn.pool import Pool
@@ -173,7 +174,7 @@ class Built(torch.nn.Module):
         match module:
             case torch.nn.Identity() if isinstance(node, nodes.Split):
                 return rows.split(node.channels, shared=node.shared)
-            case Spelling() | SequenceDropout():
+            case Spelling() | SequenceDropout() | Window() | Spectrogram():
                 return module(rows)
             case Tied():
                 return _each(rows, partial(torch.nn.functional.linear, weight=self._table(), bias=module.bias))
@@ -182,6 +183,8 @@ class Built(torch.nn.Module):
                 return rows + module(documents.features)
             case CRF():
                 return rows  # it scores whole paths, which is for the loss
+            case torch.nn.Identity():
+                return rows  # what reads the symbols of frames is for the loss, too
         out = _each(rows, module)
         return _each(out, _ACTIVATIONS[node.activation]) if isinstance(node, nodes.Dense) and node.activation else out
 
@@ -322,8 +325,12 @@ def _module(node: nodes.Node) -> torch.nn.Module:
             return Pool(node.modes)
         case nodes.Dense():
             return torch.nn.Linear(node.in_features, node.out_features)
-        case nodes.Split() | nodes.Join():
+        case nodes.Split() | nodes.Join() | nodes.Ctc():
             return torch.nn.Identity()
+        case nodes.Window():
+            return Window(node.width, node.stride)
+        case nodes.Spectrogram():
+            return Spectrogram(node)
         case nodes.Decode():
             return Decode(node)
         case nodes.Dropout():

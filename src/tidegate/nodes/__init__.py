@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tidegate.nodes.crf import Crf
+from tidegate.nodes.ctc import Ctc
 from tidegate.nodes.decode import Decode
 from tidegate.nodes.dense import Activation, Dense
 from tidegate.nodes.dropout import Dropout
@@ -15,19 +16,36 @@ from tidegate.nodes.join import Join
 from tidegate.nodes.part import Part, Place, Rows, Shapes, Start
 from tidegate.nodes.pool import Pool, PoolMode, PoolModes
 from tidegate.nodes.recurrent import Merge, Recurrent
+from tidegate.nodes.spectrogram import Spectrogram
 from tidegate.nodes.spell import Spell
 from tidegate.nodes.split import Split
 from tidegate.nodes.tied import Tied
 from tidegate.nodes.wide import Wide
+from tidegate.nodes.window import Window
 
 Node = Annotated[
-    Embed | Spell | Recurrent | Pool | Dense | Join | Split | Decode | Dropout | Crf | Tied | Wide,
+    Embed
+    | Spell
+    | Recurrent
+    | Pool
+    | Dense
+    | Join
+    | Split
+    | Decode
+    | Dropout
+    | Crf
+    | Ctc
+    | Tied
+    | Wide
+    | Window
+    | Spectrogram,
     Field(discriminator="kind"),
 ]
 
 __all__ = [
     "Activation",
     "Crf",
+    "Ctc",
     "Decode",
     "Dense",
     "Dropout",
@@ -43,9 +61,11 @@ __all__ = [
     "Recurrent",
     "Rows",
     "Shapes",
+    "Spectrogram",
     "Spell",
     "Split",
     "Start",
     "Tied",
     "Wide",
+    "Window",
 ]

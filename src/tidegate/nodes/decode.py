@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -49,7 +49,11 @@ class Decode(Part):
 
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: as many of each sequence as there are steps."""
-        return replace(super().gives(read, width), steps=self.steps)
+        return replace(super().gives(read, width), steps=self.steps, stride=1)
+
+    def count(self, rows: Any) -> Any:
+        """Count the rows that it makes of a sequence: one for each of its own steps."""
+        return rows * 0 + self.steps
 
     def shapes(self) -> Shapes:
         """List the embeddings of steps and of channels."""

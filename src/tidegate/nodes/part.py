@@ -35,6 +35,7 @@ class Rows:
     pooled: whether each sequence is one row by now.
     channels: how many sequences each one has become.
     steps: rows of each sequence, where that is the same for all; else 0.
+    stride: steps of the input from one row to the next.
 
     >>> steps, pooled = Rows(None, 4), Rows(None, 4, pooled=True)
     >>> steps.beside(Rows(None, 2)), steps.beside(pooled), str(pooled)
@@ -46,17 +47,21 @@ class Rows:
     pooled: bool = False
     channels: int = 1
     steps: int = 0
+    stride: int = 1
 
     def beside(self, other: Rows) -> bool:
         """Tell whether row for row another's stand for the same."""
-        return (self.pooled, self.channels, self.steps) == (other.pooled, other.channels, other.steps)
+        mine, theirs = ((rows.pooled, rows.channels, rows.steps, rows.stride) for rows in (self, other))
+        return mine == theirs
 
     def __str__(self) -> str:
         """Say for errors which rows they are."""
         sequence = "sequence" if self.channels == 1 else f"of {self.channels} channels of each sequence"
         if self.pooled:
             return f"one row of each {sequence}"
-        return f"{self.steps} rows of each {sequence}" if self.steps else "a row of each step"
+        if self.steps:
+            return f"{self.steps} rows of each {sequence}"
+        return "a row of each step" if self.stride == 1 else f"a row of every {self.stride} steps"
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,10 @@ class Part(BaseModel):
         """Say which rows it makes of those that it reads, so many features wide."""
         return replace(read, node=self, width=width)
 
+    def count(self, rows: Any) -> Any:
+        """Count the rows that it makes of so many, one number or an array, of a sequence."""
+        return rows
+
     def shapes(self) -> Shapes:
         """List its parameters."""
         return {}
@@ -175,6 +184,11 @@ class Part(BaseModel):
     def incoming(self) -> int | None:
         """Count what one step of its input may be, features or ids of a vocabulary; None where it takes any."""
         return None
+
+    @property
+    def withheld(self) -> int:
+        """Count the rows that must follow one that it reads before it can be answered, but for layers that run back."""
+        return 0
 
     @property
     def layers_back(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -41,4 +41,8 @@ class Pool(Part):
 
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: one of each sequence."""
-        return replace(super().gives(read, width), pooled=True, steps=0)
+        return replace(super().gives(read, width), pooled=True, steps=0, stride=1)
+
+    def count(self, rows: Any) -> Any:
+        """Count the rows that it makes of a sequence: one, whatever it holds."""
+        return rows * 0 + 1

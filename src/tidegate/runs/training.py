@@ -315,9 +315,9 @@ def build_task(dataset: Dataset, params: Params, *, task: str | None = None, pre
     task for data of another kind.
     """
     found = tasks.for_kind(dataset.kind) if task is None else card_named(task).task()
-    if found.reads != dataset.kind:
+    if found.kind != dataset.kind:
         raise InputError(
-            f"a {found.name} learns from data of the kind {found.reads!r}, but {dataset.name} holds {dataset.kind!r}."
+            f"a {found.name} learns from data of the kind {found.kind!r}, but {dataset.name} holds {dataset.kind!r}."
         )
     chosen = (presets.get(preset, task=found.name) if preset else {}) | dict(params)
     model = found().set_params(**chosen)

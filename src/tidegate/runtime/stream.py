@@ -364,7 +364,17 @@ def _shares(network: Network, lookahead: int | None) -> tuple[list[int], dict[in
         raise InputError(f"lookahead={lookahead}, but the network reads forwards and needs none. Leave it out.")
     whole = lookahead or 0
     share = [whole // layers + (layer < whole % layers) for layer in range(layers)]
-    return [share[layer] for layer in place], {index: sum(share[:count]) for index, count in below.items()}
+    return [share[layer] for layer in place], _waits(network, {i: sum(share[:count]) for i, count in below.items()})
+
+
+def _waits(network: Network, ahead: Mapping[int, int]) -> dict[int, int]:
+    """Say for how many steps what each node hands on waits, given for how many rows its layers do."""
+    waits = {-1: 0}
+    for index, (node, sources) in enumerate(zip(network.nodes, network.sources, strict=True)):
+        read = max(sources, key=lambda source: waits[source])
+        stride = 1 if read < 0 else network.gives[read].stride
+        waits[index] = waits[read] + (ahead[index] - ahead[read] + node.withheld) * stride
+    return waits
 
 
 def _check_joins(network: Network, waits: Mapping[int, int]) -> None:

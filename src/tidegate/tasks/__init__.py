@@ -20,5 +20,7 @@ if TYPE_CHECKING:
     from tidegate.tasks.loading import restore as restore
     from tidegate.tasks.tagging.tagger import TokenTagger as TokenTagger
     from tidegate.tasks.task import Task as Task
+    from tidegate.tasks.transcribing.transcriber import Transcriber as Transcriber
+    from tidegate.tasks.transcribing.transcripts import Transcript as Transcript
 
 open_door(__name__)

@@ -11,6 +11,7 @@ ROOMS = (
     "tagging",
     "forecasting",
     "language",
+    "transcribing",
 )
 """The folders of the tasks; the file `card` of each holds `CARDS`, mostly one."""
 
@@ -24,7 +25,7 @@ def by_verb() -> dict[str, Card]:
     """Give the cards by what the option `--task` calls them.
 
     >>> list(by_verb())
-    ['classify', 'signals', 'tag', 'forecast', 'language']
+    ['classify', 'signals', 'tag', 'forecast', 'language', 'transcribe']
     """
     return {card.verb: card for card in CARDS.values()}
 

@@ -108,7 +108,7 @@ class Task(ABC, Generic[L]):
     card: ClassVar[Card]
     """What everybody else may know of the task; the next three stand in it."""
     name: ClassVar[str]
-    reads: ClassVar[Kind]
+    kind: ClassVar[Kind]
     """The kind of data set that the task is for."""
     later: ClassVar[Json] = {}
     """Parameters that came later, and what a file means that does not name them."""
@@ -134,7 +134,7 @@ class Task(ABC, Generic[L]):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "card" in vars(cls):
-            cls.name, cls.reads, cls.chief = cls.card.name, cls.card.reads, cls.card.chief
+            cls.name, cls.kind, cls.chief = cls.card.name, cls.card.reads, cls.card.chief
 
     @abstractmethod
     def _plan(

@@ -21,7 +21,8 @@ class Recipe:
     optimisers of Keras 1 and 2 did. `momentum` and `nesterov` are those of sgd. `weight_decay` is decoupled with adamw,
     and leaves biases alone. Gradients longer than `max_grad_norm` are clipped. `average` is the share of the past in a
     moving average of the weights (Polyak & Juditsky 1992), which `weights` returns; the past counts less in the first
-    steps, (1 + step) / (10 + step) at most. With 0 there is none.
+    steps, (1 + step) / (10 + step) at most. With 0 there is none. In the first `short_first` epochs batches of whole
+    sequences come in the order of their longest.
     """
 
     epochs: int
@@ -37,6 +38,7 @@ class Recipe:
     momentum: float = 0.0
     nesterov: bool = False
     decay: float = 0.0
+    short_first: int = 0
 
     @property
     def rule(self) -> Rule:

@@ -70,7 +70,8 @@ def unpack(state: State, arrays: Mapping[str, Array], info: Mapping[str, Any]) -
         array[...] = arrays[f"weight.{name}"]
     moments = {moment: _named(arrays, f"optimizer.{moment}.") for moment in state.optimiser.moments}
     state.optimiser.restore(info["step"], moments)
-    state.carried, state.average = (_named(arrays, prefix) for prefix in ("carried.", "average."))
+    state.carried, average = (_named(arrays, prefix) for prefix in ("carried.", "average."))
+    state.average = {name: average[name] for name in state.program.weights if name in average}  # in its order
     for key in _PACKED:
         setattr(state, key, info[key])
     state.watch = Watch(**info.get("watch", {}))  # a state of version 0.1 has none

@@ -66,7 +66,11 @@ class Sequences:
 
     def batches(self, epoch: int, start: int) -> Iterator[Indices]:
         """Yield the indices of each batch."""
-        return batches(self.lengths, self.recipe.batch_size, seed=self.recipe.seed, epoch=epoch, start=start)
+        options = {"seed": self.recipe.seed, "epoch": epoch}
+        if epoch >= self.recipe.short_first:
+            return batches(self.lengths, self.recipe.batch_size, **options, start=start)
+        found = batches(self.lengths, self.recipe.batch_size, **options)
+        return iter(sorted(found, key=lambda batch: int(self.lengths[batch].max(initial=0)))[start:])
 
     def weigh(self, batch: Indices) -> int:
         """Count every sequence the same."""

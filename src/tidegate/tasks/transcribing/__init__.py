@@ -1,0 +1,1 @@
+"""Sound, lines of writing and features of either, and the text that they spell."""

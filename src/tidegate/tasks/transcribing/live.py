@@ -1,0 +1,113 @@
+"""Signals that are read while they come in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from tidegate.kernels import ctc
+from tidegate.runtime import Stream
+from tidegate.tasks.transcribing.measuring import tempered
+from tidegate.tasks.transcribing.reading import Reading
+from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Hold what was read so far.
+
+    text: all of it.
+    stable: what no step to come will change. A symbol is named once, so that of the likeliest symbols it is all.
+    """
+
+    text: str
+    stable: str
+
+
+class TranscriberStream:
+    """Read one signal as it comes in; made by `Transcriber.stream`.
+
+    In whatever chunks a signal comes, its text, places and bits are those of the whole. The chunk of a step is a row of
+    features, or of sound a sample, and more of them at a time are quicker. `finish`, or `flush`, reads the rest: the
+    last frames wait for steps that might have followed.
+    """
+
+    def __init__(self, stream: Stream, reading: Reading, places: Places) -> None:
+        self._stream, self._reading, self._places = stream, reading, places
+
+    def step(self, x: Any, /) -> Partial:
+        """Take one step, and return what was read so far. Raises as `push` does."""
+        return self._hear(self._stream.push(np.asarray(x, np.float32).reshape(1, -1)))
+
+    def push(self, chunk: Any, /) -> Partial:
+        """Take any number of steps `[T, C]`, and return what was read so far.
+
+        Raises InputError for a step that cannot be read, no step taken; StreamEndedError after the end.
+        """
+        return self._hear(self._stream.push(chunk))
+
+    def finish(self) -> Transcript:
+        """End the signal, and return all that was read, with the places of symbols in steps."""
+        rows = self._stream.peek()
+        self._hear(rows)
+        told = self.transcript
+        self._stream.finish()
+        return told
+
+    def flush(self) -> Transcript:
+        """End the signal; another name of `finish`."""
+        return self.finish()
+
+    def fork(self) -> Self:
+        """Begin another session where this one is. Raises StreamEndedError after the end."""
+        return type(self)(self._stream.fork(), self._reading, self._places)
+
+    def resume(self, state: bytes, /) -> Self:
+        """Begin another session of the same model where a saved one was. Raises StateError."""
+        return type(self)(self._stream.resume(state), self._reading, self._places)
+
+    def close(self) -> None:
+        """End the session; what waits is dropped."""
+        self._stream.close()
+
+    @property
+    def transcript(self) -> Transcript:
+        """All that was read so far, with the places of symbols in steps."""
+        symbols, unit = ["", *self._reading.symbols], self._places
+        heard = self._stream.about.get("heard", [])
+        told = [Symbol(symbols[number], *unit.span(first, last), sure) for number, first, last, sure in heard]
+        return Transcript.of(told)
+
+    @property
+    def state(self) -> bytes:
+        """All that is needed to go on elsewhere. Raises StreamEndedError after the end."""
+        return self._stream.state
+
+    @property
+    def steps(self) -> int:
+        """Count the steps that were taken."""
+        return self._stream.steps
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session was finished or closed."""
+        return self._stream.ended
+
+    def _hear(self, rows: Any) -> Partial:
+        """Read frames that are due: a symbol goes on where the frame before named it, too."""
+        about = self._stream.about
+        heard, count, last = about.setdefault("heard", []), about.get("frames", 0), about.get("last", ctc.BLANK)
+        frames = ctc.Frames(rows, np.array([0, len(rows)]))
+        likeliest = frames.logs.argmax(axis=1)
+        shares = tempered(frames.logs, likeliest, self._reading.temperature)
+        for symbol, sure in zip(likeliest.tolist(), shares.tolist(), strict=True):
+            if symbol != ctc.BLANK and symbol == last:
+                heard[-1][2], heard[-1][3] = count, max(heard[-1][3], sure)
+            elif symbol != ctc.BLANK:
+                heard.append([symbol, count, count, sure])
+            last, count = symbol, count + 1
+        about["frames"], about["last"] = count, last
+        text = "".join(["", *self._reading.symbols][symbol] for symbol, *_ in heard)
+        return Partial(text, text)

@@ -1,0 +1,81 @@
+"""Set-ups of transcribers by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_COMMON: dict[str, Any] = {
+    "rate": None,
+    "cell": "lstm",
+    "num_layers": 3,
+    "bidirectional": True,
+    "bands": 40,
+    "speed": 0.15,
+    "time_masks": 3,
+    "longest_mask": 12,
+    "feature_masks": 1,
+    "noise": 0.1,
+    "average": 0.998,
+    "short_first": 1,
+    "pretrained": None,
+    "validation_fraction": 0.05,
+    "batch_size": 16,
+    "optimizer": "adamw",
+    "momentum": 0.0,
+    "nesterov": False,
+    "decay": 0.0,
+    "learning_rate": 3e-3,
+    "weight_decay": 0.01,
+    "schedule": "cosine",
+    "warmup": 0.05,
+    "max_grad_norm": 1.0,
+    "patience": 0,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Short utterances as cepstra, 100 frames a second: an hour of speech of many speakers.
+    "speech-cepstra": _COMMON
+    | {
+        "reads": "features",
+        "hidden_size": 128,
+        "dropout": 0.5,
+        "window": 7,
+        "stride": 3,
+        "centred": True,
+        "widest_mask": 3,
+        "shift": 0.15,
+        "epochs": 70,
+    },
+    # Digits and short commands from samples.
+    "speech-commands": _COMMON
+    | {
+        "reads": "sound",
+        "hidden_size": 96,
+        "num_layers": 2,
+        "dropout": 0.4,
+        "window": 5,
+        "stride": 3,
+        "centred": False,
+        "widest_mask": 8,
+        "shift": 0.15,
+        "epochs": 30,
+    },
+    # Lines of print, 48 pixels high.
+    "lines": _COMMON
+    | {
+        "reads": "line",
+        "hidden_size": 128,
+        "num_layers": 2,
+        "dropout": 0.3,
+        "window": 8,
+        "stride": 4,
+        "centred": False,
+        "time_masks": 2,
+        "longest_mask": 16,
+        "widest_mask": 8,
+        "speed": 0.1,
+        "noise": 0.05,
+        "shift": 0.0,
+        "epochs": 30,
+    },
+}

@@ -1,0 +1,155 @@
+"""What a transcriber learns besides its weights: its symbols, how signals are brought to its scale, how sure it is."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegate.data.transcribed.recordings import Reads, Recordings
+from tidegate.errors import DataError, InputError, ShapeError
+from tidegate.kernels import ctc
+from tidegate.ragged import Ragged
+
+Array: TypeAlias = npt.NDArray[Any]
+Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Hold what was learned of a training part.
+
+    reads: what a signal is.
+    rate: steps a second, where it is known.
+    symbols: what labels 1 to K - 1 stand for; 0 is the blank.
+    mean, deviation: [C], what features are brought to a common scale by; none of sound, whose network does it.
+    centred: whether each signal's own mean is taken off first.
+    temperature: what scores are divided by before they say how sure they are.
+    """
+
+    reads: Reads
+    rate: float | None
+    symbols: tuple[str, ...]
+    mean: Array
+    deviation: Array
+    centred: bool
+    temperature: float = 1.0
+
+    def to_json(self) -> Json:
+        """Write it for the model file."""
+        scaling = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist(), "centred": self.centred}
+        told = {"reads": self.reads, "rate": self.rate, "symbols": list(self.symbols), "temperature": self.temperature}
+        return {"reading": told | scaling}
+
+    @classmethod
+    def from_json(cls, stored: Json) -> Reading:
+        """Read what `to_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
+        told = stored["reading"]
+        symbols = tuple(map(str, told["symbols"]))
+        mean, deviation = (np.array(told[name], np.float64) for name in ("mean", "deviation"))
+        temperature = float(told["temperature"])
+        if len(set(symbols)) != len(symbols) or not all(symbols):
+            raise ValueError("a symbol is there twice, or empty")
+        if mean.ndim != 1 or mean.shape != deviation.shape or not (deviation > 0).all() or not temperature > 0:
+            raise ValueError("what features are scaled by does not fit together, or a temperature is not above zero")
+        rate = None if told["rate"] is None else float(told["rate"])
+        return cls(told["reads"], rate, symbols, mean, deviation, bool(told["centred"]), temperature)
+
+    def labels(self, texts: Sequence[str]) -> ctc.Labels:
+        """Spell texts in symbols; one that is not known is left out, as no frame can name it."""
+        numbers = {symbol: number for number, symbol in enumerate(self.symbols, 1)}
+        return ctc.Labels.of([[numbers[symbol] for symbol in text if symbol in numbers] for text in texts])
+
+    def scaled(self, signals: Ragged) -> Ragged:
+        """Bring features to the scale of the network."""
+        values = np.asarray(signals.values, np.float64)
+        if self.centred:
+            sums = np.add.reduceat(np.concatenate([values, np.zeros((1, values.shape[1]))]), signals.offsets[:-1])
+            lengths = np.asarray(signals.lengths)
+            means = sums / np.maximum(lengths, 1)[:, None]
+            values = values - np.repeat(means, lengths, axis=0)
+        if len(self.mean):
+            values = (values - self.mean) / self.deviation
+        return signals.with_values(values.astype(np.float32))
+
+    def tempered(self, temperature: float) -> Reading:
+        """Be as sure as a temperature says."""
+        return replace(self, temperature=temperature)
+
+
+def learn(recordings: Recordings, texts: Sequence[str], *, centred: bool) -> Reading:
+    """Learn the symbols of texts, and the scale of features; all heights of a line share one."""
+    symbols = tuple(sorted({symbol for text in texts for symbol in text}))
+    if not symbols:
+        raise DataError("all texts are empty; a transcriber learns from some that are not.")
+    width = recordings.width
+    if recordings.reads == "sound":
+        mean = deviation = np.empty(0)
+    else:
+        plain = Reading(recordings.reads, None, symbols, np.empty(0), np.empty(0), centred)
+        values = np.asarray(plain.scaled(recordings.ragged()).values, np.float64)
+        axis = None if recordings.reads == "line" else 0
+        mean = np.broadcast_to(values.mean(axis), (width,)).copy()
+        deviation = np.broadcast_to(values.std(axis), (width,)).copy()
+        deviation[deviation < 1e-6 * max(float(deviation.max()), 1e-6)] = 1.0
+        deviation[deviation <= 0] = 1.0
+    return Reading(recordings.reads, recordings.rate, symbols, mean, deviation, centred)
+
+
+def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known: bool = False) -> Recordings:
+    """Make recordings of what a user passes: Recordings, a list of arrays [T, C], or a Ragged.
+
+    Args:
+        X: the signals.
+        texts: of lists and Ragged, one for each; None where nothing is to be learned.
+        reads: what a signal is, where X does not say it.
+        rate: steps a second, where X does not say it.
+        known: whether every signal must have its text.
+
+    Raises InputError, DataError or ShapeError for anything else.
+    """
+    found = X if isinstance(X, Recordings) else Recordings(_signals(X, reads), reads=reads, rate=rate)
+    if found.reads != reads:
+        raise InputError(f"the recordings are {found.reads}, but this transcriber reads {reads}.")
+    if rate is not None and found.rate is not None and found.rate != rate:
+        raise InputError(f"the recordings have {found.rate:g} steps a second, this transcriber wants {rate:g}.")
+    if texts is not None:
+        found = replace(found, texts=list(texts))
+    if found.texts is not None:
+        found = replace(found, texts=[_normal(text, index) for index, text in enumerate(found.texts)])
+    if known and found.texts is None:
+        raise InputError("these recordings have no texts. Pass one for each, or Recordings that hold them.")
+    bad = [index for index, signal in enumerate(found.signals) if not np.isfinite(np.asarray(signal)).all()]
+    if bad:
+        raise DataError(f"signal {found.names[bad[0]]} holds what is no finite number; {len(bad)} such came.")
+    return found
+
+
+def _signals(X: Any, reads: Reads) -> Any:
+    if isinstance(X, Ragged):
+        return X.with_values(np.asarray(X.values, np.float32))
+    if isinstance(X, str | bytes) or not hasattr(X, "__iter__"):
+        raise InputError(f"a {type(X).__name__} came where a list of signals, a Ragged or Recordings is wanted.")
+    arrays = [np.asarray(signal, np.float32) for signal in X]
+    arrays = [array[:, None] if array.ndim == 1 and reads == "sound" else array for array in arrays]
+    width = next((array.shape[1] for array in arrays if array.ndim == 2), 1)
+    arrays = [array.reshape(0, width) if not array.size else array for array in arrays]
+    for index, array in enumerate(arrays):
+        if array.ndim != 2:
+            raise ShapeError(f"signal {index} is {list(array.shape)}; [steps, features] is wanted.")
+    return arrays
+
+
+def _normal(text: Any, index: int) -> str:
+    """Bring a text into the normal form C; raises DataError for what is no text, or holds control characters."""
+    if not isinstance(text, str):
+        raise DataError(f"text {index} is a {type(text).__name__}; a text is wanted.")
+    normal = unicodedata.normalize("NFC", text)
+    for symbol in normal:
+        if unicodedata.category(symbol) == "Cc":
+            raise DataError(f"text {index} holds the control character {symbol!r}. Leave it out.")
+    return normal

@@ -1,0 +1,416 @@
+"""Transcribes sound, lines of writing and features of either: frames, recurrent layers, and CTC. Knows no files.
+
+The set-up is that of Graves et al. (2006), with what has become usual since: several frames seen as one, hidden parts
+(Park et al. 2019), and an average of the weights of many updates.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from tidegate.cells import USUAL, CellOption
+from tidegate.data.transcribed.recordings import Reads, Recordings
+from tidegate.engine import CtcLikelihood
+from tidegate.errors import DataError, InputError
+from tidegate.export import SequenceInterface
+from tidegate.health import Background
+from tidegate.kernels import ctc
+from tidegate.network import Ctc, Dense, Dropout, Network, Node, Recurrent, Size, Spectrogram, Window
+from tidegate.offers import Inside
+from tidegate.ragged import Ragged
+from tidegate.runtime import Executor, Prepared, Stream
+from tidegate.tasks.card import Card
+from tidegate.tasks.fitting import Plan, fingerprint
+from tidegate.tasks.parameters import CELLS
+from tidegate.tasks.pretrained import ModelPath
+from tidegate.tasks.task import Array, Count, Json, NotNegative, Positive, Share, Task
+from tidegate.tasks.transcribing.beginning import read_beginning
+from tidegate.tasks.transcribing.card import CARD
+from tidegate.tasks.transcribing.disturbing import Disturbance
+from tidegate.tasks.transcribing.errors import error_rate
+from tidegate.tasks.transcribing.fronts import ceiled, encoded, fitted_front, hop_of, run, with_front
+from tidegate.tasks.transcribing.live import TranscriberStream
+from tidegate.tasks.transcribing.measuring import Blanks, Part, measure, tempered
+from tidegate.tasks.transcribing.reading import Reading, as_recordings, learn
+from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
+from tidegate.train import Asked, Loss
+
+_FRAMES: dict[Reads, tuple[int, int]] = {"sound": (3, 3), "line": (8, 4), "features": (3, 3)}
+_TOO_SHORT = 0.01  # of the labels that may not fit
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Transcriber(Task[Reading]):
+    """Read what is said or written: samples of sound, lines as pixel columns, or features, each with its text.
+
+    `X` are `data.Recordings`, which hold signals with their texts; or a list of float arrays `[T, C]`, or a Ragged, and
+    `y` their texts. Sound is samples `[T, 1]` from -1 to 1; a line its pixel columns from left to right, `[T, height]`;
+    features are frames `[T, C]`. Texts are read by their code points, in the normal form C.
+
+    >>> from itertools import permutations
+    >>> texts = ["".join(order) for order in permutations("abc")] * 4
+    >>> signals = [np.repeat(np.eye(3)[["abc".index(symbol) for symbol in text]], 4, axis=0) for text in texts]
+    >>> plain = {"speed": 0.0, "noise": 0.0, "time_masks": 0, "feature_masks": 0, "dropout": 0.0, "average": 0.9}
+    >>> sizes = {"hidden_size": 8, "num_layers": 1, "window": 1, "stride": 1, "epochs": 25, "learning_rate": 0.05}
+    >>> reader = Transcriber(validation_fraction=0, batch_size=4, **plain, **sizes).fit(signals, texts)
+    >>> told = reader.transcribe([signals[0]])[0]
+    >>> told.text, [symbol.start for symbol in told.symbols][0] < 4
+    ('abc', True)
+
+    Args:
+        reads: what a signal is: `features`, `line` or `sound`.
+        rate: steps a second; of sound it must be known, here or from the recordings.
+        cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
+        hidden_size: units of each direction.
+        num_layers: stacked layers.
+        bidirectional: read from both ends; a model that reads from one alone answers while it hears.
+        window: steps that a frame sees; 0 takes what is usual for what is read: 3, of lines 8.
+        stride: steps from one frame to the next; 0 takes 3, of lines 4. A label needs a frame for each symbol.
+        bands: bands of frequencies that sound is parted in.
+        centred: take each signal's own mean off its features first: evens out voices and microphones, but wants the
+            whole signal.
+        dropout: share of features dropped behind each layer.
+        speed: signals become longer or shorter by up to this share in training.
+        time_masks: stretches that are hidden in training.
+        longest_mask: steps that such a stretch has at most.
+        feature_masks: bands of features that are hidden in training.
+        widest_mask: features that such a band has at most.
+        noise: deviation of noise that is added in training, where features have the deviation 1.
+        shift: the same of what is added to each feature throughout a signal.
+        average: share of the past in the moving average of the weights that is used; 0 uses the last ones.
+        short_first: epochs at the beginning whose batches come in the order of their lengths.
+        pretrained: a run folder or model file of a transcriber to begin with, of the same sizes; symbols that it knows
+            keep what it learned of them. None begins with drawn weights.
+        validation_fraction: share of recordings held out to measure on, whole speakers, books or pages where they are
+            known, unless `valid` is passed; 0 holds out none.
+        others: see `Task`. The validation loss that `patience` looks at is the character error rate.
+    """
+
+    card: ClassVar[Card] = CARD
+
+    reads: Reads = "features"
+    rate: Positive | None = None
+    cell: CellOption = USUAL
+    hidden_size: Size = 128
+    num_layers: Annotated[int, Field(ge=1, le=64)] = 3
+    bidirectional: bool = True
+    window: Annotated[int, Field(ge=0, le=2**12)] = 0
+    stride: Annotated[int, Field(ge=0, le=2**12)] = 0
+    bands: Annotated[int, Field(ge=1, le=512)] = 40
+    centred: bool = False
+    dropout: Share = 0.4
+    speed: Annotated[float, Field(ge=0.0, le=0.5)] = 0.15
+    time_masks: Annotated[int, Field(ge=0, le=100)] = 2
+    longest_mask: Annotated[int, Field(ge=0)] = 12
+    feature_masks: Annotated[int, Field(ge=0, le=100)] = 1
+    widest_mask: Annotated[int, Field(ge=0)] = 3
+    noise: NotNegative = 0.1
+    shift: NotNegative = 0.0
+    average: Share = 0.998
+    short_first: Annotated[int, Field(ge=0)] = 1
+    pretrained: ModelPath = None
+    validation_fraction: Share = 0.05
+
+    epochs: Count | Literal["auto"] = 40
+    batch_size: Count = 16
+    learning_rate: Positive = 3e-3
+    warmup: Share = 0.05
+    patience: Annotated[int, Field(ge=0)] = 0
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, validation: Any = None) -> Self:
+        """Train on recordings, or on signals and their texts.
+
+        Args:
+            X: the signals, as the class describes them.
+            y: their texts; None where `X` are Recordings that hold them.
+            sample_weight: must be None.
+            validation: recordings to measure on after each epoch, or a pair of signals and texts; None holds out a
+                share.
+
+        Raises:
+            InputError: a parameter or the data cannot be used; the parameter or the signal is named.
+            TrainingError: the loss is not finite; the last good weights are kept.
+        """
+        valid = validation if validation is None or isinstance(validation, tuple) else (validation, None)
+        for _ in self.fit_steps(X, y, sample_weight=sample_weight, valid=valid):
+            pass
+        return self
+
+    def transcribe(self, X: Any) -> list[Transcript]:
+        """Read B signals; the numbers of one depend, to the bit, neither on the others nor on threads.
+
+        The places of symbols are in the units of the original that Recordings know of, and steps of other signals. A
+        signal without a step gives an empty text. Raises InputError, DataError or ShapeError for what cannot be read.
+        """
+        recordings = self._recordings(X)
+        out: list[Transcript] = [Transcript("", 1.0)] * len(recordings)
+        for indices, frames in self._scored(recordings):
+            found = ctc.greedy(frames)
+            for row, index in enumerate(indices.tolist()):
+                score = float(frames.logs[frames.offsets[row] : frames.offsets[row + 1]].max(axis=1).sum())
+                out[index] = self._told(found, row, frames, self._places(recordings, index), score)
+        return out
+
+    def align(self, X: Any, text: Any) -> Any:
+        """Find where a known text lies in a signal, or each of a list of texts in its signal.
+
+        Gives a Transcript, or a list of them, whose score is the logarithm of the probability of the best alignment.
+
+        Raises InputError where a text needs more frames than its signal has; DataError for a symbol that training never
+        saw, which is named.
+        """
+        single = isinstance(text, str)
+        recordings = self._recordings([X] if single and not isinstance(X, Recordings) else X)
+        texts = as_recordings(recordings, [text] if single else list(text), reads=self.reads, rate=None).texts or []
+        known = set(self._require_fitted().learned.symbols)
+        if unknown := sorted(set("".join(texts)) - known):
+            raise DataError(f"training never saw the symbol {unknown[0]!r}; {len(unknown)} such came.")
+        labels = self._require_fitted().learned.labels(texts)
+        ctc.check_labels(labels, len(known) + 1, self._steps(recordings.lengths))
+        out: list[Transcript] = [Transcript("", 1.0)] * len(texts)
+        for indices, frames in self._scored(recordings):
+            found, scores = ctc.align(frames, labels.select(indices))
+            for row, index in enumerate(indices.tolist()):
+                places = self._places(recordings, index)
+                out[index] = self._told(found, row, frames, places, float(scores[row]))
+        return out[0] if single else out
+
+    def frames(self, X: Any) -> list[Array]:
+        """Give the logarithms of the probabilities of the blank and all symbols in each frame: B arrays `[T', K]`."""
+        recordings = self._recordings(X)
+        out: list[Array] = [np.empty((0, 0))] * len(recordings)
+        for indices, found in self._scored(recordings):
+            for row, index in enumerate(indices.tolist()):
+                out[index] = found.logs[found.offsets[row] : found.offsets[row + 1]]
+        return out
+
+    def predict(self, X: Any) -> list[str]:
+        """Read B signals, and give their texts alone. Raises as `transcribe` does."""
+        return [told.text for told in self.transcribe(X)]
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Compute one less the character error rate, over all symbols together."""
+        recordings = as_recordings(X, y, reads=self.reads, rate=self.rate, known=True)
+        return 1 - error_rate(self.predict(recordings), recordings.texts or [])
+
+    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> TranscriberStream:
+        """Begin a signal that is read while it comes in.
+
+        Args:
+            lookahead: frames that must follow before one is answered; needed where the network also reads from the end.
+            state: where to go on, as another stream of this model gave it.
+
+        Raises:
+            InputError: the model is not fitted, takes each signal's own mean off, or cannot be streamed without
+                `lookahead`.
+            StateError: the state is truncated, altered or of another model.
+        """
+        fitted = self._require_fitted()
+        reading = fitted.learned
+        if reading.centred:
+            raise InputError("this model takes each signal's own mean off first. Train with centred=False to stream.")
+        prepared = Prepared(fitted.executor, lookahead, read=lambda chunk: _chunk(reading, chunk))
+        return TranscriberStream(Stream.of(prepared, state=state), reading, self._places_of(fitted.network, 2**62))
+
+    @property
+    def symbols_(self) -> tuple[str, ...]:
+        """The symbols that it can read, sorted; in the scores of frames the blank comes before them."""
+        return self._learned().learned.symbols
+
+    def prepare(self, X: Any) -> tuple[Ragged, None]:
+        """Return signals as the network reads them; for a look inside. Raises as `transcribe` does."""
+        return self._require_fitted().learned.scaled(self._recordings(X).ragged()), None
+
+    def inside(self) -> Inside:
+        """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
+        fitted = self._require_fitted()
+        return Inside(fitted.network, fitted.weights, self.prepare, ["", *self.symbols_], self.max_grad_norm)
+
+    def interface(self) -> SequenceInterface:
+        """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`.
+
+        The graph reads signals and their lengths, and gives scores of the blank and the symbols of each frame, and how
+        many frames there are. Of a `centred` model each signal must come without its own mean.
+        """
+        fitted = self._require_fitted()
+        reading = fitted.learned
+        scaling = (reading.mean, reading.deviation) if len(reading.mean) else None
+        return SequenceInterface(fitted.network, fitted.weights, self._described() | reading.to_json(), scaling=scaling)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+    def _plan(
+        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
+    ) -> tuple[Plan, Reading]:
+        if sample_weight is not None:
+            raise InputError("a transcriber weighs all symbols the same. Leave sample_weight out.")
+        given = as_recordings(X, y, reads=self.reads, rate=self.rate, known=True)
+        if not len(given):
+            raise DataError("there are no examples; a transcriber needs at least one.")
+        self._rate(given)
+        held = None if valid is None else as_recordings(*valid, reads=self.reads, rate=self.rate, known=True)
+        if held is None and self.validation_fraction and len(given) > 1:
+            given, held = given.hold_out(self.validation_fraction, seed=self.seed)
+        given = self._fitting(given)
+        before = None if self.pretrained is None else read_beginning(self.pretrained)
+        reading = learn(given, given.texts or [], centred=self.centred) if about is None else Reading.from_json(about)
+        if before is not None and about is None:
+            reading = before.let_scale(reading)
+        front = None if self.reads != "sound" else fitted_front(given, self._rate(given), self.bands, before)
+        part = encoded(given, reading, front)
+        measured = None if held is None else encoded(held, reading, front)
+        network = self._network(part.x.values.shape[1], len(reading.symbols) + 1)
+        told = Blanks()
+        plan = self._planned(
+            network=network,
+            lengths=np.asarray(part.x.lengths),
+            loss=self._loss(part, network),
+            measure=None if measured is None else lambda w: told.note(measure(Executor(network, w), measured, reading)),
+            learned=reading,
+            data=fingerprint(part.arrays(), None if measured is None else measured.arrays()),
+            background=Background(),
+            whole=None if front is None else (lambda net, w, _kept: with_front(front, net, w)),
+            settle=lambda kept: reading.tempered(float(kept.get("temperature", 1.0))),
+        )
+        plan = replace(plan, recipe=plan.recipe | {"average": self.average, "short_first": self.short_first})
+        return (plan if before is None else before.let_begin(plan, reading)), reading
+
+    def _read_learned(self, stored: Json, network: Network) -> Reading:
+        reading = Reading.from_json(stored)
+        if len(reading.symbols) + 1 != network.output_size or not isinstance(network.nodes[-1], Ctc):
+            raise ValueError(f"it knows {len(reading.symbols)} symbols, its network scores {network.output_size - 1}")
+        width = network.input_size
+        if len(reading.mean) != (0 if isinstance(network.nodes[0], Spectrogram) else width):
+            raise ValueError("its features are not those that its network reads")
+        return reading
+
+    def _fitting(self, given: Recordings) -> Recordings:
+        """Leave out what is too short for its text; raises DataError where that is more than a few."""
+        texts = given.texts or []
+        labels = ctc.Labels.of([[ord(symbol) for symbol in text] for text in texts])
+        hop = hop_of(self._rate(given)) if self.reads == "sound" else 1
+        frames, needed = ceiled(ceiled(given.lengths, hop), self._frame[1]), ctc.needed(labels)
+        short = np.flatnonzero((needed > frames) | (given.lengths == 0))
+        if not short.size:
+            return given
+        named = ", ".join(
+            f"{given.names[row]} ({needed[row]} needed, {frames[row]} there)" for row in short[:3].tolist()
+        )
+        told = f"{short.size} of {len(given)} recordings have fewer frames than their texts need: {named}"
+        if short.size > max(_TOO_SHORT * len(given), 1) or short.size == len(given):
+            raise DataError(f"{told}. Leave them out, or set a smaller stride than {self._frame[1]}.")
+        warnings.warn(f"{told}. They are left out.", stacklevel=5)
+        return given.select(np.setdiff1d(np.arange(len(given)), short))
+
+    def _rate(self, given: Recordings) -> float:
+        """Find the samples a second of sound; zero of what else is read."""
+        rate = given.rate or self.rate
+        if self.reads == "sound" and rate is None:
+            raise InputError("the rate of the sound is not known. Pass rate=, the samples a second.")
+        return float(rate or 0) if self.reads == "sound" else 0.0
+
+    @property
+    def _frame(self) -> tuple[int, int]:
+        """How many steps a frame sees, and from one to the next."""
+        window, stride = _FRAMES[self.reads]
+        return self.window or window, self.stride or stride
+
+    def _network(self, width: int, symbols: int) -> Network:
+        window, stride = self._frame
+        first: tuple[Node, ...] = ()
+        if (window, stride) != (1, 1):
+            first, width = (Window(width=window, stride=stride, size=width),), width * window
+        recurrent = Recurrent(
+            cell=CELLS[self.cell],
+            input_size=width,
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            dropout=self.dropout if self.num_layers > 1 else 0.0,
+        )
+        drop = (Dropout(p=self.dropout),) if self.dropout else ()
+        dense = Dense(in_features=recurrent.output_size, out_features=symbols)
+        return Network.of(*first, recurrent, *drop, dense, Ctc(symbols=symbols))
+
+    def _loss(self, part: Part, network: Network) -> Loss:
+        """Make the loss of a batch: nats per symbol of all its texts."""
+        disturb = Disturbance(
+            self.speed, self.time_masks, self.longest_mask, self.feature_masks, self.widest_mask, self.noise, self.shift
+        )
+        stride, needed = network.gives[-1].stride, ctc.needed(part.labels)
+
+        def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
+            least = (needed[indices] - 1) * stride + 1
+            signals = [disturb(part.x[index], rng, least=int(k)) for index, k in zip(indices, least, strict=True)]
+            labels = part.labels.select(indices)
+            weight = np.full(len(indices), 1 / max(int(labels.begins[-1]), 1))
+            return Asked(Ragged.from_list(signals, dtype=np.float32), CtcLikelihood(labels, weight))
+
+        return loss
+
+    def _recordings(self, X: Any) -> Recordings:
+        fitted = self._require_fitted()
+        found = as_recordings(X, None, reads=self.reads, rate=fitted.learned.rate)
+        width = fitted.network.input_size
+        if len(found) and found.width != width and found.lengths.sum():
+            raise InputError(f"signals of {found.width} features came; this transcriber reads {width}.")
+        return found
+
+    def _scored(self, recordings: Recordings) -> Iterator[tuple[Array, ctc.Frames]]:
+        """Yield batches of signals, by their indices, with the scores of their frames."""
+        fitted = self._require_fitted()
+        if not int(recordings.lengths.sum()):
+            return
+        x = fitted.learned.scaled(recordings.ragged())
+        for indices, rows in run(fitted.executor, x):
+            begins = np.cumsum([0, *self._steps(recordings.lengths[indices])]).astype(np.int64)
+            yield indices, ctc.Frames(rows, begins)
+
+    def _steps(self, lengths: Array) -> Array:
+        return np.asarray(self._require_fitted().network.steps(lengths))
+
+    def _places(self, recordings: Recordings, index: int) -> Places:
+        unit, origin = recordings.scales[index].tolist()
+        found = self._places_of(self._require_fitted().network, int(recordings.lengths[index]))
+        return replace(found, scale=(unit, origin))
+
+    @staticmethod
+    def _places_of(network: Network, steps: int) -> Places:
+        """Say which steps frames see: those of windows, and of the windows before them."""
+        width, stride = 1, 1
+        for node in network.nodes:
+            if isinstance(node, Window):
+                width, stride = width + (node.width - 1) * stride, stride * node.stride
+            elif isinstance(node, Spectrogram):
+                width, stride = node.frame, node.hop
+        return Places(stride, width, steps)
+
+    def _told(self, found: ctc.Found, row: int, frames: ctc.Frames, places: Places, score: float) -> Transcript:
+        """Make a transcript of the symbols that were found in a signal."""
+        reading, own = self._require_fitted().learned, slice(found.begins[row], found.begins[row + 1])
+        peaks = frames.logs[frames.offsets[row] + found.peak[own]]
+        sure = tempered(peaks, found.symbols[own], reading.temperature)
+        parts = (found.symbols[own], found.first[own], found.last[own], sure)
+        told = [
+            Symbol(reading.symbols[symbol - 1], *places.span(first, last), sure)
+            for symbol, first, last, sure in zip(*(part.tolist() for part in parts), strict=True)
+        ]
+        return Transcript.of(told, score=score)
+
+
+def _chunk(reading: Reading, chunk: Any) -> Array:
+    rows = np.asarray(chunk, np.float32)
+    rows = rows[:, None] if rows.ndim == 1 and reading.reads == "sound" else rows
+    if rows.ndim != 2 or not len(reading.mean):
+        return rows
+    return np.asarray(reading.scaled(Ragged(rows, np.array([0, len(rows)]))).values)
