@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "decode/digests.h"
 #include "isa/dispatch.h"
 #include "layer/layer.h"
 #include "losses/cross_entropy.h"
@@ -436,5 +437,6 @@ int main() {
     all<float>();
     all<double>();
     for (const Index K : {1, 5, 20}) field(K);
+    parallel(1, 1, [](Index) { beam_digests<Digest, Numbers>(kOffsets); });
   }
 }

@@ -52,6 +52,7 @@ NB_MODULE(_core, m) {
   define_cells(m);
   define_layers(m);
   define_crf(m);
+  define_decode(m);
   define_program(m);
   define_losses(m);
   define_streams(m);

@@ -86,6 +86,7 @@ class Matrix {
 void define_cells(nb::module_& m);
 void define_layers(nb::module_& m);
 void define_crf(nb::module_& m);
+void define_decode(nb::module_& m);
 void define_streams(nb::module_& m);
 void define_sampler(nb::module_& m);
 void define_program(nb::module_& m);

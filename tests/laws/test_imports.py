@@ -5,7 +5,7 @@
     serve  scale
     runs  lab
     tasks
-    train  inspect  export  convert
+    train  inspect  export  convert  decoding
     nn  runtime  data
     fetch  checkpoint
     crf  engine  offers
