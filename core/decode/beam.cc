@@ -11,14 +11,14 @@ namespace {
 
 constexpr double kMostNats = 300;        // a symbol so much less probable than the best of a frame is not read
 constexpr double kFaint = 0x1p-900;      // a text with so small a sum, where the best has about one, is dropped
-constexpr double kSmall = 0x1p-64;       // sums are scaled when the largest is smaller
+constexpr double kSmall = 0x1p-64;       // sums are scaled when the largest is smaller, or larger than its inverse
 constexpr double kAboveZero = 1e-3;      // what rounding may make of a log-probability of zero, generously
 constexpr std::size_t kFewNodes = 4096;  // that are not worth compacting
 
-// The power of two to divide by, where the largest sum is small; else 0.
+// The power of two to divide by, where the largest sum is small or large; else 0.
 int exponent_of(double largest) {
   int exponent = 0;
-  if (largest > 0 && largest < kSmall) std::frexp(largest, &exponent);
+  if (largest > 0 && !(largest >= kSmall && largest <= 1 / kSmall)) std::frexp(largest, &exponent);
   return exponent;
 }
 
@@ -31,10 +31,11 @@ Beam::Beam(const BeamOptions& options, std::shared_ptr<const Scorer> scorer)
       spans_before_compacting_(kFewNodes),
       place_of_symbol_(options.symbols, -1) {
   nodes_.push_back({-1, -1, 0, -1, -1, 0});
-  entries_.push_back({1, 0, 1, 0, {-1, 0, 0}, {-1, 0, 0}, 0, 0});
+  entries_.push_back({1, 0, 1, 0, {-1, 0, 0}, {-1, 0, 0}, 0, -1});
   if (!scorer_) return;
   known_.push_back(scorer_->begin());
   if (!scorer_->rows()) return;
+  entries_[0].slot = 0;
   rows_.assign(slots() * (options.symbols + 1), 0);
   fresh_.push_back({0, -1, -1});
 }

@@ -158,7 +158,7 @@ class Source {
   }
   double sum() {
     const double value = number();
-    require(value >= 0 && value <= 4);
+    require(value >= 0 && value <= 0x1p80);
     return value;
   }
   Index left() const { return left_; }

@@ -33,7 +33,7 @@ def test_a_file_is_read_whatever_stands_before_it_and_in_any_order(tmp_path: Pat
     [
         ("", "ends after line 0"),
         ("some words\n", "ends after line 1"),
-        (GOOD[:-7], r"ends after line 15, before \\end\\"),
+        (GOOD[:-7], r"ends after line 13, before \\end\\"),
         (GOOD.replace("\\data\\\n", ""), "'\\\\\\\\1-grams:' came where"),
         (GOOD.replace("ngram 2=2", "ngram 2=3"), "0 columns|1 columns"),
         (GOOD.replace("ngram 2=2", "ngram 2=1"), r"came where \\end\\ was wanted"),

