@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "decode/digests.h"
 #include "isa/dispatch.h"
 #include "layer/layer.h"
 #include "losses/cross_entropy.h"
@@ -381,5 +382,6 @@ int main() {
     all<double>();
     for (const Index K : {1, 5, 20}) field(K);
     digest_labels();
+    parallel(1, 1, [](Index) { beam_digests<Digest, Numbers>(kOffsets); });
   }
 }

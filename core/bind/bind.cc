@@ -54,6 +54,7 @@ NB_MODULE(_core, m) {
   define_crf(m);
   define_ctc(m);
   define_lanes(m);
+  define_decode(m);
   define_program(m);
   define_losses(m);
   define_streams(m);

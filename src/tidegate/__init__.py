@@ -7,6 +7,7 @@ from tidegate._doors import open_door
 if TYPE_CHECKING:
     from tidegate import convert as convert
     from tidegate import data as data
+    from tidegate import decoding as decoding
     from tidegate import errors as errors
     from tidegate import export as export
     from tidegate import inspect as inspect

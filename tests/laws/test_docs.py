@@ -105,6 +105,7 @@ def test_the_reference_names_everything_that_is_public() -> None:
     doors = (
         tg,
         tg.data,
+        tg.decoding,
         tg.inspect,
         tg.export,
         tg.convert,

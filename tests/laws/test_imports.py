@@ -5,7 +5,7 @@
     serve  scale  search
     runs  lab
     tasks
-    train  inspect  export  convert
+    train  inspect  export  convert  decoding
     nn  runtime  data
     fetch  checkpoint
     crf  ctc  engine  offers

@@ -1,0 +1,192 @@
+"""What scorers add to a text, added up by hand over every text of small cases; and what they refuse."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from alignments import draw, every_text
+from decoding.test_ngram import FILE
+from tidegate.decoding import Hypothesis, NgramModel, Scorer, prefix_beam
+from tidegate.errors import InputError, WrongTypeError
+
+WIDE = 4096
+SYMBOLS = ("a", "b", " ")
+TEXTS = ["ab ab ba", "abba ab", "baa ab", "a b ab"]
+
+
+def all_texts(rows: Any, scorer: Scorer, symbols: tuple[str, ...] = SYMBOLS) -> dict[str, Hypothesis]:
+    """Search with a beam that keeps everything."""
+    found = prefix_beam(rows, symbols, width=WIDE, n_best=WIDE, least_probability=0, scorer=scorer)
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True) or scorer.lexicon
+    return {one.text: one for one in found}
+
+
+def acoustic(rows: Any, symbols: tuple[str, ...] = SYMBOLS) -> dict[str, float]:
+    return {"".join(symbols[k] for k in text): math.log(p) for text, p in every_text(rows).items()}
+
+
+@pytest.mark.parametrize("units", ["characters", "words"])
+def test_a_score_is_the_weighted_sum_of_frames_language_and_words(units: Any) -> None:
+    rows, model = draw(5, 3), NgramModel.from_texts(TEXTS, order=3, units=units)
+    found = all_texts(rows, Scorer(language_model=model, alpha=0.7, beta=0.4))
+    wanted = acoustic(rows)
+    assert found.keys() == wanted.keys()
+    for text, one in found.items():
+        language = model.score([text])[0]
+        assert one.language == pytest.approx(language, rel=1e-9)
+        assert one.score == pytest.approx(wanted[text] + 0.7 * language + 0.4 * len(text.split()), rel=1e-9)
+
+
+def test_without_a_space_beta_counts_symbols() -> None:
+    rows = draw(4, 3)
+    wanted = acoustic(rows)
+    for text, one in all_texts(rows, Scorer(beta=0.25, space=None)).items():
+        assert one.score == pytest.approx(wanted[text] + 0.25 * len(text))
+
+
+def test_a_lexicon_lets_its_words_stand_alone() -> None:
+    rows, words = draw(5, 3), {"ab", "a"}
+    found, wanted = all_texts(rows, Scorer(lexicon=words)), acoustic(rows)
+    for text, one in found.items():
+        assert one.score == pytest.approx(wanted[text])
+        assert one.whole == (set(text.split()) <= words)
+    assert {text for text, one in found.items() if one.whole} == {t for t in wanted if set(t.split()) <= words}
+    parts = {text: text.split(" ") for text in wanted}
+    assert found.keys() == {
+        text
+        for text, (*ended, last) in parts.items()
+        if set(filter(None, ended)) <= words and any(word.startswith(last) for word in words)
+    }, "what has begun of a word may go on"
+    whole = [one.whole for one in prefix_beam(rows, SYMBOLS, n_best=99, scorer=Scorer(lexicon=["abbb"]))]
+    assert whole == sorted(whole, reverse=True) and len(set(whole)) == 2
+
+
+def test_a_word_that_the_lexicon_lacks_costs_what_was_said() -> None:
+    rows = draw(5, 3)
+    wanted = acoustic(rows)
+    for text, one in all_texts(rows, Scorer(lexicon=["ab", "a"], unknown=-1.5)).items():
+        strange = sum(word not in ("ab", "a") for word in text.split())
+        assert (one.score, one.whole) == (pytest.approx(wanted[text] - 1.5 * strange), True)
+
+
+def test_a_hotword_earns_its_bonus_as_a_whole_word_alone() -> None:
+    rows = draw(6, 3)
+    wanted = acoustic(rows)
+    bonus = {"ab": 2.0, "b ab": 5.0}
+    for text, one in all_texts(rows, Scorer(hotwords=bonus)).items():
+        words, earned, at = text.split(" "), 0.0, 0
+        while at < len(words):  # the longer one where both begin
+            two = words[at : at + 2] == ["b", "ab"]
+            earned += 5.0 if two else 2.0 * (words[at] == "ab")
+            at += 2 if two else 1
+        assert one.score == pytest.approx(wanted[text] + earned), text
+
+
+def test_a_hotword_that_follows_one_that_failed_is_seen() -> None:
+    """As "new yorkshire" begins like "new york", and ends in "yorkshire"."""
+    symbols = ("a", "b", " ")
+    rows = np.full((9, 4), -30.0)
+    for frame, symbol in enumerate([1, 0, 3, 0, 2, 0, 1, 2, 0]):  # "a bab"
+        rows[frame, symbol] = 0
+    (plain,) = prefix_beam(rows, symbols)
+    assert plain.text == "a bab"
+    for hotwords, earned in (
+        ({"a ba": 4.0, "bab": 3.0}, 3.0),
+        ({"a ba": 4.0}, 0.0),
+        ({"a": 1.0, "a ba": 4.0}, 1.0),
+        ({"a": 1.0, "a bab": 4.0}, 4.0),
+        ({"bab": 3.0, "ab": 9.0}, 3.0),
+    ):
+        (one,) = prefix_beam(rows, symbols, scorer=Scorer(hotwords=hotwords))
+        assert one.score == pytest.approx(plain.score + earned), hotwords
+
+
+def test_a_beginning_earns_its_share_and_gives_it_back() -> None:
+    symbols = ("a", "b")
+    scorer = Scorer(hotwords={"aba": 3.0}, space=None)
+    rows = np.full((7, 3), -30.0)
+    said = [1, 0, 2, 0, 1, 0, 2]
+    rows[np.arange(7), said] = 0
+    for frames, earned in ((1, 0.0), (3, 0.0), (5, 3.0), (7, 3.0)):
+        (one,) = prefix_beam(rows[:frames], symbols, scorer=scorer)
+        assert one.score == pytest.approx(earned, abs=1e-9), "what is not whole at the end earns nothing"
+    close = np.log([[0.2, 0.42, 0.38], [0.9, 0.05, 0.05], [0.1, 0.44, 0.46]])
+    assert prefix_beam(close, symbols, width=1)[0].text == "ab"
+    assert prefix_beam(close, symbols, width=1, scorer=Scorer(hotwords={"ba": 1.0}, space=None))[0].text == "ba"
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"alpha": -1.0}, InputError, "alpha=-1.0"),
+        ({"alpha": math.nan}, InputError, "alpha=nan"),
+        ({"beta": math.inf}, InputError, "beta=inf"),
+        ({"space": "  "}, InputError, "one character"),
+        ({"lexicon": []}, InputError, "the lexicon is empty"),
+        ({"lexicon": "ab"}, InputError, "one text"),
+        ({"lexicon": ["a b"]}, InputError, "'a b'"),
+        ({"lexicon": ["a", ""]}, InputError, "''"),
+        ({"unknown": -1.0}, InputError, "no lexicon came"),
+        ({"unknown": 1.0, "lexicon": ["a"]}, InputError, "unknown=1.0"),
+        ({"hotwords": {"": 1.0}}, InputError, "hotword ''"),
+        ({"hotwords": {"a ": 1.0}}, InputError, "hotword 'a '"),
+        ({"hotwords": {"a": -1.0}}, InputError, "bonus of -1.0"),
+        ({"language_model": "kenlm"}, WrongTypeError, "a str came"),
+    ],
+)
+def test_what_is_no_scorer_is_refused(change: dict[str, Any], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        Scorer(**change)
+
+
+def test_words_want_something_that_parts_them() -> None:
+    with pytest.raises(InputError, match="nothing parts words"):
+        Scorer(language_model=NgramModel.from_texts(["a"], units="words"), space=None)
+
+
+LETTERS = (" ", "a", "d", "e", "h", "p", "s", "t")
+
+
+def spoken(text: str, seed: int) -> Any:
+    """Draw rows in which a text can be heard."""
+    scores = np.random.default_rng([seed, len(text)]).normal(size=(2 * len(text) + 1, 1 + len(LETTERS))) * 1.5
+    scores[::2, 0] += 3
+    for at, letter in enumerate(text):
+        scores[2 * at + 1, 1 + LETTERS.index(letter)] += 5
+    return scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+
+
+# What pyctcdecode 0.5.0 finds with KenLM 0.3.0 and the file `FILE`: `build_ctcdecoder(["", *LETTERS], path, ["the",
+# "sea", "deep"], alpha, beta, unk_score_offset=0)`, without a file where both weights are 0; then
+# `decode_beams(rows, 2000, beam_prune_logp=-1e9, token_min_logp=-1e9)`. Rows are left out for which it takes a space at
+# the end for the beginning of one more, unknown word.
+PYCTCDECODE = [
+    (0.0, 0.0, 0, "the sea", "the aspea", -4.54396348424551),
+    (0.0, 0.0, 1, "the sea", "the hsepas", -6.763879454353108),
+    (0.0, 0.0, 2, "the sea", "the sea", -3.7045848047720473),
+    (0.5, 1.0, 0, "the sea", "the sea", -5.020951218198607),
+    (0.5, 1.0, 1, "the sea", "the hsepas", -8.560906043653961),
+    (1.0, -0.5, 0, "the sea", "the sea", -9.230236967513452),
+]
+
+
+@pytest.mark.parametrize(("alpha", "beta", "seed", "said", "text", "score"), PYCTCDECODE)
+def test_the_best_text_is_that_of_pyctcdecode(
+    tmp_path: Path, alpha: float, beta: float, seed: int, said: str, text: str, score: float
+) -> None:
+    (tmp_path / "some.arpa").write_text(FILE)
+    model = NgramModel.from_arpa(tmp_path / "some.arpa")
+    scorer = Scorer(language_model=model, alpha=alpha, beta=beta)
+    found = prefix_beam(spoken(said, seed), LETTERS, width=2000, n_best=2000, scorer=scorer, least_probability=0)
+    together: dict[str, float] = {}  # it tells no texts apart that differ by spaces alone
+    for one in found:
+        words = " ".join(one.text.split())
+        together[words] = float(np.logaddexp(together.get(words, -np.inf), one.score))
+    best = max(together, key=together.__getitem__)
+    assert best == text
+    assert together[best] == pytest.approx(score, abs=4e-3)  # its beam also parts texts by their last letter
