@@ -7,7 +7,7 @@
 namespace tidegate {
 namespace {
 
-constexpr double kNever = -std::numeric_limits<double>::infinity();
+constexpr double kRefused = -std::numeric_limits<double>::infinity();
 
 }  // namespace
 
@@ -100,7 +100,7 @@ void Scorer::end_word(Knowledge& known) const {
   if (options_.words && ngram_) foresee(known, known.word == Trie::kNone ? 0 : ids_[known.word]);
   if (lexical_ && known.allowed != Trie::kNone && !stands_[known.allowed]) {
     known.settled += options_.unknown;
-    known.dead |= options_.unknown == kNever;
+    known.dead |= options_.unknown == kRefused;
   }
   if (options_.space >= 0) known.settled += options_.beta;
 }
@@ -117,7 +117,7 @@ void Scorer::read(Knowledge& known, std::int32_t sign) const {
     known.allowed = lexicon_.child(known.allowed, sign);
     if (known.allowed == Trie::kNone) {
       known.settled += options_.unknown;
-      known.dead |= options_.unknown == kNever;
+      known.dead |= options_.unknown == kRefused;
     }
   }
 }
@@ -144,7 +144,7 @@ Scorer::End Scorer::end(const Knowledge& before, double row) const {
   Knowledge known = before;
   if (known.hot != Trie::kNone) known.kept = std::max(known.kept, full_[known.hot]);
   const bool whole = !lexical_ || !known.inside || (known.allowed == Trie::kNone || stands_[known.allowed]) ||
-                     options_.unknown != kNever;
+                     options_.unknown != kRefused;
   if (!whole) known.allowed = Trie::kNone;  // told by the flag, so that the score stays finite
   end_word(known);
   if (ngram_) foresee(known, options_.ends);
