@@ -51,6 +51,7 @@ class Scorer:
     unknown: float | None = None
     hotwords: Mapping[str, float] = field(default_factory=dict)
     space: str | None = " "
+    _cores: dict[tuple[str, ...], core.Scorer] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha) and self.alpha >= 0 and math.isfinite(self.beta)):
@@ -101,7 +102,12 @@ class Scorer:
         return None if model is None or isinstance(model, NgramModel) else Fusion(model)
 
     def core(self, symbols: tuple[str, ...]) -> core.Scorer:
-        """Put the scorer together for texts made of these symbols."""
+        """Give the scorer of texts made of these symbols, put together once."""
+        if symbols not in self._cores:
+            self._cores[symbols] = self._put_together(symbols)
+        return self._cores[symbols]
+
+    def _put_together(self, symbols: tuple[str, ...]) -> core.Scorer:
         model = self.language_model
         ngrams = model if isinstance(model, NgramModel) else None
         words = ngrams is not None and ngrams.units == "words"
