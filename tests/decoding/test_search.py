@@ -229,9 +229,10 @@ def test_a_state_of_another_search_or_an_altered_one_is_refused() -> None:
     beam = PrefixBeam("ab")
     beam.push(draw(12, 2))
     state = beam.state
-    for other in ({"width": 4}, {"scorer": Scorer(hotwords={"a": 1.0})}, {"symbols": "ba"}):
+    others: list[dict[str, Any]] = [{"width": 4}, {"scorer": Scorer(hotwords={"a": 1.0})}, {"symbols": "ba"}]
+    for other in others:
         with pytest.raises(StateError, match="another"):
-            PrefixBeam(other.pop("symbols", "ab"), **other, state=state)  # type: ignore[arg-type]
+            PrefixBeam(other.pop("symbols", "ab"), **other, state=state)
     for wrong in (state[:-1], state[:40], b"", state[:200] + bytes([state[200] ^ 1]) + state[201:]):
         with pytest.raises(StateError):
             PrefixBeam("ab", state=wrong)

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-import tidegate.kernels.decoding as core
+import tidegate.kernels.decoding as compiled
 from tidegate.decoding import arpa
 from tidegate.decoding.counting import BEGIN, END, UNKNOWN, count_levels, estimate
 from tidegate.errors import DataError, InputError, OptionError
@@ -63,7 +63,12 @@ class NgramModel:
             raise OptionError.unknown("units", str(self.units), ["characters", "words"])
         if self.vocabulary[:3] != MARKS or len(set(self.vocabulary)) != len(self.vocabulary):
             raise ValueError("its vocabulary does not begin with <unk>, <s>, </s>, or names a token twice")
-        kinds = {"counts": np.int64, "tokens": np.int32, "children": np.int32, "probability": np.float32}
+        kinds: dict[str, Any] = {
+            "counts": np.int64,
+            "tokens": np.int32,
+            "children": np.int32,
+            "probability": np.float32,
+        }
         for name, kind in (kinds | {"backoff": np.float32}).items():
             array = getattr(self, name)
             if array.dtype != kind or array.ndim != 1 or not array.flags.c_contiguous:
@@ -134,7 +139,7 @@ class NgramModel:
         """
         ids = Ragged.from_list([[*self.ids(_parted(text, self.units)), END] for text in texts], dtype=np.int32)
         offsets = np.asarray(ids.offsets)
-        scores = core.ngram_scores(self.core, np.ascontiguousarray(ids.values, np.int32), offsets, BEGIN)
+        scores = compiled.ngram_scores(self.core, np.ascontiguousarray(ids.values, np.int32), offsets, BEGIN)
         return np.add.reduceat(scores, offsets[:-1]) if len(texts) else np.zeros(0)
 
     def ids(self, tokens: Sequence[str]) -> list[int]:
@@ -147,9 +152,9 @@ class NgramModel:
         return len(self.counts)
 
     @cached_property
-    def core(self) -> core.NGram:
+    def core(self) -> compiled.NGram:
         """The n-grams in the core."""
-        return core.ngram(self.counts, self.tokens, self.children, self.probability, self.backoff)
+        return compiled.ngram(self.counts, self.tokens, self.children, self.probability, self.backoff)
 
     @cached_property
     def _number(self) -> dict[str, int]:

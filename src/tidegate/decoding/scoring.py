@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-import tidegate.kernels.decoding as core
+import tidegate.kernels.decoding as compiled
 from tidegate.decoding.counting import BEGIN, END
 from tidegate.decoding.fusion import Fusion, Model
 from tidegate.decoding.ngram import NgramModel
@@ -51,7 +51,7 @@ class Scorer:
     unknown: float | None = None
     hotwords: Mapping[str, float] = field(default_factory=dict)
     space: str | None = " "
-    _cores: dict[tuple[str, ...], core.Scorer] = field(default_factory=dict, init=False, repr=False)
+    _cores: dict[tuple[str, ...], compiled.Scorer] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha) and self.alpha >= 0 and math.isfinite(self.beta)):
@@ -76,8 +76,8 @@ class Scorer:
             raise InputError(
                 "unknown is a weight of words that the lexicon lacks, and no lexicon came. Pass both or none."
             )
-        words = self.lexicon
-        if words is not None:
+        if self.lexicon is not None:
+            words = tuple(self.lexicon)
             if not words:
                 raise InputError("the lexicon is empty, so that no word may stand. Pass words, or None for any.")
             for word in words:
@@ -101,13 +101,13 @@ class Scorer:
         model = self.language_model
         return None if model is None or isinstance(model, NgramModel) else Fusion(model)
 
-    def core(self, symbols: tuple[str, ...]) -> core.Scorer:
+    def core(self, symbols: tuple[str, ...]) -> compiled.Scorer:
         """Give the scorer of texts made of these symbols, put together once."""
         if symbols not in self._cores:
             self._cores[symbols] = self._put_together(symbols)
         return self._cores[symbols]
 
-    def _put_together(self, symbols: tuple[str, ...]) -> core.Scorer:
+    def _put_together(self, symbols: tuple[str, ...]) -> compiled.Scorer:
         model = self.language_model
         ngrams = model if isinstance(model, NgramModel) else None
         words = ngrams is not None and ngrams.units == "words"
@@ -116,8 +116,8 @@ class Scorer:
             vocabulary = (ngrams.vocabulary[3:], np.arange(3, len(ngrams.vocabulary), dtype=np.int32))
         elif ngrams is not None:
             tokens = np.array(ngrams.ids("".join(symbols)), np.int32)
-        return core.scorer(
-            core.Weights(
+        return compiled.scorer(
+            compiled.Weights(
                 alpha=self.alpha,
                 beta=self.beta,
                 unknown=-math.inf if self.unknown is None else self.unknown,

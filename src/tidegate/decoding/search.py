@@ -222,7 +222,8 @@ class PrefixBeam:
     def state(self) -> bytes:
         """All that is needed to go on elsewhere: pass it to a new beam of the same symbols, width and scorer."""
         numbers = self._beam.write()
-        parts, steps = [numbers], []
+        parts = [numbers]
+        steps: list[int] = []
         if self._fusion is not None:
             for slot in self._beam.used().tolist():
                 state, count = self._streams.read(slot)
