@@ -133,6 +133,8 @@ def test_a_beginning_earns_its_share_and_gives_it_back() -> None:
         ({"lexicon": ["a", ""]}, InputError, "''"),
         ({"unknown": -1.0}, InputError, "no lexicon came"),
         ({"unknown": 1.0, "lexicon": ["a"]}, InputError, "unknown=1.0"),
+        ({"lexicon": ["a\ud800"]}, InputError, "half of a surrogate pair"),
+        ({"hotwords": {"a\ud800": 1.0}}, InputError, "half of a surrogate pair"),
         ({"hotwords": {"": 1.0}}, InputError, "hotword ''"),
         ({"hotwords": {"a ": 1.0}}, InputError, "hotword 'a '"),
         ({"hotwords": {"a": -1.0}}, InputError, "bonus of -1.0"),

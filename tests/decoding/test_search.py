@@ -212,6 +212,7 @@ def test_what_is_impossible_is_minus_infinity_and_fine() -> None:
         ({"least_probability": 1.0}, InputError, "least_probability=1.0"),
         ({"least_probability": float("nan")}, InputError, "least_probability=nan"),
         ({"symbols": "aa"}, InputError, "'a' comes twice"),
+        ({"symbols": ["a", "\udc00"]}, InputError, "half of a surrogate pair"),
         ({"symbols": ["a", ""]}, InputError, "none empty"),
         ({"symbols": []}, InputError, "at least one"),
         ({"symbols": "abc"}, ShapeError, "3 symbols and the blank"),

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tidegate.kernels.decoding as compiled
 from tidegate.decoding import arpa
 from tidegate.decoding.counting import BEGIN, END, UNKNOWN, count_levels, estimate
+from tidegate.decoding.hypothesis import check_signs
 from tidegate.errors import DataError, InputError, OptionError
 from tidegate.ragged import Ragged
 
@@ -94,6 +95,7 @@ class NgramModel:
         if isinstance(texts, str) or not len(texts):
             raise DataError("there are no texts to count n-grams in. Pass a list with at least one.")
         parted = [_parted(text, units) for text in texts]
+        check_signs(texts)
         distinct = sorted({token for tokens in parted for token in tokens})
         if wrong := set(distinct) & set(MARKS):
             raise DataError(f"a text holds {min(wrong)!r}, which stands for a mark. Take it out.")

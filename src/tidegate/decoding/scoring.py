@@ -14,6 +14,7 @@ import numpy as np
 import tidegate.kernels.decoding as compiled
 from tidegate.decoding.counting import BEGIN, END
 from tidegate.decoding.fusion import Fusion, Model
+from tidegate.decoding.hypothesis import check_signs
 from tidegate.decoding.ngram import NgramModel
 from tidegate.errors import InputError, WrongTypeError
 
@@ -83,6 +84,7 @@ class Scorer:
             for word in words:
                 if not isinstance(word, str) or not word or (self.space is not None and self.space in word):
                     raise InputError(f"the lexicon holds {word!r:.40}; wanted words without a space, none empty.")
+            check_signs(words)
         for word, bonus in self.hotwords.items():
             if not isinstance(word, str) or not word.strip(self.space or "") or word != word.strip(self.space or ""):
                 raise InputError(f"the hotword {word!r:.40} is empty, or begins or ends with a space.")
@@ -90,6 +92,7 @@ class Scorer:
                 raise InputError(
                     f"the hotword {word!r:.40} has a bonus of {bonus}; wanted a finite number of at least 0."
                 )
+        check_signs(self.hotwords)
 
     def with_weights(self, alpha: float, beta: float) -> Self:
         """Return one with other weights; the models are shared."""
