@@ -52,8 +52,9 @@ def hypotheses(found: Iterable[Told], symbols: Sequence[str]) -> list[Hypothesis
 
 def check_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
     """Return the V symbols; raise InputError unless they are different texts, none empty, and at least one."""
-    made = tuple(symbols)
-    if not made or not all(isinstance(symbol, str) and symbol for symbol in made):
+    came: tuple[object, ...] = tuple(symbols)
+    made = tuple(symbol for symbol in came if isinstance(symbol, str) and symbol)
+    if not made or len(made) < len(came):
         raise InputError("the symbols must be texts, at least one, and none empty; the blank is not among them.")
     if len(set(made)) < len(made):
         twice = next(symbol for symbol in made if made.count(symbol) > 1)

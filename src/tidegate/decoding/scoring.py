@@ -78,14 +78,15 @@ class Scorer:
                 "unknown is a weight of words that the lexicon lacks, and no lexicon came. Pass both or none."
             )
         if self.lexicon is not None:
-            words = tuple(self.lexicon)
+            words: tuple[Any, ...] = tuple(self.lexicon)
             if not words:
                 raise InputError("the lexicon is empty, so that no word may stand. Pass words, or None for any.")
             for word in words:
                 if not isinstance(word, str) or not word or (self.space is not None and self.space in word):
                     raise InputError(f"the lexicon holds {word!r:.40}; wanted words without a space, none empty.")
             check_signs(words)
-        for word, bonus in self.hotwords.items():
+        hotwords: dict[Any, float] = dict(self.hotwords)
+        for word, bonus in hotwords.items():
             if not isinstance(word, str) or not word.strip(self.space or "") or word != word.strip(self.space or ""):
                 raise InputError(f"the hotword {word!r:.40} is empty, or begins or ends with a space.")
             if not (math.isfinite(bonus) and bonus >= 0):
