@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ def queries(model: NgramModel, texts: list[str], rounds: int) -> list[float]:
 def run(rounds: int, threads: int) -> None:
     """Race all, print a Markdown table and keep the samples; `threads` is not asked: each takes one."""
     where = machine(1)
-    documents = [text.lower() for text in data.load("pydocs").train.x]
+    documents = [text.lower() for text in cast(list[str], data.load("pydocs").train.x)]
     lines = [" ".join(line.split()) for text in documents for line in text.splitlines() if line.strip()]
     characters = NgramModel.from_texts(lines, order=5)
     lexicon = sorted({word for line in lines for word in line.split() if set(word) <= set(SYMBOLS)})

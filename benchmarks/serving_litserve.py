@@ -23,10 +23,9 @@ class Classifier(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
         about = self.session.get_modelmeta().custom_metadata_map
         self.tokenizer, self.most = Tokenizer.from_str(about["tokenizer"]), int(about["max_tokens"])
 
-    def decode_request(self, request: Any) -> list[str]:
+    def decode_request(self, request: dict[str, list[str]]) -> list[str]:
         """Take the texts."""
-        texts: list[str] = request["texts"]
-        return texts
+        return request["texts"]
 
     def batch(self, inputs: list[list[str]]) -> list[list[str]]:
         """Keep requests apart; `predict` brings their texts together."""

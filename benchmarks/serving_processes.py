@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,18 +34,7 @@ class Running:
 
     def cpu(self) -> float:
         """Count the seconds of the CPU that it and the processes it began took so far."""
-        ticks, parents = {}, {}
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:  # it ended meanwhile
-                continue
-            ticks[int(folder.name)], parents[int(folder.name)] = int(fields[11]) + int(fields[12]), int(fields[1])
-        ours, found = {self.process.pid}, 0
-        while len(ours) > found:
-            found = len(ours)
-            ours |= {child for child, parent in parents.items() if parent in ours}
-        return sum(ticks.get(each, 0) for each in ours) / TICKS
+        return sum(family(self.process.pid).values()) / TICKS
 
     def memory(self) -> int:
         """Count the bytes that it holds in memory."""
@@ -59,6 +49,22 @@ class Running:
         done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=120)
         told = json.loads(done.stdout)
         return {int(status): taken for status, taken in told["taken"].items()}, told["sent"], self.cpu() - before
+
+
+def family(pid: int) -> dict[int, int]:
+    """Find a process and those that it began, and the ticks of the CPU that each took."""
+    ticks, parents = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        ticks[int(folder.name)], parents[int(folder.name)] = int(fields[11]) + int(fields[12]), int(fields[1])
+    ours, found = {pid}, 0
+    while len(ours) > found:
+        found = len(ours)
+        ours |= {child for child, parent in parents.items() if parent in ours}
+    return {each: ticks[each] for each in ours if each in ticks}
 
 
 @contextmanager
@@ -92,5 +98,9 @@ def started(*command: object, path: str, python: object = sys.executable) -> Ite
                     break
         yield Running(process, port, path)
     finally:
+        others = [each for each in family(process.pid) if each != process.pid]
         process.terminate()
         process.wait(30)
+        for each in others:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGTERM)

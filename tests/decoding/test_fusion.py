@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +17,18 @@ from tidegate.ragged import Ragged
 
 TEXTS = ["ab ab ba", "abba ab", "baa ab", "a b ab"] * 3
 SYMBOLS = (" ", "a", "b")
-OPTIONS = {"hidden_size": 8, "epochs": 3, "batch_size": 4, "validation_fraction": 0, "learning_rate": 0.02}
+OPTIONS: dict[str, Any] = {
+    "hidden_size": 8,
+    "epochs": 3,
+    "batch_size": 4,
+    "validation_fraction": 0,
+    "learning_rate": 0.02,
+}
 
 
 @pytest.fixture(scope="module")
 def model() -> tg.LanguageModel:
-    return tg.LanguageModel(tokens="characters", **OPTIONS).fit(TEXTS)  # type: ignore[arg-type]
+    return tg.LanguageModel(tokens="characters", **OPTIONS).fit(TEXTS)
 
 
 @pytest.fixture
@@ -79,7 +86,7 @@ def test_a_state_without_its_streams_is_refused(scorer: Scorer) -> None:
 
 
 def test_a_model_of_words_is_refused() -> None:
-    words = tg.LanguageModel(tokens="words", **OPTIONS).fit(TEXTS)  # type: ignore[arg-type]
+    words = tg.LanguageModel(tokens="words", **OPTIONS).fit(TEXTS)
     with pytest.raises(InputError, match="does not read these symbols one by one"):
         prefix_beam(draw(2, 3), SYMBOLS, scorer=Scorer(language_model=words))
     sequences = tg.SequenceClassifier(epochs=1, validation_fraction=0, bidirectional=False)

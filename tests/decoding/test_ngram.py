@@ -149,6 +149,7 @@ def test_a_vocabulary_that_is_none_is_refused() -> None:
         (([], 2, "words"), DataError, "no texts"),
         (("abc", 2, "words"), DataError, "no texts"),
         (([1], 2, "words"), DataError, "a int came"),
+        ((["a \ud800"], 2, "words"), InputError, "half of a surrogate pair"),
         ((["a <s> b"], 2, "words"), DataError, "'<s>', which stands for a mark"),
         ((["a"], 0, "words"), InputError, "order=0"),
         ((["a"], 99, "words"), InputError, "order=99"),

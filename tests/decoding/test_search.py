@@ -212,6 +212,7 @@ def test_what_is_impossible_is_minus_infinity_and_fine() -> None:
         ({"least_probability": 1.0}, InputError, "least_probability=1.0"),
         ({"least_probability": float("nan")}, InputError, "least_probability=nan"),
         ({"symbols": "aa"}, InputError, "'a' comes twice"),
+        ({"symbols": ["a", "\udc00"]}, InputError, "half of a surrogate pair"),
         ({"symbols": ["a", ""]}, InputError, "none empty"),
         ({"symbols": []}, InputError, "at least one"),
         ({"symbols": "abc"}, ShapeError, "3 symbols and the blank"),
@@ -229,9 +230,10 @@ def test_a_state_of_another_search_or_an_altered_one_is_refused() -> None:
     beam = PrefixBeam("ab")
     beam.push(draw(12, 2))
     state = beam.state
-    for other in ({"width": 4}, {"scorer": Scorer(hotwords={"a": 1.0})}, {"symbols": "ba"}):
+    others: list[dict[str, Any]] = [{"width": 4}, {"scorer": Scorer(hotwords={"a": 1.0})}, {"symbols": "ba"}]
+    for other in others:
         with pytest.raises(StateError, match="another"):
-            PrefixBeam(other.pop("symbols", "ab"), **other, state=state)  # type: ignore[arg-type]
+            PrefixBeam(other.pop("symbols", "ab"), **other, state=state)
     for wrong in (state[:-1], state[:40], b"", state[:200] + bytes([state[200] ^ 1]) + state[201:]):
         with pytest.raises(StateError):
             PrefixBeam("ab", state=wrong)

@@ -45,6 +45,6 @@ def test_of_equal_errors_the_smaller_weights_are_taken() -> None:
     ],
 )
 def test_what_cannot_be_tuned_is_refused(change: dict[str, Any], error: type[Exception], said: str) -> None:
-    given = {"references": [""] * 6, "error": wrong, "alphas": (0.5,)} | change
+    given: dict[str, Any] = {"references": [""] * 6, "error": wrong, "alphas": (0.5,)} | change
     with pytest.raises(error, match=said):
         tune(ROWS, given["references"], SYMBOLS, given["error"], scorer=SCORER, alphas=given["alphas"])

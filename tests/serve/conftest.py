@@ -20,5 +20,5 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def server(models: dict[str, Path]) -> Iterator[Server]:
     """A server of all of them."""
-    with serving(models) as server:
+    with serving(models, deadline=60.0) as server:  # however slow the machine is
         yield server

@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -147,23 +146,31 @@ def test_who_can_wait_less_is_refused_sooner(alone: Server) -> None:
             alone.batcher.release(place)
 
 
-def test_works_begin_in_their_order_and_a_few_in_each_turn_of_the_loop() -> None:
-    """So that between two turns new heads are read, however many came together."""
+def test_requests_go_on_in_their_order_and_a_few_in_each_turn_of_the_loop() -> None:
+    """So that between two turns new heads are read, however many came together; one who is gone holds up nobody."""
     door, begun, turns = Door(_nowhere, Settings(), Batcher(1000, 10.0)), list[int](), list[int]()
+    count = 3 * TOGETHER + 5
+
+    async def one(number: int) -> None:
+        await door.come_to_turn()
+        begun.append(number)
 
     async def many() -> None:
-        for number in range(3 * TOGETHER + 5):
-            door.begin(partial(begun.append, number))
-        while len(begun) < 3 * TOGETHER + 5:
+        tasks = [asyncio.create_task(one(number)) for number in range(count)]
+        await asyncio.sleep(0)
+        tasks[TOGETHER + 3].cancel()
+        while len(begun) < count - 1:
             turns.append(len(begun))
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        door.begin(partial(begun.append, -1))
-        assert begun[-1] == -1, "one alone begins at once"
+        work = one(-1)
+        with pytest.raises(StopIteration):  # one alone goes on at once
+            work.send(None)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     asyncio.run(many())
-    assert begun == [*range(3 * TOGETHER + 5), -1]
+    assert begun == [*(number for number in range(count) if number != TOGETHER + 3), -1]
     assert turns[0] == TOGETHER
     assert max(np.diff(turns)) == TOGETHER
 

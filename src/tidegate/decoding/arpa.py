@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -107,7 +107,7 @@ class _Reader:
 
     def _unigrams(self, claim: int, heading: str) -> list[Array]:
         rows = {"<unk>": (_UNKNOWN, 0.0), "<s>": (NEVER, 0.0), "</s>": (NEVER, 0.0)}
-        seen = set()
+        seen: set[str] = set()
         for tokens, probability, backoff in self._rows(1, claim, heading):
             try:
                 token = tokens[0] if tokens[0] in MARKS else self._spell(tokens[0])
@@ -132,7 +132,10 @@ class _Reader:
         self, length: int, claim: int, index: dict[str, int], heading: str
     ) -> tuple[list[Array], dict[str, int]]:
         """Read the n-grams of one length; `index` numbers those one shorter by their ids."""
-        names, parents, lasts, numbers = [], [], [], []
+        names: list[str] = []
+        parents: list[int] = []
+        lasts: list[int] = []
+        numbers: list[tuple[float, float]] = []
         for tokens, probability, backoff in self._rows(length, claim, heading):
             try:
                 ids = [self._number[token] for token in tokens]
@@ -203,6 +206,12 @@ class _Reader:
         )
 
 
+def _opened(place: Path) -> IO[str]:
+    if place.suffix == ".gz":
+        return gzip.open(place, "wt", encoding="utf-8")
+    return place.open("w", encoding="utf-8")
+
+
 def write(
     path: str | os.PathLike[str],
     spelled: Sequence[str],
@@ -214,8 +223,7 @@ def write(
 ) -> None:
     """Write what `read` reads; nine digits bring every float32 back."""
     place = Path(path)
-    opening = gzip.open if place.suffix == ".gz" else open
-    with opening(place, "wt", encoding="utf-8") as file:
+    with _opened(place) as file:
         file.write("\\data\\\n" + "".join(f"ngram {k}={count}\n" for k, count in enumerate(counts.tolist(), 1)))
         begin, before = 0, [""]
         parents = np.zeros(int(counts[0]), np.int64)

@@ -68,7 +68,7 @@ def count_levels(texts: Ragged, vocabulary: int, order: int) -> list[Level]:
 
 def _begin_texts(levels: list[Level]) -> Array:
     """Tell which n-grams of the longest length so far begin a text."""
-    begins = levels[0].token == BEGIN
+    begins: Array = np.asarray(levels[0].token == BEGIN)
     for level in levels[1:]:
         begins = begins[level.parent]
     return begins

@@ -71,7 +71,9 @@ class Fusion:
 
     def answer(self, streams: Streams, beams: Mapping[int, core.Beam], columns: Array, slots: int) -> None:
         """Give each beam the rows that it wants; the beam of key i has the slots from i * slots on."""
-        wanted, tokens, givers = [], [], []
+        wanted: list[int] = []
+        tokens: list[int] = []
+        givers: list[tuple[core.Beam, int]] = []
         for index, beam in beams.items():
             for slot, source, symbol in beam.fresh():
                 place = index * slots + slot
@@ -80,7 +82,7 @@ class Fusion:
                 else:
                     streams.copy(index * slots + source, place)
                 wanted.append(place)
-                tokens.append(self._prepared.begin[-1] if source < 0 else columns[symbol])
+                tokens.append(self._prepared.begin[-1] if source < 0 else int(columns[symbol]))
                 givers.append((beam, slot))
         if not wanted:
             return

@@ -52,15 +52,22 @@ def hypotheses(found: Iterable[Told], symbols: Sequence[str]) -> list[Hypothesis
 
 def check_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
     """Return the V symbols; raise InputError unless they are different texts, none empty, and at least one."""
-    made = tuple(symbols)
-    if not made or not all(isinstance(symbol, str) and symbol for symbol in made):
+    came: tuple[object, ...] = tuple(symbols)
+    made = tuple(symbol for symbol in came if isinstance(symbol, str) and symbol)
+    if not made or len(made) < len(came):
         raise InputError("the symbols must be texts, at least one, and none empty; the blank is not among them.")
     if len(set(made)) < len(made):
         twice = next(symbol for symbol in made if made.count(symbol) > 1)
         raise InputError(f"the symbol {twice!r} comes twice. Name each once; the blank is not among them.")
-    if any("\ud800" <= sign <= "\udfff" for symbol in made for sign in symbol):
-        raise InputError("a symbol holds half of a surrogate pair, which is no character.")
+    check_signs(made)
     return made
+
+
+def check_signs(texts: Iterable[str]) -> None:
+    """Raise InputError for a text that holds half of a surrogate pair."""
+    for text in texts:
+        if any("\ud800" <= sign <= "\udfff" for sign in text):
+            raise InputError(f"{text!r:.40} holds half of a surrogate pair, which is no character.")
 
 
 def check_rows(rows: Any, symbols: int) -> Array:

@@ -12,9 +12,10 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-import tidegate.kernels.decoding as core
+import tidegate.kernels.decoding as compiled
 from tidegate.decoding import arpa
 from tidegate.decoding.counting import BEGIN, END, UNKNOWN, count_levels, estimate
+from tidegate.decoding.hypothesis import check_signs
 from tidegate.errors import DataError, InputError, OptionError
 from tidegate.ragged import Ragged
 
@@ -63,7 +64,12 @@ class NgramModel:
             raise OptionError.unknown("units", str(self.units), ["characters", "words"])
         if self.vocabulary[:3] != MARKS or len(set(self.vocabulary)) != len(self.vocabulary):
             raise ValueError("its vocabulary does not begin with <unk>, <s>, </s>, or names a token twice")
-        kinds = {"counts": np.int64, "tokens": np.int32, "children": np.int32, "probability": np.float32}
+        kinds: dict[str, Any] = {
+            "counts": np.int64,
+            "tokens": np.int32,
+            "children": np.int32,
+            "probability": np.float32,
+        }
         for name, kind in (kinds | {"backoff": np.float32}).items():
             array = getattr(self, name)
             if array.dtype != kind or array.ndim != 1 or not array.flags.c_contiguous:
@@ -89,6 +95,7 @@ class NgramModel:
         if isinstance(texts, str) or not len(texts):
             raise DataError("there are no texts to count n-grams in. Pass a list with at least one.")
         parted = [_parted(text, units) for text in texts]
+        check_signs(texts)
         distinct = sorted({token for tokens in parted for token in tokens})
         if wrong := set(distinct) & set(MARKS):
             raise DataError(f"a text holds {min(wrong)!r}, which stands for a mark. Take it out.")
@@ -134,7 +141,7 @@ class NgramModel:
         """
         ids = Ragged.from_list([[*self.ids(_parted(text, self.units)), END] for text in texts], dtype=np.int32)
         offsets = np.asarray(ids.offsets)
-        scores = core.ngram_scores(self.core, np.ascontiguousarray(ids.values, np.int32), offsets, BEGIN)
+        scores = compiled.ngram_scores(self.core, np.ascontiguousarray(ids.values, np.int32), offsets, BEGIN)
         return np.add.reduceat(scores, offsets[:-1]) if len(texts) else np.zeros(0)
 
     def ids(self, tokens: Sequence[str]) -> list[int]:
@@ -147,9 +154,9 @@ class NgramModel:
         return len(self.counts)
 
     @cached_property
-    def core(self) -> core.NGram:
+    def core(self) -> compiled.NGram:
         """The n-grams in the core."""
-        return core.ngram(self.counts, self.tokens, self.children, self.probability, self.backoff)
+        return compiled.ngram(self.counts, self.tokens, self.children, self.probability, self.backoff)
 
     @cached_property
     def _number(self) -> dict[str, int]:

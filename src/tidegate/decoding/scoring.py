@@ -11,9 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
-import tidegate.kernels.decoding as core
+import tidegate.kernels.decoding as compiled
 from tidegate.decoding.counting import BEGIN, END
 from tidegate.decoding.fusion import Fusion, Model
+from tidegate.decoding.hypothesis import check_signs
 from tidegate.decoding.ngram import NgramModel
 from tidegate.errors import InputError, WrongTypeError
 
@@ -51,6 +52,7 @@ class Scorer:
     unknown: float | None = None
     hotwords: Mapping[str, float] = field(default_factory=dict)
     space: str | None = " "
+    _cores: dict[tuple[str, ...], compiled.Scorer] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha) and self.alpha >= 0 and math.isfinite(self.beta)):
@@ -75,20 +77,23 @@ class Scorer:
             raise InputError(
                 "unknown is a weight of words that the lexicon lacks, and no lexicon came. Pass both or none."
             )
-        words = self.lexicon
-        if words is not None:
+        if self.lexicon is not None:
+            words: tuple[Any, ...] = tuple(self.lexicon)
             if not words:
                 raise InputError("the lexicon is empty, so that no word may stand. Pass words, or None for any.")
             for word in words:
                 if not isinstance(word, str) or not word or (self.space is not None and self.space in word):
                     raise InputError(f"the lexicon holds {word!r:.40}; wanted words without a space, none empty.")
-        for word, bonus in self.hotwords.items():
+            check_signs(words)
+        hotwords: dict[Any, float] = dict(self.hotwords)
+        for word, bonus in hotwords.items():
             if not isinstance(word, str) or not word.strip(self.space or "") or word != word.strip(self.space or ""):
                 raise InputError(f"the hotword {word!r:.40} is empty, or begins or ends with a space.")
             if not (math.isfinite(bonus) and bonus >= 0):
                 raise InputError(
                     f"the hotword {word!r:.40} has a bonus of {bonus}; wanted a finite number of at least 0."
                 )
+        check_signs(self.hotwords)
 
     def with_weights(self, alpha: float, beta: float) -> Self:
         """Return one with other weights; the models are shared."""
@@ -100,8 +105,13 @@ class Scorer:
         model = self.language_model
         return None if model is None or isinstance(model, NgramModel) else Fusion(model)
 
-    def core(self, symbols: tuple[str, ...]) -> core.Scorer:
-        """Put the scorer together for texts made of these symbols."""
+    def core(self, symbols: tuple[str, ...]) -> compiled.Scorer:
+        """Give the scorer of texts made of these symbols, put together once."""
+        if symbols not in self._cores:
+            self._cores[symbols] = self._put_together(symbols)
+        return self._cores[symbols]
+
+    def _put_together(self, symbols: tuple[str, ...]) -> compiled.Scorer:
         model = self.language_model
         ngrams = model if isinstance(model, NgramModel) else None
         words = ngrams is not None and ngrams.units == "words"
@@ -110,8 +120,8 @@ class Scorer:
             vocabulary = (ngrams.vocabulary[3:], np.arange(3, len(ngrams.vocabulary), dtype=np.int32))
         elif ngrams is not None:
             tokens = np.array(ngrams.ids("".join(symbols)), np.int32)
-        return core.scorer(
-            core.Weights(
+        return compiled.scorer(
+            compiled.Weights(
                 alpha=self.alpha,
                 beta=self.beta,
                 unknown=-math.inf if self.unknown is None else self.unknown,

@@ -87,8 +87,8 @@ def prefix_beam(
     [('a', 0.51), ('', 0.3)]
     """
     names = check_symbols(symbols)
-    single = not isinstance(log_probs, Ragged)
-    batch = Ragged.from_list([check_rows(log_probs, len(names))]) if single else log_probs
+    single = None if isinstance(log_probs, Ragged) else check_rows(log_probs, len(names))
+    batch = log_probs if isinstance(log_probs, Ragged) else Ragged.from_list([single])
     rows = check_rows(batch.values, len(names))
     offsets, least = np.ascontiguousarray(batch.offsets, np.int64), _least(least_probability)
     if type(n_best) is not int or n_best < 1:
@@ -102,7 +102,7 @@ def prefix_beam(
     else:
         found = _fused(rows, offsets, names, (known, fusion), (check_width(width), least, n_best))
     texts = [hypotheses(told, names) for told in found]
-    return texts[0] if single else texts
+    return texts if single is None else texts[0]
 
 
 def _fused(
@@ -222,7 +222,8 @@ class PrefixBeam:
     def state(self) -> bytes:
         """All that is needed to go on elsewhere: pass it to a new beam of the same symbols, width and scorer."""
         numbers = self._beam.write()
-        parts, steps = [numbers], []
+        parts = [numbers]
+        steps: list[int] = []
         if self._fusion is not None:
             for slot in self._beam.used().tolist():
                 state, count = self._streams.read(slot)

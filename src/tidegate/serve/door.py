@@ -80,8 +80,8 @@ class Door:
         self._app, self._settings, self.batcher = app, settings, batcher
         self._tokens = [token.encode() for token in settings.tokens]
         self.answers: Counter[int] = Counter()
-        self._line = deque[Callable[[], None]]()
-        self._begun = 0  # works, in this turn of the loop
+        self._line = deque[asyncio.Future[None]]()
+        self._begun = 0  # requests, in this turn of the loop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket."""
@@ -97,6 +97,7 @@ class Door:
                 await _refuse(scope, send, self.refuse(asked, error))
                 return
         try:
+            await self.come_to_turn()
             await self._app(scope, receive, self._counted(send) if scope["type"] == "http" else send)
         except TimeoutError:  # whoever asked does not read the answer: the connection ends with the request
             self.answers[0] += 1
@@ -120,25 +121,29 @@ class Door:
             raise ServeError(told, status=413, kind="too-large")
         return self.batcher.reserve(length // CHARACTERS + 1, _allowed(asked.headers.get(b"tidegate-deadline")))
 
-    def begin(self, work: Callable[[], None]) -> None:
-        """Let the work for a request begin: at once, or where many came together, in a later turn of the loop.
+    async def come_to_turn(self) -> None:
+        """Go on at once, or where many came together, in a later turn of the loop.
 
         Or else a turn would take so long that nobody would see for how long new heads wait, and refuse them in time.
         """
-        if self._begun < TOGETHER and not self._line:
-            if self._begun == 0:
-                asyncio.get_running_loop().call_soon(self._turn)
-            self._begun += 1
-            work()
-        else:
-            self._line.append(work)
+        loop = asyncio.get_running_loop()
+        if self._line or self._begun == TOGETHER:
+            place = loop.create_future()
+            self._line.append(place)
+            await place
+            return
+        if self._begun == 0:
+            loop.call_soon(self._turn)
+        self._begun += 1
 
     def _turn(self) -> None:
-        """Let the next in line begin."""
+        """Let the next in line go on."""
         self._begun = 0
         while self._line and self._begun < TOGETHER:
-            self._begun += 1
-            self._line.popleft()()
+            place = self._line.popleft()
+            if not place.done():
+                place.set_result(None)
+                self._begun += 1
         if self._begun:
             asyncio.get_running_loop().call_soon(self._turn)
 

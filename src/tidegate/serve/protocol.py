@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -102,14 +101,6 @@ class Patient(HttpToolsProtocol):
         super().data_received(data)
         if self._heading and self._timer is None:  # most heads come whole, and need no timer
             self._wait()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Begin with a request when it comes to its turn."""
-        begin = partial(super()._start_asgi_task, cycle, app)
-        if self.door is None:
-            begin()
-        else:
-            self.door.begin(begin)
 
     @property
     def _is_busy(self) -> bool:
