@@ -107,7 +107,8 @@ def test_a_link_that_is_cut_ends_the_run_by_name_and_it_goes_on(spaces: tuple[st
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     alone, run = tmp_path / "alone", tmp_path / "run"
-    assert begin(spaces[0], "train", data, *small, "--out", alone).wait(300) == 0
+    first = begin(spaces[0], "train", data, *small, "--out", alone)
+    assert (first.communicate(timeout=300), first.returncode)[1] == 0
     worker = begin(spaces[1], "work", "10.78.0.1:7432", "--key-file", key)
     training = begin(spaces[0], "train", data, *small, *far, "--out", run)
     metrics = run / "metrics.jsonl"
@@ -121,6 +122,6 @@ def test_a_link_that_is_cut_ends_the_run_by_name_and_it_goes_on(spaces: tuple[st
     training = begin(spaces[0], "train", "--resume", run, *far)
     said = training.communicate(timeout=300)[1]
     assert training.returncode == 0, said
-    worker.wait(60)
+    worker.communicate(timeout=60)
     models = [(folder / "model.safetensors").read_bytes() for folder in (alone, run)]
     assert models[0] == models[1]
