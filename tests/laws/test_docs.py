@@ -114,6 +114,8 @@ def test_the_reference_names_everything_that_is_public() -> None:
         tg.tasks,
         importlib.import_module("tidegate.runs"),
         importlib.import_module("tidegate.serve"),
+        tg.scale,
+        tg.search,
     )
     public = {f"{door.__name__}.{name}" for door in doors for name in door.__all__ if not name.startswith("_")}
     things = {name for name in public if not isinstance(getattr(*_home(name)), types.ModuleType)}

@@ -33,7 +33,8 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def run(files: list[Path], out: Path, work: Work = double, **options: Any) -> list[Progress]:
-    return list(answer_all(files, out, work, **{"about": ABOUT, "workers": 1} | options))
+    given: dict[str, Any] = {"about": ABOUT, "workers": 1} | options
+    return list(answer_all(files, out, work, **given))
 
 
 def answers(out: Path) -> dict[str, bytes]:

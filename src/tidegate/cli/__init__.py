@@ -26,6 +26,7 @@ from tidegate.cli import (
     search,
     serve,
     train,
+    work,
 )
 from tidegate.cli.options import help_text, spell_option
 from tidegate.cli.output import ready_streams, say, write_nowhere
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for command in (
     train.train,
+    work.work,
     evaluate.evaluate,
     predict.predict,
     serve.serve,

@@ -26,6 +26,7 @@ from tidegate.cli.options import (
 )
 from tidegate.cli.output import emit_json, emit_tree, say
 from tidegate.cli.training import carry_out, naming, telling
+from tidegate.cli.work import address_of, key_of
 from tidegate.errors import InputError
 from tidegate.tasks.cards import CARDS
 
@@ -107,6 +108,19 @@ Workers = Annotated[
         "--workers", metavar="N", help="Train with N processes, this one among them: the same model, to the bit."
     ),
 ]
+Listen = Annotated[
+    str | None,
+    typer.Option(
+        "--listen", metavar="HOST:PORT", help="With --workers: wait there for `tidegate work` on other machines."
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option("--key-file", metavar="FILE", parser=named_path, help="With --listen: what all workers must know."),
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="S", help="With --workers: how long one waits for another.")
+]
 Baselines = Annotated[
     bool,
     typer.Option(
@@ -145,6 +159,9 @@ def train(
     resume: Resume = None,
     recipe: Recipe = None,
     workers: Workers = None,
+    listen: Listen = None,
+    key_file: KeyFile = None,
+    timeout: Timeout = 120.0,
     baselines: Baselines = True,
     json: Json = False,
 ) -> None:
@@ -164,6 +181,7 @@ def train(
       tidegate train ett --target-columns all --lookback 96 --horizon 96 --preset segrnn
       tidegate train sales.csv --task forecast --target-columns y --read repair=interpolate --split 0.2
       tidegate train --resume runs/imdb-tutorial-bilstm
+      tidegate train imdb --workers 3 --listen 10.0.0.1:7432 --key-file key
     """
     from tidegate import runs
 
@@ -194,7 +212,7 @@ def train(
         raise InputError("--budget says how long to learn from texts without labels, but none came: --unlabelled FILE.")
     if resume and (out or overwrite):
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
-    with telling(), _crew(workers) as crew:
+    with telling(), _crew(workers, timeout, listen, key_file) as crew:
         if resume:
             training = runs.resume(resume, crew=crew)
         elif recipe:
@@ -208,15 +226,22 @@ def train(
         _follow(training, json, baselines=baselines)
 
 
-def _crew(workers: int | None) -> "AbstractContextManager[Crew | None]":
-    """Make the workers that were asked for, and say what they are worth on one machine."""
+def _crew(
+    workers: int | None, timeout: float, listen: str | None, key_file: Path | None
+) -> "AbstractContextManager[Crew | None]":
+    """Make the workers that were asked for, and say where they are."""
+    if (listen is None) != (key_file is None) or (listen and workers is None):
+        raise InputError("workers on other machines take --workers N, --listen HOST:PORT and --key-file FILE together.")
     if workers is None:
         return nullcontext()
-    from tidegate.scale import Workers
+    from tidegate.scale import Elsewhere, Workers
 
-    crew = Workers(workers)
-    say(f"{workers} workers on this machine. Threads of one process do the same in less time: leave --workers out.")
-    return crew
+    if listen is None or key_file is None:
+        say(f"{workers} workers on this machine. Threads of one process do the same, no slower: leave --workers out.")
+        return Workers(workers, timeout=timeout)
+    host, port = address_of(listen)
+    say(f"waiting for {workers - 1} others: tidegate work {listen} --key-file FILE")
+    return Workers(workers, timeout=timeout, place=Elsewhere(host, port, key_of(key_file)))
 
 
 def _first_step(unlabelled: str, budget: float | None, column: str | None) -> "runs.Unlabelled":

@@ -6,6 +6,7 @@ from tidegate._doors import open_door
 
 if TYPE_CHECKING:
     from tidegate.scale.crew import Workers as Workers
+    from tidegate.scale.places import Elsewhere as Elsewhere
     from tidegate.scale.places import Here as Here
     from tidegate.scale.places import Place as Place
     from tidegate.scale.training import train as train

@@ -152,9 +152,9 @@ class Workers:
                 link.send_bytes(encoded)
         self._at = (state, state.step)
 
-    def _threads(self) -> int:
-        """Say how many threads each worker may use: those of this machine are shared where all are on it."""
-        return max(1, get_num_threads() // self.count) if self._place.shared else get_num_threads()
+    def _threads(self) -> int | None:
+        """Say how many threads each worker may use: where all are on this machine they share its own."""
+        return max(1, get_num_threads() // self.count) if self._place.shared else None
 
     def _meet(self) -> Team:
         """Begin the workers, unless they are there."""
@@ -162,7 +162,8 @@ class Workers:
             return self._team
         links, hellos = dict[int, Link](), dict[int, Hello]()
         self._team = Team(0, links)
-        until = time.monotonic() + max(self.timeout, _BEGINNING)
+        begun = time.monotonic()
+        until = begun + max(self.timeout, _BEGINNING)
         with self._place.listening() as (listener, address, key):
             for rank in range(1, self.count):
                 self._place.start(rank, address, key)
@@ -171,18 +172,18 @@ class Workers:
                     link.timeout = self.timeout
                     with suppress(LinkError):
                         hello: Hello = link.receive()
-                        links[hello.rank], hellos[hello.rank] = link, hello
+                        rank = hello.rank or min(set(range(1, self.count)) - set(links))
+                        links[rank], hellos[rank] = link, hello
                 elif (told := self._place.ended(hellos)) is not None:
                     raise self._ended(told, _BEGUN)
                 elif time.monotonic() > until:
-                    missing = min(set(range(1, self.count)) - set(links))
-                    told = f"worker {missing} has not come within {max(self.timeout, _BEGINNING):.0f} s"
-                    raise self._ended(told, _BEGUN)
+                    told = f"{len(links) + 1} of {self.count} workers have come within {until - begun:.0f} s"
+                    raise self._ended(told)
             self._greet(hellos)
             # Those who wait for somebody shall say so before worker 0 waits no longer.
-            meet = Meet({rank: hello.address for rank, hello in hellos.items()}, self._threads(), 0.8 * self.timeout)
-            for link in links.values():
-                link.send(meet)
+            addresses = {rank: hello.address for rank, hello in hellos.items()}
+            for rank, link in links.items():
+                link.send(Meet(rank, addresses, self._threads(), 0.8 * self.timeout))
             for rank, link in links.items():
                 self._hear_of(rank, link)  # that it has met the others
         return self._team

@@ -18,9 +18,9 @@ Array: TypeAlias = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Hello:
-    """Say who has come: the number of the worker, where it runs, and where others may link to it."""
+    """Say who has come: the number of the worker, if it has one, where it runs, and where others may link to it."""
 
-    rank: int
+    rank: int | None
     host: str
     process: int
     version: str
@@ -30,10 +30,11 @@ class Hello:
 
 @dataclass(frozen=True)
 class Meet:
-    """Say where all workers are, by number; each links to those before it."""
+    """Say which number a worker has, and where all others are; each links to those before it."""
 
+    rank: int
     addresses: Mapping[int, Address]
-    threads: int
+    threads: int | None
     timeout: float
 
 

@@ -1,4 +1,4 @@
-"""Where workers are begun, and ended: processes on this machine."""
+"""Where workers are: processes on this machine that are begun and ended here, or others that come from elsewhere."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol, TypeAlias
 
+from tidegate.errors import InputError
 from tidegate.scale.wire import Address, address_of, listen
 
 Waiting: TypeAlias = tuple[socket.socket, Address, bytes]
 """What waits for workers, where, and the key that they must know."""
 
+_KEY = 16  # bytes, at least
 _ENDING = 5.0  # seconds that a worker has to end by itself
 
 
@@ -81,3 +83,42 @@ class Here:
                 process.kill()
                 process.wait()
         self._processes.clear()
+
+
+class Elsewhere:
+    """Wait for workers that somebody begins on other machines, with `tidegate work`, as many as are wanted.
+
+    Who is lost is waited for anew: a worker that sees worker 0 go begins again by itself, see `tidegate work`.
+
+    Args:
+        host: a name or address of this machine by which the others reach it; nobody else can.
+        port: where they find it; 0 takes a free one.
+        key: what all must know, 16 bytes or more. It keeps strangers out; nothing is encrypted.
+
+    Raises:
+        InputError: the key is too short.
+    """
+
+    shared = False
+
+    def __init__(self, host: str, port: int, key: bytes) -> None:
+        if len(key) < _KEY:
+            raise InputError(f"the key has {len(key)} bytes; wanted {_KEY} or more, that nobody can guess.")
+        self._address, self._key = (host, port), key
+
+    @contextmanager
+    def listening(self) -> Iterator[Waiting]:
+        """Wait for workers while a block lasts."""
+        with listen(self._address) as listener:
+            self._address = listener.getsockname()[:2]  # a port that was chosen stays the same
+            yield listener, address_of(listener), self._key
+
+    def start(self, rank: int, address: Address, key: bytes) -> None:
+        """Leave that to those who begin workers elsewhere."""
+
+    def ended(self, come: Container[int]) -> str | None:
+        """Know of none."""
+        return None
+
+    def stop(self) -> None:
+        """Leave them: they see that worker 0 is gone."""

@@ -63,6 +63,11 @@ class Link:
                 if hasattr(socket, name):
                     sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
+    @property
+    def host(self) -> str:
+        """The address by which the other end knows this machine; empty where it is on it."""
+        return "" if self._socket.family == socket.AF_UNIX else str(self._socket.getsockname()[0])
+
     def fileno(self) -> int:
         """Let this be waited for as a file is."""
         return self._socket.fileno()

@@ -31,50 +31,52 @@ def main() -> None:
     """Be the worker that a line of JSON on stdin describes."""
     told = json.loads(sys.stdin.readline())
     address = told["address"]
-    work(
-        told["rank"], tuple(address) if isinstance(address, list) else address, told["own"], bytes.fromhex(told["key"])
-    )
+    work(address, bytes.fromhex(told["key"]), rank=told["rank"], own=told["own"])
 
 
-def work(rank: int, address: Address, own: str, key: bytes, *, timeout: float = 60.0) -> None:
-    """Be a worker until it is sent home; whatever goes wrong is told to worker 0, and ends it.
+def work(address: Address, key: bytes, *, rank: int | None = None, own: str = "", timeout: float = 60.0) -> bool:
+    """Be a worker until it is sent home, and tell whether it was; whatever goes wrong is told to worker 0, and ends it.
 
     Args:
-        rank: its number.
         address: of worker 0.
-        own: where to wait for the others: a path, or a host.
         key: that all workers know.
+        rank: its number; None takes the one that worker 0 gives.
+        own: where to wait for the others, if that is a path; else they reach it as worker 0 does.
         timeout: seconds within which the others must have come.
+
+    Raises LinkError where worker 0 is not there, or does not know the key.
     """
-    listener = listen(own if isinstance(address, str) else (own, 0))
     first = connect(address, key, timeout)
-    first.send(Hello(rank, socket.gethostname(), os.getpid(), __version__, active_isa(), address_of(listener)))
-    team = None
+    listener = listen(own or (first.host, 0))
+    team, host = None, socket.gethostname()
     try:
         with blaming(0):
-            meet = first.receive()
-        links = _meet(rank, first, meet, listener, key)
-        team = Team(rank, links)
+            first.send(Hello(rank, host, os.getpid(), __version__, active_isa(), address_of(listener)))
+            meet: Meet = first.receive(forever=True)  # until all have come
+        rank = meet.rank
+        team = Team(rank, _meet(first, meet, listener, key))
         with blaming(0):
             first.send(rank)  # all are met
         _Worker(team, meet.threads).run()
+        return True
     except GoneError as gone:
         if gone.rank != 0:
             _tell(first, Trouble("late" if gone.late else "lost", gone.rank))
     except TroubleError as told:
         _tell(first, told.trouble)
     except Exception as error:  # noqa: BLE001  (whatever it is, worker 0 must hear of it)
-        _tell(first, Trouble("failed", rank, f"{type(error).__name__}: {error}"))
+        _tell(first, Trouble("failed", rank or 0, f"{type(error).__name__}: {error}"))
     finally:
         listener.close()
         if team is not None:
             team.close()
         first.close()
+    return False
 
 
-def _meet(rank: int, first: Link, meet: Meet, listener: socket.socket, key: bytes) -> dict[int, Link]:
+def _meet(first: Link, meet: Meet, listener: socket.socket, key: bytes) -> dict[int, Link]:
     """Link to the workers before this one, and let those after it link to it."""
-    links = {0: first}
+    rank, links = meet.rank, {0: first}
     first.timeout = meet.timeout
     for other in range(1, rank):
         with blaming(other):
@@ -100,7 +102,7 @@ def _tell(first: Link, trouble: Trouble) -> None:
 class _Worker:
     """Answer worker 0."""
 
-    def __init__(self, team: Team, threads: int) -> None:
+    def __init__(self, team: Team, threads: int | None) -> None:
         self.team, self.threads, self.first = team, threads, team.links[0]
         self.program: Program | None = None
 

@@ -91,7 +91,10 @@ def draw_coordinates(
         for place, scale in enumerate(scales):
             axes.axvline(place, color=look.ink, linewidth=0.8)
             for height, text in scale.marks():
-                axes.annotate(text, (place, height), (4, 0), textcoords="offset points", fontsize=8, va="center")
+                box = {"boxstyle": "round,pad=0.1", "facecolor": look.paper, "edgecolor": "none", "alpha": 0.8}
+                axes.annotate(
+                    text, (place, height), (4, 0), textcoords="offset points", fontsize=8, va="center", bbox=box
+                )
         axes.set_xticks(range(len(scales)), [*names, measure])
         axes.set(yticks=[], ylim=(-0.06, 1.06), xlim=(-0.2, len(scales) - 0.5))
         axes.grid(visible=False)
@@ -134,7 +137,9 @@ class _Scale:
     def __init__(self, values: Sequence[Any]) -> None:
         plain = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
         self.numbers = len(plain) == len(values)
-        self.known = sorted(set(plain)) if self.numbers else list(dict.fromkeys(map(str, values)))
+        self.known: list[Any] = sorted(set(plain)) if self.numbers else list(dict.fromkeys(map(str, values)))
+        self.low: Any
+        self.high: Any
         self.low, self.high = (self.known[0], self.known[-1]) if self.numbers else (0, len(self.known) - 1)
         self.log = self.numbers and self.low > 0 and self.high / self.low > 20
 

@@ -1,0 +1,127 @@
+"""Workers on other machines, as far as network namespaces are some: the same bits, also where a link is cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from commands import Cli
+from samples import SAMPLES, untrained
+from tidegate.errors import InputError
+from tidegate.scale import Elsewhere, Workers
+from tidegate.scale.worker import work
+
+KEY = b"0123456789abcdef"
+
+
+def test_workers_that_come_from_elsewhere_find_the_same_bits() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()[:2]
+    home: list[bool] = []
+
+    def come() -> None:
+        while not home:
+            try:
+                home.append(work(address, KEY))
+            except Exception:  # noqa: BLE001  (worker 0 does not wait yet)
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=come)
+    thread.start()
+    X, y = SAMPLES["sequence-classifier"].data(40)
+    alone, together = untrained("sequence-classifier").fit(X, y), untrained("sequence-classifier")
+    with Workers(2, place=Elsewhere(*address, KEY)) as crew:
+        list(together.fit_steps(X, y, crew=crew))
+    thread.join(10)
+    assert home == [True]
+    assert all(alone.weights_[name].tobytes() == together.weights_[name].tobytes() for name in alone.weights_)
+
+
+def test_a_key_that_can_be_guessed_is_refused() -> None:
+    with pytest.raises(InputError, match="the key has 3 bytes; wanted 16"):
+        Elsewhere("127.0.0.1", 0, b"abc")
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["work", "nowhere", "--key-file", "key"], "no HOST:PORT"),
+        (["work", "127.0.0.1:1", "--key-file", "missing"], "openssl rand"),
+        (["work", "127.0.0.1:1", "--key-file", "key", "--wait", 0], "nobody waits for workers at 127.0.0.1:1"),
+        (["train", "digits", "--listen", "127.0.0.1:1"], "take --workers N, --listen HOST:PORT and --key-file FILE"),
+    ],
+)
+def test_what_cannot_be_is_told(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argv: list[object], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("key").write_bytes(KEY)
+    answer = cli(*argv)
+    assert answer.code == 2
+    assert told in answer.err
+
+
+NAMESPACES = os.geteuid() == 0 and shutil.which("ip") is not None
+
+
+@pytest.fixture
+def spaces() -> Iterator[tuple[str, str]]:
+    """Make two namespaces with a link between them: 10.78.0.1 and 10.78.0.2."""
+    names = (f"tgt{os.getpid()}a", f"tgt{os.getpid()}b")
+    try:
+        for name in names:
+            subprocess.run(["ip", "netns", "add", name], check=True)
+        link = ["eth0", "netns", names[0], "type", "veth", "peer", "name", "eth0", "netns", names[1]]
+        subprocess.run(["ip", "link", "add", *link], check=True)
+        for number, name in enumerate(names, 1):
+            for words in (f"addr add 10.78.0.{number}/24 dev eth0", "link set eth0 up", "link set lo up"):
+                subprocess.run(["ip", "-n", name, *words.split()], check=True)
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not NAMESPACES, reason="network namespaces take root and iproute2")
+def test_a_link_that_is_cut_ends_the_run_by_name_and_it_goes_on(spaces: tuple[str, str], tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(KEY)
+    rows = (f"{'salt wave' if n % 2 else 'oak fern'} word{n % 5},{'sea' if n % 3 else 'wood'}" for n in range(2000))
+    data = tmp_path / "small.csv"
+    data.write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    small = ["--hidden-size", "4", "--set", "batch_size=8", "--epochs", "20", "--no-baselines"]
+    far = ["--workers", "2", "--listen", "10.78.0.1:7432", "--key-file", str(key), "--timeout", "3"]
+
+    def begin(space: str, *argv: object) -> subprocess.Popen[str]:
+        command = ["ip", "netns", "exec", space, sys.executable, "-m", "tidegate", *map(str, argv)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    alone, run = tmp_path / "alone", tmp_path / "run"
+    first = begin(spaces[0], "train", data, *small, "--out", alone)
+    assert (first.communicate(timeout=300), first.returncode)[1] == 0
+    worker = begin(spaces[1], "work", "10.78.0.1:7432", "--key-file", key)
+    training = begin(spaces[0], "train", data, *small, *far, "--out", run)
+    metrics = run / "metrics.jsonl"
+    while training.poll() is None and not (metrics.exists() and metrics.stat().st_size > 50_000):
+        time.sleep(0.05)
+    subprocess.run(["ip", "-n", spaces[1], "link", "set", "eth0", "down"], check=True)
+    said = training.communicate(timeout=300)[1]
+    assert training.returncode == 1
+    assert f"on {socket.gethostname()}) was waited for longer than 3 s" in said
+    subprocess.run(["ip", "-n", spaces[1], "link", "set", "eth0", "up"], check=True)
+    training = begin(spaces[0], "train", "--resume", run, *far)
+    said = training.communicate(timeout=300)[1]
+    assert training.returncode == 0, said
+    worker.communicate(timeout=60)
+    models = [(folder / "model.safetensors").read_bytes() for folder in (alone, run)]
+    assert models[0] == models[1]
