@@ -1,4 +1,4 @@
-"""Draws what a network says of each frame of a signal: the river of probabilities of its symbols, and where they lie."""
+"""Draws what a network says of each frame of a signal: the probabilities of its symbols, and where they lie."""
 
 from __future__ import annotations
 
