@@ -97,11 +97,13 @@ class Theirs(torch.nn.Module):
         lost = torch.nn.functional.ctc_loss(logs, labels, lengths, sizes, reduction="sum")
         return lost / sizes.sum()
 
-    def step(self, batch: Batch) -> None:
-        """Make one update."""
+    def step(self, batch: Batch) -> float:
+        """Make one update; return the loss per symbol."""
         self.optimiser.zero_grad()
-        self.lose(batch, packed=False).backward()
+        lost = self.lose(batch, packed=False)
+        lost.backward()
         self.optimiser.step()
+        return float(lost)
 
 
 def timed(work: Callable[[], object]) -> float:
