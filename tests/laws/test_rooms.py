@@ -31,7 +31,13 @@ CELLS_ARE_SPELLED_IN = (
     "tasks/forecasting/forecaster.py",
     "lab/setup.py",
 )
-NODES = {kind.model_fields["kind"].default for kind in Part.__subclasses__()} - {"dropout", "pool", "split", "tied"}
+NODES = {kind.model_fields["kind"].default for kind in Part.__subclasses__()} - {
+    "dropout",
+    "pool",
+    "split",
+    "tied",
+    "window",
+}
 """The kinds of node, but for words that mean other things, too."""
 NODES_ARE_SPELLED_IN = (
     "nodes/*.py",

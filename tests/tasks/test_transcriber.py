@@ -228,6 +228,7 @@ def test_a_temperature_makes_symbols_as_probable_as_they_are_right() -> None:
     share = 0.99 ** (1 / temperature) / (0.99 ** (1 / temperature) + 2 * 0.005 ** (1 / temperature))
     assert share == pytest.approx(0.75, abs=0.02)
     assert fit_temperature([(logs[:5], told[:5])]) == 1.0
+    assert fit_temperature([(logs[:100], np.ones((100, 2), int))]) == 1.0
 
 
 def test_distances_are_those_of_a_table() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tidegate.inspect.flow import Flow as Flow
     from tidegate.inspect.flow import GradientFlow as GradientFlow
     from tidegate.inspect.flow import gradient_flow as gradient_flow
+    from tidegate.inspect.frames import draw_frames as draw_frames
     from tidegate.inspect.parts import NGram as NGram
     from tidegate.inspect.parts import Parts as Parts
     from tidegate.inspect.parts import contributions as contributions

@@ -70,7 +70,8 @@ def measure(executor: Executor, part: Part, reading: Reading) -> dict[str, Any]:
 def fit_temperature(kept: Sequence[tuple[Array, Array]]) -> float:
     """Find what scores are to be divided by, so that symbols are as often right as they are probable.
 
-    The one of a grid under which whether each symbol was right is the least surprising; 1 for very few symbols.
+    The one of a grid under which whether each symbol was right is the least surprising; 1 for very few symbols, or
+    where all were right, which says nothing of how sure it is too much.
 
     kept: logarithms [M, K] of the frames that name the symbols of a text; and [M, 2], these, and whether each is right.
     """
@@ -78,6 +79,8 @@ def fit_temperature(kept: Sequence[tuple[Array, Array]]) -> float:
         return 1.0
     logs, told = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     symbol, right = told[:, 0].astype(int), told[:, 1].astype(bool)
+    if right.all():
+        return 1.0
     lost = []
     for temperature in _TEMPERATURES:
         sure = np.clip(tempered(logs, symbol, float(temperature)), 1e-9, 1 - 1e-9)

@@ -33,7 +33,7 @@ _COMMON: dict[str, Any] = {
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # Short utterances as cepstra, 100 frames a second: an hour of speech of many speakers.
+    # Short utterances as cepstra, 100 frames a second: less than an hour of speech of many speakers.
     "speech-cepstra": _COMMON
     | {
         "reads": "features",
@@ -42,9 +42,18 @@ PRESETS: dict[str, dict[str, Any]] = {
         "window": 7,
         "stride": 3,
         "centred": True,
+        "speed": 0.2,
+        "time_masks": 4,
+        "longest_mask": 15,
+        "feature_masks": 2,
         "widest_mask": 3,
-        "shift": 0.15,
+        "noise": 0.2,
+        "shift": 0.25,
+        "average": 0.999,
         "epochs": 70,
+        "batch_size": 8,
+        "learning_rate": 2e-3,
+        "weight_decay": 0.05,
     },
     # Digits and short commands from samples.
     "speech-commands": _COMMON
