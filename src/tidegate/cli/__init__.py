@@ -26,6 +26,7 @@ from tidegate.cli import (
     search,
     serve,
     train,
+    transcribe,
     work,
 )
 from tidegate.cli.options import help_text, spell_option
@@ -45,6 +46,8 @@ for command in (
     evaluate.evaluate,
     predict.predict,
     serve.serve,
+    transcribe.transcribe,
+    transcribe.align,
     generate.generate,
     complete.complete,
     inspect.inspect,
