@@ -123,7 +123,7 @@ def test_training_measures_the_same_and_is_cooled(kind: Kind) -> None:
     list(model.fit_steps(*draw_several(kind, 60), valid=held))
     told, found = model.history_[-1], evaluate(model, Examples(*held)).measures()
     for name in ("accuracy", "micro_f1", "macro_f1", "loss", "uncalibrated_loss", "ece", "uncalibrated_ece"):
-        rel = 1e-3 if name.startswith("un") else 1e-4  # scores that are taken back from float32 probabilities near one
+        rel = 5e-3 if name.startswith("un") else 1e-4  # scores that are taken back from float32 probabilities near one
         assert told[f"valid_{name}"] == pytest.approx(found[name], rel=rel, abs=1e-6), name
     assert found["loss"] < found["uncalibrated_loss"]
 

@@ -106,7 +106,7 @@ def begin_scores(
     """
     if not examples.several and classes <= MANY_CLASSES:
         return None
-    shares = np.average(examples.truth(classes), axis=0, weights=weights)
+    shares = np.average(examples.truth(classes).astype(np.float64), axis=0, weights=weights)
     return log_odds(shares) if examples.several else np.log(np.maximum(shares, _RARE)).astype(np.float32)
 
 
