@@ -49,6 +49,24 @@ def test_the_probabilities_of_one_input_depend_on_that_alone(kind: Kind) -> None
     assert all(model.predict_proba(X[at : at + 1]).tobytes() == row.tobytes() for at, row in enumerate(whole))
 
 
+def test_scores_begin_with_how_frequent_each_label_is(kind: Kind) -> None:
+    X, _ = draw_several(kind, 60)
+    y = [["rare"] * (index < 3) + ["often"] * (index < 45) for index in range(60)]
+    plain = PLAIN if kind is KINDS["text"] else {}
+    small = SMALL | {"learning_rate": 1e-9, "epochs": 1, "validation_fraction": 0, "dropout": 0.0} | plain
+    model = kind.task(**small).fit(X, y)
+    last = f"{len(model.network_.nodes) - 1}.bias"
+    np.testing.assert_allclose(model.weights_[last], [np.log(3 / 1), np.log(3 / 57)], rtol=1e-5)  # "often", "rare"
+
+
+def test_many_classes_begin_with_how_frequent_each_is() -> None:
+    y = [f"{number:02d}" for number in range(17) for _ in range(1 + (number == 0))]
+    X = [f"word {label}" for label in y]
+    few = tg.TextClassifier(**SMALL | PLAIN | {"learning_rate": 1e-9, "epochs": 1, "validation_fraction": 0})
+    bias = few.fit(X, y).weights_[f"{len(few.network_.nodes) - 1}.bias"]
+    np.testing.assert_allclose(np.exp(bias), [2 / 18] + [1 / 18] * 16, rtol=1e-5)
+
+
 @pytest.mark.parametrize("form", [set, tuple, frozenset, np.array])
 def test_labels_may_come_in_any_collection(kind: Kind, form: Any) -> None:
     X, y = draw_several(kind, 40)
@@ -105,7 +123,7 @@ def test_training_measures_the_same_and_is_cooled(kind: Kind) -> None:
     list(model.fit_steps(*draw_several(kind, 60), valid=held))
     told, found = model.history_[-1], evaluate(model, Examples(*held)).measures()
     for name in ("accuracy", "micro_f1", "macro_f1", "loss", "uncalibrated_loss", "ece", "uncalibrated_ece"):
-        rel = 1e-3 if name.startswith("un") else 1e-4  # scores that are taken back from float32 probabilities near one
+        rel = 5e-3 if name.startswith("un") else 1e-4  # scores that are taken back from float32 probabilities near one
         assert told[f"valid_{name}"] == pytest.approx(found[name], rel=rel, abs=1e-6), name
     assert found["loss"] < found["uncalibrated_loss"]
 

@@ -29,6 +29,7 @@ from tidegate.tasks.classifying.choosing import Aim, Thresholds, decide, read_th
 from tidegate.tasks.classifying.labelled import (
     Inputs,
     Labelled,
+    begin_scores,
     hold_out,
     join,
     learn_classes,
@@ -38,7 +39,6 @@ from tidegate.tasks.classifying.labelled import (
 )
 from tidegate.tasks.classifying.measuring import Part, measure
 from tidegate.tasks.classifying.measuring import Sequences as Sequences
-from tidegate.tasks.classifying.several import begin_scores
 from tidegate.tasks.classifying.teaching import Teacher, set_apart
 from tidegate.tasks.fitting import OTHER_DATA, Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
@@ -318,8 +318,8 @@ class Classifying:
             data=fingerprint(*(None if p is None else p.arrays() for p in (part, held))),
             background=Background(learn.rows, guess=part.guess, warnings=padding(learn.x)),
         )
-        last = f"{len(network.nodes) - 1}.bias"
-        begin = {last: begin_scores(learn.y, learn.weights)} if learn.several else {}
+        scores = begin_scores(learn, len(classes), _weighed(learn, each))
+        begin = {} if scores is None else {f"{len(network.nodes) - 1}.bias": scores}
         plan = replace(plan, chosen=(*plan.chosen, *read.chosen), begin=begin)
         return reader.begin(plan, preparation, part.x), learned
 

@@ -19,6 +19,7 @@ from tidegate.data.labels import (
     warn_of_twins,
 )
 from tidegate.data.split import stratified_split
+from tidegate.engine.linear import log_odds
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
 from tidegate.tasks.weights import Weights, read_sample_weight
@@ -27,6 +28,8 @@ Array: TypeAlias = npt.NDArray[Any]
 Inputs: TypeAlias = list[str] | Ragged
 """What a task makes of the X it was given, once checked: texts, or features `[N, C]`."""
 
+MANY_CLASSES = 16
+_RARE = 1e-9  # the least share of a class
 _MOST_LETTERS = 2**22  # of an array of labels, in which each takes as much as the longest
 
 
@@ -92,6 +95,19 @@ def join(first: Labelled, second: Labelled) -> Labelled:
     if first.weights is not None:
         weights = np.concatenate([first.weights, np.ones(len(second.y))])
     return Labelled(x, np.concatenate([first.y, second.y]), np.concatenate([rows, after]), weights)
+
+
+def begin_scores(
+    examples: Labelled, classes: int, weights: npt.NDArray[np.float32] | None
+) -> npt.NDArray[np.float32] | None:
+    """Compute the scores `[K]` of the best answer that ignores the input; None where zeros are as good to begin with.
+
+    Those of rare labels, and of many classes, are far from zero, and a network would spend its updates on the way.
+    """
+    if not examples.several and classes <= MANY_CLASSES:
+        return None
+    shares = np.average(examples.truth(classes).astype(np.float64), axis=0, weights=weights)
+    return log_odds(shares) if examples.several else np.log(np.maximum(shares, _RARE)).astype(np.float32)
 
 
 def learn_classes(x: Inputs, y: Any, sample_weight: Any = None) -> tuple[Labelled, Array]:

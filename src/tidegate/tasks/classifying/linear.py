@@ -17,12 +17,11 @@ from tidegate.network import Network, Wide
 from tidegate.tasks.chosen import Choice
 from tidegate.tasks.classifying.bags import naive_bayes
 from tidegate.tasks.classifying.classifier import Whole
-from tidegate.tasks.classifying.labelled import Labelled
+from tidegate.tasks.classifying.labelled import MANY_CLASSES, Labelled
 from tidegate.tasks.task import Array
 
 VERY_FEW = 500  # texts, from which next to nothing is learned by counting
 FEW = 2000  # texts, up to which characters are features, too, and the linear part has the larger share in the answer
-MANY_CLASSES = 16
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class LinearRule:
         if texts <= VERY_FEW:
             return cls(False, 100.0, 0.9)
         if classes > MANY_CLASSES:
-            return cls(False, 30.0, 0.9 if several else 0.8)
+            return cls(False, 30.0, 0.5 if several else 0.8)
         return cls(True, 10.0, 0.7 if texts <= FEW else 0.5)
 
     def fit(
@@ -88,7 +87,7 @@ class LinearRule:
     def choices(self) -> tuple[Choice, ...]:
         """Tell of each part of it how it follows from the data."""
         many = f"above {VERY_FEW} texts with more than {MANY_CLASSES} classes"
-        shares = f"0.9 up to {VERY_FEW} texts, 0.8 {many} (0.9 where a text has several), 0.7 up to {FEW:,}, else 0.5"
+        shares = f"0.9 up to {VERY_FEW} texts, 0.8 {many} (0.5 where a text has several), 0.7 up to {FEW:,}, else 0.5"
         return (
             Choice("linear_naive_bayes", self.counted, f"false up to {VERY_FEW} texts and {many}, else true"),
             Choice("linear_C", self.C, f"100 up to {VERY_FEW} texts, 30 {many}, else 10"),

@@ -160,8 +160,8 @@ class TextReader:
                 known = None if stored is None else from_json(stored["tokenizer"])
                 tokenizer = known or train_words(texts, self.vocabulary_size)
             tokens = Tokens(tokenizer, self.max_tokens, self.keep, tokenizer.size)
-            ids = tokens.encode(texts)
-            return Read(tokens, ids, self._leaving_out(_mean(ids)))
+            encoded = tokens.encode(texts)
+            return Read(tokens, encoded, self._leaving_out(_mean(encoded)))
         most = max(self.vocabulary_size, MOST_WORDS)
         tokenizer = self.tokenizer or train_words(texts, most, min_count=least_texts(len(texts)))
         whole = tokenizer.encode(texts)
@@ -182,8 +182,8 @@ class TextReader:
         )
         tokens = Tokens(tokenizer, self.max_tokens, self.keep, plain.words, learned.ngrams)
         kept = tokens.kept(whole)
-        known = tokens.known(whole.where(kept))
-        x: Sequences = Documents(known, learned.beside[kept]) if learned.ngrams.columns else known
+        ids = tokens.known(whole.where(kept))
+        x: Sequences = Documents(ids, learned.beside[kept]) if learned.ngrams.columns else ids
         read = Read(tokens, x, self._leaving_out(_mean(x)), embedding_scale=_EMBEDDING_SCALE)
         read = replace(read, chosen=self._chosen(tokens, _mean(x), len(texts)))
         if learned.features is None:

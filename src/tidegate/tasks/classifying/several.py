@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.engine.linear import log_odds
 from tidegate.health import ClassHealth, judge_classes
 
 Array: TypeAlias = NDArray[Any]
@@ -58,11 +57,6 @@ def judge_labels(truth: Truth, said: Truth, names: Sequence[object]) -> tuple[di
         return found | {"macro_f1": 0.0, "worst_recall": 0.0}, ClassHealth(str(names[0]), ())
     whole, health = judge_classes(right, there, named, names)
     return found | whole, health
-
-
-def begin_scores(truth: Truth, weights: Array | None) -> NDArray[np.float32]:
-    """Compute the scores `[K]` of the best answer that ignores the input: those of rare labels are far from zero."""
-    return log_odds(np.average(truth, axis=0, weights=weights))
 
 
 def surprise(truth: Truth, weights: Array | None) -> float:
