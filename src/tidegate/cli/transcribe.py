@@ -15,6 +15,7 @@ from tidegate.transcripts import FORMATS, Written, spell
 
 if TYPE_CHECKING:
     from tidegate.data import Recordings
+    from tidegate.decoding import Scorer
 
 _CHUNK = 3200  # bytes of a pipe, a fifth of a second at 8 kHz
 
@@ -33,6 +34,28 @@ Lookahead = Annotated[
     int | None,
     typer.Option("--lookahead", metavar="K", help="With --stream: frames that a model of both directions waits for."),
 ]
+Beam = Annotated[
+    int,
+    typer.Option("--beam", metavar="N", help="Search among N texts; 0 takes the most probable symbol of each frame."),
+]
+Best = Annotated[int, typer.Option("--n-best", metavar="K", help="With --beam: texts of each file, the best first.")]
+Grams = Annotated[
+    Path | None,
+    typer.Option("--ngrams", metavar="ARPA", parser=named_path, help="With --beam: n-grams of the language."),
+]
+Units = Annotated[str, typer.Option("--units", metavar="words|characters", help="What the n-grams are made of.")]
+Alpha = Annotated[float, typer.Option("--alpha", help="With --ngrams: weight of the language.")]
+Beta = Annotated[float, typer.Option("--beta", help="With --beam: added for each word, in nats.")]
+Lexicon = Annotated[
+    Path | None,
+    typer.Option(
+        "--lexicon", metavar="FILE", parser=named_path, help="With --beam: the words that may stand, a line each."
+    ),
+]
+Hotwords = Annotated[
+    list[str] | None,
+    typer.Option("--hotword", metavar="WORD=NATS", help="With --beam: a word that is likely, and what that adds."),
+]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Sound, the picture of a line, or features.")]
 Told = Annotated[str, typer.Argument(metavar="TEXT", help="What is said or written there.")]
 
@@ -43,6 +66,14 @@ def transcribe(
     form: Format = "text",
     out: Out = None,
     reading: Reading = None,
+    beam: Beam = 0,
+    n_best: Best = 1,
+    ngrams: Grams = None,
+    units: Units = "words",
+    alpha: Alpha = 0.5,
+    beta: Beta = 0.0,
+    lexicon: Lexicon = None,
+    hotword: Hotwords = None,
     stream: Live = False,
     lookahead: Lookahead = None,
 ) -> None:
@@ -54,11 +85,19 @@ def transcribe(
     Examples:
       tidegate transcribe runs/fraktur scans/line.png --format hocr
       tidegate transcribe runs/prompts call.wav other.wav --format json
+      tidegate transcribe runs/prompts call.wav --beam 16 --n-best 3 --ngrams words.arpa --lexicon words.txt
       tidegate transcribe runs/prompts - --stream < microphone.raw
     """
     loaded = load_task(model)
     require_command(loaded, model, "transcribe", "reads no files of sound or lines")
+    likely = _likely(hotword)
+    if not beam and (n_best > 1 or ngrams or lexicon or likely):
+        raise InputError(
+            "other texts, n-grams, a lexicon and hotwords want a search. Add --beam 16, or another number."
+        )
     if stream:
+        if beam:
+            raise InputError("--stream takes the most probable symbol of each frame. Leave --beam out.")
         if files not in (None, [], ["-"]):
             raise InputError(f"--stream reads samples from stdin, but {files[0]} came. Pipe it: < {files[0]}")
         found = [Written("stdin", _hear(loaded, lookahead), "seconds")]
@@ -66,7 +105,8 @@ def transcribe(
         raise InputError("there is nothing to transcribe. Give files, or samples through a pipe with --stream.")
     else:
         signals = _read(loaded, [Path(file) for file in files], reading)
-        found = _written(signals, loaded.transcribe(signals))
+        scorer = _scorer(ngrams, units, lexicon, {"alpha": alpha, "beta": beta}, likely) if beam else None
+        found = _written(signals, loaded.transcribe(signals, beam=beam, n_best=n_best, scorer=scorer))
     _put(spell(form, found), out)
 
 
@@ -94,6 +134,30 @@ def _read(loaded: Any, files: list[Path], reading: list[str] | None) -> "Recordi
     if unknown := wanted.keys() - {"channel", "resample", "invert"}:
         raise InputError(f"--read {min(unknown)}=... says nothing here; to choose are channel, resample and invert.")
     return read_files(files, read_choices(**loaded.wants(), **wanted))
+
+
+def _likely(given: list[str] | None) -> dict[str, float]:
+    """Read words and what each adds."""
+    found: dict[str, float] = {}
+    for one in given or []:
+        word, _, nats = one.rpartition("=")
+        try:
+            found[word] = float(nats)
+        except ValueError:
+            raise InputError(f"--hotword {one!r:.60} came; wanted a word and what it adds: --hotword tide=3") from None
+    return found
+
+
+def _scorer(
+    ngrams: Path | None, units: str, lexicon: Path | None, weights: dict[str, float], likely: dict[str, float]
+) -> "Scorer":
+    """Put together what is known of texts."""
+    from tidegate.data.plain_text import read_text
+    from tidegate.decoding import NgramModel, Scorer
+
+    model: Any = None if ngrams is None else NgramModel.from_arpa(ngrams, units=units)  # type: ignore[arg-type]
+    words = None if lexicon is None else read_text(lexicon).split()
+    return Scorer(language_model=model, lexicon=words, hotwords=likely, **weights)
 
 
 def _written(signals: "Recordings", told: list[Any]) -> list[Written]:

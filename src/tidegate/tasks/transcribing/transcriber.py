@@ -17,6 +17,7 @@ from pydantic import Field
 
 from tidegate.cells import USUAL, CellOption
 from tidegate.data.transcribed.recordings import Reads, Recordings
+from tidegate.decoding import Scorer
 from tidegate.engine import CtcLikelihood
 from tidegate.errors import DataError, InputError
 from tidegate.export import SequenceInterface
@@ -40,6 +41,7 @@ from tidegate.tasks.transcribing.live import TranscriberStream
 from tidegate.tasks.transcribing.measuring import Blanks, Part, measure, tempered
 from tidegate.tasks.transcribing.presets import PRESETS, SUITED
 from tidegate.tasks.transcribing.reading import Reading, as_recordings, learn
+from tidegate.tasks.transcribing.searching import Search
 from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
 from tidegate.train import Asked, Loss
 
@@ -144,19 +146,33 @@ class Transcriber(Task[Reading]):
             pass
         return self
 
-    def transcribe(self, X: Any) -> list[Transcript]:
+    def transcribe(self, X: Any, *, beam: int = 0, n_best: int = 1, scorer: Scorer | None = None) -> list[Transcript]:
         """Read B signals; the numbers of one depend, to the bit, neither on the others nor on threads.
 
-        The places of symbols are in the units of the original that Recordings know of, and steps of other signals. A
-        signal without a step gives an empty text. Raises InputError, DataError or ShapeError for what cannot be read.
+        The places of symbols are in the units of the original that Recordings know of, and steps of other signals.
+
+        Args:
+            X: the signals.
+            beam: texts that a search keeps from frame to frame; 0 takes the most probable symbol of each frame.
+            n_best: texts to find of each signal; all but the best stand in its `alternatives`.
+            scorer: what is known of texts beside: n-grams, a lexicon, likely words; see `decoding.Scorer`. Symbols come
+                to it as they stand in the signal, from left to right.
+
+        A signal without a step gives an empty text; so does one in which a lexicon allows nothing, with confidence 0.
+        Raises InputError, DataError or ShapeError for what cannot be read.
         """
-        recordings = self._recordings(X)
+        search, recordings = Search(beam, n_best, scorer), self._recordings(X)
         out: list[Transcript] = [Transcript("", 1.0)] * len(recordings)
         for indices, frames in self._scored(recordings):
-            found = ctc.greedy(frames)
+            ranks = search.read(frames, self.symbols_)
             for row, index in enumerate(indices.tolist()):
-                score = float(frames.logs[frames.offsets[row] : frames.offsets[row + 1]].max(axis=1).sum())
-                out[index] = self._told(found, row, frames, self._places(recordings, index), score)
+                places = self._places(recordings, index)
+                told = [
+                    self._told(found, row, frames, places, score)
+                    for found, scores in ranks
+                    if (score := scores[row]) is not None
+                ]
+                out[index] = told[0].beside(told[1:]) if told else Transcript("", 0.0)
         return out
 
     def align(self, X: Any, text: Any) -> Any:

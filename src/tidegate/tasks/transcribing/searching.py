@@ -1,0 +1,58 @@
+"""Reads the frames of signals: each by its most probable symbol, or by a search over texts. Knows no signals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+from tidegate.decoding import Scorer, prefix_beam
+from tidegate.errors import InputError
+from tidegate.kernels import ctc
+from tidegate.ragged import Ragged
+
+Rank: TypeAlias = tuple[ctc.Found, list[float | None]]
+"""Where the symbols of one text of each of B signals lie, and how the text scores; None where a signal has no more."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Say how the frames of signals are read.
+
+    beam: texts that are kept from frame to frame; 0 takes the most probable symbol of each frame.
+    n_best: texts of each signal, at most.
+    scorer: what is known of texts beside.
+
+    Raises InputError where numbers are out of range, or a beam is asked for what only a beam can do.
+    """
+
+    beam: int = 0
+    n_best: int = 1
+    scorer: Scorer | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.beam) is not int or self.beam < 0 or type(self.n_best) is not int or self.n_best < 1:
+            raise InputError(f"beam={self.beam!r:.40}, n_best={self.n_best!r:.40}; wanted at least 0, and at least 1.")
+        if not self.beam and (self.n_best > 1 or self.scorer is not None):
+            raise InputError(
+                "other texts and a scorer want a search. Pass beam=16, or another number of texts to keep."
+            )
+
+    def read(self, frames: ctc.Frames, symbols: tuple[str, ...]) -> list[Rank]:
+        """Find the texts of B signals, the best first.
+
+        Symbols lie where the most probable alignment of the text has them.
+        """
+        if not self.beam:
+            found, best = ctc.greedy(frames), frames.logs.max(axis=1)
+            return [(found, [float(best[begin:end].sum()) for begin, end in pairwise(frames.offsets.tolist())])]
+        rows = Ragged(frames.logs, frames.offsets)
+        told = prefix_beam(
+            rows, symbols, width=self.beam, n_best=self.n_best, scorer=self.scorer, num_threads=frames.threads
+        )
+        ranks = list[Rank]()
+        for rank in range(max(map(len, told), default=0)):
+            own = [texts[rank] if rank < len(texts) else None for texts in told]
+            found, _ = ctc.align(frames, ctc.Labels.of([() if one is None else one.symbols + 1 for one in own]))
+            ranks.append((found, [None if one is None else one.score for one in own]))
+        return ranks
