@@ -103,7 +103,7 @@ class Theirs(torch.nn.Module):
         lost = self.lose(batch, packed=False)
         lost.backward()
         self.optimiser.step()
-        return float(lost)
+        return float(lost.detach())
 
 
 def timed(work: Callable[[], object]) -> float:
