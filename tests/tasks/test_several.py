@@ -217,7 +217,8 @@ def test_a_run_reads_measures_and_answers_several_labels(tmp_path: Path, capsys:
     training = start(source, params={"hidden_size": 4, "epochs": 6}, out=tmp_path / "run")
     result = training.run(baselines=True)
     assert result.chief == "micro_f1" and "test micro f1" in result.headline()
-    assert [(each.measure, each.value) for each in result.baselines] == [("micro_f1", 1.0)] * 2  # words decide
+    assert [each.measure for each in result.baselines] == ["micro_f1"] * 2
+    assert min(each.value or 0 for each in result.baselines) > 0.9  # one word decides
     assert main(["evaluate", str(tmp_path / "run"), str(tmp_path / "a.csv"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["micro_f1"] == result.test["micro_f1"]  # type: ignore[index]
