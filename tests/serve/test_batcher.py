@@ -86,6 +86,49 @@ def test_a_lone_job_sets_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     batcher.close()
 
 
+class Here(Echo):
+    """May be computed on the loop; notes the threads on which it was."""
+
+    at_once = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[int] = []
+
+    def run(self, payloads: Sequence[Any]) -> list[Any]:
+        self.threads.append(threading.get_ident())
+        return super().run(payloads)
+
+
+def test_a_short_job_is_computed_at_once_where_nobody_else_is_there() -> None:
+    here, batcher = Here(), Batcher(10**9, 10.0)
+    loop = threading.get_ident()
+
+    async def ask(payload: Any, tokens: int) -> Any:
+        place = batcher.reserve(1)
+        try:
+            return await batcher.ask(here, payload, tokens, place)
+        finally:
+            batcher.release(place)
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*(ask(at, 1) for at in range(2)))
+
+    assert run(ask("alone", 1)) == "alone"
+    assert here.threads == [loop]
+    with pytest.raises(ValueError, match="bad"):
+        run(ask("bad", 1))
+    assert run(ask("long", 10**6)) == "long"
+    other = batcher.reserve(1)
+    assert run(ask("with another", 1)) == "with another"
+    batcher.release(other)
+    assert here.threads[:2] == [loop] * 2
+    assert loop not in here.threads[2:]
+    assert run(together()) == [0, 1]
+    assert (batcher.seen.jobs, batcher.waiting, batcher.places) == (6, 0, 0)
+    batcher.close()
+
+
 def test_a_batch_holds_no_more_tokens_than_it_may_but_one_that_is_larger_runs_alone() -> None:
     echo, batcher, most = Echo(), Batcher(10**9, 10.0), batching.BATCH_TOKENS
     jobs = [("a", most // 2), ("b", most // 2), ("c", most // 2), ("huge", 5 * most)]

@@ -24,13 +24,17 @@ PATIENCE = 20.0  # how many times its own time a request lets shorter ones, whic
 SHARE = 0.5  # of the deadline that a request may be expected to take: what is expected is never quite what comes
 _GUESS = (0.02, 10_000.0)  # seconds for so many tokens, as if computed before all others
 _BESIDE = 1e-4  # seconds that a request takes besides its tokens, before it is known how long requests really take
+AT_ONCE = 1e-3  # seconds for which a lone job may hold up the loop; the way to the thread and back takes a fifth of one
 _KEPT = 0.9  # of what is known of the pace, at each batch
 _TRUST = (1.0, 1.0)  # as if requests of a second had taken what was expected, before all others: a first call is slow
 _MOST = 50.0  # times as long as by the kernels alone; beyond, the machine slept
 
 
 class Work(Hashable, Protocol):
-    """Computes payloads together; those of equal works may be in one batch."""
+    """Computes payloads together; those of equal works may be in one batch.
+
+    One that keeps no state may say `at_once = True`: a short job is then computed on the loop, where it is alone.
+    """
 
     def run(self, payloads: Sequence[Any]) -> Sequence[Any]:
         """Answer each payload; an exception among the answers is raised for its payload alone."""
@@ -175,6 +179,9 @@ class Batcher:
         due, expires = now + tokens * self.pace * PATIENCE, begun + self._limited(place.allowed)
         job = Job(due, next(self._numbers), payload, tokens, expires, begun, place.expected, loop.create_future())
         place.begun, place.expected = None, 0.0  # what it asks for later begins then
+        alone = self.places <= 1 and not self._running and not self._heaps
+        if alone and getattr(work, "at_once", False) and tokens * self.pace < AT_ONCE:
+            return self._compute(work, job)
         heappush(self._heaps.setdefault(work, []), job)
         if not self._running:
             self._start(loop)
@@ -183,6 +190,18 @@ class Batcher:
     def close(self) -> None:
         """Let the thread go, once it has done what it does."""
         self.pool.shutdown(wait=False)
+
+    def _compute(self, work: Work, job: Job) -> Any:
+        """Compute a job here and now, and return its answer; raises what stands in the place of one."""
+        begun = time.perf_counter()
+        (answer,) = work.run([job.payload])
+        taken = time.perf_counter() - begun
+        self._learn([job], taken)
+        if self.observe is not None:
+            self.observe(begun - job.begun, taken)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def _limited(self, allowed: float | None) -> float:
         return self.deadline if allowed is None else allowed if allowed == inf else min(allowed, self.deadline)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -34,6 +34,7 @@ class Inferring:
 
     served: Served
     full: bool
+    at_once: ClassVar[bool] = True
 
     def run(self, payloads: Sequence[Any]) -> list[Any]:
         """Answer the inputs of each request."""

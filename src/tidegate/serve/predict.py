@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from starlette.requests import Request
@@ -30,6 +30,7 @@ class Asking:
 
     served: Served
     full: bool
+    at_once: ClassVar[bool] = True
 
     def run(self, payloads: Sequence[Any]) -> list[Any]:
         """Answer the inputs of each request."""
