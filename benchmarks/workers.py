@@ -1,8 +1,8 @@
 """What do workers cost and bring: a training step by two of them and by threads, and their exchange over networks?
 
 A step of a BiLSTM over reviews that are drawn as long as those of IMDB, with a table of 10,000 words. The exchange is
-that of two workers: all numbers of the network, and with only those rows of the table that the batch reads, as training
-sends it. As root, with iproute2, the two ends stand in network namespaces whose link is as slow as a network (`tc tbf`).
+that of two workers: of all numbers of the network, and with only those rows of the table that the batch reads, as it is
+sent in training. As root, with iproute2, the two ends stand in network namespaces with a link as slow as a network.
 
     python -m benchmarks.workers [--rounds 7]
 
@@ -190,7 +190,7 @@ def predict(record: dict[str, Any], workers: int, exchange: float) -> float:
     one, two = (statistics.median(record["steps"][name]) for name in ("1 thread", "2 threads"))
     shared = 2 * (one - two)
     rounds = int(np.ceil(np.log2(workers))) if workers > 1 else 0
-    return one / (one - shared + shared / workers + rounds * exchange)
+    return float(one / (one - shared + shared / workers + rounds * exchange))
 
 
 def prediction(record: dict[str, Any]) -> str:

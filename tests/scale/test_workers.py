@@ -16,7 +16,7 @@ import pytest
 import tidegate as tg
 from samples import SAMPLES, untrained
 from tidegate.errors import InputError, WorkerError
-from tidegate.scale import Workers, crew
+from tidegate.scale import Here, Workers, crew
 from tidegate.train import Step
 
 CHANGES: dict[str, dict[str, Any]] = {  # so that all is dropped that can be, and steps are few
@@ -160,6 +160,25 @@ def test_a_worker_that_does_not_begin_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with Workers(2) as workers, pytest.raises(WorkerError, match=r"worker 1 .* ended as it began, with exit code 1"):
         list(model.fit_steps(X, y, crew=workers))
+
+
+def test_a_worker_that_is_killed_as_it_begins_is_replaced(
+    undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, X, y = waves()
+    start, killed = Here.start, list[int]()
+
+    def start_and_kill(self: Here, *args: Any) -> None:
+        start(self, *args)
+        if not killed:
+            killed.append(self._processes[args[0]].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    monkeypatch.setattr(Here, "start", start_and_kill)
+    with Workers(2) as workers, pytest.warns(UserWarning, match="worker 1 was lost"):
+        list(model.fit_steps(X, y, crew=workers))
+    assert len(killed) == 1
+    assert same(model.weights_, undisturbed)
 
 
 def test_what_cannot_be_trained_is_told_as_without_workers() -> None:
