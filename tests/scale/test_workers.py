@@ -15,6 +15,7 @@ import pytest
 
 import tidegate as tg
 from samples import SAMPLES, untrained
+from tidegate import runs, scale
 from tidegate.errors import InputError, WorkerError
 from tidegate.scale import Here, Workers, crew
 from tidegate.train import Step
@@ -82,6 +83,26 @@ def test_a_run_goes_on_with_another_number_of_workers(undisturbed: dict[str, Any
         last = [step.step for step in model.fit_steps(X, y, resume=tmp_path / "run", crew=three)]
     assert last[0] == 8
     assert same(tg.load(tmp_path / "run").weights_, undisturbed)
+
+
+def test_a_run_on_a_data_set_stops_goes_on_and_ends_as_one_process_ends_it(tmp_path: Path) -> None:
+    texts, labels = SAMPLES["text-classifier"].data(40)
+    data = tmp_path / "texts.csv"
+    lines = (f"{text},{label}" for text, label in zip(texts, labels, strict=True))
+    data.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
+    params = SAMPLES["text-classifier"].params
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tidegate.runs.training.run_report", lambda *_, **__: "")
+        alone = runs.start(runs.Source(str(data)), out=tmp_path / "alone", params=params)
+        wanted = [told(step) for step in alone.steps]
+        alone.finish()
+        steps = scale.train(str(data), workers=2, out=tmp_path / "run", params=params)
+        found = [told(next(steps)) for _ in range(2)]
+        steps.close()
+        found += [told(step) for step in scale.train(str(data), workers=3, out=tmp_path / "run", resume=True)]
+    assert found == wanted
+    models = [(tmp_path / folder / "model.safetensors").read_bytes() for folder in ("alone", "run")]
+    assert models[0] == models[1]
 
 
 def test_a_worker_that_is_killed_costs_no_update_and_no_bit(undisturbed: dict[str, Any]) -> None:
