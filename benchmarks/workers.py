@@ -1,8 +1,8 @@
 """What do workers cost and bring: a training step by two of them and by threads, and their exchange over networks?
 
 A step of a BiLSTM over reviews that are drawn as long as those of IMDB, with a table of 10,000 words. The exchange is
-that of two workers: all numbers of the network, and with only those rows of the table that the batch reads, as training
-sends it. As root, with iproute2, the two ends stand in network namespaces whose link is as slow as a network (`tc tbf`).
+that of two workers: of all numbers of the network, and with only those rows of the table that the batch reads, as it is
+sent in training. As root, with iproute2, the two ends stand in network namespaces with a link as slow as a network.
 
     python -m benchmarks.workers [--rounds 7]
 
@@ -40,7 +40,7 @@ from tidegate.train.work import Asked
 WORDS, SIZE, HIDDEN, BATCH, STEPS = 10_000, 32, 32, 128, 10
 RATES = ("10gbit", "1gbit", "100mbit")
 RECIPE = Recipe(epochs=1, batch_size=BATCH, learning_rate=0.001)
-NAME = "workers"
+NAME, REPEATED = "workers", "what each worker repeats"
 
 
 def network() -> Network:
@@ -79,17 +79,32 @@ def seconds_each(state: State, asked: Asked, crew: Workers | None) -> float:
     return (time.perf_counter() - begun_at) / STEPS
 
 
+def seconds_repeated(state: State, asked: Asked) -> float:
+    """Time what every worker does, however few lanes it has: all but the lanes and the exchange."""
+    program, begun_at = state.program, time.perf_counter()
+    for _ in range(STEPS):
+        program.deal(asked.batch)
+        program.run_lanes(asked.batch, asked.loss, range(0))
+        program.settle(np.zeros(program.summed, np.float32))
+        state.optimiser.lengths()
+        state.optimiser.apply(0.001)
+    return (time.perf_counter() - begun_at) / STEPS
+
+
 def time_steps(rounds: int, asked: Asked) -> dict[str, list[float]]:
     """Time updates by one thread, by two, and by two workers of one thread each, in turns, once all are equal."""
     ways = {"1 thread": (1, None), "2 threads": (2, None), "2 workers": (2, Workers(2))}
     states = {name: begun() for name in ways}
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    times: dict[str, list[float]] = {name: [] for name in (*ways, REPEATED)}
+    other = begun()
     for number in range(rounds + 1):
         for name, (threads, crew) in ways.items():
             set_num_threads(threads)
             found = seconds_each(states[name], asked, crew)
             if number:  # the first round begins processes and fills caches
                 times[name].append(found)
+        set_num_threads(1)
+        times[REPEATED].append(seconds_repeated(other, asked))
         if len({state.program.parameters.tobytes() for state in states.values()}) > 1:
             raise AssertionError("two ways of training came to other weights")
     for _, crew in ways.values():
@@ -185,12 +200,11 @@ def exchanges(rounds: int, sizes: dict[str, int]) -> dict[str, dict[str, list[fl
 def predict(record: dict[str, Any], workers: int, exchange: float) -> float:
     """Say how many times as fast so many workers are as one: what each repeats, its part of the rest, the exchanges.
 
-    Two threads and one give what can be shared (Amdahl 1967); a batch must have as many lanes as there are workers.
+    Each worker is one thread, and a batch must have as many lanes as there are workers.
     """
-    one, two = (statistics.median(record["steps"][name]) for name in ("1 thread", "2 threads"))
-    shared = 2 * (one - two)
+    one, repeated = (statistics.median(record["steps"][name]) for name in ("1 thread", REPEATED))
     rounds = int(np.ceil(np.log2(workers))) if workers > 1 else 0
-    return one / (one - shared + shared / workers + rounds * exchange)
+    return float(one / (repeated + (one - repeated) / workers + rounds * exchange))
 
 
 def prediction(record: dict[str, Any]) -> str:

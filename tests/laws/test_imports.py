@@ -12,7 +12,7 @@
     network  kernels  health  words  documents  durable  transcripts
     nodes
     cells
-    ragged  plain_json  lock  _core  _doors
+    ragged  plain_json  lock  children  _core  _doors
     errors  version
 
 A file imports from rows below its own, and from its own package. The types it names count as imports, too. `from

@@ -25,13 +25,13 @@ KEY = b"0123456789abcdef"
 
 def test_workers_that_come_from_elsewhere_find_the_same_bits() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        address = free.getsockname()[:2]
+        host, port = free.getsockname()[:2]
     home: list[bool] = []
 
     def come() -> None:
         while not home:
             try:
-                home.append(work(address, KEY))
+                home.append(work((host, port), KEY))
             except Exception:  # noqa: BLE001  (worker 0 does not wait yet)
                 time.sleep(0.05)
 
@@ -39,7 +39,7 @@ def test_workers_that_come_from_elsewhere_find_the_same_bits() -> None:
     thread.start()
     X, y = SAMPLES["sequence-classifier"].data(40)
     alone, together = untrained("sequence-classifier").fit(X, y), untrained("sequence-classifier")
-    with Workers(2, place=Elsewhere(*address, KEY)) as crew:
+    with Workers(2, place=Elsewhere(host, port, KEY)) as crew:
         list(together.fit_steps(X, y, crew=crew))
     thread.join(10)
     assert home == [True]

@@ -15,8 +15,9 @@ import pytest
 
 import tidegate as tg
 from samples import SAMPLES, untrained
+from tidegate import runs, scale
 from tidegate.errors import InputError, WorkerError
-from tidegate.scale import Workers, crew
+from tidegate.scale import Here, Workers, crew
 from tidegate.train import Step
 
 CHANGES: dict[str, dict[str, Any]] = {  # so that all is dropped that can be, and steps are few
@@ -82,6 +83,26 @@ def test_a_run_goes_on_with_another_number_of_workers(undisturbed: dict[str, Any
         last = [step.step for step in model.fit_steps(X, y, resume=tmp_path / "run", crew=three)]
     assert last[0] == 8
     assert same(tg.load(tmp_path / "run").weights_, undisturbed)
+
+
+def test_a_run_on_a_data_set_stops_goes_on_and_ends_as_one_process_ends_it(tmp_path: Path) -> None:
+    texts, labels = SAMPLES["text-classifier"].data(40)
+    data = tmp_path / "texts.csv"
+    lines = (f"{text},{label}" for text, label in zip(texts, labels, strict=True))
+    data.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
+    params = SAMPLES["text-classifier"].params
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tidegate.runs.training.run_report", lambda *_, **__: "")
+        alone = runs.start(runs.Source(str(data)), out=tmp_path / "alone", params=params)
+        wanted = [told(step) for step in alone.steps]
+        alone.finish()
+        steps = scale.train(str(data), workers=2, out=tmp_path / "run", params=params)
+        found = [told(next(steps)) for _ in range(2)]
+        steps.close()
+        found += [told(step) for step in scale.train(str(data), workers=3, out=tmp_path / "run", resume=True)]
+    assert found == wanted
+    models = [(tmp_path / folder / "model.safetensors").read_bytes() for folder in ("alone", "run")]
+    assert models[0] == models[1]
 
 
 def test_a_worker_that_is_killed_costs_no_update_and_no_bit(undisturbed: dict[str, Any]) -> None:
@@ -160,6 +181,25 @@ def test_a_worker_that_does_not_begin_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with Workers(2) as workers, pytest.raises(WorkerError, match=r"worker 1 .* ended as it began, with exit code 1"):
         list(model.fit_steps(X, y, crew=workers))
+
+
+def test_a_worker_that_is_killed_as_it_begins_is_replaced(
+    undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, X, y = waves()
+    start, killed = Here.start, list[int]()
+
+    def start_and_kill(self: Here, *args: Any) -> None:
+        start(self, *args)
+        if not killed:
+            killed.append(self._processes[args[0]].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    monkeypatch.setattr(Here, "start", start_and_kill)
+    with Workers(2) as workers, pytest.warns(UserWarning, match="worker 1 was lost"):
+        list(model.fit_steps(X, y, crew=workers))
+    assert len(killed) == 1
+    assert same(model.weights_, undisturbed)
 
 
 def test_what_cannot_be_trained_is_told_as_without_workers() -> None:

@@ -17,12 +17,12 @@ from tidegate.cli.signals import leave_on_sigterm
 from tidegate.cli.whole import answer_whole
 from tidegate.errors import DataError, InputError, ModelFileError
 from tidegate.tasks.cards import CARDS
-from tidegate.tasks.loading import model_file
 
 
 def answer_in_bulk(model: Path, files: Sequence[Path], wish: Wish, workers: int) -> None:
     """Answer each file into a file of its name in the folder of the wish; go on where an earlier call was ended."""
     from tidegate.scale.bulk import MANIFEST, answer_all, sha256
+    from tidegate.tasks.loading import model_file
 
     if wish.out is None or not files:
         raise InputError("--workers answers files into a folder. Name the files, and the folder: -o DIR")
@@ -61,6 +61,7 @@ def answer_one(
 def _loaded(model: Path, digest: str) -> Any:
     """Load a model once in a process; raises ModelFileError where it is another one by now."""
     from tidegate.scale.bulk import sha256
+    from tidegate.tasks.loading import model_file
 
     loaded = load_task(model)
     if sha256(model_file(model)) != digest:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from tidegate.children import follow_parent
 from tidegate.errors import InputError, RunFolderError, TidegateError, WorkerError
 from tidegate.kernels.threads import get_num_threads, set_num_threads
 from tidegate.lock import LockedFolder
@@ -218,17 +217,9 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _prepare(threads: int) -> None:
-    """Let a process take its share of the threads, leave Ctrl-C to its parent, and end where that is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Let a process take its share of the threads, and end where its parent is gone."""
+    follow_parent()
     set_num_threads(threads)
-    parent = parent_process()
-    assert parent is not None, "it was begun by one"
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def sha256(path: Path) -> str:

@@ -160,7 +160,7 @@ class Workers:
         """Begin the workers, unless they are there."""
         if self._team is not None:
             return self._team
-        links, hellos = dict[int, Link](), dict[int, Hello]()
+        self._names, links, hellos = {}, dict[int, Link](), dict[int, Hello]()
         self._team = Team(0, links)
         begun = time.monotonic()
         until = begun + max(self.timeout, _BEGINNING)
@@ -174,8 +174,10 @@ class Workers:
                         hello: Hello = link.receive()
                         rank = hello.rank or min(set(range(1, self.count)) - set(links))
                         links[rank], hellos[rank] = link, hello
-                elif (told := self._place.ended(hellos)) is not None:
-                    raise self._ended(told, _BEGUN)
+                elif (ended := self._place.ended(hellos)) is not None:
+                    if ended.killed:
+                        raise GoneError(ended.rank, late=False)
+                    raise self._ended(f"{ended.name} ended as it began, with exit code {ended.code}", _BEGUN)
                 elif time.monotonic() > until:
                     told = f"{len(links) + 1} of {self.count} workers have come within {until - begun:.0f} s"
                     raise self._ended(told)
@@ -226,7 +228,7 @@ class Workers:
         return next((rank for rank in waits.values() if rank not in waits), suspect)
 
     def _mend(self, rank: int, attempt: int) -> None:
-        name, self.lost = self._names[rank], self.lost + 1
+        name, self.lost = self._names.get(rank, f"worker {rank}"), self.lost + 1
         self._part()
         if attempt == _LOSSES:
             raise self._ended(f"{name} was lost, after {_LOSSES} others in the same update") from None

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol, TypeAlias
@@ -23,6 +24,25 @@ _KEY = 16  # bytes, at least
 _ENDING = 5.0  # seconds that a worker has to end by itself
 
 
+@dataclass(frozen=True)
+class Ended:
+    """Say how the process of a worker has ended."""
+
+    rank: int
+    process: int
+    code: int
+
+    @property
+    def name(self) -> str:
+        """What it is called where somebody is told of it."""
+        return f"worker {self.rank} (process {self.process})"
+
+    @property
+    def killed(self) -> bool:
+        """Tell whether a signal ended it."""
+        return self.code < 0
+
+
 class Place(Protocol):
     """Begin and end the workers other than worker 0, one run of them after the other."""
 
@@ -35,8 +55,8 @@ class Place(Protocol):
     def start(self, rank: int, address: Address, key: bytes) -> None:
         """Begin a worker that links to worker 0 at an address."""
 
-    def ended(self, come: Container[int]) -> str | None:
-        """Say which worker has ended that was begun and has not come, and why; None where there is none."""
+    def ended(self, come: Container[int]) -> Ended | None:
+        """Say which worker has ended that was begun and has not come; None where there is none."""
 
     def stop(self) -> None:
         """End all workers, the sooner the better."""
@@ -67,11 +87,11 @@ class Here:
         with suppress(BrokenPipeError), process.stdin:
             process.stdin.write(json.dumps(told).encode() + b"\n")
 
-    def ended(self, come: Container[int]) -> str | None:
+    def ended(self, come: Container[int]) -> Ended | None:
         """Say which worker has ended that was begun and has not come."""
         for rank, process in self._processes.items():
             if rank not in come and (code := process.poll()) is not None:
-                return f"worker {rank} (process {process.pid}) ended as it began, with exit code {code}"
+                return Ended(rank, process.pid, code)
         return None
 
     def stop(self) -> None:
@@ -116,7 +136,7 @@ class Elsewhere:
     def start(self, rank: int, address: Address, key: bytes) -> None:
         """Leave that to those who begin workers elsewhere."""
 
-    def ended(self, come: Container[int]) -> str | None:
+    def ended(self, come: Container[int]) -> Ended | None:
         """Know of none."""
         return None
 

@@ -19,8 +19,8 @@ Send: TypeAlias = tuple[int, Array]
 def share(tokens: Sequence[int], workers: int) -> list[range]:
     """Deal lanes with so many tokens each to workers: neighbouring ones to each, and as evenly as that goes.
 
-    >>> share([5, 5, 5, 5], 2), share([9, 1, 1, 1, 0, 0, 0, 0], 3)
-    ([range(0, 2), range(2, 4)], [range(0, 1), range(1, 2), range(2, 8)])
+    >>> share([5, 5, 5, 5], 2), share([6, 6, 6, 6, 6, 6, 0, 0], 3)
+    ([range(0, 2), range(2, 4)], [range(0, 2), range(2, 4), range(4, 8)])
     """
     before = np.cumsum([0, *tokens])
     cuts = [0]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tidegate.runs as runs
+from tidegate.children import follow_parent
 from tidegate.errors import TidegateError
 from tidegate.kernels.threads import set_num_threads
 
@@ -90,9 +88,8 @@ class Trainer:
 
 
 def _serve(link: Connection, setting: Setting, threads: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    follow_parent()
     set_num_threads(threads)
-    _end_with_parent()
     dataset = None
     while True:
         params, folder = link.recv()
@@ -125,14 +122,3 @@ def _go_on(link: Connection, setting: Setting, step: Step) -> bool:
     link.send(valid[setting.measure])
     answer: bool = link.recv()
     return answer
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None, "it was begun by one"
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
