@@ -105,7 +105,7 @@ def transcribe(
         raise InputError("there is nothing to transcribe. Give files, or samples through a pipe with --stream.")
     else:
         signals = _read(loaded, [Path(file) for file in files], reading)
-        scorer = _scorer(ngrams, units, lexicon, {"alpha": alpha, "beta": beta}, likely) if beam else None
+        scorer = _scorer(ngrams, units, lexicon, (alpha, beta), likely) if beam else None
         found = _written(signals, loaded.transcribe(signals, beam=beam, n_best=n_best, scorer=scorer))
     _put(spell(form, found), out)
 
@@ -149,7 +149,7 @@ def _likely(given: list[str] | None) -> dict[str, float]:
 
 
 def _scorer(
-    ngrams: Path | None, units: str, lexicon: Path | None, weights: dict[str, float], likely: dict[str, float]
+    ngrams: Path | None, units: str, lexicon: Path | None, weights: tuple[float, float], likely: dict[str, float]
 ) -> "Scorer":
     """Put together what is known of texts."""
     from tidegate.data.plain_text import read_text
@@ -157,7 +157,7 @@ def _scorer(
 
     model: Any = None if ngrams is None else NgramModel.from_arpa(ngrams, units=units)  # type: ignore[arg-type]
     words = None if lexicon is None else read_text(lexicon).split()
-    return Scorer(language_model=model, lexicon=words, hotwords=likely, **weights)
+    return Scorer(language_model=model, lexicon=words, hotwords=likely, alpha=weights[0], beta=weights[1])
 
 
 def _written(signals: "Recordings", told: list[Any]) -> list[Written]:
