@@ -171,7 +171,8 @@ def test_clients_that_are_slow_or_half_open_are_cut_off(
         halfway = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 99\r\n\r\n{"
         assert b" 408 " in raw(server, halfway).splitlines()[0]
         endless = b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (at, b"y" * 1000) for at in range(200))
-        assert b" 431 " in raw(server, endless).splitlines()[0]
+        told = raw(server, endless)
+        assert told == b"" or b" 431 " in told.splitlines()[0], "or cut off while it still sends, before it reads why"
         assert ask(server, "/v1/predict", ASKED)[0] == 200
         assert server.batcher.waiting == 0
 
