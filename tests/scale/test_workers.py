@@ -148,12 +148,12 @@ def test_one_who_is_late_is_named_and_the_run_goes_on(
 ) -> None:
     monkeypatch.setattr("tidegate.scale.places._ENDING", 0.1)
     model, X, y = waves()
-    with Workers(3, timeout=1.0) as workers:
+    with Workers(3, timeout=4.0) as workers:
         steps = model.fit_steps(X, y, run_dir=tmp_path / "run", crew=workers)
         next(steps)
         late = pids(workers)[1]
         os.kill(late, signal.SIGSTOP)
-        told = rf"worker 2 \(process {late} on {socket.gethostname()}\) was waited for longer than 1 s"
+        told = rf"worker 2 \(process {late} on {socket.gethostname()}\) was waited for longer than 4 s"
         with pytest.raises(WorkerError, match=told):
             list(steps)
     steps = model.fit_steps(X, y, resume=tmp_path / "run")
