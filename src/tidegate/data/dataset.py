@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tidegate.data.checks import check_same_length
 from tidegate.data.kinds import KINDS, Kind
+from tidegate.data.transcribed.recordings import Recordings
 from tidegate.ragged import Ragged
 
 Indices = npt.NDArray[np.int64]
@@ -23,7 +24,7 @@ class Examples:
     """Hold examples and what is to be learned of each.
 
     Args:
-        x: a list, such as of texts, or a Ragged of float32 features [N, C].
+        x: a list, such as of texts, a Ragged of float32 features [N, C], or Recordings.
         y: one answer for each: a list, such as of labels, or integers [B]; None where the examples hold all there is
             to learn.
         groups: [B] the number of the recording that each example was cut from, which no split may tear apart; None
@@ -36,7 +37,7 @@ class Examples:
     ['fine', 'good']
     """
 
-    x: list[Any] | Ragged
+    x: list[Any] | Ragged | Recordings
     y: Any
     groups: Indices | None = None
 
@@ -50,7 +51,7 @@ class Examples:
     def select(self, indices: Sequence[int] | Indices) -> Examples:
         """Take the examples at ``indices``, in that order."""
         rows = np.asarray(indices, dtype=np.int64)
-        x = self.x.select(rows) if isinstance(self.x, Ragged) else [self.x[i] for i in rows]
+        x = self.x.select(rows) if isinstance(self.x, Ragged | Recordings) else [self.x[i] for i in rows]
         y = [self.y[i] for i in rows] if isinstance(self.y, list) else None if self.y is None else self.y[rows]
         return Examples(x, y, None if self.groups is None else self.groups[rows])
 

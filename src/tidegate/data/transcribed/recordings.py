@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,7 @@ class Recordings:
     def __len__(self) -> int:
         return len(self.signals)
 
-    def __iter__(self) -> Iterator[Signal]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.signals)
 
     @property

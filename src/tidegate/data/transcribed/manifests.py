@@ -1,0 +1,191 @@
+"""Find signals and their texts as others lay them out: tables, LibriSpeech, Kaldi, lines with `.gt.txt`, pages in XML.
+
+Knows names and texts only; no signal is read here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tidegate.data.plain_text import read_text, split_lines
+from tidegate.data.tables import READERS, Form, listing, read_table, usual
+from tidegate.data.transcribed.features import FEATURES
+from tidegate.data.transcribed.images import PICTURES
+from tidegate.data.transcribed.pages import Polygon, find_picture, read_page
+from tidegate.data.transcribed.sound import SOUND
+from tidegate.errors import Argument, DataError
+
+FILE_NAMES = ("path", "file", "audio_filepath", "audio", "wav", "image", "filename")
+TEXT_NAMES = ("text", "sentence", "transcript", "transcription", "transcript_text")
+GROUP_NAMES = ("speaker", "speaker_id", "client_id", "book", "page", "group")
+TRUTH = ".gt.txt"
+_TRANSCRIPTS = "*.trans.txt"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """Name a signal: its file, its text, whose it is, and where on a page it stands, each None where nobody says."""
+
+    file: Path
+    text: str | None
+    group: str | None
+    where: str
+    polygon: Polygon | None = None
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Say which columns of a table hold the file, the text and the group, and how the table is written."""
+
+    file: str | None = None
+    text: str | None = None
+    group: str | None = None
+    form: Form = field(default_factory=Form)
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """Hold entries, and how many were left out, by the reason."""
+
+    entries: list[Entry]
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+def find_entries(path: Path, naming: Naming) -> Manifest:
+    """Find the signals of a table or a folder.
+
+    A folder is one of Kaldi (`wav.scp` and `text`), of LibriSpeech (`*.trans.txt`), of lines (`.png` and `.gt.txt`), of
+    pages (PAGE or ALTO beside their pictures), or holds a table named `manifest` or `metadata`.
+
+    Raises DataError where it is none of these, or something is missing that is named; file and line are told.
+    """
+    if path.is_file():
+        return _from_table(path, naming)
+    if (path / "wav.scp").is_file():
+        return _from_kaldi(path)
+    if transcripts := sorted(path.rglob(_TRANSCRIPTS)):
+        return _from_librispeech(transcripts)
+    if truths := sorted(path.rglob(f"*{TRUTH}")):
+        return _from_lines(path, truths)
+    if pages := sorted(path.rglob("*.xml")):
+        return _from_pages(pages)
+    tables = [path / f"{name}{suffix}" for name in ("manifest", "metadata") for suffix in READERS]
+    for table in tables:
+        if table.is_file():
+            return _from_table(table, naming)
+    raise DataError(
+        f"{path} holds no transcribed signals. Wanted: pictures with {TRUTH} beside them, PAGE or ALTO files, wav.scp "
+        f"and text as Kaldi has them, {_TRANSCRIPTS} as LibriSpeech has, or manifest.tsv with path, text and speaker."
+    )
+
+
+def _from_table(path: Path, naming: Naming) -> Manifest:
+    chosen: list[str] = []
+
+    def pick(found: Sequence[str], where: Path) -> list[str]:
+        chosen.clear()
+        wanted = (naming.file, FILE_NAMES, "file"), (naming.text, TEXT_NAMES, "text"), (naming.group, GROUP_NAMES, None)
+        for name, usual_names, must in wanted:
+            if name is not None and name not in found:
+                raise DataError(f"{where} has no column {name!r}. {listing(found)}")
+            if taken := name or usual(usual_names, found):
+                chosen.append(taken)
+            elif must:
+                told = f"{where} has no column that is clearly the {must}. {listing(found)} Name it: "
+                raise DataError(told, Argument(must))
+        return chosen
+
+    table = read_table(path, pick, naming.form)
+    columns = [[str(value) for value in column] for column in table.columns]
+    groups: Sequence[str | None] = columns[2] if len(columns) > 2 else [None] * len(table)
+    rows = zip(columns[0], columns[1], groups, strict=True)
+    return Manifest([
+        Entry(_existing(path.parent, name, table.where(row)), text, group, table.where(row))
+        for row, (name, text, group) in enumerate(rows)
+    ])  # fmt: skip
+
+
+def _from_kaldi(folder: Path) -> Manifest:
+    texts, speakers = _pairs(folder / "text"), {}
+    if (folder / "utt2spk").is_file():
+        speakers = _pairs(folder / "utt2spk")
+    entries, dropped = [], Counter[str]()
+    for name, place in _pairs(folder / "wav.scp").items():
+        where = f"{folder / 'wav.scp'}, utterance {name!r}"
+        if place.endswith("|"):
+            raise DataError(f"{where} is a command, which is not run: {place!r:.60}. Write its output to a file.")
+        if name not in texts:
+            dropped["without a text"] += 1
+            continue
+        entries.append(Entry(_existing(folder, place, where), texts[name], speakers.get(name), where))
+    return Manifest(entries, dropped)
+
+
+def _from_librispeech(transcripts: Iterable[Path]) -> Manifest:
+    """Read lines of a name and a text; the name begins with the number of the speaker."""
+    entries = []
+    for file in transcripts:
+        for name, text in _pairs(file).items():
+            sounds = [file.with_name(name + suffix) for suffix in SOUND]
+            found = next((sound for sound in sounds if sound.is_file()), None)
+            if found is None:
+                raise DataError(f"{file} names {name!r}, but there is no {sounds[0].name} or the like beside it.")
+            entries.append(Entry(found, text, name.partition("-")[0], str(found)))
+    return Manifest(entries)
+
+
+def _from_lines(folder: Path, truths: Sequence[Path]) -> Manifest:
+    """Pair signals with the `.gt.txt` beside them; where there are several folders, each is a group."""
+    grouped = len({truth.parent for truth in truths}) > 1
+    entries, dropped = [], Counter[str]()
+    for truth in truths:
+        stem = truth.name.removesuffix(TRUTH)
+        found = [truth.with_name(stem + suffix) for suffix in (*PICTURES, *SOUND, *FEATURES)]
+        signal = next((file for file in found if file.is_file()), None)
+        if signal is None:
+            dropped[f"{TRUTH} without a picture"] += 1
+            continue
+        group = truth.parent.relative_to(folder).as_posix() if grouped else None
+        entries.append(Entry(signal, read_text(truth).rstrip("\r\n"), group, str(truth)))
+    named = {entry.file for entry in entries}
+    if alone := sum(file.suffix.lower() in PICTURES and file not in named for file in folder.rglob("*")):
+        dropped[f"pictures without {TRUTH}"] += alone
+    return Manifest(entries, dropped)
+
+
+def _from_pages(files: Iterable[Path]) -> Manifest:
+    entries, dropped = [], Counter[str]()
+    for file in files:
+        page = read_page(file.read_bytes(), str(file))
+        picture = find_picture(page, file) if page.lines else file
+        for line in page.lines:
+            if not (line.text or "").strip():
+                dropped["lines without a text"] += 1
+                continue
+            where = f"{file}, line {line.name}"
+            entries.append(Entry(picture, line.text, file.stem, where, line.polygon))
+    return Manifest(entries, dropped)
+
+
+def _pairs(file: Path) -> dict[str, str]:
+    """Read lines of a name and the rest; raises DataError where a name comes twice or alone, naming the line."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(split_lines(read_text(file)), 1):
+        if not line.strip():
+            continue
+        name, *rest = line.split(maxsplit=1)
+        if name in found or not rest:
+            what = "names it again" if name in found else "has nothing after it"
+            raise DataError(f"{file}, line {number}: {name!r:.60} {what}. Each line is a name and what belongs to it.")
+        found[name] = rest[0].strip()
+    return found
+
+
+def _existing(folder: Path, name: str, where: str) -> Path:
+    file = folder / name
+    if not file.is_file():
+        raise DataError(f"{where} names {name!r}, but there is no file {file}.")
+    return file

@@ -1,0 +1,157 @@
+"""Sound: samples of every width give the same wave, and what cannot be read is refused before it is believed."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tidegate.data.transcribed.features import decode_sphinx, read_features
+from tidegate.data.transcribed.recordings import Signal
+from tidegate.data.transcribed.sound import Listening, doubts, read_samples, read_sound
+from tidegate.errors import DataError
+
+WAVE = np.array([0.0, 0.5, -0.5, -1.0, 0.25], np.float64)
+
+
+def wav(
+    content: bytes, *, code: int = 1, channels: int = 1, rate: int = 8000, bits: int = 16, claim: int | None = None
+) -> bytes:
+    """Spell a .wav file, whose part `data` may claim another length than it has."""
+    form = struct.pack("<HHIIHH", code, channels, rate, rate * channels * bits // 8, channels * bits // 8, bits)
+    parts = b"fmt " + struct.pack("<I", len(form)) + form
+    parts += b"LIST" + struct.pack("<I", 3) + b"abc\0"  # of odd length, so that a byte follows which is of no part
+    parts += b"data" + struct.pack("<I", len(content) if claim is None else claim) + content
+    return b"RIFF" + struct.pack("<I", 4 + len(parts)) + b"WAVE" + parts
+
+
+def spelled(bits: int, *, floating: bool = False) -> bytes:
+    """Spell the wave in samples of some bits, by arithmetic of our own."""
+    if floating:
+        return WAVE.astype(f"<f{bits // 8}").tobytes()
+    if bits == 8:
+        return bytes(int(value * 128) + 128 for value in WAVE)
+    return b"".join(int(value * 2 ** (bits - 1)).to_bytes(bits // 8, "little", signed=True) for value in WAVE)
+
+
+def put(folder: Path, content: bytes, name: str = "a.wav") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("bits", "floating"), [(8, False), (16, False), (24, False), (32, False), (32, True), (64, True)]
+)
+def test_samples_of_every_width_give_the_same_wave(tmp_path: Path, bits: int, floating: bool) -> None:
+    content = wav(spelled(bits, floating=floating), code=3 if floating else 1, bits=bits)
+    signal, rate = read_sound(put(tmp_path, content))
+    np.testing.assert_array_equal(signal[:, 0], WAVE)  # all of them are sums of powers of two
+    assert (rate, signal.shape) == (8000, (5, 1))
+
+
+def test_an_extensible_format_is_what_its_name_says(tmp_path: Path) -> None:
+    form = struct.pack("<HHIIHH", 0xFFFE, 1, 8000, 16000, 2, 16) + struct.pack("<HHI", 22, 16, 0) + b"\1" + bytes(15)
+    parts = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", 10) + spelled(16)
+    signal, _ = read_sound(put(tmp_path, b"RIFF" + struct.pack("<I", 4 + len(parts)) + b"WAVE" + parts))
+    np.testing.assert_array_equal(signal[:, 0], WAVE)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (wav(spelled(16), claim=2_000_000_000), "claims 2,000,000,000 bytes, but 10 follow"),
+        (wav(spelled(16))[:-4], "is cut off: its part 'data' claims 10 bytes, but 6 follow"),
+        (wav(spelled(16))[:20], "is cut off"),
+        (wav(spelled(16)[:-1]), "cut off in the middle of a sample"),
+        (wav(spelled(8), code=7, bits=8), "is coded as mu-law"),
+        (wav(spelled(8), code=85, bits=8), "is coded as MP3"),
+        (wav(spelled(16), bits=12), "has PCM of 12 bits"),
+        (wav(spelled(16), channels=0), "claims 0 channels"),
+        (wav(spelled(16), rate=0), "0 samples a second"),
+        (wav(spelled(16), channels=2, rate=8000) + b"", "cut off in the middle"),
+        (wav(np.array([0.0, np.nan], "<f4").tobytes(), code=3, bits=32), "sample 1 is nan"),
+        (wav(np.array([0.0, 32767.0], "<f4").tobytes(), code=3, bits=32), "samples up to 32767"),
+        (b"RF64" + bytes(40), "of the kind RF64"),
+        (b"ID3\3" + bytes(40), "is no .wav file"),
+        (b"", "is no .wav file"),
+        (wav(spelled(16)).replace(b"data", b"junk"), "has no samples"),
+    ],
+)
+def test_what_is_no_sound_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_sound(put(tmp_path, content))
+
+
+def test_one_of_several_channels_must_be_named(tmp_path: Path) -> None:
+    left = np.array([0.5, 0.25], "<f4")
+    path = put(tmp_path, wav(np.stack([left, -left / 2], axis=1).tobytes(), code=3, bits=32, channels=2))
+    with pytest.raises(DataError, match=r"has 2 channels, and one is wanted\. Say which: channel='left'"):
+        read_sound(path)
+    for channel, wanted in (("left", left), ("right", -left / 2), ("mean", left / 4)):
+        signal, _ = read_sound(path, Listening(channel=channel))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(signal[:, 0], wanted)
+
+
+def test_another_rate_is_refused_unless_it_may_be_resampled(tmp_path: Path) -> None:
+    time = np.arange(44100) / 44100
+    tone = (0.5 * np.sin(2 * np.pi * 440 * time)).astype("<f4")
+    path = put(tmp_path, wav(tone.tobytes(), code=3, bits=32, rate=44100))
+    with pytest.raises(
+        DataError, match=r"has 44100 samples a second, but 8000 are wanted\. Resample it: resample=True"
+    ):
+        read_sound(path, Listening(rate=8000))
+    signal, rate = read_sound(path, Listening(rate=8000, resample=True))
+    wanted = 0.5 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+    inner = slice(100, -100)  # away from the ends, where the filter sees silence
+    assert rate == 8000
+    np.testing.assert_allclose(signal[inner, 0], wanted[inner], atol=2e-3)  # ripple of the default filter, 0.1 %
+
+
+def test_flac_gives_the_samples_of_wav(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "a.flac", WAVE, 8000, subtype="PCM_16")
+    (tmp_path / "b.flac").write_bytes(b"fLaC" + bytes(40))
+    signal, rate = read_sound(tmp_path / "a.flac")
+    np.testing.assert_array_equal(signal[:, 0], WAVE)
+    assert rate == 8000
+    with pytest.raises(DataError, match=r"b\.flac cannot be read as sound"):
+        read_sound(tmp_path / "b.flac")
+
+
+def test_what_is_doubtful_is_said() -> None:
+    time = np.arange(8000, dtype=np.float32)[:, None] / 8000
+    tone: Signal = np.sin(2 * np.pi * 440 * time)
+    assert doubts(0.5 * tone) == []
+    assert doubts(np.clip(2 * tone, -1, 1)) == ["clipped"]
+    assert doubts(np.float32(1e-5) * tone) == ["silent"]
+    assert doubts(0.5 * tone + 0.1) == ["off its zero"]
+    assert doubts(np.zeros((0, 1), np.float32)) == []
+
+
+def test_a_pipe_gives_samples_of_16_bits() -> None:
+    np.testing.assert_array_equal(read_samples(spelled(16))[:, 0], WAVE)
+
+
+@pytest.mark.parametrize("order", [">", "<"])
+def test_sphinx_files_of_both_orders_of_bytes_are_read(order: str) -> None:
+    frames = np.arange(26, dtype=np.float32).reshape(2, 13)
+    content = np.array([26], f"{order}i4").tobytes() + frames.astype(f"{order}f4").tobytes()
+    np.testing.assert_array_equal(decode_sphinx(content, "a.mfc"), frames)
+    with pytest.raises(DataError, match="claims 26 numbers of 4 bytes, but has 100 bytes"):
+        decode_sphinx(content[:-4], "a.mfc") if order == ">" else decode_sphinx(b"\0\0\0\x1a" + content[4:-4], "a.mfc")
+    with pytest.raises(DataError, match="no whole frames of 5"):
+        decode_sphinx(content, "a.mfc", 5)
+
+
+def test_arrays_of_numpy_are_frames_or_refused(tmp_path: Path) -> None:
+    frames = np.arange(6.0).reshape(3, 2)
+    np.save(tmp_path / "a.npy", frames)
+    np.testing.assert_array_equal(read_features(tmp_path / "a.npy"), frames)
+    np.save(tmp_path / "b.npy", np.array([{}]), allow_pickle=True)
+    np.save(tmp_path / "c.npy", np.array([[np.inf]]))
+    for name, message in (("b.npy", "cannot be read as an array"), ("c.npy", "frame 0, number 0 is inf")):
+        with pytest.raises(DataError, match=message):
+            read_features(tmp_path / name)
