@@ -19,6 +19,7 @@ from tidegate.data.labels import hold_several
 from tidegate.data.series import hold_out_last
 from tidegate.data.source import Source
 from tidegate.data.split import group_split, stratified_split
+from tidegate.data.transcribed import archives, digit_lines, spoken_digits
 from tidegate.errors import Argument, DataError, InputError, OptionError
 from tidegate.fetch.progress import Progress, show
 
@@ -32,6 +33,9 @@ _SOURCES = {
         mnist.SOURCE,
         pydocs.SOURCE,
         *corpora.SOURCES,
+        digit_lines.SOURCE,
+        spoken_digits.SOURCE,
+        *archives.SOURCES,
     )
 }
 
@@ -45,8 +49,8 @@ def options() -> set[str]:
 def names() -> list[str]:
     """List the data sets known by name.
 
-    >>> names()
-    ['digits', 'ett', 'household_power', 'imdb', 'mnist', 'pydocs', 'resume_ner', 'ud_english_ewt', 'wnut17']
+    >>> names()[:4]
+    ['an4', 'asterisk_en', 'digit_lines', 'digits']
     """
     return sorted(_SOURCES)
 
