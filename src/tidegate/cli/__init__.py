@@ -25,6 +25,7 @@ from tidegate.cli import (
     predict,
     serve,
     train,
+    transcribe,
 )
 from tidegate.cli.options import help_text, spell_option
 from tidegate.cli.output import ready_streams, say, write_nowhere
@@ -42,6 +43,8 @@ for command in (
     evaluate.evaluate,
     predict.predict,
     serve.serve,
+    transcribe.transcribe,
+    transcribe.align,
     generate.generate,
     complete.complete,
     inspect.inspect,

@@ -44,7 +44,7 @@ def evaluate(
 
     loaded = load_task(model)
     options = collect_reading(None, reading, text=text, label=label, column=column, target_columns=targets, split=split)
-    kind = {"kind": loaded.reads} if Path(data).exists() else {}
+    kind = {"kind": loaded.kind} if Path(data).exists() else {}
     if part not in (None, *_PARTS):
         raise OptionError.unknown("part", str(part), _PARTS)
     chosen = runs.choose_part(runs.Source(data, kind | options), trained_on(model), part)  # type: ignore[arg-type]

@@ -63,6 +63,10 @@ Pretrained = Annotated[
         "--pretrained", metavar="RUN", parser=named_path, help="Begin with the language model in this folder or file."
     ),
 ]
+Reads = Annotated[
+    str | None,
+    typer.Option("--reads", metavar="sound|line|features", help="What a transcriber reads in files, if not plain."),
+]
 Refit = Annotated[
     bool | None,
     typer.Option("--refit/--no-refit", help="Train anew on all rows once a part held out has chosen the epochs."),
@@ -117,6 +121,7 @@ def train(
     targets: Targets = None,
     reading: Reading = None,
     split: Split = None,
+    reads: Reads = None,
     preset: Preset = None,
     cell: Cell = None,
     bidirectional: Bidirectional = None,
@@ -155,6 +160,7 @@ def train(
       tidegate train reviews.csv --unlabelled more.txt --budget 20
       tidegate train ett --target-columns all --lookback 96 --horizon 96 --preset segrnn
       tidegate train sales.csv --task forecast --target-columns y --read repair=interpolate --split 0.2
+      tidegate train clips.tsv --task transcribe --reads sound --read rate=8000
       tidegate train --resume runs/imdb-tutorial-bilstm
     """
     from tidegate import runs
@@ -175,7 +181,9 @@ def train(
     )
     if [data, resume, recipe].count(None) != 2:
         raise InputError("wanted exactly one of DATA, --resume DIR and --recipe DIR.")
-    options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
+    options = collect_reading(
+        task, reading, text=text, label=label, column=column, target_columns=targets, split=split, reads=reads
+    )
     if data is None and (params or preset or options or licence):
         raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
     if data is None and (unlabelled or budget is not None):

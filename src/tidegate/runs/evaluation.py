@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tidegate.data import Examples
     from tidegate.tasks.task import AnyTask
 
-_SHARES = ("accuracy", "micro_f1", "macro_f1", "worst_recall", "ece", "uncalibrated_ece")
+_SHARES = ("accuracy", "micro_f1", "macro_f1", "worst_recall", "ece", "uncalibrated_ece", "cer", "wer", "ser")
 
 
 def evaluate(model: AnyTask, examples: Examples) -> Evaluation:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.data import loading
 from tidegate.data.dataset import Examples
 from tidegate.data.kinds import KINDS
+from tidegate.data.transcribed.recordings import Recordings
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
 from tidegate.runs.source import Source, fingerprint
@@ -134,6 +136,8 @@ def _named(dataset: Dataset, part: PartName) -> Examples:
 def _joined(parts: list[Examples]) -> Examples:
     if len(parts) == 1:
         return parts[0]
+    if recordings := [part.x for part in parts if isinstance(part.x, Recordings)]:
+        return Examples(reduce(Recordings.joined, recordings), None)
     x = [example for part in parts for example in (part.x.to_list() if isinstance(part.x, Ragged) else part.x)]
     y = None if parts[0].y is None else [label for part in parts for label in part.y]
     return Examples(Ragged.from_list(x) if isinstance(parts[0].x, Ragged) else x, y)

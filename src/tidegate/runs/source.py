@@ -15,6 +15,7 @@ from tidegate.data import loading
 from tidegate.data.checks import check_writable
 from tidegate.data.kinds import KINDS
 from tidegate.data.series import Series
+from tidegate.data.transcribed.recordings import Recordings
 from tidegate.errors import RunFolderError
 from tidegate.ragged import Ragged
 
@@ -67,7 +68,9 @@ def fingerprint(dataset: Dataset) -> str:
 def _pieces(part: Examples | None) -> Iterable[bytes]:
     if part is None:
         return
-    if isinstance(part.x, Ragged):
+    if isinstance(part.x, Recordings):
+        yield from part.x.pieces()
+    elif isinstance(part.x, Ragged):
         yield np.ascontiguousarray(part.x.values).tobytes()
         yield np.ascontiguousarray(part.x.offsets).tobytes()
     else:

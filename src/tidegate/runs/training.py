@@ -33,7 +33,13 @@ if TYPE_CHECKING:
     from tidegate.tasks.task import AnyTask
     from tidegate.train import Step
 
-_BESIDE = ("macro f1", "worst recall", "ece", "uncalibrated ece")  # measures that stand at the top with the chief one
+_BESIDE = (
+    "macro f1",
+    "worst recall",
+    "ece",
+    "uncalibrated ece",
+    "wer",
+)  # measures that stand at the top with the chief one
 _HELD_OUT = 0.1  # of examples without a part to measure on, where a task would learn from all
 
 Params = Mapping[str, Any]
@@ -318,6 +324,8 @@ def build_task(dataset: Dataset, params: Params, *, task: str | None = None, pre
             f"a {found.name} learns from data of the kind {found.kind!r}, but {dataset.name} holds {dataset.kind!r}."
         )
     chosen = (presets.get(preset, task=found.name) if preset else {}) | dict(params)
+    if preset is None:
+        chosen = found.params_for(dataset.train.x) | chosen
     model = found().set_params(**chosen)
     unmeasured = dataset.valid is None and (dataset.test is None or chosen.get("refit") or chosen.get("thresholds"))
     if unmeasured and "validation_fraction" not in chosen and model.get_params().get("validation_fraction") == 0:

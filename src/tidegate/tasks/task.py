@@ -172,6 +172,11 @@ class Task(ABC, Generic[L]):
         """
         return cls().set_params(**presets.get(preset, task=cls.name) | changes)
 
+    @classmethod
+    def params_for(cls, X: Any) -> Json:
+        """Say which parameters suit some inputs, where a run names neither them nor a preset; here none."""
+        return {}
+
     def get_params(self, deep: bool = True) -> Json:
         """Return the parameters by name, as they were passed; `deep` has no effect."""
         return {name: getattr(self, name) for name in parameter_names(type(self))}

@@ -100,7 +100,7 @@ def read_an4(members: Members, _: Looking) -> Parts:
     texts = {}
     for part in ("train", "test"):
         for line in _lines(members, f"etc/an4_{part}.transcription"):
-            text, _, name = line.rpartition(" (")
+            text, name = line.rsplit(" (", 1)
             texts[name.rstrip(")")] = clean_text(text.replace("<s>", "").replace("</s>", ""), f"{part} {name}")
     parts = {}
     for part, split in _SPLITS.items():

@@ -49,7 +49,7 @@ class TranscriberStream:
         return self._hear(self._stream.push(chunk))
 
     def finish(self) -> Transcript:
-        """End the signal, and return all that was read, with the places of symbols in steps."""
+        """End the signal, and return all that was read; places are in seconds, or steps where no rate is known."""
         rows = self._stream.peek()
         self._hear(rows)
         told = self.transcript
@@ -74,7 +74,7 @@ class TranscriberStream:
 
     @property
     def transcript(self) -> Transcript:
-        """All that was read so far, with the places of symbols in steps."""
+        """All that was read so far; places are in seconds, or steps where no rate is known."""
         symbols, unit = ["", *self._reading.symbols], self._places
         heard = self._stream.about.get("heard", [])
         told = [Symbol(symbols[number], *unit.span(first, last), sure) for number, first, last, sure in heard]

@@ -88,3 +88,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epochs": 30,
     },
 }
+
+SUITED: dict[str, str] = {"features": "speech-cepstra", "sound": "speech-commands", "line": "lines"}
+"""The preset that is taken for what is read, where none is named."""

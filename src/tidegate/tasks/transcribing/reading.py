@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.transcribed.recordings import Reads, Recordings
+from tidegate.data.transcribed.writing import visual_order
 from tidegate.errors import DataError, InputError, ShapeError
 from tidegate.kernels import ctc
 from tidegate.ragged import Ragged
@@ -60,9 +61,11 @@ class Reading:
         return cls(told["reads"], rate, symbols, mean, deviation, bool(told["centred"]), temperature)
 
     def labels(self, texts: Sequence[str]) -> ctc.Labels:
-        """Spell texts in symbols; one that is not known is left out, as no frame can name it."""
+        """Spell texts in symbols, from left to right; one that is not known is left out, as no frame can name it."""
         numbers = {symbol: number for number, symbol in enumerate(self.symbols, 1)}
-        return ctc.Labels.of([[numbers[symbol] for symbol in text if symbol in numbers] for text in texts])
+        return ctc.Labels.of(
+            [[numbers[symbol] for symbol in visual_order(text) if symbol in numbers] for text in texts]
+        )
 
     def scaled(self, signals: Ragged) -> Ragged:
         """Bring features to the scale of the network."""
@@ -83,7 +86,7 @@ class Reading:
 
 def learn(recordings: Recordings, texts: Sequence[str], *, centred: bool) -> Reading:
     """Learn the symbols of texts, and the scale of features; all heights of a line share one."""
-    symbols = tuple(sorted({symbol for text in texts for symbol in text}))
+    symbols = tuple(sorted({symbol for text in texts for symbol in visual_order(text)}))
     if not symbols:
         raise DataError("all texts are empty; a transcriber learns from some that are not.")
     width = recordings.width

@@ -38,6 +38,7 @@ from tidegate.tasks.transcribing.errors import error_rate
 from tidegate.tasks.transcribing.fronts import ceiled, encoded, fitted_front, hop_of, run, with_front
 from tidegate.tasks.transcribing.live import TranscriberStream
 from tidegate.tasks.transcribing.measuring import Blanks, Part, measure, tempered
+from tidegate.tasks.transcribing.presets import PRESETS, SUITED
 from tidegate.tasks.transcribing.reading import Reading, as_recordings, learn
 from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
 from tidegate.train import Asked, Loss
@@ -217,7 +218,21 @@ class Transcriber(Task[Reading]):
         if reading.centred:
             raise InputError("this model takes each signal's own mean off first. Train with centred=False to stream.")
         prepared = Prepared(fitted.executor, lookahead, read=lambda chunk: _chunk(reading, chunk))
-        return TranscriberStream(Stream.of(prepared, state=state), reading, self._places_of(fitted.network, 2**62))
+        places = replace(self._places_of(fitted.network, 2**62), scale=(1 / (reading.rate or 1), 0.0))
+        return TranscriberStream(Stream.of(prepared, state=state), reading, places)
+
+    @classmethod
+    def params_for(cls, X: Any) -> Json:
+        """Take the preset for what recordings hold: cepstra, lines of print, or spoken commands."""
+        return PRESETS[SUITED[X.reads]] if isinstance(X, Recordings) else {}
+
+    def wants(self) -> dict[str, str]:
+        """Say how files must be read for it, as options of `data.load` for transcribed data."""
+        fitted = self._require_fitted()
+        wanted = {"reads": str(self.reads)}
+        if self.reads == "sound":
+            return wanted | {"rate": f"{fitted.learned.rate:.0f}"}
+        return wanted | {"height" if self.reads == "line" else "width": str(fitted.network.input_size)}
 
     @property
     def symbols_(self) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from math import exp, fsum, log
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.data.transcribed.writing import logical_order
+
 Array = npt.NDArray[np.float64]
 
 
@@ -26,10 +28,10 @@ class Symbol:
 class Transcript:
     """Hold what was read.
 
-    text: the whole.
+    text: the whole, in logical order.
     confidence: from 0 to 1, the geometric mean of its symbols' confidences; 1 for no symbols.
-    symbols: each with its span, in the units of the original: seconds, or pixels from its left edge; steps of the
-        signal where nothing is known of an original.
+    symbols: from left to right, each with its span, in the units of the original: seconds, or pixels from its left
+        edge; steps of the signal where nothing is known of an original.
     words: what stands between blanks, with their spans; a word is as probable as all its symbols together.
     alternatives: other texts, the next best first, where they were asked for.
     score: the logarithm of the probability of the path, or what a search scored.
@@ -51,7 +53,7 @@ class Transcript:
         ('a b', ['a', 'b'], 0.63)
         """
         mean = fsum(log(max(one.confidence, 1e-300)) for one in symbols) / max(len(symbols), 1)
-        text = "".join(one.text for one in symbols)
+        text = logical_order("".join(one.text for one in symbols))
         return cls(text, exp(mean), tuple(symbols), _words(symbols), score=score)
 
     def beside(self, others: Sequence[Transcript]) -> Transcript:
@@ -65,7 +67,7 @@ def _words(symbols: Sequence[Symbol]) -> tuple[Symbol, ...]:
         if not one.text.isspace():
             open_word.append(one)
         elif open_word:
-            text = "".join(part.text for part in open_word)
+            text = logical_order("".join(part.text for part in open_word))
             sure = exp(fsum(log(max(part.confidence, 1e-300)) for part in open_word))
             words.append(Symbol(text, open_word[0].start, open_word[-1].end, sure))
             open_word = []
