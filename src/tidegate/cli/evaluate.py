@@ -1,18 +1,22 @@
 """`tidegate evaluate`: how good a model is on examples whose labels are known."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tidegate.cli.inputs import load_task, trained_on
 from tidegate.cli.options import Column, Data, Json, Label, ModelPath, Reading, Split, Targets, Text, collect_reading
 from tidegate.cli.output import emit_json, emit_table, emit_tree, say
-from tidegate.errors import OptionError
+from tidegate.errors import InputError, OptionError
 
 _PARTS = ("all", "train", "valid", "test")
 Part = Annotated[
     str | None, typer.Option("--part", metavar="NAME", help=f"Take this part of the data: {', '.join(_PARTS)}.")
+]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="speaker|book|page", help="Of a transcriber: errors of each of these, too."),
 ]
 
 
@@ -26,6 +30,7 @@ def evaluate(
     reading: Reading = None,
     split: Split = None,
     part: Part = None,
+    by: By = None,
     json: Json = False,
 ) -> None:
     """Measure a model on examples whose answers are known.
@@ -38,6 +43,7 @@ def evaluate(
 
     Examples:
       tidegate evaluate runs/imdb-tutorial-bilstm imdb
+      tidegate evaluate runs/an4 an4 --by speaker
       tidegate evaluate model.safetensors new.csv --text review --label stars --json
     """
     from tidegate import runs
@@ -50,9 +56,12 @@ def evaluate(
     chosen = runs.choose_part(runs.Source(data, kind | options), trained_on(model), part)  # type: ignore[arg-type]
     say(chosen.dataset.summary())
     say(chosen.note)
-    found = runs.evaluate(loaded, chosen.examples)
+    learned = None if chosen.name in ("all", "train") else chosen.dataset.train
+    found = runs.evaluate(loaded, chosen.examples, learned)
     for warning in found.warnings():
         say(f"warning: {warning}")
+    if by is not None and by not in ("speaker", "book", "page"):
+        raise OptionError.unknown("kind of group", by, ("speaker", "book", "page"))
     if json:
         emit_json({"model": str(model), "data": chosen.dataset.name, "part": chosen.name, **found.to_json()})
         return
@@ -61,3 +70,14 @@ def evaluate(
     emit_tree(runs.show_measures(found.measures(), worst))
     print()
     emit_table(found.table())
+    if by:
+        print()
+        emit_table(_by_group(found, by))
+
+
+def _by_group(found: Any, by: str) -> list[dict[str, object]]:
+    """Give the errors of each speaker, book or page; raises InputError for data or a model without any."""
+    rows = found.by_group() if hasattr(found, "by_group") else []
+    if not rows:
+        raise InputError(f"nothing here says which {by} an example is of. Leave --by out.")
+    return [{by: row.pop("group"), **row} for row in rows]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tidegate.runs.demo import Demo as Demo
     from tidegate.runs.demo import choose_demo as choose_demo
     from tidegate.runs.demo import demo_questions as demo_questions
+    from tidegate.runs.demo import draw_line as draw_line
     from tidegate.runs.description import describe_model as describe_model
     from tidegate.runs.description import describe_nodes as describe_nodes
     from tidegate.runs.environment import describe_environment as describe_environment

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidegate.data import Examples, loading
-from tidegate.errors import DownloadError
+from tidegate.errors import DownloadError, InputError
 from tidegate.ragged import Ragged
 from tidegate.runs.source import Source
 
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from tidegate.data import Dataset
 
 _QUICK = {"hidden_size": 32, "embedding_size": 32, "epochs": 2}  # a training of seconds, not the best there is
+_QUICK_LINES = {
+    "hidden_size": 48,
+    "num_layers": 1,
+    "dropout": 0.1,
+    "epochs": 8,
+    "batch_size": 16,
+    "learning_rate": 0.01,
+}
 _REVIEWS = {
     "What a wonderful film. The cast is superb and the ending moved me to tears.": "pos",
     "Two hours of my life that I will never get back. Dull, badly acted and far too long.": "neg",
@@ -33,8 +41,16 @@ class Demo:
     next_command: str
 
 
-def choose_demo() -> Demo:
-    """Take `imdb` where its archive is here or can be downloaded, else `digits`, which scikit-learn brings along."""
+def choose_demo(kind: str = "text") -> Demo:
+    """Take `imdb` where its archive is here or can be downloaded, else `digits`, which scikit-learn brings along.
+
+    For the kind "transcribed" take lines composed of those digits. Raises InputError for another kind, which has none.
+    """
+    if kind == "transcribed":
+        reason = "2,000 lines composed of handwritten digits to learn from, 300 of other digits to test on"
+        return Demo(Source("digit_lines"), reason, _QUICK_LINES, "tidegate evaluate RUN digit_lines")
+    if kind != "text":
+        raise InputError(f"there is no demo for data of the kind {kind!r}. Leave the task out.")
     try:
         loading.get("imdb")
     except DownloadError as error:
@@ -51,6 +67,16 @@ def demo_questions(dataset: Dataset) -> tuple[Examples, list[str]]:
     three = dataset.test.select([0, 1, 2])
     assert isinstance(three.x, Ragged)
     return three, ["\n".join(map(_draw_row, digit)) for digit in three.x]
+
+
+def draw_line(columns: Iterable[Iterable[float]]) -> str:
+    """Draw a line of pixel columns [width, height] for a terminal, two rows of pixels as one of characters."""
+    rows = [*zip(*columns, strict=True)]
+    shades = " .:*#"
+    return "\n".join(
+        "".join(shades[round(2 * (float(upper) + float(lower)))] for upper, lower in zip(*pair, strict=True))
+        for pair in zip(rows[::2], rows[1::2], strict=False)
+    )
 
 
 def _draw_row(row: Iterable[float]) -> str:

@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 _SHARES = ("accuracy", "micro_f1", "macro_f1", "worst_recall", "ece", "uncalibrated_ece", "cer", "wer", "ser")
 
 
-def evaluate(model: AnyTask, examples: Examples) -> Evaluation:
+def evaluate(model: AnyTask, examples: Examples, learned: Examples | None = None) -> Evaluation:
     """Measure a fitted model.
 
     Args:
         model: what `tidegate.load` returns, or any fitted task.
         examples: inputs and true answers, at least one.
+        learned: what the model was trained on; where given, some tasks also tell how good it is without examples whose
+            answers stand there.
 
     Raises:
         DataError: there is no example, or an answer that the model does not know; the first one is named.
         MissingPackageError: a package that the metrics come from is not installed.
     """
-    return CARDS[model.name].scores().measure(model, examples)
+    scores = CARDS[model.name].scores()
+    found = scores.measure(model, examples)
+    return found if scores.apart is None or learned is None else scores.apart(found, learned)
 
 
 def show_measures(measures: Mapping[str, float], worst: str | None = None) -> dict[str, str]:

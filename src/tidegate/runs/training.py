@@ -169,7 +169,7 @@ class Training:
         params = self.model.get_params()
         kept = kept_epoch(history, patience=params["patience"])
         valid = valid_measures(history, patience=params["patience"])
-        found = None if self.dataset.test is None else evaluate(self.model, self.dataset.test)
+        found = None if self.dataset.test is None else evaluate(self.model, self.dataset.test, self.dataset.train)
         measures = {} if found is None else {**found.measures(), "examples": found.examples}
         self.model.save(
             self.folder.model, licence=self.folder.licence, data=self.dataset.name, metrics={"test": measures}

@@ -44,12 +44,15 @@ class Scores:
 
     Args:
         measure: takes a fitted model and examples whose answers are known.
+        apart: measures again what was measured, without examples whose answer stands in those that were learned from;
+            None where that says nothing.
         judge: says what is amiss with a model of which the part held out in training is all that is known. Takes the
             record of the epoch that is kept, its measures with those of guesses, and what to call the part.
     """
 
     measure: Callable[[Any, Examples], Evaluation]
     judge: Callable[[Record, Mapping[str, float], str], list[HealthWarning]]
+    apart: Callable[[Any, Examples], Evaluation] | None = None
 
 
 def precision_recall_f1(right: int, there: int, named: int) -> tuple[float, float, float]:

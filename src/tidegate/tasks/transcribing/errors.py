@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T", bound=Hashable)
 
 
 def distance(found: Sequence[Hashable], right: Sequence[Hashable]) -> int:
@@ -23,23 +26,34 @@ def distance(found: Sequence[Hashable], right: Sequence[Hashable]) -> int:
     return int(row[-1])
 
 
-def matches(found: Sequence[Hashable], right: Sequence[Hashable]) -> list[bool]:
-    """Tell of each symbol that was found whether one of the right ones stands there, in the fewest changes."""
+def paired(found: Sequence[T], right: Sequence[T]) -> list[tuple[T | None, T | None]]:
+    """Set what was found beside what is right, in the fewest changes; None stands beside what is too much or missing.
+
+    >>> paired("cat", "at"), paired("b", "d")
+    ([('c', None), ('a', 'a'), ('t', 't')], [('b', 'd')])
+    """
     table = np.zeros((len(found) + 1, len(right) + 1), np.int64)
     table[:, 0], table[0] = np.arange(len(found) + 1), np.arange(len(right) + 1)
     for i, symbol in enumerate(found, 1):
         for j, other in enumerate(right, 1):
             table[i, j] = min(table[i - 1, j] + 1, table[i, j - 1] + 1, table[i - 1, j - 1] + (symbol != other))
-    hits, i, j = [False] * len(found), len(found), len(right)
-    while i and j:
-        if table[i, j] == table[i - 1, j - 1] + (found[i - 1] != right[j - 1]):
+    pairs, i, j = list[tuple[T | None, T | None]](), len(found), len(right)
+    while i or j:
+        if i and j and table[i, j] == table[i - 1, j - 1] + (found[i - 1] != right[j - 1]):
             i, j = i - 1, j - 1
-            hits[i] = found[i] == right[j]
-        elif table[i, j] == table[i - 1, j] + 1:
+            pairs.append((found[i], right[j]))
+        elif i and table[i, j] == table[i - 1, j] + 1:
             i -= 1
+            pairs.append((found[i], None))
         else:
             j -= 1
-    return hits
+            pairs.append((None, right[j]))
+    return pairs[::-1]
+
+
+def matches(found: Sequence[Hashable], right: Sequence[Hashable]) -> list[bool]:
+    """Tell of each symbol that was found whether one of the right ones stands there, in the fewest changes."""
+    return [one == other for one, other in paired(found, right) if one is not None]
 
 
 def error_rate(found: Sequence[Sequence[Hashable]], right: Sequence[Sequence[Hashable]]) -> float:
