@@ -1,0 +1,116 @@
+"""Formats of transcripts: well-formed, in units of the original, and read again as the same words."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+import pytest
+
+from tidegate.errors import InputError, OptionError
+from tidegate.transcripts import FORMATS, Written, spell
+
+
+@dataclass(frozen=True)
+class Word:
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Told:
+    text: str
+    confidence: float
+    symbols: tuple[Word, ...] = ()
+    words: tuple[Word, ...] = ()
+    alternatives: tuple[Told, ...] = ()
+
+
+WORDS = (Word("Jrrthum", 10.4, 80.2, 0.875), Word('<&"\x07>', 95.0, 140.0, 0.5))
+LINE = Written("scans/leaf 1.png", Told("Jrrthum <&>", 0.7, (), WORDS), "pixels", (130, 40))
+CALL = Written(
+    "calls/one.wav",
+    Told(
+        "thank you", 0.9, (), (Word("thank", 0.25, 0.5, 0.9), Word("you", 3661.0, 3661.5, 1.0)), (Told("thanks", 0.1),)
+    ),
+    "seconds",
+)
+
+
+def test_hocr_has_a_page_a_line_and_words_in_their_boxes() -> None:
+    document = spell("hocr", [LINE, LINE])
+    root = ElementTree.fromstring(document.partition("\n")[2])
+    space = "{http://www.w3.org/1999/xhtml}"
+    pages = [div for div in root.iter(f"{space}div") if div.get("class") == "ocr_page"]
+    assert [page.get("title") for page in pages] == ['image "leaf 1.png"; bbox 0 0 130 40'] * 2
+    words = [span for span in pages[0].iter(f"{space}span") if span.get("class") == "ocrx_word"]
+    assert [word.get("title") for word in words] == ["bbox 10 0 81 40; x_wconf 88", "bbox 95 0 130 40; x_wconf 50"]
+    assert [word.text for word in words] == ["Jrrthum", '<&"\ufffd>']
+    assert len({element.get("id") for element in root.iter() if element.get("id")}) == 2 + 2 + 4
+
+
+def test_alto_has_strings_with_the_space_between() -> None:
+    root = ElementTree.fromstring(spell("alto", [LINE]).encode())
+    space = "{http://www.loc.gov/standards/alto/ns-v4#}"
+    assert root.tag == f"{space}alto"
+    line = next(root.iter(f"{space}TextLine"))
+    told = [(part.tag.removeprefix(space), part.get("HPOS"), part.get("WIDTH"), part.get("WC")) for part in line]
+    assert told == [("String", "10", "71", "0.8750"), ("SP", "81", "14", None), ("String", "95", "35", "0.5000")]
+    assert [part.get("CONTENT") for part in line.iter(f"{space}String")] == ["Jrrthum", '<&"\ufffd>']
+
+
+def test_alto_is_read_again_as_the_same_line() -> None:
+    from tidegate.data.transcribed.pages import read_page
+
+    page = read_page(spell("alto", [LINE]).encode(), "leaf.xml")
+    assert [line.text for line in page.lines] == ['Jrrthum <&"\ufffd>']
+    assert page.lines[0].polygon.tolist() == [[0, 0], [130, 0], [130, 40], [0, 40]]
+
+
+def test_ctm_tells_beginning_and_length_in_seconds() -> None:
+    assert spell("ctm", [CALL]) == "one 1 0.250 0.250 thank 0.9000\none 1 3661.000 0.500 you 1.0000\n"
+
+
+def test_srt_parts_captions_that_are_too_long() -> None:
+    assert spell("srt", [CALL]) == (
+        "1\n00:00:00,250 --> 00:00:00,500\nthank\n\n2\n01:01:01,000 --> 01:01:01,500\nyou\n"
+    )
+    many = tuple(Word("word", number / 10, number / 10 + 0.1, 1.0) for number in range(30))
+    captions = spell("srt", [Written("a.wav", Told("", 1.0, (), many), "seconds")]).split("\n\n")
+    lines = [caption.strip().split("\n")[2] for caption in captions]
+    assert max(map(len, lines)) <= 42
+    assert " ".join(lines) == " ".join(["word"] * 30)
+
+
+def test_json_tells_everything_a_line_for_each() -> None:
+    rows = [json.loads(line) for line in spell("json", [LINE, CALL]).splitlines()]
+    assert [row["unit"] for row in rows] == ["pixels", "seconds"]
+    assert rows[1]["words"][0] == {"text": "thank", "start": 0.25, "end": 0.5, "confidence": 0.9}
+    assert rows[1]["alternatives"] == [{"text": "thanks", "confidence": 0.1}]
+
+
+def test_text_is_a_line_for_each() -> None:
+    assert spell("text", [CALL, LINE]) == "thank you\nJrrthum <&>\n"
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_nothing_that_was_read_is_a_document_too(form: str) -> None:
+    unit = "pixels" if form in ("hocr", "alto") else "seconds"
+    document = spell(form, [Written("a", Told("", 1.0), unit, (0, 0))])  # type: ignore[arg-type]
+    assert re.search('class="ocrx_word"|<String|-->|"start"', document) is None
+    if form in ("hocr", "alto"):
+        ElementTree.fromstring(document.partition("\n")[2])
+
+
+def test_places_of_another_unit_are_refused() -> None:
+    for form, given in (("hocr", CALL), ("alto", CALL), ("ctm", LINE), ("srt", LINE)):
+        with pytest.raises(InputError, match=f"{form} wants places in"):
+            spell(form, [given])
+    with pytest.raises(InputError, match="srt is a file of captions for one recording, but 2 came"):
+        spell("srt", [CALL, CALL])
+    with pytest.raises(OptionError, match="unknown format 'hcor'"):
+        spell("hcor", [LINE])
