@@ -1,0 +1,140 @@
+"""`tidegate transcribe`, `align` and what trains for them: files in, places in units of the original out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tidegate as tg
+from commands import Cli
+from tidegate.cli import main
+
+RATE = 2000
+TONES = {"a": 220.0, "b": 700.0}
+
+
+def sing(text: str, *, each: int = 400) -> np.ndarray:
+    """Sing a text: a tone for each symbol with silence behind it, [T]."""
+    time = np.arange(each) / RATE
+    silent = np.zeros(each // 2)
+    return np.concatenate([part for c in text for part in (0.5 * np.sin(2 * np.pi * TONES[c] * time), silent)])
+
+
+def write(path: Path, samples: np.ndarray) -> None:
+    import wave
+
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of songs with a manifest: two singers, 24 songs of one to three tones."""
+    folder = tmp_path_factory.mktemp("songs")
+    texts = ["".join(text) for text in ("a", "b", "ab", "ba", "aab", "bba", "aba", "bab", "aa", "bb", "abb", "baa")] * 2
+    rows = ["path\ttext\tspeaker"]
+    for number, text in enumerate(texts):
+        write(folder / f"{number}.wav", sing(text))
+        rows.append(f"{number}.wav\t{text}\t{'ann' if number < 12 else 'bob'}")
+    (folder / "list.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "songs"
+    quiet = {
+        "speed": 0,
+        "time_masks": 0,
+        "feature_masks": 0,
+        "noise": 0.02,
+        "shift": 0,
+        "average": 0.9,
+        "dropout": 0,
+        "validation_fraction": 0,
+    }
+    sizes = {"num_layers": 1, "batch_size": 4, "epochs": 30, "learning_rate": 0.02, "bands": 12, "bidirectional": False}
+    settings = [f"--set={name}={str(value).lower()}" for name, value in (quiet | sizes).items()]
+    arguments = ["train", str(songs / "list.tsv"), "--task", "transcribe", "--reads", "sound", "--split", "0.5"]
+    assert main([*arguments, "--hidden-size", "24", "--out", str(folder), *settings]) == 0
+    return folder
+
+
+def test_training_tells_the_errors_of_the_test_part(run: Path) -> None:
+    about = tg.runs.describe_model(run)["metrics"]["test"]
+    assert about["examples"] == 12
+    assert 0 <= about["cer"] <= about["ser"] <= 1
+    assert 0 <= about["wer"] <= 1
+
+
+def test_files_are_read_with_the_places_of_their_words(cli: Cli, run: Path, songs: Path) -> None:
+    answer = cli("transcribe", run, songs / "6.wav", songs / "3.wav", "--format", "json")
+    assert answer.code == 0, answer.err
+    first, second = map(json.loads, answer.out.splitlines())
+    assert (first["text"], second["text"]) == ("aba", "ba")
+    assert first["unit"] == "seconds"
+    starts = [symbol["start"] for symbol in first["symbols"]]
+    assert np.abs(np.array(starts) - [0.0, 0.3, 0.6]).max() < 0.15  # half a tone: CTC names a symbol where it is sure
+    assert cli("transcribe", run, songs / "3.wav").out == "ba\n"
+
+
+def test_a_known_text_is_aligned(cli: Cli, run: Path, songs: Path) -> None:
+    name, channel, begin, length, word, _ = cli("align", run, songs / "8.wav", "aa", "--format", "ctm").out.split()
+    assert (name, channel, word) == ("8", "1", "aa")
+    assert 0 <= float(begin) < float(begin) + float(length) <= 0.6
+    refused = cli("align", run, songs / "8.wav", "ax")
+    assert refused.code == 2
+    assert "training never saw the symbol 'x'" in refused.err
+
+
+def test_speakers_are_measured_apart(cli: Cli, run: Path, songs: Path) -> None:
+    told = json.loads(cli("evaluate", run, songs / "list.tsv", "--json").out)
+    assert told["part"] == "test"
+    assert told["examples"] == 12
+    assert 0 <= told["cer"] <= 0.2  # a tone that comes twice is now and then heard once
+    assert [row["group"] for row in told["groups"]] in (["ann"], ["bob"])
+    plain = cli("evaluate", run, songs / "list.tsv", "--by", "speaker")
+    assert "speaker" in plain.out.splitlines()[-2]
+    assert cli("evaluate", run, songs / "list.tsv", "--by", "voice").code == 2
+
+
+def test_a_pipe_of_samples_gives_the_text_of_the_whole(run: Path, songs: Path) -> None:
+    samples = (sing("abb") * 32767).astype("<i2").tobytes()
+    command = [sys.executable, "-m", "tidegate", "transcribe", str(run), "-", "--stream", "--format", "json"]
+    done = subprocess.run(command, input=samples, capture_output=True, timeout=60, check=True)
+    told = json.loads(done.stdout)
+    whole = tg.load(run).transcribe([(sing("abb") * 32767).astype("<i2").astype(np.float32)[:, None] / 32768])[0]
+    assert told["text"] == whole.text == "abb"
+    assert [symbol["start"] for symbol in told["symbols"]] == pytest.approx([one.start for one in whole.symbols])
+    assert done.stderr.decode().split()[-1] == "abb"
+
+
+def test_what_cannot_be_read_is_refused_in_one_line(cli: Cli, run: Path, songs: Path, tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", sing("a"))
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[24:28] = (8000).to_bytes(4, "little")
+    content[28:32] = (16000).to_bytes(4, "little")
+    (tmp_path / "fast.wav").write_bytes(content)
+    for arguments, message in (
+        ((tmp_path / "fast.wav",), "has 8000 samples a second, but 2000 are wanted. Resample it: --read resample=True"),
+        ((tmp_path / "none.wav",), "there is no file"),
+        ((), "there is nothing to transcribe"),
+        ((songs / "0.wav", "--format", "hocr"), "hocr wants places in pixels"),
+        ((songs / "0.wav", "--format", "xml"), "unknown format 'xml'"),
+        ((songs / "0.wav", "--read", "rate=1"), "--read rate=... says nothing here"),
+        ((songs / "0.wav", "--stream"), "--stream reads samples from stdin"),
+    ):
+        refused = cli("transcribe", run, *arguments)
+        assert (refused.code, refused.out) == (2, "")
+        assert message in refused.err
+        assert "Traceback" not in refused.err
+    resampled = cli("transcribe", run, tmp_path / "fast.wav", "--read", "resample=true")
+    assert resampled.code == 0
