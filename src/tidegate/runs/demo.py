@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _QUICK = {"hidden_size": 32, "embedding_size": 32, "epochs": 2}  # a training of seconds, not the best there is
 _QUICK_LINES = {
-    "hidden_size": 48,
+    "hidden_size": 64,
     "num_layers": 1,
     "dropout": 0.1,
-    "epochs": 8,
-    "batch_size": 16,
+    "time_masks": 0,
+    "epochs": 24,
     "learning_rate": 0.01,
 }
 _REVIEWS = {
