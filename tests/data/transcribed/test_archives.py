@@ -146,7 +146,7 @@ def test_strings_of_digits_are_composed_of_clips_of_one_speaker(tmp_path: Path) 
         gaps = len(signal) - said
         assert 160 * len(digits) <= gaps <= 1600 * len(digits)  # 0.02 to 0.2 s after each
         assert int(np.count_nonzero(signal)) == said
-    again = tg.data.load("fsdd", seed="1").train.x  # type: ignore[arg-type]
+    again = tg.data.load("fsdd", seed="1").train.x
     assert isinstance(again, Recordings)
     assert again.texts != train.texts
     assert of(tg.data.load("fsdd").train).texts == train.texts
@@ -154,15 +154,15 @@ def test_strings_of_digits_are_composed_of_clips_of_one_speaker(tmp_path: Path) 
 
 def test_a_speaker_who_is_left_out_is_tested_alone(tmp_path: Path) -> None:
     spoken(tmp_path)
-    dataset = tg.data.load("fsdd", speaker="bob", strings="false")  # type: ignore[arg-type]
+    dataset = tg.data.load("fsdd", speaker="bob", strings="false")
     assert set(of(dataset.test).groups or []) == {"bob"}
     assert set(of(dataset.train).groups or []) == {"ann", "cid"}
     assert len(of(dataset.test)) == 22
     assert set(of(dataset.test).texts or []) == {"zero", "one"}
     with pytest.raises(OptionError, match="unknown speaker 'bab'"):
-        tg.data.load("fsdd", speaker="bab")  # type: ignore[arg-type]
+        tg.data.load("fsdd", speaker="bab")
     with pytest.raises(InputError, match="strings=no"):
-        tg.data.load("fsdd", strings="no")  # type: ignore[arg-type]
+        tg.data.load("fsdd", strings="no")
 
 
 def test_lines_of_digits_to_test_on_hold_no_digit_of_training() -> None:
@@ -177,4 +177,4 @@ def test_lines_of_digits_to_test_on_hold_no_digit_of_training() -> None:
             len(text) * 9 <= len(line) <= len(text) * 22 + 4 for line, text in zip(found, found.texts, strict=True)
         } == {True}
         assert max(float(line.max()) for line in found) == 1.0
-    assert of(dataset.train).texts != of(tg.data.load("digit_lines", seed="1").train).texts  # type: ignore[arg-type]
+    assert of(dataset.train).texts != of(tg.data.load("digit_lines", seed="1").train).texts

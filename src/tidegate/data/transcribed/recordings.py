@@ -80,6 +80,10 @@ class Recordings:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.signals)
 
+    def __getitem__(self, index: int) -> Any:
+        """Take one signal."""
+        return self.signals[index]
+
     @property
     def lengths(self) -> Indices:
         """Count the steps of each signal, [B]."""
