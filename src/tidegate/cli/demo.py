@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tidegate.data import Dataset
     from tidegate.runs import Demo
 
+if TYPE_CHECKING:
+    from tidegate.data import Dataset
+    from tidegate.runs import Demo
+
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", parser=named_path, help="The run folder; by default a new one under runs/."),

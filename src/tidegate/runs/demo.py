@@ -9,6 +9,7 @@ from tidegate.data import Examples, loading
 from tidegate.errors import DownloadError, InputError
 from tidegate.ragged import Ragged
 from tidegate.runs.source import Source
+from tidegate.tasks.cards import CARDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -37,6 +37,8 @@ class Card:
         asked: the commands that ask a model of it.
         options: the options of `tidegate predict` that say something to it.
         presets: parameters that are known to do well, by name.
+        demo_data: a data set that needs no download and shows what it does in a minute; empty where there is none.
+        demo_params: parameters with which it does.
         task_at: where its class stands in the folder `tasks`, as `file:name`.
         scores_at: where it stands how it is measured, a `Scores`.
         answers_at: where it stands how it answers, an `Answers`.
@@ -52,6 +54,8 @@ class Card:
     asked: frozenset[Command] = frozenset({"predict"})
     options: frozenset[Option] = frozenset()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    demo_data: str = ""
+    demo_params: Mapping[str, Any] = field(default_factory=dict)
     task_at: str
     scores_at: str
     answers_at: str
