@@ -8,11 +8,6 @@ import typer
 from tidegate.cli.options import Task, named_path, task_named
 from tidegate.cli.output import emit_table, emit_tree, say
 from tidegate.cli.training import carry_out
-from tidegate.tasks.cards import CARDS
-
-if TYPE_CHECKING:
-    from tidegate.data import Dataset
-    from tidegate.runs import Demo
 
 if TYPE_CHECKING:
     from tidegate.data import Dataset
@@ -37,8 +32,7 @@ def demo(task: Task = None, out: Out = None) -> None:
     import tidegate
     from tidegate import runs
 
-    name = task_named(task)
-    chosen = runs.choose_demo("text" if name is None else CARDS[name].reads)
+    chosen = runs.choose_demo(task_named(task))
     dataset = chosen.source.load()
     if isinstance(dataset.train.x, tidegate.data.Recordings):
         _read_lines(chosen, dataset, out)

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from tidegate.data import Dataset
 
 _QUICK = {"hidden_size": 32, "embedding_size": 32, "epochs": 2}  # a training of seconds, not the best there is
-_QUICK_LINES = {
-    "hidden_size": 64,
-    "num_layers": 1,
-    "dropout": 0.1,
-    "time_masks": 0,
-    "epochs": 24,
-    "learning_rate": 0.01,
-}
 _REVIEWS = {
     "What a wonderful film. The cast is superb and the ending moved me to tears.": "pos",
     "Two hours of my life that I will never get back. Dull, badly acted and far too long.": "neg",
@@ -42,16 +34,17 @@ class Demo:
     next_command: str
 
 
-def choose_demo(kind: str = "text") -> Demo:
+def choose_demo(task: str | None = None) -> Demo:
     """Take `imdb` where its archive is here or can be downloaded, else `digits`, which scikit-learn brings along.
 
-    For the kind "transcribed" take lines composed of those digits. Raises InputError for another kind, which has none.
+    Of a task by its name take what its card says. Raises InputError for one that has no demo.
     """
-    if kind == "transcribed":
-        reason = "2,000 lines composed of handwritten digits to learn from, 300 of other digits to test on"
-        return Demo(Source("digit_lines"), reason, _QUICK_LINES, "tidegate evaluate RUN digit_lines")
-    if kind != "text":
-        raise InputError(f"there is no demo for data of the kind {kind!r}. Leave the task out.")
+    if task is not None:
+        card = CARDS[task]
+        if not card.demo_data:
+            raise InputError(f"there is no demo of {card.many}. Leave the task out.")
+        reason = loading.describe(card.demo_data).title
+        return Demo(Source(card.demo_data), reason, dict(card.demo_params), f"tidegate evaluate RUN {card.demo_data}")
     try:
         loading.get("imdb")
     except DownloadError as error:

@@ -123,6 +123,7 @@ FORMATS: dict[str, Callable[[Sequence[Written]], str]] = {
     "ctm": as_ctm,
     "srt": as_srt,
 }
+"""The formats by name: each takes what is to be written, and gives the document."""
 
 
 def _require(found: Sequence[Written], unit: Unit, form: str) -> None:
