@@ -30,6 +30,9 @@ def answer(model: Any) -> Any:
         case "language-model":
             found = [model.predict_proba(TEXTS).tolist(), model.generate("good", length=20, seed=5)]
             return [*found, str(model.complete("a ___ film"))] if model.direction == "both" else found
+        case "transcriber":
+            told = model.transcribe([np.eye(3).repeat(4, axis=0)])[0]
+            return [told.text, told.score, [[one.start, one.end, one.confidence] for one in told.symbols]]
     raise AssertionError(model.name)
 
 

@@ -52,7 +52,14 @@ def tasks() -> dict[str, tuple[Any, tuple[Any, Any]]]:
         ),
         "forecaster": (tg.Forecaster(**SMALL, lookback=6, horizon=2, quantiles=(0.1, 0.9)), (series[:, :1], None)),
         "language-model": (tg.LanguageModel(**SMALL, cell="lstm"), (TEXTS * 8, None)),
+        "transcriber": (tg.Transcriber(**SMALL, num_layers=1, validation_fraction=0.2), spoken()),
     }
+
+
+def spoken() -> tuple[list[Any], list[str]]:
+    """Give signals in which each symbol is seen for four steps, and their texts."""
+    texts = ["abc", "cab", "bca", "acb"] * 4
+    return [np.repeat(np.eye(3)[["abc".index(symbol) for symbol in text]], 4, axis=0) for text in texts], texts
 
 
 def steps(name: str) -> list[Any]:
@@ -61,6 +68,8 @@ def steps(name: str) -> list[Any]:
         return ["a", "good", "film"]
     if name == "token-tagger":
         return ["the", "boat", "sails", "on"]
+    if name == "transcriber":
+        return list(spoken()[0][0])
     return [[value] for value in WAVE[:9].tolist()] if name == "forecaster" else list(STEPS[0])
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import tidegate.tasks as tasks
 from tidegate.checkpoint import About
-from tidegate.data import vectors
 from tidegate.durable import atomic_write
 from tidegate.errors import InputError, RunFolderError
 from tidegate.health import HealthWarning
 from tidegate.inspect.report import run_report
+from tidegate.runs.beginning import check_vectors, told_of_beginning
 from tidegate.runs.evaluation import evaluate, show_measure, show_measures
 from tidegate.runs.first_step import FirstStep, named_by, plan_first_step
 from tidegate.runs.source import Source, fingerprint, source_of
@@ -283,7 +283,7 @@ def _begin(folder: RunFolder, dataset: Dataset, model: AnyTask, *, overwrite: bo
             )
         return _go_on(folder, dataset, crew)
     steps = model.fit_steps(*_xy(dataset.train), valid=_valid(dataset), run_dir=folder, crew=crew)
-    return Training(dataset, folder, model, steps, _told_of_beginning(folder.recipe))
+    return Training(dataset, folder, model, steps, told_of_beginning(folder.recipe))
 
 
 def _refuse_another(folder: RunFolder, *, overwrite: bool) -> None:
@@ -393,7 +393,7 @@ def repeat(
     source = source_of(folder.recipe)
     dataset = source.load()
     _check_examples(folder, dataset)
-    _check_vectors(folder)
+    check_vectors(folder)
     said = {"task": folder.recipe["task"], "params": folder.recipe["params"], "licence": folder.licence}
     if section := folder.recipe.get("unlabelled"):
         own = said["params"] | {named_by(section): None}
@@ -403,30 +403,9 @@ def repeat(
     return start(source, dataset=dataset, out=out, overwrite=overwrite, crew=crew, **said)
 
 
-def _told_of_beginning(recipe: Mapping[str, Any]) -> str:
-    """Say what followed from the data, and where a file of vectors was named what share of the words it has."""
-    chosen, begin = recipe.get("chosen", {}), recipe.get("begin", {})
-    told = [f"follows from the data: {', '.join(f'{name} {value}' for name, value in chosen.items())}"] * bool(chosen)
-    if "found" in begin:
-        found, name = begin["found"], Path(begin["file"]).name
-        parts = f" ({begin['made_of_parts']:,} are made of n-grams)" if begin["made_of_parts"] else ""
-        told.append(
-            f"{name} has vectors for {found['words']:.1%} of the words{parts}, {found['tokens']:.1%} of the tokens."
-        )
-    return "\n".join(told)
-
-
 def _check_examples(folder: RunFolder, dataset: Dataset) -> None:
     if fingerprint(dataset) != folder.recipe["data"].get("sha256"):
         told = f"the examples of {dataset.name} are not those of the run in {folder.path}: train on them afresh."
-        raise RunFolderError(told)
-
-
-def _check_vectors(folder: RunFolder) -> None:
-    """Raise RunFolderError unless the vectors that a run began with, if there were any, are still those."""
-    begin = folder.recipe.get("begin", {})
-    if "file" in begin and vectors.sha256(begin["file"]) != begin["sha256"]:
-        told = f"the vectors of {begin['file']} are not those of the run in {folder.path}: train with them afresh."
         raise RunFolderError(told)
 
 

@@ -51,10 +51,11 @@ class Workers:
         InputError: `count` or `timeout` cannot be.
 
     >>> import tidegate as tg
-    >>> model = tg.SequenceClassifier(hidden_size=4, epochs=1)
+    >>> sizes = {"hidden_size": 4, "epochs": 1, "validation_fraction": 0}
+    >>> model = tg.SequenceClassifier(**sizes)
     >>> with Workers(2) as crew:
     ...     losses = [step.loss for step in model.fit_steps([[[0.0]], [[1.0]]], [0, 1], crew=crew)]
-    >>> alone = tg.SequenceClassifier(hidden_size=4, epochs=1).fit([[[0.0]], [[1.0]]], [0, 1])
+    >>> alone = tg.SequenceClassifier(**sizes).fit([[[0.0]], [[1.0]]], [0, 1])
     >>> all((alone.weights_[name] == model.weights_[name]).all() for name in alone.weights_)
     True
     """

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from math import ceil
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +26,10 @@ from tidegate.data.streams import Streams
 from tidegate.errors import InputError, ModelFileError
 from tidegate.health import Background
 from tidegate.network import Network
-from tidegate.runtime import Executor
 from tidegate.tasks import presets
 from tidegate.tasks.card import Card
 from tidegate.tasks.chosen import Choice
+from tidegate.tasks.fitted import Fitted, L, Learned
 from tidegate.tasks.fitting import Plan, check_same, follow, released, resumed_from, versions
 from tidegate.tasks.live import Live
 from tidegate.tasks.metrics import kept_epoch, valid_parts
@@ -47,39 +47,6 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-
-
-class Learned(Protocol):
-    """What a task learned from its training part besides the weights, such as a vocabulary and the classes."""
-
-    def to_json(self) -> Json:
-        """Write it for the model file; `params`, `name` and `arrays` are taken."""
-
-
-L = TypeVar("L", bound=Learned)
-
-
-@dataclass(frozen=True)
-class Fitted(Generic[L]):
-    """Hold what `fit` learned, and the parameters that it learned it with."""
-
-    params: Json
-    network: Network
-    weights: dict[str, Array]
-    learned: L
-    history: list[Json]
-    about: About
-
-    _made: list[tuple[dict[str, Array], Executor]] = field(default_factory=list, init=False, repr=False, compare=False)
-
-    @property
-    def executor(self) -> Executor:
-        """What runs the network; its weights are packed once, and again where an array took the place of another."""
-        given, made = self._made[0] if self._made else ({}, None)
-        if made is None or any(given.get(name) is not array for name, array in self.weights.items()):
-            made = Executor(self.network, self.weights)
-            self._made[:] = [(dict(self.weights), made)]
-        return made
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

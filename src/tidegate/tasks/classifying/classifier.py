@@ -17,12 +17,10 @@ import tidegate.cells as cells
 from tidegate.cells import CellOption
 from tidegate.data.labels import hold_several, list_labels
 from tidegate.errors import Argument, InputError, RunFolderError
-from tidegate.export import SequenceInterface
-from tidegate.export.interface import Ending
 from tidegate.health import Background, padding
 from tidegate.kernels import sigmoid, softmax
 from tidegate.network import Dense, Dropout, Merge, Network, Node, Pool, PoolModes, Recurrent
-from tidegate.runtime import Executor, Prepared, run_sorted
+from tidegate.runtime import Executor
 from tidegate.tasks.chosen import Choice
 from tidegate.tasks.classifying.calibration import cool, read_temperature
 from tidegate.tasks.classifying.choosing import Aim, Thresholds, decide, read_thresholds
@@ -42,8 +40,8 @@ from tidegate.tasks.classifying.measuring import Sequences as Sequences
 from tidegate.tasks.classifying.teaching import Teacher, set_apart
 from tidegate.tasks.fitting import OTHER_DATA, Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
-from tidegate.tasks.task import Array, Fitted, Json
-from tidegate.tasks.weights import ClassWeight, Weights, read_sample_weight, relative, weigh_classes
+from tidegate.tasks.task import Array, Json
+from tidegate.tasks.weights import ClassWeight, Weights, relative, weigh_classes
 from tidegate.train import Asked
 
 Whole: TypeAlias = Callable[[Network, dict[str, Array]], tuple[Network, dict[str, Array]]]
@@ -363,12 +361,6 @@ class Classifying:
         return Network.of(*nodes, Dense(in_features=width, out_features=num_classes))
 
 
-def logits(fitted: Fitted[Classes], inputs: Inputs) -> Array:
-    """Compute the score of each class, `[B, K]`; those of one input depend, to the bit, on that input alone."""
-    x = fitted.learned.preparation.encode(inputs)
-    return run_sorted(fitted.executor, x)
-
-
 _REFIT = "refit trains anew on what was held out, too, and nothing is. Pass "
 _THRESHOLDS = "thresholds are chosen on what is held out, and nothing is. Pass "
 
@@ -377,60 +369,6 @@ def _settled(learned: Classes, kept: Json) -> Classes:
     found = kept.get("thresholds")
     thresholds = None if found is None else tuple(found)
     return replace(learned, temperature=kept.get("valid_temperature"), thresholds=thresholds)
-
-
-def probabilities(fitted: Fitted[Classes], inputs: Inputs) -> Array:
-    """Compute the probability of each class, or of each label by itself, `[B, K]`."""
-    return fitted.learned.likely(logits(fitted, inputs))
-
-
-def answers(fitted: Fitted[Classes], inputs: Inputs) -> Array:
-    """Name the class of each input, `[B]`, or list its labels."""
-    return fitted.learned.choose(probabilities(fitted, inputs))
-
-
-def accuracy(fitted: Fitted[Classes], inputs: Inputs, y: Any, sample_weight: Any) -> float:
-    """Compute the share of inputs whose label, or whole set of labels, is right.
-
-    Raises DataError for a label that is no class.
-    """
-    learned = fitted.learned
-    truth = pair_known(inputs, y, learned.classes, name="y", several=learned.several).y
-    right = learned.decide(probabilities(fitted, inputs)) == truth
-    right = right.all(axis=1) if learned.several else right
-    return float(np.average(right, weights=read_sample_weight(sample_weight, len(right))))
-
-
-def looked_into(fitted: Fitted[Classes], inputs: Inputs) -> tuple[Sequences, list[str] | None]:
-    """Return inputs as the network reads them, and the N steps as text where they are text."""
-    preparation = fitted.learned.preparation
-    return preparation.encode(inputs), preparation.spell(inputs)
-
-
-def prepared(fitted: Fitted[Classes], lookahead: int | None) -> Prepared:
-    """Pack the weights for streams, which answer each step with the probability of each class so far, `[K]`."""
-    return Prepared(fitted.executor, lookahead, read=fitted.learned.preparation.read, say=fitted.learned.likely)
-
-
-def interface(
-    fitted: Fitted[Classes], described: Json, reading: Json, *, scaling: tuple[Array, Array] | None = None
-) -> SequenceInterface:
-    """Name the classes in an exported graph, and say how input is prepared."""
-    learned = fitted.learned
-    about = {**described, "labels": learned.classes.tolist(), **reading}
-    if learned.thresholds is not None:
-        about["thresholds"] = list(learned.thresholds)
-    ending: Ending = "labels" if learned.several else "classes"
-    return SequenceInterface(fitted.network, fitted.weights, about, ending=ending, scaling=scaling)
-
-
-def tagged(tags: Any) -> Any:
-    """Say in scikit-learn's tags of a task that it is a classifier."""
-    from sklearn.utils import ClassifierTags
-
-    tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
-    tags.target_tags.required, tags.input_tags.string = True, True
-    return tags
 
 
 def _handed_out(whole: Whole | None) -> Callable[[Network, dict[str, Array], Json], tuple[Network, dict[str, Array]]]:

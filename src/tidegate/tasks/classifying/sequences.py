@@ -22,6 +22,15 @@ from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks.card import Card
+from tidegate.tasks.classifying.answering import (
+    accuracy,
+    answers,
+    interface,
+    looked_into,
+    prepared,
+    probabilities,
+    tagged,
+)
 from tidegate.tasks.classifying.card import SEQUENCES
 from tidegate.tasks.classifying.choosing import Aim, Thresholds
 from tidegate.tasks.classifying.classifier import (
@@ -32,13 +41,6 @@ from tidegate.tasks.classifying.classifier import (
     Preparation,
     Read,
     Weights32,
-    accuracy,
-    answers,
-    interface,
-    looked_into,
-    prepared,
-    probabilities,
-    tagged,
 )
 from tidegate.tasks.classifying.labelled import Inputs, Labelled
 from tidegate.tasks.fitting import Plan

@@ -18,13 +18,7 @@ from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Prepared, Stream
 from tidegate.tasks.card import Card
-from tidegate.tasks.classifying.card import TEXTS
-from tidegate.tasks.classifying.choosing import Aim, Thresholds
-from tidegate.tasks.classifying.classifier import (
-    LATER,
-    Classes,
-    Classifying,
-    Multilabel,
+from tidegate.tasks.classifying.answering import (
     accuracy,
     answers,
     interface,
@@ -32,6 +26,14 @@ from tidegate.tasks.classifying.classifier import (
     prepared,
     probabilities,
     tagged,
+)
+from tidegate.tasks.classifying.card import TEXTS
+from tidegate.tasks.classifying.choosing import Aim, Thresholds
+from tidegate.tasks.classifying.classifier import (
+    LATER,
+    Classes,
+    Classifying,
+    Multilabel,
 )
 from tidegate.tasks.classifying.naming import Naming
 from tidegate.tasks.classifying.reading import TextReader, Tokens, as_texts
