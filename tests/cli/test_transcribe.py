@@ -13,6 +13,7 @@ import pytest
 import tidegate as tg
 from commands import Cli
 from tidegate.cli import main
+from tidegate.decoding import NgramModel
 
 RATE = 2000
 TONES = {"a": 220.0, "b": 700.0}
@@ -104,6 +105,34 @@ def test_speakers_are_measured_apart(cli: Cli, run: Path, songs: Path) -> None:
     plain = cli("evaluate", run, songs / "list.tsv", "--by", "speaker")
     assert "speaker" in plain.out.splitlines()[-2]
     assert cli("evaluate", run, songs / "list.tsv", "--by", "voice").code == 2
+
+
+def test_a_search_gives_several_texts_and_hears_what_is_known_of_them(
+    cli: Cli, run: Path, songs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "words.txt").write_text("aa\nbb\n")
+    NgramModel.from_texts(["aa", "bb"] * 5, order=2, units="words").to_arpa(tmp_path / "words.arpa")
+    asked = ("transcribe", run, songs / "6.wav", "--format", "json", "--beam", "8")
+    told = json.loads(cli(*asked, "--n-best", "3").out)
+    assert told["text"] == "aba"
+    assert len(told["alternatives"]) == 2
+    listed = json.loads(cli(*asked, "--lexicon", tmp_path / "words.txt").out)
+    assert listed["text"] in ("aa", "bb")
+    counted = cli(*asked, "--ngrams", tmp_path / "words.arpa", "--alpha", "0", "--hotword", "aba=2")
+    assert json.loads(counted.out)["text"] == "aba"
+    for arguments, message in (
+        (("--n-best", "2"), "want a search. Add --beam 16"),
+        (("--lexicon", tmp_path / "words.txt"), "want a search. Add --beam 16"),
+        (("--beam", "4", "--hotword", "aba"), "wanted a word and what it adds: --hotword tide=3"),
+        (("--beam", "4", "--ngrams", tmp_path / "no.arpa"), "no.arpa is not there"),
+        (("--beam", "4", "--lexicon", tmp_path / "no.txt"), "no.txt"),
+        (("--beam", "4", "--ngrams", tmp_path / "words.arpa", "--units", "beans"), "beans"),
+        (("--beam", "-1"), "beam=-1"),
+    ):
+        refused = cli("transcribe", run, songs / "0.wav", *arguments)
+        assert (refused.code, refused.out) == (2, ""), refused.err
+        assert message in refused.err
+        assert "Traceback" not in refused.err
 
 
 def test_a_pipe_of_samples_gives_the_text_of_the_whole(run: Path, songs: Path) -> None:

@@ -60,8 +60,7 @@ class NgramModel:
     backoff: Array
 
     def __post_init__(self) -> None:
-        if self.units not in ("characters", "words"):
-            raise OptionError.unknown("units", str(self.units), ["characters", "words"])
+        _check_units(self.units)
         if self.vocabulary[:3] != MARKS or len(set(self.vocabulary)) != len(self.vocabulary):
             raise ValueError("its vocabulary does not begin with <unk>, <s>, </s>, or names a token twice")
         kinds: dict[str, Any] = {
@@ -90,6 +89,7 @@ class NgramModel:
 
         Raises InputError for an order below 1 or above 10, and DataError where there are no texts, or one holds a mark.
         """
+        _check_units(units)
         if type(order) is not int or not 1 <= order <= MOST_ORDER:
             raise InputError(f"order={order!r:.40}; n-grams of 1 to {MOST_ORDER} tokens can be counted.")
         if isinstance(texts, str) or not len(texts):
@@ -124,6 +124,7 @@ class NgramModel:
 
         Raises DataError, the line named, for a file that is none, is cut off, or claims what it does not hold.
         """
+        _check_units(units)
         read = arpa.read(path, (lambda token: token) if units == "words" else _read_sign)
         return cls(units, *read)
 
@@ -186,6 +187,11 @@ class NgramModel:
 
     def __repr__(self) -> str:
         return f"NgramModel({self.units}, order {self.order}, {len(self.tokens):,} n-grams)"
+
+
+def _check_units(units: object) -> None:
+    if units not in ("characters", "words"):
+        raise OptionError.unknown("units", str(units), ["characters", "words"])
 
 
 def _parted(text: object, units: str) -> list[str]:
