@@ -184,7 +184,7 @@ def test_a_recipe_is_followed_with_its_own_file_only(file: Path, tmp_path: Path)
     (tmp_path / "some.csv").write_text("text,label\n" + rows)
     source, params = runs.Source(str(tmp_path / "some.csv")), SHORT | {"embeddings": str(file)}
     training = runs.start(source, params=params, out=tmp_path / "run")
-    assert training.note.startswith("some.txt has vectors for 71.4% of the words, 5")
+    assert "\nsome.txt has vectors for 71.4% of the words, 5" in training.note
     training.run()
     runs.repeat(tmp_path / "run", out=tmp_path / "again").run()
     model, again = (tmp_path / name / "model.safetensors" for name in ("run", "again"))
