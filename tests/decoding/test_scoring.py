@@ -165,15 +165,20 @@ def spoken(text: str, seed: int) -> Any:
 
 # What pyctcdecode 0.5.0 finds with KenLM 0.3.0 and the file `FILE`: `build_ctcdecoder(["", *LETTERS], path, ["the",
 # "sea", "deep"], alpha, beta, unk_score_offset=0)`, without a file where both weights are 0; then
-# `decode_beams(rows, 2000, beam_prune_logp=-1e9, token_min_logp=-1e9)`. These are the rows on which both agree:
-# on others tried, with a double letter or a single word, they differed; why was not settled for all of them.
+# `decode_beams(rows, 10000, beam_prune_logp=-1e9, token_min_logp=-1e9)`. With 2,000 texts its numbers are up to 3e-3
+# lower, as ours are. On eight of eighteen rows tried, all but one of them beside a language model, it scores the best
+# text lower than the sums by hand above do, or finds another; why was not settled.
 PYCTCDECODE = [
-    (0.0, 0.0, 0, "the sea", "the aspea", -4.54396348424551),
-    (0.0, 0.0, 1, "the sea", "the hsepas", -6.763879454353108),
-    (0.0, 0.0, 2, "the sea", "the sea", -3.7045848047720473),
-    (0.5, 1.0, 0, "the sea", "the sea", -5.020951218198607),
-    (0.5, 1.0, 1, "the sea", "the hsepas", -8.560906043653961),
-    (1.0, -0.5, 0, "the sea", "the sea", -9.230236967513452),
+    (0.0, 0.0, 0, "the sea", "the aspea", -4.541165076490138),
+    (0.0, 0.0, 1, "the sea", "the hsepas", -6.761385159183876),
+    (0.0, 0.0, 2, "the sea", "the sea", -3.704307148311833),
+    (0.0, 0.0, 0, "deep sea", "depep sea", -5.222897457719687),
+    (0.0, 0.0, 2, "deep sea", "deedp sea", -3.652705511181466),
+    (0.5, 1.0, 0, "the sea", "the sea", -5.017420439624058),
+    (0.5, 1.0, 1, "the sea", "the hsepas", -8.559938062151044),
+    (0.5, 1.0, 0, "deep sea", "depep sea", -6.792066008023877),
+    (1.0, -0.5, 0, "the sea", "the sea", -9.227460005970126),
+    (1.0, -0.5, 2, "deep sea", "deep sea", -9.075190056602146),
 ]
 
 
@@ -184,11 +189,11 @@ def test_the_best_text_is_that_of_pyctcdecode(
     (tmp_path / "some.arpa").write_text(FILE)
     model = NgramModel.from_arpa(tmp_path / "some.arpa")
     scorer = Scorer(language_model=model, alpha=alpha, beta=beta)
-    found = prefix_beam(spoken(said, seed), LETTERS, width=2000, n_best=2000, scorer=scorer, least_probability=0)
+    found = prefix_beam(spoken(said, seed), LETTERS, width=20_000, n_best=20_000, scorer=scorer, least_probability=0)
     together: dict[str, float] = {}  # it tells no texts apart that differ by spaces alone
     for one in found:
         words = " ".join(one.text.split())
         together[words] = float(np.logaddexp(together.get(words, -np.inf), one.score))
     best = max(together, key=together.__getitem__)
     assert best == text
-    assert together[best] == pytest.approx(score, abs=4e-3)  # its beam also parts texts by their last letter
+    assert together[best] == pytest.approx(score, abs=5e-4)  # both let go of what is least likely
