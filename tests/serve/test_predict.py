@@ -36,7 +36,10 @@ def test_a_client_gives_what_the_task_gives_to_the_bit(
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_neighbours_and_batches_change_no_bit(server: Server, models: dict[str, Path], name: str) -> None:
+def test_neighbours_and_batches_change_no_bit(
+    server: Server, models: dict[str, Path], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.serve.batcher.AT_ONCE", 0.0)  # none is short enough to go before the thread
     X, model = inputs_of(name), tg.load(models[name])
     draw = random.Random(0)
     asked = [draw.sample(range(len(X)), draw.randint(1, 4)) for _ in range(60)]
