@@ -170,7 +170,7 @@ def test_a_sequence_alone_gives_its_bits_in_any_batch_on_every_isa(seed: int, K:
                 frames = ctc.Frames(scores, offsets, num_threads=threads)
                 found, best = ctc.align(frames, labels)
                 parts = (frames.logs, ctc.losses(frames, labels), ctc.gradient(frames, labels, np.ones(9)), best)
-                kinds.add(b"".join(part.tobytes() for part in (*parts, found.first, found.last)))
+                kinds.add(b"".join(part.tobytes() for part in (*parts, found.first, found.last, found.confidence)))
     finally:
         kernels.use_isa(before)
     assert len(kinds) == 1

@@ -197,6 +197,12 @@ void logarithms(In<T> x, Array<T> y, int threads) {
             [&](Index first, Index last) { kernels<T>().log(x.data(), y.data(), first, last); });
 }
 
+void exponentials(In<double> x, Array<double> y, int threads) {
+  in_pieces(
+      static_cast<Index>(x.size()), 1 << 14, static_cast<Index>(x.size()) * kActivationCost, threads,
+      [&](Index first, Index last) { active_isa().crf->exp(x.data() + first, last - first, 0.0, y.data() + first); });
+}
+
 template <class T>
 void define(nb::module_& m) {
   m.def("forward", &forward<T>, "cell"_a, "x"_a.noconvert(), "ids"_a.none(), "offsets"_a.noconvert(), "directions"_a,
@@ -218,6 +224,7 @@ void define(nb::module_& m) {
 void define_layers(nb::module_& m) {
   m.def("forward_at_f32", &forward_at<float>);
   m.def("forward_at_f64", &forward_at<double>);
+  m.def("exp", &exponentials, "x"_a.noconvert(), "y"_a.noconvert(), "threads"_a);
   define<float>(m);
   define<double>(m);
 }

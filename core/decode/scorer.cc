@@ -9,6 +9,25 @@ namespace {
 
 constexpr double kRefused = -std::numeric_limits<double>::infinity();
 
+double earned(const std::vector<Gain>& gains) { return gains.empty() ? 0 : gains.back().most; }
+
+double among(const std::vector<Gain>& gains, std::int32_t signs) {
+  double most = 0;
+  for (auto gain = gains.begin(); gain != gains.end() && gain->signs <= signs; ++gain) most = gain->most;
+  return most;
+}
+
+// Takes off the signs that a match begins with, and returns what was earned among them.
+double settle(std::vector<Gain>& gains, std::int32_t signs) {
+  const double off = among(gains, signs);
+  std::size_t left = 0;
+  for (const Gain& gain : gains) {
+    if (gain.signs > signs) gains[left++] = {gain.signs - signs, gain.most - off};
+  }
+  gains.resize(left);
+  return off;
+}
+
 }  // namespace
 
 Scorer::Scorer(const ScorerOptions& options, const Spelled& symbols, const std::int32_t* tokens,
@@ -49,7 +68,7 @@ void Scorer::learn_hotwords(const Spelled& hotwords, const double* bonus) {
     }
   }
   part_.resize(hotwords_.size(), 0), full_.resize(hotwords_.size(), 0);
-  fail_.assign(hotwords_.size(), Trie::kNone);
+  fail_.assign(hotwords_.size(), Trie::kNone), whole_.assign(hotwords_.size(), Trie::kNone);
   std::vector<std::int32_t> order(hotwords_.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
@@ -61,7 +80,7 @@ void Scorer::learn_hotwords(const Spelled& hotwords, const double* bonus) {
     std::int32_t from = fail_[parent], found = Trie::kNone;
     while (from != Trie::kNone && (found = hotwords_.child(from, sign)) == Trie::kNone) from = fail_[from];
     fail_[node] = found != Trie::kNone ? found : first ? Trie::kRoot : Trie::kNone;
-    if (found != Trie::kNone) full_[node] = std::max(full_[node], full_[found]);
+    whole_[node] = full_[node] > 0 ? node : found != Trie::kNone ? whole_[found] : Trie::kNone;
   }
 }
 
@@ -79,19 +98,30 @@ void Scorer::foresee(Knowledge& known, std::int32_t token) const {
 
 void Scorer::match(Knowledge& known, std::int32_t sign) const {
   const bool parted = options_.space >= 0, space = parted && sign == options_.space;
-  if (space && known.hot != Trie::kNone) known.kept = std::max(known.kept, full_[known.hot]);
+  if (space) gain(known);
+  const std::int32_t before = known.hot == Trie::kNone ? 0 : hotwords_.depth(known.hot);
   std::int32_t found = Trie::kNone;
-  for (bool first = true; known.hot != Trie::kNone; first = false) {
-    found = hotwords_.child(known.hot, sign);
-    if (found != Trie::kNone) break;
-    if (first) {  // what was whole is settled, what was not is given back
-      known.settled += known.kept;
-      known.kept = 0;
-    }
+  while (known.hot != Trie::kNone && (found = hotwords_.child(known.hot, sign)) == Trie::kNone) {
     known.hot = fail_[known.hot];
   }
   known.hot = found != Trie::kNone ? found : (space || !parted) ? Trie::kRoot : Trie::kNone;
-  if (!parted) known.kept = std::max(known.kept, full_[known.hot]);
+  if (!known.gains.empty()) {
+    known.settled += settle(known.gains, before + 1 - (found == Trie::kNone ? 0 : hotwords_.depth(found)));
+  }
+  if (!parted) gain(known);
+}
+
+// Adds what is earned by the hotwords that end here.
+void Scorer::gain(Knowledge& known) const {
+  if (known.hot == Trie::kNone) return;
+  const std::int32_t signs = hotwords_.depth(known.hot);
+  double most = earned(known.gains);
+  for (std::int32_t node = known.hot; node != Trie::kNone; node = fail_[node]) {
+    node = whole_[node];
+    if (node == Trie::kNone) break;
+    most = std::max(most, among(known.gains, signs - hotwords_.depth(node)) + full_[node]);
+  }
+  if (most > earned(known.gains)) known.gains.push_back({signs, most});
 }
 
 void Scorer::end_word(Knowledge& known) const {
@@ -137,19 +167,19 @@ Knowledge Scorer::after(const Knowledge& before, Index symbol, double row) const
 
 double Scorer::value(const Knowledge& known) const {
   const double begun = known.hot == Trie::kNone ? 0 : part_[known.hot];
-  return options_.alpha * known.language + (known.settled + std::max(known.kept, begun));
+  return options_.alpha * known.language + (known.settled + std::max(earned(known.gains), begun));
 }
 
 Scorer::End Scorer::end(const Knowledge& before, double row) const {
   Knowledge known = before;
-  if (known.hot != Trie::kNone) known.kept = std::max(known.kept, full_[known.hot]);
+  gain(known);
   const bool whole = !lexical_ || !known.inside || (known.allowed == Trie::kNone || stands_[known.allowed]) ||
                      options_.unknown != kRefused;
   if (!whole) known.allowed = Trie::kNone;  // told by the flag, so that the score stays finite
   end_word(known);
   if (ngram_) foresee(known, options_.ends);
   known.language += row;
-  return {options_.alpha * known.language + (known.settled + known.kept), known.language, whole};
+  return {options_.alpha * known.language + (known.settled + earned(known.gains)), known.language, whole};
 }
 
 }  // namespace tidegate

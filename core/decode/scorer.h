@@ -1,6 +1,7 @@
 // What is known of texts beside what was heard or seen: a language, words that may stand alone, words that are likely.
 //
-// Each is asked symbol by symbol, and what it keeps of the symbols so far is a `Knowledge`, a plain struct.
+// Each is asked symbol by symbol, and what it keeps of the symbols so far is a `Knowledge`. Of hotwords a text earns
+// the most that those of them earn together which stand in it whole, no two over each other.
 #pragma once
 
 #include <memory>
@@ -29,17 +30,23 @@ struct ScorerOptions {
   std::int32_t ends;
 };
 
+// The most that hotwords earn among the first signs of a match, so many.
+struct Gain {
+  std::int32_t signs;
+  double most;
+};
+
 // What was learned from the symbols of one text so far.
 struct Knowledge {
   std::int32_t context = NGram::kEmpty;
   std::int32_t word = Trie::kRoot;     // of the n-grams, as far as it is spelled
   std::int32_t allowed = Trie::kRoot;  // of the lexicon
-  std::int32_t hot = Trie::kRoot;
-  bool inside = false;  // a word
-  bool dead = false;    // a word that may not stand
-  double language = 0;  // its log-probability
-  double settled = 0;   // all that is added but the language and what hotwords may still take back
-  double kept = 0;      // of a hotword that is whole, and may become a longer one
+  std::int32_t hot = Trie::kRoot;      // of the hotwords: the match, the longest end of the text that begins one
+  bool inside = false;                 // a word
+  bool dead = false;                   // a word that may not stand
+  double language = 0;                 // its log-probability
+  double settled = 0;                  // all that is added but the language and what the match earns
+  std::vector<Gain> gains;  // within the match, wherever it becomes more; a longer hotword may still take its place
 };
 
 class Scorer {
@@ -70,6 +77,7 @@ class Scorer {
   void read(Knowledge& known, std::int32_t sign) const;
   void end_word(Knowledge& known) const;
   void match(Knowledge& known, std::int32_t sign) const;
+  void gain(Knowledge& known) const;
   void learn_hotwords(const Spelled& hotwords, const double* bonus);
   void foresee(Knowledge& known, std::int32_t token) const;
 
@@ -81,10 +89,11 @@ class Scorer {
   Trie vocabulary_, lexicon_, hotwords_;
   std::vector<std::int32_t> ids_;     // of each node of the vocabulary; 0 where no word ends
   std::vector<std::uint8_t> stands_;  // of each node of the lexicon, whether a word ends
-  // Of each node of the hotwords: the share of the largest bonus below that its signs earn, the bonus of the longest
-  // hotword that ends there, and where to go on when the next sign does not fit (Aho and Corasick 1975).
+  // Of each node of the hotwords: the share of the largest bonus below that its signs earn, the bonus of the hotword
+  // that it is, where to go on when the next sign does not fit, and the longest hotword that ends there, itself or one
+  // on that way, or kNone (Aho and Corasick 1975).
   std::vector<double> part_, full_;
-  std::vector<std::int32_t> fail_;
+  std::vector<std::int32_t> fail_, whole_;
 };
 
 }  // namespace tidegate

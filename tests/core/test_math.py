@@ -1,4 +1,4 @@
-"""log, sigmoid and tanh of the kernels: 2 ULP at most, odd where they should be, exact at the ends."""
+"""log, exp, sigmoid and tanh of the kernels: 2 ULP at most, odd where they should be, exact at the ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tidegate import kernels
+from tidegate.errors import ShapeError
 
 Array = NDArray[Any]
 SMALLEST = {np.float32: 1.1754943508222875e-38, np.float64: 2.2250738585072014e-308}
@@ -97,6 +98,23 @@ def test_logarithms_near_one_and_at_the_ends(kind: Any) -> None:
     assert_within_2_ulp("log", near, np.longdouble)
     found = kernels.log(np.array([1.0, 0.0, -0.0, SMALLEST[kind] / 4, np.inf, -1.0, -np.inf, np.nan], kind))
     np.testing.assert_array_equal(found, np.array([0, -np.inf, -np.inf, -np.inf, np.inf, np.nan, np.nan, np.nan], kind))
+
+
+def test_exponentials_are_within_2_ulp_and_of_one_kind_of_bits() -> None:
+    x = np.concatenate([-np.geomspace(1e-300, 300, 100_001), np.linspace(-300, 0, 100_001)])
+    found, want = kernels.exp(x), np.exp(x.astype(np.longdouble))
+    assert (np.abs(found - want) <= 2 * np.spacing(want.astype(np.float64))).all()
+    alone = np.concatenate([kernels.exp(part, num_threads=1) for part in np.array_split(x, 1001)])
+    isa = kernels.active_isa()
+    kernels.use_isa("scalar")
+    scalar = kernels.exp(x, num_threads=3)
+    kernels.use_isa(isa)
+    assert found.tobytes() == alone.tobytes() == scalar.tobytes()
+    ends = kernels.exp(np.array([[0.0, -0.0, np.nan], [-1e9, -np.inf, -300.0]]))
+    np.testing.assert_array_equal(ends, [[1, 1, np.nan], [ends[1, 2]] * 3])
+    assert kernels.exp(np.empty((0, 3))).shape == (0, 3)
+    with pytest.raises(ShapeError, match="float32; float64 is wanted"):
+        kernels.exp(x.astype(np.float32))
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])

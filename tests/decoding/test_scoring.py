@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,64 @@ def test_a_hotword_that_follows_one_that_failed_is_seen() -> None:
     ):
         (one,) = prefix_beam(rows, symbols, scorer=Scorer(hotwords=hotwords))
         assert one.score == pytest.approx(plain.score + earned), hotwords
+
+
+def spelled(text: str) -> tuple[Any, tuple[str, ...]]:
+    """Make rows that say one text and hardly another, and their symbols."""
+    symbols = tuple(sorted(set(text)))
+    rows = np.full((2 * len(text), len(symbols) + 1), -1000.0)
+    for frame, sign in enumerate(text):
+        rows[2 * frame, 1 + symbols.index(sign)] = rows[2 * frame + 1, 0] = 0
+    return rows, symbols
+
+
+def earned_by(text: str, hotwords: dict[str, float], space: str | None) -> float:
+    """Add up the hotwords of the best choice that lie whole in a text, no two over each other, sign by sign."""
+    most = [0.0]
+    for end in range(1, len(text) + 1):
+        found = [most[-1]]
+        for word, bonus in hotwords.items():
+            begin = end - len(word)
+            beside = {text[begin - 1 : begin], text[end : end + 1]} if begin > 0 else {text[end : end + 1]}
+            whole = space is None or beside <= {"", space}
+            if begin >= 0 and text[begin:end] == word and whole:
+                found.append(most[begin] + bonus)
+        most.append(max(found))
+    return most[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "hotwords", "earned"),
+    [
+        ("ab ba dd", {"ab": 2.0, "ba": 2.0}, 4.0),
+        ("ab ba dd", {"ab": 2.0, "ba": 2.0, "ab ba cd": 1.0}, 4.0),
+        ("ab ba", {"ab": 2.0, "ba": 2.0, "ab ba": 1.0}, 4.0),
+        ("ab ba", {"ab": 2.0, "ba": 2.0, "ab ba": 5.0}, 5.0),
+        ("ab ba ab", {"ab ba": 3.0, "ba ab": 2.0, "ab": 2.0}, 5.0),
+        ("ab ba ab", {"ab ba": 3.0, "ba ab": 2.0}, 3.0),
+    ],
+)
+def test_hotwords_inside_of_longer_ones_keep_their_bonus(text: str, hotwords: dict[str, float], earned: float) -> None:
+    rows, symbols = spelled(text)
+    best = prefix_beam(rows, symbols, width=4, scorer=Scorer(hotwords=hotwords))[0]
+    assert (best.text, best.score) == (text, pytest.approx(earned, abs=1e-9))
+    assert earned_by(text, hotwords, " ") == earned
+
+
+@pytest.mark.parametrize("space", [" ", None])
+def test_hotwords_earn_the_most_that_they_can_and_one_more_takes_nothing(space: str | None) -> None:
+    """Against the definition, over every text of six frames and drawn hotwords."""
+    rng, rows, wanted = np.random.default_rng(7), draw(6, 3), acoustic(draw(6, 3))
+    words = ["".join(signs) for n in range(1, 5) for signs in itertools.product("ab ", repeat=n)]
+    words = [word for word in words if word == word.strip() and "  " not in word]
+    for _ in range(12):
+        chosen = rng.choice(words, 6, replace=False)
+        hotwords = {str(word): float(rng.integers(1, 9)) / 4 for word in chosen}
+        fewer = dict(list(hotwords.items())[:-1])
+        less = all_texts(rows, Scorer(hotwords=fewer, space=space))
+        for text, one in all_texts(rows, Scorer(hotwords=hotwords, space=space)).items():
+            assert one.score == pytest.approx(wanted[text] + earned_by(text, hotwords, space), abs=1e-9), text
+            assert one.score >= less[text].score - 1e-9
 
 
 def test_a_beginning_earns_its_share_and_gives_it_back() -> None:

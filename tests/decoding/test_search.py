@@ -50,6 +50,7 @@ def scorers() -> dict[str, Scorer | None]:
         "none": None,
         "characters": Scorer(language_model=characters, beta=0.3, hotwords={"abba": 2.0, "ab ba": 1.0}),
         "words": Scorer(language_model=words, beta=0.5, lexicon=["ab", "ba", "abba"], hotwords={"ba": 1.5}),
+        "nested hotwords": Scorer(hotwords={"ab": 1.0, "ba": 1.5, "ab ba": 0.5, "ab ba ab a": 2.0}),
         "open lexicon": Scorer(language_model=words, lexicon=["ab", "ba"], unknown=-2.0),
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from programs import weights_of
 from tidegate.errors import InputError
 from tidegate.network import Ctc, Dense, Join, Network, Pool, Recurrent, Spectrogram, Window
+from tidegate.nodes.part import MOST_STRIDE
 from tidegate.nodes.spectrogram import FLOOR
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, StreamPool
@@ -154,6 +157,36 @@ def test_what_does_not_fit_is_refused(nodes: list[Any], told: str) -> None:
 def test_bands_that_no_frame_can_tell_apart_are_refused(changes: dict[str, float], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Spectrogram(**SOUND.model_dump(exclude={"kind", "name", "reads"}) | changes)
+
+
+def test_a_sound_is_checked_without_its_basis_and_one_that_is_too_large_is_refused() -> None:
+    most = {"rate": 400_000, "frame": 2**14, "hop": 1, "bands": 1, "low": 0}
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"basis of 268,402,688 numbers; at most 33,554,432 are allowed\. Take"):
+            Spectrogram(**most, high=200_000)
+        Spectrogram(**most, high=24_000)  # of 32,210,944 numbers, 246 MiB
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def test_strides_that_multiply_up_are_refused_and_the_largest_runs_live() -> None:
+    wide = Window(width=1, stride=2**12, size=1)
+    most = Network.of(wide, Window(width=1, stride=2**8), Dense(in_features=1, out_features=1))
+    assert most.gives[-1].stride == MOST_STRIDE
+    executor = Executor(most, {"2.weight": np.ones((1, 1), np.float32), "2.bias": np.zeros(1, np.float32)})
+    pushed = executor.stream().push(np.arange(MOST_STRIDE + 1, dtype=np.float32)[:, None])
+    assert pushed.ravel().tolist() == [0, MOST_STRIDE]
+    told = r"node 1 \(window\) keeps one row of every 16,777,216 steps .* 1,048,576"
+    for windows in (2, 5, 6):
+        nodes = [wide, *[Window(width=1, stride=2**12)] * (windows - 1), Dense(in_features=1, out_features=1)]
+        with pytest.raises(InputError, match=told):
+            Network.of(*nodes)
+        with pytest.raises(InputError, match=told):
+            Network.from_json(json.dumps({"version": 1, "nodes": [node.model_dump(mode="json") for node in nodes]}))
+    with pytest.raises(InputError, match="keeps one row of every 2,097,152 steps"):
+        Network.of(SOUND.model_copy(update={"hop": 2**9}), Window(width=1, stride=2**12))
 
 
 def test_what_is_joined_must_come_at_the_same_time() -> None:

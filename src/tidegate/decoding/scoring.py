@@ -31,8 +31,9 @@ class Scorer:
         beta: added for each word; without `space`, for each symbol.
         lexicon: the words that may stand; None for any.
         unknown: added for each word that is not in the lexicon, such as -10; None lets no such word in.
-        hotwords: words, or several with spaces between, that are likely, each with what is added for it, in nats. What
-            has begun of one earns its share of that, and gives it back when the word goes on otherwise.
+        hotwords: words, or several with spaces between, that are likely, each with what is added for it, in nats. Of
+            those that overlap the ones count that add the most together, so that one more never takes from a text. What
+            has begun of one earns its share of its bonus, and gives it back when the word goes on otherwise.
         space: the character that parts words; None where none does: a text is then one word to the lexicon, and
             hotwords may begin and end anywhere.
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import tidegate._core as _core
 from tidegate.errors import InputError, ShapeError
 from tidegate.kernels.checks import check_offsets
+from tidegate.kernels.rows import exp
 from tidegate.kernels.threads import thread_count
 
 Array = NDArray[Any]
@@ -133,7 +134,7 @@ def gradient(frames: Frames, labels: Labels, weight: Array) -> Array:
     shares = np.empty_like(frames.logs)
     _totals(frames, labels, shares)
     each = np.repeat(np.asarray(weight, np.float64), np.diff(frames.offsets))
-    return np.asarray((np.exp(frames.logs) - shares) * each[:, None])
+    return np.asarray((exp(frames.logs, num_threads=frames.threads) - shares) * each[:, None])
 
 
 def align(frames: Frames, labels: Labels) -> tuple[Found, Array]:
@@ -178,7 +179,7 @@ def _runs(frames: Frames, symbols: Array, states: Array, sequence: Array) -> Fou
     kept = symbols[starts] != BLANK
     starts, ends = starts[kept], ends[kept]
     named = symbols[starts]
-    probable = np.exp(frames.logs[np.arange(frames.N), symbols])
+    probable = exp(frames.logs[np.arange(frames.N), symbols], num_threads=frames.threads)
     peaks = np.array([start + probable[start:end].argmax() for start, end in zip(starts, ends, strict=True)], np.int64)
     begin = frames.offsets[sequence[starts]]
     begins = np.searchsorted(sequence[starts], np.arange(len(frames) + 1)).astype(np.int64)

@@ -24,6 +24,8 @@ INPUT = "input"
 """What nodes call that which the network reads."""
 WIDEST = 2**19
 """The most features that a row may have."""
+MOST_STRIDE = 2**20
+"""The most steps of the input from one row to the next: more than a minute of sound, a step a sample."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,11 @@ def rows_of(nodes: Sequence[Part]) -> tuple[Rows, ...]:
             raise ValueError(f"{told(nodes, index)} reads the input, which are ids, as only {told(nodes, 0)} can")
         place = Place(nodes, index, tuple(entering if source < 0 else found[source] for source in sources))
         width = nodes[index].fit(place)
-        found.append(nodes[index].gives(place.read, width))
+        given = nodes[index].gives(place.read, width)
+        if given.stride > MOST_STRIDE:
+            kept = f"keeps one row of every {given.stride:,} steps"
+            raise ValueError(f"{place.name} {kept} of the input; at most {MOST_STRIDE:,} are allowed")
+        found.append(given)
     for index in range(len(nodes) - 1):
         if not any(index in sources for sources in reads):
             raise ValueError(f"{told(nodes, index)} is read by no node, and is not the last. Read it, or leave it out")

@@ -12,6 +12,8 @@ from tidegate.nodes.part import Array, Part, Place, Rows, Shapes, Start
 
 FLOOR = 1e-6
 """What is added to the energy of a band before its logarithm is taken: far below what 16 bits resolve in a frame."""
+MOST_NUMBERS = 2**25
+"""The most numbers that the basis of a spectrogram may have, 256 MiB: frames of 4,096 samples with all they tell."""
 _DIGITS = 12  # of the matrices: fewer than their functions differ in between two machines
 
 Samples = Annotated[int, Field(ge=1, le=2**14)]
@@ -48,11 +50,19 @@ class Spectrogram(Part):
                 f"bands from {self.low:g} to {self.high:g} Hz were asked for; {self.rate} samples a second tell of 0 "
                 f"to {self.rate / 2:g} Hz, and low must be below high"
             )
-        empty = np.flatnonzero(self.matrices()[1].sum(axis=0) <= 0)
+        mel, bins = self._triangles()
+        empty = np.flatnonzero(mel.sum(axis=0) <= 0)
         if len(empty):
             raise ValueError(
                 f"band {empty[0]} of {self.bands} lies between two frequencies that a frame of {self.frame} samples "
                 "tells apart. Ask for fewer bands, or longer frames"
+            )
+        numbers = 2 * self.frame * len(bins)
+        if numbers > MOST_NUMBERS:
+            raise ValueError(
+                f"frames of {self.frame:,} samples tell {len(bins):,} frequencies apart between {self.low:g} and "
+                f"{self.high:g} Hz, a basis of {numbers:,} numbers; at most {MOST_NUMBERS:,} are allowed. Take shorter "
+                "frames, or fewer frequencies"
             )
         return self
 
@@ -93,17 +103,26 @@ class Spectrogram(Part):
 
         Both are float64, rounded so that they are the same on every machine; bins are those that lie in a band.
         """
-        points = 1 << max(1, (self.frame - 1).bit_length())
+        mel, bins = self._triangles()
+        turns = np.outer(np.arange(self.frame), bins) % self._points * (2 * np.pi / self._points)
+        hann = 0.5 - 0.5 * np.cos(np.arange(self.frame) * (2 * np.pi / self.frame))
+        basis = np.round(hann[:, None] * np.concatenate([np.cos(turns), np.sin(turns)], axis=1), _DIGITS)
+        return basis, mel
+
+    @property
+    def _points(self) -> int:
+        """Count the points of the Fourier transform: the power of two that a frame fits into."""
+        return 1 << max(1, (self.frame - 1).bit_length())
+
+    def _triangles(self) -> tuple[Array, Array]:
+        """Make mel, [bins, bands], and say which frequencies its rows are, [bins]."""
         edges = np.round(_hertz(np.linspace(_mel(self.low), _mel(self.high), self.bands + 2)), 6)
-        hertz = np.arange(points // 2 + 1) * (self.rate / points)
+        hertz = np.arange(self._points // 2 + 1) * (self.rate / self._points)
         rise = (hertz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
         fall = (edges[2:] - hertz[:, None]) / (edges[2:] - edges[1:-1])
         mel = np.round(np.maximum(0.0, np.minimum(rise, fall)), _DIGITS)
         bins = np.flatnonzero(mel.sum(axis=1) > 0)
-        turns = np.outer(np.arange(self.frame), bins) % points * (2 * np.pi / points)
-        hann = 0.5 - 0.5 * np.cos(np.arange(self.frame) * (2 * np.pi / self.frame))
-        basis = np.round(hann[:, None] * np.concatenate([np.cos(turns), np.sin(turns)], axis=1), _DIGITS)
-        return basis, mel[bins]
+        return mel[bins], bins
 
 
 def _mel(hertz: float) -> float:

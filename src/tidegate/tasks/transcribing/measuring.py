@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+import tidegate.kernels as kernels
 from tidegate.kernels import ctc
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
@@ -95,7 +96,7 @@ def tempered(logs: Array, symbols: Array, temperature: float) -> Array:
     [0.6667]
     """
     rows = ctc.Frames(logs / temperature, np.array([0, len(logs)])).logs
-    return np.asarray(np.exp(rows[np.arange(len(rows)), symbols]))
+    return kernels.exp(rows[np.arange(len(rows)), symbols])
 
 
 class Blanks:
