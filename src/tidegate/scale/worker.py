@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias
@@ -82,15 +83,17 @@ def _meet(first: Link, meet: Meet, listener: socket.socket, key: bytes) -> dict[
         with blaming(other):
             links[other] = connect(meet.addresses[other], key, meet.timeout)
             links[other].send(rank)
-    missing = set(range(rank + 1, len(meet.addresses) + 1))
+    missing, until = set(range(rank + 1, len(meet.addresses) + 1)), time.monotonic() + meet.timeout
     while missing:
-        link = accept(listener, key, meet.timeout)
-        if link is None:
+        if (left := until - time.monotonic()) <= 0:
             raise GoneError(min(missing), late=True)
+        if (link := accept(listener, key, left)) is None:
+            continue  # somebody who does not know the key, or nobody: then no time is left
         link.timeout = meet.timeout
-        other = link.receive()
-        links[other] = link
-        missing.discard(other)
+        with suppress(LinkError):  # it went again; if it is missed, that shows soon
+            other = link.receive()
+            links[other] = link
+            missing.discard(other)
     return links
 
 
