@@ -27,6 +27,9 @@ SPACE = Space(
 )
 
 
+SPACE_OF_LINES = Space({"hidden_size": Among((2, 3))}, {"epochs": 1})
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = (f"{'salt wave' if n % 2 else 'oak fern'} word{n % 5},{'sea' if n % 3 else 'wood'}" for n in range(60))
@@ -97,8 +100,21 @@ def test_another_search_in_the_folder_is_refused(data: Path, four: tuple[Path, l
 def test_what_cannot_be_searched_is_told(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="wanted 1 or more"):
         searched(data, tmp_path / "none", 0)
-    with pytest.raises(TidegateError, match=r"accuracy.* on the part held out, and no bleu"):
+    with pytest.raises(InputError, match=r"unknown measure 'bleu'.*Known: accuracy, .*, wer"):
         searched(data, tmp_path / "bleu", 1, measure="bleu")
+    with pytest.raises(TidegateError, match=r"accuracy.* on the part held out, and no cer"):
+        searched(data, tmp_path / "cer", 1, measure="cer")
+
+
+def test_a_search_over_transcribers_looks_for_the_fewest_errors(tmp_path: Path) -> None:
+    with closing(open_search(runs.Source("digit_lines"), SPACE_OF_LINES, out=tmp_path / "lines")) as search:
+        trials = [search.study.ask(), search.study.ask()]
+        for trial, errors in zip(trials, (0.2, 0.9), strict=True):
+            trial.report(errors, 1)
+            search.study.tell(trial, errors)
+        assert search.best is not None
+        assert (search.study.direction.name, search.best.value) == ("MINIMIZE", 0.2)
+        assert search.study.best_value == 0.2
 
 
 def test_a_trial_whose_loss_is_not_finite_counts_as_failed(data: Path, tmp_path: Path) -> None:

@@ -28,11 +28,11 @@ from tidegate.search.report import search_report
 from tidegate.search.space import Space
 from tidegate.search.trials import Lost, Setting, Trainer, Tried
 from tidegate.tasks.cards import CARDS
+from tidegate.tasks.measures import is_less_better
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
 
-LESS_IS_BETTER = ("loss", "mse", "mae", "perplexity", "ece")
 _JOURNAL, _ABOUT = "journal.log", "search.json"
 _LOSSES = 3  # of processes, at one trial
 _HELD_OUT = 0.1  # of the examples, where there is nothing else to measure on
@@ -65,7 +65,7 @@ class Search:
     @property
     def less_is_better(self) -> bool:
         """Tell which way the measure goes."""
-        return self.setting.measure in LESS_IS_BETTER
+        return is_less_better(self.setting.measure)
 
     @property
     def tried(self) -> list[Tried]:
@@ -237,7 +237,7 @@ def open_search(
 
     Raises:
         MissingPackageError: Optuna is not installed.
-        InputError, DataError: the parameters or the data cannot be used.
+        InputError, DataError: the parameters, the measure or the data cannot be used.
         RunFolderError: `out` holds another search, or another process writes there.
     """
     try:
@@ -255,13 +255,14 @@ def open_search(
         if dataset.valid is None and model.get_params().get("validation_fraction") == 0:
             space = Space(space.chosen, dict(space.fixed) | {"validation_fraction": _HELD_OUT})
         setting = Setting(source, task, preset, measure or CARDS[model.name].chief)
+        direction = "minimize" if is_less_better(setting.measure) else "maximize"
         about = {"space": space.to_json(), "data": source.describe(dataset), "seed": seed, "prune": prune}
         _note(hold.path, about | {"task": model.name, "preset": preset, "measure": setting.measure})
         (hold.path / f"{_JOURNAL}.lock").unlink(missing_ok=True)  # of a process that was killed: the folder is ours
         study = optuna.create_study(
             study_name="search",
             storage=optuna.storages.JournalStorage(JournalFileBackend(str(hold.path / _JOURNAL))),
-            direction="minimize" if setting.measure in LESS_IS_BETTER else "maximize",
+            direction=direction,
             pruner=optuna.pruners.SuccessiveHalvingPruner(reduction_factor=3) if prune else optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
