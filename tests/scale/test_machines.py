@@ -152,6 +152,9 @@ def test_a_key_that_can_be_guessed_is_refused() -> None:
     [
         (["work", "nowhere", "--key-file", "key"], "no HOST:PORT"),
         (["work", "127.0.0.1:1", "--key-file", "missing"], "openssl rand"),
+        (["work", "127.0.0.1:1", "--key-file", "open"], "may read or write the key in open. Run: chmod 600 open"),
+        (["work", "127.0.0.1:1", "--key-file", "writable"], "Run: chmod 600 writable"),
+        (["train", "digits", "--workers", 2, "--listen", "127.0.0.1:1", "--key-file", "open"], "Run: chmod 600 open"),
         (["work", "127.0.0.1:1", "--key-file", "key", "--wait", 0], "nobody waits for workers at 127.0.0.1:1"),
         (["train", "digits", "--timeout", 3], "how long one worker waits for another, but there are none: --workers N"),
         (["train", "digits", "--listen", "127.0.0.1:1"], "take --workers N, --listen HOST:PORT and --key-file FILE"),
@@ -162,6 +165,10 @@ def test_what_cannot_be_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("key").write_bytes(KEY)
+    Path("key").chmod(0o600)
+    for name, mode in {"open": 0o604, "writable": 0o602}.items():
+        Path(name).write_bytes(KEY)
+        Path(name).chmod(mode)
     answer = cli(*argv)
     assert answer.code == 2
     assert told in answer.err
@@ -193,6 +200,7 @@ def spaces() -> Iterator[tuple[str, str]]:
 def test_a_link_that_is_cut_ends_the_run_by_name_and_it_goes_on(spaces: tuple[str, str], tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_bytes(KEY)
+    key.chmod(0o600)
     rows = (f"{'salt wave' if n % 2 else 'oak fern'} word{n % 5},{'sea' if n % 3 else 'wood'}" for n in range(2000))
     data = tmp_path / "small.csv"
     data.write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
