@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +20,8 @@ import pytest
 import tidegate as tg
 from bulk_work import double, double_or_die
 from commands import Cli
-from tidegate.errors import InputError, RunFolderError, TidegateError
-from tidegate.scale.bulk import MANIFEST, Progress, Work, answer_all
+from tidegate.errors import DataError, InputError, RunFolderError, TidegateError
+from tidegate.scale.bulk import BEGUN, MANIFEST, Progress, Work, answer_all
 
 ABOUT = {"model": "one"}
 
@@ -88,7 +92,9 @@ def test_a_manifest_that_was_cut_off_and_drafts_that_were_left_are_mended(files:
     run(files, out)
     whole = (out / MANIFEST).read_bytes()
     (out / MANIFEST).write_bytes(whole[:-7])
-    (out / ".1.txt.0a1b2c3d.tmp").write_bytes(b"half")
+    (out / BEGUN).write_text(json.dumps([file.name for file in files]), encoding="utf-8")
+    for name in ("1.txt", MANIFEST):
+        (out / f".{name}.0a1b2c3d.tmp").write_bytes(b"half")
     assert run(files, out)[-1].rows in (4, 5, 6)
     assert sorted((out / MANIFEST).read_bytes().splitlines()) == sorted(whole.splitlines())
     assert answers(out) == wanted(files, tmp_path / "wanted")
@@ -114,6 +120,39 @@ def test_files_that_cannot_be_told_apart_or_would_be_lost_are_refused(files: lis
         run(files, files[0].parent)
     with pytest.raises(InputError, match="wanted 1 or more"):
         run(files, tmp_path / "out", workers=0)
+
+
+def test_a_file_that_is_not_of_the_answers_is_kept(files: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(files[:2], out)
+    (out / "2.txt").write_text("of somebody else", encoding="utf-8")
+    before = (out / MANIFEST).read_bytes()
+    with pytest.raises(InputError, match=r"2\.txt is there already"):
+        run(files, out)
+    assert (out / "2.txt").read_text(encoding="utf-8") == "of somebody else"
+    assert (out / MANIFEST).read_bytes() == before
+    assert run(files, out, overwrite=True)[-1].rows == 15
+    assert answers(out) == wanted(files, tmp_path / "wanted")
+
+
+def test_answers_that_were_begun_by_a_call_that_was_ended_are_its_own(files: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    begun = answer_all(files, out, double, about=ABOUT, workers=1)
+    next(begun)
+    begun.close()
+    (out / "2.txt").write_text("written, and not yet noted", encoding="utf-8")
+    run(files[:2], out)
+    assert run(files, out)[-1].rows == 6
+    assert answers(out) == wanted(files, tmp_path / "wanted")
+    (out / MANIFEST).unlink()
+    with pytest.raises(InputError, match=r"0\.txt is there already"):
+        run(files, out)
+
+
+def test_the_names_that_the_folder_needs_are_refused(files: list[Path], tmp_path: Path) -> None:
+    for name in (MANIFEST, BEGUN):
+        with pytest.raises(InputError, match=f"{name} has a name that the folder of the answers keeps"):
+            run([*files, tmp_path / name], tmp_path / "out")
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +216,53 @@ def test_an_error_of_a_file_names_it(files: list[Path], tmp_path: Path) -> None:
     files[0].write_bytes(b"\xff")
     failed = run(files, tmp_path / "out", refuse)[-1].failed
     assert {file: str(error) for file, error in failed.items()} == {files[0]: "not a text"}
+
+
+def test_a_file_that_the_system_refuses_keeps_no_other_from_being_answered(files: list[Path], tmp_path: Path) -> None:
+    out, gone, folder = tmp_path / "out", tmp_path / "gone.txt", tmp_path / "folder.txt"
+    folder.mkdir()
+    made = [tmp_path / f"{name}.txt" for name in ("secret", "huge", "vanishing")]
+    for file in made:
+        file.write_text(f"{file.stem}\n", encoding="utf-8")
+    steps = run([gone, *files, folder, *made], out, fall, workers=2)
+    told = {file.name: str(error) for file, error in steps[-1].failed.items()}
+    assert all(type(error) is DataError for error in steps[-1].failed.values())
+    assert told.keys() == {"gone.txt", "folder.txt", "secret.txt", "huge.txt", "vanishing.txt"}
+    assert "No such file" in told["gone.txt"] and "No such file" in told["vanishing.txt"]
+    assert "Is a directory" in told["folder.txt"]
+    assert "Permission denied" in told["secret.txt"]
+    assert "memory is not enough" in told["huge.txt"]
+    assert answers(out) == wanted(files, tmp_path / "wanted")
+    assert steps[-1].share == pytest.approx(1)
+    gone.write_text("there again\n", encoding="utf-8")
+    assert run([gone, *files], out)[-1].rows == 1
+
+
+def test_processes_that_are_lost_before_all_files_are_handed_out_are_replaced(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit, broken = ProcessPoolExecutor.submit, list[int]()
+
+    def submit_or_break(self: ProcessPoolExecutor, *args: Any) -> Any:
+        if not broken:
+            broken.append(1)
+            raise BrokenProcessPool
+        return submit(self, *args)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit_or_break)
+    assert run(files, tmp_path / "out")[-1].rows == 15
+    assert answers(tmp_path / "out") == wanted(files, tmp_path / "wanted")
+
+
+def fall(file: Path, target: Path) -> int:
+    match file.stem:
+        case "secret":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+        case "huge":
+            raise MemoryError
+        case "vanishing":
+            file.unlink()
+    return double(file, target)
 
 
 def refuse(file: Path, target: Path) -> int:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+import tidegate as tg
 from commands import Cli
 from samples import SAMPLES, untrained
-from tidegate.errors import InputError
-from tidegate.scale import Elsewhere, Workers
+from tidegate.errors import InputError, WorkerError
+from tidegate.scale import Elsewhere, Workers, crew, worker
+from tidegate.scale.messages import Hello, Trouble
+from tidegate.scale.places import Waiting
+from tidegate.scale.wire import Link, LinkError, connect
 from tidegate.scale.worker import work
 
 KEY = b"0123456789abcdef"
 
 
 def test_workers_that_come_from_elsewhere_find_the_same_bits() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        host, port = free.getsockname()[:2]
+    host, port = "127.0.0.1", free_port()
     home: list[bool] = []
 
     def come() -> None:
@@ -39,11 +44,102 @@ def test_workers_that_come_from_elsewhere_find_the_same_bits() -> None:
     thread.start()
     X, y = SAMPLES["sequence-classifier"].data(40)
     alone, together = untrained("sequence-classifier").fit(X, y), untrained("sequence-classifier")
-    with Workers(2, place=Elsewhere(host, port, KEY)) as crew:
-        list(together.fit_steps(X, y, crew=crew))
+    with Workers(2, place=Elsewhere(host, port, KEY)) as both:
+        list(together.fit_steps(X, y, crew=both))
     thread.join(10)
     assert home == [True]
     assert all(alone.weights_[name].tobytes() == together.weights_[name].tobytes() for name in alone.weights_)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+def joined_by(come: Callable[[int], object]) -> str:
+    """Train with one who comes from elsewhere, and return what ends it."""
+    port, problems = free_port(), list[Exception]()
+
+    def keep_coming() -> None:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                come(port)
+                return
+            except LinkError:  # worker 0 does not wait yet
+                time.sleep(0.05)
+            except Exception as error:  # noqa: BLE001  (the test shall tell of it)
+                problems.append(error)
+                return
+
+    thread = threading.Thread(target=keep_coming)
+    thread.start()
+    X, y = SAMPLES["sequence-classifier"].data(40)
+    with Workers(2, place=Elsewhere("127.0.0.1", port, KEY)) as both, pytest.raises(WorkerError) as ended:
+        list(untrained("sequence-classifier").fit_steps(X, y, crew=both))
+    thread.join()
+    assert problems == []
+    return str(ended.value)
+
+
+def test_one_from_elsewhere_that_fails_before_it_says_who_it_is_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(address: object) -> None:
+        raise OSError("no port is free")
+
+    monkeypatch.setattr(worker, "listen", refuse)
+    told = joined_by(lambda port: work(("127.0.0.1", port), KEY))
+    assert told.startswith("a worker failed as it began: OSError: no port is free.")
+
+
+def test_one_from_elsewhere_that_fails_before_it_knows_its_number_is_named() -> None:
+    def come(port: int) -> None:
+        link = connect(("127.0.0.1", port), KEY, 20)
+        link.send(Hello(None, "far", 7, tg.__version__, ("127.0.0.1", 1)))
+        link.receive()
+        link.send(Trouble("failed", 0, "MemoryError: "))
+        link.close()
+
+    assert joined_by(come).startswith("worker 1 (process 7 on far) failed: MemoryError: .")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("come", [False, True])
+def test_a_signal_ends_the_waiting_for_others(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int, come: bool
+) -> None:
+    key, data, run, port = tmp_path / "key", tmp_path / "small.csv", tmp_path / "run", free_port()
+    key.write_bytes(KEY)
+    key.chmod(0o600)
+    data.write_text("text,label\n" + "salt wave,sea\noak fern,wood\n" * 20, encoding="utf-8")
+    small = ["--hidden-size", 4, "--epochs", 1, "--no-baselines", "--set", "validation_fraction=0"]
+    monkeypatch.setattr(crew, "_BEGINNING", 20.0)
+    silent = list[Link]()
+
+    def arrive() -> None:
+        if come:  # one who knows the key, and does not say who it is
+            silent.append(connect(("127.0.0.1", port), KEY, 20))
+        time.sleep(0.2)
+        os.kill(os.getpid(), number)
+
+    arrival = threading.Thread(target=arrive)
+
+    def begin_to_wait(self: Elsewhere) -> Iterator[Waiting]:
+        with listening(self) as waiting:
+            arrival.start()
+            yield waiting
+
+    listening = Elsewhere.listening
+    monkeypatch.setattr(Elsewhere, "listening", contextmanager(begin_to_wait))
+    far = ["--workers", 2, "--listen", f"127.0.0.1:{port}", "--key-file", key]
+    answer = cli("train", data, *small, *far, "--timeout", 20, "--out", run)
+    arrival.join()
+    for link in silent:
+        link.close()
+    assert answer.code == code
+    assert "1 of 2 workers had come when the waiting for them was ended" in answer.err
+    assert f"stopped by {number.name}; the state is saved. To go on: tidegate train --resume {run}" in answer.err
+    assert cli("train", "--resume", run).code == 0
 
 
 def test_a_key_that_can_be_guessed_is_refused() -> None:
@@ -56,7 +152,11 @@ def test_a_key_that_can_be_guessed_is_refused() -> None:
     [
         (["work", "nowhere", "--key-file", "key"], "no HOST:PORT"),
         (["work", "127.0.0.1:1", "--key-file", "missing"], "openssl rand"),
+        (["work", "127.0.0.1:1", "--key-file", "open"], "may read or write the key in open. Run: chmod 600 open"),
+        (["work", "127.0.0.1:1", "--key-file", "writable"], "Run: chmod 600 writable"),
+        (["train", "digits", "--workers", 2, "--listen", "127.0.0.1:1", "--key-file", "open"], "Run: chmod 600 open"),
         (["work", "127.0.0.1:1", "--key-file", "key", "--wait", 0], "nobody waits for workers at 127.0.0.1:1"),
+        (["train", "digits", "--timeout", 3], "how long one worker waits for another, but there are none: --workers N"),
         (["train", "digits", "--listen", "127.0.0.1:1"], "take --workers N, --listen HOST:PORT and --key-file FILE"),
     ],
 )
@@ -65,6 +165,10 @@ def test_what_cannot_be_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("key").write_bytes(KEY)
+    Path("key").chmod(0o600)
+    for name, mode in {"open": 0o604, "writable": 0o602}.items():
+        Path(name).write_bytes(KEY)
+        Path(name).chmod(mode)
     answer = cli(*argv)
     assert answer.code == 2
     assert told in answer.err
@@ -96,6 +200,7 @@ def spaces() -> Iterator[tuple[str, str]]:
 def test_a_link_that_is_cut_ends_the_run_by_name_and_it_goes_on(spaces: tuple[str, str], tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_bytes(KEY)
+    key.chmod(0o600)
     rows = (f"{'salt wave' if n % 2 else 'oak fern'} word{n % 5},{'sea' if n % 3 else 'wood'}" for n in range(2000))
     data = tmp_path / "small.csv"
     data.write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")

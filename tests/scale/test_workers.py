@@ -202,6 +202,50 @@ def test_a_worker_that_is_killed_as_it_begins_is_replaced(
     assert same(model.weights_, undisturbed)
 
 
+def test_a_worker_that_is_killed_once_it_has_come_is_replaced(
+    undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, X, y = waves()
+    greet, killed = Workers._greet, list[int]()
+
+    def greet_and_kill(self: Workers, hellos: Any) -> None:
+        greet(self, hellos)
+        if not killed:
+            victim = self._place._processes[2]  # type: ignore[attr-defined]
+            killed.append(victim.pid)
+            victim.kill()
+            victim.wait()
+
+    monkeypatch.setattr(Workers, "_greet", greet_and_kill)
+    with Workers(3) as workers, pytest.warns(UserWarning, match=r"worker 2 \(process .*was lost"):
+        list(model.fit_steps(X, y, crew=workers))
+    assert len(killed) == 1
+    assert same(model.weights_, undisturbed)
+
+
+def test_whatever_goes_wrong_while_workers_come_sends_them_home(
+    undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, X, y = waves()
+    come = list[int]()
+
+    def fail(self: Workers, hellos: Any) -> None:
+        come.extend(pids(self))
+        raise RuntimeError("nobody thought of it")
+
+    with Workers(3) as workers:
+        with monkeypatch.context() as patch:
+            patch.setattr(Workers, "_greet", fail)
+            with pytest.raises(RuntimeError, match="nobody thought of it"):
+                list(model.fit_steps(X, y, crew=workers))
+        assert len(come) == 2
+        for process in come:
+            with pytest.raises(ProcessLookupError):
+                os.kill(process, 0)
+        list(model.fit_steps(X, y, crew=workers))
+    assert same(model.weights_, undisturbed)
+
+
 def test_what_cannot_be_trained_is_told_as_without_workers() -> None:
     model, X, y = waves(learning_rate=1e38, max_grad_norm=0)
     with pytest.raises(tg.errors.TrainingError) as alone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import tidegate as tg
 from commands import Cli
 from tidegate import runs
 from tidegate.errors import InputError, RunFolderError, TidegateError
-from tidegate.search import Search, Space, Tried, open_search
+from tidegate.search import Search, Space, Tried, open_search, study
 from tidegate.search.report import draw_coordinates, draw_curves, draw_importances, rows_of
 from tidegate.search.space import Among, Between
+from tidegate.search.trials import Trainer
 
 pytest.importorskip("optuna")
 
@@ -25,6 +27,9 @@ SPACE = Space(
     {"cell": Among(("lstm", "gru")), "learning_rate": Between(1e-3, 1e-1, log=True), "hidden_size": Between(2, 8)},
     {"epochs": 2, "batch_size": 16, "embedding_size": 3, "evidence": 0, "linear": False},
 )
+
+
+SPACE_OF_LINES = Space({"hidden_size": Among((2, 3))}, {"epochs": 1})
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +94,36 @@ def test_a_trial_whose_process_is_killed_is_made_again(
     assert len(killed) == 1
 
 
+def test_a_search_that_is_interrupted_begins_no_process_any_more(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw, drawn, go, made = Search._draw, threading.Event(), threading.Event(), list[Any]()
+
+    def draw_slowly(self: Search) -> Any:
+        found = draw(self)
+        drawn.set()
+        go.wait(20)
+        return found
+
+    def interrupt(*_: Any, **__: Any) -> Any:
+        drawn.wait(20)
+        threading.Timer(0.3, go.set).start()  # once all processes are ended
+        raise KeyboardInterrupt
+
+    def make(*args: Any) -> Any:
+        made.append(args)
+        return Trainer(*args)
+
+    monkeypatch.setattr(Search, "_draw", draw_slowly)
+    monkeypatch.setattr(study, "wait", interrupt)
+    monkeypatch.setattr(study, "Trainer", make)
+    with closing(open_search(runs.Source(str(data)), SPACE, out=tmp_path / "ended")) as search:
+        with pytest.raises(KeyboardInterrupt):
+            list(search.run(trials=1))
+        assert go.is_set()
+        assert made == []
+
+
 def test_another_search_in_the_folder_is_refused(data: Path, four: tuple[Path, list[Tried]]) -> None:
     with pytest.raises(RunFolderError, match="holds another search, and its seed differs"):
         searched(data, four[0], 5, seed=1, prune=False)
@@ -97,8 +132,21 @@ def test_another_search_in_the_folder_is_refused(data: Path, four: tuple[Path, l
 def test_what_cannot_be_searched_is_told(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="wanted 1 or more"):
         searched(data, tmp_path / "none", 0)
-    with pytest.raises(TidegateError, match=r"accuracy.* on the part held out, and no bleu"):
+    with pytest.raises(InputError, match=r"unknown measure 'bleu'.*Known: accuracy, .*, wer"):
         searched(data, tmp_path / "bleu", 1, measure="bleu")
+    with pytest.raises(TidegateError, match=r"accuracy.* on the part held out, and no cer"):
+        searched(data, tmp_path / "cer", 1, measure="cer")
+
+
+def test_a_search_over_transcribers_looks_for_the_fewest_errors(tmp_path: Path) -> None:
+    with closing(open_search(runs.Source("digit_lines"), SPACE_OF_LINES, out=tmp_path / "lines")) as search:
+        trials = [search.study.ask(), search.study.ask()]
+        for trial, errors in zip(trials, (0.2, 0.9), strict=True):
+            trial.report(errors, 1)
+            search.study.tell(trial, errors)
+        assert search.best is not None
+        assert (search.study.direction.name, search.best.value) == ("MINIMIZE", 0.2)
+        assert search.study.best_value == 0.2
 
 
 def test_a_trial_whose_loss_is_not_finite_counts_as_failed(data: Path, tmp_path: Path) -> None:
@@ -109,7 +157,9 @@ def test_a_trial_whose_loss_is_not_finite_counts_as_failed(data: Path, tmp_path:
         search.write()
     assert one.ended == "fail"
     assert "not finite" in (one.why or "") or "is nan" in (one.why or "")
-    assert "No trial" not in (tmp_path / "nan" / "search.html").read_text(encoding="utf-8")
+    page = (tmp_path / "nan" / "search.html").read_text(encoding="utf-8")
+    assert ">fail<" in page
+    assert "best accuracy" not in page and "<picture" not in page
 
 
 TRIED = [
@@ -139,11 +189,14 @@ def test_a_row_says_what_a_trial_came_to() -> None:
 def test_the_command_searches_and_says_what_to_do_next(cli: Cli, data: Path, tmp_path: Path) -> None:
     space = tmp_path / "space.toml"
     space.write_text("hidden_size = [2, 3]\nepochs = 1\nevidence = 0\nlinear = false\n", encoding="utf-8")
+    both = cli("search", data, "--space", space, "--set", "hidden_size=4", "--out", tmp_path / "out")
+    assert both.code == 2
+    assert "hidden_size would be chosen and the same in all trials: take it out of" in both.err
     answer = cli("search", data, "--space", space, "--trials", 2, "--out", tmp_path / "out")
     assert answer.code == 0
     assert "trial 1: accuracy" in answer.err
     assert re.search(r"Next: tidegate train --resume .*out/trials/[01]", answer.err)
     assert len(answer.out.strip().splitlines()) == 3
     page = (tmp_path / "out" / "search.html").read_text(encoding="utf-8")
-    assert page.count("<picture>") >= 2
+    assert page.count("<picture>") >= 2 and "best accuracy" in page
     assert "hidden_size" in page

@@ -27,6 +27,7 @@ from tidegate.cli.options import (
 from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.cli.signals import leave_on_sigterm
 from tidegate.cli.training import naming
+from tidegate.errors import InputError
 
 SpaceFile = Annotated[
     Path, typer.Option("--space", metavar="FILE", parser=named_path, help="What may be chosen, as TOML.")
@@ -85,6 +86,9 @@ def search(
     options = collect_reading(task, reading, text=text, label=label, column=column, target_columns=targets, split=split)
     found = read_space(space)
     given = collect_params(settings, epochs=epochs)
+    if both := sorted(given.keys() & found.chosen.keys()):
+        told = f"{', '.join(both)} would be chosen and the same in all trials"
+        raise InputError(f"{told}: take it out of {space}, or leave --epochs and --set out.")
     whole = Space(found.chosen, {**found.fixed, **given})
     folder = out or Path("runs") / f"{Path(data).stem}-search"
     with naming(data), leave_on_sigterm():

@@ -32,8 +32,8 @@ from tidegate.tasks.cards import CARDS
 
 if TYPE_CHECKING:
     import tidegate.runs as runs
+    import tidegate.scale as scale
     from tidegate.runs import Training
-    from tidegate.train import Crew
 
 Data = Annotated[
     str | None,
@@ -123,7 +123,8 @@ KeyFile = Annotated[
     typer.Option("--key-file", metavar="FILE", parser=named_path, help="With --listen: what all workers must know."),
 ]
 Timeout = Annotated[
-    float, typer.Option("--timeout", metavar="S", help="With --workers: how long one waits for another.")
+    float | None,
+    typer.Option("--timeout", metavar="S", help="With --workers: seconds that one waits for another; by default 120."),
 ]
 Baselines = Annotated[
     bool,
@@ -166,7 +167,7 @@ def train(
     workers: Workers = None,
     listen: Listen = None,
     key_file: KeyFile = None,
-    timeout: Timeout = 120.0,
+    timeout: Timeout = None,
     baselines: Baselines = True,
     json: Json = False,
 ) -> None:
@@ -231,25 +232,29 @@ def train(
                 first = None if unlabelled is None else _first_step(unlabelled, budget, text)
                 source = runs.Source(str(data), options)
                 training = runs.start(source, out=out, overwrite=overwrite, unlabelled=first, crew=crew, **model)
-        _follow(training, json, baselines=baselines)
+        _follow(training, json, baselines=baselines, crew=crew)
 
 
 def _crew(
-    workers: int | None, timeout: float, listen: str | None, key_file: Path | None
-) -> "AbstractContextManager[Crew | None]":
+    workers: int | None, timeout: float | None, listen: str | None, key_file: Path | None
+) -> "AbstractContextManager[scale.Workers | None]":
     """Make the workers that were asked for, and say where they are."""
     if (listen is None) != (key_file is None) or (listen and workers is None):
         raise InputError("workers on other machines take --workers N, --listen HOST:PORT and --key-file FILE together.")
     if workers is None:
+        if timeout is not None:
+            raise InputError("--timeout says how long one worker waits for another, but there are none: --workers N.")
         return nullcontext()
     from tidegate.scale import Elsewhere, Workers
 
+    patience = 120.0 if timeout is None else timeout
     if listen is None or key_file is None:
         say(f"{workers} workers on this machine. Threads of one process do the same, no slower: leave --workers out.")
-        return Workers(workers, timeout=timeout)
+        return Workers(workers, timeout=patience)
     host, port = address_of(listen)
+    crew = Workers(workers, timeout=patience, place=Elsewhere(host, port, key_of(key_file)))
     say(f"waiting for {workers - 1} others: tidegate work {listen} --key-file FILE")
-    return Workers(workers, timeout=timeout, place=Elsewhere(host, port, key_of(key_file)))
+    return crew
 
 
 def _first_step(unlabelled: str, budget: float | None, column: str | None) -> "runs.Unlabelled":
@@ -265,12 +270,12 @@ def _first_step(unlabelled: str, budget: float | None, column: str | None) -> "r
     return runs.Unlabelled(unlabelled, 10.0 if budget is None else budget, options)
 
 
-def _follow(training: "Training", json: bool, *, baselines: bool) -> None:
+def _follow(training: "Training", json: bool, *, baselines: bool, crew: "scale.Workers | None") -> None:
     """Carry a training out, and say what it came to and what to do next."""
     say(training.dataset.summary())
     if training.note:
         say(training.note)
-    result = carry_out(training, baselines=baselines)
+    result = carry_out(training, baselines=baselines, crew=crew)
     for warning in result.warnings:
         say(f"warning: {warning}")
     if json:

@@ -10,10 +10,11 @@ import typer
 from tidegate.cli.output import say
 from tidegate.cli.progress import show_training
 from tidegate.cli.signals import leave_on_sigterm, stop_on_signals
-from tidegate.errors import DataError
+from tidegate.errors import DataError, WorkerError
 
 if TYPE_CHECKING:
     from tidegate.runs import Baseline, Result, Training
+    from tidegate.scale import Workers
 
 
 @contextmanager
@@ -47,18 +48,25 @@ def naming(data: str | None, *others: object) -> Iterator[None]:
         raise (error if data is None or other else error.about(data)) from None
 
 
-def carry_out(training: "Training", *, baselines: bool = False) -> "Result":
+def carry_out(training: "Training", *, baselines: bool = False, crew: "Workers | None" = None) -> "Result":
     """Train to the end, fit simple models beside it if wanted, and sum the run up.
 
-    SIGINT and SIGTERM save the state, say how to go on, and leave with 130 and 143.
+    SIGINT and SIGTERM save the state, say how to go on, and leave with 130 and 143, also while a crew waits for others.
     """
-    folder = training.folder.path
-    with stop_on_signals() as stop, show_training(f"{folder.name} on {training.dataset.name}") as show:
-        for step in training.steps:
-            show(step)
-            if stop.signal:
-                training.stop()
-                break
+    folder, waiting = training.folder.path, [] if crew is None else [crew.give_up]
+    shown = show_training(f"{folder.name} on {training.dataset.name}")
+    with stop_on_signals(*waiting) as stop, shown as show:
+        try:
+            for step in training.steps:
+                show(step)
+                if stop.signal:
+                    break
+        except WorkerError as error:
+            if stop.signal is None:
+                raise
+            say(str(error))
+        if stop.signal:
+            training.stop()
     if stop.signal:
         say(f"stopped by {stop.signal.name}; the state is saved. To go on: tidegate train --resume {folder}")
         raise typer.Exit(128 + stop.signal)

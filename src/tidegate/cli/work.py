@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from pathlib import Path
 from typing import Annotated
@@ -64,9 +66,11 @@ def address_of(where: str) -> tuple[str, int]:
 
 
 def key_of(file: Path) -> bytes:
-    """Read a key; raises InputError where there is none."""
+    """Read a key; raises InputError where there is none, or where everybody on this machine may read or write it."""
     try:
+        if os.name == "posix" and file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            raise InputError(f"everybody on this machine may read or write the key in {file}. Run: chmod 600 {file}")
         return file.read_bytes().strip()
     except OSError as error:
-        told = f"the key cannot be read from {file}: {error.strerror}. Make one: openssl rand -hex 32 > {file}"
-        raise InputError(told) from None
+        told = f"the key cannot be read from {file}: {error.strerror}."
+        raise InputError(f"{told} Make one: (umask 077; openssl rand -hex 32 > {file})") from None

@@ -24,6 +24,7 @@ from tidegate.tasks.baselines import Baseline
 from tidegate.tasks.cards import CARDS
 from tidegate.tasks.fitting import versions
 from tidegate.tasks.loading import card_named
+from tidegate.tasks.measures import is_less_better
 from tidegate.tasks.metrics import BEFORE_REFIT, VALIDATION, kept_epoch, refitted, valid_measures
 from tidegate.tasks.pretrained import check_same_weights
 from tidegate.tasks.run import RunFolder, as_stored
@@ -428,8 +429,12 @@ def _better(baselines: Sequence[Baseline], chief: str, reached: Mapping[str, flo
         f"{each.name} reaches {show_measure(chief, each.value)} on {part}, the network "
         f"{show_measure(chief, reached[chief])}: take the simple model, or train longer, on more data or otherwise."
         for each in baselines
-        if each.value is not None and chief in reached and each.value > reached[chief]
+        if each.value is not None and chief in reached and _is_better(chief, each.value, reached[chief])
     ]
+
+
+def _is_better(measure: str, one: float, other: float) -> bool:
+    return one < other if is_less_better(measure) else one > other
 
 
 def _judge(kept: Record, measures: Mapping[str, float], task: str) -> list[HealthWarning]:

@@ -2,7 +2,9 @@
 
 A file is a task: what answers it writes under a temporary name and renames, so that one that is answered twice leaves
 the same bytes under the same name. The manifest of the folder says what was answered, of which bytes, by which model;
-what it says is not done again. Knows neither models nor formats: what answers a file is somebody else's.
+what it says is not done again. While files are answered a list says whose answers may be there without a line in the
+manifest; any other file of such a name is not written over. Knows neither models nor formats: what answers a file is
+somebody else's.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,11 +22,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tidegate.children import follow_parent
-from tidegate.errors import InputError, RunFolderError, TidegateError, WorkerError
+from tidegate.durable import atomic_write
+from tidegate.errors import DataError, InputError, RunFolderError, TidegateError, WorkerError
 from tidegate.kernels.threads import get_num_threads, set_num_threads
 from tidegate.lock import LockedFolder
 
-MANIFEST = "manifest.jsonl"
+MANIFEST, BEGUN = "manifest.jsonl", ".begun.json"
 Work: TypeAlias = Callable[[Path, Path], int]
 """Answers a file into another one, in one step, and returns how many rows that has; it must be picklable."""
 
@@ -54,19 +57,22 @@ class Progress:
 class Manifest:
     """Keep the manifest of a folder that is locked: a line for what answers, and one for each file that was answered.
 
+    named: all names of answers that it has found, those that are not as it says among them.
+
     Raises RunFolderError where the folder holds answers of something else, unless they may be thrown away.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any], *, overwrite: bool) -> None:
-        self.path, self.done = folder / MANIFEST, dict[str, Answered]()
+        self.path, self.done, self.named = folder / MANIFEST, dict[str, Answered](), set[str]()
         lines = [] if overwrite or not self.path.exists() else self.path.read_bytes().split(b"\n")[:-1]
-        kept = list[bytes]()
+        self._kept = [_line(about)]
         if lines:
             self._check(folder, json.loads(lines[0]), about)
-            kept = [line for line in lines[1:] if self._note(line)]
-        with self.path.open("wb") as file:  # a line that a kill cut off is gone, and so is what was thrown away
-            file.write(b"".join(line + b"\n" for line in [_line(about), *kept]))
-            os.fsync(file.fileno())
+            self._kept += [line for line in lines[1:] if self._note(line)]
+
+    def write(self) -> None:
+        """Write it anew: a line that a kill cut off is gone, and so is what was thrown away."""
+        atomic_write(self.path, b"".join(line + b"\n" for line in self._kept))
 
     def _check(self, folder: Path, found: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         for name in {*found, *about}:
@@ -76,6 +82,7 @@ class Manifest:
 
     def _note(self, line: bytes) -> bool:
         one = Answered(**json.loads(line))
+        self.named.add(one.answers)
         written = self.path.parent / one.answers
         if written.is_file() and sha256(written) == one.answers_sha256:
             self.done[one.answers] = one
@@ -114,7 +121,7 @@ def answer_all(
         overwrite: throw away what the folder holds of something else.
 
     Raises:
-        InputError: two files have one name, or a file that is in the folder already is not of it.
+        InputError: two files have one name, or a file of such a name is in the folder, and not of its answers.
         RunFolderError: the folder holds answers of something else, or another process writes there.
         WorkerError: processes are lost again and again at the same files.
     """
@@ -126,22 +133,39 @@ def answer_all(
     lock = LockedFolder(folder)
     lock.lock()
     try:
-        _check_targets(targets, folder, overwrite=overwrite)
-        manifest = Manifest(folder, about, overwrite=overwrite)
+        manifest, begun = Manifest(folder, about, overwrite=overwrite), _begun(folder)
+        _check_targets(targets, manifest.named | begun, overwrite=overwrite)
+        names = {target.name for target in targets}
+        _note_begun(folder, begun | names)
+        manifest.write()
         yield from _answer(targets, manifest, work, workers)
+        _note_begun(folder, begun - names)
     finally:
         lock.release()
 
 
-def _check_targets(targets: Mapping[Path, Path], folder: Path, *, overwrite: bool) -> None:
-    known = (folder / MANIFEST).exists()
+def _check_targets(targets: Mapping[Path, Path], own: Container[str], *, overwrite: bool) -> None:
+    """Refuse to write over what is not of the answers whose names are told."""
     for target, file in targets.items():
-        if target.exists() and target.samefile(file):
+        if target.name in (MANIFEST, BEGUN):
+            raise InputError(f"{file} has a name that the folder of the answers keeps for itself. Rename it.")
+        if target.exists() and file.exists() and target.samefile(file):
             raise InputError(f"{target} is the file that is read. Name another folder with -o.")
-        if target.exists() and not known and not overwrite:
+        if target.exists() and target.name not in own and not overwrite:
             raise InputError(f"{target} is there already. Name another folder, or add --overwrite.")
-        if target.name == MANIFEST:
-            raise InputError(f"{file} has the name of the manifest. Rename it.")
+
+
+def _begun(folder: Path) -> set[str]:
+    """Read whose answers may be in the folder, besides those that the manifest names."""
+    file = folder / BEGUN
+    return set(json.loads(file.read_bytes())) if file.exists() else set()
+
+
+def _note_begun(folder: Path, names: Collection[str]) -> None:
+    if names:
+        atomic_write(folder / BEGUN, json.dumps(sorted(names)).encode())
+    else:
+        (folder / BEGUN).unlink(missing_ok=True)
 
 
 def _sweep(targets: Iterable[Path]) -> None:
@@ -152,16 +176,23 @@ def _sweep(targets: Iterable[Path]) -> None:
 
 
 def _answer(targets: Mapping[Path, Path], manifest: Manifest, work: Work, workers: int) -> Iterator[Progress]:
-    sizes = {target: file.stat().st_size + 1 for target, file in targets.items()}
-    left = {target: file for target, file in targets.items() if not _is_done(manifest.done.get(target.name), file)}
     failed, rows, losses = dict[Path, TidegateError](), 0, 0
+    sizes, left = dict[Path, int](), dict[Path, Path]()
+    for target, file in targets.items():
+        try:
+            with _naming_the_fault():
+                sizes[target] = file.stat().st_size + 1
+                if not _is_done(manifest.done.get(target.name), file):
+                    left[target] = file
+        except DataError as error:
+            failed[file] = error
     share = 1 - sum(sizes[target] for target in left) / sum(sizes.values()) if sizes else 1.0
     yield Progress(rows, share, failed)
-    _sweep(targets)
+    _sweep([*targets, manifest.path, manifest.path.with_name(BEGUN)])
     while left:
         with _pool(workers) as pool:
-            jobs = {pool.submit(_do, work, file, target): target for target, file in left.items()}
             try:
+                jobs = {pool.submit(_do, work, file, target): target for target, file in left.items()}
                 for job in as_completed(jobs):
                     target = jobs[job]
                     rows += _settle(job, manifest, failed, left[target])
@@ -193,12 +224,24 @@ def _is_done(one: Answered | None, file: Path) -> bool:
 
 def _do(work: Work, file: Path, target: Path) -> Answered:
     """Answer a file, in a process of its own."""
-    before, read = file.stat(), sha256(file)
-    rows = work(file, target)
-    after = file.stat()
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise RunFolderError(f"{file} changed while it was answered. Answer it again once it is whole.")
-    return Answered(str(file), read, target.name, sha256(target), rows)
+    with _naming_the_fault():
+        before, read = file.stat(), sha256(file)
+        rows = work(file, target)
+        after = file.stat()
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise RunFolderError(f"{file} changed while it was answered. Answer it again once it is whole.")
+        return Answered(str(file), read, target.name, sha256(target), rows)
+
+
+@contextmanager
+def _naming_the_fault() -> Iterator[None]:
+    """Make what a system refuses for a file an error of that file, which keeps no other from being answered."""
+    try:
+        yield
+    except MemoryError:
+        raise DataError("the memory is not enough for it. Take fewer workers, or cut it into parts.") from None
+    except OSError as error:
+        raise DataError(f"it cannot be read, or its answers cannot be written: {error}.") from None
 
 
 @contextmanager

@@ -7,10 +7,11 @@ way is made once more from what stands here, so that a lost worker costs time, a
 from __future__ import annotations
 
 import select
+import socket
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Self
 
 from tidegate.engine import Lost
@@ -23,7 +24,7 @@ from tidegate.kernels.threads import get_num_threads
 from tidegate.scale.messages import Apply, Begin, End, Find, Found, Hello, Meet, Trouble
 from tidegate.scale.places import Here, Place
 from tidegate.scale.team import GoneError, Team, TroubleError, blaming, digest
-from tidegate.scale.wire import Link, LinkError, accept, encode
+from tidegate.scale.wire import Address, Link, LinkError, accept, encode
 from tidegate.scale.worker import rows_of
 from tidegate.train import State
 from tidegate.train.work import Asked
@@ -33,6 +34,7 @@ _BEGUN = "Nothing was trained. What it printed on its way out says why."
 _SAVED = "The state of the last update is saved in the run folder, if there is one: go on with --resume."
 _LOSSES = 3  # of workers, one after the other without an update between, that are mended
 _BEGINNING = 60.0  # seconds that workers may take to come
+_TURN = 0.5  # seconds after which whoever waits looks around
 _HEARING = 1.0  # seconds in which others say for whom they wait, too
 
 
@@ -69,6 +71,8 @@ class Workers:
         self.seen: Sequence[Seen] = ()
         self._place = Here() if place is None else place
         self._team: Team | None = None
+        self._links: dict[int, Link] = {}  # to those who have come
+        self._given_up = False
         self._names: dict[int, str] = {}
         self._at: tuple[State, int] | None = None  # the state, and after which of its updates, that all have
 
@@ -98,9 +102,16 @@ class Workers:
         except GoneError:
             self._part()  # the next gradient begins others
 
+    def give_up(self) -> None:
+        """Wait no longer for workers that have not come: a gradient that wants them ends with WorkerError.
+
+        A handler of a signal may call it; a gradient that is under way is found.
+        """
+        self._given_up = True
+
     def close(self) -> None:
         """Send all workers home."""
-        for link in self._team.links.values() if self._team else ():
+        for link in self._links.values():
             try:
                 link.send(End())
             except LinkError:
@@ -137,8 +148,8 @@ class Workers:
     def _hear_of(self, rank: int, link: Link) -> Any:
         with blaming(rank):
             told = link.receive()
-        if isinstance(told, Trouble):
-            raise TroubleError(told)
+        if isinstance(told, Trouble):  # one that fails early does not know its number
+            raise TroubleError(replace(told, rank=rank) if told.kind == "failed" else told)
         return told
 
     def _begin(self, team: Team, state: State) -> None:
@@ -159,37 +170,72 @@ class Workers:
 
     def _meet(self) -> Team:
         """Begin the workers, unless they are there."""
-        if self._team is not None:
-            return self._team
-        self._names, links, hellos = {}, dict[int, Link](), dict[int, Hello]()
-        self._team = Team(0, links)
-        begun = time.monotonic()
-        until = begun + max(self.timeout, _BEGINNING)
-        with self._place.listening() as (listener, address, key):
-            for rank in range(1, self.count):
-                self._place.start(rank, address, key)
-            while len(links) < self.count - 1:
-                if (link := accept(listener, key, 0.5)) is not None:
-                    link.timeout = self.timeout
-                    with suppress(LinkError):
-                        hello: Hello = link.receive()
-                        rank = hello.rank or min(set(range(1, self.count)) - set(links))
-                        links[rank], hellos[rank] = link, hello
-                elif (ended := self._place.ended(hellos)) is not None:
-                    if ended.killed:
-                        raise GoneError(ended.rank, late=False)
-                    raise self._ended(f"{ended.name} ended as it began, with exit code {ended.code}", _BEGUN)
-                elif time.monotonic() > until:
-                    told = f"{len(links) + 1} of {self.count} workers have come within {until - begun:.0f} s"
-                    raise self._ended(told)
-            self._greet(hellos)
-            # Those who wait for somebody shall say so before worker 0 waits no longer.
-            addresses = {rank: hello.address for rank, hello in hellos.items()}
-            for rank, link in links.items():
-                link.send(Meet(rank, addresses, self._threads(), 0.8 * self.timeout))
-            for rank, link in links.items():
-                self._hear_of(rank, link)  # that it has met the others
+        if self._team is None:
+            self._names = {}
+            try:
+                with self._place.listening() as waiting:
+                    self._gather(*waiting)
+            except (GoneError, TroubleError):
+                raise  # is judged by what those say who have come
+            except BaseException:
+                self._part()
+                raise
+            self._team = Team(0, self._links)
         return self._team
+
+    def _gather(self, listener: socket.socket, address: Address, key: bytes) -> None:
+        """Wait until all workers have come, and have met each other."""
+        links, hellos, begun = self._links, dict[int, Hello](), time.monotonic()
+        until = begun + max(self.timeout, _BEGINNING)
+        for rank in range(1, self.count):
+            self._place.start(rank, address, key)
+        while len(links) < self.count - 1:
+            self._go_on_waiting()
+            if (link := accept(listener, key, _TURN)) is not None:
+                self._take(link, hellos)
+            elif (ended := self._place.ended(hellos)) is not None:
+                if ended.killed:
+                    raise GoneError(ended.rank, late=False)
+                raise self._ended(f"{ended.name} ended as it began, with exit code {ended.code}", _BEGUN)
+            if time.monotonic() > until and len(links) < self.count - 1:
+                raise self._ended(f"{len(links) + 1} of {self.count} workers have come within {until - begun:.0f} s")
+        self._greet(hellos)
+        # Those who wait for somebody shall say so before worker 0 waits no longer.
+        addresses = {rank: hello.address for rank, hello in hellos.items()}
+        for rank, link in links.items():
+            with blaming(rank):
+                link.send(Meet(rank, addresses, self._threads(), 0.8 * self.timeout))
+        for rank, link in links.items():
+            self._wait_for(link)
+            self._hear_of(rank, link)  # that it has met the others
+
+    def _take(self, link: Link, hellos: dict[int, Hello]) -> None:
+        """Let one in who has come, and says who it is."""
+        link.timeout = self.timeout
+        try:
+            self._wait_for(link)
+            hello: Hello | Trouble = link.receive()
+            if isinstance(hello, Trouble):
+                raise self._ended(f"a worker failed as it began: {hello.told}", _BEGUN)
+        except LinkError:  # it went again
+            link.close()
+            return
+        except BaseException:
+            link.close()
+            raise
+        rank = hello.rank or min(set(range(1, self.count)) - set(self._links))
+        self._links[rank], hellos[rank] = link, hello
+
+    def _wait_for(self, link: Link) -> None:
+        """Wait until an end says something, or is late."""
+        until = time.monotonic() + self.timeout
+        while not select.select([link], [], [], _TURN)[0] and time.monotonic() < until:
+            self._go_on_waiting()
+
+    def _go_on_waiting(self) -> None:
+        if self._given_up:
+            come = f"{len(self._links) + 1} of {self.count} workers had come"
+            raise self._ended(f"{come} when the waiting for them was ended")
 
     def _greet(self, hellos: Mapping[int, Hello]) -> None:
         """Note who has come, and refuse other versions."""
@@ -203,21 +249,20 @@ class Workers:
         """Mend a loss; raise WorkerError where a worker is late, or one is lost again and again."""
         if gone.late:
             rank = self._latest(gone.rank)
-            raise self._ended(f"{self._names[rank]} was waited for longer than {self.timeout:.0f} s") from None
+            raise self._ended(f"{self._name_of(rank)} was waited for longer than {self.timeout:.0f} s") from None
         self._mend(gone.rank, attempt)
 
     def _hear(self, trouble: Trouble, attempt: int) -> None:
         if trouble.kind == "failed":
-            raise self._ended(f"{self._names[trouble.rank]} failed: {trouble.told}") from None
+            raise self._ended(f"{self._name_of(trouble.rank)} failed: {trouble.told}") from None
         self._judge(GoneError(trouble.rank, late=trouble.kind == "late"), attempt)
 
     def _latest(self, suspect: int) -> int:
         """Find whom all wait for: whoever is waited for, and does not say for whom it waits itself."""
-        assert self._team is not None, "somebody is waited for"
         waits, until = {0: suspect}, time.monotonic() + _HEARING
         while (left := until - time.monotonic()) > 0:
-            ready, _, _ = select.select([*self._team.links.values()], [], [], left)
-            for rank, link in self._team.links.items():
+            ready, _, _ = select.select([*self._links.values()], [], [], left)
+            for rank, link in self._links.items():
                 if link not in ready:
                     continue
                 try:
@@ -229,16 +274,21 @@ class Workers:
         return next((rank for rank in waits.values() if rank not in waits), suspect)
 
     def _mend(self, rank: int, attempt: int) -> None:
-        name, self.lost = self._names.get(rank, f"worker {rank}"), self.lost + 1
+        name, self.lost = self._name_of(rank), self.lost + 1
         self._part()
         if attempt == _LOSSES:
             raise self._ended(f"{name} was lost, after {_LOSSES} others in the same update") from None
         warnings.warn(f"{name} was lost; another one takes its place, and no update is lost.", stacklevel=2)
 
+    def _name_of(self, rank: int) -> str:
+        return self._names.get(rank, f"worker {rank}")
+
     def _part(self) -> None:
+        for link in self._links.values():
+            link.close()
         if self._team is not None:
             self._team.close()
-        self._team = self._at = None
+        self._team, self._links, self._at = None, {}, None
         self._place.stop()
 
     def _ended(self, why: str, advice: str = "") -> WorkerError:

@@ -24,7 +24,6 @@ class Hello:
     host: str
     process: int
     version: str
-    isa: str
     address: Address
 
 

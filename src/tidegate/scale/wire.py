@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
@@ -26,7 +27,8 @@ Address: TypeAlias = str | tuple[str, int]
 _FRAME = struct.Struct("<cQ")  # what follows, and its bytes
 _MESSAGE, _ARRAY = b"m", b"a"
 _ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}  # 90 s until an end that is silent is lost
-_GREETING = 20.0  # seconds in which the other end must show the key
+_GREETING = 20.0  # seconds in which whoever comes must show the key
+_UNKNOWN = (OSError, EOFError, AuthenticationError, AssertionError)  # what the greeting of a stranger comes to
 
 
 class LinkError(Exception):
@@ -165,13 +167,13 @@ def address_of(listener: socket.socket) -> Address:
 
 
 def connect(address: Address, key: bytes, timeout: float) -> Link:
-    """Open a link; raises LinkError where nobody is there who knows the key."""
+    """Open a link; raises LinkError where nobody is there, within seconds of `timeout`, who knows the key."""
     sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
     sock.settimeout(timeout)
     try:
         sock.connect(address)
-        _show_key(sock, key, first=False)
-    except (OSError, EOFError, AuthenticationError) as error:
+        _show_key(sock, key, timeout, first=False)
+    except _UNKNOWN as error:
         sock.close()
         raise LinkError(f"no link to {address}: {error}") from None
     return Link(sock, timeout)
@@ -184,22 +186,36 @@ def accept(listener: socket.socket, key: bytes, timeout: float) -> Link | None:
         sock, _ = listener.accept()
     except TimeoutError:
         return None
-    with suppress(OSError, EOFError, AuthenticationError):
-        _show_key(sock, key, first=True)
+    with suppress(*_UNKNOWN):
+        _show_key(sock, key, _GREETING, first=True)
         return Link(sock, timeout)
     sock.close()
     return None
 
 
-def _show_key(sock: socket.socket, key: bytes, *, first: bool) -> None:
-    """Let both ends show that they know a key, by the challenges of `multiprocessing`; it is not sent."""
+def _show_key(sock: socket.socket, key: bytes, seconds: float, *, first: bool) -> None:
+    """Let both ends show that they know a key, by the challenges of `multiprocessing`; it is not sent.
+
+    All of it takes so many seconds at most: then the socket is shut down, however much still drips in.
+    """
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        with suppress(OSError):  # the other end has gone
+            sock.shutdown(socket.SHUT_RDWR)
+
     sock.settimeout(None)
-    patience = struct.pack("ll", int(_GREETING), 0)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
     steps: Sequence[Any] = (deliver_challenge, answer_challenge)
-    connection = Connection(dup(sock.fileno()))
+    connection, timer = Connection(dup(sock.fileno())), threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
     try:
         for step in steps if first else reversed(steps):
             step(connection, key)
     finally:
+        timer.cancel()
+        timer.join()
         connection.close()
+        if late.is_set():
+            raise TimeoutError(f"the key was not shown within {seconds:g} s")

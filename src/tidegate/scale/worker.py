@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias
@@ -18,7 +19,6 @@ import numpy.typing as npt
 
 from tidegate.engine import Optimiser, Program
 from tidegate.engine.gauge import Gauge
-from tidegate.kernels.threads import active_isa
 from tidegate.scale.messages import Apply, Begin, End, Find, Found, Hello, Meet, Trouble
 from tidegate.scale.team import GoneError, Team, TroubleError, blaming, digest
 from tidegate.scale.wire import Address, Link, LinkError, accept, address_of, connect, listen
@@ -30,8 +30,10 @@ Array: TypeAlias = npt.NDArray[Any]
 def main() -> None:
     """Be the worker that a line of JSON on stdin describes."""
     told = json.loads(sys.stdin.readline())
-    address = told["address"]
-    work(address, bytes.fromhex(told["key"]), rank=told["rank"], own=told["own"])
+    try:
+        work(told["address"], bytes.fromhex(told["key"]), rank=told["rank"], own=told["own"])
+    except LinkError as error:
+        sys.exit(f"worker {told['rank']}: {error}")
 
 
 def work(address: Address, key: bytes, *, rank: int | None = None, own: str = "", timeout: float = 60.0) -> bool:
@@ -47,14 +49,14 @@ def work(address: Address, key: bytes, *, rank: int | None = None, own: str = ""
     Raises LinkError where worker 0 is not there, or does not know the key.
     """
     first = connect(address, key, timeout)
-    listener = listen(own or (first.host, 0))
-    team, host = None, socket.gethostname()
+    team = None
     try:
-        with blaming(0):
-            first.send(Hello(rank, host, os.getpid(), __version__, active_isa(), address_of(listener)))
-            meet: Meet = first.receive(forever=True)  # until all have come
-        rank = meet.rank
-        team = Team(rank, _meet(first, meet, listener, key))
+        with listen(own or (first.host, 0)) as listener:
+            with blaming(0):
+                first.send(Hello(rank, socket.gethostname(), os.getpid(), __version__, address_of(listener)))
+                meet: Meet = first.receive(forever=True)  # until all have come
+            rank = meet.rank
+            team = Team(rank, _meet(first, meet, listener, key))
         with blaming(0):
             first.send(rank)  # all are met
         _Worker(team, meet.threads).run()
@@ -67,7 +69,6 @@ def work(address: Address, key: bytes, *, rank: int | None = None, own: str = ""
     except Exception as error:  # noqa: BLE001  (whatever it is, worker 0 must hear of it)
         _tell(first, Trouble("failed", rank or 0, f"{type(error).__name__}: {error}"))
     finally:
-        listener.close()
         if team is not None:
             team.close()
         first.close()
@@ -82,15 +83,17 @@ def _meet(first: Link, meet: Meet, listener: socket.socket, key: bytes) -> dict[
         with blaming(other):
             links[other] = connect(meet.addresses[other], key, meet.timeout)
             links[other].send(rank)
-    missing = set(range(rank + 1, len(meet.addresses) + 1))
+    missing, until = set(range(rank + 1, len(meet.addresses) + 1)), time.monotonic() + meet.timeout
     while missing:
-        link = accept(listener, key, meet.timeout)
-        if link is None:
+        if (left := until - time.monotonic()) <= 0:
             raise GoneError(min(missing), late=True)
+        if (link := accept(listener, key, left)) is None:
+            continue  # somebody who does not know the key, or nobody: then no time is left
         link.timeout = meet.timeout
-        other = link.receive()
-        links[other] = link
-        missing.discard(other)
+        with suppress(LinkError):  # it went again; if it is missed, that shows soon
+            other = link.receive()
+            links[other] = link
+            missing.discard(other)
     return links
 
 

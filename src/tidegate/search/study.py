@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -28,11 +28,11 @@ from tidegate.search.report import search_report
 from tidegate.search.space import Space
 from tidegate.search.trials import Lost, Setting, Trainer, Tried
 from tidegate.tasks.cards import CARDS
+from tidegate.tasks.measures import is_less_better
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
 
-LESS_IS_BETTER = ("loss", "mse", "mae", "perplexity", "ece")
 _JOURNAL, _ABOUT = "journal.log", "search.json"
 _LOSSES = 3  # of processes, at one trial
 _HELD_OUT = 0.1  # of the examples, where there is nothing else to measure on
@@ -50,7 +50,7 @@ class Search:
     def __init__(self, study: Study, space: Space, setting: Setting, hold: LockedFolder, seed: int) -> None:
         self.study, self.space, self.setting, self.seed = study, space, setting, seed
         self._hold, self._drawing, self._stopped = hold, threading.Lock(), False
-        self._trainers, self._idle = set[Trainer](), list[Trainer]()
+        self._trainers, self._idle, self._taking = set[Trainer](), list[Trainer](), threading.Lock()
 
     @property
     def folder(self) -> Path:
@@ -65,7 +65,7 @@ class Search:
     @property
     def less_is_better(self) -> bool:
         """Tell which way the measure goes."""
-        return self.setting.measure in LESS_IS_BETTER
+        return is_less_better(self.setting.measure)
 
     @property
     def tried(self) -> list[Tried]:
@@ -118,11 +118,16 @@ class Search:
                     for one in ended:
                         yield one.result()
             finally:
-                self._stopped = True
-                for trainer in list(self._trainers):
-                    trainer.close()
-                self._trainers.clear()
-                self._idle.clear()
+                self._stop()
+
+    def _stop(self) -> None:
+        """End all processes; nobody begins another one."""
+        with self._taking:
+            self._stopped = True
+            for trainer in self._trainers:
+                trainer.close()
+            self._trainers.clear()
+            self._idle.clear()
 
     def write(self) -> None:
         """Write `results.json` and the page about all trials so far."""
@@ -177,8 +182,7 @@ class Search:
 
     def _train(self, trial: Trial, params: Mapping[str, Any], threads: int) -> Tried:
         values, ended, why = dict[int, float](), "COMPLETE", None
-        trainer = self._idle.pop() if self._idle else Trainer(self.setting, threads)
-        self._trainers.add(trainer)
+        trainer = self._take(threads)
         try:
             with closing(trainer.train(params, self.folder_of(trial.number))) as epochs:
                 for epoch, value in enumerate(epochs, 1):
@@ -188,9 +192,23 @@ class Search:
                         break
         except TrainingError as error:
             ended, why = "FAIL", str(error)
-        self._idle.append(trainer)
+        self._give_back(trainer)
         self._tell(trial, self._best_of(values), ended, why)
         return Tried(trial.number, dict(trial.params), self._best_of(values), ended.lower(), values, why)
+
+    def _take(self, threads: int) -> Trainer:
+        """Take a process that has nothing to do, or begin one; raises Lost where all were ended."""
+        with self._taking:
+            if self._stopped:
+                raise Lost
+            trainer = self._idle.pop() if self._idle else Trainer(self.setting, threads)
+            self._trainers.add(trainer)
+            return trainer
+
+    def _give_back(self, trainer: Trainer) -> None:
+        with self._taking:
+            if not self._stopped:
+                self._idle.append(trainer)
 
     def _is_poor(self, trial: Trial, epoch: int, value: float) -> bool:
         """Note what an epoch reached, and say whether the trial is to end there."""
@@ -237,7 +255,7 @@ def open_search(
 
     Raises:
         MissingPackageError: Optuna is not installed.
-        InputError, DataError: the parameters or the data cannot be used.
+        InputError, DataError: the parameters, the measure or the data cannot be used.
         RunFolderError: `out` holds another search, or another process writes there.
     """
     try:
@@ -255,13 +273,14 @@ def open_search(
         if dataset.valid is None and model.get_params().get("validation_fraction") == 0:
             space = Space(space.chosen, dict(space.fixed) | {"validation_fraction": _HELD_OUT})
         setting = Setting(source, task, preset, measure or CARDS[model.name].chief)
+        direction: Literal["minimize", "maximize"] = "minimize" if is_less_better(setting.measure) else "maximize"
         about = {"space": space.to_json(), "data": source.describe(dataset), "seed": seed, "prune": prune}
         _note(hold.path, about | {"task": model.name, "preset": preset, "measure": setting.measure})
         (hold.path / f"{_JOURNAL}.lock").unlink(missing_ok=True)  # of a process that was killed: the folder is ours
         study = optuna.create_study(
             study_name="search",
             storage=optuna.storages.JournalStorage(JournalFileBackend(str(hold.path / _JOURNAL))),
-            direction="minimize" if setting.measure in LESS_IS_BETTER else "maximize",
+            direction=direction,
             pruner=optuna.pruners.SuccessiveHalvingPruner(reduction_factor=3) if prune else optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
