@@ -233,8 +233,8 @@ class Transcriber(Task[Reading]):
         reading = fitted.learned
         if reading.centred:
             raise InputError("this model takes each signal's own mean off first. Train with centred=False to stream.")
-        prepared = Prepared(fitted.executor, lookahead, read=lambda chunk: _chunk(reading, chunk))
-        places = replace(self._places_of(fitted.network, 2**62), scale=(1 / (reading.rate or 1), 0.0))
+        prepared = Prepared(fitted.executor, lookahead, read=reading.chunk)
+        places = replace(self._places_of(fitted.network, 0), scale=(1 / (reading.rate or 1), 0.0))
         return TranscriberStream(Stream.of(prepared, state=state), reading, places)
 
     @classmethod
@@ -436,12 +436,4 @@ class Transcriber(Task[Reading]):
             Symbol(reading.symbols[symbol - 1], *places.span(first, last), sure)
             for symbol, first, last, sure in zip(*(part.tolist() for part in parts), strict=True)
         ]
-        return Transcript.of(told, score=score)
-
-
-def _chunk(reading: Reading, chunk: Any) -> Array:
-    rows = np.asarray(chunk, np.float32)
-    rows = rows[:, None] if rows.ndim == 1 and reading.reads == "sound" else rows
-    if rows.ndim != 2 or not len(reading.mean):
-        return rows
-    return np.asarray(reading.scaled(Ragged(rows, np.array([0, len(rows)]))).values)
+        return Transcript.of(told, reads=reading.reads, score=score)
