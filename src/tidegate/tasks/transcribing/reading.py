@@ -127,7 +127,7 @@ def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known
         X: the signals.
         texts: of lists and Ragged, one for each; None where nothing is to be learned.
         reads: what a signal is, where X does not say it.
-        rate: steps a second, where X does not say it.
+        rate: steps a second, where X does not say it; steps that are places in X then become seconds.
         known: whether every signal must have its text.
 
     Raises InputError, DataError or ShapeError for anything else.
@@ -137,6 +137,9 @@ def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known
         raise InputError(f"the recordings are {found.reads}, but this transcriber reads {reads}.")
     if rate is not None and found.rate is not None and found.rate != rate:
         raise InputError(f"the recordings have {found.rate:g} steps a second, this transcriber wants {rate:g}.")
+    if rate is not None and found.rate is None and reads != "line":
+        plain = bool((found.scales == (1.0, 0.0)).all())
+        found = replace(found, rate=rate, scales=np.zeros((0, 2)) if plain else found.scales)
     if texts is not None:
         found = replace(found, texts=list(texts))
     if found.texts is not None:

@@ -245,9 +245,11 @@ class Transcriber(Task[Reading]):
     def wants(self) -> dict[str, str]:
         """Say how files must be read for it, as options of `data.load` for transcribed data."""
         fitted = self._require_fitted()
-        wanted = {"reads": str(self.reads)}
+        wanted, rate = {"reads": str(self.reads)}, fitted.learned.rate
+        if rate is not None and self.reads != "line" and rate == round(rate):
+            wanted["rate"] = f"{rate:.0f}"
         if self.reads == "sound":
-            return wanted | {"rate": f"{fitted.learned.rate:.0f}"}
+            return wanted
         return wanted | {"height" if self.reads == "line" else "width": str(fitted.network.input_size)}
 
     @property
