@@ -152,6 +152,17 @@ def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known
     return found
 
 
+def hold_out(given: Recordings, fraction: float, *, seed: int) -> tuple[Recordings, Recordings]:
+    """Part recordings into (kept, held), of two at least: whole groups; single recordings where all are of one."""
+    if given.groups is None or len(set(given.groups)) > 1:
+        return given.hold_out(fraction, seed=seed)
+    single = replace(given, groups=[str(row) for row in range(len(given))])
+    kept, held = (
+        given.select([int(row) for row in part.groups or ()]) for part in single.hold_out(fraction, seed=seed)
+    )
+    return kept, held
+
+
 def _signals(X: Any, reads: Reads) -> Any:
     if isinstance(X, Ragged):
         return X.with_values(np.asarray(X.values, np.float32))

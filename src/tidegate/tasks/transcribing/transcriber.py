@@ -40,7 +40,7 @@ from tidegate.tasks.transcribing.fronts import ceiled, encoded, fitted_front, ho
 from tidegate.tasks.transcribing.live import TranscriberStream
 from tidegate.tasks.transcribing.measuring import Blanks, Part, measure, tempered
 from tidegate.tasks.transcribing.presets import PRESETS, SUITED
-from tidegate.tasks.transcribing.reading import Reading, as_recordings, learn
+from tidegate.tasks.transcribing.reading import Reading, as_recordings, hold_out, learn
 from tidegate.tasks.transcribing.searching import Search
 from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
 from tidegate.train import Asked, Loss
@@ -92,7 +92,7 @@ class Transcriber(Task[Reading]):
         pretrained: a run folder or model file of a transcriber to begin with, of the same sizes; symbols that it knows
             keep what it learned of them. None begins with drawn weights.
         validation_fraction: share of recordings held out to measure on, whole speakers, books or pages where they are
-            known, unless `valid` is passed; 0 holds out none.
+            known and more than one, unless `valid` is passed; 0 holds out none.
         others: see `Task`. The validation loss that `patience` looks at is the character error rate.
     """
 
@@ -158,7 +158,8 @@ class Transcriber(Task[Reading]):
             scorer: what is known of texts beside: n-grams, a lexicon, likely words; see `decoding.Scorer`. Symbols come
                 to it as they stand in the signal, from left to right.
 
-        A signal without a step gives an empty text; so does one in which a lexicon allows nothing, with confidence 0.
+        A signal without a step gives an empty text; so does one in which a lexicon allows no word, as an empty text
+        holds none. Its confidence is 1, as that of any text without symbols; `score` tells how probable it is.
         Raises InputError, DataError or ShapeError for what cannot be read.
         """
         search, recordings = Search(beam, n_best, scorer), self._recordings(X)
@@ -293,7 +294,7 @@ class Transcriber(Task[Reading]):
         self._rate(given)
         held = None if valid is None else as_recordings(*valid, reads=self.reads, rate=self.rate, known=True)
         if held is None and self.validation_fraction and len(given) > 1:
-            given, held = given.hold_out(self.validation_fraction, seed=self.seed)
+            given, held = hold_out(given, self.validation_fraction, seed=self.seed)
         given = self._fitting(given)
         before = None if self.pretrained is None else read_beginning(self.pretrained)
         reading = learn(given, given.texts or [], centred=self.centred) if about is None else Reading.from_json(about)
