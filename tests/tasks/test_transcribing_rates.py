@@ -54,3 +54,8 @@ def test_places_that_are_known_stay() -> None:
     assert found.rate == 2000.0 and (found.scales == scales).all()
     assert as_recordings(given, None, reads="features", rate=2000.0).place(0, 500) == 0.25
     assert as_recordings(given, None, reads="features", rate=None).place(0, 500) == 500
+
+
+def test_more_bands_than_a_frame_tells_apart_are_refused_in_words() -> None:
+    with pytest.raises(InputError, match=r"no network can be made for these data: .*band 0 of 40 .*fewer bands"):
+        Transcriber(reads="sound", **QUICK | {"bands": 40}).fit(noise("sound", 800.0))
