@@ -62,7 +62,10 @@ def test_what_is_known_of_texts_has_its_say(reader: Transcriber) -> None:
     assert alone.count("abc") < with_grams.count("abc") <= len(signals)
     assert {told.text for told in with_list} <= {"abc", "cba", ""}
     nothing = reader.transcribe(signals[:1], beam=16, scorer=Scorer(lexicon=["z"], space=None))[0]
-    assert (nothing.text, nothing.confidence) in {("", 0.0), ("", 1.0)}
+    assert (nothing.text, nothing.confidence, nothing.symbols) == ("", 1.0, ())
+    blank = reader.frames(signals[:1])[0][:, 0].sum()
+    assert nothing.score == pytest.approx(blank), "the one path that spells nothing"
+    assert nothing.score < reader.transcribe(signals[:1])[0].score - 1
 
 
 @pytest.mark.parametrize(

@@ -212,8 +212,8 @@ class Task(ABC, Generic[L]):
                 plan, learned = self._checked()._plan(X, y, valid=valid, about=before, sample_weight=sample_weight)
             except ValidationError as error:  # of the network, whose sizes the data say, such as the number of classes
                 found = error.errors(include_url=False, include_context=False)[0]
-                told = f"no network can be made for these data: {found['loc'][-1]} is {found['input']!r:.40}"
-                raise InputError(f"{told}, but: {found['msg']}.") from None
+                of = f"{found['loc'][-1]} is {found['input']!r:.40}, but: " if found["loc"] else ""
+                raise InputError(f"no network can be made for these data: {of}{found['msg']}.") from None
             if before is not None:
                 check_same(plan.about, before)
             check_task({"params": plan.about["params"], **learned.to_json()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -28,7 +29,7 @@ class Beginning:
 
     path: of its file.
     reading: its symbols, and the scale of its features.
-    weights: of the part that is trained, its nodes counted from there.
+    weights: of the part that is trained, its nodes that have any counted from there.
     front: the scale of the bands of sound; None where features are read.
     """
 
@@ -53,14 +54,20 @@ class Beginning:
         Raises InputError where its layers have other sizes.
         """
         drawn = train.initial_weights(plan.network, seed=plan.recipe["seed"])
-        head = f"{len(plan.network.nodes) - 2}."
+        counted = _counted(drawn)
+        head = max(node for node, _ in counted.values())
         begin = {}
         for name, array in drawn.items():
-            old, last = self.weights.get(name), name.startswith(head)
+            node, rest = counted[name]
+            old, last = self.weights.get(f"{node}.{rest}"), node == head
             if old is None or old.shape[1:] != array.shape[1:] or not (last or old.shape == array.shape):
                 came = "nothing" if old is None else str(list(old.shape))
                 raise InputError(f"{self.path} has {came} where {list(array.shape)} is wanted. Use its own sizes.")
             begin[name] = self._known_rows(array, old, reading) if last else old
+        if unused := sorted(self.weights.keys() - {f"{node}.{rest}" for node, rest in counted.values()}):
+            raise InputError(
+                f"{self.path} has {unused[0].partition('.')[2]}, which has no place here. Use its own sizes."
+            )
         return begin_with(plan, begin, told={"pretrained": str(self.path)})
 
     def _known_rows(self, drawn: Array, old: Array, reading: Reading) -> Array:
@@ -81,14 +88,18 @@ def read_beginning(path: str | os.PathLike[str]) -> Beginning:
     model = load_model(place / MODEL if place.is_dir() else place)
     if model.task.get("name") != CARD.name:
         raise InputError(f"{place} is a model of the task {model.task.get('name')!r}; a {CARD.name} is wanted.")
-    fronts = _fronts(model.network)
-    parted = {name: (int(name.partition(".")[0]), name.partition(".")[2]) for name in model.weights}
-    trained = {
-        f"{node - fronts}.{rest}": model.weights[name] for name, (node, rest) in parted.items() if node >= fronts
-    }
-    front = {name: model.weights[name] for name, (node, _) in parted.items() if node < fronts}
+    front = {name: array for name, array in model.weights.items() if name.startswith("0.") and _front(model.network)}
+    counted = _counted(name for name in model.weights if name not in front)
+    trained = {f"{node}.{rest}": model.weights[name] for name, (node, rest) in counted.items()}
     return Beginning(place, Reading.from_json(model.task), trained, front or None)
 
 
-def _fronts(network: Network) -> int:
-    return int(isinstance(network.nodes[0], Spectrogram))
+def _front(network: Network) -> bool:
+    return isinstance(network.nodes[0], Spectrogram)
+
+
+def _counted(names: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """Part names of weights into their nodes, of which only those that have weights are counted, and what follows."""
+    parted = {name: (int(name.partition(".")[0]), name.partition(".")[2]) for name in names}
+    places = {node: place for place, node in enumerate(sorted({node for node, _ in parted.values()}))}
+    return {name: (places[node], rest) for name, (node, rest) in parted.items()}

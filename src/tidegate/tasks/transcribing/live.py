@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from tidegate.data.transcribed.writing import is_leftward
 from tidegate.kernels import ctc
 from tidegate.runtime import Stream
 from tidegate.tasks.transcribing.measuring import tempered
 from tidegate.tasks.transcribing.reading import Reading
+from tidegate.tasks.transcribing.searching import path_score
 from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
 
 
@@ -18,8 +20,9 @@ from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
 class Partial:
     """Hold what was read so far.
 
-    text: all of it.
-    stable: what no step to come will change. A symbol is named once, so that of the likeliest symbols it is all.
+    text: all of it, in the order in which it is read.
+    stable: what no step to come will change. A symbol is named once, so that of the likeliest symbols it is all; of
+        lines none, where letters from right to left are known, as those still to come are read before it.
     """
 
     text: str
@@ -29,13 +32,15 @@ class Partial:
 class TranscriberStream:
     """Read one signal as it comes in; made by `Transcriber.stream`.
 
-    In whatever chunks a signal comes, its text, places and bits are those of the whole. The chunk of a step is a row of
+    In whatever chunks a signal comes, its transcript is that of the whole, to the bit, where the network reads forwards
+    alone. The chunk of a step is a row of
     features, or of sound a sample, and more of them at a time are quicker. `finish`, or `flush`, reads the rest: the
     last frames wait for steps that might have followed.
     """
 
     def __init__(self, stream: Stream, reading: Reading, places: Places) -> None:
         self._stream, self._reading, self._places = stream, reading, places
+        self._turns = reading.reads == "line" and any(map(is_leftward, reading.symbols))
 
     def step(self, x: Any, /) -> Partial:
         """Take one step, and return what was read so far. Raises as `push` does."""
@@ -75,10 +80,10 @@ class TranscriberStream:
     @property
     def transcript(self) -> Transcript:
         """All that was read so far; places are in seconds, or steps where no rate is known."""
-        symbols, unit = ["", *self._reading.symbols], self._places
+        symbols, places = self._reading.symbols, replace(self._places, steps=self.steps)
         heard = self._stream.about.get("heard", [])
-        told = [Symbol(symbols[number], *unit.span(first, last), sure) for number, first, last, sure in heard]
-        return Transcript.of(told)
+        told = [Symbol(symbols[number - 1], *places.span(first, last), sure) for number, first, last, _, sure in heard]
+        return Transcript.of(told, reads=self._reading.reads, score=self._stream.about.get("score", 0.0))
 
     @property
     def state(self) -> bytes:
@@ -101,13 +106,17 @@ class TranscriberStream:
         heard, count, last = about.setdefault("heard", []), about.get("frames", 0), about.get("last", ctc.BLANK)
         frames = ctc.Frames(rows, np.array([0, len(rows)]))
         likeliest = frames.logs.argmax(axis=1)
+        best = frames.logs[np.arange(frames.N), likeliest]
         shares = tempered(frames.logs, likeliest, self._reading.temperature)
-        for symbol, sure in zip(likeliest.tolist(), shares.tolist(), strict=True):
+        for symbol, peak, sure in zip(likeliest.tolist(), np.exp(best).tolist(), shares.tolist(), strict=True):
             if symbol != ctc.BLANK and symbol == last:
-                heard[-1][2], heard[-1][3] = count, max(heard[-1][3], sure)
+                heard[-1][2] = count
+                if peak > heard[-1][3]:
+                    heard[-1][3:] = peak, sure
             elif symbol != ctc.BLANK:
-                heard.append([symbol, count, count, sure])
+                heard.append([symbol, count, count, peak, sure])
             last, count = symbol, count + 1
         about["frames"], about["last"] = count, last
-        text = "".join(["", *self._reading.symbols][symbol] for symbol, *_ in heard)
-        return Partial(text, text)
+        about["score"] = path_score(best, before=about.get("score", 0.0))
+        text = self._reading.as_read("".join(self._reading.symbols[symbol - 1] for symbol, *_ in heard))
+        return Partial(text, "" if self._turns else text)

@@ -57,9 +57,10 @@ def measure(executor: Executor, part: Part, reading: Reading) -> dict[str, Any]:
         nats += float(ctc.losses(frames, known)[fit].sum())
         for row, index in enumerate(indices.tolist()):
             own = slice(found.begins[row], found.begins[row + 1])
-            texts[index] = "".join(symbols[symbol] for symbol in found.symbols[own])
+            shown = "".join(symbols[symbol] for symbol in found.symbols[own])
+            texts[index] = reading.as_read(shown)
             at = frames.offsets[row] + found.peak[own]
-            right = np.array(matches(texts[index], part.texts[index]), bool)
+            right = np.array(matches(shown, reading.as_shown(part.texts[index])), bool)
             if len(right) == len(at):  # of symbols that are more than one code point it is not known which are right
                 kept.append((frames.logs[at], np.stack([found.symbols[own], right], axis=1)))
     cer, nats = error_rate(texts, part.texts), nats / max(int(part.labels.begins[-1]), 1)

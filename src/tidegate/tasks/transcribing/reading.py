@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.transcribed.recordings import Reads, Recordings
-from tidegate.data.transcribed.writing import visual_order
 from tidegate.errors import DataError, InputError, ShapeError
 from tidegate.kernels import ctc
+from tidegate.kernels.streams import as_rows
 from tidegate.ragged import Ragged
+from tidegate.tasks.transcribing.ordering import as_read, as_shown
 
 Array: TypeAlias = npt.NDArray[Any]
 Json: TypeAlias = dict[str, Any]
@@ -61,11 +62,19 @@ class Reading:
         return cls(told["reads"], rate, symbols, mean, deviation, bool(told["centred"]), temperature)
 
     def labels(self, texts: Sequence[str]) -> ctc.Labels:
-        """Spell texts in symbols, from left to right; one that is not known is left out, as no frame can name it."""
+        """Spell texts in the symbols of their signals; one that is not known is left out, as no frame can name it."""
         numbers = {symbol: number for number, symbol in enumerate(self.symbols, 1)}
         return ctc.Labels.of(
-            [[numbers[symbol] for symbol in visual_order(text) if symbol in numbers] for text in texts]
+            [[numbers[symbol] for symbol in self.as_shown(text) if symbol in numbers] for text in texts]
         )
+
+    def as_shown(self, text: str) -> str:
+        """Put a text into the order of its signal."""
+        return as_shown(text, self.reads)
+
+    def as_read(self, shown: str) -> str:
+        """Put symbols that follow each other in a signal into the order in which they are read."""
+        return as_read(shown, self.reads)
 
     def scaled(self, signals: Ragged) -> Ragged:
         """Bring features to the scale of the network."""
@@ -79,6 +88,14 @@ class Reading:
             values = (values - self.mean) / self.deviation
         return signals.with_values(values.astype(np.float32))
 
+    def chunk(self, chunk: Any) -> Array:
+        """Bring steps of a live signal to the scale of the network; what is no `[T, C]` comes back as it is."""
+        rows = as_rows(chunk, np.float32)
+        rows = rows[:, None] if rows.ndim == 1 and self.reads == "sound" else rows
+        if rows.ndim != 2 or rows.shape[1] != len(self.mean):
+            return rows
+        return np.asarray(self.scaled(Ragged(rows, np.array([0, len(rows)]))).values)
+
     def tempered(self, temperature: float) -> Reading:
         """Be as sure as a temperature says."""
         return replace(self, temperature=temperature)
@@ -86,7 +103,7 @@ class Reading:
 
 def learn(recordings: Recordings, texts: Sequence[str], *, centred: bool) -> Reading:
     """Learn the symbols of texts, and the scale of features; all heights of a line share one."""
-    symbols = tuple(sorted({symbol for text in texts for symbol in visual_order(text)}))
+    symbols = tuple(sorted({symbol for text in texts for symbol in as_shown(text, recordings.reads)}))
     if not symbols:
         raise DataError("all texts are empty; a transcriber learns from some that are not.")
     width = recordings.width
@@ -110,7 +127,7 @@ def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known
         X: the signals.
         texts: of lists and Ragged, one for each; None where nothing is to be learned.
         reads: what a signal is, where X does not say it.
-        rate: steps a second, where X does not say it.
+        rate: steps a second, where X does not say it; steps that are places in X then become seconds.
         known: whether every signal must have its text.
 
     Raises InputError, DataError or ShapeError for anything else.
@@ -120,6 +137,9 @@ def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known
         raise InputError(f"the recordings are {found.reads}, but this transcriber reads {reads}.")
     if rate is not None and found.rate is not None and found.rate != rate:
         raise InputError(f"the recordings have {found.rate:g} steps a second, this transcriber wants {rate:g}.")
+    if rate is not None and found.rate is None and reads != "line":
+        plain = bool((found.scales == (1.0, 0.0)).all())
+        found = replace(found, rate=rate, scales=np.zeros((0, 2)) if plain else found.scales)
     if texts is not None:
         found = replace(found, texts=list(texts))
     if found.texts is not None:
@@ -130,6 +150,17 @@ def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known
     if bad:
         raise DataError(f"signal {found.names[bad[0]]} holds what is no finite number; {len(bad)} such came.")
     return found
+
+
+def hold_out(given: Recordings, fraction: float, *, seed: int) -> tuple[Recordings, Recordings]:
+    """Part recordings into (kept, held), of two at least: whole groups; single recordings where all are of one."""
+    if given.groups is None or len(set(given.groups)) > 1:
+        return given.hold_out(fraction, seed=seed)
+    single = replace(given, groups=[str(row) for row in range(len(given))])
+    kept, held = (
+        given.select([int(row) for row in part.groups or ()]) for part in single.hold_out(fraction, seed=seed)
+    )
+    return kept, held
 
 
 def _signals(X: Any, reads: Reads) -> Any:

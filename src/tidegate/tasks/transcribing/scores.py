@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.transcribed.recordings import Recordings
-from tidegate.data.transcribed.writing import visual_order
 from tidegate.errors import DataError
 from tidegate.health import ClassHealth, HealthWarning
 from tidegate.tasks.scores import Record, Scores
 from tidegate.tasks.transcribing.errors import distance, paired
+from tidegate.tasks.transcribing.ordering import as_shown
 from tidegate.tasks.transcribing.reading import as_recordings
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def measure_transcriber(model: Transcriber, examples: Examples) -> Transcribing:
     mistaken, sure = Counter[tuple[str, str]](), list[tuple[float, bool]]()
     for one, text in zip(told, right, strict=True):
         shown = iter(one.symbols)
-        for symbol, wanted in paired([each.text for each in one.symbols], list(visual_order(text))):
+        for symbol, wanted in paired([each.text for each in one.symbols], list(as_shown(text, model.reads))):
             if symbol is not None:
                 sure.append((next(shown).confidence, symbol == wanted))
             if symbol != wanted:

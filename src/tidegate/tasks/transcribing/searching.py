@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from tidegate.decoding import Scorer, prefix_beam
 from tidegate.errors import InputError
 from tidegate.kernels import ctc
 from tidegate.ragged import Ragged
 
+Array: TypeAlias = npt.NDArray[Any]
 Rank: TypeAlias = tuple[ctc.Found, list[float | None]]
 """Where the symbols of one text of each of B signals lie, and how the text scores; None where a signal has no more."""
+
+
+def path_score(logs: Array, before: float = 0.0) -> float:
+    """Add the logarithms of a path's frames, one after the other: in whatever chunks they come, to the same bits.
+
+    >>> path_score(np.array([-0.1, -0.2]), before=-0.3) == path_score(np.array([-0.3, -0.1, -0.2]))
+    True
+    """
+    return float(np.cumsum([before, *logs])[-1])
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ class Search:
         """
         if not self.beam:
             found, best = ctc.greedy(frames), frames.logs.max(axis=1)
-            return [(found, [float(best[begin:end].sum()) for begin, end in pairwise(frames.offsets.tolist())])]
+            return [(found, [path_score(best[begin:end]) for begin, end in pairwise(frames.offsets.tolist())])]
         rows = Ragged(frames.logs, frames.offsets)
         told = prefix_beam(
             rows, symbols, width=self.beam, n_best=self.n_best, scorer=self.scorer, num_threads=frames.threads

@@ -40,7 +40,7 @@ from tidegate.tasks.transcribing.fronts import ceiled, encoded, fitted_front, ho
 from tidegate.tasks.transcribing.live import TranscriberStream
 from tidegate.tasks.transcribing.measuring import Blanks, Part, measure, tempered
 from tidegate.tasks.transcribing.presets import PRESETS, SUITED
-from tidegate.tasks.transcribing.reading import Reading, as_recordings, learn
+from tidegate.tasks.transcribing.reading import Reading, as_recordings, hold_out, learn
 from tidegate.tasks.transcribing.searching import Search
 from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
 from tidegate.train import Asked, Loss
@@ -92,7 +92,7 @@ class Transcriber(Task[Reading]):
         pretrained: a run folder or model file of a transcriber to begin with, of the same sizes; symbols that it knows
             keep what it learned of them. None begins with drawn weights.
         validation_fraction: share of recordings held out to measure on, whole speakers, books or pages where they are
-            known, unless `valid` is passed; 0 holds out none.
+            known and more than one, unless `valid` is passed; 0 holds out none.
         others: see `Task`. The validation loss that `patience` looks at is the character error rate.
     """
 
@@ -158,7 +158,8 @@ class Transcriber(Task[Reading]):
             scorer: what is known of texts beside: n-grams, a lexicon, likely words; see `decoding.Scorer`. Symbols come
                 to it as they stand in the signal, from left to right.
 
-        A signal without a step gives an empty text; so does one in which a lexicon allows nothing, with confidence 0.
+        A signal without a step gives an empty text; so does one in which a lexicon allows no word, as an empty text
+        holds none. Its confidence is 1, as that of any text without symbols; `score` tells how probable it is.
         Raises InputError, DataError or ShapeError for what cannot be read.
         """
         search, recordings = Search(beam, n_best, scorer), self._recordings(X)
@@ -233,8 +234,8 @@ class Transcriber(Task[Reading]):
         reading = fitted.learned
         if reading.centred:
             raise InputError("this model takes each signal's own mean off first. Train with centred=False to stream.")
-        prepared = Prepared(fitted.executor, lookahead, read=lambda chunk: _chunk(reading, chunk))
-        places = replace(self._places_of(fitted.network, 2**62), scale=(1 / (reading.rate or 1), 0.0))
+        prepared = Prepared(fitted.executor, lookahead, read=reading.chunk)
+        places = replace(self._places_of(fitted.network, 0), scale=(1 / (reading.rate or 1), 0.0))
         return TranscriberStream(Stream.of(prepared, state=state), reading, places)
 
     @classmethod
@@ -245,9 +246,11 @@ class Transcriber(Task[Reading]):
     def wants(self) -> dict[str, str]:
         """Say how files must be read for it, as options of `data.load` for transcribed data."""
         fitted = self._require_fitted()
-        wanted = {"reads": str(self.reads)}
+        wanted, rate = {"reads": str(self.reads)}, fitted.learned.rate
+        if rate is not None and self.reads != "line" and rate == round(rate):
+            wanted["rate"] = f"{rate:.0f}"
         if self.reads == "sound":
-            return wanted | {"rate": f"{fitted.learned.rate:.0f}"}
+            return wanted
         return wanted | {"height" if self.reads == "line" else "width": str(fitted.network.input_size)}
 
     @property
@@ -291,7 +294,7 @@ class Transcriber(Task[Reading]):
         self._rate(given)
         held = None if valid is None else as_recordings(*valid, reads=self.reads, rate=self.rate, known=True)
         if held is None and self.validation_fraction and len(given) > 1:
-            given, held = given.hold_out(self.validation_fraction, seed=self.seed)
+            given, held = hold_out(given, self.validation_fraction, seed=self.seed)
         given = self._fitting(given)
         before = None if self.pretrained is None else read_beginning(self.pretrained)
         reading = learn(given, given.texts or [], centred=self.centred) if about is None else Reading.from_json(about)
@@ -436,12 +439,4 @@ class Transcriber(Task[Reading]):
             Symbol(reading.symbols[symbol - 1], *places.span(first, last), sure)
             for symbol, first, last, sure in zip(*(part.tolist() for part in parts), strict=True)
         ]
-        return Transcript.of(told, score=score)
-
-
-def _chunk(reading: Reading, chunk: Any) -> Array:
-    rows = np.asarray(chunk, np.float32)
-    rows = rows[:, None] if rows.ndim == 1 and reading.reads == "sound" else rows
-    if rows.ndim != 2 or not len(reading.mean):
-        return rows
-    return np.asarray(reading.scaled(Ragged(rows, np.array([0, len(rows)]))).values)
+        return Transcript.of(told, reads=reading.reads, score=score)

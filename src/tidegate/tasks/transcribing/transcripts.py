@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp, fsum, log
@@ -9,7 +10,8 @@ from math import exp, fsum, log
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.data.transcribed.writing import logical_order
+from tidegate.data.transcribed.recordings import Reads
+from tidegate.tasks.transcribing.ordering import as_read, reading_order
 
 Array = npt.NDArray[np.float64]
 
@@ -28,11 +30,12 @@ class Symbol:
 class Transcript:
     """Hold what was read.
 
-    text: the whole, in logical order.
+    text: the whole, in the order in which it is read.
     confidence: from 0 to 1, the geometric mean of its symbols' confidences; 1 for no symbols.
-    symbols: from left to right, each with its span, in the units of the original: seconds, or pixels from its left
-        edge; steps of the signal where nothing is known of an original.
-    words: what stands between blanks, with their spans; a word is as probable as all its symbols together.
+    symbols: as they follow each other in the signal, of a line from left to right, each with its span, in the units of
+        the original: seconds, or pixels from its left edge; steps of the signal where nothing is known of an original.
+    words: what stands between blanks of the text, in the order in which they are read, with their spans; a word is as
+        probable as all its symbols together.
     alternatives: other texts, the next best first, where they were asked for.
     score: the logarithm of the probability of the path, or what a search scored.
     """
@@ -45,32 +48,32 @@ class Transcript:
     score: float = 0.0
 
     @classmethod
-    def of(cls, symbols: Sequence[Symbol], *, score: float = 0.0) -> Transcript:
-        """Put symbols together.
+    def of(cls, symbols: Sequence[Symbol], *, reads: Reads = "line", score: float = 0.0) -> Transcript:
+        """Put symbols together, as they follow each other in a signal of a kind.
 
         >>> told = Transcript.of([Symbol("a", 0, 1, 0.5), Symbol(" ", 1, 2, 1.0), Symbol("b", 3, 4, 0.5)])
         >>> told.text, [word.text for word in told.words], round(told.confidence, 3)
         ('a b', ['a', 'b'], 0.63)
         """
         mean = fsum(log(max(one.confidence, 1e-300)) for one in symbols) / max(len(symbols), 1)
-        text = logical_order("".join(one.text for one in symbols))
-        return cls(text, exp(mean), tuple(symbols), _words(symbols), score=score)
+        shown = "".join(one.text for one in symbols)
+        text, order = as_read(shown, reads), reading_order(shown, reads)
+        return cls(text, exp(mean), tuple(symbols), _words(text, order, symbols), score=score)
 
     def beside(self, others: Sequence[Transcript]) -> Transcript:
         """Add other readings of the same signal."""
         return replace(self, alternatives=tuple(others))
 
 
-def _words(symbols: Sequence[Symbol]) -> tuple[Symbol, ...]:
-    words, open_word = list[Symbol](), list[Symbol]()
-    for one in [*symbols, Symbol(" ", 0, 0, 1)]:
-        if not one.text.isspace():
-            open_word.append(one)
-        elif open_word:
-            text = logical_order("".join(part.text for part in open_word))
-            sure = exp(fsum(log(max(part.confidence, 1e-300)) for part in open_word))
-            words.append(Symbol(text, open_word[0].start, open_word[-1].end, sure))
-            open_word = []
+def _words(text: str, order: Sequence[int], symbols: Sequence[Symbol]) -> tuple[Symbol, ...]:
+    """Part a text whose characters stand, as they are read, at these places of the symbols' text."""
+    owners = [number for number, one in enumerate(symbols) for _ in one.text]
+    words = list[Symbol]()
+    for found in re.finditer(r"\S+", text):
+        parts = [symbols[number] for number in {owners[order[at]] for at in range(*found.span())}]
+        sure = exp(fsum(log(max(part.confidence, 1e-300)) for part in parts))
+        begin, end = min(part.start for part in parts), max(part.end for part in parts)
+        words.append(Symbol(found[0], begin, end, sure))
     return tuple(words)
 
 
