@@ -150,8 +150,42 @@ def test_arrays_of_numpy_are_frames_or_refused(tmp_path: Path) -> None:
     frames = np.arange(6.0).reshape(3, 2)
     np.save(tmp_path / "a.npy", frames)
     np.testing.assert_array_equal(read_features(tmp_path / "a.npy"), frames)
+    for other in (np.asfortranarray(frames), frames.astype(">i4"), frames.astype("f2"), frames[:0]):
+        np.save(tmp_path / "a.npy", other)
+        np.testing.assert_array_equal(read_features(tmp_path / "a.npy"), other)
     np.save(tmp_path / "b.npy", np.array([{}]), allow_pickle=True)
     np.save(tmp_path / "c.npy", np.array([[np.inf]]))
-    for name, message in (("b.npy", "cannot be read as an array"), ("c.npy", "frame 0, number 0 is inf")):
+    for name, message in (("b.npy", r"is object \[1\]; wanted are numbers"), ("c.npy", "frame 0, number 0 is inf")):
         with pytest.raises(DataError, match=message):
             read_features(tmp_path / name)
+
+
+def npy(header: str, content: bytes = b"", *, version: bytes = b"\1\0") -> bytes:
+    """Spell a .npy file whose header may say anything."""
+    spelled = header.encode() + b"\n"
+    return b"\x93NUMPY" + version + struct.pack("<H" if version == b"\1\0" else "<I", len(spelled)) + spelled + content
+
+
+SHAPED = "{{'descr': '<f8', 'fortran_order': False, 'shape': {}}}"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (npy(SHAPED.format((2**46, 13))), r"claims float64 \[70368744177664, 13\].* but 0 follow"),
+        (npy(SHAPED.format((2, 3)), bytes(40)), "which are 48 bytes, but 40 follow"),
+        (npy(SHAPED.format((2, 3)), bytes(56)), "which are 48 bytes, but 56 follow"),
+        (npy(SHAPED.format((-2, -3)), bytes(48)), "wanted are numbers"),
+        (npy(SHAPED.format((2**70, 0))), "wanted are numbers"),
+        (npy(SHAPED.format((2, 3)), bytes(48), version=b"\x09\0"), "version .* is not known"),
+        (npy("-" * 9000 + "1"), "its header is damaged"),
+        (npy("(" * 900), "cannot be read as an array"),
+        (npy("{'descr': ('<f8',), 'fortran_order': False, 'shape': (1, 1)}", bytes(8)), "cannot be read as an array"),
+        (npy("{1: 2, 'a': 3}"), "cannot be read as an array"),
+        (b"PK\3\4" + bytes(60), "cannot be read as an array"),
+        (b"", "cannot be read as an array"),
+    ],
+)
+def test_arrays_that_claim_what_they_have_not_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_features(put(tmp_path, content, "a.npy"))
