@@ -121,6 +121,47 @@ def test_flac_gives_the_samples_of_wav(tmp_path: Path) -> None:
         read_sound(tmp_path / "b.flac")
 
 
+@pytest.mark.parametrize("coding", ["VORBIS", "OPUS"])
+def test_an_ogg_file_is_read_whole_or_refused(tmp_path: Path, coding: str) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 40000)  # of which a coder makes several pages
+    soundfile.write(tmp_path / "a.ogg", noise, 8000, format="OGG", subtype=coding)
+    whole = (tmp_path / "a.ogg").read_bytes()
+    assert len(read_sound(tmp_path / "a.ogg")[0]) == 40000
+    pages = [at for at in range(len(whole)) if whole[at : at + 4] == b"OggS"]
+    middle, last = pages[-2], pages[-1]
+    flipped = bytearray(whole)
+    flipped[middle + 100] ^= 1
+    for content, message in (
+        (whole[: len(whole) // 2], "cut off in the middle of a page"),
+        (whole[:-1], "cut off in the middle of a page"),
+        (whole[: last + 20], "cut off in the middle of a page"),
+        (whole[:last], "its last page is missing"),
+        (whole[:middle] + whole[last:], f"lacks pages before byte {middle:,}"),
+        (bytes(flipped), f"byte {middle:,}: a page is damaged, as its checksum tells"),
+        (whole + whole, "holds recordings one after another"),
+        (whole + b"abc", "no page of an Ogg file begins there"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_sound(put(tmp_path, content, "cut.ogg"))
+
+
+@pytest.mark.parametrize("form", ["OGG", "FLAC"])
+def test_no_cut_of_a_coded_file_is_read(tmp_path: Path, form: str) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "a.ogg", np.random.default_rng(0).uniform(-0.5, 0.5, 20000), 8000, format=form)
+    whole = (tmp_path / "a.ogg").read_bytes()
+    for length in (*np.random.default_rng(1).integers(0, len(whole), 40).tolist(), len(whole) - 1):
+        with pytest.raises(DataError):
+            read_sound(put(tmp_path, whole[:length], "cut.ogg"))
+
+
+def test_a_file_of_another_kind_is_told_by_name(tmp_path: Path) -> None:
+    pytest.importorskip("soundfile")
+    with pytest.raises(DataError, match=r"a\.ogg is no \.flac or \.ogg file, but WAV"):
+        read_sound(put(tmp_path, wav(spelled(16)), "a.ogg"))
+
+
 def test_what_is_doubtful_is_said() -> None:
     time = np.arange(8000, dtype=np.float32)[:, None] / 8000
     tone: Signal = np.sin(2 * np.pi * 440 * time)
