@@ -71,6 +71,40 @@ def test_alto_is_read_again_as_the_same_line() -> None:
     assert page.lines[0].polygon.tolist() == [[0, 0], [130, 0], [130, 40], [0, 40]]
 
 
+RIGHT_TO_LEFT = (Word("שלום", 80.0, 120.0, 0.9), Word("12", 50.0, 70.0, 0.8), Word("עולם", 5.0, 40.0, 0.7))
+HEBREW = Written("leaf.png", Told("שלום 12 עולם", 0.7, (), RIGHT_TO_LEFT), "pixels", (130, 40))
+
+
+def test_alto_of_a_line_from_right_to_left_is_read_again_as_the_same_text() -> None:
+    from tidegate.data.transcribed.pages import read_page
+
+    document = spell("alto", [HEBREW])
+    assert [line.text for line in read_page(document.encode(), "leaf.xml").lines] == ["שלום 12 עולם"]
+    line = next(element for element in ElementTree.fromstring(document.encode()).iter() if "TextLine" in element.tag)
+    told = [(part.tag.rpartition("}")[2], part.get("HPOS"), part.get("WIDTH")) for part in line]
+    assert told == [
+        ("String", "80", "40"), ("SP", "70", "10"), ("String", "50", "20"), ("SP", "40", "10"), ("String", "5", "35")
+    ]  # fmt: skip
+
+
+def test_hocr_of_a_line_from_right_to_left_has_its_words_in_the_order_of_the_text() -> None:
+    root = ElementTree.fromstring(spell("hocr", [HEBREW]).partition("\n")[2])
+    words = [element for element in root.iter() if element.get("class") == "ocrx_word"]
+    assert " ".join(word.text or "" for word in words) == HEBREW.told.text
+    assert [(word.get("title") or "").partition(";")[0] for word in words] == [
+        "bbox 80 0 120 40", "bbox 50 0 70 40", "bbox 5 0 40 40"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [((10, 50), (40, 90)), ((40, 90), (10, 50)), ((10, 90), (20, 30))])
+def test_words_that_overlap_have_an_empty_space_between(words: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    told = Told("a b", 1.0, (), tuple(Word("ab"[place], left, right, 1.0) for place, (left, right) in enumerate(words)))
+    root = ElementTree.fromstring(spell("alto", [Written("a.png", told, "pixels", (100, 40))]).encode())
+    space = next(element for element in root.iter() if element.tag.endswith("}SP"))
+    assert space.get("WIDTH") == "0"
+    assert 10 <= int(space.get("HPOS", "-1")) <= 90
+
+
 def test_ctm_tells_beginning_and_length_in_seconds() -> None:
     assert spell("ctm", [CALL]) == "one 1 0.250 0.250 thank 0.9000\none 1 3661.000 0.500 you 1.0000\n"
 

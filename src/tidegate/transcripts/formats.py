@@ -46,7 +46,7 @@ def as_json(found: Sequence[Written]) -> str:
 
 
 def as_hocr(found: Sequence[Written]) -> str:
-    """Write hOCR 1.2: a page for each picture, in it its line, in that its words."""
+    """Write hOCR 1.2: a page for each picture, in it its line, in that its words, in logical order."""
     _require(found, "pixels", "hocr")
     root = Element("html", {"xmlns": _XHTML})
     head = SubElement(root, "head")
@@ -69,7 +69,10 @@ def as_hocr(found: Sequence[Written]) -> str:
 
 
 def as_alto(found: Sequence[Written]) -> str:
-    """Write ALTO 4: a page for each picture, in it a block with its line, in that strings and the spaces between."""
+    """Write ALTO 4: a page for each picture, in it a block with its line, in that strings and the spaces between.
+
+    Strings come in logical order, so that of a line from right to left each lies left of the one before.
+    """
     _require(found, "pixels", "alto")
     root = Element("alto", {"xmlns": _ALTO})
     SubElement(SubElement(root, "Description"), "MeasurementUnit").text = "pixel"
@@ -81,14 +84,13 @@ def as_alto(found: Sequence[Written]) -> str:
         page = SubElement(layout, "Page", {"ID": f"page_{number}", "PHYSICAL_IMG_NR": str(number), **size})
         block = SubElement(SubElement(page, "PrintSpace", box), "TextBlock", {"ID": f"block_{number}", **box})
         line = SubElement(block, "TextLine", {"ID": f"line_{number}", **box})
-        end = 0
-        for place, word in enumerate(each.told.words):
-            left, right = _pixels(word, width)
+        boxes = [_pixels(word, width) for word in each.told.words]
+        for place, (word, (left, right)) in enumerate(zip(each.told.words, boxes, strict=True)):
             if place:
-                SubElement(line, "SP", {"HPOS": str(end), "VPOS": "0", "WIDTH": str(max(0, left - end))})
+                begin, end = _between(boxes[place - 1], boxes[place])
+                SubElement(line, "SP", {"HPOS": str(begin), "VPOS": "0", "WIDTH": str(end - begin)})
             about = {"CONTENT": _printable(word.text), "WC": f"{word.confidence:.4f}"}
             SubElement(line, "String", _box(left, right, height) | about)
-            end = right
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + _document(root)
 
 
@@ -149,6 +151,12 @@ def _pixels(word: Span, width: int) -> tuple[int, int]:
     """Give the whole pixels that a word covers, inside its picture."""
     left = min(max(int(word.start), 0), width)
     return left, min(max(-int(-word.end // 1), left), width)
+
+
+def _between(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    """Give the pixels between two words, whichever of them lies left; none where they touch."""
+    begin = min(one[1], other[1])
+    return begin, max(begin, one[0], other[0])
 
 
 def _box(left: int, right: int, height: int) -> dict[str, str]:
