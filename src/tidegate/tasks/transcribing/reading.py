@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -101,6 +102,19 @@ def learn(recordings: Recordings, texts: Sequence[str], *, centred: bool) -> Rea
         deviation[deviation < 1e-6 * max(float(deviation.max()), 1e-6)] = 1.0
         deviation[deviation <= 0] = 1.0
     return Reading(recordings.reads, recordings.rate, symbols, mean, deviation, centred)
+
+
+def leave_out_empty(given: Recordings) -> Recordings:
+    """Leave out recordings without a sample, and tell how many; raises DataError where no other is there."""
+    empty = np.flatnonzero(given.lengths == 0)
+    if not empty.size:
+        return given
+    named = ", ".join(given.names[row] for row in empty[:3].tolist())
+    told = f"{empty.size} of {len(given)} recordings have no sample: {named}"
+    if empty.size == len(given):
+        raise DataError(f"{told}. There is nothing to learn from.")
+    warnings.warn(f"{told}. They are left out.", stacklevel=5)
+    return given.select(np.flatnonzero(given.lengths))
 
 
 def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known: bool = False) -> Recordings:
