@@ -121,8 +121,8 @@ def test_a_search_gives_several_texts_and_hears_what_is_known_of_them(
     counted = cli(*asked, "--ngrams", tmp_path / "words.arpa", "--alpha", "0", "--hotword", "aba=2")
     assert json.loads(counted.out)["text"] == "aba"
     for arguments, message in (
-        (("--n-best", "2"), "want a search. Add --beam 16"),
-        (("--lexicon", tmp_path / "words.txt"), "want a search. Add --beam 16"),
+        (("--n-best", "2"), "wants a search. Add --beam 16"),
+        (("--lexicon", tmp_path / "words.txt"), "wants a search. Add --beam 16"),
         (("--beam", "4", "--hotword", "aba"), "wanted a word and what it adds: --hotword tide=3"),
         (("--beam", "4", "--ngrams", tmp_path / "no.arpa"), "no.arpa is not there"),
         (("--beam", "4", "--lexicon", tmp_path / "no.txt"), "no.txt"),
@@ -133,6 +133,65 @@ def test_a_search_gives_several_texts_and_hears_what_is_known_of_them(
         assert (refused.code, refused.out) == (2, ""), refused.err
         assert message in refused.err
         assert "Traceback" not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--alpha", "0.5"), "--alpha wants a search. Add --beam 16"),
+        (("--beta", "0"), "--beta wants a search. Add --beam 16"),
+        (("--units", "words"), "--units wants a search. Add --beam 16"),
+        (("--hotword", "ab=2"), "--hotword wants a search. Add --beam 16"),
+        (("--ngrams", "words.arpa"), "--ngrams wants a search. Add --beam 16"),
+        (("--beam", "4", "--alpha", "0.5"), "--alpha speaks of n-grams, and none came. Add --ngrams FILE"),
+        (("--beam", "4", "--units", "words"), "--units speaks of n-grams, and none came. Add --ngrams FILE"),
+        (("--lookahead", "0"), "--lookahead is for a pipe, and files are read whole"),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    cli: Cli, run: Path, songs: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    refused = cli("transcribe", run, songs / "0.wav", *arguments)
+    assert (refused.code, refused.out) == (2, "")
+    assert message in refused.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--read", "channel=left"), "--read tells how files are read, and --stream reads none"),
+        (("--beam", "4"), "--beam is a search, but --stream takes the most probable symbol"),
+        (("--alpha", "0.5"), "--alpha wants a search"),
+    ],
+)
+def test_an_option_without_effect_on_a_pipe_is_refused(
+    cli: Cli, run: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    refused = cli("transcribe", run, "-", "--stream", *arguments)
+    assert (refused.code, refused.out) == (2, "")
+    assert message in refused.err
+
+
+def test_the_header_of_a_file_is_not_heard(run: Path, songs: Path) -> None:
+    command = [sys.executable, "-m", "tidegate", "transcribe", str(run), "-", "--stream"]
+    done = subprocess.run(command, input=(songs / "0.wav").read_bytes(), capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"a file with a header came, which is no sound" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_files_of_one_name_are_told_apart(
+    cli: Cli, run: Path, songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, song in (("a", "0.wav"), ("b", "3.wav")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.wav").write_bytes((songs / song).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    files = [str(Path("a/1.wav")), str(Path("b/1.wav"))]
+    told = [json.loads(line) for line in cli("transcribe", run.resolve(), *files, "--format", "json").out.splitlines()]
+    assert [(row["file"], row["text"]) for row in told] == list(zip(files, ["a", "ba"], strict=True))
+    words = cli("transcribe", run.resolve(), *files, "--format", "ctm").out.splitlines()
+    assert [line.split()[0] for line in words] == ["a/1", "b/1"]
 
 
 def test_a_pipe_of_samples_gives_the_text_of_the_whole(run: Path, songs: Path) -> None:

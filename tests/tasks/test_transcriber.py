@@ -170,6 +170,22 @@ def test_texts_longer_than_their_frames_are_counted_named_and_left_out() -> None
         Transcriber(reads="line", window=4, stride=40, **SMALL).fit(recordings)
 
 
+@pytest.mark.parametrize("fraction", [0.0, 0.2])
+def test_recordings_without_a_sample_are_counted_and_left_out_however_many(fraction: float) -> None:
+    texts = drawn(20)
+    recordings = ruler(texts)
+    for row in (3, 4, 5, 17):
+        recordings.signals[row] = recordings.signals[row][:0]  # type: ignore[index]
+    options = SMALL | {"epochs": 1, "validation_fraction": fraction}
+    with pytest.warns(UserWarning, match=r"^4 of 20 recordings have no sample: 3, 4, 5\. They are left out"):
+        found = Transcriber(reads="line", window=4, stride=3, **options).fit(recordings)
+    rest = recordings.select([row for row in range(20) if row not in (3, 4, 5, 17)])
+    alone = Transcriber(reads="line", window=4, stride=3, **options).fit(rest)
+    for name, weights in alone.weights_.items():
+        np.testing.assert_array_equal(weights, found.weights_[name])
+    assert found.transcribe(recordings)[3].text == ""
+
+
 @pytest.mark.parametrize(
     ("changes", "X", "y", "error", "told"),
     [
@@ -180,6 +196,7 @@ def test_texts_longer_than_their_frames_are_counted_named_and_left_out() -> None
         ({}, [np.full((9, 2), np.nan)], ["a"], DataError, "no finite number"),
         ({}, "abc", ["a"], InputError, "a list of signals"),
         ({}, [], [], DataError, "no examples"),
+        ({}, [np.ones((0, 2))], ["a"], DataError, "1 of 1 recordings have no sample: 0. There is nothing"),
         ({"reads": "sound"}, [np.ones((999, 1))], ["a"], InputError, "rate of the sound is not known"),
         ({"reads": "page"}, [np.ones((9, 2))], ["a"], OptionError, "unknown reads 'page'"),
     ],

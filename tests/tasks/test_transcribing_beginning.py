@@ -11,7 +11,6 @@ import pytest
 from tidegate.data.transcribed.recordings import Recordings
 from tidegate.errors import InputError
 from tidegate.tasks import Transcriber
-from tidegate.tasks.transcribing.reading import hold_out
 
 SMALL: dict[str, Any] = {
     "hidden_size": 6,
@@ -89,7 +88,7 @@ def test_other_sizes_are_refused(changes: dict[str, Any], told: str, tmp_path: P
 )
 def test_recordings_of_one_speaker_are_held_out_one_by_one(groups: list[str] | None, held_out: int) -> None:
     given = noise(8, groups)
-    kept, held = hold_out(given, 0.05, seed=0)
+    kept, held = given.hold_out(0.05, seed=0)
     assert (len(kept), len(held)) == (8 - held_out, held_out)
     assert {*kept.names, *held.names} == set(given.names)
     assert groups is None or {*(kept.groups or ()), *(held.groups or ())} == set(groups)

@@ -46,7 +46,7 @@ def test_hocr_has_a_page_a_line_and_words_in_their_boxes() -> None:
     root = ElementTree.fromstring(document.partition("\n")[2])
     space = "{http://www.w3.org/1999/xhtml}"
     pages = [div for div in root.iter(f"{space}div") if div.get("class") == "ocr_page"]
-    assert [page.get("title") for page in pages] == ['image "leaf 1.png"; bbox 0 0 130 40'] * 2
+    assert [page.get("title") for page in pages] == ['image "scans/leaf 1.png"; bbox 0 0 130 40'] * 2
     words = [span for span in pages[0].iter(f"{space}span") if span.get("class") == "ocrx_word"]
     assert [word.get("title") for word in words] == ["bbox 10 0 81 40; x_wconf 88", "bbox 95 0 130 40; x_wconf 50"]
     assert [word.text for word in words] == ["Jrrthum", '<&"\ufffd>']
@@ -107,6 +107,30 @@ def test_words_that_overlap_have_an_empty_space_between(words: tuple[tuple[int, 
 
 def test_ctm_tells_beginning_and_length_in_seconds() -> None:
     assert spell("ctm", [CALL]) == "one 1 0.250 0.250 thank 0.9000\none 1 3661.000 0.500 you 1.0000\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("a/1.wav", "b/2.wav"), ["1", "2"]),
+        (("a/1.wav", "b/1.wav"), ["a/1", "b/1"]),
+        (("a/1.wav", "a/1.flac"), ["a/1.wav", "a/1.flac"]),
+        (("a b/1.wav", "a b/1.wav"), ["1", "1"]),
+        (("a b/1.wav", "1.wav"), ["a_b/1", "1"]),
+    ],
+)
+def test_ctm_tells_files_of_one_name_apart(files: tuple[str, str], names: list[str]) -> None:
+    document = spell(
+        "ctm", [Written(file, Told("a", 1.0, (), (Word("a", 0.0, 1.0, 1.0),)), "seconds") for file in files]
+    )
+    assert [line.split(" 1 ")[0] for line in document.splitlines()] == names
+
+
+def test_a_name_cannot_end_the_title_of_hocr() -> None:
+    document = spell("hocr", [Written('a";b.png', Told("", 1.0), "pixels", (1, 1))])
+    root = ElementTree.fromstring(document.partition("\n")[2])
+    titles = [element.get("title") for element in root.iter() if element.get("class") == "ocr_page"]
+    assert titles == ['image "a%22%3Bb.png"; bbox 0 0 1 1']
 
 
 def test_srt_parts_captions_that_are_too_long() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidegate.data import Recordings
     from tidegate.decoding import Scorer
 
+_HEADS = (b"RIFF", b"fLaC", b"OggS")  # how files of sound begin, and next to no sound does
 _CHUNK = 3200  # bytes of a pipe, a fifth of a second at 8 kHz
 
 Files = Annotated[
@@ -43,9 +44,16 @@ Grams = Annotated[
     Path | None,
     typer.Option("--ngrams", metavar="ARPA", parser=named_path, help="With --beam: n-grams of the language."),
 ]
-Units = Annotated[str, typer.Option("--units", metavar="words|characters", help="What the n-grams are made of.")]
-Alpha = Annotated[float, typer.Option("--alpha", help="With --ngrams: weight of the language.")]
-Beta = Annotated[float, typer.Option("--beta", help="With --beam: added for each word, in nats.")]
+Units = Annotated[
+    str | None,
+    typer.Option(
+        "--units", metavar="words|characters", help="With --ngrams: what they are made of; by default of words."
+    ),
+]
+Alpha = Annotated[float | None, typer.Option("--alpha", help="With --ngrams: weight of the language; by default 0.5.")]
+Beta = Annotated[
+    float | None, typer.Option("--beta", help="With --beam: added for each word, in nats; by default nothing.")
+]
 Lexicon = Annotated[
     Path | None,
     typer.Option(
@@ -69,9 +77,9 @@ def transcribe(
     beam: Beam = 0,
     n_best: Best = 1,
     ngrams: Grams = None,
-    units: Units = "words",
-    alpha: Alpha = 0.5,
-    beta: Beta = 0.0,
+    units: Units = None,
+    alpha: Alpha = None,
+    beta: Beta = None,
     lexicon: Lexicon = None,
     hotword: Hotwords = None,
     stream: Live = False,
@@ -91,21 +99,27 @@ def transcribe(
     loaded = load_task(model)
     require_command(loaded, model, "transcribe", "reads no files of sound or lines")
     likely = _likely(hotword)
-    if not beam and (n_best > 1 or ngrams or lexicon or likely):
-        raise InputError(
-            "other texts, n-grams, a lexicon and hotwords want a search. Add --beam 16, or another number."
-        )
+    searching = {
+        "--n-best": n_best if n_best > 1 else None, "--ngrams": ngrams, "--lexicon": lexicon,
+        "--hotword": likely or None, "--units": units, "--alpha": alpha, "--beta": beta,
+    }  # fmt: skip
+    if not beam:
+        _refuse(searching, "wants a search. Add --beam 16, or another number")
+    if ngrams is None:
+        _refuse({"--units": units, "--alpha": alpha}, "speaks of n-grams, and none came. Add --ngrams FILE")
     if stream:
-        if beam:
-            raise InputError("--stream takes the most probable symbol of each frame. Leave --beam out.")
+        _refuse({"--beam": beam or None}, "is a search, but --stream takes the most probable symbol of each frame")
+        _refuse({"--read": reading or None}, "tells how files are read, and --stream reads none. Leave it out")
         if files not in (None, [], ["-"]):
-            raise InputError(f"--stream reads samples from stdin, but {files[0]} came. Pipe it: < {files[0]}")
+            raise InputError(f"--stream reads samples from stdin, but {files[0]} came. Leave out one of them.")
         found = [Written("stdin", _hear(loaded, lookahead), "seconds")]
     elif not files or files == ["-"]:
         raise InputError("there is nothing to transcribe. Give files, or samples through a pipe with --stream.")
     else:
+        _refuse({"--lookahead": lookahead}, "is for a pipe, and files are read whole. Leave it out, or add --stream")
         signals = _read(loaded, [Path(file) for file in files], reading)
-        scorer = _scorer(ngrams, units, lexicon, (alpha, beta), likely) if beam else None
+        weights = (0.5 if alpha is None else alpha, 0.0 if beta is None else beta)
+        scorer = _scorer(ngrams, units or "words", lexicon, weights, likely) if beam else None
         found = _written(signals, loaded.transcribe(signals, beam=beam, n_best=n_best, scorer=scorer))
     _put(spell(form, found), out)
 
@@ -122,6 +136,13 @@ def align(
     require_command(loaded, model, "transcribe", "aligns no texts")
     signals = _read(loaded, [file], reading)
     _put(spell(form, _written(signals, [loaded.align(signals, text)])), out)
+
+
+def _refuse(given: dict[str, Any], why: str) -> None:
+    """Refuse the first option that came and would have no effect."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{name} {why}.")
 
 
 def _read(loaded: Any, files: list[Path], reading: list[str] | None) -> "Recordings":
@@ -180,6 +201,10 @@ def _hear(loaded: Any, lookahead: int | None) -> Any:
         raise InputError("no samples come through a pipe. Write them there: < microphone.raw")
     live, text, left = loaded.stream(lookahead=lookahead), "", b""
     while chunk := os.read(sys.stdin.fileno(), _CHUNK):
+        if not live.steps and (left + chunk).startswith(_HEADS):
+            raise InputError(
+                "a file with a header came, which is no sound. Pipe its samples alone: tail -c +45 FILE.wav"
+            )
         whole = left + chunk
         left = whole[len(whole) & ~1 :]
         told = live.push(read_samples(whole[: len(whole) & ~1]))

@@ -17,6 +17,7 @@ from tidegate.transcripts.written import Span, Told, Unit, Written
 _LONGEST_CAPTION, _LONGEST_LINE = 7.0, 42  # seconds and characters that a reader follows with ease
 _ALTO = "http://www.loc.gov/standards/alto/ns-v4#"
 _XHTML = "http://www.w3.org/1999/xhtml"
+_QUOTED = str.maketrans({'"': "%22", ";": "%3B"})  # what would end a name in a title of hOCR
 
 
 def spell(form: str, found: Sequence[Written]) -> str:
@@ -57,7 +58,7 @@ def as_hocr(found: Sequence[Written]) -> str:
     for number, each in enumerate(found, 1):
         width, height = each.size
         box = f"bbox 0 0 {width} {height}"
-        named = f'image "{PurePath(each.name).name}"'.replace(";", "")
+        named = f'image "{each.name.translate(_QUOTED)}"'
         page = SubElement(body, "div", {"class": "ocr_page", "id": f"page_{number}", "title": f"{named}; {box}"})
         line = SubElement(page, "span", {"class": "ocr_line", "id": f"line_{number}_1", "title": box})
         for place, word in enumerate(each.told.words, 1):
@@ -95,11 +96,14 @@ def as_alto(found: Sequence[Written]) -> str:
 
 
 def as_ctm(found: Sequence[Written]) -> str:
-    """Write a line for each word, as NIST has it: name, channel, beginning, length in seconds, word, how sure."""
+    """Write a line for each word, as NIST has it: name, channel, beginning, length in seconds, word, how sure.
+
+    A name is that of the file without folder and suffix, or with them where it needs them to be told from another.
+    """
     _require(found, "seconds", "ctm")
+    names = _short([each.name for each in found])
     return "".join(
-        f"{PurePath(each.name).stem.replace(' ', '_')} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} "
-        f"{word.confidence:.4f}\n"
+        f"{names[each.name]} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.4f}\n"
         for each in found
         for word in each.told.words
     )
@@ -133,6 +137,16 @@ def _require(found: Sequence[Written], unit: Unit, form: str) -> None:
         if each.unit != unit:
             others = "text or json" + (", hocr or alto" if each.unit == "pixels" else "")
             raise InputError(f"{form} wants places in {unit}, but those of {each.name} are {each.unit}. Take {others}.")
+
+
+def _short(names: Sequence[str]) -> dict[str, str]:
+    """Give each name its shortest form that tells it from the others, without spaces."""
+    forms: list[Callable[[PurePath], str]] = [lambda path: path.stem, lambda path: (path.parent / path.stem).as_posix()]
+    for form in (*forms, PurePath.as_posix):
+        short = {name: form(PurePath(name)).replace(" ", "_") for name in names}
+        if len(set(short.values())) == len(short):
+            break
+    return short
 
 
 def _plain(each: Written) -> dict[str, Any]:

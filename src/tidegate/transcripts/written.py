@@ -58,7 +58,7 @@ class Written:
     """Hold what is to be written of one signal.
 
     Args:
-        name: of its file.
+        name: of its file, with the path as it was given.
         told: its transcript.
         unit: of the places in it.
         size: width and height of the original in pixels; zeros of sound.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -135,8 +137,21 @@ def test_bombs_and_other_things_are_refused(content: bytes, message: str) -> Non
 def test_several_pages_are_refused(tmp_path: Path) -> None:
     pages = [Image.new("L", (9, 9)), Image.new("L", (9, 9))]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
-    with pytest.raises(DataError, match="has 2 pages"):
+    with pytest.raises(DataError, match=r"^a\.tif has 2 pages, and one is wanted"):
         read_picture(tmp_path / "a.tif", "a.tif")
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "JPEG"])
+def test_a_damaged_picture_is_read_or_refused_and_nothing_else(form: str) -> None:
+    random, whole = np.random.default_rng(0), io.BytesIO()
+    Image.fromarray(random.integers(0, 256, (20, 40)).astype(np.uint8)).save(whole, form)
+    for _ in range(300):
+        content = bytearray(whole.getvalue())
+        for at in random.integers(0, min(len(content), 200), 3):
+            content[at] = random.integers(256)
+        with suppress(DataError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow tells of a damaged file
+            assert read_picture(bytes(content[: random.integers(1, 2 * len(content))]), "a.png").dtype == np.uint8
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,9 @@ def test_clipped_and_silent_clips_are_told_once(clips: Path) -> None:
         warnings.simplefilter("always")
         recordings(layouts(clips)["tsv"])
     said = sorted(str(warning.message) for warning in told)
+    first, second = clips / "1-2-0000.wav", clips / "7-2-0001.wav"
     assert said == [
-        "1 of 2 are clipped: 1-2-0000.wav", "1 of 2 are off its zero: 1-2-0000.wav", "1 of 2 are silent: 7-2-0001.wav"
+        f"1 of 2 are clipped: {first}", f"1 of 2 are off its zero: {first}", f"1 of 2 are silent: {second}"
     ]  # fmt: skip
 
 
@@ -187,5 +188,15 @@ def test_a_folder_of_nothing_says_what_is_wanted(tmp_path: Path) -> None:
 
 def test_signals_without_texts_are_read_for_answers(clips: Path) -> None:
     found = read_files(sorted(clips.glob("*.wav")))
-    assert (found.texts, found.names) == (None, ["1-2-0000.wav", "7-2-0001.wav"])
+    assert (found.texts, found.names) == (None, [str(clips / "1-2-0000.wav"), str(clips / "7-2-0001.wav")])
     np.testing.assert_array_equal(found.signals[0], np.full((4, 1), 0.25, np.float32) * [[1], [-1], [1], [-1]])
+
+
+def test_files_of_one_name_in_several_folders_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        put_clip(tmp_path / folder / "1.wav", 4, value=0.0)
+    with pytest.warns(DataWarning, match=r"2 of 2 are silent: a.1\.wav, b.1\.wav"):
+        found = read_files([Path("a/1.wav"), Path("b/1.wav")])
+    assert found.names == [str(Path("a/1.wav")), str(Path("b/1.wav"))]

@@ -87,8 +87,24 @@ def test_what_does_not_fit_together_is_refused(signals: list[np.ndarray], rest: 
         Recordings(signals, **rest)
 
 
-def test_one_speaker_cannot_stand_on_both_sides() -> None:
-    with pytest.raises(InputError, match="one speaker, book or page alone"):
-        clips(["ann", "ann"]).hold_out(0.5)
+@pytest.mark.parametrize("groups", [None, ["ann"] * 4])
+def test_clips_of_one_name_or_of_one_speaker_are_held_out_singly(groups: list[str] | None) -> None:
+    whole = Recordings(
+        [np.full((number, 1), 0.5, np.float32) for number in range(4)], names=["1.wav"] * 4, groups=groups
+    )
+    sides = [whole.hold_out(0.25, seed=seed) for seed in range(20)]
+    assert {(len(kept), len(held)) for kept, held in sides} == {(3, 1)}
+    assert {int(held.lengths[0]) for _, held in sides} == {0, 1, 2, 3}
+    for kept, held in sides:
+        assert sorted([*kept.lengths.tolist(), *held.lengths.tolist()]) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("groups", [[], ["ann"]])
+def test_one_recording_cannot_stand_on_both_sides(groups: list[str]) -> None:
+    with pytest.raises(InputError, match=f"{len(groups)} recordings cannot stand on both sides of a split"):
+        clips(groups).hold_out(0.5)
+
+
+def test_a_kind_of_signal_that_nobody_knows_is_refused() -> None:
     with pytest.raises(OptionError, match="unknown kind of signal 'lines'"):
         Recordings([], reads="lines")  # type: ignore[arg-type]

@@ -121,6 +121,47 @@ def test_flac_gives_the_samples_of_wav(tmp_path: Path) -> None:
         read_sound(tmp_path / "b.flac")
 
 
+@pytest.mark.parametrize("coding", ["VORBIS", "OPUS"])
+def test_an_ogg_file_is_read_whole_or_refused(tmp_path: Path, coding: str) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 40000)  # of which a coder makes several pages
+    soundfile.write(tmp_path / "a.ogg", noise, 8000, format="OGG", subtype=coding)
+    whole = (tmp_path / "a.ogg").read_bytes()
+    assert len(read_sound(tmp_path / "a.ogg")[0]) == 40000
+    pages = [at for at in range(len(whole)) if whole[at : at + 4] == b"OggS"]
+    middle, last = pages[-2], pages[-1]
+    flipped = bytearray(whole)
+    flipped[middle + 100] ^= 1
+    for content, message in (
+        (whole[: len(whole) // 2], "cut off in the middle of a page"),
+        (whole[:-1], "cut off in the middle of a page"),
+        (whole[: last + 20], "cut off in the middle of a page"),
+        (whole[:last], "its last page is missing"),
+        (whole[:middle] + whole[last:], f"lacks pages before byte {middle:,}"),
+        (bytes(flipped), f"byte {middle:,}: a page is damaged, as its checksum tells"),
+        (whole + whole, "holds recordings one after another"),
+        (whole + b"abc", "no page of an Ogg file begins there"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_sound(put(tmp_path, content, "cut.ogg"))
+
+
+@pytest.mark.parametrize("form", ["OGG", "FLAC"])
+def test_no_cut_of_a_coded_file_is_read(tmp_path: Path, form: str) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "a.ogg", np.random.default_rng(0).uniform(-0.5, 0.5, 20000), 8000, format=form)
+    whole = (tmp_path / "a.ogg").read_bytes()
+    for length in (*np.random.default_rng(1).integers(0, len(whole), 40).tolist(), len(whole) - 1):
+        with pytest.raises(DataError):
+            read_sound(put(tmp_path, whole[:length], "cut.ogg"))
+
+
+def test_a_file_of_another_kind_is_told_by_name(tmp_path: Path) -> None:
+    pytest.importorskip("soundfile")
+    with pytest.raises(DataError, match=r"a\.ogg is no \.flac or \.ogg file, but WAV"):
+        read_sound(put(tmp_path, wav(spelled(16)), "a.ogg"))
+
+
 def test_what_is_doubtful_is_said() -> None:
     time = np.arange(8000, dtype=np.float32)[:, None] / 8000
     tone: Signal = np.sin(2 * np.pi * 440 * time)
@@ -150,8 +191,42 @@ def test_arrays_of_numpy_are_frames_or_refused(tmp_path: Path) -> None:
     frames = np.arange(6.0).reshape(3, 2)
     np.save(tmp_path / "a.npy", frames)
     np.testing.assert_array_equal(read_features(tmp_path / "a.npy"), frames)
+    for other in (np.asfortranarray(frames), frames.astype(">i4"), frames.astype("f2"), frames[:0]):
+        np.save(tmp_path / "a.npy", other)
+        np.testing.assert_array_equal(read_features(tmp_path / "a.npy"), other)
     np.save(tmp_path / "b.npy", np.array([{}]), allow_pickle=True)
     np.save(tmp_path / "c.npy", np.array([[np.inf]]))
-    for name, message in (("b.npy", "cannot be read as an array"), ("c.npy", "frame 0, number 0 is inf")):
+    for name, message in (("b.npy", r"is object \[1\]; wanted are numbers"), ("c.npy", "frame 0, number 0 is inf")):
         with pytest.raises(DataError, match=message):
             read_features(tmp_path / name)
+
+
+def npy(header: str, content: bytes = b"", *, version: bytes = b"\1\0") -> bytes:
+    """Spell a .npy file whose header may say anything."""
+    spelled = header.encode() + b"\n"
+    return b"\x93NUMPY" + version + struct.pack("<H" if version == b"\1\0" else "<I", len(spelled)) + spelled + content
+
+
+SHAPED = "{{'descr': '<f8', 'fortran_order': False, 'shape': {}}}"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (npy(SHAPED.format((2**46, 13))), r"claims float64 \[70368744177664, 13\].* but 0 follow"),
+        (npy(SHAPED.format((2, 3)), bytes(40)), "which are 48 bytes, but 40 follow"),
+        (npy(SHAPED.format((2, 3)), bytes(56)), "which are 48 bytes, but 56 follow"),
+        (npy(SHAPED.format((-2, -3)), bytes(48)), "wanted are numbers"),
+        (npy(SHAPED.format((2**70, 0))), "wanted are numbers"),
+        (npy(SHAPED.format((2, 3)), bytes(48), version=b"\x09\0"), "version .* is not known"),
+        (npy("-" * 9000 + "1"), "its header is damaged"),
+        (npy("(" * 900), "cannot be read as an array"),
+        (npy("{'descr': ('<f8',), 'fortran_order': False, 'shape': (1, 1)}", bytes(8)), "cannot be read as an array"),
+        (npy("{1: 2, 'a': 3}"), "cannot be read as an array"),
+        (b"PK\3\4" + bytes(60), "cannot be read as an array"),
+        (b"", "cannot be read as an array"),
+    ],
+)
+def test_arrays_that_claim_what_they_have_not_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_features(put(tmp_path, content, "a.npy"))

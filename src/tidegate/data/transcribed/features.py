@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -13,6 +14,16 @@ SPHINX, NUMPY = (".mfc",), (".npy",)
 FEATURES = (*SPHINX, *NUMPY)
 SPHINX_WIDTH = 13  # mel cepstra of a frame, as Sphinx computes them unless told otherwise
 _MOST_BYTES = 1 << 31
+_WIDEST = 1 << 20  # numbers of a frame
+_NO_HEADER = (  # what NumPy raises of a header that is damaged, or made to do harm
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RecursionError, SyntaxError,
+    TokenError, TypeError, ValueError,
+)  # fmt: skip
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): np.lib.format.read_array_header_2_0,  # they differ in the names of fields, which no number has
+}
 
 
 def read_features(path: Path, width: int = SPHINX_WIDTH) -> Signal:
@@ -48,14 +59,25 @@ def decode_sphinx(content: bytes, where: str, width: int = SPHINX_WIDTH) -> Sign
 
 
 def _read_numpy(path: Path) -> Signal:
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path} cannot be read as an array of numbers: {error}.") from None
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind not in "fiu":
-        what = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else type(found).__name__
-        raise DataError(f"{path} is {what}; wanted are numbers [frames, width].")
-    return _checked(found.astype(np.float32), str(path))
+    """Read an array, of which no memory is taken before the file is seen to hold it."""
+    with path.open("rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            if version not in _HEADERS:
+                raise ValueError(f"its version {version} is not known")
+            shape, by_column, form = _HEADERS[version](file)
+        except _NO_HEADER as error:
+            why = str(error).partition("\n")[0] or "its header is damaged"
+            raise DataError(f"{path} cannot be read as an array of numbers: {why:.200}. Save it again.") from None
+        if form.kind not in "fiu" or len(shape) != 2 or shape[0] < 0 or not 1 <= shape[1] <= _WIDEST:
+            raise DataError(f"{path} is {form} {list(shape)}; wanted are numbers [frames, width].")
+        claimed, rest = shape[0] * shape[1] * form.itemsize, path.stat().st_size - file.tell()
+        if claimed != rest:
+            told = f"claims {form} {list(shape)}, which are {claimed:,} bytes, but {rest:,} follow"
+            raise DataError(f"{path} {told}. It is cut off or damaged; copy or save it again.")
+        content = np.frombuffer(file.read(claimed), form)
+    frames = content.reshape(-1, int(shape[1]), order="F" if by_column else "C")
+    return _checked(frames.astype(np.float32), str(path))
 
 
 def _checked(frames: Signal, where: str) -> Signal:

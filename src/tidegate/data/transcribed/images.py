@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 HEIGHT = 48
 _FORMATS = ("PNG", "TIFF", "JPEG")
+_DAMAGED = (
+    ArithmeticError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)  # as Pillow tells it
 _LEAST_HEIGHT = 8
 _MOST_WIDTH = 1 << 15
 _CORNER = 3  # pixels of each side
@@ -63,7 +73,9 @@ def read_picture(source: Path | bytes, where: str) -> Grey:
         raise DataError(f"{where} was refused: {error} Cut the picture into lines first.") from None
     except UnidentifiedImageError:
         raise DataError(f"{where} is no picture of the formats {', '.join(_FORMATS)}. Save it as PNG.") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except DataError:
+        raise
+    except _DAMAGED as error:
         raise DataError(f"{where} cannot be decoded: {error}. Save it as PNG.") from None
 
 

@@ -45,6 +45,10 @@ def parse(content: bytes, where: str) -> Element:
         parser.Parse(content, True)
     except expat.ExpatError as error:
         raise DataError(f"{where} is no XML: {error}. Mend it at that place.") from None
+    except DataError:
+        raise
+    except (LookupError, ValueError) as error:  # of the codec that the declaration names
+        raise DataError(f"{where} is written in an encoding that is not read: {error}. Save it as UTF-8.") from None
     return builder.close()
 
 

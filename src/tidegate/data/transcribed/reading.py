@@ -161,7 +161,7 @@ def as_examples(recordings: Recordings) -> Examples:
 
 
 def read_files(files: Iterable[Path], how: Reading | None = None) -> Recordings:
-    """Read signals whose texts nobody knows, in their order, each named by its file.
+    """Read signals whose texts nobody knows, in their order, each named by its path as it is given.
 
     Raises as `load_transcribed` does.
     """
@@ -201,7 +201,7 @@ def read_entries(entries: list[Entry], how: Reading) -> Recordings:
     return Recordings(
         gathered.signals,
         [entry.text or "" for entry in entries] if any(entry.text is not None for entry in entries) else None,
-        names=[entry.file.name if entry.polygon is None else entry.where for entry in entries],
+        names=[_name(entry) for entry in entries],
         groups=[entry.group or "" for entry in entries] if grouped else None,
         scales=np.array(gathered.scales, np.float64).reshape(-1, 2),
         reads=reads,
@@ -216,7 +216,7 @@ def _read_sounds(entries: list[Entry], how: Reading, gathered: _Gathered) -> int
         listening = replace(listening, rate=rate)  # that of the first, where none was named
         gathered.signals.append(signal)
         for doubt in doubts(signal):
-            gathered.doubtful[f"are {doubt}"].append(entry.file.name)
+            gathered.doubtful[f"are {doubt}"].append(_name(entry))
     return listening.rate
 
 
@@ -229,10 +229,15 @@ def _read_lines(entries: list[Entry], looking: Looking, gathered: _Gathered) -> 
         if entry.polygon is not None:
             picture, left = cut(picture, entry.polygon, entry.where)
         elif not looking.invert and is_inverted(picture):
-            gathered.doubtful["look white on black (invert reads them so)"].append(entry.file.name)
+            gathered.doubtful["look white on black (invert reads them so)"].append(_name(entry))
         signal = columns(picture, entry.where, looking)
         gathered.signals.append(signal)
         gathered.scales.append((picture.shape[1] / len(signal), float(left)))
+
+
+def _name(entry: Entry) -> str:
+    """Name a signal by its path, as several folders may hold a file of one name; or by its place on a page."""
+    return str(entry.file) if entry.polygon is None else entry.where
 
 
 def _reads_of(entries: list[Entry]) -> Reads:

@@ -30,7 +30,7 @@ class Recordings:
         signals: a list of float32 arrays, or a Ragged of all steps [N, C]. Sound: samples [T, 1] from -1 to 1; a line:
             pixel columns from left to right [T, height], 0 paper and 1 ink; features: frames [T, C]. Any may be empty.
         texts: what is said or written in each, in logical order; None where nobody knows.
-        names: what to call each in a message, such as its file; by default its number.
+        names: what to call each in a message, such as the path of its file; by default its number. Some may be alike.
         groups: the speaker, book or page of each, which no split may tear apart; None where each stands for itself.
         scales: [B, 2] float64, the units of the original that one step is long, and where the first step begins: step t
             lies at ``t * scales[b, 0] + scales[b, 1]`` seconds of sound or pixels of the image. By default the steps
@@ -143,21 +143,22 @@ class Recordings:
         return self.select([row for row, group in enumerate(self.groups) if (group in wanted) != others])
 
     def hold_out(self, fraction: float, *, seed: int = 0) -> tuple[Recordings, Recordings]:
-        """Part them into (kept, held): whole groups where there are any, else single recordings.
+        """Part them into (kept, held): whole groups where there are several, else single recordings.
 
-        A pure function of its arguments. At least one group is held, and at least one is kept.
+        A pure function of its arguments. At least one group is held, and at least one is kept; names tell nothing.
 
-        Raises InputError where the fraction is not between 0 and 1, or there are fewer than two groups.
+        Raises InputError where the fraction is not between 0 and 1, or there are fewer than two recordings.
         """
         if not 0.0 < fraction < 1.0:
             raise InputError(f"the fraction to hold out is {fraction}; it must lie between 0 and 1, such as 0.1.")
-        groups = self.names if self.groups is None else self.groups
+        if len(self) < 2:
+            raise InputError(f"{len(self)} recordings cannot stand on both sides of a split. Pass two at least.")
+        groups: Sequence[str | int] = range(len(self))
+        if self.groups is not None and len(set(self.groups)) > 1:
+            groups = self.groups
         sizes = Counter(groups)
         order = sorted(sizes)
-        if len(order) < 2:
-            what = "recording" if self.groups is None else "speaker, book or page"
-            raise InputError(f"there is one {what} alone, and it cannot stand on both sides of a split. Add another.")
-        held: set[str] = set()
+        held: set[str | int] = set()
         count = 0
         for number in np.random.default_rng([seed, 0x5B117]).permutation(len(order)).tolist():
             size = sizes[order[number]]

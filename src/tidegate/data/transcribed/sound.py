@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from tidegate.data.transcribed.ogg import check_ogg
 from tidegate.data.transcribed.recordings import Signal
 from tidegate.data.transcribed.riff import Sound, read_wav
 from tidegate.errors import Argument, DataError, MissingPackageError
@@ -19,6 +20,7 @@ Channel = Literal["left", "right", "mean"]
 WAV = (".wav", ".wave")
 OTHER_SOUND = (".flac", ".ogg")
 SOUND = (*WAV, *OTHER_SOUND)
+_OTHER_FORMATS = ("FLAC", "OGG")
 _MOST_SAMPLES = 1 << 29
 _FULL = 0.9999  # of the largest sample: of 16 bits the last three values of each side
 _CLIPPED = 1e-3  # share of samples at full scale
@@ -136,7 +138,13 @@ def _read_other(path: Path) -> Sound:
         with soundfile.SoundFile(path) as file:
             if file.frames * file.channels > _MOST_SAMPLES:
                 raise DataError(f"{path} claims {file.frames:,} samples; {_MOST_SAMPLES:,} are the most. Cut it.")
+            if file.format not in _OTHER_FORMATS:
+                raise DataError(f"{path} is no .flac or .ogg file, but {file.format_info}. Name it as what it is.")
+            if file.format == "OGG":
+                check_ogg(path)
             samples = file.read(dtype="float32", always_2d=True)
+            if len(samples) != file.frames:
+                raise DataError(f"{path} claims {file.frames:,} samples, but has {len(samples):,}. Copy it again.")
             return Sound(samples, int(file.samplerate))
     except soundfile.LibsndfileError as error:
         raise DataError(f"{path} cannot be read as sound: {error}. Write it as .wav.") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -120,6 +121,19 @@ def learn(recordings: Recordings, texts: Sequence[str], *, centred: bool) -> Rea
     return Reading(recordings.reads, recordings.rate, symbols, mean, deviation, centred)
 
 
+def leave_out_empty(given: Recordings) -> Recordings:
+    """Leave out recordings without a sample, and tell how many; raises DataError where no other is there."""
+    empty = np.flatnonzero(given.lengths == 0)
+    if not empty.size:
+        return given
+    named = ", ".join(given.names[row] for row in empty[:3].tolist())
+    told = f"{empty.size} of {len(given)} recordings have no sample: {named}"
+    if empty.size == len(given):
+        raise DataError(f"{told}. There is nothing to learn from.")
+    warnings.warn(f"{told}. They are left out.", stacklevel=5)
+    return given.select(np.flatnonzero(given.lengths))
+
+
 def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known: bool = False) -> Recordings:
     """Make recordings of what a user passes: Recordings, a list of arrays [T, C], or a Ragged.
 
@@ -150,17 +164,6 @@ def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known
     if bad:
         raise DataError(f"signal {found.names[bad[0]]} holds what is no finite number; {len(bad)} such came.")
     return found
-
-
-def hold_out(given: Recordings, fraction: float, *, seed: int) -> tuple[Recordings, Recordings]:
-    """Part recordings into (kept, held), of two at least: whole groups; single recordings where all are of one."""
-    if given.groups is None or len(set(given.groups)) > 1:
-        return given.hold_out(fraction, seed=seed)
-    single = replace(given, groups=[str(row) for row in range(len(given))])
-    kept, held = (
-        given.select([int(row) for row in part.groups or ()]) for part in single.hold_out(fraction, seed=seed)
-    )
-    return kept, held
 
 
 def _signals(X: Any, reads: Reads) -> Any:

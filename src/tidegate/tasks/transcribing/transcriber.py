@@ -40,7 +40,7 @@ from tidegate.tasks.transcribing.fronts import ceiled, encoded, fitted_front, ho
 from tidegate.tasks.transcribing.live import TranscriberStream
 from tidegate.tasks.transcribing.measuring import Blanks, Part, measure, tempered
 from tidegate.tasks.transcribing.presets import PRESETS, SUITED
-from tidegate.tasks.transcribing.reading import Reading, as_recordings, hold_out, learn
+from tidegate.tasks.transcribing.reading import Reading, as_recordings, learn, leave_out_empty
 from tidegate.tasks.transcribing.searching import Search
 from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
 from tidegate.train import Asked, Loss
@@ -292,9 +292,10 @@ class Transcriber(Task[Reading]):
         if not len(given):
             raise DataError("there are no examples; a transcriber needs at least one.")
         self._rate(given)
+        given = leave_out_empty(given)
         held = None if valid is None else as_recordings(*valid, reads=self.reads, rate=self.rate, known=True)
         if held is None and self.validation_fraction and len(given) > 1:
-            given, held = hold_out(given, self.validation_fraction, seed=self.seed)
+            given, held = given.hold_out(self.validation_fraction, seed=self.seed)
         given = self._fitting(given)
         before = None if self.pretrained is None else read_beginning(self.pretrained)
         reading = learn(given, given.texts or [], centred=self.centred) if about is None else Reading.from_json(about)
@@ -334,7 +335,7 @@ class Transcriber(Task[Reading]):
         labels = ctc.Labels.of([[ord(symbol) for symbol in text] for text in texts])
         hop = hop_of(self._rate(given)) if self.reads == "sound" else 1
         frames, needed = ceiled(ceiled(given.lengths, hop), self._frame[1]), ctc.needed(labels)
-        short = np.flatnonzero((needed > frames) | (given.lengths == 0))
+        short = np.flatnonzero(needed > frames)
         if not short.size:
             return given
         named = ", ".join(
