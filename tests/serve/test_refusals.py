@@ -7,15 +7,13 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 
-from serving import ask, serving
+from serving import ask, rest, serving, wired
 from tidegate.serve.batcher import Batcher
 from tidegate.serve.door import TOGETHER, Door
 from tidegate.serve.server import Server
@@ -33,13 +31,6 @@ def alone(models: dict[str, Path]) -> Iterator[Server]:
     """A server of one model."""
     with serving({NAME: models[NAME]}, max_queue_tokens=1000) as server:
         yield server
-
-
-@contextmanager
-def wired(server: Server) -> Iterator[socket.socket]:
-    parts = urlsplit(server.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as wire:
-        yield wire
 
 
 def statuses(wire: socket.socket, count: int) -> list[int]:
@@ -114,9 +105,7 @@ def test_a_full_house_refuses_on_connections_that_are_open_and_takes_up_again(al
 def test_the_connection_ends_where_what_follows_would_be_unclear(alone: Server, extra: bytes) -> None:
     with wired(alone) as wire:
         wire.sendall(HEAD % (len(BODY), b"Origin: http://evil.example\r\n" + extra))
-        told = b""
-        while piece := wire.recv(65536):
-            told += piece
+        told = rest(wire)
         assert told.startswith(b"HTTP/1.1 403 ")
         assert b"connection: close\r\n" in told
 
