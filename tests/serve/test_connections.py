@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ STRANGE = POST % (b"/v1/predict", len(BODY), b"Origin: http://evil.example\r\n")
 GET = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SOCKET = (
+    b"GET /v1/streams/%b HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" % NAME.encode()
+)
 LONG = 1_000_000  # bytes of a body that never comes
 SOON = 0.2  # seconds that stand for every time to wait
 
@@ -238,9 +243,9 @@ def test_what_waits_behind_an_answer_is_not_read(alone: Server, monkeypatch: pyt
     async def app(_scope: Any, receive: Any, send: Any) -> None:
         loops.append(asyncio.get_running_loop())
         await receive()
-        listening = asyncio.ensure_future(receive())
-        await answer.wait()
-        listening.cancel()
+        while not answer.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(receive(), 0.01)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
@@ -315,18 +320,40 @@ def test_what_follows_an_unclear_request_is_none(
     assert ask(alone, "/v1/predict", {"texts": ["wave"]})[0] == 200
 
 
-def test_an_upgrade_that_is_none_is_passed_over_and_ends_the_connection(alone: Server) -> None:
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket, h2c"])
+def test_an_upgrade_that_is_none_is_passed_over_and_ends_the_connection(alone: Server, upgrade: bytes) -> None:
     with wired(alone) as wire:
-        wire.sendall(GET % b"Connection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n")
+        wire.sendall(GET % b"Connection: upgrade, HTTP2-Settings\r\nUpgrade: %b\r\n" % upgrade)
         told = rest(wire)
     assert told.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close\r\n" in told
 
 
-def test_a_socket_cannot_begin_in_the_middle_of_an_answer(alone: Server) -> None:
-    socketed = GET % b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+def test_an_upgrade_with_a_body_is_told(alone: Server) -> None:
     with wired(alone) as wire:
-        wire.sendall(GOOD + socketed)
+        wire.sendall(POST % (b"/v1/predict", len(BODY), b"Connection: upgrade\r\nUpgrade: h2c\r\n") + BODY)
+        told = rest(wire)
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert b"urn:tidegate:no-upgrade" in told
+    assert until(lambda: alone.batcher.waiting == 0)
+
+
+def test_a_socket_cannot_begin_in_the_middle_of_an_answer(alone: Server) -> None:
+    with wired(alone) as wire:
+        wire.sendall(SOCKET)
+        assert wire.recv(65536).startswith(b"HTTP/1.1 101 ")
+    with wired(alone) as wire:
+        wire.sendall(GOOD + SOCKET)
         assert b" 101 " not in rest(wire)
     assert until(lambda: alone.batcher.waiting == 0)
     assert ask(alone, "/v1/predict", {"texts": ["wave"]})[0] == 200
+
+
+def test_a_socket_outlasts_what_its_connection_waited_for(hasty: Server) -> None:
+    with wired(hasty) as wire:
+        wire.sendall(STRANGE + SOCKET)
+        assert b" 403 " in answered(wire)
+        assert wire.recv(65536).startswith(b"HTTP/1.1 101 ")
+        wire.settimeout(4 * SOON)
+        with pytest.raises(TimeoutError):
+            wire.recv(65536)

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from serving import ask, rest, serving, wired
+from tidegate.errors import ServeError
 from tidegate.serve.batcher import Batcher
-from tidegate.serve.door import TOGETHER, Door
+from tidegate.serve.door import TOGETHER, Asked, Door
 from tidegate.serve.server import Server
 from tidegate.serve.settings import Settings
 
@@ -162,6 +163,15 @@ def test_requests_go_on_in_their_order_and_a_few_in_each_turn_of_the_loop() -> N
     assert begun == [*(number for number in range(count) if number != TOGETHER + 3), -1]
     assert turns[0] == TOGETHER
     assert max(np.diff(turns)) == TOGETHER
+
+
+def test_a_length_beside_pieces_is_none() -> None:
+    """Whichever server asks the door: what reads the body may go by either."""
+    door = Door(_nowhere, Settings(), Batcher(1000, 10.0))
+    headers = {b"host": b"localhost", b"content-length": b"5", b"transfer-encoding": b"chunked"}
+    with pytest.raises(ServeError, match="Content-Length") as caught:
+        door.let_in(Asked("POST", "/v1/predict", headers))
+    assert caught.value.status == 411
 
 
 async def _nowhere(*_: Any) -> None:

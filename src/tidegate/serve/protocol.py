@@ -84,7 +84,6 @@ class Patient(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Wait no longer, and let the request in, or refuse it before anything else is done for it."""
         self._rest()
-        self._unset_keepalive_if_required()  # a refusal before it, in the same piece, began to wait
         self._following, self._place = True, None
         if self.transport.is_closing():
             self._refused = True
