@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -81,3 +82,22 @@ def ask(
     data, told = answer.read(), dict(answer.getheaders())
     connection.close()
     return answer.status, json.loads(data) if "json" in told.get("content-type", "") else data, told
+
+
+@contextmanager
+def wired(server: Server) -> Iterator[socket.socket]:
+    """Open a connection, on which a test writes what it likes."""
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as wire:
+        yield wire
+
+
+def rest(wire: socket.socket) -> bytes:
+    """Read until the server hangs up."""
+    found = b""
+    try:
+        while piece := wire.recv(65536):
+            found += piece
+    except ConnectionResetError:  # it was cut off while data were on their way
+        pass
+    return found

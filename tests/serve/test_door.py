@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 import tidegate as tg
-from serving import ask, serving
+from serving import ask, rest, serving, wired
 from tidegate.errors import InputError, ServeError
 from tidegate.serve import body, protocol
 from tidegate.serve.server import Server
@@ -41,18 +41,11 @@ def guarded(models: dict[str, Path], tmp_path: Path) -> Any:
         yield server
 
 
-def raw(server: Server, data: bytes, *, wait: float = 10.0) -> bytes:
+def raw(server: Server, data: bytes) -> bytes:
     """Send bytes and read until the server hangs up."""
-    parts = urlsplit(server.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=wait) as wire:
+    with wired(server) as wire:
         wire.sendall(data)
-        found = b""
-        try:
-            while piece := wire.recv(65536):
-                found += piece
-        except ConnectionResetError:  # it was cut off while data were on their way
-            pass
-        return found
+        return rest(wire)
 
 
 def test_nobody_listens_to_the_world_without_a_token(tmp_path: Path) -> None:
@@ -114,7 +107,8 @@ def test_other_sites_and_other_names_are_kept_out(server: Server) -> None:
             == "urn:tidegate:other-origin"
         )
         assert ask(server, path, ASKED, headers={"Host": "evil.example"})[1]["type"] == "urn:tidegate:other-host"
-        assert ask(server, path, ASKED, headers={"Origin": "null"})[0] == 403
+        for origin in ("null", "", "http://[", "http://[::1", "//[x]]", f"http://x@{host}"):
+            assert ask(server, path, ASKED, headers={"Origin": origin})[0] == 403, origin
     assert ask(server, "/v1/predict", ASKED, headers={"Origin": f"http://{host}"})[0] == 200
     url = f"{server.url.replace('http', 'ws')}/v1/streams/{NAME}"
     with pytest.raises(InvalidStatus) as caught:

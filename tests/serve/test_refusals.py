@@ -7,17 +7,16 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 
-from serving import ask, serving
+from serving import ask, rest, serving, wired
+from tidegate.errors import ServeError
 from tidegate.serve.batcher import Batcher
-from tidegate.serve.door import TOGETHER, Door
+from tidegate.serve.door import TOGETHER, Asked, Door
 from tidegate.serve.server import Server
 from tidegate.serve.settings import Settings
 
@@ -33,13 +32,6 @@ def alone(models: dict[str, Path]) -> Iterator[Server]:
     """A server of one model."""
     with serving({NAME: models[NAME]}, max_queue_tokens=1000) as server:
         yield server
-
-
-@contextmanager
-def wired(server: Server) -> Iterator[socket.socket]:
-    parts = urlsplit(server.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as wire:
-        yield wire
 
 
 def statuses(wire: socket.socket, count: int) -> list[int]:
@@ -114,9 +106,7 @@ def test_a_full_house_refuses_on_connections_that_are_open_and_takes_up_again(al
 def test_the_connection_ends_where_what_follows_would_be_unclear(alone: Server, extra: bytes) -> None:
     with wired(alone) as wire:
         wire.sendall(HEAD % (len(BODY), b"Origin: http://evil.example\r\n" + extra))
-        told = b""
-        while piece := wire.recv(65536):
-            told += piece
+        told = rest(wire)
         assert told.startswith(b"HTTP/1.1 403 ")
         assert b"connection: close\r\n" in told
 
@@ -173,6 +163,15 @@ def test_requests_go_on_in_their_order_and_a_few_in_each_turn_of_the_loop() -> N
     assert begun == [*(number for number in range(count) if number != TOGETHER + 3), -1]
     assert turns[0] == TOGETHER
     assert max(np.diff(turns)) == TOGETHER
+
+
+def test_a_length_beside_pieces_is_none() -> None:
+    """Whichever server asks the door: what reads the body may go by either."""
+    door = Door(_nowhere, Settings(), Batcher(1000, 10.0))
+    headers = {b"host": b"localhost", b"content-length": b"5", b"transfer-encoding": b"chunked"}
+    with pytest.raises(ServeError, match="Content-Length") as caught:
+        door.let_in(Asked("POST", "/v1/predict", headers))
+    assert caught.value.status == 411
 
 
 async def _nowhere(*_: Any) -> None:

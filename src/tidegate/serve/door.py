@@ -37,9 +37,7 @@ OPEN_BELOW = ("/page/", "/health/")
 BEARER = "tidegate.bearer."
 """What a browser, which sends no header with a WebSocket, writes before its token, as a subprotocol."""
 TOGETHER = 32  # requests whose work begins in one turn of the loop
-_SMALL = 2**16  # bytes of an answer that are out at once
 _PASSED = 2**20  # bytes of a refused body that are passed over; for longer ones the connection ends
-_READING = 30.0  # seconds in which a piece of an answer must be taken
 _BODY = {"POST", "PUT", "PATCH"}
 
 
@@ -55,13 +53,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Hold an answer that refuses, in parts and as a connection writes it; whether the connection `ends` with it."""
+    """Hold an answer that refuses, its headers also as a connection writes them; whether that `ends` with it."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
     ends: bool
-    written: bytes
+    head: bytes
 
 
 class Door:
@@ -99,8 +97,6 @@ class Door:
         try:
             await self.come_to_turn()
             await self._app(scope, receive, self._counted(send) if scope["type"] == "http" else send)
-        except TimeoutError:  # whoever asked does not read the answer: the connection ends with the request
-            self.answers[0] += 1
         finally:
             self.batcher.release(scope[PLACE])
 
@@ -110,10 +106,11 @@ class Door:
         Raises InputError for a deadline that is none.
         """
         self._check(asked)
-        if asked.method not in _BODY:
+        pieces = b"transfer-encoding" in asked.headers
+        if asked.method not in _BODY and not pieces:
             return Place()
         given = asked.headers.get(b"content-length", b"")
-        if not given.isdigit() or len(given) > 15:
+        if pieces or not given.isdigit() or len(given) > 15:
             raise ServeError("the length of the body is wanted: Content-Length.", status=411, kind="no-length")
         length = int(given)
         if length > self._settings.max_body:
@@ -164,15 +161,11 @@ class Door:
         return refusal
 
     def _counted(self, send: Send) -> Send:
-        """Count answers by status, and wait for nobody who does not read a long one."""
+        """Count answers by status."""
 
         async def counted(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 self.answers[message["status"]] += 1
-            elif message.get("more_body") or len(message.get("body", b"")) > _SMALL:
-                async with asyncio.timeout(_READING):
-                    await send(message)
-                return
             await send(message)
 
         return counted
@@ -183,7 +176,7 @@ class Door:
         if not self._tokens and not _is_ours(host):
             told = f"the host {host:.80} is none of this machine; ask 127.0.0.1, or start the server with a token."
             raise ServeError(told, status=421, kind="other-host")
-        if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
+        if origin is not None and _site(origin.decode("latin-1")) != host:
             told = "a page of another site asked. Ask from the server's own page, or from a program."
             raise ServeError(told, status=403, kind="other-origin")
         path = asked.path
@@ -230,6 +223,18 @@ def _is_ours(host: str) -> bool:
         return False
 
 
+def _site(origin: str) -> str | None:
+    """Read the host of an Origin; None where there is none.
+
+    >>> _site("http://localhost:8420"), _site("null"), _site("http://[")
+    ('localhost:8420', '', None)
+    """
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
 def _from_subprotocol(offered: Sequence[str]) -> bytes:
     """Read the token that a browser wrote among its subprotocols; empty where there is none."""
     for name in offered:
@@ -254,7 +259,7 @@ def _refusal(kind: str, status: int, detail: str, retry_after: int | None, *, en
     if ends:
         headers.append((b"connection", b"close"))
     lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-    return Refusal(status, headers, body, ends, lines + b"\r\n" + body)
+    return Refusal(status, headers, body, ends, lines + b"\r\n")
 
 
 async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
