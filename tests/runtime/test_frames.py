@@ -160,7 +160,7 @@ def test_bands_that_no_frame_can_tell_apart_are_refused(changes: dict[str, float
 
 
 def test_a_sound_is_checked_without_its_basis_and_one_that_is_too_large_is_refused() -> None:
-    most = {"rate": 400_000, "frame": 2**14, "hop": 1, "bands": 1, "low": 0}
+    most: dict[str, Any] = {"rate": 400_000, "frame": 2**14, "hop": 1, "bands": 1, "low": 0}
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"basis of 268,402,688 numbers; at most 33,554,432 are allowed\. Take"):
@@ -180,7 +180,11 @@ def test_strides_that_multiply_up_are_refused_and_the_largest_runs_live() -> Non
     assert pushed.ravel().tolist() == [0, MOST_STRIDE]
     told = r"node 1 \(window\) keeps one row of every 16,777,216 steps .* 1,048,576"
     for windows in (2, 5, 6):
-        nodes = [wide, *[Window(width=1, stride=2**12)] * (windows - 1), Dense(in_features=1, out_features=1)]
+        nodes: list[Any] = [
+            wide,
+            *[Window(width=1, stride=2**12)] * (windows - 1),
+            Dense(in_features=1, out_features=1),
+        ]
         with pytest.raises(InputError, match=told):
             Network.of(*nodes)
         with pytest.raises(InputError, match=told):

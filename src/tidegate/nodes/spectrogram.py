@@ -30,7 +30,8 @@ class Spectrogram(Part):
     that a sound can be read as it comes.
 
     rate: samples a second.
-    frame, hop: samples of a frame, and from one to the next.
+    frame, hop: samples of a frame, and from one to the next. Twice `frame` times the frequencies that it tells apart
+        from `low` to `high` is 2**25 at most.
     bands: how many.
     low, high: hertz where the first begins and the last ends.
     """

@@ -17,7 +17,7 @@ class Window(Part):
 
     Frame f of a sequence is its rows f * stride to f * stride + width - 1, zeros where it has ended, so that T rows
     become ceil(T / stride) frames; none crosses into another sequence. With a `Dense` behind it, it is a convolution
-    over steps.
+    over steps. The strides of nodes that follow each other multiply, to 2**20 steps of the input at most.
 
     size: features of a row; needed where it is the first that reads them.
     """
