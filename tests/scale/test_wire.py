@@ -140,7 +140,7 @@ def test_a_stranger_that_drips_is_shut_out_in_time(address: Address, monkeypatch
 
 
 def test_one_who_takes_the_link_and_says_nothing_is_not_waited_for(address: Address) -> None:
-    with listen(address) as listener, pytest.raises(LinkError, match="no link to .* within 0.2 s"):
+    with listen(address) as listener, pytest.raises(LinkError, match=r"no link to .* within 0\.2 s"):
         connect(address_of(listener), b"key", 0.2)
 
 
