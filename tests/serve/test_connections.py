@@ -232,7 +232,7 @@ def test_who_does_not_read_the_little_before_the_end_is_cut_off(hasty: Server, m
 def test_who_goes_on_reading_is_given_time_anew(closing: bool) -> None:
     """But not where the connection is to close: then there is nothing more to come."""
     loop, transport = mock.Mock(), mock.Mock()
-    transport.get_write_buffer_size.return_value = 2 * protocol.SLOWEST
+    transport.get_write_buffer_size.return_value = 2 * body.SLOWEST
     transport.is_closing.return_value = closing
     connection = Patient.__new__(Patient)
     connection.loop, connection.transport, connection.flow = loop, transport, mock.Mock()
