@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -84,13 +85,13 @@ def until(is_so: Callable[[], bool]) -> bool:
 
 def is_cut(wire: socket.socket, drop: bytes) -> bool:
     """Send a little again and again; tell whether the server hangs up."""
+    wire.settimeout(SOON / 8)
 
     def over() -> bool:
         try:
             wire.sendall(drop)
-            time.sleep(SOON / 8)
-            return wire.recv(65536, socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
+            return wire.recv(65536) == b""
+        except TimeoutError:
             return False
         except ConnectionError:
             return True
@@ -208,6 +209,40 @@ def test_who_reads_slowly_gets_all(
         assert len(rest(wire)) > 2**24
 
 
+def test_who_does_not_read_the_little_before_the_end_is_cut_off(hasty: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits to be read is too little for the writing to be held up, and the connection is to close with it."""
+    assert hasty._runner is not None
+    connections, before = hasty._runner.server_state.connections, hasty.app.answers[0]
+    assert until(lambda: not connections)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        (connection,) = connections
+        assert isinstance(connection, Patient)
+        ends = [(b"connection", b"close")] if connection.transport.get_write_buffer_size() else []
+        await _writing(30_000, 1, ends)(scope, receive, send)
+
+    monkeypatch.setattr(hasty.app, "_app", app)
+    with wired(hasty) as wire:
+        wire.sendall(GET % b"" * 1000)
+        assert until(lambda: hasty.app.answers[0] == before + 1)
+        assert until(lambda: not connections)
+
+
+@pytest.mark.parametrize("closing", [False, True])
+def test_who_goes_on_reading_is_given_time_anew(closing: bool) -> None:
+    """But not where the connection is to close: then there is nothing more to come."""
+    loop, transport = mock.Mock(), mock.Mock()
+    transport.get_write_buffer_size.return_value = 2 * body.SLOWEST
+    transport.is_closing.return_value = closing
+    connection = Patient.__new__(Patient)
+    connection.loop, connection.transport, connection.flow = loop, transport, mock.Mock()
+    connection._reader = None
+    connection.pause_writing()
+    assert loop.call_later.call_args.args[0] == protocol.READING_SECONDS + 2
+    connection.resume_writing()
+    assert loop.call_later.return_value.cancel.called != closing
+
+
 def _writing(size: int, pieces: int, headers: list[tuple[bytes, bytes]]) -> Any:
     """Make an application that answers with so many bytes."""
 
@@ -232,6 +267,14 @@ def test_pieces_without_a_length_end_the_connection(alone: Server, method: bytes
         head = rest(wire)
     assert head.startswith(b"HTTP/1.1 411 ")
     assert b"connection: close\r\n" in head
+
+
+def test_fields_behind_a_body_are_no_headers(alone: Server) -> None:
+    """Else what came last would stand for what was read before it."""
+    with wired(alone) as wire:
+        wire.sendall(GOOD + GET % CHUNKED + b"0\r\nOrigin: http://evil.example\r\n\r\n")
+        assert b" 200 " in answered(wire)
+        assert b" 411 " in answered(wire)
 
 
 @pytest.mark.parametrize("behind", [GET % CHUNKED + b"0\r\n", b""], ids=["fields behind a body", "requests"])
