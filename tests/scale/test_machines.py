@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -21,9 +22,9 @@ from commands import Cli
 from samples import SAMPLES, untrained
 from tidegate.errors import InputError, WorkerError
 from tidegate.scale import Elsewhere, Workers, crew, worker
-from tidegate.scale.messages import Hello, Trouble
+from tidegate.scale.messages import Hello, Meet, Trouble
 from tidegate.scale.places import Waiting
-from tidegate.scale.wire import Link, LinkError, connect
+from tidegate.scale.wire import Link, LinkError, address_of, connect, listen
 from tidegate.scale.worker import work
 
 KEY = b"0123456789abcdef"
@@ -101,6 +102,28 @@ def test_one_from_elsewhere_that_fails_before_it_knows_its_number_is_named() -> 
         link.close()
 
     assert joined_by(come).startswith("worker 1 (process 7 on far) failed: MemoryError: .")
+
+
+def test_a_stranger_among_those_who_meet_is_nobody_who_is_late() -> None:
+    with listen(("127.0.0.1", 0)) as listener:
+        where, come = address_of(listener), list[Link]()
+
+        def arrive() -> None:
+            with pytest.raises(LinkError):
+                connect(where, b"another key", 5)
+            come.append(connect(where, KEY, 5))
+            come[0].send(2)
+
+        thread = threading.Thread(target=arrive)
+        thread.start()
+        first = Mock(spec=Link)
+        links = worker._meet(first, Meet(1, {1: where, 2: where}, None, 10.0), listener, KEY)
+        thread.join()
+    assert links.keys() == {0, 2}
+    come[0].send("and is heard")
+    assert links[2].receive() == "and is heard"
+    for link in (come[0], links[2]):
+        link.close()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
