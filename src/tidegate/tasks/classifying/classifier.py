@@ -208,14 +208,7 @@ class Classifying:
         Where there is a teacher, inputs may come without a label: what it says of them stands in its place.
         """
         settings, reader = self.settings, self.reader
-        if settings.chrono and cells.CELLS[CELLS[settings.cell]].keeps is None:
-            raise InputError(
-                f"chrono={settings.chrono} sets gates, and cell={settings.cell!r} has none. Leave chrono out."
-            )
-        unheld = valid is None and not settings.validation_fraction
-        for wanted, why in ((settings.refit, _REFIT), (settings.thresholds, _THRESHOLDS)):
-            if wanted and unheld:
-                raise InputError(why, Argument("validation_fraction", 0.1), ", or a validation part.")
+        self._check_settings(held=valid is not None)
         x, others = reader.check(X), None
         if teacher is None:
             examples, classes = self._learn_classes(x, y, sample_weight)
@@ -253,6 +246,18 @@ class Classifying:
             return replace(again, recipe=again.recipe | kept, background=quiet)
 
         return replace(plan, refit=refit), learned
+
+    def _check_settings(self, *, held: bool) -> None:
+        """Raise InputError for settings that contradict each other; `held` says that there is a validation part."""
+        settings = self.settings
+        if settings.chrono and cells.CELLS[CELLS[settings.cell]].keeps is None:
+            raise InputError(
+                f"chrono={settings.chrono} sets gates, and cell={settings.cell!r} has none. Leave chrono out."
+            )
+        unheld = not held and not settings.validation_fraction
+        for wanted, why in ((settings.refit, _REFIT), (settings.thresholds, _THRESHOLDS)):
+            if wanted and unheld:
+                raise InputError(why, Argument("validation_fraction", 0.1), ", or a validation part.")
 
     def _learn_classes(self, x: Inputs, y: Any, sample_weight: Any) -> tuple[Labelled, Array]:
         """Pair inputs with their classes, or with several labels each where that is what came."""
