@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +28,9 @@ from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.cli.signals import leave_on_sigterm
 from tidegate.cli.training import naming
 from tidegate.errors import InputError
+
+if TYPE_CHECKING:
+    from tidegate.search.trials import Tried
 
 SpaceFile = Annotated[
     Path, typer.Option("--space", metavar="FILE", parser=named_path, help="What may be chosen, as TOML.")
@@ -104,9 +107,7 @@ def search(
         )
         with closing(opened), closing(opened.run(trials=trials, workers=workers)) as ended:
             for one in ended:
-                reached = "not finite" if one.value is None else f"{opened.setting.measure} {one.value:.4f}"
-                told = ", ".join(f"{name}={value}" for name, value in one.params.items())
-                say(f"trial {one.number}: {reached}, {one.ended} after {len(one.values)} epochs; {told}")
+                say(_spelled(one, opened.setting.measure))
             opened.write()
             best = opened.best
     if json:
@@ -119,3 +120,10 @@ def search(
     if best is not None:
         run = opened.folder_of(best.number)
         say(f"Next: tidegate train --resume {run} (measures the best once); tidegate predict {run}")
+
+
+def _spelled(trial: "Tried", measure: str) -> str:
+    """Say what a trial reached, with which parameters."""
+    reached = "not finite" if trial.value is None else f"{measure} {trial.value:.4f}"
+    told = ", ".join(f"{name}={value}" for name, value in trial.params.items())
+    return f"trial {trial.number}: {reached}, {trial.ended} after {len(trial.values)} epochs; {told}"

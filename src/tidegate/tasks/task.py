@@ -211,9 +211,7 @@ class Task(ABC, Generic[L]):
             try:
                 plan, learned = self._checked()._plan(X, y, valid=valid, about=before, sample_weight=sample_weight)
             except ValidationError as error:  # of the network, whose sizes the data say, such as the number of classes
-                found = error.errors(include_url=False, include_context=False)[0]
-                of = f"{found['loc'][-1]} is {found['input']!r:.40}, but: " if found["loc"] else ""
-                raise InputError(f"no network can be made for these data: {of}{found['msg']}.") from None
+                raise _no_network(error) from None
             if before is not None:
                 check_same(plan.about, before)
             check_task({"params": plan.about["params"], **learned.to_json()})
@@ -419,6 +417,13 @@ class Task(ABC, Generic[L]):
         if self._fitted is None:
             raise InputError(f"this {type(self).__name__} is not fitted; call fit first, or load a model file")
         return self._fitted
+
+
+def _no_network(error: ValidationError) -> InputError:
+    """Say what is wrong with the first thing that is."""
+    found = error.errors(include_url=False, include_context=False)[0]
+    of = f"{found['loc'][-1]} is {found['input']!r:.40}, but: " if found["loc"] else ""
+    return InputError(f"no network can be made for these data: {of}{found['msg']}.")
 
 
 AnyTask: TypeAlias = Task[Any]
