@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tidegate.errors import OptionError
 
-_LESS = ("loss", "mse", "mae", "mean_outside", "perplexity", "bits_per_character", "cer", "wer", "nats", "ece")
+_LESS = ("loss", "mse", "mae", "mean_outside", "perplexity", "bits_per_character", "cer", "wer", "ser", "nats", "ece")
 _MORE = ("accuracy", "f1", "macro_f1", "micro_f1", "worst_recall")
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+import tidegate.kernels as kernels
 from tidegate.data.transcribed.writing import is_leftward
 from tidegate.kernels import ctc
 from tidegate.runtime import Stream
@@ -108,7 +109,7 @@ class TranscriberStream:
         likeliest = frames.logs.argmax(axis=1)
         best = frames.logs[np.arange(frames.N), likeliest]
         shares = tempered(frames.logs, likeliest, self._reading.temperature)
-        for symbol, peak, sure in zip(likeliest.tolist(), np.exp(best).tolist(), shares.tolist(), strict=True):
+        for symbol, peak, sure in zip(likeliest.tolist(), kernels.exp(best).tolist(), shares.tolist(), strict=True):
             if symbol != ctc.BLANK and symbol == last:
                 heard[-1][2] = count
                 if peak > heard[-1][3]:
