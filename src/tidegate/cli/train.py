@@ -211,12 +211,8 @@ def train(
     options = collect_reading(
         task, reading, text=text, label=label, column=column, target_columns=targets, split=split, reads=reads
     )
-    if data is None and (params or preset or options or licence):
-        raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
-    if data is None and (unlabelled or budget is not None):
-        raise InputError(
-            "--resume and --recipe know which texts a run began with. Leave --unlabelled and --budget out."
-        )
+    if data is None:
+        _check_resumed(bool(params or preset or options or licence), bool(unlabelled or budget is not None))
     if budget is not None and not unlabelled:
         raise InputError("--budget says how long to learn from texts without labels, but none came: --unlabelled FILE.")
     if resume and (out or overwrite):
@@ -233,6 +229,16 @@ def train(
                 source = runs.Source(str(data), options)
                 training = runs.start(source, out=out, overwrite=overwrite, unlabelled=first, crew=crew, **model)
         _follow(training, json, baselines=baselines, crew=crew)
+
+
+def _check_resumed(chosen: bool, begun: bool) -> None:
+    """Raise InputError where a run that is known already was told what to be, or what to begin with."""
+    if chosen:
+        raise InputError("--resume and --recipe take every option from the recipe of the run. Leave the others out.")
+    if begun:
+        raise InputError(
+            "--resume and --recipe know which texts a run began with. Leave --unlabelled and --budget out."
+        )
 
 
 def _crew(
