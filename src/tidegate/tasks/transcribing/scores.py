@@ -13,8 +13,8 @@ import numpy.typing as npt
 from tidegate.data.transcribed.recordings import Recordings
 from tidegate.errors import DataError
 from tidegate.health import ClassHealth, HealthWarning
+from tidegate.tasks.edits import distance, paired
 from tidegate.tasks.scores import Record, Scores
-from tidegate.tasks.transcribing.errors import distance, paired
 from tidegate.tasks.transcribing.ordering import as_shown
 from tidegate.tasks.transcribing.reading import as_recordings
 

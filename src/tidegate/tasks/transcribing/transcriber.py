@@ -28,6 +28,7 @@ from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
 from tidegate.tasks.card import Card
+from tidegate.tasks.edits import error_rate
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.pretrained import ModelPath
@@ -35,7 +36,6 @@ from tidegate.tasks.task import Array, Count, Json, NotNegative, Positive, Share
 from tidegate.tasks.transcribing.beginning import read_beginning
 from tidegate.tasks.transcribing.card import CARD
 from tidegate.tasks.transcribing.disturbing import Disturbance
-from tidegate.tasks.transcribing.errors import error_rate
 from tidegate.tasks.transcribing.fronts import ceiled, encoded, fitted_front, hop_of, run, with_front
 from tidegate.tasks.transcribing.live import TranscriberStream
 from tidegate.tasks.transcribing.measuring import Blanks, Part, measure, tempered
