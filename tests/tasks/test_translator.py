@@ -24,7 +24,7 @@ from tidegate.tasks.translating.searching import Rules, searcher
 WORDS = ("tide", "gate", "salt", "wave", "moss", "fern")
 SMALL: dict[str, Any] = {
     "units": "words", "embedding_size": 16, "hidden_size": 16, "decoder_size": 24, "dropout": 0.1, "average": 0.0,
-    "recurrent_dropout": 0.0, "word_dropout": 0.0, "epochs": 24, "batch_size": 8, "learning_rate": 0.02,
+    "recurrent_dropout": 0.0, "word_dropout": 0.0, "epochs": 12, "batch_size": 8, "learning_rate": 0.02,
     "validation_fraction": 0, "patience": 0,
 }  # fmt: skip
 
@@ -179,7 +179,7 @@ def test_unknown_words_are_copied_from_what_was_read_for_them() -> None:
 def test_whatever_comes_is_translated(model: Any, text: str) -> None:
     told = model.translate([text], max_length=30)[0]
     assert len(told.tokens) <= 30
-    assert told.unknown == (text == "\N{SNOWMAN}")
+    assert told.unknown == (text in ("\N{SNOWMAN}", " "))
     assert math.isfinite(told.score)
 
 
@@ -236,7 +236,7 @@ def test_the_best_epoch_is_chosen_by_bleu_exact_matches_or_loss(monkeypatch: pyt
     X, y = turned(40)
     for aim in ("bleu", "exact", "loss"):
         task = tg.Translator(**SMALL | {"epochs": 2, "stop_on": aim}).fit(X, y, validation=turned(10, seed=1))
-        valid = task.history_[-1]["valid"]
+        valid = {name.removeprefix("valid_"): value for name, value in task.history_[-1].items()}
         want = {"bleu": 100 - valid.get("bleu", 0), "exact": 1 - valid.get("exact", 0), "loss": valid["nats"]}
         assert valid["loss"] == want[aim]
     monkeypatch.setattr(measuring, "find_spec", lambda name: None)

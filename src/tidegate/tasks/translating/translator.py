@@ -279,6 +279,7 @@ class Translator(Task[Reading]):
             learned=reading,
             data=fingerprint(corpus.arrays(), None if part is None else part.corpus.arrays()),
             background=Background(),
+            embedding_scale=(3 / self.embedding_size) ** 0.5,  # rows of length one, so that scores differ from the first
         )
         return replace(plan, recipe=plan.recipe | {"average": self.average}), reading
 
