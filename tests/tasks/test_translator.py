@@ -158,7 +158,7 @@ def test_samples_are_those_of_their_seed(model: Any) -> None:
 def test_unknown_words_are_copied_from_what_was_read_for_them() -> None:
     X, y = turned(240)
     rng = np.random.default_rng(0)
-    names = [f"name{number}" for number in range(400)]
+    names = ["".join(rng.choice(list("aeioulmnrst"), 8)) for _ in range(400)]
     for index in range(0, 240, 2):  # a name in the place of a word, in both texts
         words, name = X[index].split(), str(rng.choice(names))
         at = int(rng.integers(len(words)))
