@@ -61,6 +61,35 @@ def activate(activation: int, x: _Array, y: _Array, threads: int) -> None: ...
 def log(x: _Array, y: _Array, threads: int) -> None: ...
 def exp(x: _Array, y: _Array, threads: int) -> None: ...
 def pool(h: _Array, offsets: _Array, modes: Sequence[int], pooled: _Array, dh: _Array | None, threads: int) -> None: ...
+def grid_cells() -> list[tuple[str, tuple[str, ...]]]: ...
+def grid_computed_again(cells: int, hidden: int, bytes: int, /) -> bool: ...
+def grid_forward(
+    cell: int,
+    directions: int,
+    x: _Array,
+    offsets: _Array,
+    sizes: _Array,
+    parameters: _Array,
+    h: _Array,
+    gates: _Array | None,
+    c: _Array,
+    threads: int,
+) -> None: ...
+def grid_backward(
+    cell: int,
+    directions: int,
+    x: _Array,
+    offsets: _Array,
+    sizes: _Array,
+    parameters: _Array,
+    h: _Array,
+    gates: _Array | None,
+    c: _Array,
+    dh: _Array,
+    gradient: _Array,
+    dx: _Array | None,
+    threads: int,
+) -> None: ...
 def crf_forward(
     emissions: _Array,
     offsets: _Array,
