@@ -27,7 +27,8 @@ class Case:
         self.batch: Any = batch_of(network, dtype, **batch)
         self.program = Program(network, weights_of(network, dtype))
         rng = np.random.default_rng(2)
-        size, frames = len(self.batch), np.asarray(network.steps(np.diff(self.batch.offsets)))
+        sizes = dict(zip(("height", "width"), self.batch.sizes.T, strict=True)) if network.reads_images else {}
+        size, frames = len(self.batch), np.asarray(network.steps(np.diff(self.batch.offsets), **sizes))
         tokens, self.lengths = int(frames.sum()), frames
         self.weight = rng.uniform(0.5, 2.0, size) / size
         last, rows = network.nodes[-1], size if network.pools else tokens

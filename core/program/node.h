@@ -12,6 +12,18 @@
 
 namespace tidegate {
 
+// The size of an image, whose cells are the rows of a sequence, line by line.
+struct Image {
+  Index height, width;
+};
+
+// What one sequence of a batch has become: so many sequences, and rows of all of them. Of an image that is one still,
+// its size.
+struct Extent {
+  Index sequences, rows;
+  Image image;
+};
+
 // The states in which a recurrent node left its sequences, by layer and direction, and their gradients.
 template <class T>
 struct Ends {
@@ -52,6 +64,7 @@ struct Flow {
   const std::int32_t* row_of = nullptr;  // [N] distinct row of the batch that a token reads
   const T* beside = nullptr;             // [N, numbers beside each token], or null
   const Index* token = nullptr;          // [N] the number of the token in the batch, of rows that are tokens
+  const Image* images = nullptr;         // [B] of sequences whose rows are the cells of images, else null
   Ends<T>* ends = nullptr;               // of the recurrent node right before, or null
 };
 
@@ -124,8 +137,8 @@ class Node {
   // Numbers of its own, in the order of their names, tables left out.
   virtual Index parameters() const { return 0; }
 
-  // Turns the number of sequences that one of the batch has become, and of all their rows, into those that it gives.
-  virtual void count(Index& sequences, Index& rows) const { (void)sequences, (void)rows; }
+  // Turns what one sequence of the batch has become into what it makes of that.
+  virtual void count(Extent& extent) const { (void)extent; }
   // How many rows that it reads, more or less, stand behind one that it gives, where those are fewer.
   virtual Index stride() const { return 1; }
   // Whether rows of a live sequence may wait for others that it reads itself.

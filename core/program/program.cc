@@ -56,18 +56,18 @@ Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Reads reads, Em
 }
 
 template <class T>
-Index Program<T>::rows(Index read, std::size_t flow) const {
-  Index sequences = 1;
-  count(flow, sequences, read);
-  return read;
+Index Program<T>::rows(Index read, std::size_t flow, const Image* image) const {
+  Extent extent{1, read, image ? *image : Image{}};
+  count(flow, extent);
+  return extent.rows;
 }
 
 // What a node joins is alike in that.
 template <class T>
-void Program<T>::count(std::size_t flow, Index& sequences, Index& rows) const {
+void Program<T>::count(std::size_t flow, Extent& extent) const {
   if (flow == 0) return;
-  count(reads_[flow - 1].front(), sequences, rows);
-  nodes_[flow - 1]->count(sequences, rows);
+  count(reads_[flow - 1].front(), extent);
+  nodes_[flow - 1]->count(extent);
 }
 
 template <class T>
@@ -158,6 +158,9 @@ void Program<T>::enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int3
   flow.offsets = offsets;
   flow.key = key;
   flow.width = width_;
+  Image* const images = images_ ? lane.arena.template get<Image>(count) : nullptr;
+  for (Index i = 0; images && i < count; ++i) images[i] = images_[sequences[i]];
+  flow.images = images;
   std::int32_t* const row_of = table_ ? lane.arena.template get<std::int32_t>(flow.N) : nullptr;
   const Index features = batch.x ? (table_ ? table_->beside() : width_) : 0;
   T* const x = batch.x ? lane.arena.template get<T>(flow.N * features) : nullptr;
@@ -185,6 +188,7 @@ Flow<T> Program<T>::enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const 
   flow.width = width_;
   flow.offsets = batch.offsets;
   flow.key = key;
+  flow.images = images_;
   if (tokens) flow.beside = batch.x;
   if (!tokens) flow.rows = const_cast<T*>(batch.x);  // nobody writes to what it reads
   flow.row_of = tokens ? row_of_token_.data() : nullptr;

@@ -44,8 +44,11 @@ class Program {
   Index table_size() const { return table_ ? table_->size() : 0; }
   Index width() const { return width_; }
   Index output_size() const { return output_size_; }
-  // Rows that flow `flow` has of a sequence of so many rows.
-  Index rows(Index read, std::size_t flow) const;
+  // Rows that flow `flow` has of a sequence of so many rows, which are the cells of an image where one is given.
+  Index rows(Index read, std::size_t flow, const Image* image = nullptr) const;
+  // The sizes of the images of the batch that comes next, [B]; they stay where they are. Null: its sequences are none.
+  void read_images(const Image* images) { images_ = images; }
+  const Image* images() const { return images_; }
   // Takes the program for one thread; false where another one has it.
   bool enter() { return !taken_.exchange(true, std::memory_order_acquire); }
   void leave() { taken_.store(false, std::memory_order_release); }
@@ -133,12 +136,13 @@ class Program {
   template <class F>
   void each_touched(const F& f) const;
 
-  void count(std::size_t flow, Index& sequences, Index& rows) const;
+  void count(std::size_t flow, Extent& extent) const;
 
   std::vector<std::unique_ptr<Node<T>>> nodes_;
   const Reads reads_;
   bool branches_ = false;  // a node reads another one than that before it
   Embed<T>* const table_;
+  const Image* images_ = nullptr;
   const Index width_;
   const Index output_size_;
   Index dense_ = 0;   // parameters that are not of the table

@@ -23,6 +23,7 @@ RUN, RECORD, TRAIN = range(3)
 """What weights are packed for: to run; to be recorded, and gone back through; to be trained, with dropout."""
 
 _MERGES = ("concat", "sum", "mul", "ave")
+_FLATTENINGS = ("sum", "concat", "last")
 _PINBALL = 2
 _ERRORS = ("mse", "mae")
 _RULES = ("sgd", "rmsprop", "adam")
@@ -131,6 +132,13 @@ def _coded(node: Description) -> dict[str, Any]:
             coded["modes"] = mode_numbers(node["modes"])
         case "dense":
             coded["activation"] = choose("activation", node["activation"], ACTIVATIONS)
+        case "fold":
+            coded["rows"], coded["columns"] = node["block"]
+        case "scan2d":
+            coded["passes"] = [_coded(layer) | {"columns": axis == "columns"} for axis, layer in node["passes"].items()]
+        case "flatten":
+            coded |= {"along_y": node["axis"] == "y", "mode": _FLATTENINGS.index(node["mode"])}
+            coded["cells"] = node["cells"] or 1
         case "spell":
             coded["characters"] = [_coded(part) for part in node["characters"]]
     return coded
