@@ -129,7 +129,10 @@ def run(rounds: int, threads: int) -> None:
         cells = len(grid.values)
         operations = 2 * 3 * cells * DIRECTIONS * 5 * H * (FEATURES + 2 * H)
         best = min(value for name, value in middle.items() if name != OURS)
-        figures = {"best of torch / tidegate": best / middle[OURS], "share of FMA peak": operations / middle[OURS] / peak}
+        figures = {
+            "best of torch / tidegate": best / middle[OURS],
+            "share of FMA peak": operations / middle[OURS] / peak,
+        }
         setting = {"hidden": H, "features": FEATURES, "directions": DIRECTIONS, "images": IMAGES, "cells": cells}
         save(f"grid-{H}", __doc__, where, setting=setting, outcome=outcome, tokens=cells, figures=figures)
         for name, value in (middle | figures).items():

@@ -31,9 +31,7 @@ class Images:
             self.cell, self.x, self.sizes, self.parameters,
             hidden_size=self.hidden, directions=self.directions, keep=True, **options,
         )  # fmt: skip
-        dx, gradient = kernels.grid_backward(
-            self.cell, self.x, self.sizes, self.parameters, ran, self.dh, **options
-        )
+        dx, gradient = kernels.grid_backward(self.cell, self.x, self.sizes, self.parameters, ran, self.dh, **options)
         assert dx is not None
         return {"h": ran.h, "dx": dx, "gradient": gradient}
 
@@ -77,7 +75,14 @@ class Images:
 
 
 def make(
-    cell: str, sizes: list[tuple[int, int]], C: int, H: int, *, kind: type = np.float32, directions: int = 4, seed: int = 0
+    cell: str,
+    sizes: list[tuple[int, int]],
+    C: int,
+    H: int,
+    *,
+    kind: type = np.float32,
+    directions: int = 4,
+    seed: int = 0,
 ) -> Images:
     rng = np.random.default_rng(seed)
     N = sum(rows * columns for rows, columns in sizes)

@@ -133,6 +133,23 @@ NETWORKS: dict[str, Network] = {
             ("rows", 2, "gru", "ave"),
         )
     },
+    **{
+        f"images, {cell} in {directions} direction(s)": Network.of(
+            Fold(block=(2, 1), size=2),
+            (scan := Scan2d(cell=cell, input_size=4, hidden_size=5, directions=directions, merge=merge)),
+            Fold(block=(1, 2), size=scan.output_size),
+            Scan2d(cell=cell, input_size=2 * scan.output_size, hidden_size=3, directions=directions, merge=merge),
+            Pool(modes=("mean", "max")),
+            Dense(in_features=2 * (3 * directions if merge == "concat" else 3), out_features=3),
+        )
+        for directions, cell, merge in (
+            (1, "stable", "concat"),
+            (2, "mdlstm", "mul"),
+            (4, "stable", "ave"),
+            (4, "mdlstm", "concat"),
+            (4, "stable", "sum"),
+        )
+    },
     "cells of images, each answered": Network.of(
         Dense(in_features=2, out_features=4, activation="tanh"),
         Scan2d(input_size=4, hidden_size=3),

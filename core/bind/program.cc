@@ -21,6 +21,7 @@
 #include "nodes/spell.h"
 #include "nodes/split.h"
 #include "nodes/tied.h"
+#include "nodes/waves.h"
 #include "nodes/wide.h"
 #include "nodes/window.h"
 #include "program/optimiser.h"
@@ -120,6 +121,11 @@ class Builder {
     if (kind == "spectrogram") return spectrogram(node);
     if (kind == "fold") return std::make_unique<Fold<T>>(node.get<Index>("rows"), node.get<Index>("columns"));
     if (kind == "scan2d") return scan2d(node);
+    if (kind == "waves") {
+      const GridOptions options{node.get<int>("cell"), node.get<int>("directions"), node.get<Index>("input_size"),
+                                node.get<Index>("hidden_size")};
+      return std::make_unique<Waves<T>>(options, static_cast<Merge>(node.get<int>("merge")));
+    }
     if (kind == "flatten") {
       return std::make_unique<Flatten<T>>(node.get<bool>("along_y"), static_cast<Flattening>(node.get<int>("mode")),
                                           node.get<Index>("cells"));

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "grid/image.h"
 #include "layer/layer.h"
 #include "machine/threads.h"
 #include "machine/workspace.h"
@@ -11,11 +12,6 @@
 #include "program/live.h"
 
 namespace tidegate {
-
-// The size of an image, whose cells are the rows of a sequence, line by line.
-struct Image {
-  Index height, width;
-};
 
 // What one sequence of a batch has become: so many sequences, and rows of all of them. Of an image that is one still,
 // its size.

@@ -219,7 +219,9 @@ def _described(nodes: Sequence[Part]) -> list[dict[str, Any]]:
         fields = {"width": rows.width} | node.model_dump() | {"reads": [source + 1 for source in sources]}
         if isinstance(node, Spectrogram):
             fields |= dict(zip(("basis", "mel"), node.matrices(), strict=True)) | {"floor": FLOOR}
-        if isinstance(node, Scan2d):
+        if isinstance(node, Scan2d) and node.waves:
+            fields |= node.waves.model_dump()
+        elif isinstance(node, Scan2d):
             fields["passes"] = {axis: layer.model_dump() for axis, layer in node.passes.items()}
         if isinstance(node, Spell):
             fields["characters"] = _described(node.characters)

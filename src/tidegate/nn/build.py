@@ -20,6 +20,7 @@ from tidegate.nn.convert import to_torch
 from tidegate.nn.crf import CRF
 from tidegate.nn.dropout import SequenceDropout, drop_words
 from tidegate.nn.frames import Spectrogram, Window
+from tidegate.nn.grids import GridLSTM
 from tidegate.nn.images import Flatten, Fold, Scan2d
 from tidegate.nn.layers import layer_of
 from tidegate.nn.options import LayerOptions
@@ -176,7 +177,7 @@ class Built(torch.nn.Module):
         match module:
             case torch.nn.Identity() if isinstance(node, nodes.Split):
                 return rows.split(node.channels, shared=node.shared)
-            case Spelling() | SequenceDropout() | Window() | Spectrogram() | Fold() | Scan2d() | Flatten():
+            case Spelling() | SequenceDropout() | Window() | Spectrogram() | Fold() | Scan2d() | GridLSTM() | Flatten():
                 return module(rows)
             case Tied():
                 return _each(rows, partial(torch.nn.functional.linear, weight=self._table(), bias=module.bias))
@@ -336,6 +337,10 @@ def _module(node: nodes.Node) -> torch.nn.Module:
             return Spectrogram(node)
         case nodes.Fold():
             return Fold(node)
+        case nodes.Scan2d() if waves := node.waves:
+            return GridLSTM(
+                waves.input_size, waves.hidden_size, cell=waves.cell, directions=waves.directions, merge=waves.merge
+            )
         case nodes.Scan2d():
             return Scan2d(node)
         case nodes.Flatten():

@@ -139,7 +139,9 @@ class GridLSTM(torch.nn.Module):
     def extra_repr(self) -> str:
         """Name the sizes, and what differs from the defaults."""
         others = {"cell": "stable", "directions": 4, "merge": "concat"}
-        told = "".join(f", {name}={getattr(self, name)!r}" for name, usual in others.items() if getattr(self, name) != usual)
+        told = "".join(
+            f", {name}={getattr(self, name)!r}" for name, usual in others.items() if getattr(self, name) != usual
+        )
         return f"{self.input_size}, {self.hidden_size}{told}"
 
 
@@ -232,9 +234,7 @@ def _waves(sizes: Any, across: bool, down: bool) -> list[_Wave]:
     return waves
 
 
-def _equations(
-    cell: str, hidden: int, directions: int, x: Tensor, sizes: Tensor, parameters: Tensor
-) -> tuple[Tensor]:
+def _equations(cell: str, hidden: int, directions: int, x: Tensor, sizes: Tensor, parameters: Tensor) -> tuple[Tensor]:
     """Compute h [N, D * H] in torch's own operators."""
     H, rows = hidden, GRID_GATES * hidden
     flat, outputs = parameters.reshape(directions, -1), []

@@ -2,50 +2,72 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
-from tidegate.cells import CellName
+from tidegate.cells import GRID_CELLS, CellName, GridCellName
 from tidegate.nodes.part import Array, Part, Place, Shapes, Size, Start
 from tidegate.nodes.recurrent import Merge, Recurrent
+from tidegate.nodes.waves import Waves
 
-Order = Literal["rows-columns", "columns-rows", "rows", "columns"]
+Order = Literal["rows-columns", "columns-rows", "rows", "columns", "diagonals"]
 
 
 class Scan2d(Part):
-    """Run a cell over each image along its rows, its columns, or one after the other: `[N, input_size]` -> `[N, F]`.
+    """Run a cell over each image: `[N, input_size]` -> `[N, F]`.
 
-    The second pass reads what the first one gave, so that with all four directions every cell knows of the whole image
-    (ReNet: Visin et al. 2015).
+    A cell of sequences goes along the rows, the columns, or one after the other. The second pass reads what the first
+    one gave, so that with all four directions every cell knows of the whole image (ReNet: Visin et al. 2015). A cell of
+    grids, `stable` or `mdlstm`, follows two neighbours at once, and goes from corners along the diagonals (Graves &
+    Schmidhuber 2008; Leifert et al. 2016).
 
-    directions: 1 goes from left to right and down; 2 both ways along the rows and down; 4 both ways along both. Where
-        only rows or only columns are read, 1 is one way and 2 is both.
-    merge: how both ways of a pass become one, as in `Recurrent`.
-    order: which pass comes first, or which is the only one.
+    directions: along rows and columns 1 goes from left to right and down; 2 both ways along the rows and down; 4 both
+        ways along both. Where only rows or only columns are read, 1 is one way and 2 is both. Along the diagonals 1
+        comes from the top left, 2 from the top right, too, and 4 from all corners.
+    merge: how the ways of a pass, or all directions along the diagonals, become one, as in `Recurrent`.
+    order: which pass comes first, or which is the only one; "diagonals", and that alone, for cells of grids.
     """
 
     live: ClassVar[bool] = False
     reads_images: ClassVar[bool] = True
     kind: Literal["scan2d"] = "scan2d"
-    cell: CellName = "lstm"
+    cell: CellName | GridCellName = "lstm"
     input_size: Size
     hidden_size: Size
     directions: Literal[1, 2, 4] = 4
     merge: Merge = "concat"
     order: Order = "rows-columns"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_order(cls, given: Any) -> Any:
+        is_of_grids = isinstance(given, dict) and given.get("cell") in GRID_CELLS
+        return {"order": "diagonals"} | given if is_of_grids else given
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if (self.order == "diagonals") != (self.cell in GRID_CELLS):
+            raise ValueError(
+                f"order={self.order!r} does not go with cell={self.cell!r}: cells of grids go by diagonals"
+            )
         if self.directions == 4 and len(self.axes) == 1:
             raise ValueError(f"order={self.order!r} has two directions at most; got directions=4")
         return self
 
     @property
+    def waves(self) -> Waves | None:
+        """Describe the layer of a cell of grids; None of another cell."""
+        if self.cell not in GRID_CELLS:
+            return None
+        names = ("cell", "input_size", "hidden_size", "directions", "merge")
+        return Waves(**{name: getattr(self, name) for name in names})
+
+    @property
     def axes(self) -> tuple[str, ...]:
         """Name what the passes go along, `rows` or `columns`, in their order."""
-        return tuple(self.order.split("-"))
+        return () if self.waves else tuple(self.order.split("-"))
 
     @property
     def passes(self) -> dict[str, Recurrent]:
@@ -62,7 +84,8 @@ class Scan2d(Part):
     @property
     def output_size(self) -> int:
         """Count the features of each cell after the last pass."""
-        return self.passes[self.axes[-1]].output_size
+        last: Waves | Recurrent = self.waves or self.passes[self.axes[-1]]
+        return last.output_size
 
     @property
     def incoming(self) -> int:
@@ -76,13 +99,17 @@ class Scan2d(Part):
         return self.output_size
 
     def shapes(self) -> Shapes:
-        """List the parameters of the layer of each pass: what it goes along, a dot, their names there."""
+        """List the parameters of the layer of each pass, or direction: what it goes along, a dot, their names there."""
+        if self.waves:
+            return self.waves.shapes()
         return {
             f"{axis}.{name}": shape for axis, layer in self.passes.items() for name, shape in layer.shapes().items()
         }
 
     def owner(self, parameter: str) -> tuple[Part, str]:
         """Find the layer of its own that a parameter belongs to, and its name there."""
+        if self.waves:
+            return self.waves, parameter
         axis, _, rest = parameter.partition(".")
         return self.passes[axis], rest
 
