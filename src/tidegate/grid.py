@@ -200,6 +200,12 @@ class Grid(Ragged):
         heights, widths = (library.asarray(np.ascontiguousarray(side)) for side in sizes.T)
         return Grid(super().select(chosen).values, heights, widths)
 
+    def followed_by(self, other: Ragged) -> Grid:
+        """Return these images and those of `other`, a Grid, behind them, copied; both hold NumPy arrays."""
+        assert isinstance(other, Grid), "images are followed by images"
+        parts = zip(*((grid.values, grid.heights, grid.widths) for grid in (self, other)), strict=True)
+        return Grid(*(np.concatenate(pair) for pair in parts))
+
     def with_values(self, values: Array) -> Grid:
         """Return `values` [N, C] as the cells of images of these sizes.
 

@@ -54,5 +54,5 @@ class Flatten(Part):
         steps, across = (read.width, read.height) if self.axis == "x" else (read.height, read.width)
         most = np.max(across, initial=0)
         if self.cells is not None and most > self.cells:
-            raise ValueError(f"{most} cells of an image lie across a step, but at most {self.cells} stand side by side")
+            raise ValueError(f"{most} cells of an image lie across a step, at most {self.cells} stand side by side")
         return Extent(steps)
