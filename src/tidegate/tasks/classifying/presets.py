@@ -112,6 +112,7 @@ SEQUENCES: dict[str, dict[str, Any]] = {
     "pixels": {
         "scan": None,
         "block": 2,
+        "shift": 0,
         "cell": "lstm",
         "hidden_size": 128,
         "num_layers": 1,
@@ -146,6 +147,7 @@ SEQUENCES: dict[str, dict[str, Any]] = {
     "renet": {
         "scan": "renet",
         "block": 2,
+        "shift": 2,
         "cell": "lstm",
         "hidden_size": 64,
         "num_layers": 2,

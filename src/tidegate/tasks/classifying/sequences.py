@@ -98,10 +98,12 @@ class FeatureReader:
     """Learn how features are scaled, where that is asked for.
 
     scans: makes the nodes that read images of so many features a cell; None where sequences are read.
+    shift: by how many cells images are moved in training, at most.
     """
 
     scale: bool
     scans: Callable[[int], tuple[tuple[Node, ...], int]] | None = None
+    shift: int = 0
 
     begins: ClassVar[tuple[type[Node], ...]] = (Recurrent, Dense, Fold)
 
@@ -124,7 +126,14 @@ class FeatureReader:
         if self.scale and len(values):
             mean, deviation = values.mean(axis=0), values.std(axis=0)
         scaling = Scaling(mean, np.where(deviation > 0, deviation, 1.0))
-        return Read(scaling, scaling.encode(examples.x))
+        return Read(scaling, scaling.encode(examples.x), disturb=self._moved)
+
+    def _moved(self, x: Any, rng: np.random.Generator) -> Any:
+        """Move each image of a training batch by a few cells, drawn anew in each epoch."""
+        if not self.shift or not isinstance(x, Grid):
+            return x
+        down, across = rng.integers(-self.shift, self.shift + 1, (2, len(x)))
+        return x.with_values(x.values[x.shifted(down, across)])
 
     def restore(self, stored: Json, arrays: Mapping[str, Array]) -> Scaling:
         """Read both."""
@@ -165,6 +174,7 @@ class SequenceClassifier(Task[Classes]):
             along their rows, then along their columns, both ways where `bidirectional` (Visin et al. 2015). None does
             so with a `Grid`, and reads all else as sequences.
         block: cells that become one, along each side, in every layer of a scan.
+        shift: images are moved up or down and left or right in training, by so many cells at most.
         scale: bring each feature to mean 0 and deviation 1 over the training part.
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
         hidden_size: units of each direction.
@@ -194,7 +204,7 @@ class SequenceClassifier(Task[Classes]):
     """
 
     card: ClassVar[Card] = SEQUENCES
-    later: ClassVar[Json] = LATER | {"scan": None, "block": 2}
+    later: ClassVar[Json] = LATER | {"scan": None, "block": 2, "shift": 0}
 
     # Features lend themselves less to being learned by heart than rare words do: more epochs of smaller batches, and
     # less dropout.
@@ -221,6 +231,7 @@ class SequenceClassifier(Task[Classes]):
     scale: bool = True
     scan: Scan | None = None
     block: Annotated[int, Field(ge=1, le=64)] = 2
+    shift: Annotated[int, Field(ge=0, le=64)] = 0
 
     def predict(self, X: Any) -> Array:
         """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on.
@@ -312,7 +323,7 @@ class SequenceClassifier(Task[Classes]):
         return tagged(super().__sklearn_tags__())
 
     def _classifying(self, scans: bool) -> Classifying:
-        return Classifying(self, FeatureReader(self.scale, self._scans if scans else None))
+        return Classifying(self, FeatureReader(self.scale, self._scans if scans else None, self.shift))
 
     def _inputs(self, X: Any) -> Ragged:
         return as_images(X) if self._require_fitted().network.reads_images else as_sequences(X)
