@@ -193,12 +193,33 @@ class Grid(Ragged):
         column = widths[image] - 1 - column if across else column
         return np.asarray(np.asarray(self.offsets)[:-1][image] + row * widths[image] + column)
 
+    def shifted(self, down: Numbers, across: Numbers) -> Numbers:
+        """Say which cell lies at each place, [N], where each image is moved down and to the right by so many cells.
+
+        `down` and `across` are [B]. What moves in is the edge of the image, again and again.
+
+        >>> grid = Grid.from_list([[[1, 2], [3, 4]]])
+        >>> grid.values[grid.shifted(np.array([0]), np.array([1])), 0].tolist()
+        [1, 1, 3, 3]
+        """
+        heights, widths = self.sizes.T
+        image, row, column = self._places()
+        row = np.clip(row - down[image], 0, heights[image] - 1)
+        column = np.clip(column - across[image], 0, widths[image] - 1)
+        return np.asarray(np.asarray(self.offsets)[:-1][image] + row * widths[image] + column)
+
     def select(self, indices: Array) -> Grid:
         """Return the images at `indices` [K], in that order, copied; an index may repeat or be negative."""
         chosen = np.asarray(indices, dtype=None if len(indices) else np.int64)
         sizes, library = self.sizes[chosen], library_of(self.values)
         heights, widths = (library.asarray(np.ascontiguousarray(side)) for side in sizes.T)
         return Grid(super().select(chosen).values, heights, widths)
+
+    def followed_by(self, other: Ragged) -> Grid:
+        """Return these images and those of `other`, a Grid, behind them, copied; both hold NumPy arrays."""
+        assert isinstance(other, Grid), "images are followed by images"
+        parts = zip(*((grid.values, grid.heights, grid.widths) for grid in (self, other)), strict=True)
+        return Grid(*(np.concatenate(pair) for pair in parts))
 
     def with_values(self, values: Array) -> Grid:
         """Return `values` [N, C] as the cells of images of these sizes.

@@ -165,6 +165,15 @@ class Ragged:
         library = library_of(self.values)
         return Ragged._of(self.values[library.asarray(tokens)], library.asarray(joined))
 
+    def followed_by(self, other: Ragged) -> Ragged:
+        """Return these sequences and those of `other` behind them, copied; both hold NumPy arrays.
+
+        >>> Ragged.from_list([[1], [2, 3]]).followed_by(Ragged.from_list([[4]])).to_list()
+        [array([1]), array([2, 3]), array([4])]
+        """
+        offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
+        return Ragged(np.concatenate([self.values, other.values]), offsets)
+
     def where(self, kept: Array) -> Ragged:
         """Return the sequences without the tokens for which ``kept`` [N] is false, copied.
 

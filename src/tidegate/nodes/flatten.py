@@ -50,9 +50,9 @@ class Flatten(Part):
         return replace(super().gives(read, width), cell=kept)
 
     def extent(self, read: Extent) -> Extent:
-        """Count the steps that it makes of an image; raises ValueError where more cells lie across one than it holds."""
+        """Count the steps that it makes of an image; raises ValueError where one has more cells than it can hold."""
         steps, across = (read.width, read.height) if self.axis == "x" else (read.height, read.width)
         most = np.max(across, initial=0)
         if self.cells is not None and most > self.cells:
-            raise ValueError(f"{most} cells of an image lie across a step, but at most {self.cells} stand side by side")
+            raise ValueError(f"{most} cells lie across a step of an image, and {self.cells} is the most it can hold")
         return Extent(steps)
