@@ -1,8 +1,8 @@
 """Layers of cells of grids over images of any size, forward and back, NumPy in and NumPy out.
 
 Knows arrays and nothing of models. Results are equal to the bit over instruction sets, threads, and whatever else is in
-the batch. Shape letters: ``N B C H`` = cells, images, inputs, hidden units; ``D`` = directions, 1, 2 or 4, the first from
-the top left, then from the top right, the bottom left and the bottom right.
+the batch. Shape letters: ``N B C H`` = cells, images, inputs, hidden units; ``D`` = directions, 1, 2 or 4: from the top
+left, then from the top right, the bottom left and the bottom right.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cells of grids as a layer of torch: an LSTM over images, whose every step follows two neighbours.
 
-The kernels are operators of torch, opaque to `torch.compile`, so it meets no graph break here. For derivatives beyond the
-first the equations stand here as well, wave by wave in torch's own operators.
+The kernels are operators of torch, opaque to `torch.compile`, so it meets no graph break here. For derivatives beyond
+the first the equations stand here as well, wave by wave in torch's own operators.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ torch.library.define("tidegate::grid_backward", f"({_CALL}, Tensor h, Tensor c, 
 
 
 class Corner(torch.nn.Module):
-    """Hold the parameters of one direction: of the cell's input, of its neighbours along x and along y, and the bias."""
+    """Hold the parameters of one direction: of what it reads, of its neighbours along x and y, and the bias."""
 
     def __init__(self, input_size: int, hidden_size: int, options: dict[str, Any]) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class GridLSTM(torch.nn.Module):
             return images.with_values(self._run(images))
         grid = Grid.from_padded(images, sizes)
         stack, _ = grid.with_values(self._run(grid)).to_padded()
-        B, H, W, _ = images.shape
+        _, H, W, _ = images.shape
         padding = (0, 0, 0, W - stack.shape[2], 0, H - stack.shape[1])
         return torch.nn.functional.pad(stack, padding) if any(padding) else stack
 
@@ -126,7 +126,8 @@ class GridLSTM(torch.nn.Module):
         x, first = cast(Tensor, grid.values), next(self.parameters())
         if x.shape[1] != self.input_size or x.dtype != first.dtype:
             raise ShapeError(
-                f"the cells are {x.dtype} [N, {x.shape[1]}], but {self!r} wants {first.dtype} [N, {self.input_size}]."
+                f"the cells are {x.dtype} [N, {x.shape[1]}], but GridLSTM({self.extra_repr()}) wants "
+                f"{first.dtype} [N, {self.input_size}]."
             )
         flat = torch.cat([parameter.flatten() for parameter in self.parameters()])
         given = (self.cell, self.hidden_size, self.directions, x, torch.from_numpy(grid.check()), flat)

@@ -49,9 +49,7 @@ class Scan2d(Part):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.order == "diagonals") != (self.cell in GRID_CELLS):
-            raise ValueError(
-                f"order={self.order!r} does not go with cell={self.cell!r}: cells of grids go by diagonals"
-            )
+            raise ValueError(f"order={self.order!r} does not fit cell={self.cell!r}: cells of grids go by diagonals")
         if self.directions == 4 and len(self.axes) == 1:
             raise ValueError(f"order={self.order!r} has two directions at most; got directions=4")
         return self

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tidegate.cells import CellName
+from tidegate.cells import CellName, GridCellName
 from tidegate.data.checks import check_features, in_argument
 from tidegate.data.frames import as_list
 from tidegate.errors import ShapeError
@@ -14,7 +14,7 @@ from tidegate.grid import Grid
 from tidegate.network import Dropout, Fold, Merge, Node, Scan2d
 from tidegate.ragged import Ragged
 
-Scan = Literal["renet"]
+Scan = Literal["renet", "stable", "mdlstm"]
 
 
 def as_images(X: Any, *, name: str = "X") -> Grid:
@@ -53,7 +53,7 @@ def as_images(X: Any, *, name: str = "X") -> Grid:
 def scanning(
     features: int,
     *,
-    cell: CellName,
+    cell: CellName | GridCellName,
     hidden_size: int,
     num_layers: int,
     block: int,
@@ -63,7 +63,8 @@ def scanning(
 ) -> tuple[tuple[Node, ...], int]:
     """Make the nodes that scan images, and say how many features each cell has behind them.
 
-    Each layer puts `block` by `block` cells side by side and reads them along rows, then columns (Visin et al. 2015).
+    Each layer puts `block` by `block` cells side by side and reads them along rows, then columns (Visin et al. 2015); or
+    from all corners along the diagonals, where it is a cell of grids (Graves & Schmidhuber 2008).
 
     >>> layers = {"cell": "lstm", "num_layers": 2, "block": 2, "bidirectional": True, "merge": "concat", "dropout": 0.0}
     >>> nodes, width = scanning(1, hidden_size=8, **layers)
