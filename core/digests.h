@@ -66,5 +66,7 @@ std::string named(const char* what, const char* detail, Size size) {
 
 // The cases of sounds, frames and labels.
 void digest_labels();
+// Those of images.
+void digest_grids();
 
 }  // namespace tidegate

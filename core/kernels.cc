@@ -2,6 +2,7 @@
 #include "cells/gru.h"
 #include "cells/lstm.h"
 #include "cells/rnn.h"
+#include "grid/lstm.h"
 #include "isa/transpose.h"
 #include "isa/update.h"
 #include "layer/pool.h"
@@ -26,6 +27,7 @@ template <class T>
 constexpr Kernels<T> table() {
   Kernels<T> t{};
   fill(t.cell);
+  fill_grid(t.grid);
   t.linear = linear<T>;
   t.outer = outer<T>;
   t.sum_by_row = sum_by_row<T>;

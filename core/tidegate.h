@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "cells/cells.h"
+#include "grid/cells.h"
 
 namespace tidegate {
 
@@ -103,6 +104,48 @@ struct CellBackward {
   T* dc0;        // [B, H] of a cell that carries c
   T* dh_steps;   // [N, H] or null: gradient of the state that leaves each step, through all that follows
   T* dc_steps;   // [N, H] the same of the cell state, where dh_steps is not null
+};
+
+// Cells of images in the order in which they are visited: wave by wave, all that lie on a diagonal of any image side by
+// side. A neighbour is the number of its visit, -1 beyond the border; it is always in the wave before, or after.
+struct Wave {
+  const Index* begin;                 // [waves + 1] the first visit of each
+  const std::int32_t *left, *up;      // [N] whom a cell follows
+  const std::int32_t *right, *below;  // [N] who follow it
+  const std::int32_t* token;          // [N] its row in h
+};
+
+// Cells of grids run forward over some waves. Rows of `input` and `gates` are by visit, from `origin` on.
+template <class T>
+struct GridForward {
+  Wave wave;
+  Index H;
+  Index origin;
+  const T* input;          // [*, 5*H] projected input with its bias
+  const T *w_left, *w_up;  // packed by unit, all gates of a panel of units together
+  const T* h;              // [*, h_stride] by token, where the outputs of neighbours are found
+  const T* c;              // [N, H] by visit, their cell states
+  Index h_stride;
+  T *out, *out_c;    // h and c, to be written; null: they are known already
+  T* gates;          // [*, 5*H] or null; may be `input` itself
+  bool (*halted)();  // whether the result is not wanted any more
+};
+
+// The same waves backward. Rows of `gates`, `dgates` and `dc` are by visit, from `origin` on; those of the wave behind
+// the last one are read, and `dc` has what goes to the left neighbour before what goes to the upper one.
+template <class T>
+struct GridBackward {
+  Wave wave;
+  Index H;
+  Index origin;
+  const T* w;      // packed by column of [10*H, H], the matrix of the left neighbour above that of the upper one
+  const T* gates;  // [*, 5*H]; may be `dgates` itself
+  const T* c;      // [N, H] by visit
+  const T* dh;     // [*, h_stride] by token, gradient of every output
+  Index h_stride;
+  T* dgates;  // [*, 5*H] gradient of the projected input
+  T* dc;      // [*, 2*H]
+  bool (*halted)();
 };
 
 // y[row_out(i)] = activation(chain(start, x[row_in(i)] @ w)); start is y itself, the bias, or zero.
@@ -287,8 +330,15 @@ struct CellKernels {
 };
 
 template <class T>
+struct GridKernels {
+  void (*forward)(const GridForward<T>&, Index first, Index last, T* scratch);    // scratch [H]
+  void (*backward)(const GridBackward<T>&, Index first, Index last, T* scratch);  // grid_scratch
+};
+
+template <class T>
 struct Kernels {
   CellKernels<T> cell[kCells];
+  GridKernels<T> grid[kGridCells];
   void (*linear)(const Linear<T>&, Index first, Index last);
   void (*outer)(const Outer<T>&, Index first, Index last, T* scratch);
   void (*sum_by_row)(const SumByRow<T>&, Index first, Index last);
@@ -312,6 +362,10 @@ constexpr Index padded(Index columns) {
 template <class T>
 constexpr Index cell_scratch(Index H) {
   return (2 * kTileRows + 1) * padded<T>(H);
+}
+template <class T>
+constexpr Index grid_scratch(Index H) {
+  return kGridGates * H + kTileRows * padded<T>(H);
 }
 constexpr Index kOuterBlock = 64;  // tokens that `outer` sums before it adds them
 template <class T>

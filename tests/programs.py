@@ -11,6 +11,7 @@ from branches import BRANCHES, BRANCHES_THAT_DROP
 from couples import COUPLES, COUPLES_THAT_DROP
 from tidegate.cells import CELLS
 from tidegate.documents import Documents, Sparse
+from tidegate.grid import Grid
 from tidegate.network import (
     Crf,
     Ctc,
@@ -18,9 +19,12 @@ from tidegate.network import (
     Dense,
     Dropout,
     Embed,
+    Flatten,
+    Fold,
     Network,
     Pool,
     Recurrent,
+    Scan2d,
     Spectrogram,
     Spell,
     Split,
@@ -116,6 +120,63 @@ NETWORKS: dict[str, Network] = {
         Dense(in_features=5, out_features=3),
         Ctc(symbols=3),
     ),
+    **{
+        f"images, {order} in {directions} direction(s)": Network.of(
+            Fold(block=(2, 3), size=2),
+            (scan := Scan2d(input_size=12, hidden_size=5, directions=directions, order=order, cell=cell, merge=merge)),
+            Pool(modes=("mean", "max")),
+            Dense(in_features=2 * scan.output_size, out_features=3),
+        )
+        for order, directions, cell, merge in (
+            ("rows-columns", 4, "lstm", "concat"),
+            ("columns-rows", 4, "gru", "sum"),
+            ("rows-columns", 2, "rnn_tanh", "mul"),
+            ("columns-rows", 1, "lstm", "concat"),
+            ("rows", 2, "gru", "ave"),
+        )
+    },
+    **{
+        f"images, {cell} in {directions} direction(s)": Network.of(
+            Fold(block=(2, 1), size=2),
+            (scan := Scan2d(cell=cell, input_size=4, hidden_size=5, directions=directions, merge=merge)),
+            Fold(block=(1, 2), size=scan.output_size),
+            Scan2d(cell=cell, input_size=2 * scan.output_size, hidden_size=3, directions=directions, merge=merge),
+            Pool(modes=("mean", "max")),
+            Dense(in_features=2 * (3 * directions if merge == "concat" else 3), out_features=3),
+        )
+        for directions, cell, merge in (
+            (1, "stable", "concat"),
+            (2, "mdlstm", "mul"),
+            (4, "stable", "ave"),
+            (4, "mdlstm", "concat"),
+            (4, "stable", "sum"),
+        )
+    },
+    "cells of images, each answered": Network.of(
+        Dense(in_features=2, out_features=4, activation="tanh"),
+        Scan2d(input_size=4, hidden_size=3),
+        Dense(in_features=6, out_features=3),
+    ),
+    "columns that spell": Network.of(
+        Scan2d(input_size=2, hidden_size=4, order="columns", directions=1),
+        Flatten(mode="last"),
+        layer(input_size=4, bidirectional=True),
+        Dense(in_features=10, out_features=5),
+        Ctc(symbols=5),
+    ),
+    "columns that are summed, and read by steps": Network.of(
+        Fold(block=(2, 2), size=2),
+        Scan2d(input_size=8, hidden_size=4, directions=2),
+        Flatten(mode="sum"),
+        layer(input_size=4, cell="gru"),
+    ),
+    "rows side by side": Network.of(
+        Scan2d(input_size=2, hidden_size=3),
+        Flatten(axis="y", mode="concat", cells=13),
+        layer(input_size=78),
+        Pool(modes=("last",)),
+        Dense(in_features=5, out_features=3),
+    ),
     "one series": forecaster(1),
     "three channels": forecaster(3),
     **BRANCHES,
@@ -198,6 +259,10 @@ def batch_of(
         letters = rng.integers(1, 7, 19)
         spellings = Ragged(rng.integers(0, 15, letters.sum()), np.concatenate([[0], np.cumsum(letters)]))
         return Words(Ragged(rng.integers(0, 40, offsets[-1]), offsets), rng.integers(0, 19, offsets[-1]), spellings)
+    if network.reads_images:
+        sizes = np.concatenate([rng.integers(0, 14, (size - 3, 2)), [[1, 13], [13, 1], [0, 4]]])
+        images = [rng.standard_normal((*shape, network.input_size)).astype(dtype) for shape in sizes]
+        return Grid.from_list(images)
     if network.reads_tokens:
         tokens = Ragged(rng.integers(0, 40, offsets[-1]), offsets)
         return documents_of(network, tokens, rng, dtype) if network.reads_documents else tokens

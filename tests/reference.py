@@ -126,3 +126,86 @@ def backward(cell: str, x: Array, w: Weights, run: Run, dh: Array, dhn: Array, d
         d.b_ih += da
         d.b_hh += dr
     return Gradients(dx, carried, dc, d, h_steps, c_steps)
+
+
+@dataclass
+class GridWeights:
+    w_ih: Array  # [5*H, C]
+    w_x: Array  # [5*H, H] of the neighbour before along x
+    w_y: Array  # [5*H, H] of the neighbour before along y
+    bias: Array  # [5*H]
+
+
+def grid_forward(cell: str, image: Array, w: GridWeights, across: bool, down: bool) -> dict[str, Array]:
+    """Run a cell over an image [h, w, C] from one corner, cell by cell; `across` and `down` name the axes run against.
+
+    Gates stand as i f_x f_y g o for `mdlstm`, i f l g o for `stable`; beyond the border all states are zero.
+    """
+    rows, columns, _ = image.shape
+    H = w.w_x.shape[1]
+    h, c, gates = np.zeros((rows, columns, H)), np.zeros((rows, columns, H)), np.zeros((rows, columns, 5, H))
+    for y in reversed(range(rows)) if down else range(rows):
+        for x in reversed(range(columns)) if across else range(columns):
+            (h_x, c_x), (h_y, c_y) = grid_before(h, c, y, x, across, down)
+            i, a, b, g, o = np.split(w.w_ih @ image[y, x] + w.w_x @ h_x + w.w_y @ h_y + w.bias, 5)
+            i, a, b, g, o = sigmoid(i), sigmoid(a), sigmoid(b), np.tanh(g), sigmoid(o)
+            before = a * c_x + b * c_y if cell == "mdlstm" else a * (b * c_x + (1 - b) * c_y)
+            c[y, x] = before + i * g
+            if cell == "mdlstm":
+                c[y, x] = np.clip(c[y, x], -50, 50)
+            h[y, x] = o * np.tanh(c[y, x])
+            gates[y, x] = i, a, b, g, o
+    return {"h": h, "c": c, "gates": gates}
+
+
+def grid_before(
+    h: Array, c: Array, y: int, x: int, across: bool, down: bool
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Return (h, c) of the neighbour before along x, and of that before along y."""
+    rows, columns, H = h.shape
+    beside, above = x + 1 if across else x - 1, y + 1 if down else y - 1
+    nothing = np.zeros(H), np.zeros(H)
+    along_x = (h[y, beside], c[y, beside]) if 0 <= beside < columns else nothing
+    return along_x, (h[above, x], c[above, x]) if 0 <= above < rows else nothing
+
+
+def grid_backward(
+    cell: str, image: Array, w: GridWeights, run: dict[str, Array], dh: Array, across: bool, down: bool
+) -> tuple[Array, GridWeights]:
+    """Return the gradients of the image and of the weights, given that of every output, dh [h, w, H]."""
+    rows, columns, _ = image.shape
+    d = GridWeights(*(np.zeros_like(v) for v in (w.w_ih, w.w_x, w.w_y, w.bias)))
+    dx, dh, dc = np.zeros_like(image), dh.copy(), np.zeros_like(run["c"])
+    for y in range(rows) if down else reversed(range(rows)):
+        for x in range(columns) if across else reversed(range(columns)):
+            (h_x, c_x), (h_y, c_y) = grid_before(run["h"], run["c"], y, x, across, down)
+            i, a, b, g, o = run["gates"][y, x]
+            tanh_c = np.tanh(run["c"][y, x])
+            dc_here = dc[y, x] + dh[y, x] * o * (1 - tanh_c**2)
+            if cell == "mdlstm":
+                dc_here = dc_here * (np.abs(run["c"][y, x]) < 50)
+                da, db, to_x, to_y = dc_here * c_x, dc_here * c_y, dc_here * a, dc_here * b
+            else:
+                da, db = dc_here * (b * c_x + (1 - b) * c_y), dc_here * a * (c_x - c_y)
+                to_x, to_y = dc_here * a * b, dc_here * a * (1 - b)
+            before = [
+                dc_here * g * i * (1 - i),
+                da * a * (1 - a),
+                db * b * (1 - b),
+                dc_here * i * (1 - g**2),
+                dh[y, x] * tanh_c * o * (1 - o),
+            ]
+            sums = np.concatenate(before)
+            dx[y, x] = w.w_ih.T @ sums
+            d.w_ih += np.outer(sums, image[y, x])
+            d.w_x += np.outer(sums, h_x)
+            d.w_y += np.outer(sums, h_y)
+            d.bias += sums
+            beside, above = x + 1 if across else x - 1, y + 1 if down else y - 1
+            if 0 <= beside < columns:
+                dh[y, beside] += w.w_x.T @ sums
+                dc[y, beside] += to_x
+            if 0 <= above < rows:
+                dh[above, x] += w.w_y.T @ sums
+                dc[above, x] += to_y
+    return dx, d

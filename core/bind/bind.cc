@@ -55,6 +55,7 @@ NB_MODULE(_core, m) {
   define_ctc(m);
   define_lanes(m);
   define_decode(m);
+  define_grid(m);
   define_program(m);
   define_losses(m);
   define_streams(m);

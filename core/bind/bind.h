@@ -88,6 +88,7 @@ void define_layers(nb::module_& m);
 void define_crf(nb::module_& m);
 void define_ctc(nb::module_& m);
 void define_decode(nb::module_& m);
+void define_grid(nb::module_& m);
 void define_streams(nb::module_& m);
 void define_decoder(nb::module_& m);
 void define_sampler(nb::module_& m);

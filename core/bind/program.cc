@@ -13,13 +13,17 @@
 #include "nodes/decode.h"
 #include "nodes/dense.h"
 #include "nodes/dropout.h"
+#include "nodes/flatten.h"
+#include "nodes/fold.h"
 #include "nodes/join.h"
 #include "nodes/pool.h"
+#include "nodes/scan2d.h"
 #include "nodes/spectrogram.h"
 #include "nodes/spell.h"
 #include "nodes/split.h"
 #include "nodes/take.h"
 #include "nodes/tied.h"
+#include "nodes/waves.h"
 #include "nodes/wide.h"
 #include "nodes/window.h"
 #include "program/optimiser.h"
@@ -123,6 +127,17 @@ class Builder {
     if (kind == "ctc") return std::make_unique<CtcNode<T>>();
     if (kind == "window") return std::make_unique<Window<T>>(node.get<Index>("width"), node.get<Index>("stride"));
     if (kind == "spectrogram") return spectrogram(node);
+    if (kind == "fold") return std::make_unique<Fold<T>>(node.get<Index>("rows"), node.get<Index>("columns"));
+    if (kind == "scan2d") return scan2d(node);
+    if (kind == "waves") {
+      const GridOptions options{node.get<int>("cell"), node.get<int>("directions"), node.get<Index>("input_size"),
+                                node.get<Index>("hidden_size")};
+      return std::make_unique<Waves<T>>(options, static_cast<Merge>(node.get<int>("merge")));
+    }
+    if (kind == "flatten") {
+      return std::make_unique<Flatten<T>>(node.get<bool>("along_y"), static_cast<Flattening>(node.get<int>("mode")),
+                                          node.get<Index>("cells"));
+    }
     if (kind == "spell") return spell(node);
     if (kind == "wide") return std::make_unique<Wide<T>>(node.get<Index>("features"), node.get<Index>("outputs"));
     throw nb::value_error(("the core has no node of kind " + kind).c_str());
@@ -133,6 +148,15 @@ class Builder {
     const auto bins = static_cast<Index>(mel.shape(0)), bands = static_cast<Index>(mel.shape(1));
     const Frames frames{static_cast<Index>(basis.shape(0)), node.get<Index>("hop")};
     return std::make_unique<Spectrogram<T>>(frames, bins, bands, basis.data(), mel.data(), node.get<double>("floor"));
+  }
+
+  std::unique_ptr<Node<T>> scan2d(const Description& node) {
+    std::vector<typename Scan2d<T>::Pass> passes;
+    for (const nb::handle pass : node.get<nb::sequence>("passes")) {
+      const Description fields(pass);
+      passes.push_back({recurrent_options(fields), fields.get<bool>("columns")});
+    }
+    return std::make_unique<Scan2d<T>>(passes);
   }
 
   std::unique_ptr<Node<T>> spell(const Description& node) {
@@ -152,14 +176,20 @@ class Builder {
   bool unread_ = false;  // it is an embedding that leaves its rows to be looked up by the one node that reads them
 };
 
+// Rows that the first nodes give of sequence b; `cut`: of pairs, rows of each source, or null.
+template <class T>
+Index rows_of(const Program<T>& program, const Index* offsets, const Index* cut, Index b, std::size_t last) {
+  const Image* const image = program.images() ? program.images() + b : nullptr;
+  return program.rows(offsets[b + 1] - offsets[b], last, cut ? cut[b] : 0, image);
+}
+
 // Runs nodes first .. last - 1.
 template <class T>
 void run(Program<T>& program, nb::handle values, In<Index> offsets, std::size_t first, std::size_t last, Array<T> out,
          int threads) {
   const Sequenced<T> batch = sequenced<T>(values, offsets);
   Index rows = first == 0 ? 0 : batch.N;
-  for (Index b = 0; first == 0 && b < batch.B; ++b)
-    rows += program.rows(offsets.data()[b + 1] - offsets.data()[b], last, batch.cut ? batch.cut[b] : 0);
+  for (Index b = 0; first == 0 && b < batch.B; ++b) rows += rows_of(program, offsets.data(), batch.cut, b, last);
   if (rows != static_cast<Index>(out.shape(0))) throw nb::value_error("the output has another number of rows");
   const Alone<T> alone(program);
   Status status;
@@ -248,8 +278,7 @@ void find_rows(Program<T>& program, In<Index> offsets, nb::object cut, std::size
   const auto B = static_cast<Index>(offsets.shape(0)) - 1;
   begin.data()[0] = 0;
   for (Index b = 0; b < B; ++b) {
-    begin.data()[b + 1] =
-        begin.data()[b] + program.rows(offsets.data()[b + 1] - offsets.data()[b], last, sources ? sources[b] : 0);
+    begin.data()[b + 1] = begin.data()[b] + rows_of(program, offsets.data(), sources, b, last);
   }
 }
 
@@ -303,6 +332,14 @@ void read_features(Program<T>& program, In<std::int32_t> ids, In<T> values, In<I
   const Alone<T> alone(program);
   const auto rows = static_cast<Index>(offsets.shape(0)) - 1;
   dynamic_cast<Wide<T>&>(program.node(program.size() - 1)).read({rows, offsets.data(), ids.data(), values.data()});
+}
+
+// sizes [B, 2]: height and width of the images of the batch that comes next.
+template <class T>
+void read_images(Program<T>& program, In<Index> sizes) {
+  static_assert(sizeof(Image) == 2 * sizeof(Index));
+  const Alone<T> alone(program);
+  program.read_images(reinterpret_cast<const Image*>(sizes.data()));
 }
 
 // y [rows, K] = bias + x @ w of sparse rows.
@@ -367,6 +404,7 @@ void define(nb::module_& m, const char* name) {
       .def("watch", &watch<T>, "node"_a, "flat"_a.none())
       .def("health", &health<T>, "node"_a)
       .def("read_features", &read_features<T>, "ids"_a.noconvert(), "values"_a.noconvert(), "offsets"_a.noconvert())
+      .def("read_images", &read_images<T>, "sizes"_a.noconvert())
       .def("read_spellings", &read_spellings<T>, "values"_a, "offsets"_a.noconvert(), "spelling"_a.noconvert())
       .def("run", &run<T>, "values"_a, "offsets"_a.noconvert(), "first"_a, "last"_a, "out"_a.noconvert(), "threads"_a)
       .def("record", &record<T>, "values"_a, "offsets"_a.noconvert(), "threads"_a, nb::keep_alive<1, 2>(),

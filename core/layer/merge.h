@@ -1,4 +1,4 @@
-// How the two directions of a layer become one row, and a gradient two again.
+// How the directions of a layer become one row, and a gradient as many again.
 #pragma once
 
 #include "tidegate.h"
@@ -7,25 +7,31 @@ namespace tidegate {
 
 enum class Merge { kConcat, kSum, kMul, kAve };
 
-// h [rows, 2 * H] -> merged [rows, H]; for all ways but kConcat.
+// h [rows, directions * H] -> merged [rows, H]; for all ways but kConcat.
 template <class T>
-void merge_directions(Merge how, const T* h, Index H, Index rows, T* merged) {
-  for (Index n = 0; n < rows; ++n, h += 2 * H, merged += H) {
+void merge_directions(Merge how, const T* h, int directions, Index H, Index rows, T* merged) {
+  for (Index n = 0; n < rows; ++n, h += directions * H, merged += H) {
     for (Index k = 0; k < H; ++k) {
-      const T a = h[k], b = h[H + k];
-      merged[k] = how == Merge::kMul ? a * b : how == Merge::kSum ? a + b : (a + b) / 2;
+      T one = h[k];
+      for (int d = 1; d < directions; ++d) one = how == Merge::kMul ? one * h[d * H + k] : one + h[d * H + k];
+      merged[k] = how == Merge::kAve ? one / T(directions) : one;
     }
   }
 }
 
-// dmerged [rows, H] -> dh [rows, 2 * H]
+// dmerged [rows, H] -> dh [rows, directions * H]
 template <class T>
-void part_directions(Merge how, const T* h, const T* dmerged, Index H, Index rows, T* dh) {
-  for (Index n = 0; n < rows; ++n, h += 2 * H, dmerged += H, dh += 2 * H) {
+void part_directions(Merge how, const T* h, const T* dmerged, int directions, Index H, Index rows, T* dh) {
+  for (Index n = 0; n < rows; ++n, h += directions * H, dmerged += H, dh += directions * H) {
     for (Index k = 0; k < H; ++k) {
-      const T d = how == Merge::kAve ? dmerged[k] / 2 : dmerged[k];
-      dh[k] = how == Merge::kMul ? d * h[H + k] : d;
-      dh[H + k] = how == Merge::kMul ? d * h[k] : d;
+      const T whole = how == Merge::kAve ? dmerged[k] / T(directions) : dmerged[k];
+      for (int d = 0; d < directions; ++d) {
+        T part = whole;
+        for (int other = 0; how == Merge::kMul && other < directions; ++other) {
+          if (other != d) part *= h[other * H + k];
+        }
+        dh[d * H + k] = part;
+      }
     }
   }
 }

@@ -45,7 +45,7 @@ void pack_columns(const T* w, Index K, Index columns, Index row_stride, Index co
 template <class T>
 void pack_units(const T* w_hh, Index G, Index H, T* to) {
   for (Index unit = 0; unit < H; unit += kPanel<T>) {
-    const T* from[kMostGates];
+    const T* from[std::max(kMostGates, kGridGates)];
     for (Index gate = 0; gate < G; ++gate) from[gate] = w_hh + (gate * H + unit) * H;
     pack_group(from, G, std::min(kPanel<T>, H - unit), H, Index(1), H, to + unit * G * H);
   }

@@ -56,7 +56,7 @@ void* Pooling<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
     T* merged = states;
     if (before_->merges()) {
       merged = lane.arena.template get<T>(read.B * width);
-      merge_directions(before_->options().merge, states, width, read.B, merged);
+      merge_directions(before_->options().merge, states, 2, width, read.B, merged);
     }
     T* const to = gave.rows + static_cast<Index>(mode) * width;
     for (Index b = 0; b < read.B; ++b) std::copy_n(merged + b * width, width, to + b * stride);
@@ -81,7 +81,7 @@ void Pooling<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* k
     }
     if (before_->merges()) {
       T* const apart = lane.arena.template get<T>(read.B * 2 * width);
-      part_directions(before_->options().merge, static_cast<const T*>(kept), d, width, read.B, apart);
+      part_directions(before_->options().merge, static_cast<const T*>(kept), d, 2, width, read.B, apart);
       d = apart;
     }
     for (Index b = 0; b < read.B; ++b) {
@@ -155,7 +155,7 @@ class LivePooling final : public LivePool<T> {
 
   void say(PoolMode mode, const T* kept, Index steps, T* to) const {
     if (mode == kLast && before_->merges()) {
-      merge_directions(before_->options().merge, kept, width_, 1, to);
+      merge_directions(before_->options().merge, kept, 2, width_, 1, to);
     } else if (mode == kMean && steps > 0) {
       for (Index k = 0; k < width_; ++k) to[k] = kept[k] / static_cast<T>(steps);
     } else {

@@ -155,7 +155,7 @@ void* Recurrent<T>::run_from(Lane<T>& lane, const Flow<T>& read, Ends<T>* starts
   gave.rows = run.layers[o_.layers - 1].h;
   if (merges()) {
     gave.rows = lane.give(read.N * o_.hidden_size);
-    merge_directions(o_.merge, run.layers[o_.layers - 1].h, o_.hidden_size, read.N, gave.rows);
+    merge_directions(o_.merge, run.layers[o_.layers - 1].h, directions(), o_.hidden_size, read.N, gave.rows);
   }
   return &run;
 }

@@ -14,7 +14,7 @@ void Recurrent<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*
   top.dh = gave.drows;
   if (gave.rows != top.h) {
     top.dh = arena.template get<T>(run.N * width);
-    part_directions(o_.merge, top.h, gave.drows, o_.hidden_size, run.N, top.dh);
+    part_directions(o_.merge, top.h, gave.drows, directions(), o_.hidden_size, run.N, top.dh);
   }
   for (int index = o_.layers - 1; index >= 0; --index) {
     LayerRun& layer = run.layers[index];

@@ -252,7 +252,7 @@ LiveRows<T> LiveLayer<T>::give(const LiveTurn& turn, const std::vector<Index>& r
   }
   if (D == 1 || merge_ == Merge::kConcat) return {out, nullptr, out, offsets_.data()};
   T* const merged = merged_.template get<T>(rows * H);
-  merge_directions(merge_, out, H, rows, merged);
+  merge_directions(merge_, out, 2, H, rows, merged);
   return {merged, nullptr, out, offsets_.data()};
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "grid/image.h"
 #include "layer/layer.h"
 #include "machine/threads.h"
 #include "machine/workspace.h"
@@ -13,9 +14,10 @@
 namespace tidegate {
 
 // What one sequence of a batch has become: so many sequences, and rows of all of them. Of pairs that are not parted
-// yet, the first `source` rows are those of the source.
+// yet, the first `source` rows are those of the source; of an image that is one still, its size.
 struct Extent {
   Index sequences, rows, source;
+  Image image;
 };
 
 // The states in which a recurrent node left its sequences, by layer and direction, and their gradients.
@@ -59,6 +61,7 @@ struct Flow {
   const std::int32_t* row_of = nullptr;  // [N] distinct row of the batch that a token reads
   const T* beside = nullptr;             // [N, numbers beside each token], or null
   const Index* token = nullptr;          // [N] the number of the token in the batch, of rows that are tokens
+  const Image* images = nullptr;         // [B] of sequences whose rows are the cells of images, else null
   Ends<T>* ends = nullptr;               // of the recurrent node right before, or null
 };
 

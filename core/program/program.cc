@@ -56,8 +56,8 @@ Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Reads reads, Em
 }
 
 template <class T>
-Index Program<T>::rows(Index read, std::size_t flow, Index source) const {
-  Extent extent{1, read, source};
+Index Program<T>::rows(Index read, std::size_t flow, Index source, const Image* image) const {
+  Extent extent{1, read, source, image ? *image : Image{}};
   count(flow, extent);
   return extent.rows;
 }
@@ -161,6 +161,9 @@ void Program<T>::enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int3
   flow.cut = cut;
   flow.key = key;
   flow.width = width_;
+  Image* const images = images_ ? lane.arena.template get<Image>(count) : nullptr;
+  for (Index i = 0; images && i < count; ++i) images[i] = images_[sequences[i]];
+  flow.images = images;
   std::int32_t* const row_of = table_ ? lane.arena.template get<std::int32_t>(flow.N) : nullptr;
   const Index features = batch.x ? (table_ ? table_->beside() : width_) : 0;
   T* const x = batch.x ? lane.arena.template get<T>(flow.N * features) : nullptr;
@@ -189,6 +192,7 @@ Flow<T> Program<T>::enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const 
   flow.offsets = batch.offsets;
   flow.cut = batch.cut;
   flow.key = key;
+  flow.images = images_;
   if (tokens) flow.beside = batch.x;
   if (!tokens) flow.rows = const_cast<T*>(batch.x);  // nobody writes to what it reads
   flow.row_of = tokens ? row_of_token_.data() : nullptr;

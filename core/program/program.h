@@ -46,8 +46,12 @@ class Program {
   Index table_size() const { return table_ ? table_->size() : 0; }
   Index width() const { return width_; }
   Index output_size() const { return output_size_; }
-  // Rows that flow `flow` has of a sequence of so many rows, of which, where it is a pair, so many are of the source.
-  Index rows(Index read, std::size_t flow, Index source = 0) const;
+  // Rows that flow `flow` has of a sequence of so many rows: of a pair, of which so many are of the source; the cells
+  // of an image, where one is given.
+  Index rows(Index read, std::size_t flow, Index source = 0, const Image* image = nullptr) const;
+  // The sizes of the images of the batch that comes next, [B]; they stay where they are. Null: its sequences are none.
+  void read_images(const Image* images) { images_ = images; }
+  const Image* images() const { return images_; }
   // Takes the program for one thread; false where another one has it.
   bool enter() { return !taken_.exchange(true, std::memory_order_acquire); }
   void leave() { taken_.store(false, std::memory_order_release); }
@@ -145,6 +149,7 @@ class Program {
   const Reads reads_;
   bool branches_ = false;  // a node reads another one than that before it
   Embed<T>* const table_;
+  const Image* images_ = nullptr;
   const Index width_;
   const Index output_size_;
   Index dense_ = 0;   // parameters that are not of the table

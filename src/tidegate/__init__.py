@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tidegate import tasks as tasks
     from tidegate import train as train
     from tidegate.errors import TidegateError as TidegateError
+    from tidegate.grid import Grid as Grid
     from tidegate.network import Network as Network
     from tidegate.nn.accelerate import accelerate as accelerate
     from tidegate.nn.accelerate import restore as restore

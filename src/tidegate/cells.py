@@ -14,6 +14,9 @@ CellName: TypeAlias = Literal["rnn_tanh", "rnn_relu", "lstm", "gru"]
 CellOption: TypeAlias = Literal["rnn", "rnn_relu", "lstm", "gru"]
 """What the parameter `cell` of a task may be: the option of every card."""
 
+GridCellName: TypeAlias = Literal["stable", "mdlstm"]
+"""A cell of grids, which follows two neighbours."""
+
 USUAL: Final = "lstm"
 """The cell that a task takes where nobody says."""
 
@@ -96,3 +99,9 @@ CELLS: dict[str, Cell] = {row["name"]: _card(row) for row in _core.cells()}
 
 TORCH_CELLS: dict[str, CellName] = {card.torch: card.name for card in CELLS.values() if card.torch}
 """The cells that torch has, by what it calls them."""
+
+GRID_CELLS: dict[str, tuple[str, ...]] = dict(_core.grid_cells())
+"""The cells of grids by name, in the order of the core, each with the letters of its gates in their order."""
+
+GRID_GATES = 5
+"""How many gates every one of them has."""

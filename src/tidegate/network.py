@@ -22,6 +22,8 @@ from tidegate.nodes import (
     Dense,
     Dropout,
     Embed,
+    Flatten,
+    Fold,
     Join,
     Merge,
     Node,
@@ -31,6 +33,7 @@ from tidegate.nodes import (
     PoolModes,
     Recurrent,
     Rows,
+    Scan2d,
     Score,
     Spectrogram,
     Spell,
@@ -40,7 +43,7 @@ from tidegate.nodes import (
     Wide,
     Window,
 )
-from tidegate.nodes.part import INPUT, Size, input_size, owner_of, rows_of, shapes_of, sources_of
+from tidegate.nodes.part import INPUT, Extent, Size, input_size, owner_of, rows_of, shapes_of, sources_of, told
 
 MAX_PARAMETERS = 2**31
 
@@ -55,6 +58,8 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embed",
+    "Flatten",
+    "Fold",
     "Join",
     "Merge",
     "Network",
@@ -64,6 +69,7 @@ __all__ = [
     "PoolModes",
     "Recurrent",
     "Rows",
+    "Scan2d",
     "Score",
     "Size",
     "Spectrogram",
@@ -117,6 +123,11 @@ class Network(BaseModel):
         return isinstance(self.nodes[0], Spell)
 
     @property
+    def reads_images(self) -> bool:
+        """Tell whether the input is a `Grid`: images, whose cells have `input_size` features."""
+        return any(node.reads_images for node in self.nodes)
+
+    @property
     def reads_documents(self) -> bool:
         """Tell whether the input is `Documents`: ids with numbers beside them, or with features of the whole."""
         first = self.nodes[0]
@@ -148,22 +159,27 @@ class Network(BaseModel):
         """
         return sources_of(self.nodes)
 
-    def steps(self, length: Any, source: Any = 0) -> Any:
+    def steps(self, length: Any, *, source: Any = 0, height: Any = 0, width: Any = 0) -> Any:
         """Count the rows that come out of a sequence, or of each of its channels, of so many steps, or of each of many.
 
-        Of the steps of a pair so many are of its `source`.
+        Of the steps of a pair so many are of its `source`; `height` and `width` are those of images, where the network
+        reads such. Raises ShapeError where a node can make nothing of that size.
 
-        >>> from tidegate.nodes import Window
+        >>> from tidegate.nodes import Flatten, Fold, Window
         >>> network = Network.of(Window(width=8, stride=4, size=48), Dense(in_features=384, out_features=5))
         >>> network.steps(9), network.steps(0)
         (3, 0)
+        >>> network = Network.of(Fold(block=(4, 2), size=1), Flatten(mode="sum"))
+        >>> network.steps(28 * 31, height=28, width=31)
+        16
         """
-        counts = {-1: length}
+        extents = {-1: Extent(length, height, width, source)}
         for index, (node, sources) in enumerate(zip(self.nodes, self.sources, strict=True)):
-            counts[index] = node.count(counts[sources[0]])
-            if isinstance(node, Take):
-                counts[index] = source if node.side == "source" else length - source
-        return counts[len(self.nodes) - 1]
+            try:
+                extents[index] = node.extent(extents[sources[0]])
+            except ValueError as error:
+                raise ShapeError(f"{told(self.nodes, index)}: {error}") from None
+        return extents[len(self.nodes) - 1].rows
 
     @property
     def branches(self) -> bool:

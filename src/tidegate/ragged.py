@@ -45,7 +45,7 @@ class Ragged:
 
     def __post_init__(self) -> None:
         values, offsets = self.values, self.offsets
-        if _library(values) is not _library(offsets):
+        if library_of(values) is not library_of(offsets):
             raise ShapeError(
                 f"values are a {type(values).__name__} but offsets are a {type(offsets).__name__}. "
                 "Pass both as NumPy arrays or both as torch tensors."
@@ -85,7 +85,7 @@ class Ragged:
         if not arrays:
             return cls._of(np.zeros(0, dtype or np.float64), offsets)
         parts = [array for array in arrays if len(array)] or arrays[:1]
-        library = _library(parts[0])
+        library = library_of(parts[0])
         values = library.concatenate(parts)
         if library is np:
             values = values.astype(dtype or values.dtype, copy=False)
@@ -110,7 +110,7 @@ class Ragged:
             raise ShapeError(f"padded is {list(padded.shape)}, but a rectangle of sequences has at least 2 axes.")
         rows = padded if batch_first else padded.swapaxes(0, 1)
         batch_size, steps = rows.shape[:2]
-        library = _library(padded)
+        library = library_of(padded)
         if lengths is None:
             offsets = np.arange(batch_size + 1, dtype=np.int64) * steps
             return cls._of(rows.reshape(batch_size * steps, *rows.shape[2:]), library.asarray(offsets))
@@ -139,7 +139,7 @@ class Ragged:
         row = np.repeat(np.arange(len(self)), lengths)  # [N]
         column = np.arange(len(self.values)) - np.repeat(offsets[:-1], lengths)  # [N]
         shape = (len(self), int(lengths.max(initial=0)), *self.values.shape[1:])
-        library = _library(self.values)
+        library = library_of(self.values)
         if library is not np:
             place = (library.asarray(row), library.asarray(column))
             return self.values.new_full(shape, fill).index_put(place, self.values), self.lengths
@@ -162,8 +162,17 @@ class Ragged:
         lengths = np.diff(offsets)[chosen]
         joined = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         tokens = np.arange(joined[-1]) + np.repeat(offsets[:-1][chosen] - joined[:-1], lengths)  # [N]
-        library = _library(self.values)
+        library = library_of(self.values)
         return Ragged._of(self.values[library.asarray(tokens)], library.asarray(joined))
+
+    def followed_by(self, other: Ragged) -> Ragged:
+        """Return these sequences and those of `other` behind them, copied; both hold NumPy arrays.
+
+        >>> Ragged.from_list([[1], [2, 3]]).followed_by(Ragged.from_list([[4]])).to_list()
+        [array([1]), array([2, 3]), array([4])]
+        """
+        offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
+        return Ragged(np.concatenate([self.values, other.values]), offsets)
 
     def where(self, kept: Array) -> Ragged:
         """Return the sequences without the tokens for which ``kept`` [N] is false, copied.
@@ -174,7 +183,7 @@ class Ragged:
         >>> Ragged.from_list([[1, 2], [3]]).where(np.array([False, True, False])).to_list()
         [array([2]), array([], dtype=int64)]
         """
-        stays, library = np.asarray(kept), _library(self.values)
+        stays, library = np.asarray(kept), library_of(self.values)
         if stays.shape != (len(self.values),) or stays.dtype != bool:
             raise ShapeError(
                 f"kept is {stays.dtype} {list(stays.shape)}, but {len(self.values)} tokens want true or false each."
@@ -212,7 +221,7 @@ class Ragged:
             raise ShapeError(
                 f"values are {list(self.values.shape)}; wanted [N, {channels} * F + {shared}] to split into channels."
             )
-        offsets, library = _in_numpy(self.offsets), _library(self.values)
+        offsets, library = _in_numpy(self.offsets), library_of(self.values)
         lengths = np.repeat(np.diff(offsets), channels)
         joined = np.concatenate([[0], np.cumsum(lengths)])
         rows = np.arange(joined[-1]) + np.repeat(np.repeat(offsets[:-1], channels) - joined[:-1], lengths)
@@ -276,7 +285,7 @@ class Tokened:
         return len(self.tokens)
 
 
-def _library(array: Array) -> ModuleType:
+def library_of(array: Array) -> ModuleType:
     """Find the array library, numpy or torch, that made an array; torch is then loaded already."""
     for kind in type(array).__mro__:
         name = kind.__module__.partition(".")[0]

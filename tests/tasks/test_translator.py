@@ -59,10 +59,18 @@ def test_what_it_reads_for_a_token_is_the_word_it_stands_for(model: Any) -> None
     assert [3, 2, 1, 0] in best
 
 
-@pytest.mark.parametrize("rule", [
-    {"hops": 1}, {"starts": False}, {"attention": "additive"}, {"attention": "dot", "decoder_size": 32},
-    {"cell": "gru", "num_layers": 2}, {"units": "characters"}, {"units": "subwords", "vocabulary_size": 300},
-])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"hops": 1},
+        {"starts": False},
+        {"attention": "additive"},
+        {"attention": "dot", "decoder_size": 32},
+        {"cell": "gru", "num_layers": 2},
+        {"units": "characters"},
+        {"units": "subwords", "vocabulary_size": 300},
+    ],
+)
 def test_every_rule_makes_a_network_that_learns(rule: dict[str, Any]) -> None:
     X, y = turned(60)
     task = tg.Translator(**SMALL | {"epochs": 6, "stop_on": "loss"} | rule)

@@ -62,6 +62,13 @@ def named_files(given: list[str], *, texts: bool = True) -> list[Path]:
     return files
 
 
+def are_pictures(files: list[Path]) -> bool:
+    """Tell by their names whether files are pictures, all of them."""
+    from tidegate.data.transcribed.images import PICTURES
+
+    return all(file.suffix.lower() in PICTURES for file in files)
+
+
 def require_texts(given: list[str], advice: str) -> None:
     """Raise InputError with some advice where an argument that is to be a text names a file, or one that is not there.
 

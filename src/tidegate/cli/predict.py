@@ -8,7 +8,7 @@ import typer
 
 from tidegate.cli.bulk import answer_in_bulk
 from tidegate.cli.files import Wish, answer_files, read_files
-from tidegate.cli.inputs import batches, load_task, named_files
+from tidegate.cli.inputs import are_pictures, batches, load_task, named_files
 from tidegate.cli.live import answer_lines, live_answer, print_answer, teller
 from tidegate.cli.options import Json, ModelPath, Reading, Text, collect_reading, named_path
 from tidegate.cli.whole import answer_whole
@@ -76,6 +76,8 @@ def predict(
     A text or sequence gets a line: the label, its probability, and the text. A model of sequences takes each as JSON, a
     list of steps, every step a list of numbers. Lines from a pipe are answered as they come, blank ones too.
 
+    A model of images takes pictures (.png, .tif, .jpg), each a line: the label, its probability, and the file.
+
     An argument that names a file stands for what is in it. A table (CSV, TSV, JSONL, Parquet) is written again with
     `predicted` and `probability` beside every row, a file with a word on each line with the tag of each; -o is written
     in one step, once all is answered. In a table with a row per step each gets the answer of its recording or window.
@@ -95,6 +97,7 @@ def predict(
 
     Examples:
       tidegate predict runs/tickets-lstm in/*.csv -o answered --workers 4
+      tidegate predict runs/mnist-renet scans/*.png
       tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
       tidegate predict runs/tickets-lstm new.csv --text body -o answered.csv
       tidegate predict runs/wnut17-lstm --spans "Ada Lovelace lived in London."
@@ -122,10 +125,23 @@ def predict(
             raise typer.Exit(1)
     elif whole:
         answer_whole(card, loaded, files, wish, picture=picture, json=json)
+    elif files and are_pictures(files):
+        _tell_pictures(card, loaded, files, wish, json=json)
     elif files and not (json or spans):
         answer_files(loaded, model, files, wish)
     else:
         _print_answers(card, loaded, model, texts, files, wish, spans=spans, json=json)
+
+
+def _tell_pictures(card: Card, model: Any, files: list[Path], wish: Wish, *, json: bool) -> None:
+    """Print the answer to each picture."""
+    single = card.answers().single
+    if single is None or single.pictures is None:
+        raise InputError(f"{files[0]} is a picture, which a {card.name} does not read.")
+    if wish.text or wish.out or wish.reading:
+        raise InputError("--text, --read and -o are for tables, and these are pictures. Leave them out.")
+    for told in single.pictures(model, files):
+        print_answer(told, json=json)
 
 
 def _check_options(model: Path, card: Card, options: dict[Option, object]) -> None:

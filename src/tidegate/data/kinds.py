@@ -94,7 +94,7 @@ _examples, _documents = partial(_count, things="examples"), partial(_count, thin
 
 KINDS: dict[Kind, KindCard] = {
     "text": KindCard(layout_at="files:LAYOUT", unit="rows", count=_examples),
-    "sequence": KindCard(layout_at="recordings:LAYOUT", unit="sequences", count=_examples, retold=True),
+    "sequence": KindCard(layout_at="images:LAYOUT", unit="sequences", count=_examples, retold=True),
     "series": KindCard(layout_at="series_tables:LAYOUT", unit="series", count=_count_series, in_time=True),
     "tagged": KindCard(layout_at="tagged:LAYOUT", unit="sentences", count=_count_sentences),
     "corpus": KindCard(layout_at="corpus:LAYOUT", unit="documents", count=_documents),

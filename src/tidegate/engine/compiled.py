@@ -12,9 +12,10 @@ import numpy.typing as npt
 from tidegate.cells import CELLS
 from tidegate.documents import Documents
 from tidegate.errors import InputError, ShapeError
+from tidegate.grid import Grid
 from tidegate.kernels import programs
 from tidegate.kernels.checks import check_offsets, empty, expect, token_ids
-from tidegate.network import Embed, Network, Recurrent, Spectrogram, Spell, Wide, parameter_shapes
+from tidegate.network import Embed, Network, Recurrent, Scan2d, Spectrogram, Spell, Wide, parameter_shapes
 from tidegate.nodes.part import Part, input_size, rows_of, sources_of
 from tidegate.nodes.spectrogram import FLOOR
 from tidegate.pairs import Pairs
@@ -105,6 +106,8 @@ class Compiled:
                 raise ShapeError(f"the network reads Words, ids with spellings; got a {_named(batch)}")
             self._read_spellings(batch)
             batch = batch.tokens
+        if self.network.reads_images:
+            self._read_sizes(batch)
         if not isinstance(batch, Ragged):
             raise ShapeError(f"the network reads a Ragged batch; got a {_named(batch)}")
         values = np.ascontiguousarray(batch.values)
@@ -123,6 +126,14 @@ class Compiled:
             raise ShapeError(f"the network reads Pairs, sources with their targets; got a {_named(pairs)}")
         ids = token_ids("the batch", np.asarray(pairs.tokens.values))
         return (ids, None, pairs.cut), check_offsets(pairs.offsets, len(ids))
+
+    def _read_sizes(self, batch: Batch) -> None:
+        if not isinstance(batch, Grid):
+            raise ShapeError(f"the network reads a Grid of images; got a {_named(batch)}")
+        sizes = batch.check()
+        self.network.steps(np.diff(batch.offsets), height=sizes[:, 0], width=sizes[:, 1])
+        self._sizes = sizes  # what the core points to
+        self.program.read_images(sizes)
 
     def _enter_documents(self, documents: Batch) -> tuple[Any, Array]:
         if not isinstance(documents, Documents):
@@ -223,6 +234,10 @@ def _described(nodes: Sequence[Part]) -> list[dict[str, Any]]:
         fields = {"width": rows.width} | node.model_dump() | {"reads": [source + 1 for source in sources]}
         if isinstance(node, Spectrogram):
             fields |= dict(zip(("basis", "mel"), node.matrices(), strict=True)) | {"floor": FLOOR}
+        if isinstance(node, Scan2d) and node.waves:
+            fields |= node.waves.model_dump()
+        elif isinstance(node, Scan2d):
+            fields["passes"] = {axis: layer.model_dump() for axis, layer in node.passes.items()}
         if isinstance(node, Spell):
             fields["characters"] = _described(node.characters)
         found.append(fields)

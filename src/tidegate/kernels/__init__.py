@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tidegate.kernels.addresses import forward_at
 from tidegate.kernels.checks import Array, check_offsets, choose, expect, float_kind
+from tidegate.kernels.grids import GridForward, grid_backward, grid_computed_again, grid_forward, grid_parameters
 from tidegate.kernels.layers import (
     CELLS,
     Call,
@@ -57,6 +58,7 @@ __all__ = [
     "DirectionGradients",
     "Forward",
     "Gradients",
+    "GridForward",
     "Lexicon",
     "Rule",
     "Sampler",
@@ -73,6 +75,10 @@ __all__ = [
     "forward",
     "forward_at",
     "get_num_threads",
+    "grid_backward",
+    "grid_computed_again",
+    "grid_forward",
+    "grid_parameters",
     "linear",
     "log",
     "mode_numbers",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 import tidegate._core as _core
-from tidegate.cells import CELLS
+from tidegate.cells import CELLS, GRID_CELLS
 from tidegate.kernels.checks import Array, choose
 from tidegate.kernels.rows import ACTIVATIONS, mode_numbers
 
@@ -24,6 +24,7 @@ RUN, RECORD, TRAIN = range(3)
 
 _MERGES = ("concat", "sum", "mul", "ave")
 _SCORES = ("dot", "general", "additive")
+_FLATTENINGS = ("sum", "concat", "last")
 _PINBALL = 2
 _ERRORS = ("mse", "mae")
 _RULES = ("sgd", "rmsprop", "adam")
@@ -139,6 +140,15 @@ def _coded(node: Description) -> dict[str, Any]:
             coded |= {"score": choose("score", node["score"], _SCORES), "size": node["size"] or 0}
         case "dense":
             coded["activation"] = choose("activation", node["activation"], ACTIVATIONS)
+        case "fold":
+            coded["rows"], coded["columns"] = node["block"]
+        case "scan2d":
+            coded["passes"] = [_coded(layer) | {"columns": axis == "columns"} for axis, layer in node["passes"].items()]
+        case "waves":
+            coded |= {"cell": choose("cell", node["cell"], list(GRID_CELLS)), "merge": _MERGES.index(node["merge"])}
+        case "flatten":
+            coded |= {"along_y": node["axis"] == "y", "mode": _FLATTENINGS.index(node["mode"])}
+            coded["cells"] = node["cells"] or 1
         case "spell":
             coded["characters"] = [_coded(part) for part in node["characters"]]
     return coded

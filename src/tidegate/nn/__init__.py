@@ -22,6 +22,7 @@ from tidegate.nn.build import as_network, build
 from tidegate.nn.convert import from_nested, from_packed, to_nested, to_packed, to_torch
 from tidegate.nn.crf import CRF
 from tidegate.nn.cross_entropy import linear_cross_entropy
+from tidegate.nn.grids import GridLSTM
 from tidegate.nn.layers import GRU, LSTM, SimpleRNN
 from tidegate.nn.layout import as_ragged
 from tidegate.nn.pool import Pool
@@ -31,6 +32,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "Acceleration",
+    "GridLSTM",
     "Pool",
     "SimpleRNN",
     "accelerate",

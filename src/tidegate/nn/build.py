@@ -15,10 +15,13 @@ from torch import Tensor
 import tidegate.network as nodes
 from tidegate.documents import Documents, Sparse
 from tidegate.errors import InputError, ShapeError
+from tidegate.grid import Grid
 from tidegate.nn.convert import to_torch
 from tidegate.nn.crf import CRF
 from tidegate.nn.dropout import SequenceDropout, drop_words
 from tidegate.nn.frames import Spectrogram, Window
+from tidegate.nn.grids import GridLSTM
+from tidegate.nn.images import Flatten, Fold, Scan2d
 from tidegate.nn.layers import layer_of
 from tidegate.nn.options import LayerOptions
 from tidegate.nn.pool import Pool
@@ -185,7 +188,7 @@ class Built(torch.nn.Module):
         match module:
             case torch.nn.Identity() if isinstance(node, nodes.Split):
                 return rows.split(node.channels, shared=node.shared)
-            case Spelling() | SequenceDropout() | Window() | Spectrogram():
+            case Spelling() | SequenceDropout() | Window() | Spectrogram() | Fold() | Scan2d() | GridLSTM() | Flatten():
                 return module(rows)
             case Tied():
                 return _each(rows, partial(torch.nn.functional.linear, weight=self._table(), bias=module.bias))
@@ -333,8 +336,13 @@ class Spelling(torch.nn.Module):
 
 def _checked(network: nodes.Network, batch: Ragged | Words | Documents | Pairs) -> Documents | None:
     """Return a batch that is documents, or None for another that fits; raises ShapeError for one that does not."""
-    wanted: Any = Documents if network.reads_documents else Words if network.reads_words else Ragged
-    wanted = Pairs if network.reads_pairs else wanted
+    kinds = (
+        (Documents, network.reads_documents),
+        (Words, network.reads_words),
+        (Grid, network.reads_images),
+        (Pairs, network.reads_pairs),
+    )
+    wanted: Any = next((kind for kind, is_read in kinds if is_read), Ragged)
     if not isinstance(batch, wanted):
         raise ShapeError(f"a {type(batch).__name__} came where a {wanted.__name__} batch was wanted.")
     if not isinstance(batch, Documents):
@@ -395,6 +403,16 @@ def _module(node: nodes.Node) -> torch.nn.Module:
             return Window(node.width, node.stride)
         case nodes.Spectrogram():
             return Spectrogram(node)
+        case nodes.Fold():
+            return Fold(node)
+        case nodes.Scan2d() if waves := node.waves:
+            return GridLSTM(
+                waves.input_size, waves.hidden_size, cell=waves.cell, directions=waves.directions, merge=waves.merge
+            )
+        case nodes.Scan2d():
+            return Scan2d(node)
+        case nodes.Flatten():
+            return Flatten(node)
         case nodes.Decode():
             return Decode(node)
         case nodes.Dropout():

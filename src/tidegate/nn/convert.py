@@ -7,11 +7,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from tidegate.errors import ShapeError
+from tidegate.grid import Grid
 from tidegate.ragged import Ragged
 
 
 def to_torch(ragged: Ragged) -> Ragged:
     """Return the same batch as torch tensors on the CPU; NumPy arrays share their memory, tensors pass unchanged."""
+    if isinstance(ragged, Grid):
+        return Grid(*(torch.as_tensor(part) for part in (ragged.values, ragged.heights, ragged.widths)))
     return Ragged(torch.as_tensor(ragged.values), torch.as_tensor(ragged.offsets))
 
 

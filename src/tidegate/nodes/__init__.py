@@ -13,10 +13,13 @@ from tidegate.nodes.decode import Decode
 from tidegate.nodes.dense import Activation, Dense
 from tidegate.nodes.dropout import Dropout
 from tidegate.nodes.embed import Embed
+from tidegate.nodes.flatten import Flatten
+from tidegate.nodes.fold import Fold
 from tidegate.nodes.join import Join
-from tidegate.nodes.part import Part, Place, Rows, Shapes, Start
+from tidegate.nodes.part import Extent, Part, Place, Rows, Shapes, Start
 from tidegate.nodes.pool import Pool, PoolMode, PoolModes
 from tidegate.nodes.recurrent import Merge, Recurrent
+from tidegate.nodes.scan2d import Scan2d
 from tidegate.nodes.spectrogram import Spectrogram
 from tidegate.nodes.spell import Spell
 from tidegate.nodes.split import Split
@@ -42,7 +45,10 @@ Node = Annotated[
     | Window
     | Spectrogram
     | Take
-    | Attend,
+    | Attend
+    | Fold
+    | Scan2d
+    | Flatten,
     Field(discriminator="kind"),
 ]
 
@@ -55,6 +61,9 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embed",
+    "Extent",
+    "Flatten",
+    "Fold",
     "Join",
     "Merge",
     "Node",
@@ -65,6 +74,7 @@ __all__ = [
     "PoolModes",
     "Recurrent",
     "Rows",
+    "Scan2d",
     "Score",
     "Shapes",
     "Spectrogram",

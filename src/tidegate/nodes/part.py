@@ -42,6 +42,8 @@ class Rows:
     steps: rows of each sequence, where that is the same for all; else 0.
     stride: steps of the input from one row to the next.
     side: of pairs, which rows those are, "both" before they are parted; "" of one row of each, and of what is no pair.
+    cell: how many rows and columns of the image that the network reads stand behind each row, which is a cell of an
+        image; 0 along an axis that is gone. Both are 0 where no image is left.
 
     >>> steps, pooled = Rows(None, 4), Rows(None, 4, pooled=True)
     >>> steps.beside(Rows(None, 2)), steps.beside(pooled), str(pooled)
@@ -54,11 +56,17 @@ class Rows:
     channels: int = 1
     steps: int = 0
     stride: int = 1
+    cell: tuple[int, int] = (0, 0)
     side: Side = ""
+
+    @property
+    def of_images(self) -> bool:
+        """Tell whether they are the cells of images."""
+        return min(self.cell) > 0 and not self.pooled
 
     def beside(self, other: Rows) -> bool:
         """Tell whether row for row another's stand for the same."""
-        mine, theirs = ((rows.pooled, rows.channels, rows.steps, rows.stride, rows.side) for rows in (self, other))
+        mine, theirs = ((r.pooled, r.channels, r.steps, r.stride, r.cell, r.side) for r in (self, other))
         return mine == theirs
 
     def __str__(self) -> str:
@@ -69,6 +77,8 @@ class Rows:
         of = {"": "", "both": " of both sides of pairs"}.get(self.side, f" of the {self.side}")
         if self.steps:
             return f"{self.steps} rows of each {sequence}{of}"
+        if self.of_images:
+            return "a cell of {} x {} of each image".format(*self.cell)
         return f"a row of each step{of}" if self.stride == 1 else f"a row of every {self.stride} steps{of}"
 
 
@@ -122,6 +132,26 @@ class Place:
         if self.read.pooled:
             raise ValueError(f"{self.name} cannot follow {after}: no steps are left")
 
+    def must_have_images(self) -> None:
+        """Raise ValueError where what reaches it are not the cells of images."""
+        if not self.read.of_images:
+            raise ValueError(f"{self.name} reads cells of images, but gets {self.read}")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Say how much of each sequence there is, in one number or in an array of many.
+
+    rows: of all it has become.
+    height, width: of an image whose cells those are; 0 of others.
+    source: of those rows, how many are of the source of a pair that is not parted yet; 0 of others.
+    """
+
+    rows: Any
+    height: Any = 0
+    width: Any = 0
+    source: Any = 0
+
 
 @dataclass(frozen=True)
 class Start:
@@ -146,6 +176,8 @@ class Part(BaseModel):
     reads: Name | Annotated[tuple[Name, ...], Field(max_length=64, strict=False)] = ()
     live: ClassVar[bool] = True
     """Whether a sequence can be fed to it step by step, rather than as a whole."""
+    reads_images: ClassVar[bool] = False
+    """Whether it reads cells of images, so that the network reads images."""
     reads_ids: ClassVar[bool] = False
     """Whether it reads ids, which no other node can."""
     several: ClassVar[bool] = False
@@ -182,6 +214,10 @@ class Part(BaseModel):
     def count(self, rows: Any) -> Any:
         """Count the rows that it makes of so many, one number or an array, of a sequence."""
         return rows
+
+    def extent(self, read: Extent) -> Extent:
+        """Count what it makes of so much; raises ValueError where it can make nothing of it."""
+        return replace(read, rows=self.count(read.rows))
 
     def shapes(self) -> Shapes:
         """List its parameters."""
@@ -257,7 +293,9 @@ def _check_count(nodes: Sequence[Part], index: int) -> None:
 def rows_of(nodes: Sequence[Part]) -> tuple[Rows, ...]:
     """Walk the nodes and say what each hands on; raises ValueError where one does not fit, or is read by no other."""
     found, reads = list[Rows](), sources_of(nodes)
-    entering = Rows(None, input_size(nodes), side="both" if any(node.kind == "take" for node in nodes) else "")
+    cell = (1, 1) if any(node.reads_images for node in nodes) else (0, 0)
+    side: Side = "both" if any(node.kind == "take" for node in nodes) else ""
+    entering = Rows(None, input_size(nodes), cell=cell, side=side)
     for index, sources in enumerate(reads):
         if index > 0 and -1 in sources and nodes[0].reads_ids:
             raise ValueError(f"{told(nodes, index)} reads the input, which are ids, as only {told(nodes, 0)} can")

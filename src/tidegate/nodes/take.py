@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 from tidegate.nodes.embed import Embed
-from tidegate.nodes.part import Part, Place, Rows
+from tidegate.nodes.part import Extent, Part, Place, Rows
 
 
 class Take(Part):
@@ -33,3 +33,7 @@ class Take(Part):
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: those of one side."""
         return replace(super().gives(read, width), side=self.side)
+
+    def extent(self, read: Extent) -> Extent:
+        """Count the rows of the side that it takes."""
+        return Extent(read.source if self.side == "source" else read.rows - read.source)

@@ -49,7 +49,8 @@ class Window(Part):
 
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: one of every so many steps."""
-        return replace(super().gives(read, width), stride=read.stride * self.stride, steps=self.count(read.steps))
+        steps, stride = self.count(read.steps), read.stride * self.stride
+        return replace(super().gives(read, width), stride=stride, steps=steps, cell=(0, 0))
 
     def count(self, rows: Any) -> Any:
         """Count the frames of a sequence of so many rows."""

@@ -140,7 +140,7 @@ def _joined(parts: list[Examples]) -> Examples:
         return Examples(reduce(Recordings.joined, recordings), None)
     x = [example for part in parts for example in (part.x.to_list() if isinstance(part.x, Ragged) else part.x)]
     y = None if parts[0].y is None else [label for part in parts for label in part.y]
-    return Examples(Ragged.from_list(x) if isinstance(parts[0].x, Ragged) else x, y)
+    return Examples(type(first).from_list(x) if isinstance(first := parts[0].x, Ragged) else x, y)
 
 
 def _count(dataset: Dataset, examples: Examples) -> str:

@@ -17,6 +17,7 @@ from tidegate.data.kinds import KINDS
 from tidegate.data.series import Series
 from tidegate.data.transcribed.recordings import Recordings
 from tidegate.errors import RunFolderError
+from tidegate.grid import Grid
 from tidegate.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def _pieces(part: Examples | None) -> Iterable[bytes]:
     elif isinstance(part.x, Ragged):
         yield np.ascontiguousarray(part.x.values).tobytes()
         yield np.ascontiguousarray(part.x.offsets).tobytes()
+        if isinstance(part.x, Grid):
+            yield part.x.sizes.tobytes()
     else:
         for x in part.x:
             yield from x.pieces() if isinstance(x, Series) else [x.encode() if isinstance(x, str) else _json(x)]

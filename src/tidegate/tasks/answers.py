@@ -76,6 +76,7 @@ class Single:
         read_cells: turns the cells of a column into inputs; raises DataError, naming the row.
         many: what inputs are called.
         steps: whether a table with a row per step can be answered, too.
+        pictures: answers files that are pictures; None where the task reads none.
         words: answers B sentences of words, a row for each word, where a file with a word on each line can be answered.
     """
 
@@ -86,6 +87,7 @@ class Single:
     read_cells: Callable[[Sequence[object], Where], list[Any]] = read_texts
     many: str = "texts"
     steps: bool = False
+    pictures: Callable[[Any, list[Path]], Iterator[Told]] | None = None
     words: Callable[[Any, list[list[str]]], list[tuple[Any, ...]]] | None = None
 
 

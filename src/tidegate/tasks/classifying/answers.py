@@ -6,13 +6,15 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy.typing as npt
 
 from tidegate.data.checks import Where
+from tidegate.data.images import read_images
 from tidegate.data.showing import shorten
-from tidegate.errors import DataError
+from tidegate.errors import DataError, InputError
 from tidegate.tasks.answers import ANSWER, PROBABILITY, Answers, Columns, Single, Told, short
 from tidegate.tasks.classifying import wire
 from tidegate.tasks.live import Live, read_numbers
@@ -33,6 +35,14 @@ def tell_answers(model: Classifier, lines: Sequence[Any], *, read: Callable[[str
     shares = model.predict_proba([read(line) if isinstance(line, str) else line for line in lines])
     abouts = [{"input": str(line)} for line in lines]
     return _tell(model, shares, abouts, after=[[shorten(str(line))] for line in lines])
+
+
+def tell_pictures(model: SequenceClassifier, files: list[Path]) -> Iterator[Told]:
+    """Name the class of each picture; raises InputError where the model reads none, DataError for one that is none."""
+    if not model.inside().network.reads_images:
+        raise InputError(f"{files[0]} is a picture, but the model was trained on sequences. Pass tables of those.")
+    shares = model.predict_proba(read_images(files))
+    return _tell(model, shares, [{"input": str(file)} for file in files], after=[[file.name] for file in files])
 
 
 def _tell(
@@ -137,6 +147,7 @@ OF_SEQUENCES = Answers(
         read_cells=read_sequences,
         many="sequences",
         steps=True,
+        pictures=tell_pictures,
     ),
     feed=StepFeed,
     wire=wire.OF_SEQUENCES,

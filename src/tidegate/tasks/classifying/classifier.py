@@ -161,6 +161,10 @@ class Reader(Protocol):
     begins: ClassVar[tuple[type[Node], ...]]
     """What the network may begin with."""
 
+    @property
+    def recurs(self) -> bool:
+        """Whether a recurrent node follows the first ones."""
+
     def check(self, X: Any, *, name: str = "X") -> Inputs:
         """Check what is to be learned from or measured on, and bring it into the one form that the task works with."""
 
@@ -179,7 +183,7 @@ class Reader(Protocol):
         """
 
     def first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
-        """Choose the nodes before the recurrent one, and say how many features reach it."""
+        """Choose the nodes before the recurrent one, if there is one, and say how many features they hand on."""
 
     def begin(self, plan: Plan, preparation: Preparation, x: Sequences) -> Plan:
         """Give parameters what they shall begin with instead of drawn numbers, knowing the training part."""
@@ -346,18 +350,22 @@ class Classifying:
         """Choose the nodes, from what is read to the score of each class."""
         settings = self.settings
         first, features = self.reader.first_nodes(preparation)
-        recurrent = Recurrent(
-            cell=CELLS[settings.cell],
-            input_size=features,
-            hidden_size=settings.hidden_size,
-            num_layers=settings.num_layers,
-            bidirectional=settings.bidirectional,
-            merge=settings.merge,
-            dropout=settings.dropout if settings.num_layers > 1 else 0.0,
-            recurrent_dropout=settings.recurrent_dropout,
-        )
-        width = recurrent.output_size * len(settings.pooling)
-        nodes: list[Node] = [*first, recurrent, Pool(modes=settings.pooling)]
+        nodes: list[Node] = [*first]
+        if self.reader.recurs:
+            recurrent = Recurrent(
+                cell=CELLS[settings.cell],
+                input_size=features,
+                hidden_size=settings.hidden_size,
+                num_layers=settings.num_layers,
+                bidirectional=settings.bidirectional,
+                merge=settings.merge,
+                dropout=settings.dropout if settings.num_layers > 1 else 0.0,
+                recurrent_dropout=settings.recurrent_dropout,
+            )
+            nodes.append(recurrent)
+            features = recurrent.output_size
+        nodes.append(Pool(modes=settings.pooling))
+        width = features * len(settings.pooling)
         if settings.dense_size:
             nodes.append(Dense(in_features=width, out_features=settings.dense_size, activation="relu"))
             width = settings.dense_size

@@ -84,8 +84,7 @@ def join(first: Labelled, second: Labelled) -> Labelled:
     x: Inputs
     if isinstance(first.x, Ragged):
         assert isinstance(second.x, Ragged), "both parts were checked by one reader"
-        values = np.concatenate([first.x.values, second.x.values])
-        x = Ragged(values, np.concatenate([first.x.offsets, second.x.offsets[1:] + first.x.offsets[-1]]))
+        x = first.x.followed_by(second.x)
     else:
         assert isinstance(second.x, list), "both parts were checked by one reader"
         x = [*first.x, *second.x]

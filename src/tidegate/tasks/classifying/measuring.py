@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tidegate.documents import Documents
 from tidegate.engine import BinaryCrossEntropy, CrossEntropy, Loss, SoftCrossEntropy
+from tidegate.grid import Grid
 from tidegate.health import ClassHealth, entropy, measure_classes
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, run_sorted
@@ -47,7 +48,9 @@ class Part:
     def arrays(self) -> tuple[Array, ...]:
         """List what makes the part what it is, for a fingerprint."""
         read = self.x.tokens if isinstance(self.x, Documents) else self.x
-        beside = (self.x.beside,) if isinstance(self.x, Documents) else ()
+        beside: tuple[Array, ...] = (self.x.beside,) if isinstance(self.x, Documents) else ()
+        if isinstance(self.x, Grid):
+            beside = (self.x.sizes,)
         told = (array for array in (self.weights, self.soft) if array is not None)
         return (read.values, read.offsets, *beside, self.y, *told)
 

@@ -141,6 +141,7 @@ class TextReader:
     """That of a language model, where there is one to begin with: then no words are learned."""
 
     begins: ClassVar[tuple[type[Node], ...]] = (Embed,)
+    recurs: ClassVar[bool] = True
 
     def check(self, X: Any, *, name: str = "X") -> Inputs:
         """Check texts, none of them empty."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,10 +14,11 @@ from tidegate.cells import USUAL, CellOption
 from tidegate.data.checks import check_features, in_argument
 from tidegate.data.frames import as_list
 from tidegate.documents import Documents
-from tidegate.errors import ShapeError
+from tidegate.errors import InputError, ShapeError
 from tidegate.export import SequenceInterface
+from tidegate.grid import Grid
 from tidegate.kernels.streams import as_rows
-from tidegate.network import Dense, Merge, Network, Node, PoolModes, Recurrent, Size
+from tidegate.network import Dense, Fold, Merge, Network, Node, PoolModes, Recurrent, Size
 from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Prepared, Stream
@@ -44,6 +45,8 @@ from tidegate.tasks.classifying.classifier import (
 )
 from tidegate.tasks.classifying.labelled import Inputs, Labelled
 from tidegate.tasks.fitting import Plan
+from tidegate.tasks.images import Scan, as_images, scanning
+from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Array, Count, Json, Positive, Share, Task
 from tidegate.tasks.weights import ClassWeight, read_class_weight
 
@@ -92,15 +95,26 @@ class Scaling:
 
 @dataclass(frozen=True)
 class FeatureReader:
-    """Learn how features are scaled, where that is asked for."""
+    """Learn how features are scaled, where that is asked for.
+
+    scans: makes the nodes that read images of so many features a cell; None where sequences are read.
+    shift: by how many cells images are moved in training, at most.
+    """
 
     scale: bool
+    scans: Callable[[int], tuple[tuple[Node, ...], int]] | None = None
+    shift: int = 0
 
-    begins: ClassVar[tuple[type[Node], ...]] = (Recurrent, Dense)
+    begins: ClassVar[tuple[type[Node], ...]] = (Recurrent, Dense, Fold)
+
+    @property
+    def recurs(self) -> bool:
+        """Tell whether sequences are read."""
+        return self.scans is None
 
     def check(self, X: Any, *, name: str = "X") -> Inputs:
-        """Check sequences of features."""
-        return as_sequences(X, name=name)
+        """Check sequences of features, or images."""
+        return as_sequences(X, name=name) if self.recurs else as_images(X, name=name)
 
     def learn(
         self, examples: Labelled, classes: int, weights: Weights32 | None, *, seed: int, stored: Json | None = None
@@ -112,7 +126,14 @@ class FeatureReader:
         if self.scale and len(values):
             mean, deviation = values.mean(axis=0), values.std(axis=0)
         scaling = Scaling(mean, np.where(deviation > 0, deviation, 1.0))
-        return Read(scaling, scaling.encode(examples.x))
+        return Read(scaling, scaling.encode(examples.x), disturb=self._moved)
+
+    def _moved(self, x: Any, rng: np.random.Generator) -> Any:
+        """Move each image of a training batch by a few cells, drawn anew in each epoch."""
+        if not self.shift or not isinstance(x, Grid):
+            return x
+        down, across = rng.integers(-self.shift, self.shift + 1, (2, len(x)))
+        return x.with_values(x.values[x.shifted(down, across)])
 
     def restore(self, stored: Json, arrays: Mapping[str, Array]) -> Scaling:
         """Read both."""
@@ -122,8 +143,9 @@ class FeatureReader:
         return Scaling(mean, deviation)
 
     def first_nodes(self, preparation: Preparation) -> tuple[tuple[Node, ...], int]:
-        """Let the recurrent node read the features themselves."""
-        return (), preparation.input_size
+        """Let the recurrent node read the features themselves; of images, scan them."""
+        size = preparation.input_size
+        return ((), size) if self.scans is None else self.scans(size)
 
     def begin(self, plan: Plan, _preparation: Preparation, _x: Ragged | Documents) -> Plan:
         """Draw everything."""
@@ -135,7 +157,8 @@ class SequenceClassifier(Task[Classes]):
     """Classify sequences of features in the manner of scikit-learn.
 
     `X` is a list of B arrays or frames `[T, C]`, one array `[B, T, C]`, or a `Ragged` with values `[N, C]`; T may
-    differ from sequence to sequence and be zero. `y` are their B labels.
+    differ from sequence to sequence and be zero. `y` are their B labels. Images are a `Grid`, or with `scan` also
+    sequences of rows `[H, W]`, a pixel a feature.
 
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.standard_normal((length, 2)) + length % 2 * 3 for length in range(4, 36)]
@@ -147,6 +170,13 @@ class SequenceClassifier(Task[Classes]):
     For `dense_size` and `chrono`, 0 means none.
 
     Args:
+        scan: `renet` reads images: each of `num_layers` layers puts `block` by `block` cells side by side and runs
+            along their rows, then along their columns, both ways where `bidirectional` (Visin et al. 2015). `stable`
+            (Leifert et al. 2016) and `mdlstm` (Graves & Schmidhuber 2008) are LSTMs of two dimensions, which go along
+            the diagonals instead, from all corners or, not `bidirectional`, from the top left; they take the place of
+            `cell`. None does as `renet` with a `Grid`, and reads all else as sequences.
+        block: cells that become one, along each side, in every layer of a scan.
+        shift: images are moved up or down and left or right in training, by so many cells at most.
         scale: bring each feature to mean 0 and deviation 1 over the training part.
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
         hidden_size: units of each direction.
@@ -176,7 +206,7 @@ class SequenceClassifier(Task[Classes]):
     """
 
     card: ClassVar[Card] = SEQUENCES
-    later: ClassVar[Json] = LATER
+    later: ClassVar[Json] = LATER | {"scan": None, "block": 2, "shift": 0}
 
     # Features lend themselves less to being learned by heart than rare words do: more epochs of smaller batches, and
     # less dropout.
@@ -201,13 +231,16 @@ class SequenceClassifier(Task[Classes]):
     learning_rate: Positive = 5e-3
 
     scale: bool = True
+    scan: Scan | None = None
+    block: Annotated[int, Field(ge=1, le=64)] = 2
+    shift: Annotated[int, Field(ge=0, le=64)] = 0
 
     def predict(self, X: Any) -> Array:
         """Name the most probable class of each input, `[B]`, in the type of the labels that were trained on.
 
         Of a model of several labels each is a list, of those that are more likely than not.
         """
-        return answers(self._require_fitted(), as_sequences(X))
+        return answers(self._require_fitted(), self._inputs(X))
 
     def predict_proba(self, X: Any) -> Array:
         """Compute the probability of each class, `[B, K]` float32, in the order of `classes_`.
@@ -215,7 +248,7 @@ class SequenceClassifier(Task[Classes]):
         Of a model of several labels each has a probability of its own, and they do not add up to one. The numbers of
         one input depend, to the bit, neither on the other inputs nor on threads.
         """
-        return probabilities(self._require_fitted(), as_sequences(X))
+        return probabilities(self._require_fitted(), self._inputs(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Compute the accuracy, the share of inputs whose class, or whole set of labels, is predicted.
@@ -224,7 +257,7 @@ class SequenceClassifier(Task[Classes]):
 
         Raises DataError, naming the row, for a label that no training example has.
         """
-        return accuracy(self._require_fitted(), as_sequences(X), y, sample_weight)
+        return accuracy(self._require_fitted(), self._inputs(X), y, sample_weight)
 
     def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> Any:
         """Begin a live sequence; see `Task.stream`. What steps and answers are, `prepare_stream` says."""
@@ -239,7 +272,7 @@ class SequenceClassifier(Task[Classes]):
 
         Raises InputError before `fit`, and as `predict` does.
         """
-        return looked_into(self._require_fitted(), as_sequences(X))
+        return looked_into(self._require_fitted(), self._inputs(X))
 
     def inside(self) -> Inside:
         """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
@@ -291,17 +324,37 @@ class SequenceClassifier(Task[Classes]):
     def __sklearn_tags__(self) -> Any:
         return tagged(super().__sklearn_tags__())
 
-    @property
-    def _classifying(self) -> Classifying:
-        return Classifying(self, FeatureReader(self.scale))
+    def _classifying(self, scans: bool) -> Classifying:
+        return Classifying(self, FeatureReader(self.scale, self._scans if scans else None, self.shift))
+
+    def _inputs(self, X: Any) -> Ragged:
+        return as_images(X) if self._require_fitted().network.reads_images else as_sequences(X)
+
+    def _scans(self, features: int) -> tuple[tuple[Node, ...], int]:
+        if "last" in self.pooling or self.recurrent_dropout:
+            raise InputError(
+                "images are scanned: they have no last step, and recurrent_dropout is of sequences. Pass "
+                "pooling=('max', 'mean') and recurrent_dropout=0."
+            )
+        return scanning(
+            features,
+            cell=CELLS[self.cell] if self.scan in (None, "renet") else self.scan,
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            block=self.block,
+            bidirectional=self.bidirectional,
+            merge=self.merge,
+            dropout=self.dropout,
+        )
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
-        return self._classifying.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
+        classifying = self._classifying(self.scan is not None or isinstance(X, Grid))
+        return classifying.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:
-        return self._classifying.restore(stored, network)
+        return self._classifying(network.reads_images).restore(stored, network)
 
 
 def as_sequences(X: Any, *, name: str = "X") -> Ragged:

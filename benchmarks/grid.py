@@ -1,0 +1,149 @@
+"""How fast are cells of grids beside a loop over diagonals in PyTorch, and how near the peak do they come?
+
+Images of 12 x 24 to 12 x 60 cells, as lines of handwriting folded by four, 16 in a batch and 16 features a cell; the
+stable cell in four directions, forward and backward, with 16 to 64 hidden units. PyTorch pads the batch and runs all
+rows of all images at once, diagonal by diagonal, as a user would write it, and once more compiled where that works.
+Before, all must give the same output. Rounds alternate in one process.
+
+    python -m benchmarks.grid [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks import command
+from benchmarks.ctc import timed
+from benchmarks.peak import measure
+from benchmarks.race import Outcome
+from benchmarks.record import OURS, machine, save
+from tidegate import kernels
+from tidegate.grid import Grid
+from tidegate.nn import GridLSTM
+
+FEATURES, DIRECTIONS, IMAGES, HEIGHT = 16, 4, 16, 12
+UNITS = (16, 32, 64)
+
+
+def images() -> Grid:
+    """Draw the batch."""
+    rng = np.random.default_rng(0)
+    widths = rng.integers(24, 61, IMAGES)
+    return Grid.from_list([torch.from_numpy(rng.standard_normal((HEIGHT, w, FEATURES)).astype("f4")) for w in widths])
+
+
+def one_way(x: Tensor, inside: Tensor, w_ih: Tensor, w_x: Tensor, w_y: Tensor, bias: Tensor) -> Tensor:
+    """Run the stable cell from the top left over [B, h, w, C], of which `inside` [B, h, w, 1] is no padding."""
+    B, rows, columns, _ = x.shape
+    H = w_x.shape[1]
+    skew = torch.nn.functional.linear(x, w_ih, bias) * inside
+    skew = torch.stack([torch.nn.functional.pad(skew[:, y], (0, 0, y, rows - 1 - y)) for y in range(rows)], dim=1)
+    live = torch.stack([torch.nn.functional.pad(inside[:, y], (0, 0, y, rows - 1 - y)) for y in range(rows)], dim=1)
+    h = c = x.new_zeros(B, rows, H)
+    found = []
+    for d in range(rows + columns - 1):
+        h_y, c_y = (torch.nn.functional.pad(state[:, :-1], (0, 0, 1, 0)) for state in (h, c))
+        i, f, share, g, o = (skew[:, :, d] + h @ w_x.T + h_y @ w_y.T).chunk(5, dim=-1)
+        part = torch.sigmoid(share)
+        c = torch.sigmoid(f) * (part * c + (1 - part) * c_y) + torch.sigmoid(i) * torch.tanh(g)
+        h, c = torch.sigmoid(o) * torch.tanh(c) * live[:, :, d], c * live[:, :, d]
+        found.append(h)
+    whole = torch.stack(found, dim=2)  # [B, h, h + w - 1, H]
+    return torch.stack([whole[:, y, y : y + columns] for y in range(rows)], dim=1)
+
+
+class Theirs(torch.nn.Module):
+    """Run all directions, each over the stack turned so that it begins at the top left."""
+
+    def __init__(self, layer: GridLSTM) -> None:
+        super().__init__()
+        self.corners = [list(corner.parameters()) for corner in layer.children()]
+
+    def forward(self, stacks: list[Tensor], inside: list[Tensor]) -> list[Tensor]:
+        """Return what each direction gives, turned as the stacks are."""
+        return [one_way(x, mask, *own) for x, mask, own in zip(stacks, inside, self.corners, strict=True)]
+
+
+def turned(grid: Grid) -> tuple[list[Tensor], list[Tensor]]:
+    """Return a padded stack for each direction, and where it is not padding; padding is not turned to the front."""
+    stacks, masks = [], []
+    for d in range(DIRECTIONS):
+        order = torch.from_numpy(grid.flipped(across=bool(d & 1), down=bool(d & 2)))
+        stacks.append(grid.with_values(grid.values[order]).to_padded()[0])
+        masks.append(grid.with_values(torch.ones(len(order), 1)).to_padded()[0])
+    return stacks, masks
+
+
+def flat(grid: Grid, outputs: list[Tensor]) -> Tensor:
+    """Put what the directions gave side by side, [N, D * H]."""
+    found = []
+    for d, output in enumerate(outputs):
+        order = torch.from_numpy(grid.flipped(across=bool(d & 1), down=bool(d & 2)))
+        found.append(Grid.from_padded(output, grid.sizes).values[order])
+    return torch.cat(found, dim=1)
+
+
+def compiled(theirs: Theirs, given: Any) -> Callable[..., Any] | None:
+    """Compile the loop; None where that fails."""
+    try:
+        made = torch.compile(theirs)
+        sum(output.sum() for output in made(*given)).backward()
+    except RuntimeError as error:
+        print(f"torch.compile: {str(error).splitlines()[0]}")
+        return None
+    return made
+
+
+def run(rounds: int, threads: int) -> None:
+    """Compare, print and keep the samples."""
+    where, grid = machine(threads), images()
+    peak = measure(threads)["FMA in registers, GFLOP/s"] * 1e9
+    kernels.set_num_threads(threads)
+    torch.set_num_threads(threads)
+    given = turned(grid)
+    for H in UNITS:
+        layer = GridLSTM(FEATURES, H)
+        theirs = Theirs(layer)
+        difference = float((layer(grid).values - flat(grid, theirs(*given))).abs().max())
+        if difference > 1e-5:
+            raise SystemExit(f"the outputs differ by {difference}")
+        ways: dict[str, Callable[[], object]] = {
+            OURS: lambda layer=layer: layer(grid).values.sum().backward(),
+            "torch, padded": lambda theirs=theirs: sum(output.sum() for output in theirs(*given)).backward(),
+        }
+        if made := compiled(theirs, given):
+            ways["torch, compiled"] = lambda made=made: sum(output.sum() for output in made(*given)).backward()
+        outcome = Outcome()
+        for number in range(rounds + 1):  # the first one warms up
+            for name, work in ways.items():
+                seconds = timed(work)
+                if number:
+                    outcome.add(name, seconds)
+        middle = {name: statistics.median(seconds) for name, seconds in outcome.seconds.items()}
+        cells = len(grid.values)
+        operations = 2 * 3 * cells * DIRECTIONS * 5 * H * (FEATURES + 2 * H)
+        best = min(value for name, value in middle.items() if name != OURS)
+        figures = {
+            "best of torch / tidegate": best / middle[OURS],
+            "share of FMA peak": operations / middle[OURS] / peak,
+        }
+        setting = {"hidden": H, "features": FEATURES, "directions": DIRECTIONS, "images": IMAGES, "cells": cells}
+        save(f"grid-{H}", __doc__, where, setting=setting, outcome=outcome, tokens=cells, figures=figures)
+        for name, value in (middle | figures).items():
+            print(f"H={H} {name}: {value:.4f}")
+
+
+def main() -> None:
+    """Answer the question."""
+    args = command.parser(__doc__).parse_args()
+    run(args.rounds, args.threads)
+
+
+if __name__ == "__main__":
+    main()

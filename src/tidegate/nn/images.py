@@ -1,0 +1,79 @@
+"""Modules over images: blocks as cells, layers along rows and columns, and images as sequences."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import tidegate.network as nodes
+from tidegate.grid import Grid
+from tidegate.nn.layers import layer_of
+from tidegate.nn.recurrent import Recurrent
+from tidegate.ragged import Ragged
+
+
+class Fold(torch.nn.Module):
+    """Put the cells of each block side by side; see `network.Fold`."""
+
+    def __init__(self, node: nodes.Fold) -> None:
+        super().__init__()
+        self.block = node.block
+
+    def forward(self, grid: Grid) -> Grid:
+        """Return [N', rows * columns * C]."""
+        rows, columns = self.block
+        stack, sizes = grid.to_padded()  # [B, H, W, C]
+        B, H, W, C = stack.shape
+        filled = torch.nn.functional.pad(stack, (0, 0, 0, -W % columns, 0, -H % rows))
+        blocks = filled.reshape(B, -(-H // rows), rows, -(-W // columns), columns, C)
+        cells = blocks.permute(0, 1, 3, 2, 4, 5).flatten(3)  # [B, H', W', rows * columns * C]
+        return Grid.from_padded(cells, -(-np.asarray(sizes) // np.array(self.block)))
+
+
+class Scan2d(torch.nn.Module):
+    """Run a layer along the rows of images, then another along their columns; see `network.Scan2d`."""
+
+    def __init__(self, node: nodes.Scan2d) -> None:
+        super().__init__()
+        for axis, layer in node.passes.items():
+            merge = layer.merge if layer.bidirectional else "concat"
+            made = layer_of(layer.cell)(
+                layer.input_size, layer.hidden_size, bidirectional=layer.bidirectional, merge=merge
+            )
+            self.add_module(axis, made)
+
+    def forward(self, grid: Grid) -> Grid:
+        """Return [N, F]."""
+        for axis, layer in self.named_children():
+            lines = grid.rows() if axis == "rows" else grid.columns()
+            read, _ = cast(Recurrent, layer)(lines.of(grid.values))
+            back = torch.from_numpy(np.argsort(lines.cells))
+            grid = grid.with_values(read.values[back])
+        return grid
+
+
+class Flatten(torch.nn.Module):
+    """Make a sequence over one axis of images; see `network.Flatten`."""
+
+    def __init__(self, node: nodes.Flatten) -> None:
+        super().__init__()
+        self.axis, self.mode, self.cells = node.axis, node.mode, node.cells
+
+    def forward(self, grid: Grid) -> Ragged:
+        """Return [N', C], or [N', cells * C]."""
+        stack, sizes = grid.to_padded()  # [B, H, W, C]
+        across = torch.as_tensor(sizes)[:, 0 if self.axis == "x" else 1]
+        along = torch.as_tensor(sizes)[:, 1 if self.axis == "x" else 0]
+        steps: Tensor = stack.transpose(1, 2) if self.axis == "x" else stack  # [B, steps, across, C]
+        if self.mode == "sum":
+            found = steps.sum(dim=2)
+        elif self.mode == "last":
+            last = (across - 1).clamp(min=0)[:, None, None, None].expand(-1, steps.shape[1], 1, steps.shape[3])
+            found = steps.gather(2, last)[:, :, 0] if steps.shape[2] else steps.sum(dim=2)
+        else:
+            cells = self.cells or 1
+            found = torch.nn.functional.pad(steps, (0, 0, 0, cells - steps.shape[2])).flatten(2)
+        return Ragged.from_padded(found, along)

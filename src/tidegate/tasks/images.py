@@ -1,0 +1,85 @@
+"""Images as tasks read them: what may be one, and the nodes that scan them. Knows no files."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from tidegate.cells import CellName, GridCellName
+from tidegate.data.checks import check_features, in_argument
+from tidegate.data.frames import as_list
+from tidegate.errors import ShapeError
+from tidegate.grid import Grid
+from tidegate.network import Dropout, Fold, Merge, Node, Scan2d
+from tidegate.ragged import Ragged
+
+Scan = Literal["renet", "stable", "mdlstm"]
+
+
+def as_images(X: Any, *, name: str = "X") -> Grid:
+    """Check images in any form, and bring them into one with values [N, C].
+
+    Args:
+        X: a `Grid`; B arrays [H, W] or [H, W, C]; or a `Ragged` of rows [N, W], whose sequences are images of one
+            feature a cell.
+        name: of the argument, for errors.
+
+    Raises:
+        ShapeError: they are no images.
+        DataError: a number is not finite, or too large.
+
+    >>> as_images(Ragged(np.arange(6.0).reshape(3, 2), np.array([0, 1, 3]))).sizes.tolist()
+    [[1, 2], [2, 2]]
+    """
+    if isinstance(X, Grid):
+        grid = X
+    elif isinstance(X, Ragged):
+        rows = np.asarray(X.values)
+        if rows.ndim != 2:
+            raise ShapeError(f"{name} has rows of shape {list(rows.shape[1:])}; wanted [N, W], a pixel a column.")
+        heights = np.asarray(X.lengths)
+        grid = Grid(rows.reshape(-1, 1), heights, np.full(len(heights), rows.shape[1], np.int64))
+    else:
+        grid = Grid.from_list([np.asarray(image) for image in as_list(X, name, "images [H, W]")])
+    values = np.asarray(grid.values)
+    if values.dtype.kind not in "fiub":
+        raise ShapeError(f"{name} has cells of type {values.dtype}; wanted numbers.")
+    checked = Grid(values, np.asarray(grid.heights), np.asarray(grid.widths))
+    check_features(checked, where=in_argument(name))
+    return checked
+
+
+def scanning(
+    features: int,
+    *,
+    cell: CellName | GridCellName,
+    hidden_size: int,
+    num_layers: int,
+    block: int,
+    bidirectional: bool,
+    merge: Merge,
+    dropout: float,
+) -> tuple[tuple[Node, ...], int]:
+    """Make the nodes that scan images, and say how many features each cell has behind them.
+
+    Each layer puts `block` by `block` cells side by side and reads them along rows, then columns (Visin et al. 2015); or
+    from all corners along the diagonals, where it is a cell of grids (Graves & Schmidhuber 2008).
+
+    >>> layers = {"cell": "lstm", "num_layers": 2, "block": 2, "bidirectional": True, "merge": "concat", "dropout": 0.0}
+    >>> nodes, width = scanning(1, hidden_size=8, **layers)
+    >>> [node.kind for node in nodes], width
+    (['fold', 'scan2d', 'fold', 'scan2d'], 16)
+    """
+    nodes, width = list[Node](), features
+    for layer in range(num_layers):
+        if layer and dropout:
+            nodes.append(Dropout(p=dropout))
+        nodes.append(Fold(block=(block, block), size=None if layer else features))
+        width *= block * block
+        scan = Scan2d(
+            cell=cell, input_size=width, hidden_size=hidden_size, directions=4 if bidirectional else 1, merge=merge
+        )
+        nodes.append(scan)
+        width = scan.output_size
+    return tuple(nodes), width
