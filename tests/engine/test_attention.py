@@ -26,6 +26,10 @@ SCORES: tuple[Score, ...] = ("dot", "general", "additive")
 TRANSLATORS = [name for name in COUPLES if name.startswith("a translation")]
 
 
+def ragged(ids: list[list[int]]) -> Ragged:
+    return Ragged(np.array(sum(ids, []), np.int64), np.cumsum([0, *map(len, ids)]))
+
+
 def softmax(rows: Array) -> Array:
     powers = np.exp(rows - rows.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
@@ -138,9 +142,15 @@ def test_long_pairs_are_attended_to_alike_on_any_number_of_threads() -> None:
 def test_batches_of_next_to_nothing_are_attended_to() -> None:
     network = COUPLES["a translation of two hops"]
     program = Program(network, weights_of(network))
-    for source, target in (([], []), ([[]], [[]]), ([[]], [[3, 4]]), ([[3, 4]], [[]]), ([[], [5]], [[6], []])):
-        pairs = Pairs(*(Ragged.from_list(side, dtype=np.int64) if side else
-                        Ragged(np.empty(0, np.int64), np.array([0])) for side in (source, target)))  # fmt: skip
+    cases: list[tuple[list[list[int]], list[list[int]]]] = [
+        ([], []),
+        ([[]], [[]]),
+        ([[]], [[3, 4]]),
+        ([[3, 4]], [[]]),
+        ([[], [5]], [[6], []]),
+    ]
+    for source, target in cases:
+        pairs = Pairs(ragged(source), ragged(target))
         rows = len(pairs.target.values)
         assert program(pairs).shape == (rows, 40)
         lost = program.gradient(pairs, CrossEntropy(np.zeros(rows, np.int64), np.ones(len(pairs))))

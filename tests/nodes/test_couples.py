@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import tidegate
 from couples import COUPLES, WORDS, layer
+from programs import batch_of, weights_of
+from tidegate import convert, export, inspect
 from tidegate.errors import InputError
 from tidegate.network import Attend, Dense, Embed, Join, Network, Pool, Recurrent, Take, parameter_shapes
+from tidegate.runtime import Executor, StreamPool
 
 LEFT, RIGHT = Take(side="source", reads="words", name="left"), Take(side="target", reads="words", name="right")
 ENDS = Pool(modes=("last",), name="ends")
@@ -28,7 +33,10 @@ def attend(**changes: Any) -> Attend:
         ([WORDS, layer(), Take(side="source")], "goes beyond single rows, but reads both sides of pairs"),
         ([WORDS, Pool(modes=("max",)), Take(side="source", reads="words")], "goes beyond single rows"),
         ([WORDS, LEFT, Pool(modes=("max",)), Dense(in_features=6, out_features=2, reads="words")], "ends with both"),
-        ([Dense(in_features=6, out_features=6), Take(side="source")], "needs an embed node at the beginning, with nothing beside"),
+        (
+            [Dense(in_features=6, out_features=6), Take(side="source")],
+            "needs an embed node at the beginning, with nothing beside",
+        ),
         ([Embed(vocabulary_size=9, size=4, beside=2), Take(side="source")], "with nothing beside: pairs are ids"),
         (
             [WORDS, LEFT, RIGHT, Join(reads=("left", "right"))],
@@ -110,3 +118,29 @@ def test_a_file_says_the_same_again(name: str) -> None:
 def test_a_file_of_a_layer_says_nothing_new_where_nothing_is() -> None:
     plain = Network.of(Recurrent(cell="gru", input_size=3, hidden_size=2))
     assert "starts" not in json.loads(plain.to_json())["nodes"][0]
+
+
+@pytest.mark.parametrize("name", COUPLES)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda executor, batch: export.to_onnx(executor, "never-written.onnx"),
+        lambda executor, batch: convert.to_torch(executor),
+        lambda executor, batch: inspect.trace(executor, batch),
+        lambda executor, batch: executor.stream(),
+        lambda executor, batch: StreamPool(executor, 1, lookahead=4),
+    ],
+    ids=["export", "convert", "inspect", "stream", "pool of streams"],
+)
+def test_who_knows_single_sequences_alone_refuses_with_what_to_do(name: str, ask: Any) -> None:
+    network = COUPLES[name]
+    executor = Executor(network, weights_of(network, np.float32))
+    with pytest.raises(InputError, match=r"(?s)pairs.*attend.*(Decoder|nn\.build|Recording\.attention)"):
+        ask(executor, batch_of(network, np.float32, size=3, longest=5))
+
+
+def test_a_model_file_holds_pairs_too(tmp_path: Path) -> None:
+    network = COUPLES["a translation of two hops"]
+    executor, batch = Executor(network, weights_of(network, np.float32)), batch_of(network, np.float32)
+    executor.save(tmp_path / "model")
+    assert tidegate.load(tmp_path / "model")(batch).tobytes() == executor(batch).tobytes()
