@@ -383,6 +383,7 @@ int main() {
     for (const Index K : {1, 5, 20}) field(K);
     digest_labels();
     digest_grids();
+    digest_pairs();
     parallel(1, 1, [](Index) { beam_digests<Digest, Numbers>(kOffsets); });
   }
 }
