@@ -72,9 +72,11 @@ def _bridges(rule: Rule) -> list[Node]:
     """Make of the mean of what the encoder says the states with which the layers of the decoder begin."""
     if not rule.starts:
         return []
-    states = rule.decoder_size * (2 if CELLS[rule.cell].carries_c else 1)
-    bridge = {"in_features": 2 * rule.hidden_size, "out_features": states, "activation": "tanh", "reads": "gist"}
-    bridges = [Dense(**bridge, name=f"bridge{hop}") for hop in range(1, rule.hops + 1)]
+    size, states = 2 * rule.hidden_size, rule.decoder_size * (2 if CELLS[rule.cell].carries_c else 1)
+    bridges = [
+        Dense(in_features=size, out_features=states, activation="tanh", reads="gist", name=f"bridge{hop}")
+        for hop in range(1, rule.hops + 1)
+    ]
     return [Pool(modes=("mean",), reads="encoder", name="gist"), *bridges]
 
 
