@@ -382,6 +382,7 @@ int main() {
     all<double>();
     for (const Index K : {1, 5, 20}) field(K);
     digest_labels();
+    digest_pairs();
     parallel(1, 1, [](Index) { beam_digests<Digest, Numbers>(kOffsets); });
   }
 }

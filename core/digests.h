@@ -64,7 +64,8 @@ std::string named(const char* what, const char* detail, Size size) {
          std::to_string(size.H);
 }
 
-// The cases of sounds, frames and labels.
+// The cases of sounds, frames and labels, and of pairs.
 void digest_labels();
+void digest_pairs();
 
 }  // namespace tidegate

@@ -88,7 +88,10 @@ class Case:
             return self._lost_by_ctc(rows, out.offsets, weight)
         if isinstance(self.loss, CrossEntropy | SoftCrossEntropy):
             aim = self.labels if isinstance(self.loss, CrossEntropy) else self.loss.truth
-            each = torch.nn.functional.cross_entropy(rows, torch.from_numpy(aim), reduction="none")
+            smoothing = self.loss.label_smoothing if isinstance(self.loss, CrossEntropy) else 0.0
+            each = torch.nn.functional.cross_entropy(
+                rows, torch.from_numpy(aim), reduction="none", label_smoothing=smoothing
+            )
             spread = weight if self.network.pools else weight.repeat_interleave(torch.from_numpy(self.lengths))
             return (each * spread).sum()
         truth, scale, shift = (torch.from_numpy(part) for part in (self.loss.truth, self.loss.scale, self.loss.shift))

@@ -128,6 +128,11 @@ class Network(BaseModel):
         return any(isinstance(node, Take) for node in self.nodes)
 
     @property
+    def is_encoder_decoder(self) -> bool:
+        """Tell whether a node takes a side of pairs, attends, or begins with states that another node gives."""
+        return self.reads_pairs or any(node.further for node in self.nodes)
+
+    @property
     def wide(self) -> Wide | None:
         """Return the node that adds what is known of each sequence as a whole, where the network ends with one."""
         last = self.nodes[-1]

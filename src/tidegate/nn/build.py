@@ -15,6 +15,7 @@ from torch import Tensor
 import tidegate.network as nodes
 from tidegate.documents import Documents, Sparse
 from tidegate.errors import InputError, ShapeError
+from tidegate.nn.attention import Attend, side_of, started
 from tidegate.nn.convert import to_torch
 from tidegate.nn.crf import CRF
 from tidegate.nn.dropout import SequenceDropout, drop_words
@@ -145,7 +146,7 @@ class Built(torch.nn.Module):
                 case Recurrent():
                     ids, table = (read.rows, None) if read.table is None else read.table
                     assert isinstance(node, nodes.Recurrent), "modules are those of their nodes"
-                    begin = _begin(states, index) if node.starts is None else _started(node, reads[1].rows)
+                    begin = _begin(states, index) if node.starts is None else started(node, reads[1].rows)
                     rows, end = module(ids, begin, table=table)
                     outputs[index] = _Output(rows, ended=(module, end))
                     ends |= _named(end, index)
@@ -158,7 +159,7 @@ class Built(torch.nn.Module):
                     outputs[index] = _Output(module(read.rows, reads[1].rows))
                 case torch.nn.Identity() if isinstance(node, nodes.Take):
                     assert isinstance(batch, Pairs), "the batch was checked"
-                    outputs[index] = _Output(_side(read.rows, batch, node.side))
+                    outputs[index] = _Output(side_of(read.rows, batch, node.side))
                 case torch.nn.Identity() if isinstance(node, nodes.Join):
                     outputs[index] = _Output(_joined([each.rows for each in reads]))
                 case _:
@@ -279,40 +280,6 @@ class Decode(torch.nn.Module):
         return Ragged(out.values, torch.arange(0, count + 1, node.steps))
 
 
-class Attend(torch.nn.Module):
-    """Give each row the mean of the rows of its sequence that it attends to; see `network.Attend`."""
-
-    weight: Tensor
-    weight_q: Tensor
-    weight_k: Tensor
-    bias: Tensor
-    v: Tensor
-
-    def __init__(self, node: nodes.Attend) -> None:
-        super().__init__()
-        self.score = node.score
-        for name, shape in node.shapes().items():
-            self.register_parameter(name, torch.nn.Parameter(torch.zeros(shape)))
-
-    def forward(self, queries: Ragged, memory: Ragged) -> Ragged:
-        """Return [N, memory_size]; a sequence without memory gives zeros."""
-        asked, keys = queries.values, memory.values
-        if self.score != "dot":
-            keys = torch.nn.functional.linear(keys, self.weight if self.score == "general" else self.weight_k)
-        if self.score == "additive":
-            asked = torch.nn.functional.linear(asked, self.weight_q, self.bias)
-        cut = [rows.lengths.tolist() for rows in (queries, memory, memory)]
-        parts = [values.split(lengths) for values, lengths in zip((asked, keys, memory.values), cut, strict=True)]
-        means = [self._scores(q, k).softmax(1) @ m for q, k, m in zip(*parts, strict=True)]
-        return queries.with_values(torch.cat(means) if means else memory.values.new_zeros(0, memory.values.shape[1]))
-
-    def _scores(self, q: Tensor, k: Tensor) -> Tensor:
-        if self.score != "additive":
-            return q @ k.T
-        scores: Tensor = torch.tanh(q[:, None] + k[None]) @ self.v
-        return scores
-
-
 class Spelling(torch.nn.Module):
     """Put the row of each word beside what its characters say."""
 
@@ -346,22 +313,6 @@ def _checked(network: nodes.Network, batch: Ragged | Words | Documents | Pairs) 
     if network.wide is not None and batch.features is None:
         raise ShapeError("the network reads features of each sequence; these documents have none.")
     return batch
-
-
-def _side(rows: Ragged, pairs: Pairs, side: str) -> Ragged:
-    """Take the rows of one side of pairs."""
-    begin = pairs.offsets[:-1] + (pairs.cut if side == "target" else 0)
-    part = pairs.target if side == "target" else pairs.source
-    offsets = np.asarray(part.offsets, np.int64)
-    index = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], np.diff(offsets))
-    return Ragged(rows.values.index_select(0, torch.from_numpy(index)), torch.from_numpy(offsets))
-
-
-def _started(node: nodes.Recurrent, rows: Tensor) -> Any:
-    """Cut rows [B, start_size] into the states that a node begins with, as `_begin` gives them."""
-    parts = rows.reshape(len(rows), -1, node.num_layers * node.num_directions, node.hidden_size)
-    h, *c = (part.transpose(0, 1) for part in parts.unbind(1))  # [L * D, B, H]
-    return (h, c[0]) if c else h
 
 
 def _begin(states: States, index: int) -> Any:
