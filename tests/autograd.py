@@ -14,6 +14,7 @@ from tidegate import nn
 from tidegate.engine import CrfLikelihood, CrossEntropy, CtcLikelihood, Errors, Lost, Program, SoftCrossEntropy
 from tidegate.kernels import ctc
 from tidegate.network import Crf, Ctc, Decode, Network
+from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 
 Array = npt.NDArray[Any]
@@ -27,7 +28,8 @@ class Case:
         self.batch: Any = batch_of(network, dtype, **batch)
         self.program = Program(network, weights_of(network, dtype))
         rng = np.random.default_rng(2)
-        size, frames = len(self.batch), np.asarray(network.steps(np.diff(self.batch.offsets)))
+        size, cut = len(self.batch), self.batch.cut if isinstance(self.batch, Pairs) else 0
+        frames = np.asarray(network.steps(np.diff(self.batch.offsets), cut))
         tokens, self.lengths = int(frames.sum()), frames
         self.weight = rng.uniform(0.5, 2.0, size) / size
         last, rows = network.nodes[-1], size if network.pools else tokens

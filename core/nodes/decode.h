@@ -13,7 +13,7 @@ class Decode final : public Node<T> {
       : steps_(steps), channels_(channels), size_(size), of_channel_(channels > 1 ? size / 2 : 0), before_(before) {}
 
   Index parameters() const override { return steps_ * (size_ - of_channel_) + channels_ * of_channel_; }
-  void count(Index& sequences, Index& rows) const override { rows = sequences * steps_; }
+  void count(Extent& extent) const override { extent.rows = extent.sequences * steps_; }
   void pack(const T* parameters) override {
     own_.assign(parameters, parameters + this->parameters());
     parameters_ = own_.data();

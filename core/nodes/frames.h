@@ -13,6 +13,7 @@ struct Frames {
   Index whole(Index rows) const { return blocks(rows, stride); }
   Index complete(Index rows) const { return rows < width ? 0 : (rows - width) / stride + 1; }
   Index due(Index rows, bool ending) const { return ending ? whole(rows) : complete(rows); }
+  void count(Extent& extent) const { extent.rows = extent.sequences * whole(extent.rows / extent.sequences); }
   // Rows that so many frames reach over, side by side.
   Index reach(Index frames) const { return frames ? (frames - 1) * stride + width : 0; }
 

@@ -13,7 +13,7 @@ class Pooling final : public Node<T> {
   // `before`: the recurrent node right before, whose final states are what `last` is; null where there is none.
   Pooling(std::vector<PoolMode> modes, const Recurrent<T>* before) : modes_(std::move(modes)), before_(before) {}
 
-  void count(Index& sequences, Index& rows) const override { rows = sequences; }
+  void count(Extent& extent) const override { extent.rows = extent.sequences; }
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;
   std::unique_ptr<LiveNode<T>> live(LivePlan<T>& plan) override;

@@ -15,7 +15,7 @@ class Spectrogram final : public Node<T> {
   Spectrogram(Frames frames, Index bins, Index bands, const double* basis, const double* mel, double floor);
 
   Index parameters() const override { return 2 * bands_; }
-  void count(Index& sequences, Index& rows) const override { rows = sequences * frames_.whole(rows / sequences); }
+  void count(Extent& extent) const override { frames_.count(extent); }
   Index stride() const override { return frames_.stride; }
   bool withholds() const override { return frames_.width > 1; }
   void pack(const T* parameters) override {

@@ -10,9 +10,9 @@ class Split final : public Node<T> {
  public:
   Split(Index channels, Index size, Index shared) : channels_(channels), size_(size), shared_(shared) {}
 
-  void count(Index& sequences, Index& rows) const override {
-    sequences *= channels_;
-    rows *= channels_;
+  void count(Extent& extent) const override {
+    extent.sequences *= channels_;
+    extent.rows *= channels_;
   }
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;
   void back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void* kept) override;

@@ -10,7 +10,7 @@ class Window final : public Node<T> {
  public:
   Window(Index width, Index stride) : frames_{width, stride} {}
 
-  void count(Index& sequences, Index& rows) const override { rows = sequences * frames_.whole(rows / sequences); }
+  void count(Extent& extent) const override { frames_.count(extent); }
   Index stride() const override { return frames_.stride; }
   bool withholds() const override { return frames_.width > 1; }
   void* run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) override;

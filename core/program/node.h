@@ -12,6 +12,12 @@
 
 namespace tidegate {
 
+// What one sequence of a batch has become: so many sequences, and rows of all of them. Of pairs that are not parted
+// yet, the first `source` rows are those of the source.
+struct Extent {
+  Index sequences, rows, source;
+};
+
 // The states in which a recurrent node left its sequences, by layer and direction, and their gradients.
 template <class T>
 struct Ends {
@@ -45,6 +51,7 @@ struct Flow {
   Index N = 0;                           // rows
   Index width = 0;                       // features of a row
   const Index* offsets = nullptr;        // [B + 1] where the rows of each sequence begin
+  const Index* cut = nullptr;            // [B] of pairs: rows of a source, before those of its target; else null
   const std::uint32_t* key = nullptr;    // [B] what tells a sequence from the others of the batch
   T* rows = nullptr;                     // [N, width]; null: row n is row_of[n] of the table
   T* drows = nullptr;                    // [N, width] the gradient, set on the way back
@@ -124,8 +131,11 @@ class Node {
   // Numbers of its own, in the order of their names, tables left out.
   virtual Index parameters() const { return 0; }
 
-  // Turns the number of sequences that one of the batch has become, and of all their rows, into those that it gives.
-  virtual void count(Index& sequences, Index& rows) const { (void)sequences, (void)rows; }
+  // Turns what one sequence of the batch has become into what it makes of that.
+  virtual void count(Extent& extent) const { (void)extent; }
+  // Whether its rows are those of targets that it parted from their sources; or of those sources.
+  virtual bool takes_targets() const { return false; }
+  virtual bool takes_sources() const { return false; }
   // How many rows that it reads, more or less, stand behind one that it gives, where those are fewer.
   virtual Index stride() const { return 1; }
   // Whether rows of a live sequence may wait for others that it reads itself.

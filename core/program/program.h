@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,9 +22,10 @@ constexpr int kMostLanes = 16;
 template <class T>
 struct Sequenced {
   Index B, N;
-  const Index* offsets;     // [B + 1]
-  const T* x;               // [N, width] or null
-  const std::int32_t* ids;  // [N] or null
+  const Index* offsets;        // [B + 1]
+  const T* x;                  // [N, width] or null
+  const std::int32_t* ids;     // [N] or null
+  const Index* cut = nullptr;  // [B] of pairs, the ids of a target behind those of its source: how many the source has
 };
 
 // The flows that each node reads, by number.
@@ -44,8 +46,8 @@ class Program {
   Index table_size() const { return table_ ? table_->size() : 0; }
   Index width() const { return width_; }
   Index output_size() const { return output_size_; }
-  // Rows that flow `flow` has of a sequence of so many rows.
-  Index rows(Index read, std::size_t flow) const;
+  // Rows that flow `flow` has of a sequence of so many rows, of which, where it is a pair, so many are of the source.
+  Index rows(Index read, std::size_t flow, Index source = 0) const;
   // Takes the program for one thread; false where another one has it.
   bool enter() { return !taken_.exchange(true, std::memory_order_acquire); }
   void leave() { taken_.store(false, std::memory_order_release); }
@@ -66,6 +68,10 @@ class Program {
   Span all() const { return {0, nodes_.size()}; }
   // What the last of some nodes gives of all sequences, end to end, when the batch enters the first of them.
   Status run(const Sequenced<T>& batch, Span span, int threads, T* out, Index& bad_token);
+
+  // Runs a batch as one group, and shows all flows as long as the call lasts.
+  using See = std::function<void(const std::vector<Flow<T>>& flows)>;
+  Status show(const Sequenced<T>& batch, int threads, const See& see, Index& bad_token);
 
   // Runs a batch as one group, and keeps what every node read and gave as long as the program lives, as the arrays of
   // the batch must; once. The parameters must have been packed for that.
@@ -133,7 +139,7 @@ class Program {
   template <class F>
   void each_touched(const F& f) const;
 
-  void count(std::size_t flow, Index& sequences, Index& rows) const;
+  void count(std::size_t flow, Extent& extent) const;
 
   std::vector<std::unique_ptr<Node<T>>> nodes_;
   const Reads reads_;

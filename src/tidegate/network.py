@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tidegate.errors import InputError, ShapeError
 from tidegate.nodes import (
     Activation,
+    Attend,
     Crf,
     Ctc,
     Decode,
@@ -30,9 +31,11 @@ from tidegate.nodes import (
     PoolModes,
     Recurrent,
     Rows,
+    Score,
     Spectrogram,
     Spell,
     Split,
+    Take,
     Tied,
     Wide,
     Window,
@@ -45,6 +48,7 @@ __all__ = [
     "INPUT",
     "MAX_PARAMETERS",
     "Activation",
+    "Attend",
     "Crf",
     "Ctc",
     "Decode",
@@ -60,10 +64,12 @@ __all__ = [
     "PoolModes",
     "Recurrent",
     "Rows",
+    "Score",
     "Size",
     "Spectrogram",
     "Spell",
     "Split",
+    "Take",
     "Tied",
     "Wide",
     "Window",
@@ -117,6 +123,11 @@ class Network(BaseModel):
         return (isinstance(first, Embed) and first.beside > 0) or self.wide is not None
 
     @property
+    def reads_pairs(self) -> bool:
+        """Tell whether the input is `Pairs`: ids of sources, and of their targets."""
+        return any(isinstance(node, Take) for node in self.nodes)
+
+    @property
     def wide(self) -> Wide | None:
         """Return the node that adds what is known of each sequence as a whole, where the network ends with one."""
         last = self.nodes[-1]
@@ -137,8 +148,10 @@ class Network(BaseModel):
         """
         return sources_of(self.nodes)
 
-    def steps(self, length: Any) -> Any:
+    def steps(self, length: Any, source: Any = 0) -> Any:
         """Count the rows that come out of a sequence, or of each of its channels, of so many steps, or of each of many.
+
+        Of the steps of a pair so many are of its `source`.
 
         >>> from tidegate.nodes import Window
         >>> network = Network.of(Window(width=8, stride=4, size=48), Dense(in_features=384, out_features=5))
@@ -148,6 +161,8 @@ class Network(BaseModel):
         counts = {-1: length}
         for index, (node, sources) in enumerate(zip(self.nodes, self.sources, strict=True)):
             counts[index] = node.count(counts[sources[0]])
+            if isinstance(node, Take):
+                counts[index] = source if node.side == "source" else length - source
         return counts[len(self.nodes) - 1]
 
     @property

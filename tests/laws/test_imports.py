@@ -9,7 +9,7 @@
     nn  runtime  data
     fetch  checkpoint
     crf  ctc  engine  offers
-    network  kernels  health  words  documents  durable  transcripts
+    network  kernels  health  words  documents  pairs  durable  transcripts
     nodes
     cells
     ragged  plain_json  lock  children  _core  _doors

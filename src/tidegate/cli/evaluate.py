@@ -56,6 +56,7 @@ def evaluate(
     chosen = runs.choose_part(runs.Source(data, kind | options), trained_on(model), part)  # type: ignore[arg-type]
     say(chosen.dataset.summary())
     say(chosen.note)
+    loaded.check_taken(chosen.dataset.taken)
     learned = None if chosen.name in ("all", "train") else chosen.dataset.train
     found = runs.evaluate(loaded, chosen.examples, learned)
     for warning in found.warnings():

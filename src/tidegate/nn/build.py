@@ -24,6 +24,7 @@ from tidegate.nn.options import LayerOptions
 from tidegate.nn.pool import Pool
 from tidegate.nn.recurrent import Recurrent
 from tidegate.nodes import Part
+from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -93,7 +94,7 @@ class Built(torch.nn.Module):
         for index, node in enumerate(network.nodes):
             self.add_module(str(index), _module(node))
 
-    def forward(self, batch: Ragged | Words | Documents) -> Any:
+    def forward(self, batch: Ragged | Words | Documents | Pairs) -> Any:
         """Return [B, K] where the network pools, else a Ragged batch [N, K].
 
         Args:
@@ -126,10 +127,13 @@ class Built(torch.nn.Module):
         assert isinstance(last, torch.nn.Linear), "the caller built the network"
         return last.weight, last.bias
 
-    def _walk(self, batch: Ragged | Words | Documents, states: States, stop: int) -> tuple[Any, dict[str, Tensor]]:
+    def _walk(
+        self, batch: Ragged | Words | Documents | Pairs, states: States, stop: int
+    ) -> tuple[Any, dict[str, Tensor]]:
         """Run the nodes before `stop`; return their output, and the final states of the recurrent ones."""
         documents = _checked(self.network, batch)
-        outputs = {-1: _Output(batch if documents is None else to_torch(documents.tokens))}
+        entering = to_torch(batch.tokens) if isinstance(batch, Documents | Pairs) else batch
+        outputs = {-1: _Output(entering)}
         ends: dict[str, Tensor] = {}
         for index, node, module in zip(range(stop), self.network.nodes, self.children(), strict=False):
             reads = [outputs[source] for source in self._sources[index]]
@@ -140,7 +144,9 @@ class Built(torch.nn.Module):
                     outputs[index] = self._look_up(module, node, index, read.rows, documents)
                 case Recurrent():
                     ids, table = (read.rows, None) if read.table is None else read.table
-                    rows, end = module(ids, _begin(states, index), table=table)
+                    assert isinstance(node, nodes.Recurrent), "modules are those of their nodes"
+                    begin = _begin(states, index) if node.starts is None else _started(node, reads[1].rows)
+                    rows, end = module(ids, begin, table=table)
                     outputs[index] = _Output(rows, ended=(module, end))
                     ends |= _named(end, index)
                 case Decode():
@@ -148,6 +154,11 @@ class Built(torch.nn.Module):
                     outputs[index] = _Output(module(*read.ended))
                 case Pool():
                     outputs[index] = _Output(_pooled(module, read))
+                case Attend():
+                    outputs[index] = _Output(module(read.rows, reads[1].rows))
+                case torch.nn.Identity() if isinstance(node, nodes.Take):
+                    assert isinstance(batch, Pairs), "the batch was checked"
+                    outputs[index] = _Output(_side(read.rows, batch, node.side))
                 case torch.nn.Identity() if isinstance(node, nodes.Join):
                     outputs[index] = _Output(_joined([each.rows for each in reads]))
                 case _:
@@ -268,6 +279,40 @@ class Decode(torch.nn.Module):
         return Ragged(out.values, torch.arange(0, count + 1, node.steps))
 
 
+class Attend(torch.nn.Module):
+    """Give each row the mean of the rows of its sequence that it attends to; see `network.Attend`."""
+
+    weight: Tensor
+    weight_q: Tensor
+    weight_k: Tensor
+    bias: Tensor
+    v: Tensor
+
+    def __init__(self, node: nodes.Attend) -> None:
+        super().__init__()
+        self.score = node.score
+        for name, shape in node.shapes().items():
+            self.register_parameter(name, torch.nn.Parameter(torch.zeros(shape)))
+
+    def forward(self, queries: Ragged, memory: Ragged) -> Ragged:
+        """Return [N, memory_size]; a sequence without memory gives zeros."""
+        asked, keys = queries.values, memory.values
+        if self.score != "dot":
+            keys = torch.nn.functional.linear(keys, self.weight if self.score == "general" else self.weight_k)
+        if self.score == "additive":
+            asked = torch.nn.functional.linear(asked, self.weight_q, self.bias)
+        cut = [rows.lengths.tolist() for rows in (queries, memory, memory)]
+        parts = [values.split(lengths) for values, lengths in zip((asked, keys, memory.values), cut, strict=True)]
+        means = [self._scores(q, k).softmax(1) @ m for q, k, m in zip(*parts, strict=True)]
+        return queries.with_values(torch.cat(means) if means else memory.values.new_zeros(0, memory.values.shape[1]))
+
+    def _scores(self, q: Tensor, k: Tensor) -> Tensor:
+        if self.score != "additive":
+            return q @ k.T
+        scores: Tensor = torch.tanh(q[:, None] + k[None]) @ self.v
+        return scores
+
+
 class Spelling(torch.nn.Module):
     """Put the row of each word beside what its characters say."""
 
@@ -286,9 +331,10 @@ class Spelling(torch.nn.Module):
         return tokens.with_values(torch.cat([known, of_word], dim=1))
 
 
-def _checked(network: nodes.Network, batch: Ragged | Words | Documents) -> Documents | None:
+def _checked(network: nodes.Network, batch: Ragged | Words | Documents | Pairs) -> Documents | None:
     """Return a batch that is documents, or None for another that fits; raises ShapeError for one that does not."""
     wanted: Any = Documents if network.reads_documents else Words if network.reads_words else Ragged
+    wanted = Pairs if network.reads_pairs else wanted
     if not isinstance(batch, wanted):
         raise ShapeError(f"a {type(batch).__name__} came where a {wanted.__name__} batch was wanted.")
     if not isinstance(batch, Documents):
@@ -300,6 +346,22 @@ def _checked(network: nodes.Network, batch: Ragged | Words | Documents) -> Docum
     if network.wide is not None and batch.features is None:
         raise ShapeError("the network reads features of each sequence; these documents have none.")
     return batch
+
+
+def _side(rows: Ragged, pairs: Pairs, side: str) -> Ragged:
+    """Take the rows of one side of pairs."""
+    begin = pairs.offsets[:-1] + (pairs.cut if side == "target" else 0)
+    part = pairs.target if side == "target" else pairs.source
+    offsets = np.asarray(part.offsets, np.int64)
+    index = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], np.diff(offsets))
+    return Ragged(rows.values.index_select(0, torch.from_numpy(index)), torch.from_numpy(offsets))
+
+
+def _started(node: nodes.Recurrent, rows: Tensor) -> Any:
+    """Cut rows [B, start_size] into the states that a node begins with, as `_begin` gives them."""
+    parts = rows.reshape(len(rows), -1, node.num_layers * node.num_directions, node.hidden_size)
+    h, *c = (part.transpose(0, 1) for part in parts.unbind(1))  # [L * D, B, H]
+    return (h, c[0]) if c else h
 
 
 def _begin(states: States, index: int) -> Any:
@@ -325,8 +387,10 @@ def _module(node: nodes.Node) -> torch.nn.Module:
             return Pool(node.modes)
         case nodes.Dense():
             return torch.nn.Linear(node.in_features, node.out_features)
-        case nodes.Split() | nodes.Join() | nodes.Ctc():
+        case nodes.Split() | nodes.Join() | nodes.Ctc() | nodes.Take():
             return torch.nn.Identity()
+        case nodes.Attend():
+            return Attend(node)
         case nodes.Window():
             return Window(node.width, node.stride)
         case nodes.Spectrogram():
@@ -356,7 +420,8 @@ def _layer(node: nodes.Recurrent) -> Recurrent:
 
 def _node(layer: Recurrent) -> nodes.Recurrent:
     fields: dict[str, Any] = {
-        name: getattr(layer, name) for name in nodes.Recurrent.model_fields.keys() - Part.model_fields.keys()
+        name: getattr(layer, name)
+        for name in nodes.Recurrent.model_fields.keys() - Part.model_fields.keys() - {"starts"}
     }
     return nodes.Recurrent(**fields | {"merge": layer.merge or "concat", "dropout": 0.0, "recurrent_dropout": 0.0})
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tidegate.nodes.attend import Attend, Score
 from tidegate.nodes.crf import Crf
 from tidegate.nodes.ctc import Ctc
 from tidegate.nodes.decode import Decode
@@ -19,6 +20,7 @@ from tidegate.nodes.recurrent import Merge, Recurrent
 from tidegate.nodes.spectrogram import Spectrogram
 from tidegate.nodes.spell import Spell
 from tidegate.nodes.split import Split
+from tidegate.nodes.take import Take
 from tidegate.nodes.tied import Tied
 from tidegate.nodes.wide import Wide
 from tidegate.nodes.window import Window
@@ -38,12 +40,15 @@ Node = Annotated[
     | Tied
     | Wide
     | Window
-    | Spectrogram,
+    | Spectrogram
+    | Take
+    | Attend,
     Field(discriminator="kind"),
 ]
 
 __all__ = [
     "Activation",
+    "Attend",
     "Crf",
     "Ctc",
     "Decode",
@@ -60,11 +65,13 @@ __all__ = [
     "PoolModes",
     "Recurrent",
     "Rows",
+    "Score",
     "Shapes",
     "Spectrogram",
     "Spell",
     "Split",
     "Start",
+    "Take",
     "Tied",
     "Wide",
     "Window",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
@@ -144,6 +144,17 @@ class Task(ABC, Generic[L]):
     def params_for(cls, X: Any) -> Json:
         """Say which parameters suit some inputs, where a run names neither them nor a preset; here none."""
         return {}
+
+    @classmethod
+    def params_of(cls, taken: Mapping[str, str]) -> Json:
+        """Say which parameters tell what data are of, given what a reader took for what; here none."""
+        return {}
+
+    def check_taken(self, taken: Mapping[str, str]) -> None:
+        """Raise InputError for data that are of something else than those that the model was trained on."""
+        for name, value in self.params_of(taken).items():
+            if (own := getattr(self, name)) and own != value:
+                raise InputError(f"the model was trained with {name}={own!r}, but these data have {value!r}.")
 
     def get_params(self, deep: bool = True) -> Json:
         """Return the parameters by name, as they were passed; `deep` has no effect."""
