@@ -72,7 +72,7 @@ class TableDecoder:
         return rows - math.log(math.fsum(math.exp(x) for x in rows))
 
     def every(self, source: tuple[int, ...], start: int, barred: tuple[int, ...], most: int) -> list[Any]:
-        """List all outputs that end within `most` tokens: their ids, the logarithm of their probability, what was read."""
+        """List all outputs that end within `most` tokens: ids, the logarithm of the probability, what was read."""
         end, found = self.size - 1, []
         inner = [token for token in range(self.size - 1) if token not in barred]
         for length in range(most):

@@ -163,8 +163,8 @@ SAMPLES = {
     ),
     "translator": Sample(
         SMALL
-        | {"embedding_size": 4, "decoder_size": 6, "units": "words", "dropout": 0.1, "word_dropout": 0.0, "average": 0.5}
-        | {"validation_fraction": 0.0, "stop_on": "loss"},
+        | {"embedding_size": 4, "decoder_size": 6, "units": "words", "dropout": 0.1, "word_dropout": 0.0}
+        | {"average": 0.5, "validation_fraction": 0.0, "stop_on": "loss"},
         turned,
         translations,
         [*LIVE],

@@ -27,7 +27,10 @@ def search(decoder: TableDecoder, rules: Rules, sources: Any = None, **more: Any
 
 def plain(found: list[list[Hypothesis]]) -> list[Any]:
     return [
-        [(one.ids.tolist(), one.score, one.log_probability, one.cut, *(a.tobytes() for a in one.attention)) for one in each]
+        [
+            (one.ids.tolist(), one.score, one.log_probability, one.cut, *(a.tobytes() for a in one.attention))
+            for one in each
+        ]
         for each in found
     ]
 
@@ -65,11 +68,14 @@ def test_a_beam_of_one_takes_the_most_probable_token_of_each_step() -> None:
         assert found.log_probability == pytest.approx(total, abs=1e-4)
 
 
-@pytest.mark.parametrize("rules", [
-    Rules(beam=3, n_best=3, attention=True),
-    Rules(beam=4, coverage_penalty=0.2, length_penalty=0.6),
-    Rules(n_best=2, sampling=Sampling(seed=4, top_k=4, top_p=0.9), attention=True),
-])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Rules(beam=3, n_best=3, attention=True),
+        Rules(beam=4, coverage_penalty=0.2, length_penalty=0.6),
+        Rules(n_best=2, sampling=Sampling(seed=4, top_k=4, top_p=0.9), attention=True),
+    ],
+)
 def test_an_input_gives_the_same_bits_alone_and_among_others(rules: Rules) -> None:
     whole = plain(search(TableDecoder(90, shift=3), rules))
     for source, want in zip(SOURCES, whole, strict=True):

@@ -18,7 +18,8 @@ from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Sampling
 from tidegate.tasks.translating import measuring
-from tidegate.tasks.translating.scores import SCORES
+from tidegate.tasks.translating.reading import Corpus
+from tidegate.tasks.translating.scores import SCORES, Translating
 from tidegate.tasks.translating.searching import Rules, searcher
 
 WORDS = ("tide", "gate", "salt", "wave", "moss", "fern")
@@ -59,10 +60,18 @@ def test_what_it_reads_for_a_token_is_the_word_it_stands_for(model: Any) -> None
     assert [3, 2, 1, 0] in best
 
 
-@pytest.mark.parametrize("rule", [
-    {"hops": 1}, {"starts": False}, {"attention": "additive"}, {"attention": "dot", "decoder_size": 32},
-    {"cell": "gru", "num_layers": 2}, {"units": "characters"}, {"units": "subwords", "vocabulary_size": 300},
-])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"hops": 1},
+        {"starts": False},
+        {"attention": "additive"},
+        {"attention": "dot", "decoder_size": 32},
+        {"cell": "gru", "num_layers": 2},
+        {"units": "characters"},
+        {"units": "subwords", "vocabulary_size": 300},
+    ],
+)
 def test_every_rule_makes_a_network_that_learns(rule: dict[str, Any]) -> None:
     X, y = turned(60)
     task = tg.Translator(**SMALL | {"epochs": 6, "stop_on": "loss"} | rule)
@@ -261,7 +270,7 @@ def test_the_loss_on_the_part_held_out_is_that_of_every_token(model: Any) -> Non
         scores = Executor(model.network_, model.weights_)(pair).astype(np.float64)
         logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
         lost -= sum(logs[at, token] for at, token in enumerate([*target, reading.end]))
-    corpus = measuring.Corpus.of(reading, reading.subwords.encode(X), targets)
+    corpus = Corpus.of(reading, reading.subwords.encode(X), targets)
     found = measuring.nats_of(Executor(model.network_, model.weights_), corpus)
     assert found == pytest.approx(lost / (len(targets.values) + 5), rel=1e-5)
 
@@ -270,6 +279,7 @@ def test_a_model_is_measured_by_length_and_names_symbols_it_cannot_know(model: A
     X, y = turned(30, seed=8)
     y[3] = "\N{GREEK CAPITAL LETTER OMEGA} \N{GREEK CAPITAL LETTER OMEGA}"
     found = SCORES.measure(model, Examples(X, y))
+    assert isinstance(found, Translating)
     right = sum(told == want for told, want in zip(model.predict(X), y, strict=True)) / 30
     assert found.measures()["exact"] == right
     assert found.measures()["bleu"] > 60
@@ -280,7 +290,10 @@ def test_a_model_is_measured_by_length_and_names_symbols_it_cannot_know(model: A
     assert sum(row["texts"] for row in found.table()) == 30  # type: ignore[misc]
     apart = SCORES.apart
     assert apart is not None
-    assert apart(found, Examples(X[:10], y[:10])).unseen["examples"] < 30  # type: ignore[index]
+    unseen = apart(found, Examples(X[:10], y[:10]))
+    assert isinstance(unseen, Translating)
+    assert unseen.unseen is not None
+    assert unseen.unseen["examples"] < 30
 
 
 def test_a_model_knows_its_languages(model: Any) -> None:

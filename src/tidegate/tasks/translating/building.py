@@ -52,9 +52,7 @@ class Rule:
 def build(rule: Rule) -> Network:
     """Build the network of a rule, which reads `Pairs` of ids and scores what follows each token of the target."""
     return Network.of(
-        Embed(
-            vocabulary_size=rule.vocabulary_size, size=rule.embedding_size, dropout=rule.word_dropout, name="table"
-        ),
+        Embed(vocabulary_size=rule.vocabulary_size, size=rule.embedding_size, dropout=rule.word_dropout, name="table"),
         *_encoder(rule),
         *_bridges(rule),
         *_decoder(rule),
@@ -74,16 +72,12 @@ def _bridges(rule: Rule) -> list[Node]:
     """Make of the mean of what the encoder says the states with which the layers of the decoder begin."""
     if not rule.starts:
         return []
-    nodes: list[Node] = [Pool(modes=("mean",), reads="encoder", name="gist")]
-    states = rule.decoder_size * (2 if CELLS[rule.cell].carries_c else 1)
-    for hop in range(1, rule.hops + 1):
-        nodes.append(
-            Dense(
-                in_features=2 * rule.hidden_size, out_features=states, activation="tanh", reads="gist",
-                name=f"bridge{hop}",
-            )
-        )  # fmt: skip
-    return nodes
+    size, states = 2 * rule.hidden_size, rule.decoder_size * (2 if CELLS[rule.cell].carries_c else 1)
+    bridges = [
+        Dense(in_features=size, out_features=states, activation="tanh", reads="gist", name=f"bridge{hop}")
+        for hop in range(1, rule.hops + 1)
+    ]
+    return [Pool(modes=("mean",), reads="encoder", name="gist"), *bridges]
 
 
 def _decoder(rule: Rule) -> list[Node]:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from tidegate.data.checks import check_texts
-from tidegate.errors import InputError, StateError, StreamEndedError
+from tidegate.errors import StateError, StreamEndedError
 from tidegate.runtime.stream_state import pack_state, unpack_state
 from tidegate.tasks.translating.translations import Translation
 

@@ -1,4 +1,4 @@
-"""What a translator learns besides its weights: the tokens of both sides, and which languages they are. Knows no network."""
+"""What a translator learns besides its weights: the tokens of both sides, and their languages. Knows no network."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Corpus:
     @property
     def lengths(self) -> Array:
         """Count the tokens of both sides of each pair, marks included, `[B]`."""
-        return np.asarray(self.sources.lengths) + np.asarray(self.inputs.lengths)
+        return np.asarray(np.add(self.sources.lengths, self.inputs.lengths))
 
     def arrays(self) -> list[Array]:
         """List all numbers that it consists of."""

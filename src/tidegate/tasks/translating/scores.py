@@ -1,4 +1,4 @@
-"""Measures translators on texts whose translations are known: BLEU, chrF, exact matches, by how long the sources are."""
+"""Measures translators on texts whose translations are known: BLEU, chrF, exact matches, by the length of sources."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-
 
 from tidegate.data.pairs.measures import bleu, chrf, exact_match
 from tidegate.errors import DataError
@@ -127,9 +126,7 @@ def apart_from(found: Translating, learned: Examples) -> Translating:
     if not new:
         return found
     texts = [[texts[index] for index in new] for texts in (found.found, found.right)]
-    return replace(
-        found, unseen={**measured(texts[0], texts[1], by_words=found.by_words), "examples": float(len(new))}
-    )
+    return replace(found, unseen={**measured(texts[0], texts[1], by_words=found.by_words), "examples": float(len(new))})
 
 
 def _shown(measures: Mapping[str, float]) -> dict[str, str]:

@@ -289,9 +289,7 @@ class _Group:
         reach: Array = totals / self._penalties[self._limits[owners]] > worst[owners]
         return reach if self._random is None else np.ones(len(owners), bool)
 
-    def _moved(
-        self, live: _Live, rows: Array, ids: Array, totals: Array, covered: list[Array], chosen: Array
-    ) -> _Live:
+    def _moved(self, live: _Live, rows: Array, ids: Array, totals: Array, covered: list[Array], chosen: Array) -> _Live:
         """Let the first continuation of each row keep its slot, and copy it to free ones for the others."""
         parents = rows[chosen]
         past = self._past[-1]

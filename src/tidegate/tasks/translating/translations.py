@@ -45,6 +45,9 @@ class Translation:
     copied: tuple[tuple[int, int], ...] = ()
     alternatives: tuple[Translation, ...] = ()
 
+    def __str__(self) -> str:
+        return self.text
+
     def beside(self, others: Sequence[Translation]) -> Translation:
         """Put others next to it."""
         return replace(self, alternatives=tuple(others))

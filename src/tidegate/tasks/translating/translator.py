@@ -31,7 +31,7 @@ from tidegate.network import Network, Score, Size
 from tidegate.tasks.card import Card
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
-from tidegate.tasks.task import Array, Count, Json, Share, Task
+from tidegate.tasks.task import Count, Json, Share, Task
 from tidegate.tasks.translating.building import Hops, Rule, build
 from tidegate.tasks.translating.card import CARD
 from tidegate.tasks.translating.live import Source, TranslatorStream
@@ -74,7 +74,7 @@ class Translator(Task[Reading]):
         decoder_size: units of each layer of the decoder.
         num_layers: layers of the encoder.
         hops: how often the decoder attends to the source for each token, each time after a layer of its own.
-        attention: how a row of the decoder is compared with one of the encoder: `dot` and `general` (Luong et al. 2015) or
+        attention: how a row of the decoder is compared with one of the encoder: `dot`, `general` (Luong et al. 2015) or
             `additive` (Bahdanau et al. 2015). `dot` wants a decoder twice as wide as a direction of the encoder.
         starts: whether the decoder begins with what the encoder says of the whole source, rather than with zeros.
         dropout: share of features dropped where they enter a layer, the same ones over all tokens of a text.
@@ -169,7 +169,9 @@ class Translator(Task[Reading]):
         if len(prefixes) != len(texts):
             raise InputError(f"{len(texts)} texts came with {len(prefixes)} prefixes. Pass one, or one for each.")
         check_texts(prefixes, where=in_argument("prefix"), allow_empty=True)
-        return self._translated(texts, Rules.of(options | {"beam": beam, "n_best": n_best}), prefixes, copy_unknown=copy_unknown)
+        return self._translated(
+            texts, Rules.of(options | {"beam": beam, "n_best": n_best}), prefixes, copy_unknown=copy_unknown
+        )
 
     def translate_lines(self, lines: Iterable[str], **options: Any) -> Iterator[Translation]:
         """Translate texts as they come, in their order, with bounded memory; options are those of `translate`.
@@ -178,7 +180,9 @@ class Translator(Task[Reading]):
         """
         self.translate([], **options)
         given = iter(lines)
-        return chain.from_iterable(self.translate(texts, **options) for texts in iter(lambda: list(islice(given, _LINES)), []))
+        return chain.from_iterable(
+            self.translate(texts, **options) for texts in iter(lambda: list(islice(given, _LINES)), [])
+        )
 
     def write(self, text: str, *, prefix: str = "", max_length: int | None = None) -> Iterator[str]:
         """Translate one text token by token, yielding what each adds as soon as it is chosen: the most probable one.
@@ -253,7 +257,9 @@ class Translator(Task[Reading]):
     def interface(self) -> Any:
         """Refuse: a search over tokens is no single graph. Raises InputError, also before `fit`."""
         self._require_fitted()
-        raise InputError("a translator writes token after token, which is no single graph. It runs by `translate` alone.")
+        raise InputError(
+            "a translator writes token after token, which is no single graph. It runs by `translate` alone."
+        )
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
@@ -279,7 +285,8 @@ class Translator(Task[Reading]):
             learned=reading,
             data=fingerprint(corpus.arrays(), None if part is None else part.corpus.arrays()),
             background=Background(),
-            embedding_scale=(3 / self.embedding_size) ** 0.5,  # rows of length one, so that scores differ from the first
+            embedding_scale=(3 / self.embedding_size)
+            ** 0.5,  # rows of length one, so that scores differ from the first
         )
         return replace(plan, recipe=plan.recipe | {"average": self.average}), reading
 
