@@ -17,7 +17,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 END = "(end)"
 
-_CELL, _LABEL, _LETTER = 18, 6, 6.5  # pixels of a cell, between it and a word, and of a letter
+_CELL, _LABEL, _LETTER = 22, 6, 6.5  # pixels of a cell, between it and a word, and of a letter
 _FAINT = 0.005  # share, below which a cell is left white
 _LONGEST = 24  # letters of a word that are shown
 
@@ -139,6 +139,11 @@ def _matrix(read: Attention, hop: int) -> Markup:
         f'<figure><svg class="attention" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
         f'aria-label="attention, hop {hop + 1}">\n{picture}\n</svg><figcaption>hop {hop + 1}</figcaption></figure>'
     )
+
+
+def _room(words: Sequence[str]) -> int:
+    """Say how many pixels the longest word takes, with what is beside it."""
+    return round(_LETTER * max((len(_short(word)) for word in words), default=0)) + 2 * _LABEL
 
 
 def _room(words: Sequence[str]) -> int:
