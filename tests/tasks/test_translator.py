@@ -95,7 +95,7 @@ def test_a_search_over_a_real_network_finds_the_best_of_all_outputs() -> None:
             total = sum(logs[at, token] for at, token in enumerate((*output, reading.end)))
             every.append((total / ((5 + length + 1) / 6) ** 0.8, output))
     rules = Rules(beam=100, n_best=5, length_penalty=0.8, max_length=most)
-    found = searcher(task.network_, task.weights_, reading).search(ids, rules, lengths=np.array([3]))[0]
+    found = searcher(Executor(task.network_, task.weights_), reading).search(ids, rules, lengths=np.array([3]))[0]
     want = sorted(every, reverse=True)[:5]
     assert [tuple(one.ids.tolist()) for one in found] == [output for _, output in want]
     assert np.allclose([one.score for one in found], [score for score, _ in want], atol=1e-4)
@@ -119,6 +119,8 @@ def test_a_text_is_written_token_by_token_as_a_beam_of_one_has_it(model: Any) ->
         pieces = list(model.write(text))
         assert "".join(pieces) == model.translate([text], beam=1)[0].text
         assert len(pieces) > 1 or len(text.split()) == 1
+    one, other = model.write("tide salt moss"), model.write("moss salt tide")
+    assert "".join(itertools.chain.from_iterable(zip(one, other, strict=True))) == "MOSSTIDE SALT SALT TIDE MOSS"
     live = model.stream()
     said = [live.step(piece).text for piece in ("tide", " salt", " moss")]
     assert said[-1] == live.finish().text == model.translate(["tide salt moss"], beam=1)[0].text
