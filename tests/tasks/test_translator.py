@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tidegate as tg
+import tidegate.runs as runs
 from tidegate.data.dataset import Examples
 from tidegate.errors import DataError, DataWarning, InputError, MissingPackageError, OptionError
 from tidegate.kernels import set_num_threads
@@ -301,3 +303,28 @@ def test_a_model_is_measured_by_length_and_names_symbols_it_cannot_know(model: A
 def test_a_model_knows_its_languages(model: Any) -> None:
     assert model.languages_ == ("small", "large")
     assert model.wants() == {"from": "small", "to": "large"}
+
+
+def test_languages_are_those_of_the_data_and_others_are_refused() -> None:
+    assert tg.Translator.params_of({"from": "de", "to": "en-GB"}) == {
+        "source_language": "de", "target_language": "en-GB",
+    }  # fmt: skip
+    for columns in ({"from": "src", "to": "tgt"}, {"from": "1", "to": "2"}, {"from": "spelling", "to": "sounds"}, {}):
+        assert tg.Translator.params_of(columns) == {}
+    task = tg.Translator(source_language="de", target_language="en")
+    task.check_taken({"from": "de", "to": "en"})
+    task.check_taken({"from": "source", "to": "target"})
+    with pytest.raises(InputError, match="trained with target_language='en', but these data have 'fr'"):
+        task.check_taken({"from": "de", "to": "fr"})
+
+
+def test_a_run_says_which_languages_it_is_of(tmp_path: Path) -> None:
+    X, y = turned(40)
+    for name, texts in (("train.de", X), ("train.en", y), ("test.de", X[:5]), ("test.en", y[:5])):
+        (tmp_path / name).write_text("\n".join(texts) + "\n")
+    source = runs.Source(str(tmp_path), {"kind": "pairs", "from": "de", "to": "en"})
+    small = SMALL | {"epochs": 1, "validation_fraction": 0.1, "units": "words"}
+    result = runs.start(source, params=small, out=tmp_path / "run").run()
+    assert result.chief == "bleu"
+    assert {"bleu", "chrf", "exact", "examples"} <= (result.test or {}).keys()
+    assert tg.load(tmp_path / "run").languages_ == ("de", "en")

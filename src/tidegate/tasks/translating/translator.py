@@ -22,6 +22,7 @@ from tidegate.checkpoint import digest
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.frames import as_list
 from tidegate.data.pairs.sides import choose_pairs, sharing
+from tidegate.data.pairs.tables import SOURCE_NAMES, TARGET_NAMES
 from tidegate.data.pairs.subwords import Units, train_subwords
 from tidegate.data.split import group_split
 from tidegate.engine import CrossEntropy
@@ -42,7 +43,7 @@ from tidegate.tasks.translating.telling import tell
 from tidegate.tasks.translating.translations import Translation
 from tidegate.train import Asked, Loss
 
-_LANGUAGE = r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*"  # and not the name or number of a column
+_LANGUAGE = r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*"
 _LINES = 1024  # that are read of a stream before they are translated, the shortest first
 
 
@@ -248,7 +249,8 @@ class Translator(Task[Reading]):
     def params_of(cls, taken: Mapping[str, str]) -> Json:
         """Take the languages that a reader of pairs found, where it found any."""
         sides = {"source_language": taken.get("from", ""), "target_language": taken.get("to", "")}
-        return {name: language for name, language in sides.items() if re.fullmatch(_LANGUAGE, language)}
+        columns = (*SOURCE_NAMES, *TARGET_NAMES)
+        return {name: tag for name, tag in sides.items() if re.fullmatch(_LANGUAGE, tag) and tag not in columns}
 
     def wants(self) -> dict[str, str]:
         """Say how files must be read for it, as options of `data.load` for pairs."""
