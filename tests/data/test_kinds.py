@@ -46,11 +46,11 @@ def test_a_row_is_all_that_a_kind_takes(answered: Path) -> None:
     found = data.load(answered, kind=ANSWERED, mark="/", split=0.2)
     assert found.test is not None and (len(found.train), len(found.test)) == (8, 2)
     assert ("question 0", "answer 0") in [*found.train.x, *found.test.x]
-    assert found.summary() == "mark: /; 10 pairs"
+    assert found.summary() == "mark: /; 10 answers"
     assert "mark" in loading.options()
     part = runs.choose_part(runs.Source(str(answered), {"kind": ANSWERED, "mark": "/", "split": 0.2}), {})
-    assert part.note == "held out by a split of 0.2: 2 of 10 pairs"
-    with pytest.raises(InputError, match="'pairs'"):
+    assert part.note == "held out by a split of 0.2: 2 of 10 answers"
+    with pytest.raises(InputError, match="'answered'"):
         data.load(answered, mark="/")
 
 

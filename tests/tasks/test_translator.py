@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tidegate as tg
+import tidegate.runs as runs
 from tidegate.data.dataset import Examples
 from tidegate.errors import DataError, DataWarning, InputError, MissingPackageError, OptionError
 from tidegate.kernels import set_num_threads
@@ -18,7 +20,8 @@ from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Sampling
 from tidegate.tasks.translating import measuring
-from tidegate.tasks.translating.scores import SCORES
+from tidegate.tasks.translating.reading import Corpus
+from tidegate.tasks.translating.scores import SCORES, Translating
 from tidegate.tasks.translating.searching import Rules, searcher
 
 WORDS = ("tide", "gate", "salt", "wave", "moss", "fern")
@@ -94,7 +97,7 @@ def test_a_search_over_a_real_network_finds_the_best_of_all_outputs() -> None:
             total = sum(logs[at, token] for at, token in enumerate((*output, reading.end)))
             every.append((total / ((5 + length + 1) / 6) ** 0.8, output))
     rules = Rules(beam=100, n_best=5, length_penalty=0.8, max_length=most)
-    found = searcher(task.network_, task.weights_, reading).search(ids, rules, lengths=np.array([3]))[0]
+    found = searcher(Executor(task.network_, task.weights_), reading).search(ids, rules, lengths=np.array([3]))[0]
     want = sorted(every, reverse=True)[:5]
     assert [tuple(one.ids.tolist()) for one in found] == [output for _, output in want]
     assert np.allclose([one.score for one in found], [score for score, _ in want], atol=1e-4)
@@ -118,6 +121,8 @@ def test_a_text_is_written_token_by_token_as_a_beam_of_one_has_it(model: Any) ->
         pieces = list(model.write(text))
         assert "".join(pieces) == model.translate([text], beam=1)[0].text
         assert len(pieces) > 1 or len(text.split()) == 1
+    one, other = model.write("tide salt moss"), model.write("moss salt tide")
+    assert "".join(itertools.chain.from_iterable(zip(one, other, strict=True))) == "MOSSTIDE SALT SALT TIDE MOSS"
     live = model.stream()
     said = [live.step(piece).text for piece in ("tide", " salt", " moss")]
     assert said[-1] == live.finish().text == model.translate(["tide salt moss"], beam=1)[0].text
@@ -269,7 +274,7 @@ def test_the_loss_on_the_part_held_out_is_that_of_every_token(model: Any) -> Non
         scores = Executor(model.network_, model.weights_)(pair).astype(np.float64)
         logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
         lost -= sum(logs[at, token] for at, token in enumerate([*target, reading.end]))
-    corpus = measuring.Corpus.of(reading, reading.subwords.encode(X), targets)
+    corpus = Corpus.of(reading, reading.subwords.encode(X), targets)
     found = measuring.nats_of(Executor(model.network_, model.weights_), corpus)
     assert found == pytest.approx(lost / (len(targets.values) + 5), rel=1e-5)
 
@@ -278,6 +283,7 @@ def test_a_model_is_measured_by_length_and_names_symbols_it_cannot_know(model: A
     X, y = turned(30, seed=8)
     y[3] = "\N{GREEK CAPITAL LETTER OMEGA} \N{GREEK CAPITAL LETTER OMEGA}"
     found = SCORES.measure(model, Examples(X, y))
+    assert isinstance(found, Translating)
     right = sum(told == want for told, want in zip(model.predict(X), y, strict=True)) / 30
     assert found.measures()["exact"] == right
     assert found.measures()["bleu"] > 60
@@ -288,9 +294,37 @@ def test_a_model_is_measured_by_length_and_names_symbols_it_cannot_know(model: A
     assert sum(row["texts"] for row in found.table()) == 30  # type: ignore[misc]
     apart = SCORES.apart
     assert apart is not None
-    assert apart(found, Examples(X[:10], y[:10])).unseen["examples"] < 30  # type: ignore[index]
+    unseen = apart(found, Examples(X[:10], y[:10]))
+    assert isinstance(unseen, Translating)
+    assert unseen.unseen is not None
+    assert unseen.unseen["examples"] < 30
 
 
 def test_a_model_knows_its_languages(model: Any) -> None:
     assert model.languages_ == ("small", "large")
     assert model.wants() == {"from": "small", "to": "large"}
+
+
+def test_languages_are_those_of_the_data_and_others_are_refused() -> None:
+    assert tg.Translator.params_of({"from": "de", "to": "en-GB"}) == {
+        "source_language": "de", "target_language": "en-GB",
+    }  # fmt: skip
+    for columns in ({"from": "src", "to": "tgt"}, {"from": "1", "to": "2"}, {"from": "spelling", "to": "sounds"}, {}):
+        assert tg.Translator.params_of(columns) == {}
+    task = tg.Translator(source_language="de", target_language="en")
+    task.check_taken({"from": "de", "to": "en"})
+    task.check_taken({"from": "source", "to": "target"})
+    with pytest.raises(InputError, match="trained with target_language='en', but these data have 'fr'"):
+        task.check_taken({"from": "de", "to": "fr"})
+
+
+def test_a_run_says_which_languages_it_is_of(tmp_path: Path) -> None:
+    X, y = turned(40)
+    for name, texts in (("train.de", X), ("train.en", y), ("test.de", X[:5]), ("test.en", y[:5])):
+        (tmp_path / name).write_text("\n".join(texts) + "\n")
+    source = runs.Source(str(tmp_path), {"kind": "pairs", "from": "de", "to": "en"})
+    small = SMALL | {"epochs": 1, "validation_fraction": 0.1, "units": "words"}
+    result = runs.start(source, params=small, out=tmp_path / "run").run()
+    assert result.chief == "bleu"
+    assert {"bleu", "chrf", "exact", "examples"} <= (result.test or {}).keys()
+    assert tg.load(tmp_path / "run").languages_ == ("de", "en")

@@ -114,7 +114,9 @@ class Subwords:
 
     def words(self, text: str) -> Words:
         """Say which words a text has, and to which of them each of its tokens belongs."""
-        return self.words_of(self.encode([text])[0]) if self.units == "subwords" else _owned(self.tokenize(text))
+        if self.units == "subwords":
+            return self.words_of(self.encode([text])[0])
+        return self.words_in(self.tokenize(text))
 
     def words_of(self, ids: Iterable[int]) -> Words:
         """Say which words ids spell, and to which of them each belongs.
@@ -126,7 +128,16 @@ class Subwords:
         """
         decoder = self.tokenizer.decoder()
         pieces = [decoder.feed(int(token)) for token in ids]
-        return _owned(pieces, decoder.finish())
+        return self.words_in(pieces, decoder.finish())
+
+    def words_in(self, pieces: Sequence[str], rest: str = "") -> Words:
+        """Say which words tokens put together, as `tokenize` lists them; a `rest` belongs to the last one."""
+        if self.units == "words":
+            return Words([piece.strip(" ") or piece for piece in pieces], np.arange(len(pieces)))
+        found = find_all(PIECE, "".join(pieces) + rest)
+        begins = np.cumsum([0, *map(len, pieces)])[:-1]
+        owners = np.searchsorted([begin for _, begin, _ in found], begins, side="right") - 1
+        return Words([word.strip(" ") or word for word, _, _ in found], owners.astype(np.int64))
 
     def to_json(self) -> dict[str, Any]:
         """Give it as plain values, to be stored with a model."""
@@ -225,11 +236,3 @@ def auto_size(texts: Sequence[str]) -> int:
     """
     words = sum(len(text.split()) for text in texts)
     return int(min(max(round(_PER_ROOT * words**0.5 / 100) * 100, LEAST), MOST))
-
-
-def _owned(pieces: list[str], rest: str = "") -> Words:
-    """Find the words of a text that stands in pieces, and then a rest that belongs to the last of them."""
-    found = find_all(PIECE, "".join(pieces) + rest)
-    begins = np.cumsum([0, *map(len, pieces)])[:-1]
-    owners = np.searchsorted([begin for _, begin, _ in found], begins, side="right") - 1
-    return Words([word.strip(" ") or word for word, _, _ in found], owners.astype(np.int64))

@@ -55,7 +55,7 @@ class _Memory:
         if self._codes:
             self._codes -= 1
         elif name == _SEGMENT and self._pieces is not None:
-            self.units[-1].setdefault(self._language, " ".join("".join(self._pieces).splitlines()))
+            self.units[-1].setdefault(self._language, "".join(self._pieces))
             self._pieces = None
         elif name == _VARIANT:
             self._language = ""

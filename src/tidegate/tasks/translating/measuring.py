@@ -66,10 +66,11 @@ def measure(network: Network, weights: Mapping[str, Array], held: Held, reading:
         `loss`, what shall become small: 100 less BLEU, the share of translations that are not exactly right, or the
         nats per token; `nats`; and `bleu` or `exact`, of the most probable tokens, where that is the aim.
     """
-    nats = nats_of(Executor(network, weights), held.corpus)
+    executor = Executor(network, weights)
+    nats = nats_of(executor, held.corpus)
     if aim == "loss":
         return {"loss": nats, "nats": nats}
-    found = searcher(network, weights, reading).search(
+    found = searcher(executor, reading).search(
         held.corpus.sources, Rules(beam=1), lengths=np.asarray(held.corpus.sources.lengths) - 1
     )
     texts = [reading.subwords.decode(best.ids) for (best,) in found]

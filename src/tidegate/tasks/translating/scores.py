@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.data.pairs.measures import bleu, chrf, exact_match
 from tidegate.errors import DataError
 from tidegate.health import ClassHealth, HealthWarning
+from tidegate.tasks.edits import error_rate
 from tidegate.tasks.scores import Record, Scores
 from tidegate.tasks.translating.reading import check_sides
 
@@ -94,9 +95,14 @@ class Translating:
 
 
 def measured(found: Sequence[str], right: Sequence[str], *, by_words: bool) -> dict[str, float]:
-    """Give `bleu` and `chrf`, where outputs are texts, and `exact`, the share that is exactly right."""
+    """Give `bleu` and `chrf` of texts, or `cer` of symbols; and `exact`, the share that is exactly right.
+
+    `cer` is the share of symbols to put in, take out and replace.
+    """
     exact = {"exact": exact_match(found, right)}
-    return {"bleu": bleu(found, right).score, "chrf": chrf(found, right).score} | exact if by_words else exact
+    if by_words:
+        return {"bleu": bleu(found, right).score, "chrf": chrf(found, right).score} | exact
+    return exact | {"cer": error_rate(found, right)}
 
 
 def measure_translator(model: Translator, examples: Examples) -> Translating:
@@ -130,7 +136,7 @@ def apart_from(found: Translating, learned: Examples) -> Translating:
 
 
 def _shown(measures: Mapping[str, float]) -> dict[str, str]:
-    return {name: f"{value:.2%}" if name == "exact" else f"{value:.1f}" for name, value in measures.items()}
+    return {name: f"{value:.2%}" if name in ("exact", "cer") else f"{value:.1f}" for name, value in measures.items()}
 
 
 def judge(_kept: Record, _measures: Mapping[str, float], _part: str) -> list[HealthWarning]:

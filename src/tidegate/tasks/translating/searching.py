@@ -6,18 +6,19 @@ those that end are set aside. Scores are those of Wu et al. (2016), section 7.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 import tidegate.kernels as kernels
 from tidegate.errors import InputError, OptionError
-from tidegate.network import Network
 from tidegate.ragged import Ragged
-from tidegate.runtime import Decoder, Sampling
+from tidegate.runtime import Decoder, Executor, Sampling
 from tidegate.tasks.translating.choosing import best_continuations, drawn_continuations
 from tidegate.tasks.translating.reading import Reading
 
@@ -189,6 +190,8 @@ class Searcher:
     def tokens(self, source: Ragged, limit: int, prefix: Ids) -> Iterator[int]:
         """Find the most probable tokens of the output of one input, each as soon as it is asked for, without its end.
 
+        Nobody else may use the decoder until then.
+
         Args:
             source: one sequence of ids.
             limit: tokens at most, the end included.
@@ -206,7 +209,6 @@ class Searcher:
             if last == self._end:
                 break
             yield last
-        self._decoder.close(number)
 
 
 class _Group:
@@ -234,10 +236,12 @@ class _Group:
         )
         if self._rules.coverage_penalty:
             live.covered = [np.zeros(int(length)) for length in self._sources.lengths]
-        while len(live.slots):
-            live = self._step(live)
-        for number in numbers:
-            decoder.close(number)
+        try:
+            while len(live.slots):
+                live = self._step(live)
+        finally:
+            for number in numbers:
+                decoder.close(number)
         return self._ended
 
     def _step(self, live: _Live) -> _Live:
@@ -358,14 +362,23 @@ def uncovered(read: Array) -> float:
     return float(np.cumsum(kernels.log(np.clip(read.astype(np.float64), 1e-30, 1.0)))[-1])
 
 
-def searcher(network: Network, weights: Mapping[str, Array], reading: Reading, *, unknown: bool = False) -> Searcher:
-    """Make a searcher of a network with its weights.
+_DECODERS: WeakKeyDictionary[Executor, threading.local] = WeakKeyDictionary()
+
+
+def searcher(executor: Executor, reading: Reading, *, unknown: bool = False, apart: bool = False) -> Searcher:
+    """Make a searcher with the network and the weights of an executor, which are packed once for each thread.
 
     Args:
-        network: of a translator.
-        weights: by name.
+        executor: of the network of a translator.
         reading: its tokens.
         unknown: whether what stands for unknown tokens may be written, to be replaced.
+        apart: whether it shares no decoder, as an output that is asked for token by token must not.
     """
+    own = _DECODERS.setdefault(executor, threading.local())
+    decoder = None if apart else getattr(own, "decoder", None)
+    if decoder is None:
+        decoder = Decoder(executor.network, executor.weights, 1 if apart else max(ROWS, WIDEST))
+        if not apart:
+            own.decoder = decoder
     barred = [reading.start] if unknown else [reading.subwords.unknown, reading.start]
-    return Searcher(Decoder(network, weights, max(ROWS, WIDEST)), start=reading.start, end=reading.end, barred=barred)
+    return Searcher(decoder, start=reading.start, end=reading.end, barred=barred)

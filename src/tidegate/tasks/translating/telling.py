@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.inspect.attention import Attention
 from tidegate.tasks.translating.reading import Reading
 from tidegate.tasks.translating.searching import Hypothesis
 from tidegate.tasks.translating.translations import Translation
@@ -39,8 +40,16 @@ def tell(reading: Reading, text: str, source: Array, found: Hypothesis, *, atten
         cut=found.cut,
         unknown=bool(len(inner)) and bool((inner == subwords.unknown).all()),
         attention=found.attention if attention else (),
+        words=_by_words(reading, text, found, tokens if copied else None) if attention else None,
         copied=copied,
     )
+
+
+def _by_words(reading: Reading, text: str, found: Hypothesis, copied: list[str] | None) -> Attention:
+    """Say what was read of each word for each word; tokens some of which were copied spell themselves."""
+    source = reading.subwords.words(text)
+    target = reading.subwords.words_of(found.ids) if copied is None else reading.subwords.words_in(copied)
+    return Attention.of_tokens((source.words, source.owners), (target.words, target.owners), found.attention)
 
 
 def _copied(found: Hypothesis, reading: Reading, length: int) -> tuple[tuple[int, int], ...]:

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.inspect.attention import Attention
+
 Array: TypeAlias = npt.NDArray[Any]
 
 
@@ -25,6 +27,7 @@ class Translation:
     unknown: whether the model knows no token at all of the text that was translated.
     attention: for each hop how much of each token of the source was read for each token, `[T, S]`, where it was asked
         for. The last column is the end of the source, and the last row that of the translation, unless that was cut.
+    words: the same by words, where it was asked for.
     copied: of tokens that were not known, and were copied from the source instead: their places in `tokens`, and from
         where in `source`.
     alternatives: other translations of the text, the best first.
@@ -38,6 +41,7 @@ class Translation:
     cut: bool = False
     unknown: bool = False
     attention: tuple[Array, ...] = field(default=(), compare=False)
+    words: Attention | None = field(default=None, compare=False)
     copied: tuple[tuple[int, int], ...] = ()
     alternatives: tuple[Translation, ...] = ()
 

@@ -22,6 +22,7 @@ from tidegate.checkpoint import digest
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.frames import as_list
 from tidegate.data.pairs.sides import choose_pairs, sharing
+from tidegate.data.pairs.tables import SOURCE_NAMES, TARGET_NAMES
 from tidegate.data.pairs.subwords import Units, train_subwords
 from tidegate.data.split import group_split
 from tidegate.engine import CrossEntropy
@@ -37,12 +38,12 @@ from tidegate.tasks.translating.card import CARD
 from tidegate.tasks.translating.live import Source, TranslatorStream
 from tidegate.tasks.translating.measuring import Held, aim_of, measure, share_right
 from tidegate.tasks.translating.reading import Corpus, Reading, check_sides, normal
-from tidegate.tasks.translating.searching import Rules, Searcher, searcher
+from tidegate.tasks.translating.searching import Rules, searcher
 from tidegate.tasks.translating.telling import tell
 from tidegate.tasks.translating.translations import Translation
 from tidegate.train import Asked, Loss
 
-_LANGUAGE = r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*"  # and not the name or number of a column
+_LANGUAGE = r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*"
 _LINES = 1024  # that are read of a stream before they are translated, the shortest first
 
 
@@ -191,12 +192,13 @@ class Translator(Task[Reading]):
 
         Raises InputError or DataError for what cannot be read, before the first token.
         """
-        reading, (source,) = self._require_fitted().learned, self._texts([text])
+        (source,), fitted = self._texts([text]), self._require_fitted()
+        reading = fitted.learned
         rules = Rules(beam=1, max_length=max_length)
         sources = reading.sources([source])
         begun = reading.subwords.encode([normal([prefix])[0]])[0] if prefix else np.empty(0, np.int32)
         length = len(sources.values) - 1
-        tokens = self._searcher(unknown=False).tokens(sources, rules.limit(length), begun)
+        tokens = searcher(fitted.executor, reading, apart=True).tokens(sources, rules.limit(length), begun)
         return self._spelled(tokens)
 
     def predict(self, X: Any) -> list[str]:
@@ -247,7 +249,8 @@ class Translator(Task[Reading]):
     def params_of(cls, taken: Mapping[str, str]) -> Json:
         """Take the languages that a reader of pairs found, where it found any."""
         sides = {"source_language": taken.get("from", ""), "target_language": taken.get("to", "")}
-        return {name: language for name, language in sides.items() if re.fullmatch(_LANGUAGE, language)}
+        columns = (*SOURCE_NAMES, *TARGET_NAMES)
+        return {name: tag for name, tag in sides.items() if re.fullmatch(_LANGUAGE, tag) and tag not in columns}
 
     def wants(self) -> dict[str, str]:
         """Say how files must be read for it, as options of `data.load` for pairs."""
@@ -352,18 +355,15 @@ class Translator(Task[Reading]):
         check_texts(texts, where=in_argument("X"), allow_empty=True)
         return normal(texts)
 
-    def _searcher(self, *, unknown: bool) -> Searcher:
-        fitted = self._require_fitted()
-        return searcher(fitted.network, fitted.weights, fitted.learned, unknown=unknown)
-
     def _translated(
         self, texts: list[str], rules: Rules, prefixes: Sequence[str], *, copy_unknown: bool
     ) -> list[Translation]:
-        reading = self._require_fitted().learned
+        fitted = self._require_fitted()
+        reading = fitted.learned
         copies = copy_unknown and reading.subwords.units != "subwords"
         sources = reading.sources(texts)
         begun = list(reading.subwords.encode(normal(prefixes))) if any(prefixes) else None
-        found = self._searcher(unknown=copies).search(
+        found = searcher(fitted.executor, reading, unknown=copies).search(
             sources,
             replace(rules, attention=rules.attention or copies),
             lengths=np.asarray(sources.lengths) - 1,
