@@ -83,13 +83,13 @@ def test_the_reference_gradient_is_the_slope_of_the_reference(cell: str) -> None
 
 @pytest.mark.parametrize("cell", GRID_CELLS)
 def test_a_state_that_grew_past_every_bound_is_held_and_its_gradient_ends_there(cell: str) -> None:
-    """All gates open: the one cell doubles from wave to wave, the other counts."""
+    """All gates open: the one cell doubles from wave to wave, the other grows by one at most."""
     images = grids.make(cell, [(12, 12)], 1, 3, kind=np.float64, directions=1)
     parameters = np.zeros_like(images.parameters)
     parameters[-15:] = 6.0
     images = replace(images, parameters=parameters)
     run = reference.grid_forward(cell, images.x.reshape(12, 12, 1), images.weights()[0], False, False)
-    assert run["c"].max() == (50 if cell == "mdlstm" else pytest.approx(20, abs=4))
+    assert run["c"].max() == 50 if cell == "mdlstm" else 11 < run["c"].max() < 23
     assert_close(images, BOUND[np.float64])
 
 
@@ -155,7 +155,11 @@ def test_an_image_of_one_row_is_a_sequence_to_the_bit(cell: str, upright: bool, 
     first = 5 * H * C + (5 * H * H if upright else 0)
     d_along = gradient[first : first + 5 * H * H].reshape(5, H, H)
     kept = [0, 2, 3, 4] if upright and cell == "mdlstm" else [0, 1, 3, 4]
-    np.testing.assert_array_equal(d_along[kept].reshape(4 * H, H), back.directions[0].w_hh)
+    got, want = d_along[kept].reshape(4 * H, H), back.directions[0].w_hh
+    if upright:  # what comes back of a cell state from below is added, not fused
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 if kind is np.float32 else 1e-14)
+    else:
+        np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("cell", GRID_CELLS)
