@@ -77,6 +77,21 @@ def forecaster(channels: int) -> Network:
     )
 
 
+SCANS: tuple[dict[str, Any], ...] = (
+    {"order": "rows-columns", "directions": 4},
+    {"order": "columns-rows", "directions": 4, "cell": "gru", "merge": "sum"},
+    {"order": "rows-columns", "directions": 2, "cell": "rnn_tanh", "merge": "mul"},
+    {"order": "columns-rows", "directions": 1},
+    {"order": "rows", "directions": 2, "cell": "gru", "merge": "ave"},
+)
+
+
+def scanner(**about: Any) -> Network:
+    scan = Scan2d(input_size=12, hidden_size=5, **about)
+    pool, last = Pool(modes=("mean", "max")), Dense(in_features=2 * scan.output_size, out_features=3)
+    return Network.of(Fold(block=(2, 3), size=2), scan, pool, last)
+
+
 NETWORKS: dict[str, Network] = {
     **{f"{cell}, both ways": classifier(layer(cell=cell, bidirectional=True), "max") for cell in CELLS},
     **{
@@ -118,21 +133,7 @@ NETWORKS: dict[str, Network] = {
         Dense(in_features=5, out_features=3),
         Ctc(symbols=3),
     ),
-    **{
-        f"images, {order} in {directions} direction(s)": Network.of(
-            Fold(block=(2, 3), size=2),
-            (scan := Scan2d(input_size=12, hidden_size=5, directions=directions, order=order, cell=cell, merge=merge)),
-            Pool(modes=("mean", "max")),
-            Dense(in_features=2 * scan.output_size, out_features=3),
-        )
-        for order, directions, cell, merge in (
-            ("rows-columns", 4, "lstm", "concat"),
-            ("columns-rows", 4, "gru", "sum"),
-            ("rows-columns", 2, "rnn_tanh", "mul"),
-            ("columns-rows", 1, "lstm", "concat"),
-            ("rows", 2, "gru", "ave"),
-        )
-    },
+    **{f"images, {about['order']} in {about['directions']} direction(s)": scanner(**about) for about in SCANS},
     "cells of images, each answered": Network.of(
         Dense(in_features=2, out_features=4, activation="tanh"),
         Scan2d(input_size=4, hidden_size=3),
