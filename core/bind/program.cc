@@ -21,6 +21,7 @@
 #include "nodes/spell.h"
 #include "nodes/split.h"
 #include "nodes/tied.h"
+#include "nodes/unflatten.h"
 #include "nodes/wide.h"
 #include "nodes/window.h"
 #include "program/optimiser.h"
@@ -120,6 +121,9 @@ class Builder {
     if (kind == "spectrogram") return spectrogram(node);
     if (kind == "fold") return std::make_unique<Fold<T>>(node.get<Index>("rows"), node.get<Index>("columns"));
     if (kind == "scan2d") return scan2d(node);
+    if (kind == "unflatten") {
+      return std::make_unique<Unflatten<T>>(node.get<bool>("along_y"), node.get<Index>("cells"));
+    }
     if (kind == "flatten") {
       return std::make_unique<Flatten<T>>(node.get<bool>("along_y"), static_cast<Flattening>(node.get<int>("mode")),
                                           node.get<Index>("cells"));

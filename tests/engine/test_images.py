@@ -15,7 +15,7 @@ from tidegate import nn
 from tidegate.engine import CrossEntropy, Program
 from tidegate.errors import ShapeError
 from tidegate.grid import Grid
-from tidegate.network import Dense, Flatten, Fold, Network, Pool, Recurrent, Scan2d
+from tidegate.network import Dense, Flatten, Fold, Network, Pool, Recurrent, Scan2d, Unflatten
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 
@@ -206,6 +206,17 @@ def test_what_a_node_makes_of_small_images(node: Any, wanted: list[list[float]])
     module = nn.build(network).to(torch.float64)
     module.load_state_dict({"0.weight": torch.ones(1, 1), "0.bias": torch.zeros(1)})
     assert module(nn.to_torch(STEPS)).values.tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("axis", "wanted"), [("x", [[1, 2], [5, 6], [3, 4], [7, 8]]), ("y", [[1, 2], [3, 4], [5, 6], [7, 8]])]
+)
+def test_steps_become_columns_or_rows_and_steps_again(axis: Any, wanted: list[list[float]]) -> None:
+    signals = Ragged.from_list([np.arange(1.0, 9).reshape(2, 4).astype(np.float32), np.zeros((0, 4), np.float32)])
+    nodes = (Unflatten(axis=axis, cells=2, features=2), Flatten(axis=axis, mode="concat", cells=2))
+    assert Executor(Network.of(nodes[0]), {})(signals).tolist() == wanted
+    assert Executor(Network.of(*nodes), {})(signals).tolist() == signals.values.tolist()
+    assert Network.of(*nodes).steps(np.array([2, 0])).tolist() == [2, 0]
 
 
 def test_a_pool_makes_one_row_of_each_image() -> None:

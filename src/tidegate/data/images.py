@@ -87,7 +87,7 @@ def _load_part(folder: Path) -> Examples:
 def load_sequences(path: Path, *, unlabelled: bool = False, **columns: str) -> Dataset:
     """Load a folder of pictures as images, and a table as recordings."""
     load = load_images if path.is_dir() else load_recordings
-    return load(path, unlabelled=unlabelled, **columns)  # type: ignore[operator]
+    return load(path, unlabelled=unlabelled, **columns)
 
 
 LAYOUT = Layout(load_sequences, RECORDINGS.columns)

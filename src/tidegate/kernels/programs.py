@@ -136,6 +136,8 @@ def _coded(node: Description) -> dict[str, Any]:
             coded["rows"], coded["columns"] = node["block"]
         case "scan2d":
             coded["passes"] = [_coded(layer) | {"columns": axis == "columns"} for axis, layer in node["passes"].items()]
+        case "unflatten":
+            coded["along_y"] = node["axis"] == "y"
         case "flatten":
             coded |= {"along_y": node["axis"] == "y", "mode": _FLATTENINGS.index(node["mode"])}
             coded["cells"] = node["cells"] or 1
