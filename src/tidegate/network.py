@@ -37,10 +37,22 @@ from tidegate.nodes import (
     Spell,
     Split,
     Tied,
+    Unflatten,
     Wide,
     Window,
 )
-from tidegate.nodes.part import INPUT, Extent, Size, input_size, owner_of, rows_of, shapes_of, sources_of, told
+from tidegate.nodes.part import (
+    INPUT,
+    Extent,
+    Size,
+    input_size,
+    owner_of,
+    reads_images,
+    rows_of,
+    shapes_of,
+    sources_of,
+    told,
+)
 
 MAX_PARAMETERS = 2**31
 
@@ -71,6 +83,7 @@ __all__ = [
     "Spell",
     "Split",
     "Tied",
+    "Unflatten",
     "Wide",
     "Window",
     "check_shapes",
@@ -119,7 +132,7 @@ class Network(BaseModel):
     @property
     def reads_images(self) -> bool:
         """Tell whether the input is a `Grid`: images, whose cells have `input_size` features."""
-        return any(node.reads_images for node in self.nodes)
+        return reads_images(self.nodes)
 
     @property
     def reads_documents(self) -> bool:

@@ -23,6 +23,7 @@ from tidegate.nodes.spectrogram import Spectrogram
 from tidegate.nodes.spell import Spell
 from tidegate.nodes.split import Split
 from tidegate.nodes.tied import Tied
+from tidegate.nodes.unflatten import Unflatten
 from tidegate.nodes.wide import Wide
 from tidegate.nodes.window import Window
 
@@ -44,7 +45,8 @@ Node = Annotated[
     | Spectrogram
     | Fold
     | Scan2d
-    | Flatten,
+    | Flatten
+    | Unflatten,
     Field(discriminator="kind"),
 ]
 
@@ -76,6 +78,7 @@ __all__ = [
     "Split",
     "Start",
     "Tied",
+    "Unflatten",
     "Wide",
     "Window",
 ]
