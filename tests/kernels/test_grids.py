@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,23 +130,27 @@ def test_an_image_of_one_row_is_a_sequence_to_the_bit(cell: str, upright: bool, 
     rng = np.random.default_rng(3)
     C, H, T = 5, 21, 13
     w_ih, w_hh, bias = (rng.standard_normal(s).astype(kind) * kind(0.3) for s in ((4 * H, C), (4 * H, H), (4 * H,)))
-    x, dh = rng.standard_normal((T, C)).astype(kind), rng.standard_normal((T, H)).astype(kind)
+    x: Any = rng.standard_normal((T, C)).astype(kind)
+    dh: Any = rng.standard_normal((T, H)).astype(kind)
     offsets = np.array([0, T])
     direction = kernels.Direction(w_ih, w_hh, bias)
     line = kernels.forward("lstm", x, offsets, [direction], keep=True)
     back = kernels.backward("lstm", x, offsets, [direction], line, dh)
 
-    def wide(array: np.ndarray, filling: float = 0) -> np.ndarray:  # type: ignore[type-arg]
+    def wide(array: Any, filling: float = 0) -> Any:
         """Put a gate between the forget gate and the candidate, or before that gate where the row is a column."""
         i, f, g, o = np.split(array, 4)
         other = np.full_like(f, filling)
         pair = (other, f) if upright and cell == "mdlstm" else (f, other)
         return np.concatenate([i, *pair, g, o])
 
-    along, across = wide(w_hh), np.zeros((5 * H, H), kind)
+    along = wide(w_hh)
+    across = np.zeros_like(along)
     weight = (-1e4 if upright else 1e4) if cell == "stable" else 0
     pair = (across, along) if upright else (along, across)
-    parameters = np.concatenate([wide(w_ih).ravel(), pair[0].ravel(), pair[1].ravel(), wide(bias, weight)]).astype(kind)
+    parameters: Any = np.concatenate([wide(w_ih).ravel(), pair[0].ravel(), pair[1].ravel(), wide(bias, weight)]).astype(
+        kind
+    )
     sizes = np.array([[T, 1] if upright else [1, T]])
     run = kernels.grid_forward(cell, x, sizes, parameters, hidden_size=H, directions=1, keep=True)
     np.testing.assert_array_equal(run.h, line.h)

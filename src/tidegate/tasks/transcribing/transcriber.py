@@ -75,9 +75,9 @@ class Transcriber(Task[Reading]):
         hidden_size: units of each direction.
         num_layers: stacked layers.
         bidirectional: read from both ends; a model that reads from one alone answers while it hears.
-        front: how steps become frames: `window` puts them side by side; `columns` and `renet` see an image in the
-            signal, whose cells are `stride` steps wide and as many features high: the former reads each column of cells
-            from the top down, the latter all cells in four directions.
+        front: how steps become frames: `window` puts them side by side; the others see an image in the signal, whose
+            cells are `stride` steps wide and as many features high. `columns` reads each column of cells from the top
+            down, `renet` all cells in four directions, and `mdlstm` so with an LSTM of two dimensions.
         front_size: units of each direction of a front that sees an image.
         window: steps that a frame of the front `window` sees; 0 takes what is usual for what is read: 3, of lines 8.
         stride: steps from one frame to the next; 0 takes 3, of lines 4. A label needs a frame for each symbol.
