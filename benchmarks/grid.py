@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,11 +90,21 @@ def flat(grid: Grid, outputs: list[Tensor]) -> Tensor:
     return torch.cat(found, dim=1)
 
 
+def ours(layer: GridLSTM, grid: Grid) -> list[Tensor]:
+    """Run all directions at once."""
+    return [layer(grid).values]
+
+
+def back_and_forth(run: Callable[[], list[Tensor]]) -> None:
+    """Run forward, and back from the sum of all outputs."""
+    torch.stack([output.sum() for output in run()]).sum().backward()
+
+
 def compiled(theirs: Theirs, given: Any) -> Callable[..., Any] | None:
     """Compile the loop; None where that fails."""
     try:
         made = torch.compile(theirs)
-        sum(output.sum() for output in made(*given)).backward()
+        back_and_forth(partial(made, *given))
     except RuntimeError as error:
         print(f"torch.compile: {str(error).splitlines()[0]}")
         return None
@@ -114,11 +125,11 @@ def run(rounds: int, threads: int) -> None:
         if difference > 1e-5:
             raise SystemExit(f"the outputs differ by {difference}")
         ways: dict[str, Callable[[], object]] = {
-            OURS: lambda layer=layer: layer(grid).values.sum().backward(),
-            "torch, padded": lambda theirs=theirs: sum(output.sum() for output in theirs(*given)).backward(),
+            OURS: partial(back_and_forth, partial(ours, layer, grid)),
+            "torch, padded": partial(back_and_forth, partial(theirs, *given)),
         }
         if made := compiled(theirs, given):
-            ways["torch, compiled"] = lambda made=made: sum(output.sum() for output in made(*given)).backward()
+            ways["torch, compiled"] = partial(back_and_forth, partial(made, *given))
         outcome = Outcome()
         for number in range(rounds + 1):  # the first one warms up
             for name, work in ways.items():

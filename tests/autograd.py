@@ -12,6 +12,7 @@ from torch import Tensor
 from programs import batch_of, weights_of
 from tidegate import nn
 from tidegate.engine import CrfLikelihood, CrossEntropy, CtcLikelihood, Errors, Lost, Program, SoftCrossEntropy
+from tidegate.grid import Grid
 from tidegate.kernels import ctc
 from tidegate.network import Crf, Ctc, Decode, Network
 from tidegate.ragged import Ragged
@@ -27,8 +28,8 @@ class Case:
         self.batch: Any = batch_of(network, dtype, **batch)
         self.program = Program(network, weights_of(network, dtype))
         rng = np.random.default_rng(2)
-        sizes = dict(zip(("height", "width"), self.batch.sizes.T, strict=True)) if network.reads_images else {}
-        sizes |= {"source": self.batch.cut} if network.reads_pairs else {}
+        sizes = dict(zip(("height", "width"), self.batch.sizes.T, strict=True)) if isinstance(self.batch, Grid) else {}
+        sizes |= {"source": self.batch.cut} if isinstance(self.batch, Pairs) else {}
         size, frames = len(self.batch), np.asarray(network.steps(np.diff(self.batch.offsets), **sizes))
         tokens, self.lengths = int(frames.sum()), frames
         self.weight = rng.uniform(0.5, 2.0, size) / size

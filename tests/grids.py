@@ -62,12 +62,12 @@ class Images:
             total = reference.GridWeights(*(np.zeros_like(v) for v in (w.w_ih, w.w_x, w.w_y, w.bias)))
             units = slice(d * self.hidden, (d + 1) * self.hidden)
             for (rows, columns), begin, end in zip(self.sizes, self.begins[:-1], self.begins[1:], strict=True):
-                image = self.x[begin:end].astype(np.float64).reshape(rows, columns, -1)
-                dh = self.dh[begin:end, units].astype(np.float64).reshape(rows, columns, -1)
+                image = self.x[begin:end].astype(np.float64).reshape(rows, columns, self.x.shape[1])
+                dh = self.dh[begin:end, units].astype(np.float64).reshape(rows, columns, self.hidden)
                 run = reference.grid_forward(self.cell, image, w, bool(d & 1), bool(d & 2))
                 back, own = reference.grid_backward(self.cell, image, w, run, dh, bool(d & 1), bool(d & 2))
-                h[begin:end, units] = run["h"].reshape(end - begin, -1)
-                dx[begin:end] += back.reshape(end - begin, -1)
+                h[begin:end, units] = run["h"].reshape(end - begin, self.hidden)
+                dx[begin:end] += back.reshape(end - begin, self.x.shape[1])
                 for name, value in vars(own).items():
                     getattr(total, name)[...] += value
             gradients += [total.w_ih.ravel(), total.w_x.ravel(), total.w_y.ravel(), total.bias]

@@ -29,6 +29,7 @@ from tidegate.network import (
     Spell,
     Split,
     Tied,
+    Unflatten,
     Wide,
     Window,
     parameter_shapes,
@@ -79,6 +80,36 @@ def forecaster(channels: int) -> Network:
     )
 
 
+SCANS: tuple[dict[str, Any], ...] = (
+    {"order": "rows-columns", "directions": 4},
+    {"order": "columns-rows", "directions": 4, "cell": "gru", "merge": "sum"},
+    {"order": "rows-columns", "directions": 2, "cell": "rnn_tanh", "merge": "mul"},
+    {"order": "columns-rows", "directions": 1},
+    {"order": "rows", "directions": 2, "cell": "gru", "merge": "ave"},
+)
+
+
+def scanner(**about: Any) -> Network:
+    scan = Scan2d(input_size=12, hidden_size=5, **about)
+    pool, last = Pool(modes=("mean", "max")), Dense(in_features=2 * scan.output_size, out_features=3)
+    return Network.of(Fold(block=(2, 3), size=2), scan, pool, last)
+
+
+DIAGONALS: tuple[dict[str, Any], ...] = (
+    {"cell": "stable", "directions": 1},
+    {"cell": "mdlstm", "directions": 2, "merge": "mul"},
+    {"cell": "stable", "directions": 4, "merge": "ave"},
+    {"cell": "mdlstm", "directions": 4},
+)
+
+
+def scanner_by_diagonals(**about: Any) -> Network:
+    first = Scan2d(input_size=4, hidden_size=5, **about)
+    second = Scan2d(input_size=2 * first.output_size, hidden_size=3, **about)
+    pool, last = Pool(modes=("mean", "max")), Dense(in_features=2 * second.output_size, out_features=3)
+    return Network.of(Fold(block=(2, 1), size=2), first, Fold(block=(1, 2), size=first.output_size), second, pool, last)
+
+
 NETWORKS: dict[str, Network] = {
     **{f"{cell}, both ways": classifier(layer(cell=cell, bidirectional=True), "max") for cell in CELLS},
     **{
@@ -120,37 +151,10 @@ NETWORKS: dict[str, Network] = {
         Dense(in_features=5, out_features=3),
         Ctc(symbols=3),
     ),
+    **{f"images, {about['order']} in {about['directions']} direction(s)": scanner(**about) for about in SCANS},
     **{
-        f"images, {order} in {directions} direction(s)": Network.of(
-            Fold(block=(2, 3), size=2),
-            (scan := Scan2d(input_size=12, hidden_size=5, directions=directions, order=order, cell=cell, merge=merge)),
-            Pool(modes=("mean", "max")),
-            Dense(in_features=2 * scan.output_size, out_features=3),
-        )
-        for order, directions, cell, merge in (
-            ("rows-columns", 4, "lstm", "concat"),
-            ("columns-rows", 4, "gru", "sum"),
-            ("rows-columns", 2, "rnn_tanh", "mul"),
-            ("columns-rows", 1, "lstm", "concat"),
-            ("rows", 2, "gru", "ave"),
-        )
-    },
-    **{
-        f"images, {cell} in {directions} direction(s)": Network.of(
-            Fold(block=(2, 1), size=2),
-            (scan := Scan2d(cell=cell, input_size=4, hidden_size=5, directions=directions, merge=merge)),
-            Fold(block=(1, 2), size=scan.output_size),
-            Scan2d(cell=cell, input_size=2 * scan.output_size, hidden_size=3, directions=directions, merge=merge),
-            Pool(modes=("mean", "max")),
-            Dense(in_features=2 * (3 * directions if merge == "concat" else 3), out_features=3),
-        )
-        for directions, cell, merge in (
-            (1, "stable", "concat"),
-            (2, "mdlstm", "mul"),
-            (4, "stable", "ave"),
-            (4, "mdlstm", "concat"),
-            (4, "stable", "sum"),
-        )
+        f"images, {about['cell']} in {about['directions']} direction(s)": scanner_by_diagonals(**about)
+        for about in DIAGONALS
     },
     "cells of images, each answered": Network.of(
         Dense(in_features=2, out_features=4, activation="tanh"),
@@ -169,6 +173,22 @@ NETWORKS: dict[str, Network] = {
         Scan2d(input_size=8, hidden_size=4, directions=2),
         Flatten(mode="sum"),
         layer(input_size=4, cell="gru"),
+    ),
+    "sequences as images": Network.of(
+        Unflatten(cells=4, features=2),
+        Fold(block=(2, 3)),
+        Scan2d(input_size=12, hidden_size=4, directions=2),
+        Flatten(mode="concat", cells=2),
+        layer(input_size=8, cell="gru"),
+        Dense(in_features=5, out_features=4),
+        Ctc(symbols=4),
+    ),
+    "sequences whose steps are rows": Network.of(
+        Dense(in_features=3, out_features=6, activation="tanh"),
+        Unflatten(axis="y", cells=3, features=2),
+        Scan2d(input_size=2, hidden_size=3),
+        Pool(modes=("mean",)),
+        Dense(in_features=6, out_features=3),
     ),
     "rows side by side": Network.of(
         Scan2d(input_size=2, hidden_size=3),

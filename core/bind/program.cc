@@ -23,6 +23,7 @@
 #include "nodes/split.h"
 #include "nodes/take.h"
 #include "nodes/tied.h"
+#include "nodes/unflatten.h"
 #include "nodes/waves.h"
 #include "nodes/wide.h"
 #include "nodes/window.h"
@@ -133,6 +134,9 @@ class Builder {
       const GridOptions options{node.get<int>("cell"), node.get<int>("directions"), node.get<Index>("input_size"),
                                 node.get<Index>("hidden_size")};
       return std::make_unique<Waves<T>>(options, static_cast<Merge>(node.get<int>("merge")));
+    }
+    if (kind == "unflatten") {
+      return std::make_unique<Unflatten<T>>(node.get<bool>("along_y"), node.get<Index>("cells"));
     }
     if (kind == "flatten") {
       return std::make_unique<Flatten<T>>(node.get<bool>("along_y"), static_cast<Flattening>(node.get<int>("mode")),

@@ -40,10 +40,22 @@ from tidegate.nodes import (
     Split,
     Take,
     Tied,
+    Unflatten,
     Wide,
     Window,
 )
-from tidegate.nodes.part import INPUT, Extent, Size, input_size, owner_of, rows_of, shapes_of, sources_of, told
+from tidegate.nodes.part import (
+    INPUT,
+    Extent,
+    Size,
+    input_size,
+    owner_of,
+    reads_images,
+    rows_of,
+    shapes_of,
+    sources_of,
+    told,
+)
 
 MAX_PARAMETERS = 2**31
 
@@ -77,6 +89,7 @@ __all__ = [
     "Split",
     "Take",
     "Tied",
+    "Unflatten",
     "Wide",
     "Window",
     "check_shapes",
@@ -125,7 +138,7 @@ class Network(BaseModel):
     @property
     def reads_images(self) -> bool:
         """Tell whether the input is a `Grid`: images, whose cells have `input_size` features."""
-        return any(node.reads_images for node in self.nodes)
+        return reads_images(self.nodes)
 
     @property
     def reads_documents(self) -> bool:

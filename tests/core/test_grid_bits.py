@@ -11,7 +11,7 @@ import grids
 from tidegate import kernels
 from tidegate.cells import GRID_CELLS
 
-SIZES = [(7, 5), (0, 3), (1, 1), (19, 4), (3, 30), (12, 12), (1, 8), (9, 1), (6, 7), (28, 14), (5, 0), (2, 50)]
+SIZES = [(7, 5), (0, 3), (1, 1), (9, 4), (3, 10), (1, 8), (6, 1), (5, 0), (2, 12)]
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +23,13 @@ def _same_isa_afterwards() -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("cell", GRID_CELLS)
-@pytest.mark.parametrize(("C", "H"), [(3, 5), (16, 32), (9, 49), (20, 110)])
+@pytest.mark.parametrize(("C", "H"), [(3, 5), (16, 32), (9, 49), (2, 110)])
 def test_instruction_sets_and_threads_give_the_same_bits(cell: str, C: int, H: int, kind: type) -> None:
     images = grids.make(cell, SIZES, C, H, kind=kind)
     want = images.run(num_threads=1)
     for isa in kernels.available_isas():
         kernels.use_isa(isa)
-        for threads in (1, 2, 5):
+        for threads in (1, 3):
             got = images.run(num_threads=threads)
             for name, array in want.items():
                 np.testing.assert_array_equal(got[name], array, f"{name} {isa} {threads}")
@@ -68,8 +68,3 @@ def test_large_images_whose_gates_are_computed_again_give_the_bits_of_small_ones
             np.testing.assert_array_equal(alone[name], run[name][begins[b] : begins[b + 1]])
     scale = np.abs(weights).max()
     np.testing.assert_allclose(run["gradient"], weights, atol=1e-4 * scale)
-    for isa in kernels.available_isas()[-2:]:
-        kernels.use_isa(isa)
-        again = images.run(num_threads=1)
-        for name, array in run.items():
-            np.testing.assert_array_equal(again[name], array, isa)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -14,7 +16,7 @@ from tidegate.grid import Grid
 from tidegate.nodes.waves import CORNERS, Waves, merged
 
 
-def exported(node: Waves, parameters: dict[str, np.ndarray]) -> onnxruntime.InferenceSession:  # type: ignore[type-arg]
+def exported(node: Waves, parameters: dict[str, Any]) -> onnxruntime.InferenceSession:
     graph = Graph()
     features = [
         graph.input(name, np.float32, ["h", "w", "B", size]) for name, size in (("x", node.input_size), ("in", 1))

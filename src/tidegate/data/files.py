@@ -8,7 +8,7 @@ from typing import Any
 
 from tidegate.data.checks import Where, check_known_classes, check_labels, check_texts
 from tidegate.data.dataset import Dataset, Examples
-from tidegate.data.hints import other_folder, other_kind
+from tidegate.data.hints import of_pictures, other_folder, other_kind
 from tidegate.data.kinds import Layout
 from tidegate.data.labels import hold_several
 from tidegate.data.plain_text import read_text
@@ -133,7 +133,7 @@ def texts_in(folder: Path) -> list[Path]:
     """List the .txt files of a folder by name; raises DataError where there are none."""
     files = sorted(folder.glob("*.txt"))
     if not files:
-        raise DataError(f"{folder} holds no .txt file; at least one is wanted there.")
+        raise DataError(f"{folder} holds no .txt file; at least one is wanted there.", *of_pictures(folder))
     return files
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tidegate.data.numbers import read_numbers
 from tidegate.data.tables import Form, read_table
 from tidegate.data.time_columns import looks_like_times
+from tidegate.data.transcribed.images import PICTURES
 from tidegate.errors import Argument, DataError
 
 _ROWS = 20  # that are looked at
@@ -43,6 +44,13 @@ def other_folder(folder: Path) -> Hint:
         return _hint(" Its files have a word and its tag on each line: to learn to tag, pass ", "tagged")
     if any(file.suffix.lower() == ".txt" for file in files):
         return _hint(" To learn a language from texts without labels, pass ", "corpus")
+    return ()
+
+
+def of_pictures(folder: Path) -> Hint:
+    """Say that a folder holds pictures, where it does."""
+    if any(file.suffix.lower() in PICTURES for file in folder.iterdir()):
+        return _hint(" It holds pictures: to classify images, pass ", "sequence")
     return ()
 
 

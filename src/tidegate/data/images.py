@@ -61,15 +61,6 @@ def load_images(path: Path, *, unlabelled: bool = False, **columns: str) -> Data
     )
 
 
-def has_pictures(folder: Path) -> bool:
-    """Tell whether the subfolders of a folder, or of its training part, hold pictures, by the first file of each."""
-    return any(_files(place) and _files(place)[0].suffix.lower() in PICTURES for place in _folders(_train(folder)))
-
-
-def _train(folder: Path) -> Path:
-    return folder / "train" if (folder / "train").is_dir() else folder
-
-
 def _folders(folder: Path) -> list[Path]:
     return sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
 
@@ -96,7 +87,7 @@ def _load_part(folder: Path) -> Examples:
 def load_sequences(path: Path, *, unlabelled: bool = False, **columns: str) -> Dataset:
     """Load a folder of pictures as images, and a table as recordings."""
     load = load_images if path.is_dir() else load_recordings
-    return load(path, unlabelled=unlabelled, **columns)  # type: ignore[operator]
+    return load(path, unlabelled=unlabelled, **columns)
 
 
 LAYOUT = Layout(load_sequences, RECORDINGS.columns)

@@ -146,6 +146,8 @@ def _coded(node: Description) -> dict[str, Any]:
             coded["passes"] = [_coded(layer) | {"columns": axis == "columns"} for axis, layer in node["passes"].items()]
         case "waves":
             coded |= {"cell": choose("cell", node["cell"], list(GRID_CELLS)), "merge": _MERGES.index(node["merge"])}
+        case "unflatten":
+            coded["along_y"] = node["axis"] == "y"
         case "flatten":
             coded |= {"along_y": node["axis"] == "y", "mode": _FLATTENINGS.index(node["mode"])}
             coded["cells"] = node["cells"] or 1

@@ -22,7 +22,7 @@ from tidegate.nn.crf import CRF
 from tidegate.nn.dropout import SequenceDropout, drop_words
 from tidegate.nn.frames import Spectrogram, Window
 from tidegate.nn.grids import GridLSTM
-from tidegate.nn.images import Flatten, Fold, Scan2d
+from tidegate.nn.images import Flatten, Fold, Scan2d, Unflatten
 from tidegate.nn.layers import layer_of
 from tidegate.nn.options import LayerOptions
 from tidegate.nn.pool import Pool
@@ -189,7 +189,17 @@ class Built(torch.nn.Module):
         match module:
             case torch.nn.Identity() if isinstance(node, nodes.Split):
                 return rows.split(node.channels, shared=node.shared)
-            case Spelling() | SequenceDropout() | Window() | Spectrogram() | Fold() | Scan2d() | GridLSTM() | Flatten():
+            case (
+                Spelling()
+                | SequenceDropout()
+                | Window()
+                | Spectrogram()
+                | Fold()
+                | Scan2d()
+                | GridLSTM()
+                | Flatten()
+                | Unflatten()
+            ):
                 return module(rows)
             case Tied():
                 return _each(rows, partial(torch.nn.functional.linear, weight=self._table(), bias=module.bias))
@@ -364,6 +374,8 @@ def _module(node: nodes.Node) -> torch.nn.Module:
             return Scan2d(node)
         case nodes.Flatten():
             return Flatten(node)
+        case nodes.Unflatten():
+            return Unflatten(node)
         case nodes.Decode():
             return Decode(node)
         case nodes.Dropout():

@@ -135,7 +135,7 @@ class GridLSTM(torch.nn.Module):
             h: Tensor = grid_lstm(*given, False)[0]
         else:
             (h,) = _equations(*given)
-        return merged(self.merge, h, self.directions)
+        return cast(Tensor, merged(self.merge, h, self.directions))
 
     def extra_repr(self) -> str:
         """Name the sizes, and what differs from the defaults."""
@@ -241,7 +241,7 @@ def _equations(cell: str, hidden: int, directions: int, x: Tensor, sizes: Tensor
     flat, outputs = parameters.reshape(directions, -1), []
     widths = [rows * x.shape[1], rows * H, rows * H, rows]
     for d in range(directions):
-        w_ih, w_x, w_y, bias = flat[d].split(widths)
+        w_ih, w_x, w_y, bias = torch.split(flat[d], widths)
         projected = torch.nn.functional.linear(x, w_ih.view(rows, -1), bias)  # [N, 5H]
         h, c = x.new_zeros(1, H), x.new_zeros(1, H)  # of the wave before, and zeros behind it
         found, tokens = [x.new_zeros(0, H)], [torch.zeros(0, dtype=torch.int64)]

@@ -77,3 +77,21 @@ class Flatten(torch.nn.Module):
             cells = self.cells or 1
             found = torch.nn.functional.pad(steps, (0, 0, 0, cells - steps.shape[2])).flatten(2)
         return Ragged.from_padded(found, along)
+
+
+class Unflatten(torch.nn.Module):
+    """Make an image of each sequence; see `network.Unflatten`."""
+
+    def __init__(self, node: nodes.Unflatten) -> None:
+        super().__init__()
+        self.axis, self.cells, self.features = node.axis, node.cells, node.features
+
+    def forward(self, batch: Ragged) -> Grid:
+        """Return [N * cells, features]."""
+        steps = torch.as_tensor(batch.lengths)
+        cells = torch.full_like(steps, self.cells)
+        by_rows = batch.values.reshape(-1, self.features)
+        if self.axis == "y":
+            return Grid(by_rows, steps, cells)
+        turned = Grid(by_rows, steps, cells).columns()
+        return Grid(by_rows[torch.from_numpy(turned.cells)], cells, steps)

@@ -25,6 +25,7 @@ from tidegate.nodes.spell import Spell
 from tidegate.nodes.split import Split
 from tidegate.nodes.take import Take
 from tidegate.nodes.tied import Tied
+from tidegate.nodes.unflatten import Unflatten
 from tidegate.nodes.wide import Wide
 from tidegate.nodes.window import Window
 
@@ -48,7 +49,8 @@ Node = Annotated[
     | Attend
     | Fold
     | Scan2d
-    | Flatten,
+    | Flatten
+    | Unflatten,
     Field(discriminator="kind"),
 ]
 
@@ -83,6 +85,7 @@ __all__ = [
     "Start",
     "Take",
     "Tied",
+    "Unflatten",
     "Wide",
     "Window",
 ]

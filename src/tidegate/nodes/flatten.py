@@ -47,7 +47,7 @@ class Flatten(Part):
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: one of each column, or of each row."""
         kept = (0, read.cell[1]) if self.axis == "x" else (read.cell[0], 0)
-        return replace(super().gives(read, width), cell=kept)
+        return replace(super().gives(read, width), cell=kept, stride=read.stride * max(kept))
 
     def extent(self, read: Extent) -> Extent:
         """Count the steps that it makes of an image; raises ValueError where one has more cells than it can hold."""

@@ -177,7 +177,9 @@ class Part(BaseModel):
     live: ClassVar[bool] = True
     """Whether a sequence can be fed to it step by step, rather than as a whole."""
     reads_images: ClassVar[bool] = False
-    """Whether it reads cells of images, so that the network reads images."""
+    """Whether it reads cells of images."""
+    makes_images: ClassVar[bool] = False
+    """Whether it hands on cells of images that it makes of sequences."""
     reads_ids: ClassVar[bool] = False
     """Whether it reads ids, which no other node can."""
     several: ClassVar[bool] = False
@@ -293,7 +295,7 @@ def _check_count(nodes: Sequence[Part], index: int) -> None:
 def rows_of(nodes: Sequence[Part]) -> tuple[Rows, ...]:
     """Walk the nodes and say what each hands on; raises ValueError where one does not fit, or is read by no other."""
     found, reads = list[Rows](), sources_of(nodes)
-    cell = (1, 1) if any(node.reads_images for node in nodes) else (0, 0)
+    cell = (1, 1) if reads_images(nodes) else (0, 0)
     side: Side = "both" if any(node.kind == "take" for node in nodes) else ""
     entering = Rows(None, input_size(nodes), cell=cell, side=side)
     for index, sources in enumerate(reads):
@@ -314,6 +316,17 @@ def rows_of(nodes: Sequence[Part]) -> tuple[Rows, ...]:
         if not any(index in sources for sources in reads):
             raise ValueError(f"{told(nodes, index)} is read by no node, and is not the last. Read it, or leave it out")
     return tuple(found)
+
+
+def reads_images(nodes: Sequence[Part]) -> bool:
+    """Tell whether what a network reads are images: a node needs some, and none before it makes them of sequences."""
+    as_they_came = {-1: True}
+    for index, (node, sources) in enumerate(zip(nodes, sources_of(nodes), strict=True)):
+        came = any(as_they_came[source] for source in sources)
+        if came and node.reads_images:
+            return True
+        as_they_came[index] = came and not node.makes_images
+    return False
 
 
 def input_size(nodes: Sequence[Part]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 from pydantic import model_validator
@@ -74,7 +74,11 @@ class Scan2d(Part):
         for axis in self.axes:
             both = self.directions == 4 or (self.directions == 2 and (axis == "rows" or len(self.axes) == 1))
             found[axis] = Recurrent(
-                cell=self.cell, input_size=size, hidden_size=self.hidden_size, bidirectional=both, merge=self.merge
+                cell=cast(CellName, self.cell),
+                input_size=size,
+                hidden_size=self.hidden_size,
+                bidirectional=both,
+                merge=self.merge,
             )
             size = found[axis].output_size
         return found

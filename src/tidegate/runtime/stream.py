@@ -325,13 +325,15 @@ def _live(executor: Runner, lookahead: int | None) -> LiveProgram:
             "the network reads pairs, attends, or begins with states that another node gives, so that it cannot be "
             "stepped as one sequence. Step through the targets of pairs with tidegate.runtime.Decoder."
         )
-    ahead, waits = _shares(executor.network, lookahead)
     for index, node in enumerate(executor.network.nodes):
         if not node.live:
+            what, advice = "a window", "Call it with windows, or ask its forecaster for a stream."
+            if node.reads_images or node.makes_images:
+                what, advice = "an image", "Call it with whole images, or whole signals."
             raise InputError(
-                f"node {index} ({node.kind}) reads a window as a whole, so that the network cannot be stepped. "
-                "Call it with windows, or ask its forecaster for a stream."
+                f"node {index} ({node.kind}) reads {what} as a whole, so that the network cannot be stepped. {advice}"
             )
+    ahead, waits = _shares(executor.network, lookahead)
     _check_joins(executor.network, waits)
     return executor.live(ahead)
 

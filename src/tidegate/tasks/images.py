@@ -11,10 +11,11 @@ from tidegate.data.checks import check_features, in_argument
 from tidegate.data.frames import as_list
 from tidegate.errors import ShapeError
 from tidegate.grid import Grid
-from tidegate.network import Dropout, Fold, Merge, Node, Scan2d
+from tidegate.network import Dropout, Flatten, Fold, Merge, Node, Scan2d, Unflatten
 from tidegate.ragged import Ragged
 
 Scan = Literal["renet", "stable", "mdlstm"]
+Front = Literal["columns", "renet", "mdlstm"]
 
 
 def as_images(X: Any, *, name: str = "X") -> Grid:
@@ -63,8 +64,8 @@ def scanning(
 ) -> tuple[tuple[Node, ...], int]:
     """Make the nodes that scan images, and say how many features each cell has behind them.
 
-    Each layer puts `block` by `block` cells side by side and reads them along rows, then columns (Visin et al. 2015); or
-    from all corners along the diagonals, where it is a cell of grids (Graves & Schmidhuber 2008).
+    Each layer puts `block` by `block` cells side by side and reads them along rows, then columns (Visin et al. 2015);
+    or from all corners along the diagonals, where it is a cell of grids (Graves & Schmidhuber 2008).
 
     >>> layers = {"cell": "lstm", "num_layers": 2, "block": 2, "bidirectional": True, "merge": "concat", "dropout": 0.0}
     >>> nodes, width = scanning(1, hidden_size=8, **layers)
@@ -83,3 +84,25 @@ def scanning(
         nodes.append(scan)
         width = scan.output_size
     return tuple(nodes), width
+
+
+def read_across(
+    front: Front, cells: int, *, cell: CellName, hidden_size: int, block: int
+) -> tuple[tuple[Node, ...], int]:
+    """Make the nodes that read signals, step by step, as the columns of images, and say how wide a step is behind them.
+
+    `columns` reads each column of blocks down, of which the last state is kept (as `Lfys` does in Tesseract 4);
+    `renet` scans in four directions, and adds up each column; so does `mdlstm`, with the stable cell of grids in place
+    of `cell` (Leifert et al. 2016).
+
+    >>> nodes, width = read_across("columns", 48, cell="lstm", hidden_size=16, block=4)
+    >>> [node.kind for node in nodes], width
+    (['unflatten', 'fold', 'scan2d', 'flatten'], 16)
+    """
+    size = block * block
+    if front == "columns":
+        scan = Scan2d(cell=cell, input_size=size, hidden_size=hidden_size, order="columns", directions=1)
+    else:
+        scan = Scan2d(cell="stable" if front == "mdlstm" else cell, input_size=size, hidden_size=hidden_size)
+    flat = Flatten(mode="last" if front == "columns" else "sum")
+    return (Unflatten(cells=cells), Fold(block=(block, block)), scan, flat), scan.output_size

@@ -6,6 +6,8 @@ from typing import Any
 
 _COMMON: dict[str, Any] = {
     "rate": None,
+    "front": "window",
+    "front_size": 16,
     "cell": "lstm",
     "num_layers": 3,
     "bidirectional": True,
@@ -30,6 +32,23 @@ _COMMON: dict[str, Any] = {
     "warmup": 0.05,
     "max_grad_norm": 1.0,
     "patience": 0,
+}
+
+_LINES: dict[str, Any] = _COMMON | {
+    "reads": "line",
+    "hidden_size": 128,
+    "num_layers": 2,
+    "dropout": 0.3,
+    "window": 8,
+    "stride": 4,
+    "centred": False,
+    "time_masks": 2,
+    "longest_mask": 16,
+    "widest_mask": 8,
+    "speed": 0.1,
+    "noise": 0.05,
+    "shift": 0.0,
+    "epochs": 30,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -70,23 +89,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epochs": 30,
     },
     # Lines of print, 48 pixels high.
-    "lines": _COMMON
-    | {
-        "reads": "line",
-        "hidden_size": 128,
-        "num_layers": 2,
-        "dropout": 0.3,
-        "window": 8,
-        "stride": 4,
-        "centred": False,
-        "time_masks": 2,
-        "longest_mask": 16,
-        "widest_mask": 8,
-        "speed": 0.1,
-        "noise": 0.05,
-        "shift": 0.0,
-        "epochs": 30,
-    },
+    "lines": _LINES,
+    # The same behind a layer down each column of the image (Lfys of Tesseract 4), or in four directions (ReNet).
+    "lines-columns": _LINES | {"front": "columns", "front_size": 48},
+    "lines-renet": _LINES | {"front": "renet", "front_size": 24},
+    "lines-mdlstm": _LINES | {"front": "mdlstm", "front_size": 16},
 }
 
 SUITED: dict[str, str] = {"features": "speech-cepstra", "sound": "speech-commands", "line": "lines"}

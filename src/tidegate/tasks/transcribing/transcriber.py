@@ -23,13 +23,14 @@ from tidegate.errors import DataError, InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background
 from tidegate.kernels import ctc
-from tidegate.network import Ctc, Dense, Dropout, Network, Node, Recurrent, Size, Spectrogram, Window
+from tidegate.network import Ctc, Dense, Dropout, Fold, Network, Node, Recurrent, Size, Spectrogram, Window
 from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
 from tidegate.tasks.card import Card
 from tidegate.tasks.edits import error_rate
 from tidegate.tasks.fitting import Plan, fingerprint
+from tidegate.tasks.images import read_across
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.pretrained import ModelPath
 from tidegate.tasks.task import Array, Count, Json, NotNegative, Positive, Share, Task
@@ -74,7 +75,11 @@ class Transcriber(Task[Reading]):
         hidden_size: units of each direction.
         num_layers: stacked layers.
         bidirectional: read from both ends; a model that reads from one alone answers while it hears.
-        window: steps that a frame sees; 0 takes what is usual for what is read: 3, of lines 8.
+        front: how steps become frames: `window` puts them side by side; the others see an image in the signal, whose
+            cells are `stride` steps wide and as many features high. `columns` reads each column of cells from the top
+            down, `renet` all cells in four directions, and `mdlstm` so with an LSTM of two dimensions.
+        front_size: units of each direction of a front that sees an image.
+        window: steps that a frame of the front `window` sees; 0 takes what is usual for what is read: 3, of lines 8.
         stride: steps from one frame to the next; 0 takes 3, of lines 4. A label needs a frame for each symbol.
         bands: bands of frequencies that sound is parted in.
         centred: take each signal's own mean off its features first: evens out voices and microphones, but wants the
@@ -97,6 +102,7 @@ class Transcriber(Task[Reading]):
     """
 
     card: ClassVar[Card] = CARD
+    later: ClassVar[Json] = {"front": "window", "front_size": 16}
 
     reads: Reads = "features"
     rate: Positive | None = None
@@ -104,6 +110,8 @@ class Transcriber(Task[Reading]):
     hidden_size: Size = 128
     num_layers: Annotated[int, Field(ge=1, le=64)] = 3
     bidirectional: bool = True
+    front: Literal["window", "columns", "renet", "mdlstm"] = "window"
+    front_size: Size = 16
     window: Annotated[int, Field(ge=0, le=2**12)] = 0
     stride: Annotated[int, Field(ge=0, le=2**12)] = 0
     bands: Annotated[int, Field(ge=1, le=512)] = 40
@@ -363,7 +371,10 @@ class Transcriber(Task[Reading]):
     def _network(self, width: int, symbols: int) -> Network:
         window, stride = self._frame
         first: tuple[Node, ...] = ()
-        if (window, stride) != (1, 1):
+        if self.front != "window":
+            size, cell = self.front_size, CELLS[self.cell]
+            first, width = read_across(self.front, width, cell=cell, hidden_size=size, block=stride)
+        elif (window, stride) != (1, 1):
             first, width = (Window(width=window, stride=stride, size=width),), width * window
         recurrent = Recurrent(
             cell=CELLS[self.cell],
@@ -428,6 +439,8 @@ class Transcriber(Task[Reading]):
                 width, stride = width + (node.width - 1) * stride, stride * node.stride
             elif isinstance(node, Spectrogram):
                 width, stride = node.frame, node.hop
+            elif isinstance(node, Fold):
+                width, stride = width + (node.block[1] - 1) * stride, stride * node.block[1]
         return Places(stride, width, steps)
 
     def _told(self, found: ctc.Found, row: int, frames: ctc.Frames, places: Places, score: float) -> Transcript:

@@ -1,0 +1,154 @@
+"""Classifiers of images: in which forms these come, that they are learned, kept in a file, and refused."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tidegate as tg
+from commands import Cli
+from tidegate.errors import InputError, ShapeError
+from tidegate.tasks.images import as_images
+
+SMALL: dict[str, Any] = {
+    "hidden_size": 6,
+    "epochs": 15,
+    "batch_size": 8,
+    "learning_rate": 0.03,
+    "patience": 0,
+    "dropout": 0.0,
+    "validation_fraction": 0.2,
+}
+
+
+def lines(count: int, seed: int = 0) -> tuple[list[Any], list[str]]:
+    """Draw grey images of different sizes with one bright line, across or down."""
+    rng = np.random.default_rng(seed)
+    X, y = [], []
+    for index in range(count):
+        image = rng.uniform(0, 0.3, rng.integers(5, 12, 2))
+        label = ("across", "down")[index % 2]
+        place = rng.integers(1, min(image.shape) - 1)
+        image[(place,) if label == "across" else (slice(None), place)] = 1.0
+        X.append(image)
+        y.append(label)
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Any:
+    X, y = lines(60)
+    return tg.SequenceClassifier(**SMALL).fit(tg.Grid.from_list(X), y)
+
+
+def test_a_grid_is_scanned_in_four_directions(fitted: Any) -> None:
+    X, y = lines(40, seed=1)
+    assert fitted.score(X, y) >= 0.95
+    kinds = [node.kind for node in fitted.inside().network.nodes]
+    assert kinds[:2] == ["fold", "scan2d"]
+
+
+def test_lists_stacks_and_grids_are_answered_alike(fitted: Any) -> None:
+    X, _ = lines(6, seed=2)
+    square = [image[:5, :5] for image in X]
+    found = fitted.predict_proba(tg.Grid.from_list(square))
+    rows = tg.Ragged.from_list(square)
+    for form in (square, np.stack(square), rows, [image[..., None] for image in square]):
+        assert fitted.predict_proba(form).tobytes() == found.tobytes()
+    assert fitted.predict_proba([square[3]]).tobytes() == found[3:4].tobytes()
+
+
+def test_a_model_file_gives_the_same_answers(fitted: Any, tmp_path: Path) -> None:
+    X, _ = lines(9, seed=3)
+    fitted.save(tmp_path / "lines.tide")
+    assert tg.load(tmp_path / "lines.tide").predict_proba(X).tobytes() == fitted.predict_proba(X).tobytes()
+
+
+def test_rows_are_read_as_images_where_that_is_asked_for() -> None:
+    X, y = lines(24)
+    square = [image[:5, :5] for image in X]
+    rows = tg.SequenceClassifier(**SMALL | {"epochs": 1, "scan": "renet"}).fit(tg.Ragged.from_list(square), y)
+    grid = tg.SequenceClassifier(**SMALL | {"epochs": 1}).fit(tg.Grid.from_list(square), y)
+    assert all(array.tobytes() == grid.weights_[name].tobytes() for name, array in rows.weights_.items())
+
+
+@pytest.mark.parametrize("change", [{"refit": True}, {"num_layers": 2, "dropout": 0.2}, {"bidirectional": False}])
+def test_other_settings_train_too(change: dict[str, Any]) -> None:
+    X, y = lines(40)
+    model = tg.SequenceClassifier(**SMALL | change).fit(tg.Grid.from_list(X), y)
+    assert model.score(X, y) >= 0.8
+
+
+def test_images_are_moved_in_training_alone() -> None:
+    X, y = lines(30)
+    grid = tg.Grid.from_list(X)
+    still, moved, again = (
+        tg.SequenceClassifier(**SMALL | {"epochs": 2, "shift": shift}).fit(grid, y) for shift in (0, 2, 2)
+    )
+    assert still.predict_proba(X).tobytes() != moved.predict_proba(X).tobytes()
+    assert moved.predict_proba(X).tobytes() == again.predict_proba(X).tobytes()
+
+
+def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
+    X, y = lines(30)
+    grid, settings = tg.Grid.from_list(X), SMALL | {"epochs": 3, "shift": 1}
+    whole, rest = tg.SequenceClassifier(**settings).fit(grid, y), tg.SequenceClassifier(**settings)
+    steps = tg.SequenceClassifier(**settings).fit_steps(grid, y, run_dir=tmp_path / "run")
+    list(islice(steps, 5))
+    steps.close()
+    list(rest.fit_steps(grid, y, resume=tmp_path / "run"))
+    assert all(array.tobytes() == whole.weights_[name].tobytes() for name, array in rest.weights_.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        ({"pooling": ("last",)}, InputError, "no last step"),
+        ({"recurrent_dropout": 0.1}, InputError, "recurrent_dropout"),
+    ],
+)
+def test_settings_of_sequences_are_refused(change: dict[str, Any], error: type[Exception], told: str) -> None:
+    X, y = lines(12)
+    with pytest.raises(error, match=told):
+        tg.SequenceClassifier(**SMALL | change).fit(tg.Grid.from_list(X), y)
+
+
+@pytest.mark.parametrize(
+    ("X", "told"),
+    [
+        ([np.zeros((2, 2, 2, 2))], r"image 0 is \[2, 2, 2, 2\]"),
+        ([np.array([["a", "b"]])], "cells of type"),
+        (tg.Ragged(np.zeros(3), np.array([0, 3])), "rows of shape"),
+    ],
+)
+def test_what_is_no_image_is_refused(X: Any, told: str) -> None:
+    with pytest.raises(ShapeError, match=told):
+        as_images(X)
+
+
+def test_live_images_are_refused(fitted: Any) -> None:
+    with pytest.raises(InputError, match="whole"):
+        fitted.stream()
+
+
+def test_from_a_folder_of_pictures_to_answers(tmp_path: Path, cli: Cli) -> None:
+    for part, count in (("train", 40), ("test", 10)):
+        X, y = lines(count, seed=count)
+        for index, (image, label) in enumerate(zip(X, y, strict=True)):
+            place = tmp_path / "pictures" / part / label / f"{index}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((image * 255).astype(np.uint8)).save(place)
+    settings = [f"--set={name}={value}" for name, value in SMALL.items()]
+    trained = cli("train", str(tmp_path / "pictures"), "--task", "signals", "--out", str(tmp_path / "run"), *settings)
+    assert trained.code == 0, trained.err
+    files = sorted((tmp_path / "pictures" / "test" / "down").iterdir())
+    answered = cli("predict", str(tmp_path / "run"), *map(str, files), "--json")
+    found = [json.loads(line) for line in answered.out.splitlines()]
+    assert [one["input"] for one in found] == [str(file) for file in files]
+    assert [one["label"] for one in found].count("down") >= len(files) - 1
