@@ -15,6 +15,7 @@ from tidegate.engine import CrfLikelihood, CrossEntropy, CtcLikelihood, Errors, 
 from tidegate.grid import Grid
 from tidegate.kernels import ctc
 from tidegate.network import Crf, Ctc, Decode, Network
+from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 
 Array = npt.NDArray[Any]
