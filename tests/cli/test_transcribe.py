@@ -184,7 +184,6 @@ def test_an_option_without_effect_is_refused(
     ("arguments", "message"),
     [
         (("--read", "channel=left"), "--read tells how files are read, and --stream reads none"),
-        (("--beam", "4"), "--beam is a search, but --stream takes the most probable symbol"),
         (("--alpha", "0.5"), "--alpha wants a search"),
     ],
 )
@@ -218,10 +217,11 @@ def test_files_of_one_name_are_told_apart(
     assert [line.split()[0] for line in words] == ["a/1", "b/1"]
 
 
-def test_a_pipe_of_samples_gives_the_text_of_the_whole(run: Path, songs: Path) -> None:
+@pytest.mark.parametrize("search", [(), ("--beam", "8", "--n-best", "2")])
+def test_a_pipe_of_samples_gives_the_text_of_the_whole(run: Path, songs: Path, search: tuple[str, ...]) -> None:
     samples = (sing("abb") * 32767).astype("<i2").tobytes()
     command = [sys.executable, "-m", "tidegate", "transcribe", str(run), "-", "--stream", "--format", "json"]
-    done = subprocess.run(command, input=samples, capture_output=True, timeout=60, check=True)
+    done = subprocess.run([*command, *search], input=samples, capture_output=True, timeout=60, check=True)
     told = json.loads(done.stdout)
     whole = tg.load(run).transcribe([(sing("abb") * 32767).astype("<i2").astype(np.float32)[:, None] / 32768])[0]
     assert told["text"] == whole.text == "abb"

@@ -100,7 +100,7 @@ def transcribe(
       tidegate transcribe runs/fraktur scans/line.png --format hocr
       tidegate transcribe runs/prompts call.wav other.wav --format json
       tidegate transcribe runs/prompts call.wav --beam 16 --n-best 3 --ngrams words.arpa --lexicon words.txt
-      tidegate transcribe runs/prompts - --stream < microphone.raw
+      tidegate transcribe runs/prompts - --stream --beam 16 < microphone.raw
     """
     loaded = load_task(model)
     require_command(loaded, model, "transcribe", "reads no files of sound or lines")
@@ -116,19 +116,19 @@ def transcribe(
         _refuse({"--units": units}, "speaks of n-grams, and none came. Add --ngrams FILE")
     if ngrams is None and known is None:
         _refuse({"--alpha": alpha}, "speaks of n-grams, and none came. Add --ngrams FILE")
+    scorer = _scorer(known, ngrams, units or "words", lexicon, (alpha, beta), likely) if beam else None
+    asked: dict[str, Any] = {"beam": beam, "n_best": n_best, "scorer": scorer}
     if stream:
-        _refuse({"--beam": beam or None}, "is a search, but --stream takes the most probable symbol of each frame")
         _refuse({"--read": reading or None}, "tells how files are read, and --stream reads none. Leave it out")
         if files not in (None, [], ["-"]):
             raise InputError(f"--stream reads samples from stdin, but {files[0]} came. Leave out one of them.")
-        found = [Written("stdin", _hear(loaded, lookahead), "seconds")]
+        found = [Written("stdin", _hear(loaded, lookahead, asked), "seconds")]
     elif not files or files == ["-"]:
         raise InputError("there is nothing to transcribe. Give files, or samples through a pipe with --stream.")
     else:
         _refuse({"--lookahead": lookahead}, "is for a pipe, and files are read whole. Leave it out, or add --stream")
         signals = _read(loaded, [Path(file) for file in files], reading)
-        scorer = _scorer(known, ngrams, units or "words", lexicon, (alpha, beta), likely) if beam else None
-        found = _written(signals, loaded.transcribe(signals, beam=beam, n_best=n_best, scorer=scorer))
+        found = _written(signals, loaded.transcribe(signals, **asked))
     _put(spell(form, found), out)
 
 
@@ -208,7 +208,7 @@ def _written(signals: "Recordings", told: list[Any]) -> list[Written]:
     return found
 
 
-def _hear(loaded: Any, lookahead: int | None) -> Any:
+def _hear(loaded: Any, lookahead: int | None, asked: dict[str, Any]) -> Any:
     """Read samples from stdin as they come; say what is heard each time it changes."""
     from tidegate.data.transcribed.sound import read_samples
 
@@ -216,7 +216,7 @@ def _hear(loaded: Any, lookahead: int | None) -> Any:
         raise InputError(f"this model reads {loaded.reads}, and a pipe brings sound. Give it files.")
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("no samples come through a pipe. Write them there: < microphone.raw")
-    live, text, left = loaded.stream(lookahead=lookahead), "", b""
+    live, text, left = loaded.stream(lookahead=lookahead, **asked), "", b""
     while chunk := os.read(sys.stdin.fileno(), _CHUNK):
         if not live.steps and (left + chunk).startswith(_HEADS):
             raise InputError(

@@ -169,17 +169,13 @@ class Scorer:
     def restore(cls, stored: Json, arrays: Mapping[str, Array]) -> Self:
         """Read what `to_json` and `arrays` wrote.
 
-        Raises KeyError, TypeError, ValueError, or InputError, which is one, for all else.
+        Raises InputError, AttributeError, KeyError, TypeError or ValueError for all else.
         """
         ngrams = stored["ngrams"]
-        weights = {name: float(stored[name]) for name in ("alpha", "beta")}
+        names = ("alpha", "beta", "lexicon", "unknown", "hotwords", "space")
         return cls(
             language_model=None if ngrams is None else NgramModel.restore(ngrams, arrays),
-            lexicon=stored["lexicon"],
-            unknown=None if stored["unknown"] is None else float(stored["unknown"]),
-            hotwords={str(word): float(bonus) for word, bonus in stored["hotwords"].items()},
-            space=stored["space"],
-            **weights,
+            **{name: stored[name] for name in names},
         )
 
     def digest(self) -> str:

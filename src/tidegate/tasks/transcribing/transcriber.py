@@ -38,11 +38,11 @@ from tidegate.tasks.transcribing.errors import error_rate
 from tidegate.tasks.transcribing.fronts import encoded, fitted_front, hop_of, places_of, run, with_front
 from tidegate.tasks.transcribing.language import learn_language
 from tidegate.tasks.transcribing.live import TranscriberStream
-from tidegate.tasks.transcribing.measuring import Blanks, Part, measure, tempered
+from tidegate.tasks.transcribing.measuring import Blanks, Part, measure
 from tidegate.tasks.transcribing.presets import PRESETS, SUITED
 from tidegate.tasks.transcribing.reading import Reading, as_recordings, learn, leave_out_empty, leave_out_short
-from tidegate.tasks.transcribing.searching import Search
-from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
+from tidegate.tasks.transcribing.searching import Search, best_transcript, transcript
+from tidegate.tasks.transcribing.transcripts import Places, Transcript
 from tidegate.train import Asked, Loss
 
 _FRAMES: dict[Reads, tuple[int, int]] = {"sound": (3, 3), "line": (8, 4), "features": (3, 3)}
@@ -168,20 +168,14 @@ class Transcriber(Task[Reading]):
         holds none. Its confidence is 1, as that of any text without symbols; `score` tells how probable it is.
         Raises InputError, DataError or ShapeError for what cannot be read.
         """
-        recordings = self._recordings(X)
-        known = (self.scorer_ if beam else None) if scorer == "learned" else scorer
-        search = Search(beam, n_best, known)
+        fitted, recordings = self._require_fitted(), self._recordings(X)
+        search = self._search(beam, n_best, scorer)
         out: list[Transcript] = [Transcript("", 1.0)] * len(recordings)
         for indices, frames in self._scored(recordings):
             ranks = search.read(frames, self.symbols_)
             for row, index in enumerate(indices.tolist()):
                 places = self._places(recordings, index)
-                told = [
-                    self._told(found, row, frames, places, score)
-                    for found, scores in ranks
-                    if (score := scores[row]) is not None
-                ]
-                out[index] = told[0].beside(told[1:]) if told else Transcript("", 0.0)
+                out[index] = best_transcript(fitted.learned, ranks, row, frames, places)
         return out
 
     def align(self, X: Any, text: Any) -> Any:
@@ -195,17 +189,17 @@ class Transcriber(Task[Reading]):
         single = isinstance(text, str)
         recordings = self._recordings([X] if single and not isinstance(X, Recordings) else X)
         texts = as_recordings(recordings, [text] if single else list(text), reads=self.reads, rate=None).texts or []
-        known = set(self._require_fitted().learned.symbols)
-        if unknown := sorted(set("".join(texts)) - known):
+        known = self._require_fitted().learned
+        if unknown := sorted(set("".join(texts)) - set(known.symbols)):
             raise DataError(f"training never saw the symbol {unknown[0]!r}; {len(unknown)} such came.")
-        labels = self._require_fitted().learned.labels(texts)
-        ctc.check_labels(labels, len(known) + 1, self._steps(recordings.lengths))
+        labels = known.labels(texts)
+        ctc.check_labels(labels, len(known.symbols) + 1, self._steps(recordings.lengths))
         out: list[Transcript] = [Transcript("", 1.0)] * len(texts)
         for indices, frames in self._scored(recordings):
             found, scores = ctc.align(frames, labels.select(indices))
             for row, index in enumerate(indices.tolist()):
                 places = self._places(recordings, index)
-                out[index] = self._told(found, row, frames, places, float(scores[row]))
+                out[index] = transcript(known, found, row, frames, places, float(scores[row]))
         return out[0] if single else out
 
     def frames(self, X: Any) -> list[Array]:
@@ -226,12 +220,23 @@ class Transcriber(Task[Reading]):
         recordings = as_recordings(X, y, reads=self.reads, rate=self.rate, known=True)
         return 1 - error_rate(self.predict(recordings), recordings.texts or [])
 
-    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> TranscriberStream:
+    def stream(
+        self,
+        *,
+        lookahead: int | None = None,
+        state: bytes | None = None,
+        beam: int = 0,
+        n_best: int = 1,
+        scorer: Scorer | Literal["learned"] | None = "learned",
+    ) -> TranscriberStream:
         """Begin a signal that is read while it comes in.
 
         Args:
             lookahead: frames that must follow before one is answered; needed where the network also reads from the end.
-            state: where to go on, as another stream of this model gave it.
+            state: where to go on, as another stream of this model and search gave it.
+            beam: texts that a search keeps; 0 reads greedily. It is part of the state, and so are the frames so far.
+            n_best: as for `transcribe`.
+            scorer: the same.
 
         Raises:
             InputError: the model is not fitted, takes each signal's own mean off, or cannot be streamed without
@@ -244,7 +249,7 @@ class Transcriber(Task[Reading]):
             raise InputError("this model takes each signal's own mean off first. Train with centred=False to stream.")
         prepared = Prepared(fitted.executor, lookahead, read=reading.chunk)
         places = replace(places_of(fitted.network, 0), scale=(1 / (reading.rate or 1), 0.0))
-        return TranscriberStream(Stream.of(prepared, state=state), reading, places)
+        return TranscriberStream(Stream.of(prepared, state=state), reading, places, self._search(beam, n_best, scorer))
 
     @classmethod
     def params_for(cls, X: Any) -> Json:
@@ -416,6 +421,9 @@ class Transcriber(Task[Reading]):
             begins = np.cumsum([0, *self._steps(recordings.lengths[indices])]).astype(np.int64)
             yield indices, ctc.Frames(rows, begins)
 
+    def _search(self, beam: int, n_best: int, scorer: Scorer | Literal["learned"] | None) -> Search:
+        return Search(beam, n_best, (self.scorer_ if beam else None) if scorer == "learned" else scorer)
+
     def _steps(self, lengths: Array) -> Array:
         return np.asarray(self._require_fitted().network.steps(lengths))
 
@@ -423,15 +431,3 @@ class Transcriber(Task[Reading]):
         unit, origin = recordings.scales[index].tolist()
         found = places_of(self._require_fitted().network, int(recordings.lengths[index]))
         return replace(found, scale=(unit, origin))
-
-    def _told(self, found: ctc.Found, row: int, frames: ctc.Frames, places: Places, score: float) -> Transcript:
-        """Make a transcript of the symbols that were found in a signal."""
-        reading, own = self._require_fitted().learned, slice(found.begins[row], found.begins[row + 1])
-        peaks = frames.logs[frames.offsets[row] + found.peak[own]]
-        sure = tempered(peaks, found.symbols[own], reading.temperature)
-        parts = (found.symbols[own], found.first[own], found.last[own], sure)
-        told = [
-            Symbol(reading.symbols[symbol - 1], *places.span(first, last), sure)
-            for symbol, first, last, sure in zip(*(part.tolist() for part in parts), strict=True)
-        ]
-        return Transcript.of(told, reads=reading.reads, score=score)
