@@ -40,6 +40,7 @@ _BESIDE = (
     "ece",
     "uncalibrated ece",
     "wer",
+    "beam wer",
 )  # measures that stand at the top with the chief one
 _HELD_OUT = 0.1  # of examples without a part to measure on, where a task would learn from all
 

@@ -234,14 +234,16 @@ class Task(ABC, Generic[L]):
                 folder.write_recipe(task=self.name, params=params, versions=versions(), begin=begin, chosen=plan.chosen)
             release = on_failure.pop_all()
 
-        def keep(trained: Plan, weights: dict[str, Array], history: list[Json]) -> None:
+        def keep(trained: Plan, weights: dict[str, Array], history: list[Json], /, *, ended: bool = False) -> None:
             kept = kept_epoch(history, patience=plan.patience)
             metrics = valid_parts(history, patience=plan.patience)
             about = About().also(metrics=metrics | {"embeddings": trained.about.get("begin", {}).get("found", {})})
+            settled = learned if trained.settle is None else trained.settle(kept)
+            if ended and trained.finish is not None:
+                settled = trained.finish(weights, settled)
             network = trained.network
             if trained.whole is not None:
                 network, weights = trained.whole(network, weights, kept)
-            settled = learned if trained.settle is None else trained.settle(kept)
             self._fitted = Fitted(plan.about["params"], network, weights, settled, history, about)
             if folder is not None:
                 self.save(folder.model, licence=folder.licence)
