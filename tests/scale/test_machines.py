@@ -21,7 +21,7 @@ import tidegate as tg
 from commands import Cli
 from samples import SAMPLES, untrained
 from tidegate.errors import InputError, WorkerError
-from tidegate.scale import Elsewhere, Workers, crew, worker
+from tidegate.scale import Elsewhere, Workers, worker
 from tidegate.scale.messages import Hello, Meet, Trouble
 from tidegate.scale.places import Waiting
 from tidegate.scale.wire import Link, LinkError, address_of, connect, listen
@@ -136,7 +136,7 @@ def test_a_signal_ends_the_waiting_for_others(
     key.chmod(0o600)
     data.write_text("text,label\n" + "salt wave,sea\noak fern,wood\n" * 20, encoding="utf-8")
     small = ["--hidden-size", 4, "--epochs", 1, "--no-baselines", "--set", "validation_fraction=0"]
-    monkeypatch.setattr(crew, "_BEGINNING", 20.0)
+    monkeypatch.setattr(Elsewhere, "coming", 20.0)
     silent = list[Link]()
 
     def arrive() -> None:
@@ -147,8 +147,8 @@ def test_a_signal_ends_the_waiting_for_others(
 
     arrival = threading.Thread(target=arrive)
 
-    def begin_to_wait(self: Elsewhere) -> Iterator[Waiting]:
-        with listening(self) as waiting:
+    def begin_to_wait(self: Elsewhere, count: int) -> Iterator[Waiting]:
+        with listening(self, count) as waiting:
             arrival.start()
             yield waiting
 

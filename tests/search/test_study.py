@@ -19,7 +19,7 @@ from tidegate.errors import InputError, RunFolderError, TidegateError
 from tidegate.search import Search, Space, Tried, open_search, study
 from tidegate.search.report import draw_coordinates, draw_curves, draw_importances, rows_of
 from tidegate.search.space import Among, Between
-from tidegate.search.trials import Trainer
+from tidegate.search.trials import begin_here
 
 pytest.importorskip("optuna")
 
@@ -112,11 +112,11 @@ def test_a_search_that_is_interrupted_begins_no_process_any_more(
 
     def make(*args: Any) -> Any:
         made.append(args)
-        return Trainer(*args)
+        return begin_here(*args)
 
     monkeypatch.setattr(Search, "_draw", draw_slowly)
     monkeypatch.setattr(study, "wait", interrupt)
-    monkeypatch.setattr(study, "Trainer", make)
+    monkeypatch.setattr(study, "begin_here", make)
     with closing(open_search(runs.Source(str(data)), SPACE, out=tmp_path / "ended")) as search:
         with pytest.raises(KeyboardInterrupt):
             list(search.run(trials=1))

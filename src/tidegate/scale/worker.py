@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from tidegate.engine import Optimiser, Program
 from tidegate.engine.gauge import Gauge
-from tidegate.scale.messages import Apply, Begin, End, Find, Found, Hello, Meet, Trouble
+from tidegate.scale.machine import describe
+from tidegate.scale.messages import Apply, Begin, Describe, End, Find, Found, Hello, Meet, Trade, Trouble
 from tidegate.scale.team import GoneError, Team, TroubleError, blaming, digest
 from tidegate.scale.wire import Address, Link, LinkError, accept, address_of, connect, listen
 from tidegate.version import __version__
@@ -122,6 +123,13 @@ class _Worker:
                         self.first.send(self._find(asked))
                 case Apply():
                     self.optimiser.apply(asked.rate, scale=asked.scale)
+                case Describe():
+                    with blaming(0):
+                        self.first.send(describe(self.first.host))
+                case Trade():
+                    seconds = self.team.trade(asked.other, asked.numbers, asked.rounds)
+                    with blaming(0):
+                        self.first.send(seconds)
                 case End():
                     return
 
