@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import sys
 import time
@@ -88,7 +89,10 @@ def _meet(first: Link, meet: Meet, listener: socket.socket, key: bytes) -> dict[
     while missing:
         if (left := until - time.monotonic()) <= 0:
             raise GoneError(min(missing), late=True)
-        if (link := accept(listener, key, left)) is None:
+        ready, _, _ = select.select([listener, first], [], [], left)
+        if first in ready:  # which has nothing to say yet
+            raise GoneError(0, late=False)
+        if listener not in ready or (link := accept(listener, key, left)) is None:
             continue  # somebody who does not know the key, or nobody: then no time is left
         link.timeout = meet.timeout
         with suppress(LinkError):  # it went again; if it is missed, that shows soon
