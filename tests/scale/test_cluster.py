@@ -5,20 +5,31 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import clerks
+from bulk_work import double, double_or_die
 from commands import Cli
 from rayed import WHY_NOT, Machines, two_machines
+from samples import SAMPLES, untrained
 from tidegate.errors import InputError, MissingPackageError, WorkerError
-from tidegate.scale import Cluster
+from tidegate.runs import Source
+from tidegate.scale import Cluster, OnCluster, Workers
+from tidegate.scale.bulk import Answered, answer_all
 from tidegate.scale.cluster import Machine, spots
+from tidegate.search import Space, open_search
+from tidegate.search.space import Among
 
 FAR, NEAR = Machine("1", "far", "192.0.2.77", 4), Machine("2", "near", "127.0.0.1", 8)
 LINES = [
@@ -68,6 +79,91 @@ def test_a_missing_ray_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         MissingPackageError, match=r"--cluster needs the package 'ray'.*pip install 'tidegate\[cluster\]'"
     ):
         Cluster("auto")
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A cluster without Ray, of this machine."""
+    monkeypatch.setattr("tidegate.scale.cluster.find_spec", lambda name: True)
+    monkeypatch.setattr("tidegate.scale.cluster.serve", clerks.call_here)
+    with Cluster("auto") as found:
+        yield found
+
+
+def test_workers_that_a_cluster_begins_leave_the_bits_of_one_process(cluster: Cluster) -> None:
+    X, y = SAMPLES["sequence-classifier"].data(40)
+    alone, together = untrained("sequence-classifier").fit(X, y), untrained("sequence-classifier")
+    with Workers(3, place=OnCluster(cluster)) as crew:
+        steps = together.fit_steps(X, y, crew=crew)
+        next(steps)
+        os.kill(int(re.findall(r"process (\d+) on", crew._names[2])[0]), signal.SIGKILL)
+        with pytest.warns(UserWarning, match=f"worker 2 .* on {socket.gethostname()}.* was lost; another one"):
+            list(steps)
+        assert crew.lost == 1
+    assert all(alone.weights_[name].tobytes() == together.weights_[name].tobytes() for name in alone.weights_)
+
+
+def test_a_worker_that_cannot_reach_worker_0_is_told(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.scale.cluster.address_of", lambda listener: ("127.0.0.1", 9))
+    X, y = SAMPLES["sequence-classifier"].data(40)
+    told = rf"worker 1 \(on {socket.gethostname()}\) ended as it began: no link to .*9.*\. Nothing was trained\."
+    with Workers(2, place=OnCluster(cluster)) as crew, pytest.raises(WorkerError, match=told):
+        list(untrained("sequence-classifier").fit_steps(X, y, crew=crew))
+
+
+def test_files_are_answered_once_where_a_process_is_killed(cluster: Cluster, tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.txt" for number in range(3)]
+    for number, file in enumerate(files):
+        file.write_text(f"row of {number}\n" * (number + 1), encoding="utf-8")
+    work, out = partial(double_or_die, tmp_path / "killed", 2), tmp_path / "out"
+    last = list(answer_all(files, out, work, about={}, cluster=cluster))[-1]
+    assert (last.rows, last.failed) == (6, {})
+    assert (tmp_path / "killed").exists()
+    for number, file in enumerate(files):
+        assert (out / file.name).read_text(encoding="utf-8") == f"row of {number}row of {number}\n" * (number + 1)
+
+
+def test_answers_that_another_machine_has_alone_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "0.txt"
+    file.write_text("row\n", encoding="utf-8")
+
+    class Far:
+        def submit(self, function: object, /, *args: object) -> Future[Answered]:
+            done = Future[Answered]()
+            done.set_result(Answered(str(file), "its digest", "0.txt", "that of the answers", 1))
+            return done
+
+    monkeypatch.setattr("tidegate.scale.bulk._pool", lambda workers: nullcontext(Far()))
+    last = list(answer_all([file], tmp_path / "out", double, about={}))[-1]
+    assert "The folder must be one that all machines share" in str(last.failed[file])
+    assert len((tmp_path / "out" / "manifest.jsonl").read_bytes().splitlines()) == 1
+
+
+def test_trials_train_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    space = Space({"hidden_size": Among((2, 3, 4))}, {"epochs": 1, "embedding_size": 3, "evidence": 0, "linear": False})
+    tried = {}
+    for name, machines in (("here", None), ("there", cluster)):
+        with closing(open_search(Source(str(data(tmp_path))), space, out=tmp_path / name)) as search:
+            tried[name] = list(search.run(trials=2, cluster=machines))
+    assert len(tried["here"]) == 2
+    assert tried["here"] == tried["there"]
+    models = [(tmp_path / name / "trials" / "1" / "state.safetensors").read_bytes() for name in tried]
+    assert models[0] == models[1]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_cluster_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, again: bool) -> None:
+    monkeypatch.setattr("tidegate.scale.cluster.find_spec", lambda name: True)
+    monkeypatch.setattr("tidegate.scale.cluster.serve", clerks.go_at_once)
+    file = tmp_path / "0.txt"
+    file.write_text("row\n", encoding="utf-8")
+    with Cluster("auto") as cluster:
+        if again:
+            with pytest.raises(WorkerError, match="the cluster at auto is gone"):
+                cluster.machines()
+        with pytest.raises(WorkerError, match="the cluster at auto is gone, or the way to it"):
+            list(answer_all([file], tmp_path / "out", double, about={}, cluster=cluster))
 
 
 @pytest.mark.slow

@@ -225,6 +225,8 @@ def _settle(job: Future[Answered], manifest: Manifest, failed: dict[Path, Tidega
         if not (manifest.path.parent / one.answers).exists():
             told = f"its answers were written, but {manifest.path.parent} does not have them"
             raise RunFolderError(f"{told}. The folder must be one that all machines share.")
+    except WorkerError:  # which is no fault of the file
+        raise
     except TidegateError as error:
         failed[file] = error
         return 0

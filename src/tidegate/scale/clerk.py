@@ -6,6 +6,7 @@ Ray ends every process that is linked to a cluster whose head is gone. This one 
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import threading
 from collections.abc import Callable
@@ -119,7 +120,16 @@ def carry_out(folder: str, cpus: int, function: Callable[..., Any], args: tuple[
             _enter(folder)
         return "gave", function(*args)
     except Exception as error:  # noqa: BLE001  (whatever it is, it is raised where it was wanted)
-        return "raised", error
+        return "raised", _travelling(error)
+
+
+def _travelling(error: Exception) -> Exception:
+    """Give an error that arrives: some cannot be made again elsewhere."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  (our own)
+    except Exception:  # noqa: BLE001  (of many kinds)
+        return WorkerError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _enter(folder: str) -> None:

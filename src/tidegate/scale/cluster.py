@@ -78,7 +78,7 @@ class Cluster:
         if find_spec("ray") is None:
             raise MissingPackageError.of("ray", "cluster", "--cluster")
         self.address, self._numbers = address, count()
-        self._open, self._asking = dict[int, Future[Any]](), threading.Lock()
+        self._open, self._sending = dict[int, Future[Any]](), threading.Lock()
         context = get_context("spawn")
         self._link, other = context.Pipe()
         self._process = context.Process(target=serve, args=(other, address), daemon=True)
@@ -134,9 +134,9 @@ class Cluster:
 
     def cancel(self, future: Future[Any]) -> None:
         """Kill the process that is busy for a future."""
-        with self._asking:
-            for number in [number for number, one in self._open.items() if one is future]:
-                with suppress(OSError):
+        for number, one in list(self._open.items()):
+            if one is future:
+                with self._sending, suppress(OSError):
                     self._link.send(("cancel", number))
 
     @contextmanager
@@ -159,7 +159,7 @@ class Cluster:
 
     def close(self) -> None:
         """Leave the cluster; what still runs there ends."""
-        with self._asking, suppress(OSError):
+        with self._sending, suppress(OSError):
             self._link.send(None)
         self._process.join(_ENDING)
         self._process.kill()
@@ -184,15 +184,13 @@ class Cluster:
             )
 
     def _ask(self, what: str, *given: Any) -> Future[Any]:
-        future = Future[Any]()
-        with self._asking:
-            number = next(self._numbers)
-            self._open[number] = future
-            try:
+        number, future = next(self._numbers), Future[Any]()
+        self._open[number] = future
+        try:
+            with self._sending:
                 self._link.send((what, number, *given))
-            except OSError:
-                del self._open[number]
-                future.set_exception(self._gone())
+        except OSError:
+            self._lose()
         return future
 
     def _read(self) -> None:
@@ -202,20 +200,20 @@ class Cluster:
                 number, how, value = self._link.recv()
             except (EOFError, OSError):
                 break
-            with self._asking:
-                future = self._open.pop(number)
+            future = self._open.pop(number)
             if how == "gave":
                 future.set_result(value)
             else:
                 future.set_exception(LostError(value) if how == "lost" else value)
-        with self._asking:
-            left = list(self._open.values())
-            self._open.clear()
-        for future in left:
-            future.set_exception(self._gone())
+        self._lose()
 
-    def _gone(self) -> WorkerError:
-        return WorkerError(f"the cluster at {self.address} is gone, or the way to it.")
+    def _lose(self) -> None:
+        """Let all know who wait that there is no cluster any more."""
+        with suppress(KeyError):
+            while True:
+                _, future = self._open.popitem()
+                told = f"the cluster at {self.address} is gone, or the way to it"
+                future.set_exception(WorkerError(f"{told}. A run goes on with --resume, all else by the same command."))
 
 
 class OnCluster:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import tidegate.runs as runs
 from tidegate.children import follow_parent
-from tidegate.errors import RunFolderError, TidegateError
+from tidegate.errors import RunFolderError, TidegateError, WorkerError
 from tidegate.kernels.threads import set_num_threads
 from tidegate.scale.cluster import Cluster
 from tidegate.scale.wire import Address, Link, LinkError, accept, address_of, connect
@@ -178,7 +178,10 @@ def _lend(address: Address, key: bytes, setting: Setting, folder: Path) -> None:
     if not folder.is_dir():
         told = f"the machine {socket.gethostname()} has no folder {folder}"
         raise RunFolderError(f"{told}. Let the search write into one that all machines share.")
-    line = _Far(connect(address, key, _PATIENCE))
+    try:
+        line = _Far(connect(address, key, _PATIENCE))
+    except LinkError as error:
+        raise WorkerError(f"the machine {socket.gethostname()} does not reach the search: {error}.") from None
     with suppress(EOFError), closing(line):
         _serve(line, setting)
 
