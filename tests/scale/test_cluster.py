@@ -148,7 +148,7 @@ def test_trials_train_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
             tried[name] = list(search.run(trials=2, cluster=machines))
     assert len(tried["here"]) == 2
     assert tried["here"] == tried["there"]
-    models = [(tmp_path / name / "trials" / "1" / "state.safetensors").read_bytes() for name in tried]
+    models = [(tmp_path / name / "trials" / "1" / "model.safetensors").read_bytes() for name in tried]
     assert models[0] == models[1]
 
 

@@ -6,16 +6,20 @@ import json
 import os
 import socket
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 
 from commands import Cli
 from tidegate import kernels
+from tidegate.engine import Lost
 from tidegate.errors import WorkerError
+from tidegate.ragged import Ragged
 from tidegate.scale import Workers, survey
 from tidegate.scale.machine import interface_of
-from tidegate.scale.team import Team
+from tidegate.train import State
+from tidegate.train.work import Asked
 
 
 @pytest.mark.parametrize(
@@ -34,15 +38,7 @@ def test_an_exchange_of_the_break_even_leaves_several_as_fast_as_one(workers: in
     assert survey.speed_up(0.1, 0.02, workers, wanted) == pytest.approx(1)
 
 
-def test_workers_are_asked_what_they_are_and_timed_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    trade = Team.trade
-
-    def slow_trade(self: Team, other: int, numbers: int, rounds: int) -> list[float]:
-        if numbers == 0:
-            time.sleep(0.01)  # of which nobody's seconds are but the first, which are not told
-        return trade(self, other, numbers, rounds)
-
-    monkeypatch.setattr(Team, "trade", slow_trade)
+def test_workers_are_asked_what_they_are_and_trade_in_pairs() -> None:
     with Workers(3) as crew:
         found = survey.survey(crew)
         assert len(crew.trade(1, 2, 10, 4)) == 4
@@ -52,11 +48,36 @@ def test_workers_are_asked_what_they_are_and_timed_in_pairs(monkeypatch: pytest.
     assert {machine["host"] for machine in found.machines} == {socket.gethostname()}
     assert {machine["isa"] for machine in found.machines} == {kernels.active_isa()}
     assert [way.workers for way in found.ways] == [(0, 1), (0, 2)]
-    assert all(0 < way.latency < way.exchange for way in found.ways)
-    words = len(np.unique(survey.reference()[1].batch.values))
+    texts = survey.reference()[1].batch
+    assert isinstance(texts, Ragged)
+    words = len(np.unique(texts.values))
     layer, dense = 2 * 4 * 32 * (32 + 32 + 2), 64 * 2 + 2
     assert found.sent == 4 * (32 * words + layer + dense)
-    assert 0 < found.repeated < found.alone
+
+
+def test_what_lies_between_is_told_in_seconds_and_bytes_a_second() -> None:
+    class Slow(Workers):
+        def gradient(self, state: State, asked: Asked, **options: Any) -> Lost:
+            time.sleep(0.2)
+            return state.program.gradient(asked.batch, asked.loss, seed=0, step=state.step)
+
+        def apply(self, state: State, rate: float, scale: float) -> None:
+            return
+
+        def describe(self) -> list[dict[str, Any]]:
+            return [{"host": "here"}, {"host": "there"}]
+
+        def trade(self, one: int, other: int, numbers: int, rounds: int) -> list[float]:
+            return {0: [0.001, 0.002, 0.009], 1_000_000: [0.5, 0.4, 0.1]}.get(numbers, [0.03, 0.05, 0.01])
+
+    found = survey.survey(Slow(2))
+    assert found.ways == (survey.Way((0, 1), latency=0.002, bandwidth=10e6, exchange=0.03),)
+    assert found.exchange == 0.03
+    assert found.machines == ({"worker": 0, "host": "here"}, {"worker": 1, "host": "there"})
+    assert found.together > 0.2
+    assert found.expected()[4] == pytest.approx(
+        found.alone / (found.repeated + (found.alone - found.repeated) / 4 + 2 * 0.03)
+    )
 
 
 def test_a_worker_that_is_lost_while_it_is_asked_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,10 +86,11 @@ def _meet(first: Link, meet: Meet, listener: socket.socket, key: bytes) -> dict[
             links[other] = connect(meet.addresses[other], key, meet.timeout)
             links[other].send(rank)
     missing, until = set(range(rank + 1, len(meet.addresses) + 1)), time.monotonic() + meet.timeout
+    ends: list[socket.socket | Link] = [listener, first]
     while missing:
         if (left := until - time.monotonic()) <= 0:
             raise GoneError(min(missing), late=True)
-        ready, _, _ = select.select([listener, first], [], [], left)
+        ready, _, _ = select.select(ends, [], [], left)
         if first in ready:  # which has nothing to say yet
             raise GoneError(0, late=False)
         if listener not in ready or (link := accept(listener, key, left)) is None:
