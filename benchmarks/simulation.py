@@ -6,8 +6,8 @@ lane holds as many tokens as its texts have, so that workers wait for each other
 
     python -m benchmarks.simulation
 
-takes the newest result of `python -m benchmarks.workers`. A batch grows with the workers, so that there are lanes for
-all: 16 and 128 texts up to 16 workers, as in training, and eight texts for each lane beyond.
+takes the newest result of `python -m benchmarks.workers`. Up to 16 workers a batch has 128 texts in 16 lanes, as there;
+beyond, there are as many lanes as workers, up to the next power of two, and still eight texts in each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.record import load
 from benchmarks.tables import rows
 from benchmarks.workers import NAME, REPEATED
-from tidegate.scale.survey import reference
+from tidegate.scale.survey import texts
 from tidegate.scale.tree import Send, join, share
 
 COUNTS = (1, 2, 3, 4, 8, 16, 64, 256, 1000)
@@ -33,7 +33,7 @@ LANES, TEXTS = 16, 8  # at least, and in each
 def lanes(workers: int) -> list[int]:
     """Draw how many tokens are in each lane: texts as long as reviews, dealt by their lengths."""
     count = max(LANES, 1 << (workers - 1).bit_length())
-    offsets = reference()[1].batch.offsets
+    offsets = texts().offsets
     rng = np.random.default_rng(0)
     lengths = np.sort(rng.choice(np.diff(offsets), count * TEXTS))
     return [int(lengths[lane::count].sum()) for lane in range(count)]

@@ -15,7 +15,6 @@ from commands import Cli
 from tidegate import kernels
 from tidegate.engine import Lost
 from tidegate.errors import WorkerError
-from tidegate.ragged import Ragged
 from tidegate.scale import Workers, survey
 from tidegate.scale.machine import interface_of
 from tidegate.train import State
@@ -48,9 +47,7 @@ def test_workers_are_asked_what_they_are_and_trade_in_pairs() -> None:
     assert {machine["host"] for machine in found.machines} == {socket.gethostname()}
     assert {machine["isa"] for machine in found.machines} == {kernels.active_isa()}
     assert [way.workers for way in found.ways] == [(0, 1), (0, 2)]
-    texts = survey.reference()[1].batch
-    assert isinstance(texts, Ragged)
-    words = len(np.unique(texts.values))
+    words = len(np.unique(survey.texts().values))
     layer, dense = 2 * 4 * 32 * (32 + 32 + 2), 64 * 2 + 2
     assert found.sent == 4 * (32 * words + layer + dense)
 

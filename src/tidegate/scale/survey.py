@@ -105,18 +105,22 @@ def _exchanges(workers: int) -> int:
     return math.ceil(math.log2(workers))
 
 
-def reference() -> tuple[State, Asked]:
-    """Begin a training whose steps are measured: a BiLSTM of 354 thousand numbers, and texts as long as reviews."""
-    layer = Recurrent(cell="lstm", input_size=SIZE, hidden_size=HIDDEN, bidirectional=True)
-    dense = Dense(in_features=2 * HIDDEN, out_features=2)
-    network = Network.of(Embed(vocabulary_size=WORDS, size=SIZE), layer, Pool(modes=("max",)), dense)
+def texts() -> Ragged:
+    """Draw texts as long as reviews are, with words as rare as words are."""
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(5.25, 0.65, BATCH), 10, 1500).astype(np.int64)
     ids = np.minimum(rng.zipf(1.25, lengths.sum()) - 1, WORDS - 1)
-    texts = Ragged(ids, np.concatenate([[0], np.cumsum(lengths)]))
-    loss = CrossEntropy(rng.integers(0, 2, BATCH), np.full(BATCH, 1 / BATCH))
+    return Ragged(ids, np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def reference() -> tuple[State, Asked]:
+    """Begin a training whose steps are measured: a BiLSTM of 354 thousand numbers, and what it learns of `texts`."""
+    layer = Recurrent(cell="lstm", input_size=SIZE, hidden_size=HIDDEN, bidirectional=True)
+    dense = Dense(in_features=2 * HIDDEN, out_features=2)
+    network = Network.of(Embed(vocabulary_size=WORDS, size=SIZE), layer, Pool(modes=("max",)), dense)
+    loss = CrossEntropy(np.arange(BATCH) % 2, np.full(BATCH, 1 / BATCH))
     recipe = Recipe(epochs=1, batch_size=BATCH, learning_rate=0.001)
-    return start(network, initial_weights(network, seed=0), recipe), Asked(texts, loss)
+    return start(network, initial_weights(network, seed=0), recipe), Asked(texts(), loss)
 
 
 def step(state: State, asked: Asked, crew: Workers | None = None) -> None:
