@@ -2,7 +2,8 @@
 
     __main__
     cli
-    serve  scale  search
+    search
+    serve  scale
     runs  lab
     tasks
     train  inspect  export  convert  decoding
