@@ -98,8 +98,8 @@ def test_each_side_has_rows_of_its_own() -> None:
         "decoder2": "target", "context2": "target",
     }  # fmt: skip
     assert network.reads_pairs
-    assert network.steps(9, 4) == 5
-    assert network.steps(np.array([9, 3]), np.array([4, 3])).tolist() == [5, 0]
+    assert network.steps(9, source=4) == 5
+    assert network.steps(np.array([9, 3]), source=np.array([4, 3])).tolist() == [5, 0]
 
 
 def test_parameters_of_scores_have_their_sizes() -> None:

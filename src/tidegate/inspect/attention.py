@@ -146,11 +146,6 @@ def _room(words: Sequence[str]) -> int:
     return round(_LETTER * max((len(_short(word)) for word in words), default=0)) + 2 * _LABEL
 
 
-def _room(words: Sequence[str]) -> int:
-    """Say how many pixels the longest word takes, with what is beside it."""
-    return round(_LETTER * max((len(_short(word)) for word in words), default=0)) + 2 * _LABEL
-
-
 def _word(text: str, x: float, y: float, anchor: str = "start") -> Markup:
     return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{_named(text)}</text>'
 
