@@ -27,7 +27,7 @@ TRANSLATORS = [name for name in COUPLES if name.startswith("a translation")]
 
 
 def ragged(ids: list[list[int]]) -> Ragged:
-    return Ragged(np.array(sum(ids, []), np.int64), np.cumsum([0, *map(len, ids)]))
+    return Ragged(np.array([i for one in ids for i in one], np.int64), np.cumsum([0, *map(len, ids)]))
 
 
 def softmax(rows: Array) -> Array:
