@@ -11,7 +11,7 @@ import typer
 
 from tidegate.cli.generate import Seed, Temperature, TopK, TopP
 from tidegate.cli.inputs import FILE_SUFFIXES, batches, load_task, named_files, require_command, require_other_file
-from tidegate.cli.options import Json, ModelPath, given, named_path
+from tidegate.cli.options import Json, ModelPath, Reading, collect_reading, given, named_path
 from tidegate.cli.output import say, spell_json
 from tidegate.cli.progress import show_answering
 from tidegate.data.text_lines import TextLines, split_end
@@ -45,7 +45,6 @@ Page = Annotated[
     Path | None,
     typer.Option("--attention", metavar="PAGE", parser=named_path, help="Show what was read for each word: .html"),
 ]
-Encoding = Annotated[str | None, typer.Option("--encoding", metavar="NAME", help="Of the files; UTF-8 by default.")]
 Out = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="OUT", parser=named_path, help="Write there, not to stdout.")
 ]
@@ -66,7 +65,7 @@ def translate(
     top_p: TopP = None,
     seed: Seed = None,
     attention: Page = None,
-    encoding: Encoding = None,
+    reading: Reading = None,
     out: Out = None,
     json: Json = False,
 ) -> None:
@@ -98,7 +97,7 @@ def translate(
         from tidegate.runtime import Sampling
 
         options["sampling"] = Sampling(**drawing)
-    batches_of, into = _batches(texts, encoding), _Into(n_best, json, attention)
+    batches_of, into = _batches(texts, _encoding(reading)), _Into(n_best, json, attention)
     with ExitStack() as opened:
         if out is not None:
             for file in _files(texts):
@@ -109,6 +108,14 @@ def translate(
             into.put(lines, loaded.translate(lines, **options))
             show(into.texts, share)
     into.finish()
+
+
+def _encoding(reading: list[str] | None) -> str | None:
+    """Read what was said of the files; raises InputError for anything else than their encoding."""
+    wanted = collect_reading(None, reading)
+    if unknown := wanted.keys() - {"encoding"}:
+        raise InputError(f"--read {min(unknown)}=... says nothing here; to choose is encoding.")
+    return None if "encoding" not in wanted else str(wanted["encoding"])
 
 
 def _files(texts: list[str] | None) -> list[Path]:
@@ -125,7 +132,7 @@ def _batches(texts: list[str] | None, encoding: str | None) -> Iterator[tuple[li
     """Give texts, the lines of files or those of stdin, some at a time, and the share of the file that was read."""
     files = _files(texts)
     if encoding is not None and not files:
-        raise InputError("--encoding says how files are written, and none came. Leave it out.")
+        raise InputError("--read says how files are written, and none came. Leave it out.")
     if files:
         return chain.from_iterable(_lines_of(file, encoding) for file in files)
     return ((lines, 1.0) for batch in batches(texts) for lines in _cut(iter(batch)))
