@@ -22,8 +22,8 @@ from tidegate.checkpoint import digest
 from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.frames import as_list
 from tidegate.data.pairs.sides import choose_pairs, sharing
-from tidegate.data.pairs.tables import SOURCE_NAMES, TARGET_NAMES
 from tidegate.data.pairs.subwords import Units, train_subwords
+from tidegate.data.pairs.tables import SOURCE_NAMES, TARGET_NAMES
 from tidegate.data.split import group_split
 from tidegate.engine import CrossEntropy
 from tidegate.errors import DataError, DataWarning, InputError
