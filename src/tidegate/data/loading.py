@@ -100,8 +100,9 @@ def load(
 
     Args:
         source: a name from `names()`; or a .csv, .tsv, .jsonl or .parquet file; or a folder with one subfolder of
-            .txt files per class; or a folder with ``train`` and, if there are any, ``valid`` and ``test``, each such
-            a folder or file. A word that is a name means the data set: write ./imdb for a folder of that name.
+            .txt files per class, or of pictures where `kind` is `sequence`; or a folder with ``train`` and, if there
+            are any, ``valid`` and ``test``, each such a folder or file. A word that is a name means the data set:
+            write ./imdb for a folder of that name.
         kind: what a file or folder holds: labelled texts (`text`) unless something else is said, such as sentences with
             a tag for each word (`tagged`, see `tagged.load_tagged`), or texts to learn a language from (`corpus`).
         columns: which columns of a file hold what. Of labelled texts: `text` and `label`, each found by its usual names
