@@ -175,13 +175,17 @@ class Network(BaseModel):
         >>> network.steps(28 * 31, height=28, width=31)
         16
         """
+        return self.extent(length, height=height, width=width).rows
+
+    def extent(self, length: Any, *, height: Any = 0, width: Any = 0) -> Extent:
+        """Count what comes out, as `steps` does, and where that are cells of images say how large those are."""
         extents = {-1: Extent(length, height, width)}
         for index, (node, sources) in enumerate(zip(self.nodes, self.sources, strict=True)):
             try:
                 extents[index] = node.extent(extents[sources[0]])
             except ValueError as error:
                 raise ShapeError(f"{told(self.nodes, index)}: {error}") from None
-        return extents[len(self.nodes) - 1].rows
+        return extents[len(self.nodes) - 1]
 
     @property
     def branches(self) -> bool:

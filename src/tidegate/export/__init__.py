@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tidegate._doors import open_door
 
 if TYPE_CHECKING:
+    from tidegate.export.images import ImageInterface as ImageInterface
     from tidegate.export.inputs import graph_inputs as graph_inputs
     from tidegate.export.interface import Interface as Interface
     from tidegate.export.interface import SequenceInterface as SequenceInterface

@@ -74,7 +74,8 @@ class Graph:
 
     def output(self, name: str, value: str, dtype: npt.DTypeLike, shape: Dims) -> None:
         """Hand out a value under a name; the node that makes it gives it that name, where it can."""
-        if value in self._constants or value in self._renamed:
+        read = {info.name for info in self._inputs}
+        if value in self._constants or value in self._renamed or value in read:
             value = self.add("Identity", value)
         self._renamed[value] = name
         self._outputs.append(_described(name, dtype, shape))

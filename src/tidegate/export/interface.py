@@ -141,7 +141,7 @@ class SequenceInterface(Interface):
         """
         rng = np.random.default_rng(0)
         wide = {name: array.astype(np.float64) for name, array in self.weights.items()}
-        tried = (wide, self.weights, *(_nudged(self.weights, rng) for _ in range(3)))
+        tried = (wide, self.weights, *(nudged(self.weights, rng) for _ in range(3)))
         exact, *near = (answers | ends for answers, ends in (self._expected(inputs, weights) for weights in tried))
         return {
             name: max(float(np.abs(ours[name] - array).max(initial=0.0)) for ours in near)
@@ -172,7 +172,7 @@ class SequenceInterface(Interface):
             lengths = graph.input("sequence_lens", np.int32, ["batch"])
             rows, steps, time = _with_time_first(graph, features, lengths, width=self.network.input_size)
             rows = graph.add("Where", steps.mask, rows, graph.constant(0.0, np.float32))
-            return Flow(rows if self.scaling is None else _scaled(graph, rows, *self.scaling), steps), lengths, time
+            return Flow(rows if self.scaling is None else scaled(graph, rows, *self.scaling), steps), lengths, time
         tokens = graph.input("tokens", np.int64, ["batch", "time"])
         lengths = graph.input("sequence_lens", np.int32, ["batch"])
         words, steps, time = _ids(graph, tokens, lengths)
@@ -370,13 +370,13 @@ def _with_time_first(graph: Graph, value: str, lengths: str, *, width: int = 0) 
     return rows, steps_of(graph, lengths, graph.add("Max", time, one)), time
 
 
-def _scaled(graph: Graph, rows: str, mean: Array, deviation: Array) -> str:
+def scaled(graph: Graph, rows: str, mean: Array, deviation: Array) -> str:
     """Bring features to the scale of the network, in float64, since this is where digits get lost."""
     wide = graph.add("Sub", graph.cast(rows, np.float64), graph.constant(mean, np.float64))
     return graph.cast(graph.add("Div", wide, graph.constant(deviation, np.float64)), np.float32)
 
 
-def _nudged(weights: Mapping[str, Array], rng: np.random.Generator) -> Arrays:
+def nudged(weights: Mapping[str, Array], rng: np.random.Generator) -> Arrays:
     """Move each weight by a few units in its last place."""
     around = (rng.uniform(1 - 2**-22, 1 + 2**-22, array.shape) for array in weights.values())
     return {

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tidegate.cells import CELLS, Counterpart
 from tidegate.errors import InputError
+from tidegate.export.scans import Pixels, ScanWriter
 from tidegate.network import (
     Crf,
     Ctc,
@@ -23,18 +24,22 @@ from tidegate.network import (
     Dense,
     Dropout,
     Embed,
+    Flatten,
+    Fold,
     Join,
     Node,
     Pool,
     Recurrent,
+    Scan2d,
     Spectrogram,
     Spell,
     Split,
     Tied,
+    Unflatten,
     Wide,
     Window,
 )
-from tidegate.nodes.part import sources_of
+from tidegate.nodes.part import rows_of, sources_of
 from tidegate.nodes.spectrogram import FLOOR
 
 if TYPE_CHECKING:
@@ -77,6 +82,7 @@ class Flow:
     steps: which steps there are; None once pooled.
     final: [B, F], the final state where they come from a recurrent node.
     states: of each layer and direction of it.
+    images: the cells of images, in whose place there are no rows and no steps.
     beside: [T, B, D], the numbers beside the tokens, where there are any.
     features: of what the network reads: what is known of each sequence as a whole, ids and values [B, M].
     """
@@ -85,8 +91,19 @@ class Flow:
     steps: Steps | None
     final: str | None = None
     states: tuple[State, ...] = ()
+    images: Pixels | None = None
     beside: str | None = None
     features: tuple[str, str] | None = None
+
+    @property
+    def values(self) -> str:
+        """Name the rows, or the cells of images."""
+        return self.rows if self.images is None else self.images.rows
+
+    def of(self, values: str) -> Flow:
+        """Return other features of the same rows or cells."""
+        images = None if self.images is None else self.images.with_rows(values)
+        return Flow("" if images else values, self.steps, images=images)
 
 
 def steps_of(graph: Graph, lengths: str, time: str) -> Steps:
@@ -127,7 +144,7 @@ class NodeWriter:
             prefix: what stands before the names of their weights.
         """
         ends: dict[int, tuple[State, ...]] = {}
-        flows, reads = {-1: flow}, sources_of(nodes)
+        flows, reads, widths = {-1: flow}, sources_of(nodes), [rows.width or 0 for rows in rows_of(nodes)]
         decoded = {read[0] for node, read in zip(nodes, reads, strict=True) if isinstance(node, Decode)}
         for index, node in enumerate(nodes):
             name, read = f"{prefix}{index}", flows[reads[index][0]]
@@ -145,13 +162,14 @@ class NodeWriter:
                     rows = self.graph.add("Gather", self._weight(f"{name}.weight"), read.rows)
                     beside = [] if read.beside is None else [read.beside]
                     made = replace(read, rows=_joined(self.graph, [rows, *beside], "concat"))
+                case Fold() | Scan2d() | Flatten() | Unflatten():
+                    made = self._see(node, name, read, widths[index])
                 case Pool():
                     made = Flow(self._pool(node, read), None)
                 case Join():
-                    parts = [flows[source].rows for source in reads[index]]
-                    made = Flow(_joined(self.graph, parts, "concat"), read.steps)
+                    made = read.of(_joined(self.graph, [flows[source].values for source in reads[index]], "concat"))
                 case Dense() | Tied():
-                    made = Flow(self._multiply(node, name, read.rows), read.steps)
+                    made = read.of(self._multiply(node, name, read.values))
                 case Wide():
                     made = Flow(self._widen(name, read.rows, flow.features), None)
                 case Split():
@@ -260,7 +278,25 @@ class NodeWriter:
         flat = graph.shape(1, graph.add("Mul", graph.size(state, 1), graph.integers(count)), graph.size(state, 2))
         return graph.add("Reshape", wide, flat)
 
+    def _see(self, node: Fold | Scan2d | Flatten | Unflatten, name: str, flow: Flow, width: int) -> Flow:
+        """Write a node that reads images, or makes them; it gives rows of so many features."""
+
+        def recur(layer: Recurrent, called: str, x: str, lengths: str, time: str) -> str:
+            return self._recur(layer, called, Flow(x, steps_of(self.graph, lengths, time)), (), holds=False).rows
+
+        entering = flow.images or (flow.rows, flow.steps.lengths if flow.steps else "")
+        made = ScanWriter(self.graph).write(node, name, entering, width, recur)
+        return (
+            Flow("", None, images=made) if isinstance(made, Pixels) else Flow(made[0], steps_of(self.graph, *made[1:]))
+        )
+
     def _pool(self, node: Pool, flow: Flow) -> str:
+        if flow.images is not None:
+            scans = ScanWriter(self.graph)
+            rows, mask = scans.as_steps(flow.images)
+            lengths = self.graph.cast(scans.count(flow.images), np.int32)
+            steps = steps_of(self.graph, lengths, self.graph.size(rows, 0))
+            flow = Flow(rows, replace(steps, mask=mask))
         assert flow.steps is not None, "the network was checked: nothing is pooled twice"
         pooled = [self._pooled(mode, flow, flow.steps) for mode in node.modes]
         return _joined(self.graph, pooled, "concat", axis=1)

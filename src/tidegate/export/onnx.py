@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 from tidegate.durable import atomic_write
 from tidegate.errors import InputError, MissingPackageError, OptionError
+from tidegate.export.images import ImageInterface
 from tidegate.export.interface import Interface, SequenceInterface, StateInputs
 from tidegate.export.proof import Case, prove
 from tidegate.offers import Exportable
@@ -120,6 +121,8 @@ def to_onnx(
 
 def _interface(model: Exportable | Executor) -> Interface:
     match model:
+        case Executor() if model.network.reads_images:
+            return ImageInterface(model.network, model.weights)
         case Executor():
             return SequenceInterface(model.network, model.weights)
         case Exportable():

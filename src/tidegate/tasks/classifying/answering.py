@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tidegate.export import SequenceInterface
+from tidegate.export import ImageInterface, Interface, SequenceInterface
 from tidegate.export.interface import Ending
 from tidegate.runtime import Prepared, run_sorted
 from tidegate.tasks.classifying.classifier import Classes, Sequences
@@ -57,14 +57,15 @@ def prepared(fitted: Fitted[Classes], lookahead: int | None) -> Prepared:
 
 def interface(
     fitted: Fitted[Classes], described: Json, reading: Json, *, scaling: tuple[Array, Array] | None = None
-) -> SequenceInterface:
+) -> Interface:
     """Name the classes in an exported graph, and say how input is prepared."""
     learned = fitted.learned
     about = {**described, "labels": learned.classes.tolist(), **reading}
     if learned.thresholds is not None:
         about["thresholds"] = list(learned.thresholds)
     ending: Ending = "labels" if learned.several else "classes"
-    return SequenceInterface(fitted.network, fitted.weights, about, ending=ending, scaling=scaling)
+    kind = ImageInterface if fitted.network.reads_images else SequenceInterface
+    return kind(fitted.network, fitted.weights, about, ending=ending, scaling=scaling)
 
 
 def tagged(tags: Any) -> Any:

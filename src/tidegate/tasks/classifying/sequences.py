@@ -15,7 +15,7 @@ from tidegate.data.checks import check_features, in_argument
 from tidegate.data.frames import as_list
 from tidegate.documents import Documents
 from tidegate.errors import InputError, ShapeError
-from tidegate.export import SequenceInterface
+from tidegate.export import Interface
 from tidegate.grid import Grid
 from tidegate.kernels.streams import as_rows
 from tidegate.network import Dense, Fold, Merge, Network, Node, PoolModes, Recurrent, Size
@@ -280,7 +280,7 @@ class SequenceClassifier(Task[Classes]):
         classes, several = self.classes_.tolist(), self.multilabel_
         return Inside(fitted.network, fitted.weights, self.prepare, classes, self.max_grad_norm, several=several)
 
-    def interface(self) -> SequenceInterface:
+    def interface(self) -> Interface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
         fitted, preparation = self._require_fitted(), self.preparation_
         return interface(fitted, self._described(), {}, scaling=(preparation.mean, preparation.deviation))

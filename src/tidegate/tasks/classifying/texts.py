@@ -12,7 +12,7 @@ from tidegate.cells import USUAL, CellOption
 from tidegate.data.tokenizer import Keep
 from tidegate.documents import Documents
 from tidegate.errors import InputError
-from tidegate.export import SequenceInterface
+from tidegate.export import Interface
 from tidegate.network import Merge, Network, PoolModes, Size
 from tidegate.offers import Inside
 from tidegate.ragged import Ragged
@@ -192,7 +192,7 @@ class TextClassifier(Task[Classes]):
             fitted.network, fitted.weights, self.prepare, classes, self.max_grad_norm, names, self.multilabel_
         )
 
-    def interface(self) -> SequenceInterface:
+    def interface(self) -> Interface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`."""
         fitted, preparation = self._require_fitted(), self.preparation_
         limits = {"max_tokens": preparation.max_tokens, "keep": preparation.keep}
