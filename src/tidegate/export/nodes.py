@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tidegate.cells import CELLS, Counterpart
 from tidegate.errors import InputError
 from tidegate.export.scans import Pixels, ScanWriter
+from tidegate.export.waves import scan_pixels
 from tidegate.network import (
     Crf,
     Ctc,
@@ -284,6 +285,10 @@ class NodeWriter:
         def recur(layer: Recurrent, called: str, x: str, lengths: str, time: str) -> str:
             return self._recur(layer, called, Flow(x, steps_of(self.graph, lengths, time)), (), holds=False).rows
 
+        if isinstance(node, Scan2d) and node.waves:
+            assert flow.images is not None, "the network was checked: cells of images come"
+            weights = {of: self.weights[f"{name}.{of}"] for of in node.shapes()}
+            return Flow("", None, images=scan_pixels(self.graph, node.waves, weights, _identifier(name), flow.images))
         entering = flow.images or (flow.rows, flow.steps.lengths if flow.steps else "")
         made = ScanWriter(self.graph).write(node, name, entering, width, recur)
         return (
