@@ -22,7 +22,7 @@ def exported(node: Waves, parameters: dict[str, Any]) -> onnxruntime.InferenceSe
         graph.input(name, np.float32, ["h", "w", "B", size]) for name, size in (("x", node.input_size), ("in", 1))
     ]
     sizes = [graph.input(name, np.int64, ["B"]) for name in ("heights", "widths")]
-    found = write_waves(graph, node, parameters.__getitem__, "layer", Stack(*features, *sizes))
+    found = write_waves(graph, node, parameters, "layer", Stack(*features, *sizes))
     graph.output("y", found, np.float32, ["h", "w", "B", node.output_size])
     model = graph.model("waves", doc="", producer="", about={})
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

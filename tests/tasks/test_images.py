@@ -152,3 +152,16 @@ def test_from_a_folder_of_pictures_to_answers(tmp_path: Path, cli: Cli) -> None:
     found = [json.loads(line) for line in answered.out.splitlines()]
     assert [one["input"] for one in found] == [str(file) for file in files]
     assert [one["label"] for one in found].count("down") >= len(files) - 1
+
+
+@pytest.mark.parametrize("scan", ["stable", "mdlstm"])
+def test_cells_of_grids_tell_lines_across_from_lines_down(scan: str, tmp_path: Path) -> None:
+    X, y = lines(60)
+    model = tg.SequenceClassifier(**SMALL, scan=scan, merge="sum").fit(X, y)  # type: ignore[arg-type]
+    scans = [node for node in model.inside().network.nodes if node.kind == "scan2d"]
+    assert [node.cell for node in scans] == [scan] * len(scans)
+    others, wanted = lines(40, seed=1)
+    assert model.score(others, wanted) >= 0.95
+    model.save(tmp_path / "lines.tide")
+    found = model.predict_proba(others)
+    assert tg.load(tmp_path / "lines.tide").predict_proba(others[3:4]).tobytes() == found[3:4].tobytes()

@@ -80,6 +80,28 @@ class Graph:
         self._renamed[value] = name
         self._outputs.append(_described(name, dtype, shape))
 
+    def body(
+        self,
+        name: str,
+        nodes: Sequence[tuple[str, Sequence[str], str, Mapping[str, Any]]],
+        inputs: Mapping[str, int],
+        outputs: Mapping[str, int],
+    ) -> Any:
+        """Make the graph that a node repeats; it may read every value of this one.
+
+        Args:
+            name: of the graph.
+            nodes: of each the operator, what it reads, the one value that it gives, and attributes.
+            inputs: names of float32 values, and the last of their three sizes.
+            outputs: the same.
+        """
+        made = [helper.make_node(op, list(read), [given], **attributes) for op, read, given, attributes in nodes]
+        ends = (
+            [_described(end, np.float32, [f"{name}_rows", f"{name}_batch", size]) for end, size in of.items()]
+            for of in (inputs, outputs)
+        )
+        return helper.make_graph(made, name, *ends)
+
     # What a handful of nodes say better by one word.
 
     def size(self, value: str, axis: int) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tidegate.cells import CELLS, Counterpart
 from tidegate.errors import InputError
 from tidegate.export.scans import Pixels, ScanWriter
+from tidegate.export.waves import scan_pixels
 from tidegate.network import (
     Crf,
     Ctc,
@@ -279,16 +280,18 @@ class NodeWriter:
         return graph.add("Reshape", wide, flat)
 
     def _see(self, node: Fold | Scan2d | Flatten | Unflatten, name: str, flow: Flow, width: int) -> Flow:
-        """Write a node that reads images, or makes them; it gives rows of so many features."""
+        """Write a node that reads images, or makes them, and gives so many features."""
 
         def recur(layer: Recurrent, called: str, x: str, lengths: str, time: str) -> str:
             return self._recur(layer, called, Flow(x, steps_of(self.graph, lengths, time)), (), holds=False).rows
 
+        graph = self.graph
+        if isinstance(node, Scan2d) and node.waves and flow.images:
+            find = {of: self.weights[f"{name}.{of}"] for of in node.shapes()}
+            return Flow("", None, images=scan_pixels(graph, node.waves, find, _identifier(name), flow.images))
         entering = flow.images or (flow.rows, flow.steps.lengths if flow.steps else "")
-        made = ScanWriter(self.graph).write(node, name, entering, width, recur)
-        return (
-            Flow("", None, images=made) if isinstance(made, Pixels) else Flow(made[0], steps_of(self.graph, *made[1:]))
-        )
+        made = ScanWriter(graph).write(node, name, entering, width, recur)
+        return Flow("", None, images=made) if isinstance(made, Pixels) else Flow(made[0], steps_of(graph, *made[1:]))
 
     def _pool(self, node: Pool, flow: Flow) -> str:
         if flow.images is not None:

@@ -6,18 +6,20 @@ A `Scan` goes over these columns with the states of all rows; the neighbour abov
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from onnx import GraphProto, TensorProto, helper
 
+from tidegate.export.scans import Pixels, ScanWriter
 from tidegate.nodes.waves import CORNERS, MOST_STATE, Waves
 
 if TYPE_CHECKING:
     from tidegate.export.graph import Graph
+
+Weights: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -35,19 +37,26 @@ class Stack:
     widths: str
 
 
-def write_waves(graph: Graph, node: Waves, weight: Callable[[str], npt.NDArray[Any]], label: str, stack: Stack) -> str:
+def scan_pixels(graph: Graph, node: Waves, weights: Weights, label: str, images: Pixels) -> Pixels:
+    """Write a layer of cells of grids over images; see `write_waves`."""
+    one, inside = graph.integers(1), graph.cast(ScanWriter(graph).mask(images), np.float32)
+    sides = (graph.add("Max", graph.cast(side, np.int64), one) for side in (images.heights, images.widths))
+    return images.with_rows(write_waves(graph, node, weights, label, Stack(images.rows, inside, *sides)))
+
+
+def write_waves(graph: Graph, node: Waves, weights: Weights, label: str, stack: Stack) -> str:
     """Write a layer of cells of grids; return its outputs, [h, w, B, F], zeros outside of images.
 
     Args:
         graph: what is written to.
         node: the layer.
-        weight: finds a parameter by its name in the layer.
+        weights: its parameters, by their names in the layer.
         label: what the names of its weights begin with.
         stack: what it reads.
     """
     outputs = []
     for d, corner in enumerate(CORNERS[: node.directions]):
-        named = {name: weight(f"{corner}.{name}") for name in ("weight_ih", "weight_x", "weight_y", "bias")}
+        named = {name: weights[f"{corner}.{name}"] for name in ("weight_ih", "weight_x", "weight_y", "bias")}
         own = f"{label}_{corner}"
         matrices = [
             graph.weight(f"{own}_{name}", named[name] if name == "bias" else named[name].T)
@@ -75,7 +84,7 @@ def _direction(
     live = graph.add("Transpose", _skewed(graph, stack.inside, height, width), perm=[1, 0, 2, 3])
     start = graph.zeros(graph.shape(height, graph.size(rows, 2), node.hidden_size), np.float32)
     above = graph.zeros(graph.shape(1, graph.size(rows, 2), node.hidden_size), np.float32)
-    body = _body(node, label, w_x, w_y, above)
+    body = _body(graph, node, label, w_x, w_y, above)
     *_, found = graph.add_several("Scan", [start, start, skewed, live], 3, body=body, num_scan_inputs=2)
     back = _straight(graph, graph.add("Transpose", found, perm=[1, 0, 2, 3]), height, width)
     return _turned(graph, back, stack, across=across, down=down)
@@ -119,47 +128,30 @@ def _straight(graph: Graph, values: str, height: str, width: str) -> str:
     return graph.slice(wide, 1, 0, width)
 
 
-def _body(node: Waves, label: str, w_x: str, w_y: str, above: str) -> GraphProto:
+def _body(graph: Graph, node: Waves, label: str, w_x: str, w_y: str, above: str) -> Any:
     """Write a step of all rows: states h, c and the sums of a column, [h, B, H or 5H] -> h, c and h."""
-    H, made = node.hidden_size, list[Any]()
-
-    def named(name: str) -> str:
-        return f"{label}_step_{name}"
+    H, made = node.hidden_size, list[tuple[str, tuple[str, ...], str, dict[str, Any]]]()
 
     def add(op: str, *inputs: str, to: str = "", **attributes: Any) -> str:
-        output = named(to or f"{op.lower()}_{len(made)}")
-        made.append(helper.make_node(op, list(inputs), [output], **attributes))
+        output = f"{label}_step_{to or len(made)}"
+        made.append((op, inputs, output, attributes))
         return output
 
-    def integers(*values: int) -> str:
-        tensor = helper.make_tensor(named(f"value_{len(made)}"), TensorProto.INT64, [len(values)], values)
-        return add("Constant", value=tensor)
+    def part(values: str, axis: int, first: int, last: int) -> str:
+        return add("Slice", values, *(graph.integers(number) for number in (first, last, axis)))
 
-    def part(sums: str, gate: int) -> str:
-        return add("Slice", sums, integers(gate * H), integers((gate + 1) * H), integers(2))
-
-    h, c, x, live = (named(name) for name in ("h_before", "c_before", "x", "live"))
-    h_y, c_y = (
-        add("Slice", add("Concat", above, state, axis=0), integers(0), integers(-1), integers(0)) for state in (h, c)
-    )
+    h, c, x, live = (f"{label}_step_{name}" for name in ("h_before", "c_before", "x", "live"))
+    h_y, c_y = (part(add("Concat", above, state, axis=0), 0, 0, -1) for state in (h, c))
     sums = add("Add", add("Add", x, add("MatMul", h, w_x)), add("MatMul", h_y, w_y))
-    i, a, b, o = (add("Sigmoid", part(sums, gate)) for gate in (0, 1, 2, 4))
-    new = add("Mul", i, add("Tanh", part(sums, 3)))
-    if node.cell == "stable":  # c_y + b * (c - c_y)
+    i, a, b, o = (add("Sigmoid", part(sums, 2, gate * H, (gate + 1) * H)) for gate in (0, 1, 2, 4))
+    new = add("Mul", i, add("Tanh", part(sums, 2, 3 * H, 4 * H)))
+    if node.cell == "stable":  # a * (c_y + b * (c - c_y))
         before = add("Mul", a, add("Add", c_y, add("Mul", b, add("Sub", c, c_y))))
         state = add("Add", before, new)
     else:
         state = add("Add", add("Add", add("Mul", a, c), add("Mul", b, c_y)), new)
-        most = [
-            add("Constant", value=helper.make_tensor("", TensorProto.FLOAT, [], [v])) for v in (-MOST_STATE, MOST_STATE)
-        ]
-        state = add("Clip", state, *most)
+        state = add("Clip", state, *(graph.constant(most, np.float32) for most in (-MOST_STATE, MOST_STATE)))
     c_after = add("Mul", state, live, to="c")
     h_after = add("Mul", add("Mul", o, add("Tanh", state)), live, to="h")
     output = add("Identity", h_after, to="output")
-    entering = [(h, H), (c, H), (x, 5 * H), (live, 1)]
-    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, None, size]) for name, size in entering]
-    leaving = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, None, H]) for name in (h_after, c_after, output)
-    ]
-    return helper.make_graph(made, f"{label}_step", inputs, leaving)
+    return graph.body(f"{label}_step", made, {h: H, c: H, x: 5 * H, live: 1}, {h_after: H, c_after: H, output: H})
