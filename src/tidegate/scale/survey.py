@@ -105,9 +105,9 @@ def _exchanges(workers: int) -> int:
     return math.ceil(math.log2(workers))
 
 
-def texts() -> Ragged:
+def texts(seed: int = 0) -> Ragged:
     """Draw texts as long as reviews are, with words as rare as words are."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     lengths = np.clip(rng.lognormal(5.25, 0.65, BATCH), 10, 1500).astype(np.int64)
     ids = np.minimum(rng.zipf(1.25, lengths.sum()) - 1, WORDS - 1)
     return Ragged(ids, np.concatenate([[0], np.cumsum(lengths)]))
