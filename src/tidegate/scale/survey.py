@@ -86,8 +86,8 @@ def speed_up(alone: float, repeated: float, workers: int, exchange: float) -> fl
         workers: how many.
         exchange: seconds of an exchange of two workers.
 
-    >>> speed_up(0.1, 0.02, 2, 0.0), speed_up(0.1, 0.02, 4, 0.03)
-    (1.6666666666666665, 1.0)
+    >>> round(speed_up(0.1, 0.02, 2, 0.0), 9), round(speed_up(0.1, 0.02, 4, 0.03), 9)
+    (1.666666667, 1.0)
     """
     return alone / (repeated + (alone - repeated) / workers + _exchanges(workers) * exchange)
 
