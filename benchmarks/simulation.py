@@ -7,7 +7,7 @@ lane holds as many tokens as its texts have, so that workers wait for each other
     python -m benchmarks.simulation
 
 takes the newest result of `python -m benchmarks.workers`. Up to 16 workers a batch has 128 texts in 16 lanes, as there;
-beyond, there are as many lanes as workers, up to the next power of two, and still eight texts in each.
+beyond, it has as many lanes as workers, up to the next power of two, and still 128 texts for every 16 of them.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ import numpy as np
 from benchmarks.record import load
 from benchmarks.tables import rows
 from benchmarks.workers import NAME, REPEATED
-from tidegate.scale.survey import texts
+from tidegate.scale.survey import reference, texts
 from tidegate.scale.tree import Send, join, share
 
 COUNTS = (1, 2, 3, 4, 8, 16, 64, 256, 1000)
-LANES, TEXTS = 16, 8  # at least, and in each
+LANES = 16
 
 
 def lanes(workers: int) -> list[int]:
-    """Draw how many tokens are in each lane: texts as long as reviews, dealt by their lengths."""
-    count = max(LANES, 1 << (workers - 1).bit_length())
-    offsets = texts().offsets
-    rng = np.random.default_rng(0)
-    lengths = np.sort(rng.choice(np.diff(offsets), count * TEXTS))
-    return [int(lengths[lane::count].sum()) for lane in range(count)]
+    """Say how many tokens are in each lane, as the core deals texts to 16 of them, so often that there are enough."""
+    program, tokens = reference()[0].program, list[int]()
+    for draw in range(max(1, (1 << (workers - 1).bit_length()) // LANES)):
+        batch = texts(draw)
+        lane_of, count = program.deal(batch)
+        tokens += np.bincount(lane_of, np.diff(batch.offsets), minlength=count).astype(int).tolist()
+    return tokens
 
 
 def meetings(rank: int, shares: Sequence[range], tokens: Sequence[int]) -> list[tuple[list[int], int | None]]:

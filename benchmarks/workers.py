@@ -6,7 +6,7 @@ sent in training. As root, with iproute2, the two ends stand in network namespac
 
     python -m benchmarks.workers [--rounds 7]
 
-`python -m benchmarks.workers --predict` tells from the newest result what more workers would bring, up to 1,000.
+`python -m benchmarks.simulation` tells from the newest result what more workers would bring, up to 1,000.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import load, machine, save
+from benchmarks.record import machine, save
 from benchmarks.tables import rows
 from tidegate.kernels.threads import set_num_threads
 from tidegate.scale import Workers
-from tidegate.scale.survey import reference, repeat, speed_up, step
+from tidegate.scale.survey import reference, repeat, step
 from tidegate.scale.team import Team
 from tidegate.scale.wire import Address, LinkError, accept, address_of, connect, listen
 from tidegate.train import State
@@ -162,22 +162,6 @@ def exchanges(rounds: int, sizes: dict[str, int]) -> dict[str, dict[str, list[fl
     return found
 
 
-def predict(record: dict[str, Any], workers: int, exchange: float) -> float:
-    """Say how many times as fast so many workers are as one, each of them one thread."""
-    one, repeated = (statistics.median(record["steps"][name]) for name in ("1 thread", REPEATED))
-    return 1.0 if workers == 1 else speed_up(one, repeated, workers, exchange)
-
-
-def prediction(record: dict[str, Any]) -> str:
-    """Write what more workers would bring, a row per number and a column per network."""
-    links = {name: statistics.median(times["rows"]) for name, times in record["exchange"].items()}
-    body = [
-        [str(workers), *(f"{predict(record, workers, seconds):.2f}" for seconds in links.values())]
-        for workers in (1, 2, 4, 8, 16, 100, 1000)
-    ]
-    return rows(["workers", *links], body)
-
-
 def run(rounds: int) -> None:
     """Time all, print tables and keep the samples."""
     where = machine(2)
@@ -202,7 +186,6 @@ def main() -> None:
     """Answer the question."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--predict", action="store_true")
     parser.add_argument("--echo", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--within", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -214,8 +197,6 @@ def main() -> None:
             (host, 0), there.split(), dict(zip(numbers, map(int, numbers), strict=True)), args.rounds
         ).values():
             print(*times)
-    elif args.predict:
-        print(prediction(load()[NAME]))
     else:
         run(args.rounds)
 
