@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -26,7 +26,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put_clip(made / "clip.wav", 2400)
     put_clip(made / "fast.wav", 2400, rate=16000)
     put_line(made / "line.png", (24, 60))
-    for reads, file, choices in (("sound", "clip.wav", {"rate": "8000"}), ("line", "line.png", {"height": "12"})):
+    cases: tuple[tuple[Literal["sound", "line"], str, dict[str, str]], ...] = (
+        ("sound", "clip.wav", {"rate": "8000"}),
+        ("line", "line.png", {"height": "12"}),
+    )
+    for reads, file, choices in cases:
         signals = read_files([made / file] * 4, read_choices(reads=reads, **choices))
         reader = tg.Transcriber(reads=reads, bands=8, bidirectional=False, **SMALL)
         reader.fit(signals, ["ab", "b", "a", "ba"]).save(made / f"{reads}.safetensors")

@@ -87,12 +87,8 @@ def translate(
     drawing: dict[str, Any] = given(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     if drawing and not sample:
         raise InputError(f"--{min(drawing).replace('_', '-')} says how tokens are drawn. Add --sample.")
-    options: dict[str, Any] = {
-        "length_penalty": length_penalty,
-        "coverage_penalty": coverage_penalty,
-        "max_length": max_length,
-    }
-    options = given(**options) | {"beam": beam, "n_best": n_best, "prefix": prefix, "attention": attention is not None}
+    options: dict[str, Any] = {"beam": beam, "n_best": n_best, "prefix": prefix, "attention": attention is not None}
+    options |= given(length_penalty=length_penalty, coverage_penalty=coverage_penalty, max_length=max_length)
     if sample:
         from tidegate.runtime import Sampling
 

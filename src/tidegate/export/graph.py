@@ -96,11 +96,11 @@ class Graph:
             outputs: the same.
         """
         made = [helper.make_node(op, list(read), [given], **attributes) for op, read, given, attributes in nodes]
-        ends = (
+        entering, leaving = (
             [_described(end, np.float32, [f"{name}_rows", f"{name}_batch", size]) for end, size in of.items()]
             for of in (inputs, outputs)
         )
-        return helper.make_graph(made, name, *ends)
+        return helper.make_graph(made, name, entering, leaving)
 
     # What a handful of nodes say better by one word.
 

@@ -338,7 +338,7 @@ class SequenceClassifier(Task[Classes]):
             )
         return scanning(
             features,
-            cell=CELLS[self.cell] if self.scan in (None, "renet") else self.scan,
+            cell=CELLS[self.cell] if self.scan is None or self.scan == "renet" else self.scan,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
             block=self.block,
