@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,10 @@ import numpy as np
 import pytest
 
 import tidegate as tg
+import tidegate.kernels as kernels
 import tidegate.runs as runs
 from tidegate.data.dataset import Examples
 from tidegate.errors import DataError, DataWarning, InputError, MissingPackageError, OptionError
-from tidegate.kernels import set_num_threads
 from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Sampling
@@ -109,11 +111,28 @@ def test_a_text_is_translated_alike_alone_in_any_batch_and_on_any_number_of_thre
     whole = plain(model.translate(X, **options))
     assert [one for x in X for one in plain(model.translate([x], **options))] == whole
     assert plain(model.translate(X[::-1], **options))[::-1] == whole
-    set_num_threads(1)
+    kernels.set_num_threads(1)
     try:
         assert plain(model.translate(X, **options)) == whole
     finally:
-        set_num_threads(None)
+        kernels.set_num_threads(None)
+
+
+@pytest.fixture
+def isas() -> Iterator[Iterator[None]]:
+    """Use each instruction set of this machine in turn; the one of before comes back."""
+    before = kernels.active_isa()
+    yield map(kernels.use_isa, kernels.available_isas())
+    kernels.use_isa(before)
+
+
+def test_a_text_is_translated_alike_by_every_instruction_set(model: Any, isas: Iterator[None]) -> None:
+    X, found = turned(12, seed=6)[0], []
+    for _ in isas:
+        twin = copy.deepcopy(model)  # whose weights are packed anew
+        found.append(plain(twin.translate(X, beam=3, n_best=2, attention=True, coverage_penalty=0.3)))
+        found[-1].append([one.text for one in twin.translate(X[:2], sampling=Sampling(temperature=2.0))])
+    assert found == found[:1] * len(found)
 
 
 def test_a_text_is_written_token_by_token_as_a_beam_of_one_has_it(model: Any) -> None:
