@@ -37,6 +37,18 @@ def test_the_maps_of_the_last_pass_are_what_the_scan_hands_on(image: Any, merge:
         np.testing.assert_array_equal(maps["up"], cells[..., 5])
 
 
+def test_a_cell_of_grids_is_shown_from_each_corner(image: Any) -> None:
+    network = Network.of(Scan2d(input_size=2, hidden_size=3, cell="stable", merge="sum"))
+    executor = Executor(network, weights_of(network))
+    maps = scan_maps(executor, image, unit=1)
+    assert list(maps) == [f"from the {corner}" for corner in ("top left", "top right", "bottom left", "bottom right")]
+    cells = executor(Grid.from_list([image])).reshape(5, 7, -1)
+    np.testing.assert_allclose(sum(maps.values()), cells[..., 1], rtol=1e-12)
+    image[2, 3] += 1
+    changed = scan_maps(executor, image, unit=1)["from the top right"] != maps["from the top right"]
+    assert changed[2:, :4].all() and not changed[:2].any() and not changed[:, 4:].any()
+
+
 def test_a_state_knows_what_its_direction_has_read(image: Any) -> None:
     network = Network.of(Scan2d(input_size=2, hidden_size=3))
     executor = Executor(network, weights_of(network))

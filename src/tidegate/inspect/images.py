@@ -12,6 +12,7 @@ from tidegate.errors import InputError, OptionError
 from tidegate.grid import Grid
 from tidegate.inspect.style import Look, Picture, Theme, draw
 from tidegate.network import Network, Recurrent, Scan2d
+from tidegate.nodes.waves import CORNERS
 from tidegate.offers import Inspectable
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
@@ -34,7 +35,8 @@ def scan_maps(model: Any, image: Any, *, unit: int = 0, scan: int = 0) -> dict[s
         scan: which of the network's scans, from the first on.
 
     Returns:
-        Of each direction, such as `to the right` or `down`, the states [H', W'] at the cells that the scan reads.
+        Of each direction, such as `to the right`, `down` or, of a cell of grids, `from the top left`, the states
+        [H', W'] at the cells that the scan reads.
 
     Raises:
         InputError: the model has no such scan, branches before it, or is none that can be looked into.
@@ -57,6 +59,12 @@ def scan_maps(model: Any, image: Any, *, unit: int = 0, scan: int = 0) -> dict[s
     if not 0 <= unit < node.hidden_size:
         raise OptionError(f"unit={unit} came, but the scan has units 0 to {node.hidden_size - 1}.")
     cells, maps = _before(network, weights, index, x), dict[str, Array]()
+    if node.waves is not None:
+        apart = node.model_copy(update={"merge": "concat", "name": None, "reads": ()})
+        own = {f"0.{name}": weights[f"{index}.{name}"] for name in node.shapes()}
+        states = cells.with_values(Executor(Network.of(apart), own)(cells))[0]  # [H, W, directions * units]
+        corners = enumerate(CORNERS[: node.directions])
+        return {f"from the {name.replace('_', ' ')}": states[..., d * node.hidden_size + unit] for d, name in corners}
     for axis, layer in node.passes.items():
         own = {f"0.{axis}.{name}": weights[f"{index}.{axis}.{name}"] for name in layer.shapes()}
         apart = _run_pass(axis, layer, own, cells, merge="concat")
