@@ -72,7 +72,7 @@ $(VENV)/.python: pyproject.toml
 # Our package: Python files are read where they stand, the core is compiled again when it changed.
 $(VENV)/.installed: $(VENV)/.python $(CORE)
 	@echo "Building Tidegate ..."
-	@$(GET) --no-build-isolation --config-settings=cmake.define.TIDEGATE_DIGESTS=ON --editable '.[train,plot,data,onnx,keras,search,serve,lines,audio]'
+	@$(GET) --no-build-isolation --config-settings=cmake.define.TIDEGATE_DIGESTS=ON --editable '.[train,plot,data,onnx,keras,search,serve,lines,audio,translate]'
 	@touch $@
 
 # Torch for the CPU: what ours is compared with, and what `tg.nn` is for. Training and the demo do without.

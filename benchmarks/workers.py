@@ -6,7 +6,7 @@ sent in training. As root, with iproute2, the two ends stand in network namespac
 
     python -m benchmarks.workers [--rounds 7]
 
-`python -m benchmarks.workers --predict` tells from the newest result what more workers would bring, up to 1,000.
+`python -m benchmarks.simulation` tells from the newest result what more workers would bring, up to 1,000.
 """
 
 from __future__ import annotations
@@ -25,78 +25,43 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import load, machine, save
+from benchmarks.record import machine, save
 from benchmarks.tables import rows
-from tidegate.engine import CrossEntropy
 from tidegate.kernels.threads import set_num_threads
-from tidegate.network import Dense, Embed, Network, Pool, Recurrent
-from tidegate.ragged import Ragged
 from tidegate.scale import Workers
+from tidegate.scale.survey import reference, repeat, step
 from tidegate.scale.team import Team
 from tidegate.scale.wire import Address, LinkError, accept, address_of, connect, listen
-from tidegate.train import Recipe, State, initial_weights, start
+from tidegate.train import State
 from tidegate.train.work import Asked
 
-WORDS, SIZE, HIDDEN, BATCH, STEPS = 10_000, 32, 32, 128, 10
+STEPS = 10
 RATES = ("10gbit", "1gbit", "100mbit")
-RECIPE = Recipe(epochs=1, batch_size=BATCH, learning_rate=0.001)
 NAME, REPEATED = "workers", "what each worker repeats"
-
-
-def network() -> Network:
-    """Describe what is trained: 354 thousand numbers, nine tenths of them the table."""
-    layer = Recurrent(cell="lstm", input_size=SIZE, hidden_size=HIDDEN, bidirectional=True)
-    dense = Dense(in_features=2 * HIDDEN, out_features=2)
-    return Network.of(Embed(vocabulary_size=WORDS, size=SIZE), layer, Pool(modes=("max",)), dense)
-
-
-def batch() -> Asked:
-    """Draw texts as long as reviews, whose words are as rare as words are."""
-    rng = np.random.default_rng(0)
-    lengths = np.clip(rng.lognormal(5.25, 0.65, BATCH), 10, 1500).astype(np.int64)
-    ids = np.minimum(rng.zipf(1.25, lengths.sum()) - 1, WORDS - 1)
-    texts = Ragged(ids, np.concatenate([[0], np.cumsum(lengths)]))
-    return Asked(texts, CrossEntropy(rng.integers(0, 2, BATCH), np.full(BATCH, 1 / BATCH)))
-
-
-def begun() -> State:
-    """Begin a training."""
-    return start(network(), initial_weights(network(), seed=0), RECIPE)
 
 
 def seconds_each(state: State, asked: Asked, crew: Workers | None) -> float:
     """Time some updates, and give the seconds of one."""
     begun_at = time.perf_counter()
     for _ in range(STEPS):
-        if crew is None:
-            state.program.gradient(asked.batch, asked.loss, seed=0, step=state.step)
-        else:
-            crew.gradient(state, asked, seed=0, states=None, look=False)
-            crew.apply(state, 0.001, 1.0)
-        state.optimiser.lengths()
-        state.optimiser.apply(0.001)
-        state.step += 1
+        step(state, asked, crew)
     return (time.perf_counter() - begun_at) / STEPS
 
 
 def seconds_repeated(state: State, asked: Asked) -> float:
     """Time what every worker does, however few lanes it has: all but the lanes and the exchange."""
-    program, begun_at = state.program, time.perf_counter()
+    begun_at = time.perf_counter()
     for _ in range(STEPS):
-        program.deal(asked.batch)
-        program.run_lanes(asked.batch, asked.loss, range(0))
-        program.settle(np.zeros(program.summed, np.float32))
-        state.optimiser.lengths()
-        state.optimiser.apply(0.001)
+        repeat(state, asked)
     return (time.perf_counter() - begun_at) / STEPS
 
 
 def time_steps(rounds: int, asked: Asked) -> dict[str, list[float]]:
     """Time updates by one thread, by two, and by two workers of one thread each, in turns, once all are equal."""
     ways = {"1 thread": (1, None), "2 threads": (2, None), "2 workers": (2, Workers(2))}
-    states = {name: begun() for name in ways}
+    states = {name: reference()[0] for name in ways}
     times: dict[str, list[float]] = {name: [] for name in (*ways, REPEATED)}
-    other = begun()
+    other, _ = reference()
     for number in range(rounds + 1):
         for name, (threads, crew) in ways.items():
             set_num_threads(threads)
@@ -197,30 +162,10 @@ def exchanges(rounds: int, sizes: dict[str, int]) -> dict[str, dict[str, list[fl
     return found
 
 
-def predict(record: dict[str, Any], workers: int, exchange: float) -> float:
-    """Say how many times as fast so many workers are as one: what each repeats, its part of the rest, the exchanges.
-
-    Each worker is one thread, and a batch must have as many lanes as there are workers.
-    """
-    one, repeated = (statistics.median(record["steps"][name]) for name in ("1 thread", REPEATED))
-    rounds = int(np.ceil(np.log2(workers))) if workers > 1 else 0
-    return float(one / (repeated + (one - repeated) / workers + rounds * exchange))
-
-
-def prediction(record: dict[str, Any]) -> str:
-    """Write what more workers would bring, a row per number and a column per network."""
-    links = {name: statistics.median(times["rows"]) for name, times in record["exchange"].items()}
-    body = [
-        [str(workers), *(f"{predict(record, workers, seconds):.2f}" for seconds in links.values())]
-        for workers in (1, 2, 4, 8, 16, 100, 1000)
-    ]
-    return rows(["workers", *links], body)
-
-
 def run(rounds: int) -> None:
     """Time all, print tables and keep the samples."""
-    where, asked = machine(2), batch()
-    state = begun()
+    where = machine(2)
+    state, asked = reference()
     state.program.run_lanes(asked.batch, asked.loss, range(16))
     sizes = {"dense": len(state.program.parameters), "rows": state.program.summed}
     steps = time_steps(rounds, asked)
@@ -241,7 +186,6 @@ def main() -> None:
     """Answer the question."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--predict", action="store_true")
     parser.add_argument("--echo", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--within", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -253,8 +197,6 @@ def main() -> None:
             (host, 0), there.split(), dict(zip(numbers, map(int, numbers), strict=True)), args.rounds
         ).values():
             print(*times)
-    elif args.predict:
-        print(prediction(load()[NAME]))
     else:
         run(args.rounds)
 

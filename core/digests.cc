@@ -246,7 +246,7 @@ void updates(Program<T>& program, Wide<T>* wide, UpdateRule rule, const std::str
   std::iota(begin.begin(), begin.end(), Index(0));
   const std::vector<double> weight(kB, 0.125), decay{0.0625};
   std::vector<double> losses(kB);
-  CrossEntropy<T> loss(labels.data(), begin.data(), weight.data());
+  CrossEntropy<T> loss(labels.data(), begin.data(), weight.data(), 0);
   const Brought<T> brought(numbers);
   const Sequenced<T> batch{kB, kN, kOffsets.data(), wide ? brought.beside.data() : nullptr, ids.data()};
   if (wide) wide->read({kB, brought.offsets.data(), brought.ids.data(), brought.values.data()});
@@ -383,6 +383,7 @@ int main() {
     for (const Index K : {1, 5, 20}) field(K);
     digest_labels();
     digest_grids();
+    digest_pairs();
     parallel(1, 1, [](Index) { beam_digests<Digest, Numbers>(kOffsets); });
   }
 }

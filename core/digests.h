@@ -64,8 +64,9 @@ std::string named(const char* what, const char* detail, Size size) {
          std::to_string(size.H);
 }
 
-// The cases of sounds, frames and labels.
+// The cases of sounds, frames and labels, and of pairs.
 void digest_labels();
+void digest_pairs();
 // Those of images.
 void digest_grids();
 

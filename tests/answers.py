@@ -33,6 +33,9 @@ def answer(model: Any) -> Any:
         case "transcriber":
             told = model.transcribe([np.eye(3).repeat(4, axis=0)])[0]
             return [told.text, told.score, [[one.start, one.end, one.confidence] for one in told.symbols]]
+        case "translator":
+            found = model.translate(["two one", ""], beam=3, n_best=2, attention=True)
+            return [[one.text, one.score, [hop.tolist() for hop in one.attention]] for one in found]
     raise AssertionError(model.name)
 
 

@@ -15,6 +15,7 @@ from tidegate.engine import CrfLikelihood, CrossEntropy, CtcLikelihood, Errors, 
 from tidegate.grid import Grid
 from tidegate.kernels import ctc
 from tidegate.network import Crf, Ctc, Decode, Network
+from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 
 Array = npt.NDArray[Any]
@@ -29,6 +30,7 @@ class Case:
         self.program = Program(network, weights_of(network, dtype))
         rng = np.random.default_rng(2)
         sizes = dict(zip(("height", "width"), self.batch.sizes.T, strict=True)) if isinstance(self.batch, Grid) else {}
+        sizes |= {"source": self.batch.cut} if isinstance(self.batch, Pairs) else {}
         size, frames = len(self.batch), np.asarray(network.steps(np.diff(self.batch.offsets), **sizes))
         tokens, self.lengths = int(frames.sum()), frames
         self.weight = rng.uniform(0.5, 2.0, size) / size
@@ -88,7 +90,10 @@ class Case:
             return self._lost_by_ctc(rows, out.offsets, weight)
         if isinstance(self.loss, CrossEntropy | SoftCrossEntropy):
             aim = self.labels if isinstance(self.loss, CrossEntropy) else self.loss.truth
-            each = torch.nn.functional.cross_entropy(rows, torch.from_numpy(aim), reduction="none")
+            smoothing = self.loss.label_smoothing if isinstance(self.loss, CrossEntropy) else 0.0
+            each = torch.nn.functional.cross_entropy(
+                rows, torch.from_numpy(aim), reduction="none", label_smoothing=smoothing
+            )
             spread = weight if self.network.pools else weight.repeat_interleave(torch.from_numpy(self.lengths))
             return (each * spread).sum()
         truth, scale, shift = (torch.from_numpy(part) for part in (self.loss.truth, self.loss.scale, self.loss.shift))

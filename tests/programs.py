@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from branches import BRANCHES, BRANCHES_THAT_DROP
+from couples import COUPLES, COUPLES_THAT_DROP
 from tidegate.cells import CELLS
 from tidegate.documents import Documents, Sparse
 from tidegate.grid import Grid
@@ -33,6 +34,7 @@ from tidegate.network import (
     Window,
     parameter_shapes,
 )  # fmt: skip
+from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -198,9 +200,11 @@ NETWORKS: dict[str, Network] = {
     "one series": forecaster(1),
     "three channels": forecaster(3),
     **BRANCHES,
+    **COUPLES,
 }
 DROPPING = {
     **BRANCHES_THAT_DROP,
+    **COUPLES_THAT_DROP,
     "everything that is dropped": Network.of(
         Embed(vocabulary_size=40, size=6, dropout=0.3),
         layer(num_layers=2, bidirectional=True, merge="sum", dropout=0.3, recurrent_dropout=0.2, weight_dropout=0.25),
@@ -261,12 +265,16 @@ LONG: dict[str, tuple[Network, dict[str, int]]] = {
 
 def batch_of(
     network: Network, dtype: Any = np.float64, size: int = 33, longest: int = 60
-) -> Ragged | Words | Documents:
+) -> Ragged | Words | Documents | Pairs:
     """Draw sequences of very different lengths, empty ones among them where a network may read those."""
     rng = np.random.default_rng(1)
     fixed = any(isinstance(node, Decode) for node in network.nodes)
     lengths = np.full(size, 7) if fixed else np.append(rng.integers(0, 12, size - 1), longest)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
+    if network.reads_pairs:
+        others = rng.permutation(offsets[1:] - offsets[:-1])  # of the targets, some of which are empty, too
+        target = Ragged(rng.integers(0, 40, others.sum()), np.concatenate([[0], np.cumsum(others)]))
+        return Pairs(Ragged(rng.integers(0, 40, offsets[-1]), offsets), target)
     if network.reads_words:
         letters = rng.integers(1, 7, 19)
         spellings = Ragged(rng.integers(0, 15, letters.sum()), np.concatenate([[0], np.cumsum(letters)]))

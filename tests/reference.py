@@ -209,3 +209,45 @@ def grid_backward(
                 dh[above, x] += w.w_y.T @ sums
                 dc[above, x] += to_y
     return dx, d
+
+
+def attend(q: Array, m: Array, score: str, w: dict[str, Array]) -> tuple[Array, Array]:
+    """Return what queries `q [T, Q]` are given of memory `m [S, M]`, `[T, M]`, and their weights `[T, S]`."""
+    weights = np.zeros((len(q), len(m)))
+    for t in range(len(q)):
+        scores = np.array([_score(q[t], m[s], score, w) for s in range(len(m))])
+        powers = np.exp(scores - scores.max(initial=0.0))
+        weights[t] = powers / powers.sum() if len(m) else powers
+    return weights @ m, weights
+
+
+def _score(q: Array, k: Array, score: str, w: dict[str, Array]) -> float:
+    if score == "additive":
+        return float(w["v"] @ np.tanh(w["weight_q"] @ q + w["weight_k"] @ k + w["bias"]))
+    return float(q @ k) if score == "dot" else float(q @ (w["weight"] @ k))
+
+
+def attend_backward(q: Array, m: Array, score: str, w: dict[str, Array], dy: Array) -> dict[str, Array]:
+    """Return the gradients of `q`, `m` and what stands in `w`, given that of what the queries were given."""
+    _, weights = attend(q, m, score, w)
+    d = {"q": np.zeros_like(q), "m": weights.T @ dy} | {name: np.zeros_like(array) for name, array in w.items()}
+    for t in range(len(q)):
+        dp = m @ dy[t]  # [S]
+        ds = weights[t] * (dp - weights[t] @ dp)
+        for s in range(len(m)):
+            if score == "additive":
+                h = np.tanh(w["weight_q"] @ q[t] + w["weight_k"] @ m[s] + w["bias"])
+                before = ds[s] * w["v"] * (1 - h * h)
+                d["v"] += ds[s] * h
+                d["bias"] += before
+                d["weight_q"] += np.outer(before, q[t])
+                d["weight_k"] += np.outer(before, m[s])
+                d["q"][t] += w["weight_q"].T @ before
+                d["m"][s] += w["weight_k"].T @ before
+                continue
+            matrix = w["weight"] if score == "general" else np.eye(len(q[t]))
+            d["q"][t] += ds[s] * matrix @ m[s]
+            d["m"][s] += ds[s] * matrix.T @ q[t]
+            if score == "general":
+                d["weight"] += ds[s] * np.outer(q[t], m[s])
+    return d

@@ -115,6 +115,22 @@ def transcripts(model: Any, X: Any) -> list[bytes]:
     return [rows.tobytes() + repr(one).encode() for rows, one in zip(model.frames(X), told, strict=True)]
 
 
+def turned(count: int) -> tuple[list[str], list[str]]:
+    """Draw texts of one to four words, and the same words from the end."""
+    rng = np.random.default_rng(0)
+    drawn = [[str(rng.choice(LIVE)) for _ in range(rng.integers(1, 5))] for _ in range(count)]
+    return [" ".join(words) for words in drawn], [" ".join(words[::-1]) for words in drawn]
+
+
+def translations(model: Any, X: Any) -> list[bytes]:
+    """Give the bits of the translations of each text, and of what was read for them."""
+    return [
+        repr((told.text, told.score, [one.text for one in told.alternatives])).encode()
+        + b"".join(hop.tobytes() for hop in told.attention)
+        for told in model.translate(X, beam=3, n_best=2, attention=True)
+    ]
+
+
 SAMPLES = {
     "text-classifier": Sample(
         SMALL, texts, probabilities, [*LIVE], 3, lookahead=1, live_params={"evidence": 0, "linear": False}
@@ -144,6 +160,15 @@ SAMPLES = {
         [*np.ones((9, 2))],
         [1.0, np.nan],
         lookahead=1,
+    ),
+    "translator": Sample(
+        SMALL
+        | {"embedding_size": 4, "decoder_size": 6, "units": "words", "dropout": 0.1, "word_dropout": 0.0}
+        | {"average": 0.5, "validation_fraction": 0.0, "stop_on": "loss"},
+        turned,
+        translations,
+        [*LIVE],
+        3,
     ),
 }  # fmt: skip
 

@@ -59,6 +59,7 @@ NB_MODULE(_core, m) {
   define_program(m);
   define_losses(m);
   define_streams(m);
+  define_decoder(m);
   define_sampler(m);
   define_text(m);
 }

@@ -90,6 +90,7 @@ void define_ctc(nb::module_& m);
 void define_decode(nb::module_& m);
 void define_grid(nb::module_& m);
 void define_streams(nb::module_& m);
+void define_decoder(nb::module_& m);
 void define_sampler(nb::module_& m);
 void define_lanes(nb::module_& m);
 void define_program(nb::module_& m);

@@ -22,10 +22,10 @@ void define(nb::module_& m, const Names<T>& names) {
   nb::class_<CrossEntropy<T>, Loss<T>>(m, names.cross_entropy)
       .def(
           "__init__",
-          [](CrossEntropy<T>* self, In<std::int64_t> labels, In<Index> begin, In<double> weight) {
-            new (self) CrossEntropy<T>(labels.data(), begin.data(), weight.data());
+          [](CrossEntropy<T>* self, In<std::int64_t> labels, In<Index> begin, In<double> weight, double smoothing) {
+            new (self) CrossEntropy<T>(labels.data(), begin.data(), weight.data(), smoothing);
           },
-          "labels"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), nb::keep_alive<1, 2>(),
+          "labels"_a.noconvert(), "begin"_a.noconvert(), "weight"_a.noconvert(), "smoothing"_a, nb::keep_alive<1, 2>(),
           nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>());
   nb::class_<SoftCrossEntropy<T>, Loss<T>>(m, names.soft)
       .def(

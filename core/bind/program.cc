@@ -7,6 +7,7 @@
 #include "bind/bind.h"
 #include "bind/programs.h"
 #include "bind/unlocked.h"
+#include "nodes/attend.h"
 #include "nodes/crf.h"
 #include "nodes/ctc.h"
 #include "nodes/decode.h"
@@ -20,6 +21,7 @@
 #include "nodes/spectrogram.h"
 #include "nodes/spell.h"
 #include "nodes/split.h"
+#include "nodes/take.h"
 #include "nodes/tied.h"
 #include "nodes/unflatten.h"
 #include "nodes/waves.h"
@@ -57,6 +59,7 @@ RecurrentOptions recurrent_options(const Description& node) {
   o.dropout = node.get<double>("dropout");
   o.recurrent_dropout = node.get<double>("recurrent_dropout");
   o.weight_dropout = node.get<double>("weight_dropout");
+  o.starts = node.get<std::vector<std::size_t>>("reads").size() > 1;
   return o;
 }
 
@@ -106,6 +109,11 @@ class Builder {
                                         static_cast<Activation>(node.get<int>("activation")));
     }
     if (kind == "dropout") return std::make_unique<Dropout<T>>(node.get<double>("p"), node.get<bool>("per_sequence"));
+    if (kind == "take") return std::make_unique<Take<T>>(node.get<bool>("target"));
+    if (kind == "attend") {
+      return std::make_unique<Attend<T>>(static_cast<Score>(node.get<int>("score")), node.get<Index>("query_size"),
+                                         node.get<Index>("memory_size"), node.get<Index>("size"));
+    }
     if (kind == "join") return std::make_unique<Join<T>>(reads_[index].size(), node.get<Index>("width"));
     if (kind == "split") {
       return std::make_unique<Split<T>>(node.get<Index>("channels"), node.get<Index>("size"),
@@ -172,10 +180,11 @@ class Builder {
   bool unread_ = false;  // it is an embedding that leaves its rows to be looked up by the one node that reads them
 };
 
-// Rows that the first nodes give of sequence b.
+// Rows that the first nodes give of sequence b; `cut`: of pairs, rows of each source, or null.
 template <class T>
-Index rows_of(const Program<T>& program, const Index* offsets, Index b, std::size_t last) {
-  return program.rows(offsets[b + 1] - offsets[b], last, program.images() ? program.images() + b : nullptr);
+Index rows_of(const Program<T>& program, const Index* offsets, const Index* cut, Index b, std::size_t last) {
+  const Image* const image = program.images() ? program.images() + b : nullptr;
+  return program.rows(offsets[b + 1] - offsets[b], last, cut ? cut[b] : 0, image);
 }
 
 // Runs nodes first .. last - 1.
@@ -184,7 +193,7 @@ void run(Program<T>& program, nb::handle values, In<Index> offsets, std::size_t 
          int threads) {
   const Sequenced<T> batch = sequenced<T>(values, offsets);
   Index rows = first == 0 ? 0 : batch.N;
-  for (Index b = 0; first == 0 && b < batch.B; ++b) rows += rows_of(program, offsets.data(), b, last);
+  for (Index b = 0; first == 0 && b < batch.B; ++b) rows += rows_of(program, offsets.data(), batch.cut, b, last);
   if (rows != static_cast<Index>(out.shape(0))) throw nb::value_error("the output has another number of rows");
   const Alone<T> alone(program);
   Status status;
@@ -235,6 +244,17 @@ nb::tuple layer(nb::handle_t<Program<T>> self, std::size_t index, int layer) {
                         held<T>(seen.memo, {D, N, H}, self), hn, cn);
 }
 
+// How much each row attended to each of its sequence where a batch was recorded, those of all sequences end to end, and
+// where those of each begin, [B + 1].
+template <class T>
+nb::tuple attention(nb::handle_t<Program<T>> self, std::size_t index) {
+  auto& program = nb::cast<Program<T>&>(self);
+  const auto seen = dynamic_cast<Attend<T>&>(program.node(index)).seen(program.kept(index));
+  const std::size_t B = program.flow(index + 1).B;
+  return nb::make_tuple(held<T>(seen.weights, {std::size_t(seen.begin[B])}, self),
+                        nb::ndarray<nb::numpy, const Index, nb::c_contig>(seen.begin, {B + 1}, self));
+}
+
 // What a recurrent node keeps on the way back: (dh, dc) of every step, by layer and direction, or none of all; and
 // which way of its last layer is followed, -1 for both.
 template <class T>
@@ -255,13 +275,14 @@ void back(Program<T>& program, In<T> doutput, nb::object dinput, int threads) {
   check(status, 0);
 }
 
-// begin [B + 1]: where the rows that the first nodes give of each sequence begin.
+// begin [B + 1]: where the rows that the first nodes give of each sequence begin; cut [B] of pairs, else None.
 template <class T>
-void find_rows(Program<T>& program, In<Index> offsets, std::size_t last, Array<Index> begin) {
+void find_rows(Program<T>& program, In<Index> offsets, nb::object cut, std::size_t last, Array<Index> begin) {
+  const Index* const sources = input<Index>(cut);
   const auto B = static_cast<Index>(offsets.shape(0)) - 1;
   begin.data()[0] = 0;
   for (Index b = 0; b < B; ++b) {
-    begin.data()[b + 1] = begin.data()[b] + rows_of(program, offsets.data(), b, last);
+    begin.data()[b + 1] = begin.data()[b] + rows_of(program, offsets.data(), sources, b, last);
   }
 }
 
@@ -368,7 +389,7 @@ void define(nb::module_& m, const char* name) {
           "nodes"_a, "width"_a, "output_size"_a)
       .def_prop_ro("parameters", &Program<T>::parameters)
       .def_prop_ro("table_size", &Program<T>::table_size)
-      .def("find_rows", &find_rows<T>, "offsets"_a.noconvert(), "last"_a, "begin"_a.noconvert())
+      .def("find_rows", &find_rows<T>, "offsets"_a.noconvert(), "cut"_a.none(), "last"_a, "begin"_a.noconvert())
       .def(
           "pack",
           [](Program<T>& self, In<T> table, In<T> dense, int use, std::uint64_t seed, std::uint32_t step) {
@@ -394,6 +415,7 @@ void define(nb::module_& m, const char* name) {
            nb::keep_alive<1, 3>())
       .def("recorded_rows", &rows<T>, "node"_a)
       .def("recorded_layer", &layer<T>, "node"_a, "layer"_a)
+      .def("recorded_attention", &attention<T>, "node"_a)
       .def("look", &look<T>, "node"_a, "steps"_a, "way"_a)
       .def("back", &back<T>, "doutput"_a.noconvert(), "dinput"_a.none(), "threads"_a)
       .def("gradient", &gradient<T>, "values"_a, "offsets"_a.noconvert(), "loss"_a, "gradient"_a.noconvert(),

@@ -28,9 +28,10 @@ Sequenced<T> sequenced(nb::handle values, In<Index> offsets) {
   batch.B = static_cast<Index>(offsets.shape(0)) - 1;
   batch.N = offsets.data()[batch.B];
   batch.offsets = offsets.data();
-  if (nb::isinstance<nb::tuple>(values)) {  // ids, and the numbers beside each
+  if (nb::isinstance<nb::tuple>(values)) {  // ids; the numbers beside each, or None; where pairs are cut, or None
     batch.ids = input<std::int32_t>(values[0]);
     batch.x = input<T>(values[1]);
+    batch.cut = input<Index>(values[2]);
     return batch;
   }
   const auto array = nb::cast<nb::ndarray<nb::c_contig, nb::device::cpu, nb::ro>>(values, false);

@@ -53,12 +53,23 @@ void lose_rows(Lane<T>& lane, Flow<T>& gave, const Index* begins, const double* 
 template <class T>
 void CrossEntropy<T>::lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index first,
                            double* losses) {
-  lose_rows(lane, gave, begin_, weight_, sequences, count, first, losses,
-            [this](Index row, const T* scores, T* d, double most) {
-              const Index label = labels_[row];
-              d[label] -= 1;
-              return most - double(scores[label]);
-            });
+  const Index K = gave.width;
+  const double rest = 1 - smoothing_;
+  const T each = static_cast<T>(smoothing_ / static_cast<double>(K)), own = static_cast<T>(rest);
+  const auto one = [this](Index row, const T* scores, T* d, double most) {
+    const Index label = labels_[row];
+    d[label] -= 1;
+    return most - double(scores[label]);
+  };
+  const auto smooth = [this, K, rest, each, own](Index row, const T* scores, T* d, double most) {
+    double sum = 0;
+    for (Index k = 0; k < K; ++k) sum += double(scores[k]);
+    for (Index k = 0; k < K; ++k) d[k] -= each;
+    d[labels_[row]] -= own;
+    return most - (rest * double(scores[labels_[row]]) + smoothing_ * (sum / static_cast<double>(K)));
+  };
+  if (smoothing_ == 0) return lose_rows(lane, gave, begin_, weight_, sequences, count, first, losses, one);
+  lose_rows(lane, gave, begin_, weight_, sequences, count, first, losses, smooth);
 }
 
 template <class T>

@@ -8,9 +8,10 @@ namespace tidegate {
 template <class T>
 class CrossEntropy final : public Loss<T> {
  public:
-  // labels [rows of all sequences], those of sequence b from begin[b] on; weight [B]; classes of a row.
-  CrossEntropy(const std::int64_t* labels, const Index* begin, const double* weight)
-      : labels_(labels), begin_(begin), weight_(weight) {}
+  // labels [rows of all sequences], those of sequence b from begin[b] on; weight [B]. `smoothing` is the share of the
+  // truth that all classes have alike (Szegedy et al. 2016).
+  CrossEntropy(const std::int64_t* labels, const Index* begin, const double* weight, double smoothing)
+      : labels_(labels), begin_(begin), weight_(weight), smoothing_(smoothing) {}
 
   bool by_row() const override { return true; }
   void lose(Lane<T>& lane, Flow<T>& gave, const std::int32_t* sequences, Index count, Index first,
@@ -20,6 +21,7 @@ class CrossEntropy final : public Loss<T> {
   const std::int64_t* const labels_;
   const Index* const begin_;
   const double* const weight_;
+  const double smoothing_;
 };
 
 template <class T>

@@ -15,11 +15,11 @@ class Product {
 
   Index outputs() const { return outputs_; }
 
-  // w [outputs, inputs], bias [outputs]; `back`: whether there will be a way back.
+  // w [outputs, inputs], bias [outputs] or null; `back`: whether there will be a way back.
   void pack(const T* w, const T* bias, bool back) {
     arena_.clear();
-    T* const own = arena_.get<T>(outputs_);
-    std::copy_n(bias, outputs_, own);
+    T* const own = bias ? arena_.get<T>(outputs_) : nullptr;
+    if (bias) std::copy_n(bias, outputs_, own);
     bias_ = own;
     forward_ = arena_.get<T>(inputs_ * padded<T>(outputs_));
     pack_columns(w, inputs_, outputs_, Index(1), inputs_, forward_);
@@ -49,7 +49,7 @@ class Product {
     multiply(p, rows, threads);
   }
 
-  // Adds to dw and dbias, from d, the gradient of the rows before the activation.
+  // Adds to dw, and to dbias unless it is null, from d, the gradient of the rows before the activation.
   void add(const T* d, const T* x, Index rows, T* dw, T* dbias, int threads) const {
     Outer<T> outer{};
     outer.a = d;
@@ -63,8 +63,8 @@ class Product {
     add_outer(outer, rows, threads);
   }
 
-  // dx [rows, inputs] = d @ w
-  void back(const T* d, Index rows, T* dx, int threads) const {
+  // dx [rows, inputs] = d @ w, or that is added to it.
+  void back(const T* d, Index rows, T* dx, int threads, bool accumulate = false) const {
     Linear<T> p{};
     p.x = d;
     p.x_stride = outputs_;
@@ -73,6 +73,7 @@ class Product {
     p.columns = inputs_;
     p.y = dx;
     p.y_stride = inputs_;
+    p.accumulate = accumulate;
     multiply(p, rows, threads);
   }
 

@@ -72,19 +72,7 @@ void Recurrent<T>::open(Lane<T>& lane) {
 template <class T>
 void* Recurrent<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
   const Index H = o_.hidden_size;
-  Ends<T>* starts = nullptr;
-  if (carried_.h) {
-    starts = lane.arena.template structs<Ends<T>>(1);
-    starts->make(lane.arena, o_.layers * directions(), read.B, H, traits_.carries_c, this->common->training);
-    for (int i = 0; i < starts->count; ++i) {
-      for (Index b = 0; b < read.B; ++b) {
-        const Index from = (i * carried_.sequences + read.key[b]) * H;
-        std::copy_n(carried_.h + from, H, starts->h[i] + b * H);
-        if (starts->c) std::copy_n(carried_.c + from, H, starts->c[i] + b * H);
-      }
-    }
-  }
-  void* const kept = run_from(lane, read, starts, gave);
+  void* const kept = run_from(lane, read, begin_with(lane, &read), gave);
   static_cast<Run*>(kept)->own = true;
   static_cast<Run*>(kept)->watched = gauge.watching();
   const Ends<T>& ends = *gave.ends;
@@ -96,6 +84,24 @@ void* Recurrent<T>::run(Lane<T>& lane, const Flow<T>& read, Flow<T>& gave) {
     }
   }
   return kept;
+}
+
+// The states that the sequences begin with: those that were carried in, or that another node gave; null: zeros.
+template <class T>
+Ends<T>* Recurrent<T>::begin_with(Lane<T>& lane, const Flow<T>* read) const {
+  if (!carried_.h && !o_.starts) return nullptr;
+  const Index H = o_.hidden_size, B = read->B;
+  Ends<T>& starts = *lane.arena.template structs<Ends<T>>(1);
+  starts.make(lane.arena, o_.layers * directions(), B, H, traits_.carries_c, this->common->training);
+  for (int i = 0; i < starts.count; ++i) {
+    for (Index b = 0; b < B; ++b) {
+      const Index carried = (i * carried_.sequences + read->key[b]) * H;
+      const T* const row = o_.starts ? read[1].rows + b * read[1].width + i * H : nullptr;
+      std::copy_n(row ? row : carried_.h + carried, H, starts.h[i] + b * H);
+      if (starts.c) std::copy_n(row ? row + starts.count * H : carried_.c + carried, H, starts.c[i] + b * H);
+    }
+  }
+  return &starts;
 }
 
 // Puts the longest sequences first.

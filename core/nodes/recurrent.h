@@ -21,6 +21,7 @@ struct RecurrentOptions {
   double dropout;            // between layers
   double recurrent_dropout;  // of the state where it enters the recurrent matrix, the same at all steps of a sequence
   double weight_dropout;     // of the entries of that matrix, the same in the whole batch
+  bool starts;  // a second flow has a row for each sequence, the states that it begins with: h, then c, of all layers
 };
 
 template <class T>
@@ -87,6 +88,8 @@ class Recurrent final : public Node<T> {
   struct Ways {
     int first, last;
   };
+  Ends<T>* begin_with(Lane<T>& lane, const Flow<T>* read) const;
+  void find_starts(Lane<T>& lane, const Run& run, Flow<T>& read) const;
   void arrange(Lane<T>& lane, Run& run);
   void walk_through(const Run& run, int index, const Flow<T>& flow) const;
   void walk_forward(Lane<T>& lane, Run& run, int index, const Flow<T>& flow);

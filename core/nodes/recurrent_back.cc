@@ -23,10 +23,24 @@ void Recurrent<T>::back(Lane<T>& lane, Flow<T>& read, const Flow<T>& gave, void*
     walk_backward(lane, run, index, *gave.ends, read, dx);
     if (index == 0) {
       if (dx) read.drows = dx;
+      if (run.own && o_.starts) find_starts(lane, run, (&read)[1]);
       return;
     }
     if (this->common->drops(o_.dropout)) drop(read, index, dx, dx);
     run.layers[index - 1].dh = dx;
+  }
+}
+
+// The gradient of the states that another node gave the sequences to begin with.
+template <class T>
+void Recurrent<T>::find_starts(Lane<T>& lane, const Run& run, Flow<T>& read) const {
+  const Ends<T>& starts = *run.starts;
+  const Index H = starts.H;
+  read.drows = lane.arena.template get<T>(run.B * read.width);
+  for (Index b = 0; b < run.B; ++b) {
+    T* to = read.drows + b * read.width;
+    for (int i = 0; i < starts.count; ++i) to = std::copy_n(starts.dh[i] + b * H, H, to);
+    for (int i = 0; starts.dc && i < starts.count; ++i) to = std::copy_n(starts.dc[i] + b * H, H, to);
   }
 }
 

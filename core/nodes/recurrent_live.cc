@@ -83,6 +83,11 @@ class LiveLayer {
 
   LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>& received);
   Index ahead() const { return ahead_; }
+  // Takes the state of a slot, [H] each.
+  void start(Index slot, const T* h, const T* c) {
+    std::copy_n(h, H_, h_ + slot * H_);
+    if (c_) std::copy_n(c, H_, c_ + slot * H_);
+  }
 
  private:
   bool forward() const { return !units_[0].reverse; }
@@ -260,6 +265,27 @@ class LiveRecurrent final : public LiveNode<T> {
       const Merge merge = layer == options.layers - 1 ? options.merge : Merge::kConcat;
       layers_.emplace_back(units.data() + layer * directions, directions, merge, plan);
     }
+    if (!options.starts) return;
+    if (!plan.source || !plan.read[1].aside)
+      throw std::invalid_argument("the network begins with what is not known yet");
+    H_ = options.hidden_size;
+  }
+
+  void open(Index source, const Flow<T>* const* read, Index b, int) override {
+    if (!H_) return;
+    if (source >= static_cast<Index>(starts_.size())) starts_.resize(source + 1);
+    const T* const row = read[0]->rows + b * read[0]->width;
+    starts_[source].assign(row, row + read[0]->width);
+  }
+  void close(Index source) override {
+    if (H_) starts_[source] = {};
+  }
+  void start(Index slot, Index source) override {
+    const T* h = H_ ? starts_[source].data() : nullptr;
+    for (LiveLayer<T>& layer : layers_) {
+      if (h) layer.start(slot, h, h + H_ * static_cast<Index>(layers_.size()));
+      h = h ? h + H_ : nullptr;
+    }
   }
 
   LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>& received) override {
@@ -275,6 +301,8 @@ class LiveRecurrent final : public LiveNode<T> {
 
  private:
   std::deque<LiveLayer<T>> layers_;
+  Index H_ = 0;                         // where sequences begin with the states that a source gave; else zero
+  std::vector<std::vector<T>> starts_;  // of each source, [layers * H] of h, and of c
 };
 
 }  // namespace

@@ -26,6 +26,9 @@ struct LiveRows {
   const Index* offsets;     // [n + 1]
 };
 
+template <class T>
+struct Flow;
+
 // What one node makes of them; it keeps the memory that it needs meanwhile.
 template <class T>
 class LiveNode {
@@ -43,6 +46,26 @@ class LiveNode {
     (void)ending;
     return received;
   }
+
+  // Keeps, under a number, what it needs of the source of pairs that was read as sequence b of the flows behind the
+  // first one that it reads; gives that up; and brings a sequence to the beginning of a target of it.
+  virtual void open(Index source, const Flow<T>* const* read, Index b, int threads) {
+    (void)source, (void)read, (void)b, (void)threads;
+  }
+  virtual void close(Index source) { (void)source; }
+  virtual void start(Index slot, Index source) { (void)slot, (void)source; }
+};
+
+// A node that attends to the rows of a source.
+template <class T>
+class LiveAttention : public LiveNode<T> {
+ public:
+  // How much row `row` of those that passed last attends to each row of its source.
+  struct Weights {
+    const T* data;
+    Index rows;
+  };
+  virtual Weights weights(Index row) const = 0;
 };
 
 // A node that makes one row of all rows of a sequence.
@@ -117,18 +140,20 @@ struct LivePath {
   LiveTable<T>* table = nullptr;  // whose rows may be left unread by the node that looks them up
   LivePool<T>* pool = nullptr;    // which gives them, one of each sequence, when it is asked; or null
   bool above = false;             // they are made of what was pooled
+  bool aside = false;             // of the sources of pairs, which are read as wholes before
 };
 
 // What the nodes of a network tell each other, from the first to the last, while they are made ready for sequences.
 template <class T>
 struct LivePlan {
   LiveState<T>& state;
-  const std::vector<Index>& ahead;  // how far the layers that run backward look ahead, one after the other
-  Index width;                      // features of the rows that come in
-  Index vocabulary = 0;             // of the ids that come in their place, or zero
-  std::size_t taken = 0;            // of those that look ahead
-  std::vector<LivePath<T>> read;    // by the node that is made ready
-  LivePath<T> gave;                 // by it; what it reads, if it says nothing else
+  const std::vector<Index>& ahead;             // how far the layers that run backward look ahead, one after the other
+  Index width;                                 // features of the rows that come in
+  Index vocabulary = 0;                        // of the ids that come in their place, or zero
+  std::size_t taken = 0;                       // of those that look ahead
+  std::vector<LivePath<T>> read{};             // by the node that is made ready
+  LivePath<T> gave{};                          // by it; what it reads, if it says nothing else
+  const std::vector<Index>* source = nullptr;  // of each slot, of pairs whose targets pass; or null
 
   Index lookahead() {
     if (taken == ahead.size()) throw std::invalid_argument("a layer that runs backward has no look-ahead");

@@ -13,10 +13,10 @@
 
 namespace tidegate {
 
-// What one sequence of a batch has become: so many sequences, and rows of all of them. Of an image that is one still,
-// its size.
+// What one sequence of a batch has become: so many sequences, and rows of all of them. Of pairs that are not parted
+// yet, the first `source` rows are those of the source; of an image that is one still, its size.
 struct Extent {
-  Index sequences, rows;
+  Index sequences, rows, source;
   Image image;
 };
 
@@ -53,6 +53,7 @@ struct Flow {
   Index N = 0;                           // rows
   Index width = 0;                       // features of a row
   const Index* offsets = nullptr;        // [B + 1] where the rows of each sequence begin
+  const Index* cut = nullptr;            // [B] of pairs: rows of a source, before those of its target; else null
   const std::uint32_t* key = nullptr;    // [B] what tells a sequence from the others of the batch
   T* rows = nullptr;                     // [N, width]; null: row n is row_of[n] of the table
   T* drows = nullptr;                    // [N, width] the gradient, set on the way back
@@ -135,6 +136,9 @@ class Node {
 
   // Turns what one sequence of the batch has become into what it makes of that.
   virtual void count(Extent& extent) const { (void)extent; }
+  // Whether its rows are those of targets that it parted from their sources; or of those sources.
+  virtual bool takes_targets() const { return false; }
+  virtual bool takes_sources() const { return false; }
   // How many rows that it reads, more or less, stand behind one that it gives, where those are fewer.
   virtual Index stride() const { return 1; }
   // Whether rows of a live sequence may wait for others that it reads itself.

@@ -56,8 +56,8 @@ Program<T>::Program(std::vector<std::unique_ptr<Node<T>>> nodes, Reads reads, Em
 }
 
 template <class T>
-Index Program<T>::rows(Index read, std::size_t flow, const Image* image) const {
-  Extent extent{1, read, image ? *image : Image{}};
+Index Program<T>::rows(Index read, std::size_t flow, Index source, const Image* image) const {
+  Extent extent{1, read, source, image ? *image : Image{}};
   count(flow, extent);
   return extent.rows;
 }
@@ -146,16 +146,19 @@ void Program<T>::enter(Lane<T>& lane, const Sequenced<T>& batch, const std::int3
                        Flow<T>& flow) const {
   Index* const offsets = lane.arena.template get<Index>(count + 1);
   std::uint32_t* const key = lane.arena.template get<std::uint32_t>(count);
+  Index* const cut = batch.cut ? lane.arena.template get<Index>(count) : nullptr;
   offsets[0] = 0;
   for (Index i = 0; i < count; ++i) {
     const Index b = sequences[i];
     key[i] = static_cast<std::uint32_t>(b);
+    if (cut) cut[i] = batch.cut[b];
     offsets[i + 1] = offsets[i] + batch.offsets[b + 1] - batch.offsets[b];
   }
   flow = {};
   flow.B = count;
   flow.N = offsets[count];
   flow.offsets = offsets;
+  flow.cut = cut;
   flow.key = key;
   flow.width = width_;
   Image* const images = images_ ? lane.arena.template get<Image>(count) : nullptr;
@@ -187,6 +190,7 @@ Flow<T> Program<T>::enter_whole(Lane<T>& lane, const Sequenced<T>& batch) const 
   flow.N = batch.N;
   flow.width = width_;
   flow.offsets = batch.offsets;
+  flow.cut = batch.cut;
   flow.key = key;
   flow.images = images_;
   if (tokens) flow.beside = batch.x;
@@ -252,6 +256,29 @@ Status Program<T>::run(const Sequenced<T>& batch, Span span, int threads, T* out
   }
   const Flow<T>& last = at.flows[span.last];
   if (last.rows != out && !halted()) std::copy_n(last.rows, last.N * last.width, out);
+  for (const auto& node : nodes_) node->rest();
+  return Status::kOk;
+} catch (const std::bad_alloc&) {
+  return Status::kOutOfMemory;
+}
+
+template <class T>
+Status Program<T>::show(const Sequenced<T>& batch, int threads, const See& see, Index& bad_token) try {
+  const FlushDenormals flush;
+  const Status status = find_distinct(batch, bad_token);
+  if (status != Status::kOk) return status;
+  common_.threads = common_.inside = threads;
+  common_.lanes = 1;
+  const Arenas::Loan arena(arenas_);
+  (*arena).clear();
+  Lane<T> lane{0, batch.N, *arena, *arena, nullptr};
+  Passage at(nodes_.size());
+  at.flows[0] = enter_whole(lane, batch);
+  for (std::size_t i = 0; i < nodes_.size() && !halted(); ++i) {
+    nodes_[i]->begin();
+    nodes_[i]->run(lane, gather(at, i), at.flows[i + 1]);
+  }
+  if (!halted()) see(at.flows);
   for (const auto& node : nodes_) node->rest();
   return Status::kOk;
 } catch (const std::bad_alloc&) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,9 +22,10 @@ constexpr int kMostLanes = 16;
 template <class T>
 struct Sequenced {
   Index B, N;
-  const Index* offsets;     // [B + 1]
-  const T* x;               // [N, width] or null
-  const std::int32_t* ids;  // [N] or null
+  const Index* offsets;        // [B + 1]
+  const T* x;                  // [N, width] or null
+  const std::int32_t* ids;     // [N] or null
+  const Index* cut = nullptr;  // [B] of pairs, the ids of a target behind those of its source: how many the source has
 };
 
 // The flows that each node reads, by number.
@@ -44,8 +46,9 @@ class Program {
   Index table_size() const { return table_ ? table_->size() : 0; }
   Index width() const { return width_; }
   Index output_size() const { return output_size_; }
-  // Rows that flow `flow` has of a sequence of so many rows, which are the cells of an image where one is given.
-  Index rows(Index read, std::size_t flow, const Image* image = nullptr) const;
+  // Rows that flow `flow` has of a sequence of so many rows: of a pair, of which so many are of the source; the cells
+  // of an image, where one is given.
+  Index rows(Index read, std::size_t flow, Index source = 0, const Image* image = nullptr) const;
   // The sizes of the images of the batch that comes next, [B]; they stay where they are. Null: its sequences are none.
   void read_images(const Image* images) { images_ = images; }
   const Image* images() const { return images_; }
@@ -69,6 +72,10 @@ class Program {
   Span all() const { return {0, nodes_.size()}; }
   // What the last of some nodes gives of all sequences, end to end, when the batch enters the first of them.
   Status run(const Sequenced<T>& batch, Span span, int threads, T* out, Index& bad_token);
+
+  // Runs a batch as one group, and shows all flows as long as the call lasts.
+  using See = std::function<void(const std::vector<Flow<T>>& flows)>;
+  Status show(const Sequenced<T>& batch, int threads, const See& see, Index& bad_token);
 
   // Runs a batch as one group, and keeps what every node read and gave as long as the program lives, as the arrays of
   // the batch must; once. The parameters must have been packed for that.

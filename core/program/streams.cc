@@ -20,7 +20,8 @@ bool withholds(Program<T>& program, const std::vector<Index>& ahead) {
 }  // namespace
 
 template <class T>
-Streams<T>::Streams(Program<T>& program, Index capacity, const std::vector<Index>& ahead)
+Streams<T>::Streams(Program<T>& program, Index capacity, const std::vector<Index>& ahead,
+                    const std::vector<Index>* source)
     : reads_(program.reads()),
       capacity_(capacity),
       out_(program.output_size()),
@@ -30,6 +31,7 @@ Streams<T>::Streams(Program<T>& program, Index capacity, const std::vector<Index
       flows_(program.size() + 1),
       received_(program.size() + 1) {
   LivePlan<T> plan{state_, ahead, program.width()};
+  plan.source = source;
   std::vector<LivePath<T>> paths(program.size() + 1);
   std::vector<int> readers(program.size() + 1);
   for (const auto& read : reads_) {
@@ -40,6 +42,11 @@ Streams<T>::Streams(Program<T>& program, Index capacity, const std::vector<Index
     plan.read.clear();
     for (const std::size_t flow : reads_[i]) plan.read.push_back(paths[flow]);
     plan.gave = plan.read.front();
+    plan.gave.aside |= source && program.node(i).takes_sources();
+    if (plan.gave.aside) {
+      nodes_.push_back({nullptr, paths[i + 1] = plan.gave});
+      continue;
+    }
     plan.gave.above |= plan.gave.pool != nullptr;
     plan.gave.pool = nullptr;
     std::unique_ptr<LiveNode<T>> made = program.node(i).live(plan);
@@ -136,7 +143,7 @@ void Streams<T>::walk(const LiveTurn& turn, const LiveRows<T>& rows) {
   received_[0].resize(turn.n);
   for (Index i = 0; i < turn.n; ++i) received_[0][i] = steps_[turn.slot[i]];
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (!nodes_[i].gives.above) pass(turn, i);
+    if (nodes_[i].passed()) pass(turn, i);
   }
 }
 
@@ -171,6 +178,40 @@ void Streams<T>::say(const LiveTurn& turn, T* out) {
     if (nodes_[i].gives.above) pass(turn, i);
   }
   std::copy_n(flows_.back().x, turn.n * out_, out);
+}
+
+template <class T>
+void Streams<T>::open(Index source, const std::vector<Flow<T>>& flows, Index b, int threads) {
+  std::vector<const Flow<T>*> behind;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    behind.clear();
+    for (std::size_t k = 1; k < reads_[i].size(); ++k) behind.push_back(&flows[reads_[i][k]]);
+    if (nodes_[i].node) nodes_[i].node->open(source, behind.data(), b, threads);
+  }
+}
+
+template <class T>
+void Streams<T>::close(Index source) {
+  for (const Live& each : nodes_) {
+    if (each.node) each.node->close(source);
+  }
+}
+
+template <class T>
+void Streams<T>::start(Index slot, Index source) {
+  clear(slot);
+  for (const Live& each : nodes_) {
+    if (each.node) each.node->start(slot, source);
+  }
+}
+
+template <class T>
+std::vector<const LiveAttention<T>*> Streams<T>::attentions() const {
+  std::vector<const LiveAttention<T>*> found;
+  for (const Live& each : nodes_) {
+    if (const auto* const one = dynamic_cast<const LiveAttention<T>*>(each.node.get())) found.push_back(one);
+  }
+  return found;
 }
 
 template <class T>

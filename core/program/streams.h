@@ -20,7 +20,9 @@ class Streams {
   // The program must live longer, with the parameters that it has packed, not for training, when this is made. `ahead`:
   // how far each layer that runs backward looks ahead. Throws std::bad_alloc, and std::invalid_argument where a node
   // has no live form, or `ahead` is of another network.
-  Streams(Program<T>& program, Index capacity, const std::vector<Index>& ahead);
+  // `source`: of pairs, whose targets pass, the number of the source that each slot has; else null.
+  Streams(Program<T>& program, Index capacity, const std::vector<Index>& ahead,
+          const std::vector<Index>* source = nullptr);
 
   // Takes sequence slot[i] on by rows offsets[i] .. offsets[i + 1] - 1 of x [*, width], or of ids [*]; the slots
   // differ. Writes the rows of output end to end; of a pooled network one row for each sequence, which says what the
@@ -40,6 +42,13 @@ class Streams {
   Index numbers() const { return state_.numbers(); }  // of one state
   void read(Index slot, T* to) const { state_.read(slot, to); }
   void write(Index slot, const T* from, Index steps);
+
+  // The sources of pairs, which were read as wholes, and the slots that begin with targets of them.
+  void open(Index source, const std::vector<Flow<T>>& flows, Index b, int threads);
+  void close(Index source);
+  void start(Index slot, Index source);
+  // The nodes that attend to a source, in their order.
+  std::vector<const LiveAttention<T>*> attentions() const;
 
   Index width() const { return width_; }            // features of a row that comes in
   Index vocabulary() const { return vocabulary_; }  // how many ids there are, where ids come in; else zero
@@ -65,6 +74,7 @@ class Streams {
   struct Live {
     std::unique_ptr<LiveNode<T>> node;
     LivePath<T> gives;
+    bool passed() const { return !gives.above && !gives.aside; }  // as rows come in
   };
 
   const Reads& reads_;

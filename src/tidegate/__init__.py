@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tidegate.tasks import TextClassifier as TextClassifier
     from tidegate.tasks import TokenTagger as TokenTagger
     from tidegate.tasks import Transcriber as Transcriber
+    from tidegate.tasks import Translator as Translator
     from tidegate.tasks import load as load
     from tidegate.version import __version__ as __version__
 

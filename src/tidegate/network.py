@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tidegate.errors import InputError, ShapeError
 from tidegate.nodes import (
     Activation,
+    Attend,
     Crf,
     Ctc,
     Decode,
@@ -33,9 +34,11 @@ from tidegate.nodes import (
     Recurrent,
     Rows,
     Scan2d,
+    Score,
     Spectrogram,
     Spell,
     Split,
+    Take,
     Tied,
     Unflatten,
     Wide,
@@ -60,6 +63,7 @@ __all__ = [
     "INPUT",
     "MAX_PARAMETERS",
     "Activation",
+    "Attend",
     "Crf",
     "Ctc",
     "Decode",
@@ -78,10 +82,12 @@ __all__ = [
     "Recurrent",
     "Rows",
     "Scan2d",
+    "Score",
     "Size",
     "Spectrogram",
     "Spell",
     "Split",
+    "Take",
     "Tied",
     "Unflatten",
     "Wide",
@@ -141,6 +147,16 @@ class Network(BaseModel):
         return (isinstance(first, Embed) and first.beside > 0) or self.wide is not None
 
     @property
+    def reads_pairs(self) -> bool:
+        """Tell whether the input is `Pairs`: ids of sources, and of their targets."""
+        return any(isinstance(node, Take) for node in self.nodes)
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Tell whether a node takes a side of pairs, attends, or begins with states that another node gives."""
+        return self.reads_pairs or any(node.further for node in self.nodes)
+
+    @property
     def wide(self) -> Wide | None:
         """Return the node that adds what is known of each sequence as a whole, where the network ends with one."""
         last = self.nodes[-1]
@@ -161,11 +177,11 @@ class Network(BaseModel):
         """
         return sources_of(self.nodes)
 
-    def steps(self, length: Any, *, height: Any = 0, width: Any = 0) -> Any:
+    def steps(self, length: Any, *, source: Any = 0, height: Any = 0, width: Any = 0) -> Any:
         """Count the rows that come out of a sequence, or of each of its channels, of so many steps, or of each of many.
 
-        `height` and `width` are those of images, where the network reads such. Raises ShapeError where a node can make
-        nothing of that size.
+        Of the steps of a pair so many are of its `source`; `height` and `width` are those of images, where the network
+        reads such. Raises ShapeError where a node can make nothing of that size.
 
         >>> from tidegate.nodes import Flatten, Fold, Window
         >>> network = Network.of(Window(width=8, stride=4, size=48), Dense(in_features=384, out_features=5))
@@ -175,11 +191,11 @@ class Network(BaseModel):
         >>> network.steps(28 * 31, height=28, width=31)
         16
         """
-        return self.extent(length, height=height, width=width).rows
+        return self.extent(length, source=source, height=height, width=width).rows
 
-    def extent(self, length: Any, *, height: Any = 0, width: Any = 0) -> Extent:
+    def extent(self, length: Any, *, source: Any = 0, height: Any = 0, width: Any = 0) -> Extent:
         """Count what comes out, as `steps` does, and where that are cells of images say how large those are."""
-        extents = {-1: Extent(length, height, width)}
+        extents = {-1: Extent(length, height, width, source)}
         for index, (node, sources) in enumerate(zip(self.nodes, self.sources, strict=True)):
             try:
                 extents[index] = node.extent(extents[sources[0]])

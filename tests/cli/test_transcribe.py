@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import tidegate as tg
 from commands import Cli
 from tidegate.cli import main
-from tidegate.decoding import NgramModel
+from tidegate.decoding import NgramModel, Scorer
 
 RATE = 2000
 TONES = {"a": 220.0, "b": 700.0}
@@ -135,10 +136,33 @@ def test_a_search_gives_several_texts_and_hears_what_is_known_of_them(
         assert "Traceback" not in refused.err
 
 
+def test_what_training_learned_of_texts_has_its_say_in_a_search(
+    cli: Cli, run: Path, songs: Path, tmp_path: Path
+) -> None:
+    model, path = tg.load(run / "model.safetensors"), tmp_path / "model.safetensors"
+    spoken = NgramModel.from_texts(["aa", "bb"] * 5, order=2, units="words")
+    scorer = Scorer(lexicon=["aa", "bb"], language_model=spoken, alpha=0.0)
+    model._fitted = replace(model._fitted, learned=replace(model._fitted.learned, scorer=scorer))
+    model.save(path)
+    asked = ("transcribe", path, songs / "6.wav")
+    assert cli(*asked).out == "aba\n"
+    assert cli(*asked, "--beam", "8").out in ("aa\n", "bb\n")
+    assert cli(*asked, "--beam", "8", "--alpha", "0.1").out in ("aa\n", "bb\n")
+    assert cli(*asked, "--beam", "8", "--no-lm").out == "aba\n"
+    plain = json.loads(cli("evaluate", path, songs / "list.tsv", "--part", "all", "--json").out)
+    searched = json.loads(cli("evaluate", path, songs / "list.tsv", "--part", "all", "--beam", "16", "--json").out)
+    bare = json.loads(
+        cli("evaluate", path, songs / "list.tsv", "--part", "all", "--beam", "16", "--no-lm", "--json").out
+    )
+    assert plain["beam_wer"] == searched["wer"] >= 20 / 24, "of twelve texts the lexicon holds two"
+    assert bare["wer"] < 0.3 and "beam_wer" not in bare
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--alpha", "0.5"), "--alpha wants a search. Add --beam 16"),
+        (("--no-lm",), "--no-lm wants a search. Add --beam 16"),
         (("--beta", "0"), "--beta wants a search. Add --beam 16"),
         (("--units", "words"), "--units wants a search. Add --beam 16"),
         (("--hotword", "ab=2"), "--hotword wants a search. Add --beam 16"),
@@ -160,7 +184,6 @@ def test_an_option_without_effect_is_refused(
     ("arguments", "message"),
     [
         (("--read", "channel=left"), "--read tells how files are read, and --stream reads none"),
-        (("--beam", "4"), "--beam is a search, but --stream takes the most probable symbol"),
         (("--alpha", "0.5"), "--alpha wants a search"),
     ],
 )
@@ -194,10 +217,11 @@ def test_files_of_one_name_are_told_apart(
     assert [line.split()[0] for line in words] == ["a/1", "b/1"]
 
 
-def test_a_pipe_of_samples_gives_the_text_of_the_whole(run: Path, songs: Path) -> None:
+@pytest.mark.parametrize("search", [(), ("--beam", "8", "--n-best", "2")])
+def test_a_pipe_of_samples_gives_the_text_of_the_whole(run: Path, songs: Path, search: tuple[str, ...]) -> None:
     samples = (sing("abb") * 32767).astype("<i2").tobytes()
     command = [sys.executable, "-m", "tidegate", "transcribe", str(run), "-", "--stream", "--format", "json"]
-    done = subprocess.run(command, input=samples, capture_output=True, timeout=60, check=True)
+    done = subprocess.run([*command, *search], input=samples, capture_output=True, timeout=60, check=True)
     told = json.loads(done.stdout)
     whole = tg.load(run).transcribe([(sing("abb") * 32767).astype("<i2").astype(np.float32)[:, None] / 32768])[0]
     assert told["text"] == whole.text == "abb"

@@ -19,39 +19,39 @@ from tidegate.data.kinds import KINDS, Kind, KindCard, Layout
 from tidegate.errors import InputError
 
 SOURCE = Path(loading.__file__).parents[1]
-PAIRS = cast("Kind", "pairs")
+ANSWERED = cast("Kind", "answered")
 
 
-def load_pairs(path: Path, *, unlabelled: bool = False, mark: str = "|") -> Dataset:
+def load_answered(path: Path, *, unlabelled: bool = False, mark: str = "|") -> Dataset:
     """Read a pair of texts from each line."""
     assert not unlabelled
     pairs = [tuple(line.split(mark)) for line in path.read_text().splitlines()]
-    return Dataset(path.name, PAIRS, (), Examples(pairs, None), taken={"mark": mark})
+    return Dataset(path.name, ANSWERED, (), Examples(pairs, None), taken={"mark": mark})
 
 
 @pytest.fixture
-def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of a kind that follows the recipe of CONTRIBUTING."""
-    module: Any = ModuleType("tidegate.data.pairs")
-    module.LAYOUT = Layout(load_pairs, ("mark",))
+    module: Any = ModuleType("tidegate.data.answered")
+    module.LAYOUT = Layout(load_answered, ("mark",))
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    card = KindCard(layout_at="pairs:LAYOUT", unit="pairs", count=lambda parts: f"{sum(map(len, parts))} pairs")
-    monkeypatch.setitem(KINDS, PAIRS, card)
-    path = tmp_path / "pairs.txt"
+    card = KindCard(layout_at="answered:LAYOUT", unit="answers", count=lambda parts: f"{sum(map(len, parts))} answers")
+    monkeypatch.setitem(KINDS, ANSWERED, card)
+    path = tmp_path / "answered.txt"
     path.write_text("".join(f"question {i}/answer {i}\n" for i in range(10)))
     return path
 
 
-def test_a_row_is_all_that_a_kind_takes(pairs: Path) -> None:
-    found = data.load(pairs, kind=PAIRS, mark="/", split=0.2)
+def test_a_row_is_all_that_a_kind_takes(answered: Path) -> None:
+    found = data.load(answered, kind=ANSWERED, mark="/", split=0.2)
     assert found.test is not None and (len(found.train), len(found.test)) == (8, 2)
     assert ("question 0", "answer 0") in [*found.train.x, *found.test.x]
-    assert found.summary() == "mark: /; 10 pairs"
+    assert found.summary() == "mark: /; 10 answers"
     assert "mark" in loading.options()
-    part = runs.choose_part(runs.Source(str(pairs), {"kind": PAIRS, "mark": "/", "split": 0.2}), {})
-    assert part.note == "held out by a split of 0.2: 2 of 10 pairs"
-    with pytest.raises(InputError, match="'pairs'"):
-        data.load(pairs, mark="/")
+    part = runs.choose_part(runs.Source(str(answered), {"kind": ANSWERED, "mark": "/", "split": 0.2}), {})
+    assert part.note == "held out by a split of 0.2: 2 of 10 answers"
+    with pytest.raises(InputError, match="'answered'"):
+        data.load(answered, mark="/")
 
 
 def test_checkers_of_types_know_every_kind() -> None:

@@ -20,8 +20,8 @@ from tidegate.ragged import Ragged
 
 def test_every_data_set_states_licence_citation_and_home() -> None:
     assert data.names() == [
-        "an4", "asterisk_en", "digit_lines", "digits", "ett", "fraktur19", "fsdd", "household_power", "imdb", "mnist",
-        "pydocs", "resume_ner", "timeus_hand", "ud_english_ewt", "wnut17",
+        "an4", "anki_deu", "asterisk_en", "digit_lines", "digits", "ett", "fraktur19", "fsdd", "household_power",
+        "imdb", "mnist", "multi30k", "pydocs", "resume_ner", "timeus_hand", "ud_english_ewt", "wnut17",
     ]  # fmt: skip
     for name in data.names():
         source = data.describe(name)

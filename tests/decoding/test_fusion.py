@@ -78,6 +78,11 @@ def test_a_wrong_row_is_named_beside_a_network_too(scorer: Scorer) -> None:
         prefix_beam(Ragged.from_list([draw(2, 3), rows[2:]]), SYMBOLS, scorer=scorer)
 
 
+def test_a_network_is_not_written_beside_weights(scorer: Scorer) -> None:
+    with pytest.raises(InputError, match="a file of its own"):
+        scorer.to_json()
+
+
 def test_a_state_without_its_streams_is_refused(scorer: Scorer) -> None:
     beam = PrefixBeam(SYMBOLS, scorer=scorer)
     beam.push(draw(5, 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,31 @@ def test_a_beginning_earns_its_share_and_gives_it_back() -> None:
 def test_what_is_no_scorer_is_refused(change: dict[str, Any], error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         Scorer(**change)
+
+
+@pytest.mark.parametrize("units", ["characters", "words"])
+def test_a_scorer_comes_back_as_it_was_written(units: Any) -> None:
+    spoken = NgramModel.from_texts(["ab ba", "ba"], order=3, units=units)
+    known: dict[str, Any] = {
+        "alpha": 0.7,
+        "beta": 1.5,
+        "lexicon": ["ab", "ba"],
+        "unknown": -3.0,
+        "hotwords": {"ba": 2.0},
+    }
+    for parts in (
+        {"language_model": spoken},
+        {"language_model": spoken, **known},
+        {"space": None, "hotwords": {"a": 1}},
+    ):
+        scorer = Scorer(**parts)
+        again = Scorer.restore(json.loads(json.dumps(scorer.to_json())), scorer.arrays())
+        assert again.digest() == scorer.digest()
+        rows = draw(6, 3)
+        texts = prefix_beam(rows, "ab ", scorer=scorer, n_best=4)
+        assert [(one.text, one.score) for one in prefix_beam(rows, "ab ", scorer=again, n_best=4)] == [
+            (one.text, one.score) for one in texts
+        ]
 
 
 def test_words_want_something_that_parts_them() -> None:

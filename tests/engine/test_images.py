@@ -89,7 +89,9 @@ def test_the_gradient_of_the_pixels_is_that_of_autograd() -> None:
     out = module(Grid(pixels, torch.from_numpy(grid.heights), torch.from_numpy(grid.widths)))
     out.backward(torch.from_numpy(slope))
     assert pixels.grad is not None
-    np.testing.assert_allclose(recording.back(slope, need_dx=True).dx, pixels.grad.numpy(), rtol=1e-10, atol=1e-13)
+    dx = recording.back(slope, need_dx=True).dx
+    assert dx is not None
+    np.testing.assert_allclose(dx, pixels.grad.numpy(), rtol=1e-10, atol=1e-13)
 
 
 def test_the_gradient_is_the_slope_of_the_loss() -> None:

@@ -20,7 +20,7 @@ EVERY = NETWORKS | DROPPING
 def loss_of(program: Program, batch: Batch) -> Loss:
     """Make a loss that fits a network, with weights of many sizes."""
     network, rng = program.network, np.random.default_rng(3)
-    begin = program.compiled.rows(np.ascontiguousarray(batch.offsets, np.int64))
+    begin = program.compiled.rows(*program.compiled.enter(batch))
     rows, size, width = int(begin[-1]), len(begin) - 1, network.output_size
     weight = rng.random(size)
     if isinstance(network.nodes[-1], Crf):

@@ -2,14 +2,15 @@
 
     __main__
     cli
-    serve  scale  search
+    search
+    serve  scale
     runs  lab
     tasks
     train  inspect  export  convert  decoding
     nn  runtime  data
     fetch  checkpoint
     crf  ctc  engine  offers
-    network  kernels  health  words  documents  grid  durable  transcripts
+    network  kernels  health  words  documents  grid  pairs  durable  transcripts
     nodes
     cells
     ragged  plain_json  lock  children  _core  _doors

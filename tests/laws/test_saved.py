@@ -12,7 +12,7 @@ import pytest
 
 import tidegate as tg
 from answers import answer
-from saved.write import steps, tasks, told
+from saved.write import WHOLE, steps, tasks, told
 from tidegate.network import Dropout
 
 SAVED = Path(__file__).parents[1] / "saved"
@@ -38,7 +38,7 @@ def test_a_saved_model_answers_as_it_did(home: Path) -> None:
 
 
 def test_a_stream_that_was_put_away_goes_on_as_it_would_have(home: Path) -> None:
-    model, lookahead = tg.load(home / "model.safetensors"), None if home.name in ("forecaster", "language-model") else 1
+    model, lookahead = tg.load(home / "model.safetensors"), None if home.name in WHOLE else 1
     stream = model.stream(lookahead=lookahead, state=(home / "stream.state").read_bytes())
     said = [stream.step(step) for step in steps(home.name)[2:]]
     assert_same(told(said), expected(home)["stream"][2:], rtol=1e-6)

@@ -28,6 +28,8 @@ SMALL: Json = {"hidden_size": 3, "epochs": 3, "batch_size": 4, "seed": 1}
 PLAIN: Json = {"evidence": 0, "linear": False, "vocabulary_size": 20_000, "word_dropout": 0.5}
 PLAIN |= {"validation_fraction": 0.1}
 """The defaults of the text classifier when the first files were written."""
+WHOLE = ("forecaster", "language-model", "translator")
+"""Tasks whose streams want no look-ahead."""
 
 
 def tasks() -> dict[str, tuple[Any, tuple[Any, Any]]]:
@@ -53,6 +55,10 @@ def tasks() -> dict[str, tuple[Any, tuple[Any, Any]]]:
         "forecaster": (tg.Forecaster(**SMALL, lookback=6, horizon=2, quantiles=(0.1, 0.9)), (series[:, :1], None)),
         "language-model": (tg.LanguageModel(**SMALL, cell="lstm"), (TEXTS * 8, None)),
         "transcriber": (tg.Transcriber(**SMALL, num_layers=1, validation_fraction=0.2), spoken()),
+        "translator": (
+            tg.Translator(**SMALL, embedding_size=4, decoder_size=4, units="words", validation_fraction=0),
+            counted(),
+        ),
     }
 
 
@@ -60,6 +66,12 @@ def spoken() -> tuple[list[Any], list[str]]:
     """Give signals in which each symbol is seen for four steps, and their texts."""
     texts = ["abc", "cab", "bca", "acb"] * 4
     return [np.repeat(np.eye(3)[["abc".index(symbol) for symbol in text]], 4, axis=0) for text in texts], texts
+
+
+def counted() -> tuple[list[str], list[str]]:
+    """Give small numbers in words, and in digits."""
+    texts = ["one two", "two three", "three one", "two"] * 4
+    return texts, [text.replace("one", "1").replace("two", "2").replace("three", "3") for text in texts]
 
 
 def steps(name: str) -> list[Any]:
@@ -70,6 +82,8 @@ def steps(name: str) -> list[Any]:
         return ["the", "boat", "sails", "on"]
     if name == "transcriber":
         return list(spoken()[0][0])
+    if name == "translator":
+        return ["one", " two", " three"]
     return [[value] for value in WAVE[:9].tolist()] if name == "forecaster" else list(STEPS[0])
 
 
@@ -93,7 +107,7 @@ def write(folder: Path) -> None:
         begun.close()
         whole = tasks()[name][0].fit(X, y)
         whole.save(home / "model.safetensors", licence="CC0-1.0", data="made up")
-        stream = whole.stream(lookahead=None if name in ("forecaster", "language-model") else 1)
+        stream = whole.stream(lookahead=None if name in WHOLE else 1)
         said = told([stream.step(step) for step in steps(name)[:2]])
         (home / "stream.state").write_bytes(stream.state)
         said += told([stream.step(step) for step in steps(name)[2:]])

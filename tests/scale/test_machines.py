@@ -10,10 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 
@@ -21,7 +21,7 @@ import tidegate as tg
 from commands import Cli
 from samples import SAMPLES, untrained
 from tidegate.errors import InputError, WorkerError
-from tidegate.scale import Elsewhere, Workers, crew, worker
+from tidegate.scale import Elsewhere, Workers, worker
 from tidegate.scale.messages import Hello, Meet, Trouble
 from tidegate.scale.places import Waiting
 from tidegate.scale.wire import Link, LinkError, address_of, connect, listen
@@ -49,6 +49,61 @@ def test_workers_that_come_from_elsewhere_find_the_same_bits() -> None:
         list(together.fit_steps(X, y, crew=both))
     thread.join(10)
     assert home == [True]
+    assert all(alone.weights_[name].tobytes() == together.weights_[name].tobytes() for name in alone.weights_)
+
+
+def lend(port: int) -> None:
+    """Be a worker that looks for the training again until it is sent home."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        with suppress(LinkError):  # worker 0 does not wait yet
+            if work(("127.0.0.1", port), KEY):
+                return
+        time.sleep(0.05)
+
+
+def greeted(port: int, rank: int | None) -> Link:
+    """Say at worker 0 who has come."""
+    until = time.monotonic() + 120
+    while True:
+        try:
+            link = connect(("127.0.0.1", port), KEY, 20)
+            break
+        except LinkError:  # worker 0 does not wait yet
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    link.send(Hello(rank, "far", 7, tg.__version__, ("127.0.0.1", 1)))
+    return link
+
+
+@pytest.mark.parametrize(("met", "lost"), [(False, 0), (True, 1)])
+def test_one_who_goes_as_it_comes_is_not_waited_for(met: bool, lost: int) -> None:
+    port, lenders = free_port(), list[threading.Thread]()
+
+    def come() -> None:
+        gone = greeted(port, 2 if met else None)  # the first one waits for the second
+        others = 1 if met else 2
+        lenders.extend(threading.Thread(target=lend, args=(port,)) for _ in range(2))
+        if not met:  # all others come once it has gone
+            gone.close()
+        for lender in lenders[:others]:
+            lender.start()
+        if met:  # it goes when the other one waits for it
+            gone.receive(forever=True)
+            gone.close()
+            lenders[1].start()
+
+    X, y = SAMPLES["sequence-classifier"].data(40)
+    alone, together = untrained("sequence-classifier").fit(X, y), untrained("sequence-classifier")
+    first, begun = threading.Thread(target=come), time.monotonic()
+    first.start()
+    with Workers(3, timeout=600, place=Elsewhere("127.0.0.1", port, KEY)) as three, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        list(together.fit_steps(X, y, crew=three))
+    for thread in (first, *lenders):
+        thread.join()
+    assert time.monotonic() - begun < 240  # 480 until one that waits in vain for the other says so
+    assert three.lost == lost
     assert all(alone.weights_[name].tobytes() == together.weights_[name].tobytes() for name in alone.weights_)
 
 
@@ -116,8 +171,9 @@ def test_a_stranger_among_those_who_meet_is_nobody_who_is_late() -> None:
 
         thread = threading.Thread(target=arrive)
         thread.start()
-        first = Mock(spec=Link)
-        links = worker._meet(first, Meet(1, {1: where, 2: where}, None, 10.0), listener, KEY)
+        near, far = socket.socketpair()
+        with near, far:
+            links = worker._meet(Link(near, 10.0), Meet(1, {1: where, 2: where}, None, 10.0), listener, KEY)
         thread.join()
     assert links.keys() == {0, 2}
     come[0].send("and is heard")
@@ -136,7 +192,7 @@ def test_a_signal_ends_the_waiting_for_others(
     key.chmod(0o600)
     data.write_text("text,label\n" + "salt wave,sea\noak fern,wood\n" * 20, encoding="utf-8")
     small = ["--hidden-size", 4, "--epochs", 1, "--no-baselines", "--set", "validation_fraction=0"]
-    monkeypatch.setattr(crew, "_BEGINNING", 20.0)
+    monkeypatch.setattr(Elsewhere, "coming", 20.0)
     silent = list[Link]()
 
     def arrive() -> None:
@@ -147,8 +203,8 @@ def test_a_signal_ends_the_waiting_for_others(
 
     arrival = threading.Thread(target=arrive)
 
-    def begin_to_wait(self: Elsewhere) -> Iterator[Waiting]:
-        with listening(self) as waiting:
+    def begin_to_wait(self: Elsewhere, count: int) -> Iterator[Waiting]:
+        with listening(self, count) as waiting:
             arrival.start()
             yield waiting
 

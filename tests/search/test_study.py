@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 from contextlib import closing
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tidegate.errors import InputError, RunFolderError, TidegateError
 from tidegate.search import Search, Space, Tried, open_search, study
 from tidegate.search.report import draw_coordinates, draw_curves, draw_importances, rows_of
 from tidegate.search.space import Among, Between
-from tidegate.search.trials import Trainer
+from tidegate.search.trials import begin_here
 
 pytest.importorskip("optuna")
 
@@ -85,7 +86,7 @@ def test_a_trial_whose_process_is_killed_is_made_again(
 
     def kill_once(self: Search, *args: Any) -> bool:
         if not killed:
-            killed.append(next(iter(self._trainers))._process.pid or 0)
+            killed.append(active_children()[0].pid or 0)
             os.kill(killed[0], signal.SIGKILL)
         return poor(self, *args)
 
@@ -112,11 +113,11 @@ def test_a_search_that_is_interrupted_begins_no_process_any_more(
 
     def make(*args: Any) -> Any:
         made.append(args)
-        return Trainer(*args)
+        return begin_here(*args)
 
     monkeypatch.setattr(Search, "_draw", draw_slowly)
     monkeypatch.setattr(study, "wait", interrupt)
-    monkeypatch.setattr(study, "Trainer", make)
+    monkeypatch.setattr(study, "begin_here", make)
     with closing(open_search(runs.Source(str(data)), SPACE, out=tmp_path / "ended")) as search:
         with pytest.raises(KeyboardInterrupt):
             list(search.run(trials=1))

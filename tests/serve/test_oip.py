@@ -154,6 +154,12 @@ def test_every_task_steps_through_a_sequence(server: Server, models: dict[str, P
         assert found["mean"]["data"] == np.stack([each.mean for each in answers]).ravel().tolist()
     elif name == "token-tagger":
         assert found["tag"]["data"] == [word.tag for word in [*answers, *live.finish()]]
+    elif name == "translator":
+        assert found["translation"]["data"] == [told.text for told in [*answers, live.finish()]]
+    elif name == "transcriber":
+        told_last = live.finish()
+        assert found["text"]["data"] == [told_last.text]
+        assert found["confidence"]["data"] == [told_last.confidence]
     else:
         wanted = np.stack(answers).ravel().tolist()
         assert found["probabilities"]["data"][: len(wanted)] == wanted

@@ -14,8 +14,8 @@ from tidegate.data.transcribed.recordings import Recordings
 from tidegate.errors import DataError, InputError, OptionError
 from tidegate.network import Spectrogram
 from tidegate.tasks import Transcriber
+from tidegate.tasks.edits import distance, error_rate, matches, paired
 from tidegate.tasks.transcribing.disturbing import Disturbance, stretched
-from tidegate.tasks.transcribing.errors import distance, error_rate, matches, paired
 from tidegate.tasks.transcribing.measuring import Blanks, fit_temperature
 from tidegate.tasks.transcribing.transcripts import Places
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tidegate.data.transcribed.recordings import Reads, Recordings
-from tidegate.errors import ShapeError
+from tidegate.decoding import NgramModel, Scorer
+from tidegate.errors import ShapeError, StateError
 from tidegate.network import Ctc, Dense, Network, Node, Recurrent, Spectrogram, Window
+from tidegate.runtime.stream_state import pack_state, unpack_state
 from tidegate.tasks import Transcriber
 from tidegate.tasks.fitted import Fitted
 from tidegate.tasks.transcribing.reading import Reading
@@ -109,3 +112,64 @@ def test_steps_of_another_width_are_refused_and_not_taken(chunk: Any) -> None:
     assert stream.steps == 2
     stream.push(np.ones((1, 4)))
     assert stream.finish() == reader.transcribe([np.ones((3, 4))])[0]
+
+
+def heard(signal: np.ndarray, stream: Any, size: int, *, move: int = -1) -> list[Any]:
+    """Push a signal in chunks, once going on in a fork of the saved state; give what was heard, the whole last."""
+    told = []
+    for begin in range(0, len(signal), size):
+        told.append(stream.push(signal[begin : begin + size]))
+        if begin == move * size:
+            left, stream = stream, stream.resume(stream.state).fork()
+            left.push(signal[:7])  # which the fork must not hear
+    return [*told, stream.finish()]
+
+
+@pytest.mark.parametrize("scored", [False, True])
+@pytest.mark.parametrize("reads", ["line", "features"])
+def test_a_live_search_tells_what_it_tells_of_the_whole(reads: Reads, scored: bool) -> None:
+    reader = drawn(reads, Window(width=3, stride=2, size=4), width=4, temperature=1.7, rate=50.0)
+    signal = np.random.default_rng(5).normal(size=(90, 4)).astype(np.float32)
+    spoken = NgramModel.from_texts(["ab ca", "d ab", "ca d"], order=3)
+    asked: dict[str, Any] = {"beam": 6, "n_best": 3}
+    asked["scorer"] = Scorer(language_model=spoken, alpha=0.4, beta=0.5, hotwords={"d": 1.0}) if scored else None
+    (whole,) = reader.transcribe(Recordings([signal], reads=reads, rate=50.0), **asked)
+    assert len(whole.symbols) > 5 and len(whole.alternatives) == 2
+    greedy = reader.transcribe(Recordings([signal], reads=reads, rate=50.0))[0]
+    assert whole.score > greedy.score if not scored else whole.text != greedy.text
+    for size in (1, 7, 90):
+        *partials, told = heard(signal, reader.stream(**asked), size, move=4)
+        assert told == whole
+        for before, after in pairwise(partials):
+            assert after.stable.startswith(before.stable)
+            assert before.text.startswith(before.stable)
+        assert all(whole.text.startswith(partial.stable) for partial in partials)
+        assert size == 90 or any(partial.stable for partial in partials)
+
+
+def test_a_live_search_of_nothing_tells_what_that_of_no_step_does() -> None:
+    reader = drawn("line", width=4, temperature=1.0)
+    stream = reader.stream(beam=4)
+    assert stream.push(np.zeros((0, 4))).text == ""
+    assert stream.finish() == reader.transcribe([np.zeros((0, 4))], beam=4)[0]
+
+
+def test_the_state_of_a_search_is_that_of_the_same_search_alone() -> None:
+    reader = drawn("line", width=4, temperature=1.0)
+    signal = np.random.default_rng(6).normal(size=(9, 4)).astype(np.float32)
+    searched, greedy = reader.stream(beam=4), reader.stream()
+    searched.push(signal)
+    greedy.push(signal)
+    with pytest.raises(StateError, match="of a stream without a search"):
+        reader.stream(beam=4, state=greedy.state)
+    with pytest.raises(StateError, match="of a stream with a search"):
+        reader.stream(state=searched.state)
+    with pytest.raises(StateError, match="of another model"):
+        reader.stream(beam=5, state=searched.state)
+    with pytest.raises(StateError, match="of another model"):
+        reader.stream(beam=4, scorer=Scorer(beta=1.0), state=searched.state)
+    info, numbers = unpack_state(searched.state, digest=searched._stream._prepared.digest)
+    for name, value in (("rows", ""), ("rows", "?"), ("rows", "AAAA"), ("beam", 3)):
+        altered = info | {"about": info["about"] | {"searched": info["about"]["searched"] | {name: value}}}
+        with pytest.raises(StateError):
+            reader.stream(beam=4, state=pack_state(altered, numbers))

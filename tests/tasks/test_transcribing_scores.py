@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.data import Examples, Recordings
-from tidegate.tasks.transcribing.errors import matches, paired
+from tidegate.tasks.edits import matches, paired
 from tidegate.tasks.transcribing.scores import Transcribing, apart_from, count_errors, rates
 
 TEXTS = st.lists(st.tuples(st.text("ab ", max_size=8), st.text("ab ", min_size=1, max_size=8)), min_size=1, max_size=5)

@@ -27,6 +27,7 @@ from tidegate.cli import (
     serve,
     train,
     transcribe,
+    translate,
     work,
 )
 from tidegate.cli.options import help_text, spell_option
@@ -48,6 +49,7 @@ for command in (
     serve.serve,
     transcribe.transcribe,
     transcribe.align,
+    translate.translate,
     generate.generate,
     complete.complete,
     inspect.inspect,

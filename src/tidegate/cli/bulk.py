@@ -1,10 +1,10 @@
-"""What `tidegate predict --workers` does: many files into a folder, by several processes, each file once."""
+"""What `tidegate predict` does with `--workers` or `--cluster`: many files into a folder, each file once."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from contextlib import closing, redirect_stderr
+from contextlib import closing, nullcontext, redirect_stderr
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,22 +19,26 @@ from tidegate.errors import DataError, InputError, ModelFileError
 from tidegate.tasks.cards import CARDS
 
 
-def answer_in_bulk(model: Path, files: Sequence[Path], wish: Wish, workers: int) -> None:
+def answer_in_bulk(model: Path, files: Sequence[Path], wish: Wish, workers: int, cluster: str | None) -> None:
     """Answer each file into a file of its name in the folder of the wish; go on where an earlier call was ended."""
+    from tidegate.scale import Cluster
     from tidegate.scale.bulk import MANIFEST, answer_all, sha256
     from tidegate.tasks.loading import model_file
 
     if wish.out is None or not files:
-        raise InputError("--workers answers files into a folder. Name the files, and the folder: -o DIR")
+        raise InputError("--workers and --cluster answer files into a folder. Name the files, and the folder: -o DIR")
     if wish.out.exists() and not wish.out.is_dir():
         raise InputError(f"-o {wish.out} is no folder. Name one.")
     digest = sha256(model_file(model))
     about = {"model": digest, "text": wish.text, "read": wish.reading or {}}
     work = partial(answer_one, model, digest, wish.text, wish.reading)
-    progress = answer_all(files, wish.out, work, about=about, workers=workers, overwrite=wish.overwrite)
-    with leave_on_sigterm(), show_answering(f"{len(files)} files", bar=True) as show, closing(progress):
-        for step in progress:
-            show(step.rows, step.share)
+    with leave_on_sigterm(), nullcontext() if cluster is None else Cluster(cluster) as machines:
+        progress = answer_all(
+            files, wish.out, work, about=about, workers=workers, cluster=machines, overwrite=wish.overwrite
+        )
+        with show_answering(f"{len(files)} files", bar=True) as show, closing(progress):
+            for step in progress:
+                show(step.rows, step.share)
     for file, error in step.failed.items():
         say(f"error: {error.about(str(file))}")
     done = len(files) - len(step.failed)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tidegate.cli.inputs import load_task, trained_on
+from tidegate.cli.inputs import load_task, require_command, trained_on
 from tidegate.cli.options import Column, Data, Json, Label, ModelPath, Reading, Split, Targets, Text, collect_reading
 from tidegate.cli.output import emit_json, emit_table, emit_tree, say
 from tidegate.errors import InputError, OptionError
@@ -17,6 +17,13 @@ Part = Annotated[
 By = Annotated[
     str | None,
     typer.Option("--by", metavar="speaker|book|page", help="Of a transcriber: errors of each of these, too."),
+]
+
+Beam = Annotated[
+    int, typer.Option("--beam", metavar="N", help="Of a transcriber: measure a search among N texts; 0, none.")
+]
+NoLanguage = Annotated[
+    bool, typer.Option("--no-lm", help="Of a transcriber: leave out what training learned of texts.")
 ]
 
 
@@ -31,6 +38,8 @@ def evaluate(
     split: Split = None,
     part: Part = None,
     by: By = None,
+    beam: Beam = 0,
+    no_lm: NoLanguage = False,
     json: Json = False,
 ) -> None:
     """Measure a model on examples whose answers are known.
@@ -43,7 +52,7 @@ def evaluate(
 
     Examples:
       tidegate evaluate runs/imdb-tutorial-bilstm imdb
-      tidegate evaluate runs/an4 an4 --by speaker
+      tidegate evaluate runs/an4 an4 --by speaker --beam 16
       tidegate evaluate model.safetensors new.csv --text review --label stars --json
     """
     from tidegate import runs
@@ -56,8 +65,9 @@ def evaluate(
     chosen = runs.choose_part(runs.Source(data, kind | options), trained_on(model), part)  # type: ignore[arg-type]
     say(chosen.dataset.summary())
     say(chosen.note)
+    loaded.check_taken(chosen.dataset.taken)
     learned = None if chosen.name in ("all", "train") else chosen.dataset.train
-    found = runs.evaluate(loaded, chosen.examples, learned)
+    found = runs.evaluate(loaded, chosen.examples, learned, **_asked(loaded, model, beam, no_lm))
     for warning in found.warnings():
         say(f"warning: {warning}")
     if by is not None and by not in ("speaker", "book", "page"):
@@ -73,6 +83,14 @@ def evaluate(
     if by:
         print()
         emit_table(_by_group(found, by))
+
+
+def _asked(loaded: Any, model: Path, beam: int, no_lm: bool) -> dict[str, Any]:
+    """Say how a transcriber reads; raises InputError where another model would read by a search."""
+    if not beam and not no_lm:
+        return {}
+    require_command(loaded, model, "transcribe", "reads nothing, so that --beam and --no-lm say nothing to it")
+    return {"beam": beam, "language": not no_lm}
 
 
 def _by_group(found: Any, by: str) -> list[dict[str, object]]:

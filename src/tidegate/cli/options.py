@@ -45,6 +45,10 @@ Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Th
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other parameter; repeatable.")
 ]
+ClusterAt = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="ADDRESS", help="Take the machines of a cluster of Ray: auto, or HOST:PORT."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that DIR already holds.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
 

@@ -47,7 +47,12 @@ def emit_json(result: object) -> None:
     >>> emit_json({"accuracy": 0.5, "label": "好"})
     {"accuracy": 0.5, "label": "好"}
     """
-    print(json.dumps(result, ensure_ascii=not _is_unicode(sys.stdout.encoding), allow_nan=False))
+    print(spell_json(result))
+
+
+def spell_json(result: object) -> str:
+    """Write what `emit_json` prints."""
+    return json.dumps(result, ensure_ascii=not _is_unicode(sys.stdout.encoding), allow_nan=False)
 
 
 def _is_unicode(encoding: str | None) -> bool:

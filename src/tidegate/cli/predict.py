@@ -10,7 +10,7 @@ from tidegate.cli.bulk import answer_in_bulk
 from tidegate.cli.files import Wish, answer_files, read_files
 from tidegate.cli.inputs import are_pictures, batches, load_task, named_files
 from tidegate.cli.live import answer_lines, live_answer, print_answer, teller
-from tidegate.cli.options import Json, ModelPath, Reading, Text, collect_reading, named_path
+from tidegate.cli.options import ClusterAt, Json, ModelPath, Reading, Text, collect_reading, named_path
 from tidegate.cli.whole import answer_whole
 from tidegate.errors import InputError
 from tidegate.tasks.card import Card, Option
@@ -69,6 +69,7 @@ def predict(
     group: Group = None,
     lookahead: Lookahead = None,
     workers: Workers = None,
+    cluster: ClusterAt = None,
     json: Json = False,
 ) -> None:
     """Classify texts or sequences, tag the words of texts, or forecast series.
@@ -93,11 +94,13 @@ def predict(
     exit code is 1 where that happened.
 
     With --workers each file is answered into the folder of -o, where manifest.jsonl says of which bytes and by which
-    model. The same command goes on where it was stopped, and answers files that have changed or failed.
+    model. The same command goes on where it was stopped, and answers files that have changed or failed. With --cluster
+    the machines of a cluster of Ray do it, which find files, folder and model under the same paths.
 
     Examples:
       tidegate predict runs/tickets-lstm in/*.csv -o answered --workers 4
       tidegate predict runs/mnist-renet scans/*.png
+      tidegate predict runs/tickets-lstm in/*.csv -o answered --cluster auto
       tidegate predict runs/imdb-tutorial-bilstm "I laughed, I cried, and I would see it again."
       tidegate predict runs/tickets-lstm new.csv --text body -o answered.csv
       tidegate predict runs/wnut17-lstm --spans "Ada Lovelace lived in London."
@@ -115,10 +118,12 @@ def predict(
     if not files:
         _check_unused({"--text": text, "-o": out, "--overwrite": overwrite, "--read": reading})
     wish = Wish(text, None if out == Path("-") else out, overwrite, collect_reading(None, reading))
-    if workers is not None:
+    if workers is not None or cluster is not None:
         if stream or json or spans or picture:
-            raise InputError("--workers writes files. Leave --stream, --json, --spans and --picture out.")
-        answer_in_bulk(model, files, wish, workers)
+            raise InputError("--workers and --cluster write files. Leave --stream, --json, --spans and --picture out.")
+        if workers is not None and cluster is not None:
+            raise InputError("--cluster answers as many files at once as it has cores. Leave --workers out.")
+        answer_in_bulk(model, files, wish, workers or 1, cluster)
     elif stream:
         _check_stream(texts, picture)
         if answer_lines(live_answer(card, loaded, group=group, lookahead=lookahead, spans=spans, json=json)):

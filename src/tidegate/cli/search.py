@@ -1,12 +1,13 @@
 """`tidegate search`: many trainings that look for the best parameters, each told to the next ones."""
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tidegate.cli.options import (
+    ClusterAt,
     Column,
     Data,
     Epochs,
@@ -36,7 +37,12 @@ SpaceFile = Annotated[
     Path, typer.Option("--space", metavar="FILE", parser=named_path, help="What may be chosen, as TOML.")
 ]
 Trials = Annotated[int, typer.Option("--trials", metavar="N", help="How many trainings, those of before among them.")]
-Workers = Annotated[int, typer.Option("--workers", metavar="N", help="How many train at the same time.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", help="How many train at the same time; with --cluster one for each machine."
+    ),
+]
 Preset = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A set-up by name to start from.")]
 Measure = Annotated[
     str | None, typer.Option("--measure", metavar="NAME", help="What is to be best on the part held out.")
@@ -52,7 +58,8 @@ def search(
     data: Data,
     space: SpaceFile,
     trials: Trials = 20,
-    workers: Workers = 1,
+    workers: Workers = None,
+    cluster: ClusterAt = None,
     task: Task = None,
     text: Text = None,
     label: Label = None,
@@ -75,6 +82,8 @@ def search(
     or {low = 1e-4, high = 1e-1, log = true}; anything else is the same in all trials. Only the part held out is looked
     at; a test part stays unseen until a trial is finished with `tidegate train --resume`.
 
+    With --cluster trials train on the machines of a cluster of Ray, which find data and folder under the same paths.
+
     The folder keeps a journal, a run folder for each trial, the page and its pictures. The same command goes on where
     it was stopped, also with more trials.
 
@@ -83,6 +92,7 @@ def search(
       tidegate search ett --task forecast --target-columns all --space space.toml --measure mae
     """
     from tidegate import runs
+    from tidegate.scale import Cluster
     from tidegate.search import Space, open_search, read_space
     from tidegate.search.report import rows_of
 
@@ -105,9 +115,13 @@ def search(
             prune=prune,
             seed=seed or 0,
         )
-        with closing(opened), closing(opened.run(trials=trials, workers=workers)) as ended:
-            for one in ended:
-                say(_spelled(one, opened.setting.measure))
+        with closing(opened), nullcontext() if cluster is None else Cluster(cluster) as machines:
+            if machines is not None:
+                workers = workers or len(machines.machines())
+                say(f"{workers} trials at a time on {machines.told}")
+            with closing(opened.run(trials=trials, workers=workers or 1, cluster=machines)) as ended:
+                for one in ended:
+                    say(_spelled(one, opened.setting.measure))
             opened.write()
             best = opened.best
     if json:

@@ -1,12 +1,14 @@
 """`tidegate train`: from a data set to a run folder."""
 
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tidegate.cli.crew import KeyFile, Listen, Timeout, Workers, crew_of
 from tidegate.cli.options import (
+    ClusterAt,
     Column,
     Epochs,
     Json,
@@ -26,7 +28,6 @@ from tidegate.cli.options import (
 )
 from tidegate.cli.output import emit_json, emit_tree, say
 from tidegate.cli.training import carry_out, naming, telling
-from tidegate.cli.work import address_of, key_of
 from tidegate.errors import InputError
 from tidegate.tasks.cards import CARDS
 
@@ -106,26 +107,6 @@ Licence = Annotated[
     str | None, typer.Option("--licence", metavar="TEXT", help="What the model file shall say about its licence.")
 ]
 
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers", metavar="N", help="Train with N processes, this one among them: the same model, to the bit."
-    ),
-]
-Listen = Annotated[
-    str | None,
-    typer.Option(
-        "--listen", metavar="HOST:PORT", help="With --workers: wait there for `tidegate work` on other machines."
-    ),
-]
-KeyFile = Annotated[
-    Path | None,
-    typer.Option("--key-file", metavar="FILE", parser=named_path, help="With --listen: what all workers must know."),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option("--timeout", metavar="S", help="With --workers: seconds that one waits for another; by default 120."),
-]
 Baselines = Annotated[
     bool,
     typer.Option(
@@ -168,6 +149,7 @@ def train(
     listen: Listen = None,
     key_file: KeyFile = None,
     timeout: Timeout = None,
+    cluster: ClusterAt = None,
     baselines: Baselines = True,
     json: Json = False,
 ) -> None:
@@ -189,6 +171,7 @@ def train(
       tidegate train clips.tsv --task transcribe --reads sound --read rate=8000
       tidegate train --resume runs/imdb-tutorial-bilstm
       tidegate train imdb --workers 3 --listen 10.0.0.1:7432 --key-file key
+      tidegate train imdb --cluster auto
     """
     from tidegate import runs
 
@@ -217,7 +200,7 @@ def train(
         raise InputError("--budget says how long to learn from texts without labels, but none came: --unlabelled FILE.")
     if resume and (out or overwrite):
         raise InputError("--resume goes on in the folder of the run. Leave --out and --overwrite out.")
-    with telling(), _crew(workers, timeout, listen, key_file) as crew:
+    with telling(), crew_of(workers, timeout, listen, key_file, cluster) as crew:
         if resume:
             training = runs.resume(resume, crew=crew)
         elif recipe:
@@ -239,28 +222,6 @@ def _check_resumed(chosen: bool, begun: bool) -> None:
         raise InputError(
             "--resume and --recipe know which texts a run began with. Leave --unlabelled and --budget out."
         )
-
-
-def _crew(
-    workers: int | None, timeout: float | None, listen: str | None, key_file: Path | None
-) -> "AbstractContextManager[scale.Workers | None]":
-    """Make the workers that were asked for, and say where they are."""
-    if (listen is None) != (key_file is None) or (listen and workers is None):
-        raise InputError("workers on other machines take --workers N, --listen HOST:PORT and --key-file FILE together.")
-    if workers is None:
-        if timeout is not None:
-            raise InputError("--timeout says how long one worker waits for another, but there are none: --workers N.")
-        return nullcontext()
-    from tidegate.scale import Elsewhere, Workers
-
-    patience = 120.0 if timeout is None else timeout
-    if listen is None or key_file is None:
-        say(f"{workers} workers on this machine. Threads of one process do the same, no slower: leave --workers out.")
-        return Workers(workers, timeout=patience)
-    host, port = address_of(listen)
-    crew = Workers(workers, timeout=patience, place=Elsewhere(host, port, key_of(key_file)))
-    say(f"waiting for {workers - 1} others: tidegate work {listen} --key-file FILE")
-    return crew
 
 
 def _first_step(unlabelled: str, budget: float | None, column: str | None) -> "runs.Unlabelled":

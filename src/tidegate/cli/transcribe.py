@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +55,9 @@ Alpha = Annotated[float | None, typer.Option("--alpha", help="With --ngrams: wei
 Beta = Annotated[
     float | None, typer.Option("--beta", help="With --beam: added for each word, in nats; by default nothing.")
 ]
+NoLanguage = Annotated[
+    bool, typer.Option("--no-lm", help="With --beam: leave out what training learned of texts alone.")
+]
 Lexicon = Annotated[
     Path | None,
     typer.Option(
@@ -76,6 +80,7 @@ def transcribe(
     reading: Reading = None,
     beam: Beam = 0,
     n_best: Best = 1,
+    no_lm: NoLanguage = False,
     ngrams: Grams = None,
     units: Units = None,
     alpha: Alpha = None,
@@ -87,6 +92,7 @@ def transcribe(
 ) -> None:
     """Read what is said or written in files.
 
+    With --beam, what training learned of texts has its say, unless --ngrams or --lexicon take its place, or --no-lm.
     Places are in seconds of the sound or pixels of the picture. With --stream, raw samples come from stdin: what is
     heard so far goes to stderr, the whole to stdout.
 
@@ -94,33 +100,35 @@ def transcribe(
       tidegate transcribe runs/fraktur scans/line.png --format hocr
       tidegate transcribe runs/prompts call.wav other.wav --format json
       tidegate transcribe runs/prompts call.wav --beam 16 --n-best 3 --ngrams words.arpa --lexicon words.txt
-      tidegate transcribe runs/prompts - --stream < microphone.raw
+      tidegate transcribe runs/prompts - --stream --beam 16 < microphone.raw
     """
     loaded = load_task(model)
     require_command(loaded, model, "transcribe", "reads no files of sound or lines")
     likely = _likely(hotword)
     searching = {
         "--n-best": n_best if n_best > 1 else None, "--ngrams": ngrams, "--lexicon": lexicon,
-        "--hotword": likely or None, "--units": units, "--alpha": alpha, "--beta": beta,
+        "--hotword": likely or None, "--units": units, "--alpha": alpha, "--beta": beta, "--no-lm": no_lm or None,
     }  # fmt: skip
     if not beam:
         _refuse(searching, "wants a search. Add --beam 16, or another number")
+    known = None if no_lm or ngrams or lexicon else loaded.scorer_
     if ngrams is None:
-        _refuse({"--units": units, "--alpha": alpha}, "speaks of n-grams, and none came. Add --ngrams FILE")
+        _refuse({"--units": units}, "speaks of n-grams, and none came. Add --ngrams FILE")
+    if ngrams is None and known is None:
+        _refuse({"--alpha": alpha}, "speaks of n-grams, and none came. Add --ngrams FILE")
+    scorer = _scorer(known, ngrams, units or "words", lexicon, (alpha, beta), likely) if beam else None
+    asked: dict[str, Any] = {"beam": beam, "n_best": n_best, "scorer": scorer}
     if stream:
-        _refuse({"--beam": beam or None}, "is a search, but --stream takes the most probable symbol of each frame")
         _refuse({"--read": reading or None}, "tells how files are read, and --stream reads none. Leave it out")
         if files not in (None, [], ["-"]):
             raise InputError(f"--stream reads samples from stdin, but {files[0]} came. Leave out one of them.")
-        found = [Written("stdin", _hear(loaded, lookahead), "seconds")]
+        found = [Written("stdin", _hear(loaded, lookahead, asked), "seconds")]
     elif not files or files == ["-"]:
         raise InputError("there is nothing to transcribe. Give files, or samples through a pipe with --stream.")
     else:
         _refuse({"--lookahead": lookahead}, "is for a pipe, and files are read whole. Leave it out, or add --stream")
         signals = _read(loaded, [Path(file) for file in files], reading)
-        weights = (0.5 if alpha is None else alpha, 0.0 if beta is None else beta)
-        scorer = _scorer(ngrams, units or "words", lexicon, weights, likely) if beam else None
-        found = _written(signals, loaded.transcribe(signals, beam=beam, n_best=n_best, scorer=scorer))
+        found = _written(signals, loaded.transcribe(signals, **asked))
     _put(spell(form, found), out)
 
 
@@ -170,15 +178,24 @@ def _likely(given: list[str] | None) -> dict[str, float]:
 
 
 def _scorer(
-    ngrams: Path | None, units: str, lexicon: Path | None, weights: tuple[float, float], likely: dict[str, float]
+    known: "Scorer | None",
+    ngrams: Path | None,
+    units: str,
+    lexicon: Path | None,
+    weights: tuple[float | None, float | None],
+    likely: dict[str, float],
 ) -> "Scorer":
-    """Put together what is known of texts."""
+    """Put together what is known of texts: what training learned, or what files hold, with other weights and words."""
     from tidegate.data.plain_text import read_text
     from tidegate.decoding import NgramModel, Scorer
 
+    named: dict[str, Any] = dict(zip(("alpha", "beta"), weights, strict=True))
+    named = {name: value for name, value in named.items() if value is not None}
+    if known is not None:
+        return replace(known, hotwords=likely, **named)
     model: Any = None if ngrams is None else NgramModel.from_arpa(ngrams, units=units)  # type: ignore[arg-type]
     words = None if lexicon is None else read_text(lexicon).split()
-    return Scorer(language_model=model, lexicon=words, hotwords=likely, alpha=weights[0], beta=weights[1])
+    return Scorer(language_model=model, lexicon=words, hotwords=likely, **named)
 
 
 def _written(signals: "Recordings", told: list[Any]) -> list[Written]:
@@ -191,7 +208,7 @@ def _written(signals: "Recordings", told: list[Any]) -> list[Written]:
     return found
 
 
-def _hear(loaded: Any, lookahead: int | None) -> Any:
+def _hear(loaded: Any, lookahead: int | None, asked: dict[str, Any]) -> Any:
     """Read samples from stdin as they come; say what is heard each time it changes."""
     from tidegate.data.transcribed.sound import read_samples
 
@@ -199,7 +216,7 @@ def _hear(loaded: Any, lookahead: int | None) -> Any:
         raise InputError(f"this model reads {loaded.reads}, and a pipe brings sound. Give it files.")
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("no samples come through a pipe. Write them there: < microphone.raw")
-    live, text, left = loaded.stream(lookahead=lookahead), "", b""
+    live, text, left = loaded.stream(lookahead=lookahead, **asked), "", b""
     while chunk := os.read(sys.stdin.fileno(), _CHUNK):
         if not live.steps and (left + chunk).startswith(_HEADS):
             raise InputError(

@@ -46,6 +46,11 @@ def to_torch(model: Any) -> PlainNetwork:
     """
     executor = _executor(model)
     network = executor.network
+    if network.is_encoder_decoder:
+        raise InputError(
+            "the network reads pairs, attends, or begins with states that another node gives, which plain torch has no "
+            "module for. Use tidegate.nn.build."
+        )
     for index, node in enumerate(network.nodes):
         if isinstance(node, Wide) or (isinstance(node, Embed) and node.beside):
             raise InputError(

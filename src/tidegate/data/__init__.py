@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tidegate.data.loading import load as load
     from tidegate.data.loading import names as names
     from tidegate.data.loading import path as path
+    from tidegate.data.pairs.subwords import Subwords as Subwords
+    from tidegate.data.pairs.subwords import train_subwords as train_subwords
     from tidegate.data.source import Source as Source
     from tidegate.data.split import stratified_split as stratified_split
     from tidegate.data.tokenizer import Tokenizer as Tokenizer

@@ -12,9 +12,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
-Kind = Literal["text", "sequence", "series", "tagged", "corpus", "transcribed"]
+Kind = Literal["text", "sequence", "series", "tagged", "corpus", "transcribed", "pairs"]
 """What the examples are: a text with a label; a sequence of features with a label; numbers over time, to go on with;
-words with a tag each; a text to learn a language from; sound or lines of writing with their texts."""
+words with a tag each; a text to learn a language from; sound or lines of writing with their texts; texts in
+pairs, each the translation of the other."""
 Parts: TypeAlias = Sequence[Any]
 """The `Examples` of a data set, part by part."""
 
@@ -83,6 +84,12 @@ def _count_transcribed(parts: Parts) -> str:
     return f"{_count(parts, 'recordings')}, {len(symbols):,} symbols" + (f"; left out: {left_out}" if left_out else "")
 
 
+def _count_pairs(parts: Parts) -> str:
+    """Count the pairs, and those of all parts together of which a side is empty."""
+    empty = sum(not (source and target) for part in parts for source, target in zip(part.x, part.y, strict=True))
+    return _count(parts, "pairs") + (f"; {empty:,} have an empty side" if empty else "")
+
+
 _examples, _documents = partial(_count, things="examples"), partial(_count, things="documents")
 
 KINDS: dict[Kind, KindCard] = {
@@ -92,4 +99,5 @@ KINDS: dict[Kind, KindCard] = {
     "tagged": KindCard(layout_at="tagged:LAYOUT", unit="sentences", count=_count_sentences),
     "corpus": KindCard(layout_at="corpus:LAYOUT", unit="documents", count=_documents),
     "transcribed": KindCard(layout_at="transcribed.reading:LAYOUT", unit="recordings", count=_count_transcribed),
+    "pairs": KindCard(layout_at="pairs.reading:LAYOUT", unit="pairs", count=_count_pairs, retold=True),
 }

@@ -16,6 +16,7 @@ from tidegate.data import corpora, digits, ett, household_power, imdb, mnist, py
 from tidegate.data.dataset import Dataset, Examples
 from tidegate.data.kinds import KINDS, Kind
 from tidegate.data.labels import hold_several
+from tidegate.data.pairs import anki, multi30k
 from tidegate.data.series import hold_out_last
 from tidegate.data.source import Source
 from tidegate.data.split import group_split, stratified_split
@@ -36,6 +37,8 @@ _SOURCES = {
         digit_lines.SOURCE,
         spoken_digits.SOURCE,
         *archives.SOURCES,
+        anki.SOURCE,
+        multi30k.SOURCE,
     )
 }
 
@@ -50,7 +53,7 @@ def names() -> list[str]:
     """List the data sets known by name.
 
     >>> names()[:4]
-    ['an4', 'asterisk_en', 'digit_lines', 'digits']
+    ['an4', 'anki_deu', 'asterisk_en', 'digit_lines']
     """
     return sorted(_SOURCES)
 
@@ -97,15 +100,17 @@ def load(
 
     Args:
         source: a name from `names()`; or a .csv, .tsv, .jsonl or .parquet file; or a folder with one subfolder of
-            .txt files per class; or a folder with ``train`` and, if there are any, ``valid`` and ``test``, each such
-            a folder or file. A word that is a name means the data set: write ./imdb for a folder of that name.
+            .txt files per class, or of pictures where `kind` is `sequence`; or a folder with ``train`` and, if there
+            are any, ``valid`` and ``test``, each such a folder or file. A word that is a name means the data set:
+            write ./imdb for a folder of that name.
         kind: what a file or folder holds: labelled texts (`text`) unless something else is said, such as sentences with
             a tag for each word (`tagged`, see `tagged.load_tagged`), or texts to learn a language from (`corpus`).
         columns: which columns of a file hold what. Of labelled texts: `text` and `label`, each found by its usual names
             when not given; `separator`, such as `|`, parts several labels. Of tagged sentences: those of
             `tagged.load_tagged`. Of sequences, one row per step: those of `recordings.Choice`. Of series: those of
             `series_tables.Choice`, and `repair`. Of a corpus: `text`, and for .txt files whether a `file` or a `line`
-            is a document, as `documents`. Of a data set by name: what can be chosen in it.
+            is a document, as `documents`. Of pairs: those of `pairs.reading.load_pairs`. Of a data set by name:
+            what can be chosen in it. A name that Python keeps for itself has an underscore behind it: `from_`.
         split: hold out this fraction of every class, or of all examples where there are none, as ``test``, the same
             ones every time; of series, the last fraction in time.
         unlabelled: also load the part without labels.
@@ -117,6 +122,7 @@ def load(
         InputError: the arguments do not fit the source.
         DownloadError: the download failed.
     """
+    columns = {name.removesuffix("_"): value for name, value in columns.items()}
     named = isinstance(source, str) and source in _SOURCES
     if named:
         dataset = _load_named(_SOURCES[str(source)], kind, columns, unlabelled=unlabelled, progress=progress)

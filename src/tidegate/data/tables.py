@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.data.delimited import Row, csv_rows, tsv_rows
+from tidegate.data.packed import most_bytes
 from tidegate.data.plain_text import BYTE_ORDER_MARK, codec_name, decode, split_lines
 from tidegate.errors import Argument, DataError, InputError, MissingPackageError, OptionError
 
@@ -68,7 +68,6 @@ class Columns:
         return text, label
 
 
-_LEAST_BOUND, _MOST_GROWTH = 64 << 20, 100  # bytes that a compressed file may become, or its size times so much
 _ROW_BYTES = 8  # of the list that a row stands in
 
 Pick = Callable[[Sequence[str], Path], Sequence[str]]
@@ -210,17 +209,9 @@ def _read_parquet(path: Path, pick: Pick, form: Form) -> Table:
     return Table(path, tuple(names), columns)
 
 
-def _bound(path: Path) -> int:
-    """Say how many bytes a compressed file may become."""
-    said = os.environ.get("TIDEGATE_MAX_BYTES", "")
-    if said and not said.isdecimal():
-        raise InputError(f"TIDEGATE_MAX_BYTES is {said!r}, but a whole number of bytes was wanted.")
-    return int(said) if said else max(_LEAST_BOUND, _MOST_GROWTH * path.stat().st_size)
-
-
 def _read_columns(file: Any, names: Sequence[str], path: Path, most: int | None) -> list[list[object]]:
     """Read columns piece by piece, and stop where they grow out of all proportion to the file."""
-    bound = _bound(path)
+    bound = most_bytes(path)
     columns: list[list[object]] = [[] for _ in names]
     size = 0
     for batch in file.iter_batches(columns=list(dict.fromkeys(names))):

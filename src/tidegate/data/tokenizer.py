@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -248,7 +248,19 @@ def train_graphemes(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_
     return _train_on(texts, vocabulary_size, min_count, lambda model: _engine(model, None, CLUSTER))
 
 
-def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000) -> Tokenizer:
+def train_pieces(texts: Sequence[str], vocabulary_size: int = 20_000, *, min_count: int = 1) -> Tokenizer:
+    """Train a tokenizer of words as they stand, each with the space before it, and of what is between them.
+
+    Unlike the words of `train_words` they put a text together again, white space included. Arguments and errors are
+    those of `train_words`.
+
+    >>> train_pieces([" Yes, we  can."]).tokenize(" Yes, we  can.")
+    [' Yes', ',', ' we', ' ', ' can', '.']
+    """
+    return _train_on(texts, vocabulary_size, min_count, lambda model: _engine(model, None, PIECE))
+
+
+def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000, *, min_count: int = 1) -> Tokenizer:
     """Train a tokenizer of byte pairs (Sennrich et al. 2016) over the bytes of UTF-8 (Radford et al. 2019).
 
     Frequent words become one token, rare ones several; any text can be encoded, and comes back as it was.
@@ -256,6 +268,7 @@ def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000) -> Tokenizer:
     Args:
         texts: at least one, none of them empty.
         vocabulary_size: the most tokens, `<unk>` and the 256 bytes included.
+        min_count: how often two pieces must stand side by side to become one.
 
     Raises:
         DataError: there are no texts, or one is empty or no text.
@@ -282,6 +295,7 @@ def train_bpe(texts: Sequence[str], vocabulary_size: int = 4_000) -> Tokenizer:
     )
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,
+        min_frequency=min_count,
         special_tokens=[UNKNOWN],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -333,8 +347,10 @@ def _train_on(texts: Sequence[str], vocabulary_size: int, min_count: int, assemb
     _check_training(texts)
     empty = assemble(models.WordLevel(unk_token=UNKNOWN))
     rule = rule_of(json.loads(empty.to_str()))
-    assert rule is not None  # the core knows those of all that are trained here
-    counts = count_tokens(Lexicon(*rule), empty, texts)
+    if rule is None:
+        counts = Counter(token for text in texts for token in tokens_of(empty, text))
+    else:
+        counts = count_tokens(Lexicon(*rule), empty, texts)
     often = [token for token, many in counts.items() if many >= min_count and token != UNKNOWN]
     kept = sorted(often, key=lambda token: (-counts[token], token))[: vocabulary_size - 1]
     vocabulary = {token: number for number, token in enumerate([UNKNOWN, *kept])}

@@ -182,8 +182,12 @@ class NgramModel:
         vocabulary = stored["vocabulary"]
         if not isinstance(vocabulary, list) or not all(isinstance(token, str) and token for token in vocabulary):
             raise ValueError("its vocabulary is no list of texts")
-        names = ("counts", "tokens", "children", "probability", "backoff")
-        return cls(stored["units"], tuple(vocabulary), *(np.asarray(arrays[name]) for name in names))
+        kinds = {"counts": np.int64, "tokens": np.int32, "children": np.int32}
+        found = [np.asarray(arrays[name]) for name in (*kinds, "probability", "backoff")]
+        whole = [array.astype(kind) for array, kind in zip(found[:3], kinds.values(), strict=True)]
+        if not all(map(np.array_equal, whole, found[:3])):
+            raise ValueError("its numbers of tokens are too large, or no whole ones")
+        return cls(stored["units"], tuple(vocabulary), *whole, *found[3:])
 
     def __repr__(self) -> str:
         return f"NgramModel({self.units}, order {self.order}, {len(self.tokens):,} n-grams)"

@@ -7,9 +7,10 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 import tidegate.kernels.decoding as compiled
 from tidegate.decoding.counting import BEGIN, END
@@ -17,6 +18,9 @@ from tidegate.decoding.fusion import Fusion, Model
 from tidegate.decoding.hypothesis import check_signs
 from tidegate.decoding.ngram import NgramModel
 from tidegate.errors import InputError, WrongTypeError
+
+Array: TypeAlias = npt.NDArray[Any]
+Json: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -138,6 +142,40 @@ class Scorer:
             vocabulary=vocabulary,
             lexicon=None if self.lexicon is None else tuple(self.lexicon),
             hotwords=tuple(self.hotwords.items()),
+        )
+
+    def arrays(self) -> dict[str, Array]:
+        """List the arrays that go into a model file; what else does, `to_json` says."""
+        if not isinstance(self.language_model, NgramModel):
+            return {}
+        found = self.language_model.arrays()
+        return {name: array.astype(np.int64) if array.dtype.kind == "i" else array for name, array in found.items()}
+
+    def to_json(self) -> Json:
+        """Say what goes into the JSON of a model file. Raises InputError where a network scores: it has its own file.
+
+        >>> scorer = Scorer(lexicon=["tide"], beta=1.0)
+        >>> Scorer.restore(scorer.to_json(), scorer.arrays()).digest() == scorer.digest()
+        True
+        """
+        model = self.language_model
+        if model is not None and not isinstance(model, NgramModel):
+            raise InputError("the language is scored by a network, which has a file of its own. Save that.")
+        told: Json = {"alpha": self.alpha, "beta": self.beta, "unknown": self.unknown, "space": self.space}
+        told |= {"lexicon": None if self.lexicon is None else list(self.lexicon), "hotwords": dict(self.hotwords)}
+        return told | {"ngrams": None if model is None else model.to_json()}
+
+    @classmethod
+    def restore(cls, stored: Json, arrays: Mapping[str, Array]) -> Self:
+        """Read what `to_json` and `arrays` wrote.
+
+        Raises InputError, AttributeError, KeyError, TypeError or ValueError for all else.
+        """
+        ngrams = stored["ngrams"]
+        names = ("alpha", "beta", "lexicon", "unknown", "hotwords", "space")
+        return cls(
+            language_model=None if ngrams is None else NgramModel.restore(ngrams, arrays),
+            **{name: stored[name] for name in names},
         )
 
     def digest(self) -> str:

@@ -18,11 +18,12 @@ from tidegate.kernels.checks import check_offsets, empty, expect, token_ids
 from tidegate.network import Embed, Network, Recurrent, Scan2d, Spectrogram, Spell, Wide, parameter_shapes
 from tidegate.nodes.part import Part, input_size, rows_of, sources_of
 from tidegate.nodes.spectrogram import FLOOR
+from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
-Batch: TypeAlias = Ragged | Words | Documents
+Batch: TypeAlias = Ragged | Words | Documents | Pairs
 """What a network may read."""
 States: TypeAlias = Mapping[str, Array]
 """The state of every recurrent node: `<index>.h`, and `<index>.c` of a cell that carries it, each [L * D, B, H]."""
@@ -70,7 +71,7 @@ class Compiled:
         """
         values, offsets = self.enter(batch)
         last, width = stop or (len(self.network.nodes), self.output_size)
-        out = empty((int(self.rows(offsets, last)[-1]), width), self.kind)
+        out = empty((int(self.rows(values, offsets, last)[-1]), width), self.kind)
         with self.carrying(states, len(offsets) - 1) as ends, self.naming(batch):
             self.program.run(values, offsets, 0, last, out, threads)
         return out, ends
@@ -84,14 +85,20 @@ class Compiled:
         self.program.run(rows, np.array([0, len(rows)]), last, last + 1, out, threads)
         return out
 
-    def rows(self, offsets: Array, last: int | None = None) -> Array:
+    def rows(self, values: Any, offsets: Array, last: int | None = None) -> Array:
         """Say where the rows that the network, or its first nodes, give of each sequence begin, [B + 1]."""
         begin = np.empty_like(offsets)
-        self.program.find_rows(offsets, len(self.network.nodes) if last is None else last, begin)
+        cut = values[2] if isinstance(values, tuple) else None
+        self.program.find_rows(offsets, cut, len(self.network.nodes) if last is None else last, begin)
         return begin
 
     def enter(self, batch: Batch) -> tuple[Any, Array]:
-        """Check a batch and bring it into the form of the core: values, or ids and what is beside them, and offsets."""
+        """Check a batch and bring it into the form of the core: values, and offsets.
+
+        Values are an array, or ids with the numbers beside them, or with the lengths of the sources of pairs.
+        """
+        if self.network.reads_pairs:
+            return self._enter_pairs(batch)
         if self.network.reads_documents:
             return self._enter_documents(batch)
         if self.network.reads_words:
@@ -114,6 +121,12 @@ class Compiled:
             )
         return values, check_offsets(batch.offsets, len(values))
 
+    def _enter_pairs(self, pairs: Batch) -> tuple[Any, Array]:
+        if not isinstance(pairs, Pairs):
+            raise ShapeError(f"the network reads Pairs, sources with their targets; got a {_named(pairs)}")
+        ids = token_ids("the batch", np.asarray(pairs.tokens.values))
+        return (ids, None, pairs.cut), check_offsets(pairs.offsets, len(ids))
+
     def _read_sizes(self, batch: Batch) -> None:
         if not isinstance(batch, Grid):
             raise ShapeError(f"the network reads a Grid of images; got a {_named(batch)}")
@@ -131,7 +144,7 @@ class Compiled:
         first = self.network.nodes[0]
         beside = first.beside if isinstance(first, Embed) else 0
         columns = expect("beside", documents.beside, (len(ids), beside), self.kind)
-        return (ids, columns) if beside else ids, check_offsets(offsets, len(ids))
+        return (ids, columns, None) if beside else ids, check_offsets(offsets, len(ids))
 
     def _read_features(self, documents: Documents, wide: Wide) -> None:
         if documents.features is None:
@@ -169,6 +182,8 @@ class Compiled:
             for index, node in enumerate(self.network.nodes if states is not None else ()):
                 if not isinstance(node, Recurrent):
                     continue
+                if node.starts is not None:
+                    raise InputError(f"states cannot be carried in: node {index} begins with those of {node.starts!r}.")
                 shape = (node.num_layers * node.num_directions, count * gives[index].channels, node.hidden_size)
                 names = [f"{index}.h", f"{index}.c"] if CELLS[node.cell].carries_c else [f"{index}.h"]
                 begins = [self._state(name, (states or {}).get(name), shape) for name in names]

@@ -48,19 +48,30 @@ class CrossEntropy:
 
     labels: int64, of each row that the network gives: [B] where it pools, else [N].
     weight: [B] of each sequence.
+    label_smoothing: the share of the truth, from 0 up to but not 1, that is spread over all classes alike (Szegedy et
+        al. 2016).
+
+    Raises:
+        ShapeError: there is not one label for each row.
+        InputError: a label is out of range, or the share is.
     """
 
     labels: npt.NDArray[np.int64]
     weight: Array
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"label_smoothing={self.label_smoothing!r:.40}; a share from 0 up to but not 1 is wanted.")
 
     def compiled(self, core: programs.Program, width: int, kind: np.dtype[Any], begin: Array) -> programs.Loss:
         """Make the core's own loss of it."""
         _check_labels("labels", self.labels, int(begin[-1]), width)
-        return programs.cross_entropy(self.labels, begin, _weight(self.weight, begin), kind)
+        return programs.cross_entropy(self.labels, begin, _weight(self.weight, begin), kind, self.label_smoothing)
 
     def alone(self, sequence: int, rows: slice) -> CrossEntropy:
         """Make the loss of one sequence of the batch."""
-        return CrossEntropy(self.labels[rows], np.ones(1))
+        return replace(self, labels=self.labels[rows], weight=np.ones(1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -153,8 +153,8 @@ class Program:
 
         Leaves the weights as they are. Arguments and errors are those of `gradient`.
         """
-        offsets = np.ascontiguousarray(batch.offsets, np.int64)
-        begin = self.compiled.rows(offsets)
+        values, offsets = self.compiled.enter(batch)
+        begin = self.compiled.rows(values, offsets)
         lengths = np.empty(len(offsets) - 1)  # of gradients
         for index in range(len(lengths)):
             own = loss.alone(index, slice(int(begin[index]), int(begin[index + 1])))
@@ -177,7 +177,7 @@ class Program:
 
     def _enter(self, batch: Batch, loss: Loss) -> tuple[Any, Array, programs.Loss]:
         values, offsets = self.compiled.enter(batch)
-        core, begin = self.compiled.program, self.compiled.rows(offsets)
+        core, begin = self.compiled.program, self.compiled.rows(values, offsets)
         return values, offsets, loss.compiled(core, self.network.output_size, self.dtype, begin)
 
     def _pack(self, use: int, seed: int, step: int) -> None:

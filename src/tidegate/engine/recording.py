@@ -16,6 +16,7 @@ from tidegate.errors import InputError
 from tidegate.kernels import Direction, Forward
 from tidegate.kernels.checks import empty, expect
 from tidegate.network import Dense, Node, Recurrent, Tied
+from tidegate.pairs import Pairs
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -73,9 +74,10 @@ class Recording:
 
     def __init__(self, compiled: Compiled, weights: Mapping[str, Array], batch: Batch, threads: int) -> None:
         self._compiled, self._weights, self._threads = compiled, weights, threads
-        self._values, self._offsets = compiled.enter(batch)
+        self._entered, self._offsets = compiled.enter(batch)
+        self._values = self._entered[0] if isinstance(batch, Pairs) else self._entered
         with compiled.naming(batch):
-            compiled.program.record(self._values, self._offsets, threads)
+            compiled.program.record(self._entered, self._offsets, threads)
         output = compiled.program.recorded_rows(len(compiled.network.nodes))
         self.output: Array = np.empty((0, compiled.output_size), compiled.kind) if output is None else output
 
@@ -91,6 +93,17 @@ class Recording:
                 gave = self._weights["0.weight"][self._values] if self._compiled.tables else reads[0]
             found.append(NodeRun(index, node, reads, gave, layers))
         return tuple(found)
+
+    def attention(self, index: int) -> list[Array]:
+        """Say how much each row of node `index`, an `Attend`, attended to each row of memory: [queries, rows] each.
+
+        One array for each sequence; each row adds up to one.
+        """
+        weights, begin = self._compiled.program.recorded_attention(index)
+        sources = self._compiled.network.sources[index]
+        sizes = [np.diff(self._compiled.rows(self._entered, self._offsets, source + 1)) for source in sources]
+        parts = zip(np.split(weights, begin[1:-1]) if len(begin) > 1 else [], *sizes, strict=True)
+        return [part.reshape(queries, rows) for part, queries, rows in parts]
 
     def _layers(self, index: int, node: Recurrent, source: int, read: Array) -> Iterator[LayerRun]:
         by_token = self._compiled.program.recorded_rows(source + 1) is None and self._compiled.tables

@@ -13,6 +13,7 @@ from tidegate.engine.compiled import Batch, Compiled, States
 from tidegate.engine.recording import Recording
 from tidegate.errors import ShapeError
 from tidegate.kernels import programs
+from tidegate.kernels.decoders import LiveDecoder
 from tidegate.kernels.streams import LiveProgram
 from tidegate.kernels.threads import thread_count
 from tidegate.network import Dense, Network, Spell, Tied, check_shapes
@@ -116,6 +117,14 @@ class Runner:
         """
         lender = self._lender(programs.RUN)
         return LiveProgram(lender.program, ahead, held=lender)
+
+    def decoder(self, capacity: int) -> tuple[LiveDecoder, Compiled]:
+        """Make what takes targets of pairs step by step, and what brings their sources into the form of the core.
+
+        Raises ValueError where the network answers no targets of pairs, or reads them as wholes alone.
+        """
+        compiled = self._borrower(programs.RUN)
+        return LiveDecoder(compiled.program, capacity, self._threads, held=(compiled, self)), compiled
 
     def _lender(self, use: int) -> Compiled:
         """Give the program that packed the weights, once for each use."""

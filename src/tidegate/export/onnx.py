@@ -102,6 +102,11 @@ def to_onnx(
     if states not in get_args(StateInputs):
         raise OptionError.unknown("way to treat states", states, get_args(StateInputs))
     interface = _interface(model)
+    if interface.network.is_encoder_decoder:
+        raise InputError(
+            "a network that reads pairs, attends, or begins with states that another node gives is not written as one "
+            "ONNX graph. Run it with tidegate.runtime.Executor and Decoder."
+        )
     if kinds := {str(array.dtype) for array in interface.weights.values()} - {"float32"}:
         raise InputError(f"the weights are {', '.join(kinds)}; an ONNX graph computes in float32. Cast them before.")
     graph = _write(interface, states)

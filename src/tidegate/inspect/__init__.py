@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from tidegate._doors import open_door
 
 if TYPE_CHECKING:
+    from tidegate.inspect.attention import Attention as Attention
+    from tidegate.inspect.attention import attention_page as attention_page
     from tidegate.inspect.attribution import Attribution as Attribution
     from tidegate.inspect.attribution import attribute as attribute
     from tidegate.inspect.charts import draw_activations as draw_activations
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from tidegate.inspect.flow import GradientFlow as GradientFlow
     from tidegate.inspect.flow import gradient_flow as gradient_flow
     from tidegate.inspect.frames import draw_frames as draw_frames
+    from tidegate.inspect.images import draw_image_maps as draw_image_maps
+    from tidegate.inspect.images import receptive_field as receptive_field
+    from tidegate.inspect.images import scan_maps as scan_maps
     from tidegate.inspect.parts import NGram as NGram
     from tidegate.inspect.parts import Parts as Parts
     from tidegate.inspect.parts import contributions as contributions

@@ -203,6 +203,11 @@ def _reading_input(node: Node, gone: set[str | None]) -> Node:
 
 def _as_ragged(network: Network, weights: Mapping[str, Array], inputs: Any) -> Ragged:
     """Join sequences, and bring features to the type of the weights."""
+    if network.is_encoder_decoder:
+        raise InputError(
+            "a network of pairs, or that attends, or begins with states that another node gives, cannot be looked "
+            "into. Executor.record tells what its nodes give, and Recording.attention what they attend to."
+        )
     kind = np.int64 if network.reads_tokens else np.result_type(*weights.values())
     x = inputs if isinstance(inputs, Ragged) else Ragged.from_list(list(inputs), dtype=kind)
     x = Ragged(np.asarray(x.values), np.asarray(x.offsets))

@@ -23,6 +23,7 @@ RUN, RECORD, TRAIN = range(3)
 """What weights are packed for: to run; to be recorded, and gone back through; to be trained, with dropout."""
 
 _MERGES = ("concat", "sum", "mul", "ave")
+_SCORES = ("dot", "general", "additive")
 _FLATTENINGS = ("sum", "concat", "last")
 _PINBALL = 2
 _ERRORS = ("mse", "mae")
@@ -43,10 +44,13 @@ def build(nodes: Sequence[Description], *, width: int, output_size: int, kind: n
     return made.build([_coded(node) for node in nodes], width, output_size)
 
 
-def cross_entropy(labels: Array, begin: Array, weight: Array, kind: np.dtype[Any]) -> Loss:
-    """Make the loss of rows with one true class each: `labels` of all rows, those of sequence b from `begin[b]` on."""
+def cross_entropy(labels: Array, begin: Array, weight: Array, kind: np.dtype[Any], smoothing: float = 0.0) -> Loss:
+    """Make the loss of rows with one true class each: `labels` of all rows, those of sequence b from `begin[b]` on.
+
+    `smoothing` is the share of the truth that all classes have alike.
+    """
     made: type[_core._CrossEntropy] = {4: _core.CrossEntropy32, 8: _core.CrossEntropy64}[kind.itemsize]
-    return made(labels, begin, weight)
+    return made(labels, begin, weight, smoothing)
 
 
 def soft_cross_entropy(truth: Array, begin: Array, weight: Array) -> Loss:
@@ -130,6 +134,10 @@ def _coded(node: Description) -> dict[str, Any]:
             coded |= {"cell": choose("cell", node["cell"], list(CELLS)), "merge": _MERGES.index(node["merge"])}
         case "pool":
             coded["modes"] = mode_numbers(node["modes"])
+        case "take":
+            coded["target"] = node["side"] == "target"
+        case "attend":
+            coded |= {"score": choose("score", node["score"], _SCORES), "size": node["size"] or 0}
         case "dense":
             coded["activation"] = choose("activation", node["activation"], ACTIVATIONS)
         case "fold":

@@ -16,6 +16,7 @@ import tidegate.network as nodes
 from tidegate.documents import Documents, Sparse
 from tidegate.errors import InputError, ShapeError
 from tidegate.grid import Grid
+from tidegate.nn.attention import Attend, side_of, started
 from tidegate.nn.convert import to_torch
 from tidegate.nn.crf import CRF
 from tidegate.nn.dropout import SequenceDropout, drop_words
@@ -27,6 +28,7 @@ from tidegate.nn.options import LayerOptions
 from tidegate.nn.pool import Pool
 from tidegate.nn.recurrent import Recurrent
 from tidegate.nodes import Part
+from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 from tidegate.words import Words
 
@@ -96,7 +98,7 @@ class Built(torch.nn.Module):
         for index, node in enumerate(network.nodes):
             self.add_module(str(index), _module(node))
 
-    def forward(self, batch: Ragged | Words | Documents) -> Any:
+    def forward(self, batch: Ragged | Words | Documents | Pairs) -> Any:
         """Return [B, K] where the network pools, else a Ragged batch [N, K].
 
         Args:
@@ -129,10 +131,13 @@ class Built(torch.nn.Module):
         assert isinstance(last, torch.nn.Linear), "the caller built the network"
         return last.weight, last.bias
 
-    def _walk(self, batch: Ragged | Words | Documents, states: States, stop: int) -> tuple[Any, dict[str, Tensor]]:
+    def _walk(
+        self, batch: Ragged | Words | Documents | Pairs, states: States, stop: int
+    ) -> tuple[Any, dict[str, Tensor]]:
         """Run the nodes before `stop`; return their output, and the final states of the recurrent ones."""
         documents = _checked(self.network, batch)
-        outputs = {-1: _Output(batch if documents is None else to_torch(documents.tokens))}
+        entering = to_torch(batch.tokens) if isinstance(batch, Documents | Pairs) else batch
+        outputs = {-1: _Output(entering)}
         ends: dict[str, Tensor] = {}
         for index, node, module in zip(range(stop), self.network.nodes, self.children(), strict=False):
             reads = [outputs[source] for source in self._sources[index]]
@@ -143,7 +148,9 @@ class Built(torch.nn.Module):
                     outputs[index] = self._look_up(module, node, index, read.rows, documents)
                 case Recurrent():
                     ids, table = (read.rows, None) if read.table is None else read.table
-                    rows, end = module(ids, _begin(states, index), table=table)
+                    assert isinstance(node, nodes.Recurrent), "modules are those of their nodes"
+                    begin = _begin(states, index) if node.starts is None else started(node, reads[1].rows)
+                    rows, end = module(ids, begin, table=table)
                     outputs[index] = _Output(rows, ended=(module, end))
                     ends |= _named(end, index)
                 case Decode():
@@ -151,6 +158,11 @@ class Built(torch.nn.Module):
                     outputs[index] = _Output(module(*read.ended))
                 case Pool():
                     outputs[index] = _Output(_pooled(module, read))
+                case Attend():
+                    outputs[index] = _Output(module(read.rows, reads[1].rows))
+                case torch.nn.Identity() if isinstance(node, nodes.Take):
+                    assert isinstance(batch, Pairs), "the batch was checked"
+                    outputs[index] = _Output(side_of(read.rows, batch, node.side))
                 case torch.nn.Identity() if isinstance(node, nodes.Join):
                     outputs[index] = _Output(_joined([each.rows for each in reads]))
                 case _:
@@ -299,9 +311,14 @@ class Spelling(torch.nn.Module):
         return tokens.with_values(torch.cat([known, of_word], dim=1))
 
 
-def _checked(network: nodes.Network, batch: Ragged | Words | Documents) -> Documents | None:
+def _checked(network: nodes.Network, batch: Ragged | Words | Documents | Pairs) -> Documents | None:
     """Return a batch that is documents, or None for another that fits; raises ShapeError for one that does not."""
-    kinds = (Documents, network.reads_documents), (Words, network.reads_words), (Grid, network.reads_images)
+    kinds = (
+        (Documents, network.reads_documents),
+        (Words, network.reads_words),
+        (Grid, network.reads_images),
+        (Pairs, network.reads_pairs),
+    )
     wanted: Any = next((kind for kind, is_read in kinds if is_read), Ragged)
     if not isinstance(batch, wanted):
         raise ShapeError(f"a {type(batch).__name__} came where a {wanted.__name__} batch was wanted.")
@@ -339,8 +356,10 @@ def _module(node: nodes.Node) -> torch.nn.Module:
             return Pool(node.modes)
         case nodes.Dense():
             return torch.nn.Linear(node.in_features, node.out_features)
-        case nodes.Split() | nodes.Join() | nodes.Ctc():
+        case nodes.Split() | nodes.Join() | nodes.Ctc() | nodes.Take():
             return torch.nn.Identity()
+        case nodes.Attend():
+            return Attend(node)
         case nodes.Window():
             return Window(node.width, node.stride)
         case nodes.Spectrogram():
@@ -382,7 +401,8 @@ def _layer(node: nodes.Recurrent) -> Recurrent:
 
 def _node(layer: Recurrent) -> nodes.Recurrent:
     fields: dict[str, Any] = {
-        name: getattr(layer, name) for name in nodes.Recurrent.model_fields.keys() - Part.model_fields.keys()
+        name: getattr(layer, name)
+        for name in nodes.Recurrent.model_fields.keys() - Part.model_fields.keys() - {"starts"}
     }
     return nodes.Recurrent(**fields | {"merge": layer.merge or "concat", "dropout": 0.0, "recurrent_dropout": 0.0})
 

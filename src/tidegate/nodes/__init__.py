@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tidegate.nodes.attend import Attend, Score
 from tidegate.nodes.crf import Crf
 from tidegate.nodes.ctc import Ctc
 from tidegate.nodes.decode import Decode
@@ -22,6 +23,7 @@ from tidegate.nodes.scan2d import Scan2d
 from tidegate.nodes.spectrogram import Spectrogram
 from tidegate.nodes.spell import Spell
 from tidegate.nodes.split import Split
+from tidegate.nodes.take import Take
 from tidegate.nodes.tied import Tied
 from tidegate.nodes.unflatten import Unflatten
 from tidegate.nodes.wide import Wide
@@ -43,6 +45,8 @@ Node = Annotated[
     | Wide
     | Window
     | Spectrogram
+    | Take
+    | Attend
     | Fold
     | Scan2d
     | Flatten
@@ -52,6 +56,7 @@ Node = Annotated[
 
 __all__ = [
     "Activation",
+    "Attend",
     "Crf",
     "Ctc",
     "Decode",
@@ -72,11 +77,13 @@ __all__ = [
     "Recurrent",
     "Rows",
     "Scan2d",
+    "Score",
     "Shapes",
     "Spectrogram",
     "Spell",
     "Split",
     "Start",
+    "Take",
     "Tied",
     "Unflatten",
     "Wide",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,7 @@ Activation = Literal["relu", "tanh", "sigmoid"]
 class Dense(Part):
     """Multiply each row by a matrix, add a bias, apply an activation: `[., in_features]` -> `[., out_features]`."""
 
+    by_row: ClassVar[bool] = True
     kind: Literal["dense"] = "dense"
     in_features: Annotated[int, Field(ge=1, le=WIDEST)]
     out_features: Size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tidegate.nodes.part import Part, Place, Probability
 
@@ -13,6 +13,7 @@ class Dropout(Part):
     With `per_sequence` a sequence loses the same features at all of its steps (Gal & Ghahramani 2016).
     """
 
+    by_row: ClassVar[bool] = True
     kind: Literal["dropout"] = "dropout"
     p: Probability
     per_sequence: bool = False

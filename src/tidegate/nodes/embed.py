@@ -17,6 +17,7 @@ class Embed(Part):
     each token comes with so many numbers of its own, which stand behind its row: `Documents` -> `[N, size + beside]`.
     """
 
+    by_row: ClassVar[bool] = True
     kind: Literal["embed"] = "embed"
     vocabulary_size: Annotated[int, Field(ge=1, le=2**24)]
     size: Size

@@ -14,6 +14,7 @@ class Join(Part):
     """
 
     several: ClassVar[bool] = True
+    by_row: ClassVar[bool] = True
     kind: Literal["join"] = "join"
 
     def fit(self, place: Place) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ MOST_STRIDE = 2**20
 """The most steps of the input from one row to the next: more than a minute of sound, a step a sample."""
 
 
+Side = Literal["", "both", "source", "target"]
+
+
 @dataclass(frozen=True)
 class Rows:
     """Say what a node hands on, or the network reads: rows of features, and which rows those are.
@@ -38,6 +41,7 @@ class Rows:
     channels: how many sequences each one has become.
     steps: rows of each sequence, where that is the same for all; else 0.
     stride: steps of the input from one row to the next.
+    side: of pairs, which rows those are, "both" before they are parted; "" of one row of each, and of what is no pair.
     cell: how many rows and columns of the image that the network reads stand behind each row, which is a cell of an
         image; 0 along an axis that is gone. Both are 0 where no image is left.
 
@@ -53,6 +57,7 @@ class Rows:
     steps: int = 0
     stride: int = 1
     cell: tuple[int, int] = (0, 0)
+    side: Side = ""
 
     @property
     def of_images(self) -> bool:
@@ -61,7 +66,7 @@ class Rows:
 
     def beside(self, other: Rows) -> bool:
         """Tell whether row for row another's stand for the same."""
-        mine, theirs = ((r.pooled, r.channels, r.steps, r.stride, r.cell) for r in (self, other))
+        mine, theirs = ((r.pooled, r.channels, r.steps, r.stride, r.cell, r.side) for r in (self, other))
         return mine == theirs
 
     def __str__(self) -> str:
@@ -69,11 +74,12 @@ class Rows:
         sequence = "sequence" if self.channels == 1 else f"of {self.channels} channels of each sequence"
         if self.pooled:
             return f"one row of each {sequence}"
+        of = {"": "", "both": " of both sides of pairs"}.get(self.side, f" of the {self.side}")
         if self.steps:
-            return f"{self.steps} rows of each {sequence}"
+            return f"{self.steps} rows of each {sequence}{of}"
         if self.of_images:
             return "a cell of {} x {} of each image".format(*self.cell)
-        return "a row of each step" if self.stride == 1 else f"a row of every {self.stride} steps"
+        return f"a row of each step{of}" if self.stride == 1 else f"a row of every {self.stride} steps{of}"
 
 
 @dataclass(frozen=True)
@@ -138,11 +144,13 @@ class Extent:
 
     rows: of all it has become.
     height, width: of an image whose cells those are; 0 of others.
+    source: of those rows, how many are of the source of a pair that is not parted yet; 0 of others.
     """
 
     rows: Any
     height: Any = 0
     width: Any = 0
+    source: Any = 0
 
 
 @dataclass(frozen=True)
@@ -176,6 +184,8 @@ class Part(BaseModel):
     """Whether it reads ids, which no other node can."""
     several: ClassVar[bool] = False
     """Whether it reads several nodes at once, two at least."""
+    by_row: ClassVar[bool] = False
+    """Whether each row that it makes is made of the same row alone, so that rows of both sides of pairs may pass."""
     later: ClassVar[tuple[str, ...]] = ("name", "reads")
     """Fields that came later, which are not written where they are as they were in effect before: the default."""
 
@@ -189,6 +199,11 @@ class Part(BaseModel):
     def named(self) -> tuple[str, ...]:
         """List the names in `reads`; none where it reads the node before."""
         return (self.reads,) if isinstance(self.reads, str) else self.reads
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Name what it reads behind that which `reads` names, or the node before."""
+        return ()
 
     @abstractmethod
     def fit(self, place: Place) -> int:
@@ -247,7 +262,10 @@ def sources_of(nodes: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
     """
     known, found = {INPUT: -1}, list[tuple[int, ...]]()
     for index, node in enumerate(nodes):
-        found.append(tuple(_number(name, nodes, index, known) for name in node.named) or (index - 1,))
+        named, further = (
+            tuple(_number(name, nodes, index, known) for name in names) for names in (node.named, node.further)
+        )
+        found.append((named or (index - 1,)) + further)
         _check_count(nodes, index)
         if node.name in known:
             by = "what the network reads" if node.name == INPUT else told(nodes, known[node.name])
@@ -276,18 +294,24 @@ def _check_count(nodes: Sequence[Part], index: int) -> None:
 
 def rows_of(nodes: Sequence[Part]) -> tuple[Rows, ...]:
     """Walk the nodes and say what each hands on; raises ValueError where one does not fit, or is read by no other."""
+    found, reads = list[Rows](), sources_of(nodes)
     cell = (1, 1) if reads_images(nodes) else (0, 0)
-    found, entering, reads = list[Rows](), Rows(None, input_size(nodes), cell=cell), sources_of(nodes)
+    side: Side = "both" if any(node.kind == "take" for node in nodes) else ""
+    entering = Rows(None, input_size(nodes), cell=cell, side=side)
     for index, sources in enumerate(reads):
         if index > 0 and -1 in sources and nodes[0].reads_ids:
             raise ValueError(f"{told(nodes, index)} reads the input, which are ids, as only {told(nodes, 0)} can")
         place = Place(nodes, index, tuple(entering if source < 0 else found[source] for source in sources))
+        if not nodes[index].by_row and any(rows.side == "both" for rows in place.reads):
+            raise ValueError(f"{place.name} goes beyond single rows, but reads both sides of pairs. Take one before")
         width = nodes[index].fit(place)
         given = nodes[index].gives(place.read, width)
         if given.stride > MOST_STRIDE:
             kept = f"keeps one row of every {given.stride:,} steps"
             raise ValueError(f"{place.name} {kept} of the input; at most {MOST_STRIDE:,} are allowed")
         found.append(given)
+    if found[-1].side == "both":
+        raise ValueError(f"{told(nodes, len(nodes) - 1)} ends with both sides of pairs. Take one before")
     for index in range(len(nodes) - 1):
         if not any(index in sources for sources in reads):
             raise ValueError(f"{told(nodes, index)} is read by no node, and is not the last. Read it, or leave it out")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from tidegate.cells import CELLS, CellName
 from tidegate.nodes.glorot import glorot
-from tidegate.nodes.part import Array, Part, Place, Probability, Shapes, Size, Start
+from tidegate.nodes.part import Array, Name, Part, Place, Probability, Shapes, Size, Start
 
 Merge = Literal["concat", "sum", "mul", "ave"]
 
@@ -21,6 +21,9 @@ class Recurrent(Part):
     hands them out. In training alone act `dropout` (between layers), `recurrent_dropout` (one mask per sequence, where
     the state enters the recurrent matrix) and `weight_dropout` (entries of that matrix, anew at each update; Merity et
     al. 2017).
+
+    Sequences begin with zeros, or with what the node that `starts` names gives: one row of each sequence, in which the
+    states h of all layers and directions stand side by side, and then their c where the cell carries it.
     """
 
     kind: Literal["recurrent"] = "recurrent"
@@ -35,6 +38,8 @@ class Recurrent(Part):
     dropout: Probability = 0.0
     recurrent_dropout: Probability = 0.0
     weight_dropout: Probability = 0.0
+    starts: Name | None = None
+    later: ClassVar[tuple[str, ...]] = (*Part.later, "starts")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -51,6 +56,16 @@ class Recurrent(Part):
     def output_size(self) -> int:
         """Count the features of each token after the last layer."""
         return self.hidden_size * (self.num_directions if self.merge == "concat" else 1)
+
+    @property
+    def start_size(self) -> int:
+        """Count the numbers of the states of one sequence: h of all layers and directions, and c where there is one."""
+        return (1 + CELLS[self.cell].carries_c) * self.num_layers * self.num_directions * self.hidden_size
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Name what it reads besides its steps."""
+        return () if self.starts is None else (self.starts,)
 
     @property
     def layers_back(self) -> int:
@@ -70,6 +85,14 @@ class Recurrent(Part):
         """Return the features of each step; raises ValueError where no steps come, or other ones."""
         place.must_have_steps()
         place.must_be(self.input_size)
+        for rows in place.reads[1:]:
+            if not rows.pooled or rows.channels != place.read.channels:
+                raise ValueError(
+                    f"{place.name} cannot start with {self.starts!r}: {rows} came, not one of each sequence"
+                )
+            if rows.width != self.start_size:
+                wants = f"starts with {self.start_size} numbers, its states side by side"
+                raise ValueError(f"{place.name} {wants}, but gets {rows.width} from {self.starts!r}")
         return self.output_size
 
     def shapes(self) -> Shapes:

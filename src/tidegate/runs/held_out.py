@@ -91,7 +91,9 @@ def _options(source: Source, run: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     columns = _columns(source)
     fits = {key: value for key, value in known.items() if key not in _OF_THE_FILE}
-    absent = [key for key in ("text", "label", "group") if columns is not None and fits.get(key) not in columns]
+    absent = [
+        key for key in ("text", "label", "group", "from", "to") if columns is not None and fits.get(key) not in columns
+    ]
     return {key: value for key, value in fits.items() if key not in absent}
 
 

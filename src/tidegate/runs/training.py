@@ -40,6 +40,7 @@ _BESIDE = (
     "ece",
     "uncalibrated ece",
     "wer",
+    "beam wer",
 )  # measures that stand at the top with the chief one
 _HELD_OUT = 0.1  # of examples without a part to measure on, where a task would learn from all
 
@@ -329,6 +330,7 @@ def build_task(dataset: Dataset, params: Params, *, task: str | None = None, pre
     chosen = (presets.get(preset, task=found.name) if preset else {}) | dict(params)
     if preset is None:
         chosen = found.params_for(dataset.train.x) | chosen
+    chosen = found.params_of(dataset.taken) | chosen
     model = found().set_params(**chosen)
     unmeasured = dataset.valid is None and (dataset.test is None or chosen.get("refit") or chosen.get("thresholds"))
     if unmeasured and "validation_fraction" not in chosen and model.get_params().get("validation_fraction") == 0:

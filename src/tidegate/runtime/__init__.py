@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tidegate.engine.recording import final_state as final_state
     from tidegate.engine.recording import look_up as look_up
     from tidegate.engine.recording import matrix_name as matrix_name
+    from tidegate.runtime.decoder import Decoder as Decoder
     from tidegate.runtime.executor import Executor as Executor
     from tidegate.runtime.executor import cut as cut
     from tidegate.runtime.executor import run_sorted as run_sorted

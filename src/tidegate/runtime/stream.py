@@ -320,6 +320,11 @@ def _live(executor: Runner, lookahead: int | None) -> LiveProgram:
     Raises InputError where it reads windows, where it joins steps that come at different times, or where `lookahead` is
     missing, negative, or of no use.
     """
+    if executor.network.is_encoder_decoder:
+        raise InputError(
+            "the network reads pairs, attends, or begins with states that another node gives, so that it cannot be "
+            "stepped as one sequence. Step through the targets of pairs with tidegate.runtime.Decoder."
+        )
     for index, node in enumerate(executor.network.nodes):
         if not node.live:
             what, advice = "a window", "Call it with windows, or ask its forecaster for a stream."

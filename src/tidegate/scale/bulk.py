@@ -13,19 +13,19 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from tidegate.children import follow_parent
 from tidegate.durable import atomic_write
 from tidegate.errors import DataError, InputError, RunFolderError, TidegateError, WorkerError
 from tidegate.kernels.threads import get_num_threads, set_num_threads
 from tidegate.lock import LockedFolder
+from tidegate.scale.cluster import Cluster
 
 MANIFEST, BEGUN = "manifest.jsonl", ".begun.json"
 Work: TypeAlias = Callable[[Path, Path], int]
@@ -52,6 +52,13 @@ class Progress:
     rows: int
     share: float
     failed: Mapping[Path, TidegateError]
+
+
+class Pool(Protocol):
+    """Call functions in other processes; where one is lost its future raises BrokenExecutor."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Have a function called, some time."""
 
 
 class Manifest:
@@ -104,7 +111,8 @@ def answer_all(
     work: Work,
     *,
     about: Mapping[str, Any],
-    workers: int,
+    workers: int = 1,
+    cluster: Cluster | None = None,
     overwrite: bool = False,
 ) -> Generator[Progress, None, None]:
     """Answer files into a folder, under their own names, yielding how far it is after each.
@@ -117,7 +125,8 @@ def answer_all(
         folder: is made where it is not there.
         work: answers a file.
         about: says what answers, such as the digest of a model; a folder holds answers of the same alone.
-        workers: how many processes.
+        workers: how many processes on this machine.
+        cluster: take its machines instead, a core for each file; they find files, folder and models by the same paths.
         overwrite: throw away what the folder holds of something else.
 
     Raises:
@@ -138,7 +147,7 @@ def answer_all(
         names = {target.name for target in targets}
         _note_begun(folder, begun | names)
         manifest.write()
-        yield from _answer(targets, manifest, work, workers)
+        yield from _answer(targets, manifest, work, (lambda: _pool(workers)) if cluster is None else cluster.pool)
         _note_begun(folder, begun - names)
     finally:
         lock.release()
@@ -175,7 +184,9 @@ def _sweep(targets: Iterable[Path]) -> None:
             draft.unlink()
 
 
-def _answer(targets: Mapping[Path, Path], manifest: Manifest, work: Work, workers: int) -> Iterator[Progress]:
+def _answer(
+    targets: Mapping[Path, Path], manifest: Manifest, work: Work, open_pool: Callable[[], AbstractContextManager[Pool]]
+) -> Iterator[Progress]:
     failed, rows, losses = dict[Path, TidegateError](), 0, 0
     sizes, left = dict[Path, int](), dict[Path, Path]()
     for target, file in targets.items():
@@ -190,7 +201,7 @@ def _answer(targets: Mapping[Path, Path], manifest: Manifest, work: Work, worker
     yield Progress(rows, share, failed)
     _sweep([*targets, manifest.path, manifest.path.with_name(BEGUN)])
     while left:
-        with _pool(workers) as pool:
+        with open_pool() as pool:
             try:
                 jobs = {pool.submit(_do, work, file, target): target for target, file in left.items()}
                 for job in as_completed(jobs):
@@ -199,7 +210,7 @@ def _answer(targets: Mapping[Path, Path], manifest: Manifest, work: Work, worker
                     del left[target]
                     losses, share = 0, share + sizes[target] / sum(sizes.values())
                     yield Progress(rows, share, failed)
-            except BrokenProcessPool:
+            except BrokenExecutor:
                 losses += 1
                 _sweep(left)
         if losses > _LOSSES:
@@ -211,6 +222,11 @@ def _settle(job: Future[Answered], manifest: Manifest, failed: dict[Path, Tidega
     """Write down what a job came to; what is wrong with a file is no reason to leave the others."""
     try:
         one = job.result()
+        if not (manifest.path.parent / one.answers).exists():
+            told = f"its answers were written, but {manifest.path.parent} does not have them"
+            raise RunFolderError(f"{told}. The folder must be one that all machines share.")
+    except WorkerError:  # which is no fault of the file
+        raise
     except TidegateError as error:
         failed[file] = error
         return 0

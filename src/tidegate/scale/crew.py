@@ -10,7 +10,8 @@ import select
 import socket
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
 
@@ -21,7 +22,8 @@ from tidegate.engine.program import total
 from tidegate.errors import InputError, WorkerError
 from tidegate.kernels.lanes import MOST
 from tidegate.kernels.threads import get_num_threads
-from tidegate.scale.messages import Apply, Begin, End, Find, Found, Hello, Meet, Trouble
+from tidegate.scale.machine import describe
+from tidegate.scale.messages import Apply, Begin, Describe, End, Find, Found, Hello, Meet, Trade, Trouble
 from tidegate.scale.places import Here, Place
 from tidegate.scale.team import GoneError, Team, TroubleError, blaming, digest
 from tidegate.scale.wire import Address, Link, LinkError, accept, encode
@@ -30,10 +32,9 @@ from tidegate.train import State
 from tidegate.train.work import Asked
 from tidegate.version import __version__
 
-_BEGUN = "Nothing was trained. What it printed on its way out says why."
+_NOTHING = "Nothing was trained."
 _SAVED = "The state of the last update is saved in the run folder, if there is one: go on with --resume."
 _LOSSES = 3  # of workers, one after the other without an update between, that are mended
-_BEGINNING = 60.0  # seconds that workers may take to come
 _TURN = 0.5  # seconds after which whoever waits looks around
 _HEARING = 1.0  # seconds in which others say for whom they wait, too
 
@@ -74,6 +75,7 @@ class Workers:
         self._links: dict[int, Link] = {}  # to those who have come
         self._given_up = False
         self._names: dict[int, str] = {}
+        self._moved = False  # the weights, since they were begun
         self._at: tuple[State, int] | None = None  # the state, and after which of its updates, that all have
 
     def gradient(self, state: State, asked: Asked, *, seed: int, states: States | None, look: bool) -> Lost:
@@ -94,6 +96,7 @@ class Workers:
     def apply(self, state: State, rate: float, scale: float) -> None:
         """Let the others do what the optimiser of a state does next."""
         assert self._team is not None, "a gradient was found"
+        self._moved = True
         try:
             for rank, link in self._team.links.items():
                 with blaming(rank):
@@ -108,6 +111,42 @@ class Workers:
         A handler of a signal may call it; a gradient that is under way is found.
         """
         self._given_up = True
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Ask all workers what they run on, worker 0 first; raises WorkerError where one is lost or late."""
+        with self._losing_none():
+            team, host = self._meet(), next((link.host for link in self._links.values()), "")
+            for rank, link in team.links.items():
+                with blaming(rank):
+                    link.send(Describe())
+            return [describe(host), *(self._hear_of(rank, link) for rank, link in team.links.items())]
+
+    def trade(self, one: int, other: int, numbers: int, rounds: int) -> list[float]:
+        """Let two workers exchange so many numbers, so many times, and give the seconds of each.
+
+        Raises WorkerError where one is lost or late.
+        """
+        with self._losing_none():
+            team = self._meet()
+            for rank, partner in ((one, other), (other, one)):
+                if rank:
+                    with blaming(rank):
+                        team.links[rank].send(Trade(partner, numbers, rounds))
+            own = [] if one else [team.trade(other, numbers, rounds)]
+            told = [self._hear_of(rank, team.links[rank]) for rank in (one, other) if rank]
+            seconds: list[float] = [*own, *told][0]
+            return seconds
+
+    @contextmanager
+    def _losing_none(self) -> Iterator[None]:
+        """Raise WorkerError where one is lost or late while a block lasts."""
+        try:
+            yield
+        except GoneError as gone:
+            raise self._ended(f"{self._name_of(gone.rank)} is {'late' if gone.late else 'lost'}") from None
+        except TroubleError as told:
+            trouble = told.trouble
+            raise self._ended(f"{self._name_of(trouble.rank)} is {trouble.kind} {trouble.told}".rstrip()) from None
 
     def close(self) -> None:
         """Send all workers home."""
@@ -173,7 +212,7 @@ class Workers:
         if self._team is None:
             self._names = {}
             try:
-                with self._place.listening() as waiting:
+                with self._place.listening(self.count) as waiting:
                     self._gather(*waiting)
             except (GoneError, TroubleError):
                 raise  # is judged by what those say who have come
@@ -186,17 +225,18 @@ class Workers:
     def _gather(self, listener: socket.socket, address: Address, key: bytes) -> None:
         """Wait until all workers have come, and have met each other."""
         links, hellos, begun = self._links, dict[int, Hello](), time.monotonic()
-        until = begun + max(self.timeout, _BEGINNING)
+        until = begun + max(self.timeout, self._place.coming)
         for rank in range(1, self.count):
             self._place.start(rank, address, key)
         while len(links) < self.count - 1:
             self._go_on_waiting()
+            self._miss(hellos)
             if (link := accept(listener, key, _TURN)) is not None:
                 self._take(link, hellos)
             elif (ended := self._place.ended(hellos)) is not None:
                 if ended.killed:
                     raise GoneError(ended.rank, late=False)
-                raise self._ended(f"{ended.name} ended as it began, with exit code {ended.code}", _BEGUN)
+                raise self._ended(f"{ended.name} ended as it began{ended.how}")
             if time.monotonic() > until and len(links) < self.count - 1:
                 raise self._ended(f"{len(links) + 1} of {self.count} workers have come within {until - begun:.0f} s")
         self._greet(hellos)
@@ -205,9 +245,30 @@ class Workers:
         for rank, link in links.items():
             with blaming(rank):
                 link.send(Meet(rank, addresses, self._threads(), 0.8 * self.timeout))
-        for rank, link in links.items():
-            self._wait_for(link)
-            self._hear_of(rank, link)  # that it has met the others
+        self._see_them_meet()
+
+    def _miss(self, hellos: dict[int, Hello]) -> None:
+        """Let the places of those be free again who came and went before all had come."""
+        for rank, link in list(self._links.items()):
+            if select.select([link], [], [], 0)[0]:
+                try:
+                    self._hear_of(rank, link)  # who has nothing to say yet, but for its trouble
+                except GoneError:
+                    link.close()
+                    del self._links[rank], hellos[rank]
+
+    def _see_them_meet(self) -> None:
+        """Wait until all say that they have met; whoever goes meanwhile is seen to, though others still wait for it."""
+        left, until = set(self._links), time.monotonic() + self.timeout
+        while left:
+            self._go_on_waiting()
+            ready, _, _ = select.select([*self._links.values()], [], [], _TURN)
+            for rank, link in self._links.items():
+                if link in ready:
+                    self._hear_of(rank, link)
+                    left.discard(rank)
+            if time.monotonic() > until:
+                raise GoneError(min(left), late=True)
 
     def _take(self, link: Link, hellos: dict[int, Hello]) -> None:
         """Let one in who has come, and says who it is."""
@@ -216,7 +277,7 @@ class Workers:
             self._wait_for(link)
             hello: Hello | Trouble = link.receive()
             if isinstance(hello, Trouble):
-                raise self._ended(f"a worker failed as it began: {hello.told}", _BEGUN)
+                raise self._ended(f"a worker failed as it began: {hello.told}")
         except LinkError:  # it went again
             link.close()
             return
@@ -293,4 +354,4 @@ class Workers:
 
     def _ended(self, why: str, advice: str = "") -> WorkerError:
         self._part()
-        return WorkerError(f"{why}. " + (advice or _SAVED))
+        return WorkerError(f"{why}. " + (advice or (_SAVED if self._moved else _NOTHING)))

@@ -80,6 +80,20 @@ class Apply:
 
 
 @dataclass(frozen=True)
+class Describe:
+    """Ask what a worker runs on."""
+
+
+@dataclass(frozen=True)
+class Trade:
+    """Let a worker exchange so many numbers with another one, so many times, and say how long each time took."""
+
+    other: int
+    numbers: int
+    rounds: int
+
+
+@dataclass(frozen=True)
 class End:
     """Send a worker home."""
 

@@ -26,21 +26,12 @@ _ENDING = 5.0  # seconds that a worker has to end by itself
 
 @dataclass(frozen=True)
 class Ended:
-    """Say how the process of a worker has ended."""
+    """Say how the process of a worker has ended: by what kills others in its place, or in a way that `how` tells."""
 
     rank: int
-    process: int
-    code: int
-
-    @property
-    def name(self) -> str:
-        """What it is called where somebody is told of it."""
-        return f"worker {self.rank} (process {self.process})"
-
-    @property
-    def killed(self) -> bool:
-        """Tell whether a signal ended it."""
-        return self.code < 0
+    name: str
+    killed: bool
+    how: str
 
 
 class Place(Protocol):
@@ -48,9 +39,11 @@ class Place(Protocol):
 
     shared: bool
     """Whether they share the cores of the machine of worker 0."""
+    coming: float
+    """Seconds that they may take to come."""
 
-    def listening(self) -> AbstractContextManager[Waiting]:
-        """Wait for workers while a block lasts."""
+    def listening(self, count: int) -> AbstractContextManager[Waiting]:
+        """Wait for workers while a block lasts; with worker 0 they are so many."""
 
     def start(self, rank: int, address: Address, key: bytes) -> None:
         """Begin a worker that links to worker 0 at an address."""
@@ -65,13 +58,13 @@ class Place(Protocol):
 class Here:
     """Begin processes on this machine, which link over sockets in a folder that nobody else may read."""
 
-    shared = True
+    shared, coming = True, 60.0
 
     def __init__(self) -> None:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     @contextmanager
-    def listening(self) -> Iterator[Waiting]:
+    def listening(self, count: int) -> Iterator[Waiting]:
         """Wait for workers while a block lasts."""
         with TemporaryDirectory(prefix="tidegate-") as folder, listen(str(Path(folder) / "0")) as listener:
             yield listener, address_of(listener), secrets.token_bytes(32)
@@ -91,7 +84,8 @@ class Here:
         """Say which worker has ended that was begun and has not come."""
         for rank, process in self._processes.items():
             if rank not in come and (code := process.poll()) is not None:
-                return Ended(rank, process.pid, code)
+                told = f", with exit code {code}; what it printed on its way out says why"
+                return Ended(rank, f"worker {rank} (process {process.pid})", code < 0, told)
         return None
 
     def stop(self) -> None:
@@ -119,7 +113,7 @@ class Elsewhere:
         InputError: the key is too short.
     """
 
-    shared = False
+    shared, coming = False, 60.0
 
     def __init__(self, host: str, port: int, key: bytes) -> None:
         if len(key) < _KEY:
@@ -127,7 +121,7 @@ class Elsewhere:
         self._address, self._key = (host, port), key
 
     @contextmanager
-    def listening(self) -> Iterator[Waiting]:
+    def listening(self, count: int) -> Iterator[Waiting]:
         """Wait for workers while a block lasts."""
         with listen(self._address) as listener:
             self._address = listener.getsockname()[:2]  # a port that was chosen stays the same

@@ -69,7 +69,7 @@ def join(
             return found[0] if held[0] else found[1]
         sends, source, wanted = list[Send](), None, 0
         for half in (0, 1):
-            takers = [each for each in held[1 - half] if each not in held[half]]
+            takers = sorted({*held[1 - half]} - {*held[half]})
             for index, taker in enumerate(takers):
                 giver = held[half][index % len(held[half])]
                 if giver == rank:
@@ -86,7 +86,7 @@ def join(
 
     every = range(len(tokens))
     found, members = part(every), holders(every)
-    idle = [worker for worker in range(len(shares)) if worker not in members]
+    idle = sorted({*range(len(shares))} - {*members})
     sends = [(worker, _there(found)) for index, worker in enumerate(idle) if members[index % len(members)] == rank]
     source = members[idle.index(rank) % len(members)] if rank in idle else None
     came = exchange(sends, source)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import sys
 import time
@@ -19,7 +20,8 @@ import numpy.typing as npt
 
 from tidegate.engine import Optimiser, Program
 from tidegate.engine.gauge import Gauge
-from tidegate.scale.messages import Apply, Begin, End, Find, Found, Hello, Meet, Trouble
+from tidegate.scale.machine import describe
+from tidegate.scale.messages import Apply, Begin, Describe, End, Find, Found, Hello, Meet, Trade, Trouble
 from tidegate.scale.team import GoneError, Team, TroubleError, blaming, digest
 from tidegate.scale.wire import Address, Link, LinkError, accept, address_of, connect, listen
 from tidegate.version import __version__
@@ -84,10 +86,14 @@ def _meet(first: Link, meet: Meet, listener: socket.socket, key: bytes) -> dict[
             links[other] = connect(meet.addresses[other], key, meet.timeout)
             links[other].send(rank)
     missing, until = set(range(rank + 1, len(meet.addresses) + 1)), time.monotonic() + meet.timeout
+    ends: list[socket.socket | Link] = [listener, first]
     while missing:
         if (left := until - time.monotonic()) <= 0:
             raise GoneError(min(missing), late=True)
-        if (link := accept(listener, key, left)) is None:
+        ready, _, _ = select.select(ends, [], [], left)
+        if first in ready:  # which has nothing to say yet
+            raise GoneError(0, late=False)
+        if listener not in ready or (link := accept(listener, key, left)) is None:
             continue  # somebody who does not know the key, or nobody: then no time is left
         link.timeout = meet.timeout
         with suppress(LinkError):  # it went again; if it is missed, that shows soon
@@ -122,6 +128,13 @@ class _Worker:
                         self.first.send(self._find(asked))
                 case Apply():
                     self.optimiser.apply(asked.rate, scale=asked.scale)
+                case Describe():
+                    with blaming(0):
+                        self.first.send(describe(self.first.host))
+                case Trade():
+                    seconds = self.team.trade(asked.other, asked.numbers, asked.rounds)
+                    with blaming(0):
+                        self.first.send(seconds)
                 case End():
                     return
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,9 +25,10 @@ from tidegate.errors import InputError, MissingPackageError, RunFolderError, Tra
 from tidegate.kernels.threads import get_num_threads
 from tidegate.lock import LockedFolder
 from tidegate.runs.training import build_task
+from tidegate.scale.cluster import Cluster
 from tidegate.search.report import search_report
 from tidegate.search.space import Space
-from tidegate.search.trials import Lost, Setting, Trainer, Tried
+from tidegate.search.trials import Lost, Setting, Trainer, Tried, begin_here, begin_there
 from tidegate.tasks.cards import CARDS
 from tidegate.tasks.measures import is_less_better
 
@@ -90,7 +92,7 @@ class Search:
         """Name the run folder of a trial, whose recipe trains it again."""
         return self.folder / "trials" / str(number)
 
-    def run(self, *, trials: int, workers: int = 1) -> Generator[Tried, None, None]:
+    def run(self, *, trials: int, workers: int = 1, cluster: Cluster | None = None) -> Generator[Tried, None, None]:
         """Train until so many trials have ended, those of earlier calls among them, yielding each.
 
         A trial whose loss is not finite counts as one that failed.
@@ -98,6 +100,7 @@ class Search:
         Args:
             trials: how many.
             workers: processes that train at the same time; they share the cores.
+            cluster: take the cores of its machines, which must find data and folder under the same paths.
 
         Raises:
             TidegateError: a trial cannot be trained at all, such as with a parameter that the task does not have.
@@ -106,19 +109,26 @@ class Search:
         if trials < 1 or workers < 1:
             raise InputError(f"{trials} trials by {workers} workers: wanted 1 or more of each.")
         self._stopped = False
-        threads, left = max(1, get_num_threads() // workers), trials - len(self.tried)
+        begin, left = self._beginning(workers, cluster), trials - len(self.tried)
         with ThreadPoolExecutor(workers) as pool:
             under_way = set[Future[Tried]]()
             try:
                 while left > 0 or under_way:
                     while left > 0 and len(under_way) < workers:
-                        under_way.add(pool.submit(self._try, threads))
+                        under_way.add(pool.submit(self._try, begin))
                         left -= 1
                     ended, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     for one in ended:
                         yield one.result()
             finally:
                 self._stop()
+
+    def _beginning(self, workers: int, cluster: Cluster | None) -> Callable[[], Trainer]:
+        """Say how one of so many processes is begun."""
+        if cluster is None:
+            return partial(begin_here, self.setting, max(1, get_num_threads() // workers))
+        options: dict[str, Any] = {"within": self.folder, "goes_on": lambda: not self._stopped}
+        return partial(begin_there, cluster, self.setting, cluster.share(workers), **options)
 
     def _stop(self) -> None:
         """End all processes; nobody begins another one."""
@@ -157,12 +167,12 @@ class Search:
         except (RuntimeError, ValueError):  # where trials are too few, or all alike
             return {}
 
-    def _try(self, threads: int) -> Tried:
+    def _try(self, begin: Callable[[], Trainer]) -> Tried:
         """Draw a trial and train it to its end, or until it is not worth going on; again where its process is lost."""
         trial, params = self._draw()
         for loss in range(_LOSSES + 1):
             try:
-                return self._train(trial, params, threads)
+                return self._train(trial, params, begin)
             except Lost:
                 if self._stopped or loss == _LOSSES:
                     break
@@ -180,9 +190,9 @@ class Search:
             trial = self.study.ask()
             return trial, self.space.choose(trial)
 
-    def _train(self, trial: Trial, params: Mapping[str, Any], threads: int) -> Tried:
+    def _train(self, trial: Trial, params: Mapping[str, Any], begin: Callable[[], Trainer]) -> Tried:
         values, ended, why = dict[int, float](), "COMPLETE", None
-        trainer = self._take(threads)
+        trainer = self._take(begin)
         try:
             with closing(trainer.train(params, self.folder_of(trial.number))) as epochs:
                 for epoch, value in enumerate(epochs, 1):
@@ -196,14 +206,20 @@ class Search:
         self._tell(trial, self._best_of(values), ended, why)
         return Tried(trial.number, dict(trial.params), self._best_of(values), ended.lower(), values, why)
 
-    def _take(self, threads: int) -> Trainer:
+    def _take(self, begin: Callable[[], Trainer]) -> Trainer:
         """Take a process that has nothing to do, or begin one; raises Lost where all were ended."""
         with self._taking:
             if self._stopped:
                 raise Lost
-            trainer = self._idle.pop() if self._idle else Trainer(self.setting, threads)
+            if self._idle:
+                return self._idle.pop()
+        trainer = begin()
+        with self._taking:
             self._trainers.add(trainer)
-            return trainer
+        if self._stopped:  # meanwhile
+            trainer.close()
+            raise Lost
+        return trainer
 
     def _give_back(self, trainer: Trainer) -> None:
         with self._taking:

@@ -10,7 +10,7 @@ import base64
 import binascii
 import io
 import wave
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -38,7 +38,7 @@ def media_cost(item: str) -> int:
     return len(coded) // 2 if size is None else size[0] * size[1] + 1
 
 
-def read_media(item: str, features: int, where: str) -> Array:
+def read_media(item: str, features: int, where: str, unfold: Callable[[bytes, str], Array] | None = None) -> Array:
     """Read a picture or sound as steps `[T, features]`.
 
     A picture gives a step for each row, from the top, of its pixels from 0 (black) to 1 (white), or a step for each
@@ -49,6 +49,7 @@ def read_media(item: str, features: int, where: str) -> Array:
         item: the file in base64, with or without `data:image/png;base64,` before it.
         features: numbers of a step of the model.
         where: what the item is called in an error.
+        unfold: reads the content in another manner; pictures too large never come to it.
 
     Raises:
         DataError: it is no PNG or WAV, is broken, or too large.
@@ -57,34 +58,42 @@ def read_media(item: str, features: int, where: str) -> Array:
     """
     data = _decoded(_coded(item))
     if data.startswith(_PNG):
-        return _read_png(data, features, where)
+        size = _sound_size(data, where)
+        return _read_png(data, size, features, where) if unfold is None else unfold(data, where)
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        return _read_wav(data, features, where)
+        return _read_wav(data, features, where) if unfold is None else unfold(data, where)
     raise DataError(f"{where} is a text; wanted steps of numbers, or a PNG or WAV file in base64.")
 
 
-def unpack(given: Sequence[Any], features: int) -> list[Any]:
+def unpack(given: Sequence[Any], features: int, unfold: Callable[[bytes, str], Array] | None = None) -> list[Any]:
     """Read the pictures and sounds among sequences; what is none stays as it is.
+
+    `unfold` reads the content of a file in the manner of a task, whose name in an error it is told.
 
     Raises as `read_media`, and DataError where all pictures together have more pixels than one may have.
     """
     if sum(media_cost(item) for item in given if isinstance(item, str) and _is_png(item)) > MOST_PIXELS + len(given):
         raise DataError(f"the pictures have more than {MOST_PIXELS:,} pixels together. Send fewer at a time.")
     return [
-        read_media(item, features, f"sequences[{index}]") if isinstance(item, str) else item
+        read_media(item, features, f"sequences[{index}]", unfold) if isinstance(item, str) else item
         for index, item in enumerate(given)
     ]
 
 
-def _read_png(data: bytes, features: int, where: str) -> Array:
-    try:
-        from PIL import Image
-    except ModuleNotFoundError:
-        raise MissingPackageError.of("pillow", "serve", "a picture in a request") from None
+def _sound_size(data: bytes, where: str) -> tuple[int, int]:
+    """Read the size of a picture; raises DataError where it has none, or too many pixels."""
     size = _png_size(data)
     if size is None or size[0] * size[1] > MOST_PIXELS:
         told = "has no size" if size is None else f"is {size[0]} by {size[1]}"
         raise DataError(f"{where}: the picture {told}; {MOST_PIXELS:,} pixels are taken at most.")
+    return size
+
+
+def _read_png(data: bytes, size: tuple[int, int], features: int, where: str) -> Array:
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:
+        raise MissingPackageError.of("pillow", "serve", "a picture in a request") from None
     if features not in (1, size[0]):
         told = f"the picture is {size[0]} pixels wide; the model reads steps of {features} numbers"
         raise ShapeError(f"{where}: {told}. Scale it to that width.")

@@ -6,6 +6,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -92,6 +93,8 @@ class Served:
                 raise OptionError.unknown("option of a stream", name, live.options)
             if not isinstance(value, live.options[name]) or isinstance(value, bool | dict | list):
                 raise InputError(f"{name}={value!r:.40}; wanted {_spelled(live.options[name])}.")
+            if name in live.most and value > live.most[name]:
+                raise InputError(f"{name}={value!r:.40}; at most {live.most[name]} is served.")
         key = repr(sorted(options.items()))
         begun = self._begun.get(key)
         if begun is None:
@@ -128,7 +131,8 @@ class Served:
     def read(self, given: Any) -> list[Any]:
         """Read inputs, the files among them, too; raises InputError, DataError or ShapeError."""
         if self.wire.given == "sequences":
-            given = unpack(given, self.model.network_.input_size)
+            unfold = None if self.wire.unfold is None else partial(self.wire.unfold, self.model)
+            given = unpack(given, self.model.network_.input_size, unfold)
         return self.wire.read(self.model, given)
 
     def _streamed(self) -> Json:

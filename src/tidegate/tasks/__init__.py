@@ -22,5 +22,7 @@ if TYPE_CHECKING:
     from tidegate.tasks.task import Task as Task
     from tidegate.tasks.transcribing.transcriber import Transcriber as Transcriber
     from tidegate.tasks.transcribing.transcripts import Transcript as Transcript
+    from tidegate.tasks.translating.translations import Translation as Translation
+    from tidegate.tasks.translating.translator import Translator as Translator
 
 open_door(__name__)

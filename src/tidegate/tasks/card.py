@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Option: TypeAlias = Literal["spans", "picture", "group", "lookahead"]
 """An option of `tidegate predict` that says something to some tasks alone."""
-Command: TypeAlias = Literal["predict", "generate", "complete", "transcribe"]
+Command: TypeAlias = Literal["predict", "generate", "complete", "transcribe", "translate"]
 """A command that asks a model."""
 
 

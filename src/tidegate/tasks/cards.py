@@ -12,6 +12,7 @@ ROOMS = (
     "forecasting",
     "language",
     "transcribing",
+    "translating",
 )
 """The folders of the tasks; the file `card` of each holds `CARDS`, mostly one."""
 
@@ -25,7 +26,7 @@ def by_verb() -> dict[str, Card]:
     """Give the cards by what the option `--task` calls them.
 
     >>> list(by_verb())
-    ['classify', 'signals', 'tag', 'forecast', 'language', 'transcribe']
+    ['classify', 'signals', 'tag', 'forecast', 'language', 'transcribe', 'translate']
     """
     return {card.verb: card for card in CARDS.values()}
 

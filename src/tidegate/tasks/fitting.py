@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,8 @@ class Plan:
             that they are of, empty in the middle of the first one; None where they are the same.
         settle: makes of what the task learned before the first step, and of that record, what it has learned; None
             where that is the same.
+        finish: makes of that, once training has come to its end, what has been learned of the weights that are handed
+            out, before `whole`; None where that is the same.
         refit: plans the second training, on all rows, given the history of the first one; None where there is none.
         begin: parameters, by name, that begin with given numbers instead of drawn ones.
         frozen: the names of parameters that stay as they begin: the first ones of the network.
@@ -75,6 +77,7 @@ class Plan:
     embedding_scale: float = 0.05
     whole: Callable[[Network, Weights, Json], tuple[Network, Weights]] | None = None
     settle: Callable[[Json], Any] | None = None
+    finish: Callable[[Weights, Any], Any] | None = None
     refit: Callable[[list[Json]], Plan] | None = None
     begin: Mapping[str, Array] = field(default_factory=dict)
     frozen: frozenset[str] = frozenset()
@@ -115,8 +118,11 @@ def told(step: Step) -> Json:
     return {key: getattr(step, key) for key in kept} | {"loss": step.mean_loss} | measured(asdict(step))
 
 
-Keep: TypeAlias = Callable[[Plan, Weights, list[Json]], None]
-"""Takes a plan, the weights to use of what it trains, and the history."""
+class Keep(Protocol):
+    """Takes a plan, the weights to use of what it trains, the history, and whether training has come to its end."""
+
+    def __call__(self, plan: Plan, weights: Weights, history: list[Json], /, *, ended: bool = False) -> None:
+        """Take them."""
 
 
 def follow(
@@ -186,7 +192,7 @@ def _train(
         if folder is not None and not isinstance(stop, TrainingError):
             _save(folder, plan, state, best)
         raise
-    keep(plan, best.weights, best.history)
+    keep(plan, best.weights, best.history, ended=True)
 
 
 def _train_again(
@@ -229,7 +235,7 @@ def _train_again(
         if folder is not None and not isinstance(stop, TrainingError):
             _save(folder, first, state, best, refit=True)
         raise
-    keep(plan, _copy(train.weights(state)), best.history)
+    keep(plan, _copy(train.weights(state)), best.history, ended=True)
 
 
 def _begin(plan: Plan, resumed: Resumed | None) -> tuple[State, train.Recipe]:

@@ -43,14 +43,15 @@ class Scores:
     """Say how a task is measured.
 
     Args:
-        measure: takes a fitted model and examples whose answers are known.
+        measure: takes a fitted model and examples whose answers are known, and by name how the model is asked, where
+            that can be chosen.
         apart: measures again what was measured, without examples whose answer stands in those that were learned from;
             None where that says nothing.
         judge: says what is amiss with a model of which the part held out in training is all that is known. Takes the
             record of the epoch that is kept, its measures with those of guesses, and what to call the part.
     """
 
-    measure: Callable[[Any, Examples], Evaluation]
+    measure: Callable[..., Evaluation]
     judge: Callable[[Record, Mapping[str, float], str], list[HealthWarning]]
     apart: Callable[[Any, Examples], Evaluation] | None = None
 

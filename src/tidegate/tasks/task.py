@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
@@ -145,6 +145,17 @@ class Task(ABC, Generic[L]):
         """Say which parameters suit some inputs, where a run names neither them nor a preset; here none."""
         return {}
 
+    @classmethod
+    def params_of(cls, taken: Mapping[str, str]) -> Json:
+        """Say which parameters tell what data are of, given what a reader took for what; here none."""
+        return {}
+
+    def check_taken(self, taken: Mapping[str, str]) -> None:
+        """Raise InputError for data that are of something else than those that the model was trained on."""
+        for name, value in self.params_of(taken).items():
+            if (own := getattr(self, name)) and own != value:
+                raise InputError(f"the model was trained with {name}={own!r}, but these data have {value!r}.")
+
     def get_params(self, deep: bool = True) -> Json:
         """Return the parameters by name, as they were passed; `deep` has no effect."""
         return {name: getattr(self, name) for name in parameter_names(type(self))}
@@ -223,14 +234,16 @@ class Task(ABC, Generic[L]):
                 folder.write_recipe(task=self.name, params=params, versions=versions(), begin=begin, chosen=plan.chosen)
             release = on_failure.pop_all()
 
-        def keep(trained: Plan, weights: dict[str, Array], history: list[Json]) -> None:
+        def keep(trained: Plan, weights: dict[str, Array], history: list[Json], /, *, ended: bool = False) -> None:
             kept = kept_epoch(history, patience=plan.patience)
             metrics = valid_parts(history, patience=plan.patience)
             about = About().also(metrics=metrics | {"embeddings": trained.about.get("begin", {}).get("found", {})})
+            settled = learned if trained.settle is None else trained.settle(kept)
+            if ended and trained.finish is not None:
+                settled = trained.finish(weights, settled)
             network = trained.network
             if trained.whole is not None:
                 network, weights = trained.whole(network, weights, kept)
-            settled = learned if trained.settle is None else trained.settle(kept)
             self._fitted = Fitted(plan.about["params"], network, weights, settled, history, about)
             if folder is not None:
                 self.save(folder.model, licence=folder.licence)

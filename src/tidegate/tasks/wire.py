@@ -6,14 +6,15 @@ Knows neither HTTP nor a task: the folder of a task fills in a `Wire`, servers a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.checks import check_texts
-from tidegate.errors import DataError, InputError
+from tidegate.errors import DataError, InputError, ShapeError
 from tidegate.tasks.live import Live
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -37,6 +38,7 @@ class LiveWire:
         steps: turns arrays by name into steps.
         hear: turns the answer to a step, as JSON, into what the session of the task gives; knows the labels.
         gather: makes of the answers to many steps what `Wire.arrays` takes.
+        most: the largest value of options that cost memory and time, by name.
     """
 
     options: Mapping[str, Any]
@@ -45,6 +47,7 @@ class LiveWire:
     steps: Callable[[Any, Tensors], list[Any]]
     hear: Callable[[Sequence[Any], Json], Any]
     gather: Callable[[Sequence[Any]], Sequence[Any]] = list
+    most: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Wire:
         spell: turns inputs, as Python passes them to the task, into what a message holds.
         hear: turns answers as JSON into what a method of the task, such as `predict`, gives.
         live: how sessions are held.
+        unfold: reads the content of a PNG or WAV file that came in the place of a sequence; None where a picture gives
+            a step for each of its rows.
     """
 
     given: Given
@@ -78,6 +83,7 @@ class Wire:
     spell: Callable[[Any], Any]
     hear: Mapping[str, Callable[[Sequence[Any], Sequence[Json]], Any]]
     live: LiveWire
+    unfold: Callable[[Any, bytes, str], Array] | None = None
 
 
 def step_cost(step: Any) -> int:
@@ -126,6 +132,62 @@ def decoded(item: bytes, index: int) -> str:
         return item.decode()
     except UnicodeDecodeError as error:
         raise DataError(f"text {index} is no UTF-8 at its byte {error.start}.") from None
+
+
+def read_features(_model: Any, given: Any) -> list[Array]:
+    """Read sequences of features from lists of steps; raises DataError or ShapeError, naming the sequence."""
+    found = []
+    for index, steps in enumerate(given):
+        try:
+            array = np.asarray(steps, np.float64)
+        except (ValueError, TypeError):
+            raise DataError(f"sequences[{index}] is no list of steps, each a list of as many numbers.") from None
+        if array.ndim != 2 and array.size:
+            shape = list(array.shape)
+            raise ShapeError(f"sequences[{index}] is {shape}; wanted steps of features, such as [[0.1, 0.2]].")
+        found.append(array)
+    return found
+
+
+def feature_cost(given: Any) -> int:
+    """Count the numbers of sequences.
+
+    >>> feature_cost([[[1.0, 2.0]] * 3, []])
+    8
+    """
+    return sum(
+        len(steps) * (len(steps[0]) if len(steps) and hasattr(steps[0], "__len__") else 1) for steps in given
+    ) + len(given)
+
+
+def feature_tensors(_model: Any, tensors: Tensors) -> list[Array]:
+    """Read sequences from arrays: `[B, T, C]`, or `[N, C]` and beside it the `offsets` `[B + 1]`."""
+    values = only(tensors, "values")
+    if values.dtype.kind not in "fiub":
+        raise DataError("the input 'values' holds texts; wanted numbers.")
+    if "offsets" not in tensors:
+        if values.ndim != 3:
+            raise ShapeError(f"'values' is {list(values.shape)}; wanted [B, T, C], or [N, C] with 'offsets' [B + 1].")
+        return list(values)
+    offsets = tensors["offsets"].ravel()
+    sound = offsets.dtype.kind in "iu" and len(offsets) and offsets[0] == 0 and (np.diff(offsets) >= 0).all()
+    if values.ndim != 2 or not sound or offsets[-1] != len(values):
+        raise ShapeError(f"'offsets' must ascend from 0 to {len(values)}, beside 'values' [N, C].")
+    return [values[begin:end] for begin, end in pairwise(offsets.tolist())]
+
+
+def feature_steps(_model: Any, tensors: Tensors) -> list[Any]:
+    """Read the steps of one sequence from an array `[n, C]` or `[1, n, C]`."""
+    values = only(tensors, "values")
+    if values.dtype.kind not in "fiub" or values.ndim not in (2, 3) or (values.ndim == 3 and len(values) != 1):
+        raise ShapeError(f"'values' is {list(values.shape)}; wanted the numbers of steps, [n, C].")
+    rows: list[Any] = values.astype(np.float64).reshape(-1, values.shape[-1]).tolist()
+    return rows
+
+
+def feature_inputs(model: Any) -> list[Tensor]:
+    """Name the arrays that sequences come in."""
+    return [("values", "FP64", (-1, model.network_.input_size)), ("offsets", "INT64", (-1,))]
 
 
 def only(arrays: Tensors, name: str) -> Array:

@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.data.plain_xml import parse
 from tidegate.data.transcribed.images import PICTURES
-from tidegate.data.transcribed.plain_xml import parse
 from tidegate.data.transcribed.scaling import Grey
 from tidegate.errors import DataError
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from tidegate.errors import DataError, ShapeError
 from tidegate.tasks.live import Live
 from tidegate.tasks.wire import (
     Array,
     Json,
     LiveWire,
-    Tensor,
-    Tensors,
     Wire,
     as_bytes,
-    only,
+    feature_cost,
+    feature_inputs,
+    feature_steps,
+    feature_tensors,
+    read_features,
     read_plain_texts,
     text_cost,
     text_inputs,
@@ -45,62 +45,6 @@ def arrays(model: Any, rows: Sequence[Array]) -> dict[str, Array]:
     shares = np.stack(rows) if rows else np.empty((0, len(model.classes_)), np.float32)
     said = model.choose(shares).tolist()
     return {"probabilities": shares, "label": as_bytes(map(json.dumps, said) if model.multilabel_ else said)}
-
-
-def read_features(_model: Any, given: Any) -> list[Array]:
-    """Read sequences of features from lists of steps; raises DataError or ShapeError, naming the sequence."""
-    found = []
-    for index, steps in enumerate(given):
-        try:
-            array = np.asarray(steps, np.float64)
-        except (ValueError, TypeError):
-            raise DataError(f"sequences[{index}] is no list of steps, each a list of as many numbers.") from None
-        if array.ndim != 2 and array.size:
-            shape = list(array.shape)
-            raise ShapeError(f"sequences[{index}] is {shape}; wanted steps of features, such as [[0.1, 0.2]].")
-        found.append(array)
-    return found
-
-
-def feature_cost(given: Any) -> int:
-    """Count the numbers of sequences.
-
-    >>> feature_cost([[[1.0, 2.0]] * 3, []])
-    8
-    """
-    return sum(
-        len(steps) * (len(steps[0]) if len(steps) and hasattr(steps[0], "__len__") else 1) for steps in given
-    ) + len(given)
-
-
-def feature_tensors(_model: Any, tensors: Tensors) -> list[Array]:
-    """Read sequences from arrays: `[B, T, C]`, or `[N, C]` and beside it the `offsets` `[B + 1]`."""
-    values = only(tensors, "values")
-    if values.dtype.kind not in "fiub":
-        raise DataError("the input 'values' holds texts; wanted numbers.")
-    if "offsets" not in tensors:
-        if values.ndim != 3:
-            raise ShapeError(f"'values' is {list(values.shape)}; wanted [B, T, C], or [N, C] with 'offsets' [B + 1].")
-        return list(values)
-    offsets = tensors["offsets"].ravel()
-    sound = offsets.dtype.kind in "iu" and len(offsets) and offsets[0] == 0 and (np.diff(offsets) >= 0).all()
-    if values.ndim != 2 or not sound or offsets[-1] != len(values):
-        raise ShapeError(f"'offsets' must ascend from 0 to {len(values)}, beside 'values' [N, C].")
-    return [values[begin:end] for begin, end in pairwise(offsets.tolist())]
-
-
-def feature_steps(_model: Any, tensors: Tensors) -> list[Any]:
-    """Read the steps of one sequence from an array `[n, C]` or `[1, n, C]`."""
-    values = only(tensors, "values")
-    if values.dtype.kind not in "fiub" or values.ndim not in (2, 3) or (values.ndim == 3 and len(values) != 1):
-        raise ShapeError(f"'values' is {list(values.shape)}; wanted the numbers of steps, [n, C].")
-    rows: list[Any] = values.astype(np.float64).reshape(-1, values.shape[-1]).tolist()
-    return rows
-
-
-def feature_inputs(model: Any) -> list[Tensor]:
-    """Name the arrays that sequences come in."""
-    return [("values", "FP64", (-1, model.network_.input_size)), ("offsets", "INT64", (-1,))]
 
 
 def sequences_of(X: Any) -> list[Any]:

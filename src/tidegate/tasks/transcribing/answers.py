@@ -11,6 +11,7 @@ from tidegate.data.checks import Where
 from tidegate.data.showing import shorten
 from tidegate.errors import DataError
 from tidegate.tasks.answers import ANSWER, PROBABILITY, Answers, Columns, Single, Told
+from tidegate.tasks.transcribing.wire import WIRE
 
 if TYPE_CHECKING:
     from tidegate.tasks.transcribing.transcriber import Transcriber
@@ -50,5 +51,6 @@ def cells(model: Transcriber, inputs: list[Any]) -> Columns:
 
 
 ANSWERS = Answers(
-    Single(tell=tell, columns=(ANSWER, PROBABILITY), cells=cells, read=read, read_cells=read_cells, many="signals")
+    Single(tell=tell, columns=(ANSWER, PROBABILITY), cells=cells, read=read, read_cells=read_cells, many="signals"),
+    wire=WIRE,
 )

@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.transcribed.recordings import Recordings
-from tidegate.network import Network, Spectrogram
+from tidegate.network import Fold, Network, Spectrogram, Window
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.runtime.executor import cut
 from tidegate.tasks.transcribing.measuring import Part
 from tidegate.tasks.transcribing.reading import Reading
+from tidegate.tasks.transcribing.transcripts import Places
 
 if TYPE_CHECKING:
     from tidegate.tasks.transcribing.beginning import Beginning
@@ -31,11 +32,6 @@ _FRAME, _HOP = 0.025, 0.01  # seconds
 def hop_of(rate: float) -> int:
     """Count the samples from one frame to the next."""
     return max(round(_HOP * rate), 1)
-
-
-def ceiled(count: Any, size: int) -> Any:
-    """Divide, and round up."""
-    return -(-count // size)
 
 
 def fitted_front(given: Recordings, rate: float, bands: int, before: Beginning | None) -> Executor:
@@ -84,3 +80,16 @@ def run(executor: Executor, x: Ragged) -> Iterator[tuple[Array, Array]]:
     """Run signals in batches of like lengths: the indices of each batch, and the rows of all its signals."""
     for indices in cut(x, tokens=2**15 * executor.network.gives[-1].stride):
         yield indices, executor(x.select(indices))
+
+
+def places_of(network: Network, steps: int) -> Places:
+    """Say which steps the frames of a network see: those of windows, and of the windows before them."""
+    width, stride = 1, 1
+    for node in network.nodes:
+        if isinstance(node, Window):
+            width, stride = width + (node.width - 1) * stride, stride * node.stride
+        elif isinstance(node, Spectrogram):
+            width, stride = node.frame, node.hop
+        elif isinstance(node, Fold):
+            width, stride = width + (node.block[1] - 1) * stride, stride * node.block[1]
+    return Places(stride, width, steps)

@@ -9,11 +9,13 @@ import numpy as np
 
 import tidegate.kernels as kernels
 from tidegate.data.transcribed.writing import is_leftward
+from tidegate.errors import StateError
 from tidegate.kernels import ctc
 from tidegate.runtime import Stream
+from tidegate.tasks.transcribing.live_beam import LiveBeam
 from tidegate.tasks.transcribing.measuring import tempered
 from tidegate.tasks.transcribing.reading import Reading
-from tidegate.tasks.transcribing.searching import path_score
+from tidegate.tasks.transcribing.searching import Search, best_transcript, path_score
 from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
 
 
@@ -22,8 +24,9 @@ class Partial:
     """Hold what was read so far.
 
     text: all of it, in the order in which it is read.
-    stable: what no step to come will change. A symbol is named once, so that of the likeliest symbols it is all; of
-        lines none, where letters from right to left are known, as those still to come are read before it.
+    stable: what no step to come will change. A symbol is named once, so that of the likeliest symbols it is all, and
+        of a search what all its texts begin with; of lines none, where letters from right to left are known, as those
+        still to come are read before it.
     """
 
     text: str
@@ -39,8 +42,17 @@ class TranscriberStream:
     last frames wait for steps that might have followed.
     """
 
-    def __init__(self, stream: Stream, reading: Reading, places: Places) -> None:
-        self._stream, self._reading, self._places = stream, reading, places
+    def __init__(
+        self, stream: Stream, reading: Reading, places: Places, search: Search, beam: LiveBeam | None = None
+    ) -> None:
+        self._stream, self._reading, self._places, self._search = stream, reading, places, search
+        self._beam = beam
+        if search.beam and beam is None:
+            if stream.steps and "searched" not in stream.about:
+                raise StateError("the state is of a stream without a search. Begin a new stream, or pass beam=0.")
+            self._beam = LiveBeam(search, reading.symbols, stream.about.pop("searched", {}))
+        elif not search.beam and "searched" in stream.about:
+            raise StateError("the state is of a stream with a search. Pass the same beam, or begin a new stream.")
         self._turns = reading.reads == "line" and any(map(is_leftward, reading.symbols))
 
     def step(self, x: Any, /) -> Partial:
@@ -68,11 +80,12 @@ class TranscriberStream:
 
     def fork(self) -> Self:
         """Begin another session where this one is. Raises StreamEndedError after the end."""
-        return type(self)(self._stream.fork(), self._reading, self._places)
+        beam = None if self._beam is None else self._beam.copy()
+        return type(self)(self._stream.fork(), self._reading, self._places, self._search, beam)
 
     def resume(self, state: bytes, /) -> Self:
         """Begin another session of the same model where a saved one was. Raises StateError."""
-        return type(self)(self._stream.resume(state), self._reading, self._places)
+        return type(self)(self._stream.resume(state), self._reading, self._places, self._search)
 
     def close(self) -> None:
         """End the session; what waits is dropped."""
@@ -82,6 +95,9 @@ class TranscriberStream:
     def transcript(self) -> Transcript:
         """All that was read so far; places are in seconds, or steps where no rate is known."""
         symbols, places = self._reading.symbols, replace(self._places, steps=self.steps)
+        if self._beam is not None:
+            frames, ranks = self._beam.ranks()
+            return best_transcript(self._reading, ranks, 0, frames, places)
         heard = self._stream.about.get("heard", [])
         told = [Symbol(symbols[number - 1], *places.span(first, last), sure) for number, first, last, _, sure in heard]
         return Transcript.of(told, reads=self._reading.reads, score=self._stream.about.get("score", 0.0))
@@ -89,7 +105,13 @@ class TranscriberStream:
     @property
     def state(self) -> bytes:
         """All that is needed to go on elsewhere. Raises StreamEndedError after the end."""
-        return self._stream.state
+        if self._beam is None:
+            return self._stream.state
+        self._stream.about["searched"] = self._beam.told()
+        try:
+            return self._stream.state
+        finally:
+            del self._stream.about["searched"]
 
     @property
     def steps(self) -> int:
@@ -103,6 +125,10 @@ class TranscriberStream:
 
     def _hear(self, rows: Any) -> Partial:
         """Read frames that are due: a symbol goes on where the frame before named it, too."""
+        if self._beam is not None:
+            self._beam.push(rows)
+            stable = "" if self._turns else self._beam.stable
+            return Partial(self._reading.as_read(self._beam.text), stable)
         about = self._stream.about
         heard, count, last = about.setdefault("heard", []), about.get("frames", 0), about.get("last", ctc.BLANK)
         frames = ctc.Frames(rows, np.array([0, len(rows)]))

@@ -15,7 +15,7 @@ from tidegate.kernels import ctc
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.runtime.executor import cut
-from tidegate.tasks.transcribing.errors import error_rate, matches
+from tidegate.tasks.edits import error_rate, matches
 from tidegate.tasks.transcribing.reading import Reading
 
 Array: TypeAlias = npt.NDArray[Any]

@@ -18,6 +18,7 @@ _COMMON: dict[str, Any] = {
     "feature_masks": 1,
     "noise": 0.1,
     "average": 0.998,
+    "language": True,
     "short_first": 1,
     "pretrained": None,
     "validation_fraction": 0.05,

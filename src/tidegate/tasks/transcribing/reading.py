@@ -1,4 +1,4 @@
-"""What a transcriber learns besides its weights: its symbols, how signals are brought to its scale, how sure it is."""
+"""What a transcriber learns besides its weights: symbols, the scale of signals, how sure it is, and its language."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.transcribed.recordings import Reads, Recordings
+from tidegate.decoding import Scorer
 from tidegate.errors import DataError, InputError, ShapeError
 from tidegate.kernels import ctc
 from tidegate.kernels.streams import as_rows
@@ -20,6 +21,9 @@ from tidegate.tasks.transcribing.ordering import as_read, as_shown
 
 Array: TypeAlias = npt.NDArray[Any]
 Json: TypeAlias = dict[str, Any]
+
+_TOO_SHORT = 0.01  # of the labels that may not fit
+_ARRAY = "language."  # what the names of the arrays of a language begin with
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,7 @@ class Reading:
     mean, deviation: [C], what features are brought to a common scale by; none of sound, whose network does it.
     centred: whether each signal's own mean is taken off first.
     temperature: what scores are divided by before they say how sure they are.
+    scorer: what was learned of texts alone; None where nothing was.
     """
 
     reads: Reads
@@ -41,16 +46,28 @@ class Reading:
     deviation: Array
     centred: bool
     temperature: float = 1.0
+    scorer: Scorer | None = None
 
     def to_json(self) -> Json:
         """Write it for the model file."""
         scaling = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist(), "centred": self.centred}
         told = {"reads": self.reads, "rate": self.rate, "symbols": list(self.symbols), "temperature": self.temperature}
-        return {"reading": told | scaling}
+        return {"reading": told | scaling} | ({} if self.scorer is None else {"language": self.scorer.to_json()})
+
+    def arrays(self) -> dict[str, Array]:
+        """List the arrays that go into the model file beside it."""
+        return {} if self.scorer is None else {_ARRAY + name: array for name, array in self.scorer.arrays().items()}
+
+    def with_language(self, stored: Json) -> Reading:
+        """Add what was learned of texts, out of a model file; raises as `Scorer.restore` does."""
+        if "language" not in stored:
+            return self
+        arrays = {name.removeprefix(_ARRAY): array for name, array in stored["arrays"].items()}
+        return replace(self, scorer=Scorer.restore(stored["language"], arrays))
 
     @classmethod
     def from_json(cls, stored: Json) -> Reading:
-        """Read what `to_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
+        """Read what `to_json` wrote, but no language; raises KeyError, TypeError or ValueError for anything else."""
         told = stored["reading"]
         symbols = tuple(map(str, told["symbols"]))
         mean, deviation = (np.array(told[name], np.float64) for name in ("mean", "deviation"))
@@ -132,6 +149,24 @@ def leave_out_empty(given: Recordings) -> Recordings:
         raise DataError(f"{told}. There is nothing to learn from.")
     warnings.warn(f"{told}. They are left out.", stacklevel=5)
     return given.select(np.flatnonzero(given.lengths))
+
+
+def leave_out_short(given: Recordings, hop: int, stride: int) -> Recordings:
+    """Leave out what is too short for its text, with a warning; raises DataError where that is more than a few.
+
+    hop: samples from one band of frequencies to the next, 1 of other signals; stride: those from one frame to the next.
+    """
+    labels = ctc.Labels.of([[ord(symbol) for symbol in text] for text in given.texts or []])
+    frames, needed = -(-given.lengths // (hop * stride)), ctc.needed(labels)
+    short = np.flatnonzero(needed > frames)
+    if not short.size:
+        return given
+    named = ", ".join(f"{given.names[row]} ({needed[row]} needed, {frames[row]} there)" for row in short[:3].tolist())
+    told = f"{short.size} of {len(given)} recordings have fewer frames than their texts need: {named}"
+    if short.size > max(_TOO_SHORT * len(given), 1) or short.size == len(given):
+        raise DataError(f"{told}. Leave them out, or set a smaller stride than {stride}.")
+    warnings.warn(f"{told}. They are left out.", stacklevel=5)
+    return given.select(np.setdiff1d(np.arange(len(given)), short))
 
 
 def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known: bool = False) -> Recordings:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,9 @@ import numpy.typing as npt
 from tidegate.data.transcribed.recordings import Recordings
 from tidegate.errors import DataError
 from tidegate.health import ClassHealth, HealthWarning
+from tidegate.tasks.edits import distance, paired
 from tidegate.tasks.scores import Record, Scores
-from tidegate.tasks.transcribing.errors import distance, paired
+from tidegate.tasks.transcribing.language import WIDTH
 from tidegate.tasks.transcribing.ordering import as_shown
 from tidegate.tasks.transcribing.reading import as_recordings
 
@@ -37,6 +38,8 @@ class Transcribing:
     groups: its speaker, book or page; None where nobody knows.
     wrong: [B] whether its text is not all right.
     right: the right texts.
+    searched: the errors that a search with what was learned of texts makes on them; empty where nothing was, or where
+        the errors above are those of a search.
     unseen: without recordings whose text stands in training; None where nobody knows which do.
     confusions: what was read for what, with how often; an empty text for what is missing or too much.
     reliability: how sure symbols are, how often they are right, and how many there are, bin by bin.
@@ -49,6 +52,7 @@ class Transcribing:
     confusions: list[tuple[str, str, int]]
     reliability: list[list[float]]
     unseen: dict[str, float] | None = None
+    searched: dict[str, float] = field(default_factory=dict)
 
     @property
     def examples(self) -> int:
@@ -58,7 +62,8 @@ class Transcribing:
     def measures(self) -> dict[str, float]:
         """Give the figures of the whole part."""
         cer, wer = rates(self.counts)
-        return {"cer": cer, "wer": wer, "ser": float(self.wrong.mean())}
+        beam = {f"beam_{name}": value for name, value in self.searched.items()}
+        return {"cer": cer, "wer": wer, "ser": float(self.wrong.mean())} | beam
 
     @property
     def neglect(self) -> ClassHealth | None:
@@ -134,12 +139,29 @@ def count_errors(found: str, right: str) -> tuple[int, int, int, int]:
     return distance(found, right), len(right), distance(found.split(), words), len(words)
 
 
-def measure_transcriber(model: Transcriber, examples: Examples) -> Transcribing:
-    """Measure a fitted transcriber on examples, at least one. Raises DataError for none."""
+def measure_transcriber(
+    model: Transcriber, examples: Examples, *, beam: int = 0, language: bool = True
+) -> Transcribing:
+    """Measure a fitted transcriber on examples, at least one. Raises DataError for none.
+
+    Args:
+        model: it.
+        examples: recordings and their texts.
+        beam: measure a search among so many texts; 0 reads the most probable symbol of each frame, and tells beside it
+            what the search makes of it that a model uses which learned of texts alone.
+        language: whether a search uses what was learned of texts alone.
+    """
     if not len(examples):
         raise DataError("there are no examples to evaluate on.")
     given = as_recordings(examples.x, examples.y, reads=model.reads, rate=model.rate, known=True)
-    told, right = model.transcribe(given), given.texts or []
+    scorer: Literal["learned"] | None = "learned" if language else None
+    told, right = model.transcribe(given, beam=beam, scorer=scorer), given.texts or []
+    searched = {}
+    if not beam and language and model.scorer_ is not None:
+        texts = [one.text for one in model.transcribe(given, beam=WIDTH)]
+        cer, wer = rates(_counted(texts, right))
+        wrong = [one != text for one, text in zip(texts, right, strict=True)]
+        searched = {"cer": cer, "wer": wer, "ser": float(np.mean(wrong))}
     mistaken, sure = Counter[tuple[str, str]](), list[tuple[float, bool]]()
     for one, text in zip(told, right, strict=True):
         shown = iter(one.symbols)
@@ -149,7 +171,7 @@ def measure_transcriber(model: Transcriber, examples: Examples) -> Transcribing:
             if symbol != wanted:
                 mistaken[(wanted or "", symbol or "")] += 1
     return Transcribing(
-        counts=np.array([count_errors(one.text, text) for one, text in zip(told, right, strict=True)], np.int64),
+        counts=_counted([one.text for one in told], right),
         groups=given.groups,
         wrong=np.array([one.text != text for one, text in zip(told, right, strict=True)]),
         right=list(right),
@@ -157,6 +179,7 @@ def measure_transcriber(model: Transcriber, examples: Examples) -> Transcribing:
             (*pair, count) for pair, count in sorted(mistaken.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
         ],
         reliability=_binned(sure),
+        searched=searched,
     )
 
 
@@ -169,6 +192,10 @@ def apart_from(found: Transcribing, learned: Examples) -> Transcribing:
     cer, wer = rates(found.counts[new])
     told = {"cer": cer, "wer": wer, "ser": float(found.wrong[new].mean()), "examples": int(new.sum())}
     return replace(found, unseen=told)
+
+
+def _counted(found: Sequence[str], right: Sequence[str]) -> Counts:
+    return np.array([count_errors(one, text) for one, text in zip(found, right, strict=True)], np.int64)
 
 
 def _binned(sure: Sequence[tuple[float, bool]]) -> list[list[float]]:

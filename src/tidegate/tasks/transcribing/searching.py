@@ -10,9 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.decoding import Scorer, prefix_beam
+from tidegate.decoding.hypothesis import Hypothesis
 from tidegate.errors import InputError
 from tidegate.kernels import ctc
 from tidegate.ragged import Ragged
+from tidegate.tasks.transcribing.measuring import tempered
+from tidegate.tasks.transcribing.reading import Reading
+from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
 
 Array: TypeAlias = npt.NDArray[Any]
 Rank: TypeAlias = tuple[ctc.Found, list[float | None]]
@@ -63,9 +67,38 @@ class Search:
         told = prefix_beam(
             rows, symbols, width=self.beam, n_best=self.n_best, scorer=self.scorer, num_threads=frames.threads
         )
+        return self.placed(frames, told)
+
+    def placed(self, frames: ctc.Frames, told: list[list[Hypothesis]]) -> list[Rank]:
+        """Say where the symbols of texts lie that were found in the frames of B signals."""
         ranks = list[Rank]()
         for rank in range(max(map(len, told), default=0)):
             own = [texts[rank] if rank < len(texts) else None for texts in told]
             found, _ = ctc.align(frames, ctc.Labels.of([() if one is None else one.symbols + 1 for one in own]))
             ranks.append((found, [None if one is None else one.score for one in own]))
         return ranks
+
+
+def transcript(
+    reading: Reading, found: ctc.Found, row: int, frames: ctc.Frames, places: Places, score: float
+) -> Transcript:
+    """Make a transcript of the symbols that were found in a signal, one of those that the frames are of."""
+    own = slice(found.begins[row], found.begins[row + 1])
+    peaks = frames.logs[frames.offsets[row] + found.peak[own]]
+    sure = tempered(peaks, found.symbols[own], reading.temperature)
+    parts = (found.symbols[own], found.first[own], found.last[own], sure)
+    told = [
+        Symbol(reading.symbols[symbol - 1], *places.span(first, last), sure)
+        for symbol, first, last, sure in zip(*(part.tolist() for part in parts), strict=True)
+    ]
+    return Transcript.of(told, reads=reading.reads, score=score)
+
+
+def best_transcript(reading: Reading, ranks: list[Rank], row: int, frames: ctc.Frames, places: Places) -> Transcript:
+    """Make a transcript of the best text that was found in a signal, with the others beside it."""
+    told = [
+        transcript(reading, found, row, frames, places, score)
+        for found, scores in ranks
+        if (score := scores[row]) is not None
+    ]
+    return told[0].beside(told[1:]) if told else Transcript("", 0.0)

@@ -6,7 +6,6 @@ The set-up is that of Graves et al. (2006), with what has become usual since: se
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -23,11 +22,12 @@ from tidegate.errors import DataError, InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background
 from tidegate.kernels import ctc
-from tidegate.network import Ctc, Dense, Dropout, Fold, Network, Node, Recurrent, Size, Spectrogram, Window
+from tidegate.network import Ctc, Dense, Dropout, Network, Node, Recurrent, Size, Spectrogram, Window
 from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
 from tidegate.tasks.card import Card
+from tidegate.tasks.edits import error_rate
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.images import read_across
 from tidegate.tasks.parameters import CELLS
@@ -36,18 +36,17 @@ from tidegate.tasks.task import Array, Count, Json, NotNegative, Positive, Share
 from tidegate.tasks.transcribing.beginning import read_beginning
 from tidegate.tasks.transcribing.card import CARD
 from tidegate.tasks.transcribing.disturbing import Disturbance
-from tidegate.tasks.transcribing.errors import error_rate
-from tidegate.tasks.transcribing.fronts import ceiled, encoded, fitted_front, hop_of, run, with_front
+from tidegate.tasks.transcribing.fronts import encoded, fitted_front, hop_of, places_of, run, with_front
+from tidegate.tasks.transcribing.language import learn_language
 from tidegate.tasks.transcribing.live import TranscriberStream
-from tidegate.tasks.transcribing.measuring import Blanks, Part, measure, tempered
+from tidegate.tasks.transcribing.measuring import Blanks, Part, measure
 from tidegate.tasks.transcribing.presets import PRESETS, SUITED
-from tidegate.tasks.transcribing.reading import Reading, as_recordings, learn, leave_out_empty
-from tidegate.tasks.transcribing.searching import Search
-from tidegate.tasks.transcribing.transcripts import Places, Symbol, Transcript
+from tidegate.tasks.transcribing.reading import Reading, as_recordings, learn, leave_out_empty, leave_out_short
+from tidegate.tasks.transcribing.searching import Search, best_transcript, transcript
+from tidegate.tasks.transcribing.transcripts import Places, Transcript
 from tidegate.train import Asked, Loss
 
 _FRAMES: dict[Reads, tuple[int, int]] = {"sound": (3, 3), "line": (8, 4), "features": (3, 3)}
-_TOO_SHORT = 0.01  # of the labels that may not fit
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -93,6 +92,8 @@ class Transcriber(Task[Reading]):
         noise: deviation of noise that is added in training, where features have the deviation 1.
         shift: the same of what is added to each feature throughout a signal.
         average: share of the past in the moving average of the weights that is used; 0 uses the last ones.
+        language: learn from the training texts, too, what is likely to be said: n-grams and words, for a search
+            (`transcribe(beam=...)`); kept where that leaves fewer errors on what is held out, and so not without that.
         short_first: epochs at the beginning whose batches come in the order of their lengths.
         pretrained: a run folder or model file of a transcriber to begin with, of the same sizes; symbols that it knows
             keep what it learned of them. None begins with drawn weights.
@@ -102,7 +103,7 @@ class Transcriber(Task[Reading]):
     """
 
     card: ClassVar[Card] = CARD
-    later: ClassVar[Json] = {"front": "window", "front_size": 16}
+    later: ClassVar[Json] = {"front": "window", "front_size": 16, "language": False}
 
     reads: Reads = "features"
     rate: Positive | None = None
@@ -125,6 +126,7 @@ class Transcriber(Task[Reading]):
     noise: NotNegative = 0.1
     shift: NotNegative = 0.0
     average: Share = 0.998
+    language: bool = True
     short_first: Annotated[int, Field(ge=0)] = 1
     pretrained: ModelPath = None
     validation_fraction: Share = 0.05
@@ -154,7 +156,9 @@ class Transcriber(Task[Reading]):
             pass
         return self
 
-    def transcribe(self, X: Any, *, beam: int = 0, n_best: int = 1, scorer: Scorer | None = None) -> list[Transcript]:
+    def transcribe(
+        self, X: Any, *, beam: int = 0, n_best: int = 1, scorer: Scorer | Literal["learned"] | None = "learned"
+    ) -> list[Transcript]:
         """Read B signals; the numbers of one depend, to the bit, neither on the others nor on threads.
 
         The places of symbols are in the units of the original that Recordings know of, and steps of other signals.
@@ -164,24 +168,21 @@ class Transcriber(Task[Reading]):
             beam: texts that a search keeps from frame to frame; 0 takes the most probable symbol of each frame.
             n_best: texts to find of each signal; all but the best stand in its `alternatives`.
             scorer: what is known of texts beside: n-grams, a lexicon, likely words; see `decoding.Scorer`. Symbols come
-                to it as they stand in the signal, from left to right.
+                to it as they stand in the signal, from left to right. "learned" is what training found, `scorer_`; None
+                knows nothing.
 
         A signal without a step gives an empty text; so does one in which a lexicon allows no word, as an empty text
         holds none. Its confidence is 1, as that of any text without symbols; `score` tells how probable it is.
         Raises InputError, DataError or ShapeError for what cannot be read.
         """
-        search, recordings = Search(beam, n_best, scorer), self._recordings(X)
+        fitted, recordings = self._require_fitted(), self._recordings(X)
+        search = self._search(beam, n_best, scorer)
         out: list[Transcript] = [Transcript("", 1.0)] * len(recordings)
         for indices, frames in self._scored(recordings):
             ranks = search.read(frames, self.symbols_)
             for row, index in enumerate(indices.tolist()):
                 places = self._places(recordings, index)
-                told = [
-                    self._told(found, row, frames, places, score)
-                    for found, scores in ranks
-                    if (score := scores[row]) is not None
-                ]
-                out[index] = told[0].beside(told[1:]) if told else Transcript("", 0.0)
+                out[index] = best_transcript(fitted.learned, ranks, row, frames, places)
         return out
 
     def align(self, X: Any, text: Any) -> Any:
@@ -195,17 +196,17 @@ class Transcriber(Task[Reading]):
         single = isinstance(text, str)
         recordings = self._recordings([X] if single and not isinstance(X, Recordings) else X)
         texts = as_recordings(recordings, [text] if single else list(text), reads=self.reads, rate=None).texts or []
-        known = set(self._require_fitted().learned.symbols)
-        if unknown := sorted(set("".join(texts)) - known):
+        known = self._require_fitted().learned
+        if unknown := sorted(set("".join(texts)) - set(known.symbols)):
             raise DataError(f"training never saw the symbol {unknown[0]!r}; {len(unknown)} such came.")
-        labels = self._require_fitted().learned.labels(texts)
-        ctc.check_labels(labels, len(known) + 1, self._steps(recordings.lengths))
+        labels = known.labels(texts)
+        ctc.check_labels(labels, len(known.symbols) + 1, self._steps(recordings.lengths))
         out: list[Transcript] = [Transcript("", 1.0)] * len(texts)
         for indices, frames in self._scored(recordings):
             found, scores = ctc.align(frames, labels.select(indices))
             for row, index in enumerate(indices.tolist()):
                 places = self._places(recordings, index)
-                out[index] = self._told(found, row, frames, places, float(scores[row]))
+                out[index] = transcript(known, found, row, frames, places, float(scores[row]))
         return out[0] if single else out
 
     def frames(self, X: Any) -> list[Array]:
@@ -226,12 +227,23 @@ class Transcriber(Task[Reading]):
         recordings = as_recordings(X, y, reads=self.reads, rate=self.rate, known=True)
         return 1 - error_rate(self.predict(recordings), recordings.texts or [])
 
-    def stream(self, *, lookahead: int | None = None, state: bytes | None = None) -> TranscriberStream:
+    def stream(
+        self,
+        *,
+        lookahead: int | None = None,
+        state: bytes | None = None,
+        beam: int = 0,
+        n_best: int = 1,
+        scorer: Scorer | Literal["learned"] | None = "learned",
+    ) -> TranscriberStream:
         """Begin a signal that is read while it comes in.
 
         Args:
             lookahead: frames that must follow before one is answered; needed where the network also reads from the end.
-            state: where to go on, as another stream of this model gave it.
+            state: where to go on, as another stream of this model and search gave it.
+            beam: texts that a search keeps; 0 reads greedily. It is part of the state, and so are the frames so far.
+            n_best: as for `transcribe`.
+            scorer: the same.
 
         Raises:
             InputError: the model is not fitted, takes each signal's own mean off, or cannot be streamed without
@@ -243,8 +255,8 @@ class Transcriber(Task[Reading]):
         if reading.centred:
             raise InputError("this model takes each signal's own mean off first. Train with centred=False to stream.")
         prepared = Prepared(fitted.executor, lookahead, read=reading.chunk)
-        places = replace(self._places_of(fitted.network, 0), scale=(1 / (reading.rate or 1), 0.0))
-        return TranscriberStream(Stream.of(prepared, state=state), reading, places)
+        places = replace(places_of(fitted.network, 0), scale=(1 / (reading.rate or 1), 0.0))
+        return TranscriberStream(Stream.of(prepared, state=state), reading, places, self._search(beam, n_best, scorer))
 
     @classmethod
     def params_for(cls, X: Any) -> Json:
@@ -266,6 +278,11 @@ class Transcriber(Task[Reading]):
         """The symbols that it can read, sorted; in the scores of frames the blank comes before them."""
         return self._learned().learned.symbols
 
+    @property
+    def scorer_(self) -> Scorer | None:
+        """What training learned of texts alone, weighed on what was held out; None where nothing helps."""
+        return self._learned().learned.scorer
+
     def prepare(self, X: Any) -> tuple[Ragged, None]:
         """Return signals as the network reads them; for a look inside. Raises as `transcribe` does."""
         return self._require_fitted().learned.scaled(self._recordings(X).ragged()), None
@@ -283,6 +300,7 @@ class Transcriber(Task[Reading]):
         """
         fitted = self._require_fitted()
         reading = fitted.learned
+        reading = replace(reading, scorer=None)  # no graph searches
         scaling = (reading.mean, reading.deviation) if len(reading.mean) else None
         return SequenceInterface(fitted.network, fitted.weights, self._described() | reading.to_json(), scaling=scaling)
 
@@ -304,7 +322,7 @@ class Transcriber(Task[Reading]):
         held = None if valid is None else as_recordings(*valid, reads=self.reads, rate=self.rate, known=True)
         if held is None and self.validation_fraction and len(given) > 1:
             given, held = given.hold_out(self.validation_fraction, seed=self.seed)
-        given = self._fitting(given)
+        given = leave_out_short(given, hop_of(self._rate(given)) if self.reads == "sound" else 1, self._frame[1])
         before = None if self.pretrained is None else read_beginning(self.pretrained)
         reading = learn(given, given.texts or [], centred=self.centred) if about is None else Reading.from_json(about)
         if before is not None and about is None:
@@ -314,6 +332,11 @@ class Transcriber(Task[Reading]):
         measured = None if held is None else encoded(held, reading, front)
         network = self._network(part.x.values.shape[1], len(reading.symbols) + 1)
         told = Blanks()
+
+        def speak(weights: dict[str, Array], settled: Reading) -> Reading:
+            assert measured is not None, "nothing is tried where nothing is held out"
+            return replace(settled, scorer=learn_language(part.texts, measured, Executor(network, weights), settled))
+
         plan = self._planned(
             network=network,
             lengths=np.asarray(part.x.lengths),
@@ -324,12 +347,13 @@ class Transcriber(Task[Reading]):
             background=Background(),
             whole=None if front is None else (lambda net, w, _kept: with_front(front, net, w)),
             settle=lambda kept: reading.tempered(float(kept.get("temperature", 1.0))),
+            finish=None if measured is None or not self.language else speak,
         )
         plan = replace(plan, recipe=plan.recipe | {"average": self.average, "short_first": self.short_first})
         return (plan if before is None else before.let_begin(plan, reading)), reading
 
     def _read_learned(self, stored: Json, network: Network) -> Reading:
-        reading = Reading.from_json(stored)
+        reading = Reading.from_json(stored).with_language(stored)
         if len(reading.symbols) + 1 != network.output_size or not isinstance(network.nodes[-1], Ctc):
             raise ValueError(f"it knows {len(reading.symbols)} symbols, its network scores {network.output_size - 1}")
         width = network.input_size
@@ -337,23 +361,8 @@ class Transcriber(Task[Reading]):
             raise ValueError("its features are not those that its network reads")
         return reading
 
-    def _fitting(self, given: Recordings) -> Recordings:
-        """Leave out what is too short for its text; raises DataError where that is more than a few."""
-        texts = given.texts or []
-        labels = ctc.Labels.of([[ord(symbol) for symbol in text] for text in texts])
-        hop = hop_of(self._rate(given)) if self.reads == "sound" else 1
-        frames, needed = ceiled(ceiled(given.lengths, hop), self._frame[1]), ctc.needed(labels)
-        short = np.flatnonzero(needed > frames)
-        if not short.size:
-            return given
-        named = ", ".join(
-            f"{given.names[row]} ({needed[row]} needed, {frames[row]} there)" for row in short[:3].tolist()
-        )
-        told = f"{short.size} of {len(given)} recordings have fewer frames than their texts need: {named}"
-        if short.size > max(_TOO_SHORT * len(given), 1) or short.size == len(given):
-            raise DataError(f"{told}. Leave them out, or set a smaller stride than {self._frame[1]}.")
-        warnings.warn(f"{told}. They are left out.", stacklevel=5)
-        return given.select(np.setdiff1d(np.arange(len(given)), short))
+    def _arrays(self) -> dict[str, Array]:
+        return self._learned().learned.arrays()
 
     def _rate(self, given: Recordings) -> float:
         """Find the samples a second of sound; zero of what else is read."""
@@ -422,35 +431,13 @@ class Transcriber(Task[Reading]):
             begins = np.cumsum([0, *self._steps(recordings.lengths[indices])]).astype(np.int64)
             yield indices, ctc.Frames(rows, begins)
 
+    def _search(self, beam: int, n_best: int, scorer: Scorer | Literal["learned"] | None) -> Search:
+        return Search(beam, n_best, (self.scorer_ if beam else None) if scorer == "learned" else scorer)
+
     def _steps(self, lengths: Array) -> Array:
         return np.asarray(self._require_fitted().network.steps(lengths))
 
     def _places(self, recordings: Recordings, index: int) -> Places:
         unit, origin = recordings.scales[index].tolist()
-        found = self._places_of(self._require_fitted().network, int(recordings.lengths[index]))
+        found = places_of(self._require_fitted().network, int(recordings.lengths[index]))
         return replace(found, scale=(unit, origin))
-
-    @staticmethod
-    def _places_of(network: Network, steps: int) -> Places:
-        """Say which steps frames see: those of windows, and of the windows before them."""
-        width, stride = 1, 1
-        for node in network.nodes:
-            if isinstance(node, Window):
-                width, stride = width + (node.width - 1) * stride, stride * node.stride
-            elif isinstance(node, Spectrogram):
-                width, stride = node.frame, node.hop
-            elif isinstance(node, Fold):
-                width, stride = width + (node.block[1] - 1) * stride, stride * node.block[1]
-        return Places(stride, width, steps)
-
-    def _told(self, found: ctc.Found, row: int, frames: ctc.Frames, places: Places, score: float) -> Transcript:
-        """Make a transcript of the symbols that were found in a signal."""
-        reading, own = self._require_fitted().learned, slice(found.begins[row], found.begins[row + 1])
-        peaks = frames.logs[frames.offsets[row] + found.peak[own]]
-        sure = tempered(peaks, found.symbols[own], reading.temperature)
-        parts = (found.symbols[own], found.first[own], found.last[own], sure)
-        told = [
-            Symbol(reading.symbols[symbol - 1], *places.span(first, last), sure)
-            for symbol, first, last, sure in zip(*(part.tolist() for part in parts), strict=True)
-        ]
-        return Transcript.of(told, reads=reading.reads, score=score)

@@ -1,0 +1,100 @@
+"""Measures a translator while it is trained: how it translates the part held out, and how well it foresees it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+import tidegate.kernels as kernels
+from tidegate.data.pairs.measures import bleu, exact_match
+from tidegate.errors import MissingPackageError
+from tidegate.network import Network
+from tidegate.runtime import Executor
+from tidegate.tasks.translating.reading import Corpus, Reading
+from tidegate.tasks.translating.searching import Rules, searcher
+
+Array: TypeAlias = npt.NDArray[Any]
+Aim: TypeAlias = Literal["bleu", "exact", "loss"]
+
+_TOKENS = 2**11  # whose scores are held at a time
+
+
+def aim_of(wanted: str, units: str) -> Aim:
+    """Say what training looks at: for `auto` exact matches of characters, else BLEU, or the loss without sacrebleu.
+
+    Raises MissingPackageError where BLEU is wanted by name, and sacrebleu is not installed.
+    """
+    if wanted == "auto":
+        if units == "characters":
+            return "exact"
+        if find_spec("sacrebleu") is None:
+            warnings.warn(
+                "sacrebleu is not installed, so the loss says which epoch is best. pip install 'tidegate[translate]', "
+                "or pass stop_on='loss'.", stacklevel=5,
+            )  # fmt: skip
+            return "loss"
+        return "bleu"
+    if wanted == "bleu" and find_spec("sacrebleu") is None:
+        raise MissingPackageError.of("sacrebleu", "translate", "measuring translations")
+    assert wanted in ("bleu", "exact", "loss"), "it was checked"
+    return wanted  # type: ignore[return-value]
+
+
+def share_right(texts: Sequence[str], targets: Sequence[str], measure: str) -> float:
+    """Score translations from 0 to 1, by a measure of the task."""
+    return exact_match(texts, targets) if measure == "exact" else bleu(texts, targets).score / 100
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Hold the part held out: as texts, and as the network reads it."""
+
+    targets: Sequence[str]
+    corpus: Corpus
+
+
+def measure(network: Network, weights: Mapping[str, Array], held: Held, reading: Reading, aim: Aim) -> dict[str, float]:
+    """Measure what weights reach.
+
+    Returns:
+        `loss`, what shall become small: 100 less BLEU, the share of translations that are not exactly right, or the
+        nats per token; `nats`; and `bleu` or `exact`, of the most probable tokens, where that is the aim.
+    """
+    executor = Executor(network, weights)
+    nats = nats_of(executor, held.corpus)
+    if aim == "loss":
+        return {"loss": nats, "nats": nats}
+    found = searcher(executor, reading).search(
+        held.corpus.sources, Rules(beam=1), lengths=np.asarray(held.corpus.sources.lengths) - 1
+    )
+    texts = [reading.subwords.decode(best.ids) for (best,) in found]
+    if aim == "exact":
+        exact = exact_match(texts, held.targets)
+        return {"loss": 1 - exact, "exact": exact, "nats": nats}
+    score = bleu(texts, held.targets).score
+    return {"loss": 100 - score, "bleu": score, "nats": nats}
+
+
+def nats_of(executor: Executor, corpus: Corpus) -> float:
+    """Compute the mean loss of a token of the targets, their ends included, in nats."""
+    order = np.argsort(corpus.lengths, kind="stable")
+    cost = np.cumsum(np.asarray(corpus.labels.lengths)[order])
+    lost = 0.0
+    for indices in np.split(order, np.flatnonzero(np.diff(cost // _TOKENS)) + 1):
+        pairs, labels = corpus.batch(indices)
+        lost += float(lost_in(executor(pairs), labels).sum())
+    return lost / max(int(cost[-1]) if len(cost) else 0, 1)
+
+
+def lost_in(scores: Array, labels: Array) -> Array:
+    """Give the loss of each row of scores `[n, V]`, in nats, `[n]` float64."""
+    peaks, at = scores.max(axis=1), scores.argmax(axis=1)
+    shares = np.take_along_axis(kernels.softmax(scores), at[:, None], axis=1)[:, 0]
+    chosen = np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
+    return np.asarray(peaks.astype(np.float64) - chosen - kernels.log(shares.astype(np.float64)))

@@ -1,0 +1,75 @@
+"""How translators are asked over a network: texts, and their translations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tidegate.tasks.live import Live
+from tidegate.tasks.translating.translations import Translation
+from tidegate.tasks.wire import (
+    Array,
+    Json,
+    LiveWire,
+    Wire,
+    as_bytes,
+    read_plain_texts,
+    text_cost,
+    text_inputs,
+    text_tensors,
+    texts_of,
+)
+
+if TYPE_CHECKING:
+    from tidegate.tasks.translating.translator import Translator
+
+_STEPS = 3  # about as many rows of a beam as tokens of a text, each of a beam of five
+
+
+def cost(texts: Any) -> int:
+    """Guess the rows that translating takes by the tokens that come."""
+    return _STEPS * text_cost(texts)
+
+
+def ask(model: Translator, inputs: list[Any], full: bool) -> list[Translation]:
+    """Translate texts; with `full` what was read for each token is kept."""
+    return model.translate(inputs, attention=full)
+
+
+def tell(_model: Any, told: Translation) -> Json:
+    """Say a translation, and what was read for each token where that was asked for."""
+    said: Json = {"translation": told.text, "score": told.score, "cut": told.cut, "unknown": told.unknown}
+    if not told.attention:
+        return said
+    hops = [hop.astype(np.float64).tolist() for hop in told.attention]
+    return said | {"tokens": list(told.tokens), "source": list(told.source), "attention": hops}
+
+
+def arrays(_model: Any, answers: Sequence[Translation]) -> dict[str, Array]:
+    """Give translations and their scores, `[B]`."""
+    scores = np.array([told.score for told in answers], np.float64)
+    return {"translation": as_bytes([told.text for told in answers]), "score": scores}
+
+
+def last(live: Live) -> list[Any]:
+    """End with the translation of the whole."""
+    return [live.finish()]
+
+
+def hear_step(_labels: Sequence[Any], answer: Json) -> str:
+    """Give the translation so far."""
+    return str(answer["translation"])
+
+
+def hear(_labels: Sequence[Any], answers: Sequence[Json]) -> list[str]:
+    """Give the translations."""
+    return [answer["translation"] for answer in answers]
+
+
+WIRE = Wire(
+    given="texts", read=read_plain_texts, cost=cost, ask=ask, tell=tell, arrays=arrays, tensors=text_tensors,
+    inputs=text_inputs, outputs=(("translation", "BYTES", (-1,)), ("score", "FP64", (-1,))),
+    spell=texts_of, hear={"predict": hear}, live=LiveWire({}, tell, last, text_tensors, hear_step),
+)  # fmt: skip
