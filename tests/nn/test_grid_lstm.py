@@ -74,21 +74,6 @@ def test_gradcheck_and_second_derivatives(cell: str) -> None:
     assert torch.autograd.gradgradcheck(run, given, fast_mode=True)
 
 
-def test_transforms_of_torch_take_the_equations() -> None:
-    own = layer("stable")
-    x = torch.randn(1, 2, 3, 3, dtype=torch.float64)
-
-    def loss(x: Tensor) -> Tensor:
-        return own(x).square().sum()  # type: ignore[no-any-return]
-
-    want = x.clone().requires_grad_()
-    loss(want).backward()  # type: ignore[no-untyped-call]
-    assert want.grad is not None
-    torch.testing.assert_close(torch.func.grad(loss)(x), want.grad)
-    slope = torch.func.jvp(loss, (x,), (torch.ones_like(x),))
-    torch.testing.assert_close(slope[1], want.grad.sum())
-
-
 def test_the_graph_can_be_gone_back_through_twice() -> None:
     own, grid = layer("mdlstm"), images(3)
     x = grid.values.requires_grad_()
