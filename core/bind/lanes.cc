@@ -19,7 +19,7 @@ int deal(Program<T>& program, In<Index> offsets, Array<std::int32_t> lane_of) {
 template <class T>
 void run_lanes(Program<T>& program, nb::handle values, In<Index> offsets, Loss<T>& loss, int first, int last,
                Array<double> losses, int threads) {
-  const Sequenced<T> batch = sequenced<T>(values, offsets);
+  const Sequenced<T> batch = sequenced<T>(program, values, offsets);
   const Alone<T> alone(program);
   Status status;
   Index bad_token = 0;

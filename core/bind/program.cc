@@ -77,11 +77,32 @@ class Builder {
       reads_.push_back(node.get<std::vector<std::size_t>>("reads"));
       for (const std::size_t flow : reads_.back()) readers_.at(flow).push_back(node.kind());
     }
+    const bool images = check_images(descriptions);
     for (std::size_t i = 0; i < count; ++i) nodes_.push_back(make(Description(descriptions[i]), i));
-    return std::make_unique<Program<T>>(std::move(nodes_), std::move(reads_), table_, first, width, output_size);
+    auto built = std::make_unique<Program<T>>(std::move(nodes_), std::move(reads_), table_, first, width, output_size);
+    built->want_images(images);
+    return built;
   }
 
  private:
+  // Whether what comes in must be images: a node needs some, and none before it makes them. Raises where ids come.
+  bool check_images(nb::sequence descriptions) const {
+    enum class From { kIds, kInput, kMade };
+    std::vector<From> from{From::kInput};
+    bool wanted = false;
+    for (std::size_t i = 0; i < reads_.size(); ++i) {
+      const std::string kind = Description(descriptions[i]).kind();
+      From here = kind == "embed" || kind == "spell" ? From::kIds : kind == "unflatten" ? From::kMade : From::kInput;
+      if (here == From::kInput) here = from[reads_[i].front()];
+      if (kind == "fold" || kind == "scan2d" || kind == "waves" || kind == "flatten") {
+        if (here == From::kIds) throw nb::value_error("a node reads images, but ids come");
+        wanted = wanted || here == From::kInput;
+      }
+      from.push_back(here);
+    }
+    return wanted;
+  }
+
   std::unique_ptr<Node<T>> make(const Description& node, std::size_t index) {
     const std::string kind = node.kind();
     const std::size_t read = reads_[index].front();
@@ -191,7 +212,7 @@ Index rows_of(const Program<T>& program, const Index* offsets, const Index* cut,
 template <class T>
 void run(Program<T>& program, nb::handle values, In<Index> offsets, std::size_t first, std::size_t last, Array<T> out,
          int threads) {
-  const Sequenced<T> batch = sequenced<T>(values, offsets);
+  const Sequenced<T> batch = sequenced<T>(program, values, offsets);
   Index rows = first == 0 ? 0 : batch.N;
   for (Index b = 0; first == 0 && b < batch.B; ++b) rows += rows_of(program, offsets.data(), batch.cut, b, last);
   if (rows != static_cast<Index>(out.shape(0))) throw nb::value_error("the output has another number of rows");
@@ -204,7 +225,7 @@ void run(Program<T>& program, nb::handle values, In<Index> offsets, std::size_t 
 
 template <class T>
 void record(Program<T>& program, nb::handle values, In<Index> offsets, int threads) {
-  const Sequenced<T> batch = sequenced<T>(values, offsets);
+  const Sequenced<T> batch = sequenced<T>(program, values, offsets);
   const Alone<T> alone(program);
   Status status;
   Index bad_token = 0;
@@ -289,7 +310,7 @@ void find_rows(Program<T>& program, In<Index> offsets, nb::object cut, std::size
 template <class T>
 void gradient(Program<T>& program, nb::handle values, In<Index> offsets, Loss<T>& loss, Array<T> gradient,
               Array<double> losses, int threads) {
-  const Sequenced<T> batch = sequenced<T>(values, offsets);
+  const Sequenced<T> batch = sequenced<T>(program, values, offsets);
   const Alone<T> alone(program);
   Status status;
   Index bad_token = 0;

@@ -43,4 +43,13 @@ Sequenced<T> sequenced(nb::handle values, In<Index> offsets) {
   return batch;
 }
 
+// The same for a program, which may want to have been told how large its images are.
+template <class T>
+Sequenced<T> sequenced(const Program<T>& program, nb::handle values, In<Index> offsets) {
+  if (program.wants_images() && !program.images()) {
+    refuse("ShapeError", "the program reads images, and was not told their sizes.");
+  }
+  return sequenced<T>(values, offsets);
+}
+
 }  // namespace tidegate

@@ -190,8 +190,8 @@ void GridLayer<T>::back_again(const GridRun<T>& run, Index index, int d, Back ba
   p.gates = p.dgates = there.gates = gates;
   there.input = gates;
   p.dc = dc;
-  T* const memory = scratch<T>(grid_scratch<T>(H));
   for (Index to = tile.waves, from; to > 0 && !halted(); to = from) {
+    T* const memory = scratch<T>(grid_scratch<T>(H));  // anew: the weights of the piece before may have asked for more
     from = piece_begin(tile, to, span());
     const Index first = tile.begin[from], last = tile.begin[to];
     const Index behind = to < tile.waves ? tile.begin[to + 1] - last : 0;

@@ -52,6 +52,9 @@ class Program {
   // The sizes of the images of the batch that comes next, [B]; they stay where they are. Null: its sequences are none.
   void read_images(const Image* images) { images_ = images; }
   const Image* images() const { return images_; }
+  // Whether sequences must be images.
+  void want_images(bool wanted) { wants_images_ = wanted; }
+  bool wants_images() const { return wants_images_; }
   // Takes the program for one thread; false where another one has it.
   bool enter() { return !taken_.exchange(true, std::memory_order_acquire); }
   void leave() { taken_.store(false, std::memory_order_release); }
@@ -150,6 +153,7 @@ class Program {
   bool branches_ = false;  // a node reads another one than that before it
   Embed<T>* const table_;
   const Image* images_ = nullptr;
+  bool wants_images_ = false;
   const Index width_;
   const Index output_size_;
   Index dense_ = 0;   // parameters that are not of the table

@@ -13,6 +13,7 @@ from tidegate.errors import ShapeError
 from tidegate.ragged import Array, Ragged, library_of
 
 Numbers = npt.NDArray[np.int64]
+_MOST = 2**31  # cells of an image, or of one of its sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +119,11 @@ class Grid(Ragged):
             raise ShapeError(f"padded is {list(padded.shape)}, but images are [B, H, W] or [B, H, W, C].")
         batch_size, height, width = padded.shape[:3]
         library = library_of(padded)
-        sizes = np.asarray([[height, width]] * batch_size if lengths is None else lengths, np.int64).reshape(-1, 2)
-        if len(sizes) != batch_size:
-            raise ShapeError(f"{len(sizes)} sizes came for {batch_size} images. Pass one each.")
+        sizes = np.asarray([[height, width]] * batch_size if lengths is None else lengths, np.int64)
+        if lengths is None or sizes.size == 0:
+            sizes = sizes.reshape(-1, 2)
+        if sizes.shape != (batch_size, 2):
+            raise ShapeError(f"the sizes are {list(sizes.shape)} for {batch_size} images; [B, 2] is wanted, one each.")
         wrong = np.flatnonzero((sizes < 0).any(axis=1) | (sizes > [height, width]).any(axis=1))
         if wrong.size:
             at = wrong[0]
@@ -257,6 +260,10 @@ def _sizes(heights: Array, widths: Array) -> Numbers:
             raise ShapeError(f"{name} are {list(side.shape)} {side.dtype}, but [B] int64 is wanted, as many of both.")
         if (side < 0).any():
             raise ShapeError(f"{name} fall below zero, to {side.min()}.")
+        if (side >= _MOST).any():
+            raise ShapeError(f"{name} reach {side.max()}; sides below {_MOST} are wanted.")
+    if (sides[0] * sides[1] >= _MOST).any():
+        raise ShapeError(f"an image has {(sides[0] * sides[1]).max()} cells; fewer than {_MOST} are wanted.")
     return np.ascontiguousarray(np.stack(sides, axis=1))
 
 

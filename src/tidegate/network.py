@@ -10,6 +10,7 @@ from functools import cached_property
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tidegate.errors import InputError, ShapeError
@@ -58,6 +59,7 @@ from tidegate.nodes.part import (
 )
 
 MAX_PARAMETERS = 2**31
+MOST_ROWS = 2**31
 
 __all__ = [
     "INPUT",
@@ -201,6 +203,8 @@ class Network(BaseModel):
                 extents[index] = node.extent(extents[sources[0]])
             except ValueError as error:
                 raise ShapeError(f"{told(self.nodes, index)}: {error}") from None
+            if (rows := int(np.sum(extents[index].rows))) >= MOST_ROWS:
+                raise ShapeError(f"{told(self.nodes, index)} makes {rows:,} rows; fewer than {MOST_ROWS:,} fit.")
         return extents[len(self.nodes) - 1]
 
     @property

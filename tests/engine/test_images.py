@@ -13,9 +13,23 @@ from programs import NETWORKS, batch_of, weights_of
 from reference import Weights, forward
 from tidegate import nn
 from tidegate.engine import CrossEntropy, Program
-from tidegate.errors import ShapeError
+from tidegate.errors import InputError, ShapeError
 from tidegate.grid import Grid
-from tidegate.network import Dense, Flatten, Fold, Network, Pool, Recurrent, Scan2d, Unflatten
+from tidegate.kernels import grid_computed_again, programs
+from tidegate.network import (
+    Dense,
+    Embed,
+    Flatten,
+    Fold,
+    Join,
+    Network,
+    Pool,
+    Recurrent,
+    Scan2d,
+    Take,
+    Unflatten,
+    Window,
+)
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 
@@ -110,6 +124,21 @@ def test_the_gradient_is_the_slope_of_the_loss() -> None:
 
 
 # --- laws -----------------------------------------------------------------------------------------------------------
+
+
+def test_large_images_whose_gates_are_computed_again_have_the_bits_of_one_thread() -> None:
+    """The weights of a piece may need more room than its cells do, in memory that a thread has once."""
+    node = Scan2d(cell="stable", input_size=1, hidden_size=16, directions=1)
+    network = Network.of(node, Pool(modes=("mean",)), Dense(in_features=16, out_features=2))
+    grid = drawn((330, 330, 1), (330, 330, 1))
+    assert grid_computed_again(330 * 330, 16, 8)
+    loss = CrossEntropy(np.array([0, 1]), np.array([0.5, 0.5]))
+    found = []
+    for threads in (2, 1):
+        program = Program(network, weights_of(network), num_threads=threads)
+        program.gradient(grid, loss)
+        found.append(program.gradient_array.copy())
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -241,6 +270,87 @@ def test_what_is_no_image_of_the_network_is_refused(batch: Any, told: str) -> No
     network = Network.of(Dense(in_features=1, out_features=1), Flatten(mode="concat", cells=3))
     with pytest.raises(ShapeError, match=told):
         Executor(network, weights_of(network))(batch)
+
+
+def unflattened(axis: str, cells: int, **named: Any) -> Any:
+    return Unflatten(axis=axis, cells=cells, features=12 // cells, **named)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "behind", [lambda: (), lambda: (Fold(block=(1, 1)),), lambda: (Flatten(axis="y", mode="sum"),)]
+)
+@pytest.mark.parametrize(("axis", "cells"), [("x", 4), ("y", 3), ("y", 4)])
+def test_images_of_other_steps_are_not_joined(axis: str, cells: int, behind: Any) -> None:
+    nodes: list[Any] = []
+    for name, node in (("a", unflattened("x", 3, reads="input")), ("b", unflattened(axis, cells, reads="input"))):
+        nodes += [node, *behind(), Dense(in_features=node.features, out_features=1, name=name)]
+    with pytest.raises(InputError, match="is not"):
+        Network.of(*nodes, Join(reads=("a", "b")))
+
+
+def test_images_of_the_same_steps_and_the_steps_that_they_were_are_joined() -> None:
+    nodes: list[Any] = []
+    for name, cells in (("a", 3), ("b", 4)):
+        nodes += [unflattened("x", cells, reads="input"), Flatten(axis="x", mode="sum", name=name)]
+    network = Network.of(*nodes, Join(reads=("a", "b")))
+    signals = Ragged.from_list([np.arange(24.0).reshape(2, 12)])
+    sums = [signals.values.reshape(2, cells, -1).sum(axis=1) for cells in (3, 4)]
+    np.testing.assert_array_equal(Executor(network, {}, dtype=np.float64)(signals), np.concatenate(sums, axis=1))
+
+
+def test_windows_over_columns_and_over_rows_are_not_joined() -> None:
+    nodes: list[Any] = []
+    for name, axis in (("a", "x"), ("b", "y")):
+        flat = Flatten(axis=axis, mode="sum")  # type: ignore[arg-type]
+        nodes += [Fold(block=(1, 1), size=1, reads="input"), flat, Window(width=1, stride=1, name=name)]
+    with pytest.raises(InputError, match="is not"):
+        Network.of(*nodes, Join(reads=("a", "b")))
+
+
+def test_ids_are_no_images() -> None:
+    embed, pool = Embed(vocabulary_size=5, size=4, beside=2), Pool(modes=("mean",))
+    for nodes in (
+        (embed, Fold(block=(1, 1)), pool),
+        (Embed(vocabulary_size=5, size=4), Take(side="source"), Fold(block=(1, 1)), pool),
+    ):
+        with pytest.raises(InputError, match="reads cells of images"):
+            Network.of(*nodes)
+    described = [
+        {"kind": "embed", "vocabulary_size": 5, "size": 4, "beside": 0, "dropout": 0.0, "reads": [0], "width": 4},
+        {"kind": "fold", "block": (1, 1), "reads": [1], "width": 4},
+    ]
+    with pytest.raises(ValueError, match="reads images, but ids come"):
+        programs.build(described, width=0, output_size=4, kind=np.dtype(np.float32))
+
+
+def test_a_program_that_was_not_told_the_sizes_of_its_images_is_not_run() -> None:
+    described = [{"kind": "fold", "block": (1, 1), "reads": [0], "width": 1}]
+    program = programs.build(described, width=1, output_size=1, kind=np.dtype(np.float32))
+    program.pack(np.empty(0, np.float32), np.empty(0, np.float32), programs.RECORD, 0, 0)
+    with pytest.raises(ShapeError, match="was not told their sizes"):
+        program.record(np.zeros((4, 1), np.float32), np.array([0, 4]), 1)
+
+
+def test_blocks_of_blocks_have_a_bound() -> None:
+    pair = (Fold(block=(256, 1024)), Dense(in_features=2**18, out_features=1))
+    with pytest.raises(InputError, match="makes cells of 65,536 x 1,048,576"):
+        Network.of(Dense(in_features=1, out_features=1), *pair, *pair)
+
+
+def test_an_image_made_of_steps_that_has_more_cells_than_a_step_can_hold_is_refused() -> None:
+    network = Network.of(Unflatten(cells=4), Flatten(axis="y", mode="concat", cells=2))
+    signals = Ragged.from_list([np.zeros((3, 4), np.float32)])
+    with pytest.raises(ShapeError, match="3 cells lie across a step of an image, and 2"):
+        Executor(network, {})(signals)
+    with pytest.raises(ShapeError, match="3 cells lie across a step of an image, and 2"):
+        nn.build(network)(nn.to_torch(signals))
+
+
+def test_more_cells_than_fit_are_refused() -> None:
+    network = Network.of(Unflatten(cells=4096), Unflatten(cells=1), Flatten(mode="sum"))
+    assert network.steps(2**18) == 2**30
+    with pytest.raises(ShapeError, match="makes 2,147,483,648 rows"):
+        network.steps(2**19)
 
 
 def test_sizes_that_were_written_to_are_refused() -> None:

@@ -218,7 +218,28 @@ def test_wrong_arguments_are_refused() -> None:
         kernels.grid_forward("stable", x, sizes, parameters, hidden_size=3, directions=2)
     with pytest.raises(errors.ShapeError, match="ascend from 0 to the number of tokens, 6"):
         kernels.grid_forward("stable", x, np.array([[2, 4]]), parameters, hidden_size=3, directions=1)
+    with pytest.raises(errors.ShapeError, match="sides below 2147483648"):
+        kernels.grid_forward("stable", x[:0], np.array([[2**32, 2**32]]), parameters, hidden_size=3, directions=1)
+    with pytest.raises(errors.ShapeError, match="hidden_size=0; at least 1"):
+        kernels.grid_forward("stable", x, sizes, parameters[:0], hidden_size=0, directions=1)
     with pytest.raises(errors.ShapeError, match="none below 0"):
         kernels.grid_forward("stable", x, np.array([[-2, -3]]), parameters, hidden_size=3, directions=1)
     with pytest.raises(errors.OptionError, match="stable"):
         kernels.grid_forward("lstm", x, sizes, parameters, hidden_size=3, directions=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"c": np.zeros((1, 3, 3))}, r"forward.c is \[1, 3, 3\] but \[1, 6, 3\]"),
+        ({"c": np.zeros((6, 3))}, r"forward.c is \[6, 3\] but \[D, N, H\]"),
+        ({"gates": np.zeros((1, 6, 3))}, r"forward.gates is \[1, 6, 3\] but \[1, 6, 15\]"),
+        ({"h": np.zeros((3, 3))}, r"forward.h is \[3, 3\] but \[6, 3\]"),
+        ({"c": np.zeros((1, 6, 3), np.float32)}, "forward.c holds float32"),
+    ],
+)
+def test_what_is_no_way_forward_of_these_images_is_refused(change: dict[str, Any], told: str) -> None:
+    x, sizes, parameters = np.zeros((6, 2)), np.array([[2, 3]]), np.zeros(kernels.grid_parameters(1, 2, 3))
+    run = kernels.grid_forward("stable", x, sizes, parameters, hidden_size=3, directions=1, keep=True)
+    with pytest.raises(errors.ShapeError, match=told):
+        kernels.grid_backward("stable", x, sizes, parameters, replace(run, **change), np.zeros((6, 3)))

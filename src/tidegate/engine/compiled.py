@@ -97,6 +97,12 @@ class Compiled:
 
         Values are an array, or ids with the numbers beside them, or with the lengths of the sources of pairs.
         """
+        values, offsets = self._read(batch)
+        if any(node.makes_images for node in self.network.nodes) and not self.network.reads_images:
+            self.network.steps(np.diff(offsets), source=batch.cut if isinstance(batch, Pairs) else 0)
+        return values, offsets
+
+    def _read(self, batch: Batch) -> tuple[Any, Array]:
         if self.network.reads_pairs:
             return self._enter_pairs(batch)
         if self.network.reads_documents:
@@ -131,7 +137,7 @@ class Compiled:
         if not isinstance(batch, Grid):
             raise ShapeError(f"the network reads a Grid of images; got a {_named(batch)}")
         sizes = batch.check()
-        self.network.steps(np.diff(batch.offsets), height=sizes[:, 0], width=sizes[:, 1])
+        self.network.steps(np.diff(np.asarray(batch.offsets)), height=sizes[:, 0], width=sizes[:, 1])
         self._sizes = sizes  # what the core points to
         self.program.read_images(sizes)
 
@@ -237,7 +243,7 @@ def _described(nodes: Sequence[Part]) -> list[dict[str, Any]]:
         if isinstance(node, Scan2d) and node.waves:
             fields |= node.waves.model_dump()
         elif isinstance(node, Scan2d):
-            fields["passes"] = {axis: layer.model_dump() for axis, layer in node.passes.items()}
+            fields["passes"] = {axis: layer.model_dump() | {"reads": [0]} for axis, layer in node.passes.items()}
         if isinstance(node, Spell):
             fields["characters"] = _described(node.characters)
         found.append(fields)

@@ -96,11 +96,16 @@ def grid_backward(
     The other arguments are those of the forward call; where that kept no gates they are computed again. Raises as
     `grid_forward` does.
     """
-    kind, (directions, N, H) = x.dtype, forward.c.shape
+    if forward.c.ndim != 3:
+        raise ShapeError(f"forward.c is {list(forward.c.shape)} but [D, N, H] is wanted here.")
+    kind, N, (directions, _, H) = x.dtype, len(x), forward.c.shape
     call = _call(cell, x, sizes, parameters, H, directions)
     h, dh = (expect(name, a, (N, directions * H), kind) for name, a in (("forward.h", forward.h), ("dh", dh)))
+    c, gates = expect("forward.c", forward.c, (directions, N, H), kind), forward.gates
+    if gates is not None:
+        gates = expect("forward.gates", gates, (directions, N, cells.GRID_GATES * H), kind)
     gradient, dx = np.zeros(parameters.shape, kind), empty(x.shape, kind) if need_dx else None
-    _core.grid_backward(*call, h, forward.gates, forward.c, dh, gradient, dx, thread_count(num_threads))
+    _core.grid_backward(*call, h, gates, c, dh, gradient, dx, thread_count(num_threads))
     return dx, gradient
 
 
@@ -116,6 +121,10 @@ def _call(
     sizes = np.ascontiguousarray(sizes, np.int64)
     if sizes.ndim != 2 or sizes.shape[1] != 2 or (sizes < 0).any():
         raise ShapeError(f"sizes are {list(sizes.shape)}; heights and widths are wanted, [B, 2], none below 0.")
+    if (sizes >= 2**31).any():
+        raise ShapeError(f"sizes reach {sizes.max()}; sides below 2147483648 are wanted.")
+    if hidden_size < 1:
+        raise ShapeError(f"hidden_size={hidden_size}; at least 1 is wanted.")
     offsets = check_offsets(np.concatenate([[0], np.cumsum(sizes[:, 0] * sizes[:, 1])]), len(x))
     count = grid_parameters(directions, x.shape[1], hidden_size)
     parameters = expect("parameters", parameters, (count,), kind)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import tidegate.network as nodes
+from tidegate.errors import ShapeError
 from tidegate.grid import Grid
 from tidegate.nn.layers import layer_of
 from tidegate.nn.recurrent import Recurrent
@@ -75,6 +76,10 @@ class Flatten(torch.nn.Module):
             found = steps.gather(2, last)[:, :, 0] if steps.shape[2] else steps.sum(dim=2)
         else:
             cells = self.cells or 1
+            if steps.shape[2] > cells:
+                raise ShapeError(
+                    f"{steps.shape[2]} cells lie across a step of an image, and {cells} is the most it can hold."
+                )
             found = torch.nn.functional.pad(steps, (0, 0, 0, cells - steps.shape[2])).flatten(2)
         return Ragged.from_padded(found, along)
 

@@ -49,7 +49,7 @@ class Decode(Part):
 
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: as many of each sequence as there are steps."""
-        return replace(super().gives(read, width), steps=self.steps, stride=1, cell=(0, 0))
+        return replace(super().gives(read, width), steps=self.steps, stride=1, cell=(0, 0), came=())
 
     def count(self, rows: Any) -> Any:
         """Count the rows that it makes of a sequence: one for each of its own steps."""

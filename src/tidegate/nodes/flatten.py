@@ -47,7 +47,10 @@ class Flatten(Part):
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: one of each column, or of each row."""
         kept = (0, read.cell[1]) if self.axis == "x" else (read.cell[0], 0)
-        return replace(super().gives(read, width), cell=kept, stride=read.stride * max(kept))
+        came = read.came
+        if came and isinstance(last := came[-1], tuple) and last[2:3] == (self.axis,):
+            came = (*came[:-1], (*last[:3], 0))  # how many cells a step had no longer counts
+        return replace(super().gives(read, width), cell=kept, stride=read.stride * max(kept), came=came)
 
     def extent(self, read: Extent) -> Extent:
         """Count the steps that it makes of an image; raises ValueError where one has more cells than it can hold."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -44,6 +45,7 @@ class Rows:
     side: of pairs, which rows those are, "both" before they are parted; "" of one row of each, and of what is no pair.
     cell: how many rows and columns of the image that the network reads stand behind each row, which is a cell of an
         image; 0 along an axis that is gone. Both are 0 where no image is left.
+    came: what became of images on the way here, and what images were made of, which says how many rows there are.
 
     >>> steps, pooled = Rows(None, 4), Rows(None, 4, pooled=True)
     >>> steps.beside(Rows(None, 2)), steps.beside(pooled), str(pooled)
@@ -58,6 +60,12 @@ class Rows:
     stride: int = 1
     cell: tuple[int, int] = (0, 0)
     side: Side = ""
+    came: tuple[object, ...] = ()
+
+    @property
+    def without_image(self) -> dict[str, Any]:
+        """Give the fields of rows that no longer stand for cells, but are as many as those make."""
+        return {"cell": (0, 0), "came": self.came if self.cell == (0, 0) else (*self.came, self.cell)}
 
     @property
     def of_images(self) -> bool:
@@ -66,7 +74,7 @@ class Rows:
 
     def beside(self, other: Rows) -> bool:
         """Tell whether row for row another's stand for the same."""
-        mine, theirs = ((r.pooled, r.channels, r.steps, r.stride, r.cell, r.side) for r in (self, other))
+        mine, theirs = ((r.pooled, r.channels, r.steps, r.stride, r.cell, r.side, r.came) for r in (self, other))
         return mine == theirs
 
     def __str__(self) -> str:
@@ -309,6 +317,9 @@ def rows_of(nodes: Sequence[Part]) -> tuple[Rows, ...]:
         if given.stride > MOST_STRIDE:
             kept = f"keeps one row of every {given.stride:,} steps"
             raise ValueError(f"{place.name} {kept} of the input; at most {MOST_STRIDE:,} are allowed")
+        if prod(given.cell) > MOST_STRIDE:
+            kept = f"makes cells of {' x '.join(map('{:,}'.format, given.cell))}"
+            raise ValueError(f"{place.name} {kept} of the input; at most {MOST_STRIDE:,} together are allowed")
         found.append(given)
     if found[-1].side == "both":
         raise ValueError(f"{told(nodes, len(nodes) - 1)} ends with both sides of pairs. Take one before")
@@ -320,7 +331,7 @@ def rows_of(nodes: Sequence[Part]) -> tuple[Rows, ...]:
 
 def reads_images(nodes: Sequence[Part]) -> bool:
     """Tell whether what a network reads are images: a node needs some, and none before it makes them of sequences."""
-    as_they_came = {-1: True}
+    as_they_came = {-1: not (nodes and nodes[0].reads_ids)}
     for index, (node, sources) in enumerate(zip(nodes, sources_of(nodes), strict=True)):
         came = any(as_they_came[source] for source in sources)
         if came and node.reads_images:

@@ -41,7 +41,8 @@ class Pool(Part):
 
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: one of each sequence."""
-        return replace(super().gives(read, width), pooled=True, steps=0, stride=1, cell=(0, 0), side="")
+        found = super().gives(read, width)
+        return replace(found, pooled=True, steps=0, stride=1, cell=(0, 0), side="", came=())
 
     def count(self, rows: Any) -> Any:
         """Count the rows that it makes of a sequence: one, whatever it holds."""

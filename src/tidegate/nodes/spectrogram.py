@@ -86,7 +86,7 @@ class Spectrogram(Part):
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: one of every so many samples."""
         steps, stride = self.count(read.steps), read.stride * self.hop
-        return replace(super().gives(read, width), stride=stride, steps=steps, cell=(0, 0))
+        return replace(super().gives(read, width), stride=stride, steps=steps, **read.without_image)
 
     def count(self, rows: Any) -> Any:
         """Count the frames of a sequence of so many samples."""

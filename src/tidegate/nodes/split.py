@@ -40,4 +40,4 @@ class Split(Part):
 
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: those of a sequence of each channel."""
-        return replace(super().gives(read, width), channels=self.channels, cell=(0, 0))
+        return replace(super().gives(read, width), channels=self.channels, **read.without_image)

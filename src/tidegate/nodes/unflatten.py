@@ -40,7 +40,8 @@ class Unflatten(Part):
 
     def gives(self, read: Rows, width: int) -> Rows:
         """Say which rows it makes: cells of images."""
-        return replace(super().gives(read, width), steps=0, cell=(1, 1))
+        came = (*read.came, (read.cell, read.steps, self.axis, self.cells))
+        return replace(super().gives(read, width), steps=0, cell=(1, 1), came=came)
 
     def extent(self, read: Extent) -> Extent:
         """Count the cells that it makes of a sequence."""
