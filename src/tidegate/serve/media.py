@@ -38,7 +38,9 @@ def media_cost(item: str) -> int:
     return len(coded) // 2 if size is None else size[0] * size[1] + 1
 
 
-def read_media(item: str, features: int, where: str, unfold: Callable[[bytes, str], Array] | None = None) -> Array:
+def read_media(
+    item: str, features: int, where: str, unfold: Callable[[bytes, str], Array | None] | None = None
+) -> Array:
     """Read a picture or sound as steps `[T, features]`.
 
     A picture gives a step for each row, from the top, of its pixels from 0 (black) to 1 (white), or a step for each
@@ -49,7 +51,7 @@ def read_media(item: str, features: int, where: str, unfold: Callable[[bytes, st
         item: the file in base64, with or without `data:image/png;base64,` before it.
         features: numbers of a step of the model.
         where: what the item is called in an error.
-        unfold: reads the content in another manner; pictures too large never come to it.
+        unfold: reads the content in another manner, unless it gives None; pictures too large never come to it.
 
     Raises:
         DataError: it is no PNG or WAV, is broken, or too large.
@@ -59,13 +61,17 @@ def read_media(item: str, features: int, where: str, unfold: Callable[[bytes, st
     data = _decoded(_coded(item))
     if data.startswith(_PNG):
         size = _sound_size(data, where)
-        return _read_png(data, size, features, where) if unfold is None else unfold(data, where)
+        seen = None if unfold is None else unfold(data, where)
+        return _read_png(data, size, features, where) if seen is None else seen
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        return _read_wav(data, features, where) if unfold is None else unfold(data, where)
+        heard = None if unfold is None else unfold(data, where)
+        return _read_wav(data, features, where) if heard is None else heard
     raise DataError(f"{where} is a text; wanted steps of numbers, or a PNG or WAV file in base64.")
 
 
-def unpack(given: Sequence[Any], features: int, unfold: Callable[[bytes, str], Array] | None = None) -> list[Any]:
+def unpack(
+    given: Sequence[Any], features: int, unfold: Callable[[bytes, str], Array | None] | None = None
+) -> list[Any]:
     """Read the pictures and sounds among sequences; what is none stays as it is.
 
     `unfold` reads the content of a file in the manner of a task, whose name in an error it is told.

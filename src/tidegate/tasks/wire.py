@@ -68,7 +68,7 @@ class Wire:
         hear: turns answers as JSON into what a method of the task, such as `predict`, gives.
         live: how sessions are held.
         unfold: reads the content of a PNG or WAV file that came in the place of a sequence; None where a picture gives
-            a step for each of its rows.
+            a step for each of its rows, as where it gives None.
     """
 
     given: Given
@@ -83,7 +83,7 @@ class Wire:
     spell: Callable[[Any], Any]
     hear: Mapping[str, Callable[[Sequence[Any], Sequence[Json]], Any]]
     live: LiveWire
-    unfold: Callable[[Any, bytes, str], Array] | None = None
+    unfold: Callable[[Any, bytes, str], Array | None] | None = None
 
 
 def step_cost(step: Any) -> int:
@@ -149,15 +149,34 @@ def read_features(_model: Any, given: Any) -> list[Array]:
     return found
 
 
+def read_images(given: Any) -> list[Array]:
+    """Read images, [H, W] or [H, W, C], from lists of rows; raises DataError or ShapeError, naming the image."""
+    found = []
+    for index, rows in enumerate(given):
+        try:
+            array = np.asarray(rows, np.float64)
+        except (ValueError, TypeError):
+            raise DataError(f"sequences[{index}] is no image: a list of rows, each of as many cells.") from None
+        if array.ndim not in (2, 3):
+            raise ShapeError(f"sequences[{index}] is {list(array.shape)}; wanted an image, [H, W] or [H, W, C].")
+        found.append(array)
+    return found
+
+
 def feature_cost(given: Any) -> int:
     """Count the numbers of sequences.
 
     >>> feature_cost([[[1.0, 2.0]] * 3, []])
     8
     """
-    return sum(
-        len(steps) * (len(steps[0]) if len(steps) and hasattr(steps[0], "__len__") else 1) for steps in given
-    ) + len(given)
+    return sum(_numbers(steps) for steps in given) + len(given)
+
+
+def _numbers(item: Any) -> int:
+    """Count the numbers of a list of lists by the first of each."""
+    if not hasattr(item, "__len__"):
+        return 1
+    return len(item) * _numbers(item[0]) if len(item) else 0
 
 
 def feature_tensors(_model: Any, tensors: Tensors) -> list[Array]:
@@ -186,7 +205,9 @@ def feature_steps(_model: Any, tensors: Tensors) -> list[Any]:
 
 
 def feature_inputs(model: Any) -> list[Tensor]:
-    """Name the arrays that sequences come in."""
+    """Name the arrays that sequences come in, or images, whose rows may be of any width."""
+    if model.network_.reads_images:
+        return [("values", "FP64", (-1, -1)), ("offsets", "INT64", (-1,))]
     return [("values", "FP64", (-1, model.network_.input_size)), ("offsets", "INT64", (-1,))]
 
 

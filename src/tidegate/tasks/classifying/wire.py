@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from tidegate.data.transcribed.images import read_picture
+from tidegate.errors import DataError
+from tidegate.grid import Grid
+from tidegate.ragged import Ragged
 from tidegate.tasks.live import Live
 from tidegate.tasks.wire import (
     Array,
     Json,
     LiveWire,
+    Tensors,
     Wire,
     as_bytes,
     feature_cost,
@@ -20,6 +25,7 @@ from tidegate.tasks.wire import (
     feature_steps,
     feature_tensors,
     read_features,
+    read_images,
     read_plain_texts,
     text_cost,
     text_inputs,
@@ -47,10 +53,41 @@ def arrays(model: Any, rows: Sequence[Array]) -> dict[str, Array]:
     return {"probabilities": shares, "label": as_bytes(map(json.dumps, said) if model.multilabel_ else said)}
 
 
+def read(model: Any, given: Any) -> list[Array]:
+    """Read sequences, or where the model scans such, images; raises DataError or ShapeError, naming the one."""
+    return read_images(given) if model.network_.reads_images else read_features(model, given)
+
+
+def tensors(model: Any, came: Tensors) -> list[Array]:
+    """Read sequences from arrays as `feature_tensors` does; where the model scans images, also `[B, H, W, C]`."""
+    values = came.get("values")
+    if model.network_.reads_images and values is not None and values.ndim == 4 and values.dtype.kind in "fiub":
+        return list(values)
+    return feature_tensors(model, came)
+
+
+def unfold(model: Any, content: bytes, where: str) -> Array | None:
+    """Read a picture as from a disk where the model scans images; None where it reads sequences.
+
+    Raises DataError where it cannot be read, or is a sound.
+    """
+    if not model.network_.reads_images:
+        return None
+    if content[:4] == b"RIFF":
+        raise DataError(f"{where} is a sound; this model reads images. Send PNG files.")
+    return read_picture(content, where).astype(np.float32) / np.float32(255)
+
+
 def sequences_of(X: Any) -> list[Any]:
-    """Bring sequences into a message."""
+    """Bring sequences, or images, into a message."""
     from tidegate.tasks.classifying.sequences import as_sequences
 
+    if isinstance(X, Grid):
+        return [np.asarray(image, np.float64).tolist() for image in X]
+    if not isinstance(X, Ragged):
+        items = [np.asarray(item) for item in X]
+        if any(item.ndim == 3 for item in items) or len({item.shape[1:] for item in items if item.ndim == 2}) > 1:
+            return [item.astype(np.float64).tolist() for item in items]
     return [np.asarray(item, np.float64).tolist() for item in as_sequences(X).to_list()]
 
 
@@ -88,7 +125,7 @@ OF_TEXTS = Wire(
     inputs=text_inputs, outputs=OUTPUTS, spell=texts_of, hear=HEAR, live=TEXT_LIVE,
 )  # fmt: skip
 OF_SEQUENCES = Wire(
-    given="sequences", read=read_features, cost=feature_cost, ask=ask, tell=tell, arrays=arrays,
-    tensors=feature_tensors, inputs=feature_inputs, outputs=OUTPUTS,
-    spell=sequences_of, hear=HEAR, live=FEATURE_LIVE,
+    given="sequences", read=read, cost=feature_cost, ask=ask, tell=tell, arrays=arrays,
+    tensors=tensors, inputs=feature_inputs, outputs=OUTPUTS,
+    spell=sequences_of, hear=HEAR, live=FEATURE_LIVE, unfold=unfold,
 )  # fmt: skip
