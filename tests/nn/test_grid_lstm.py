@@ -12,6 +12,7 @@ from tidegate.cells import GRID_CELLS
 from tidegate.errors import InputError, OptionError, ShapeError
 from tidegate.grid import Grid
 from tidegate.nn import GridLSTM, grids
+from tidegate.ragged import Ragged
 
 SIZES = [(3, 4), (0, 2), (1, 1), (5, 2), (2, 0), (1, 6)]
 
@@ -105,6 +106,14 @@ def test_what_does_not_fit_is_refused() -> None:
         own(torch.zeros(1, 2, 2, 3))
     with pytest.raises(ShapeError, match="Leave them out"):
         own(grid, torch.zeros(6, 2, dtype=torch.int64))
+    with pytest.raises(ShapeError, match=r"Tensor \[1, 2, 2\]; wanted a Grid, or a torch tensor \[B, H, W, C\]"):
+        own(torch.zeros(1, 2, 2, dtype=torch.float64))
+    with pytest.raises(ShapeError, match=r"ndarray \[1, 2, 2, 3\]; wanted a Grid"):
+        own(np.zeros((1, 2, 2, 3)))
+    with pytest.raises(ShapeError, match="Ragged"):
+        own(Ragged.from_list([torch.zeros(2, 3)]))
+    with pytest.raises(ShapeError, match="holds NumPy arrays"):
+        own(Grid.from_list([np.zeros((2, 2, 3))]))
     with pytest.raises(OptionError, match="stable"):
         GridLSTM(3, 5, cell="lstm")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="concat"):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidegate.data.checks import check_texts as check_texts
     from tidegate.data.dataset import Dataset as Dataset
     from tidegate.data.dataset import Examples as Examples
+    from tidegate.data.images import read_images as read_images
     from tidegate.data.loading import describe as describe
     from tidegate.data.loading import get as get
     from tidegate.data.loading import load as load

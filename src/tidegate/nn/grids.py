@@ -47,8 +47,10 @@ class GridLSTM(torch.nn.Module):
     """Run an LSTM of two dimensions over images (Graves & Schmidhuber 2008), diagonal by diagonal.
 
     A cell follows the neighbours before it along x and along y; beyond the border their states are zero. Its gates
-    stand as i f l g o where it is "stable" (Leifert et al. 2016): ``c = f (l c_x + (1 - l) c_y) + i g``; and as
+    stand as i f l g o where it is "stable" (after Leifert et al. 2016): ``c = f (l c_x + (1 - l) c_y) + i g``; and as
     i f_x f_y g o in an "mdlstm": ``c = f_x c_x + f_y c_y + i g``, held within 50. Then ``h = o tanh(c)``.
+
+    It has first and second derivatives by `torch.autograd`; `torch.func` and forward mode do not go through it.
 
     Args:
         input_size: C, features of a cell of the image.
@@ -113,9 +115,14 @@ class GridLSTM(torch.nn.Module):
             ShapeError: features or sizes are others, or the values have another type than the parameters.
         """
         if isinstance(images, Grid):
+            if not isinstance(images.values, Tensor):
+                raise ShapeError("the Grid holds NumPy arrays; torch tensors are wanted. Pass it through nn.to_torch.")
             if sizes is not None:
                 raise ShapeError("sizes came beside a Grid, which has its own. Leave them out.")
             return images.with_values(self._run(images))
+        if not isinstance(images, Tensor) or images.ndim != 4:
+            came = list(images.shape) if isinstance(images, Tensor | np.ndarray) else ""
+            raise ShapeError(f"got a {type(images).__name__} {came}; wanted a Grid, or a torch tensor [B, H, W, C].")
         grid = Grid.from_padded(images, sizes)
         stack, _ = grid.with_values(self._run(grid)).to_padded()
         _, H, W, _ = images.shape

@@ -21,7 +21,7 @@ class Scan2d(Part):
     A cell of sequences goes along the rows, the columns, or one after the other. The second pass reads what the first
     one gave, so that with all four directions every cell knows of the whole image (ReNet: Visin et al. 2015). A cell of
     grids, `stable` or `mdlstm`, follows two neighbours at once, and goes from corners along the diagonals (Graves &
-    Schmidhuber 2008; Leifert et al. 2016).
+    Schmidhuber 2008; after Leifert et al. 2016).
 
     directions: along rows and columns 1 goes from left to right and down; 2 both ways along the rows and down; 4 both
         ways along both. Where only rows or only columns are read, 1 is one way and 2 is both. Along the diagonals 1

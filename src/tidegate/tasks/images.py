@@ -93,7 +93,7 @@ def read_across(
 
     `columns` reads each column of blocks down, of which the last state is kept (as `Lfys` does in Tesseract 4);
     `renet` scans in four directions, and adds up each column; so does `mdlstm`, with the stable cell of grids in place
-    of `cell` (Leifert et al. 2016).
+    of `cell` (after Leifert et al. 2016).
 
     >>> nodes, width = read_across("columns", 48, cell="lstm", hidden_size=16, block=4)
     >>> [node.kind for node in nodes], width
