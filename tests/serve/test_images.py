@@ -26,7 +26,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tg.SequenceClassifier(
         scan="renet", hidden_size=3, num_layers=1, epochs=1, validation_fraction=0, dropout=0.0
     )
-    return Path(model.fit(IMAGES, ["a", "b"] * 4).save(tmp_path_factory.mktemp("images") / "images.safetensors"))
+    saved = tmp_path_factory.mktemp("images") / "images.safetensors"
+    model.fit(IMAGES, ["a", "b"] * 4).save(saved)
+    return saved
 
 
 @pytest.fixture(scope="module")

@@ -172,9 +172,9 @@ class SequenceClassifier(Task[Classes]):
     Args:
         scan: `renet` reads images: each of `num_layers` layers puts `block` by `block` cells side by side and runs
             along their rows, then along their columns, both ways where `bidirectional` (Visin et al. 2015). `stable`
-            (after Leifert et al. 2016) and `mdlstm` (Graves & Schmidhuber 2008) are LSTMs of two dimensions, which go along
-            the diagonals instead, from all corners or, not `bidirectional`, from the top left; they take the place of
-            `cell`. None does as `renet` with a `Grid`, and reads all else as sequences.
+            (after Leifert et al. 2016) and `mdlstm` (Graves & Schmidhuber 2008) are LSTMs of two dimensions, which go
+            along the diagonals instead, from all corners or, not `bidirectional`, from the top left; they take the
+            place of `cell`. None does as `renet` with a `Grid`, and reads all else as sequences.
         block: cells that become one, along each side, in every layer of a scan.
         shift: images are moved up or down and left or right in training, by so many cells at most.
         scale: bring each feature to mean 0 and deviation 1 over the training part.
