@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-Row = list[float]
+Row = list[float | list[float]]
+"""A step of features, or a row of an image, whose cells are numbers or have features each."""
 Step = Any
 """A row of numbers, a number, a word or a piece of a text: as the task takes it."""
 
