@@ -293,9 +293,9 @@ def test_images_of_the_same_steps_and_the_steps_that_they_were_are_joined() -> N
     for name, cells in (("a", 3), ("b", 4)):
         nodes += [unflattened("x", cells, reads="input"), Flatten(axis="x", mode="sum", name=name)]
     network = Network.of(*nodes, Join(reads=("a", "b")))
-    signals = Ragged.from_list([np.arange(24.0).reshape(2, 12)])
+    signals = Ragged.from_list([np.arange(24, dtype=np.float32).reshape(2, 12)])
     sums = [signals.values.reshape(2, cells, -1).sum(axis=1) for cells in (3, 4)]
-    np.testing.assert_array_equal(Executor(network, {}, dtype=np.float64)(signals), np.concatenate(sums, axis=1))
+    np.testing.assert_array_equal(Executor(network, {})(signals), np.concatenate(sums, axis=1))
 
 
 def test_windows_over_columns_and_over_rows_are_not_joined() -> None:
