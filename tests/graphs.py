@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime
 
 from surroundings import absent
@@ -83,4 +84,5 @@ def run_openvino(path: Path, inputs: Arrays) -> Arrays:
         absent("OpenVINO is not installed")
     model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = model(inputs)
-    return {output.any_name: found[output] for output in model.outputs}
+    names = [output.name for output in onnx.load(path).graph.output]  # a value may have others of its own beside
+    return {name: found[name] for name in names}

@@ -11,7 +11,7 @@ import pytest
 from tidegate import kernels
 from tidegate.cells import CELLS, Cell, CellName
 from tidegate.errors import InputError
-from tidegate.export.nodes import _operator
+from tidegate.export.gates import operator_of
 from tidegate.inspect.quantities import _GATES
 from tidegate.network import Network, Recurrent, parameter_shapes
 
@@ -55,4 +55,4 @@ def test_a_run_leaves_what_the_card_says(cell: Cell) -> None:
 def test_a_cell_that_onnx_lacks_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CELLS, "gru", replace(CELLS["gru"], onnx=None))
     with pytest.raises(InputError, match="ONNX has no operator for the cell gru"):
-        _operator(Recurrent(cell="gru", input_size=1, hidden_size=1))
+        operator_of(Recurrent(cell="gru", input_size=1, hidden_size=1))

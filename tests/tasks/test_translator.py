@@ -233,7 +233,6 @@ def test_no_texts_give_no_translations(model: Any) -> None:
         (lambda model: model.translate("a"), InputError, "Put it into a list"),
         (lambda model: model.translate([3]), DataError, r"X\[0\] is"),
         (lambda model: model.stream(lookahead=1), InputError, "lookahead=1"),
-        (lambda model: model.interface(), InputError, "no single graph"),
         (lambda model: tg.Translator().fit(["a"]), InputError, "no translations"),
         (lambda model: tg.Translator().fit(["a", "b"], ["c"]), InputError, "2 texts came with 1 translations"),
         (lambda model: tg.Translator().fit(["a"], ["b"], sample_weight=[1]), InputError, "sample_weight"),

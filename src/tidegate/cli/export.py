@@ -12,7 +12,7 @@ from tidegate.cli.output import emit_json, emit_table, say
 from tidegate.errors import OptionError
 
 if TYPE_CHECKING:
-    from tidegate.export import StateInputs
+    from tidegate.export import PairsPart, StateInputs
 
 FORMATS = ("onnx",)
 
@@ -33,17 +33,37 @@ States = Annotated[
         "--states", metavar="HOW", help="Whether states are inputs, to read in pieces: optional, required or off."
     ),
 ]
+Part = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        metavar="PART",
+        help="Which graph of a translator: greedy, from ids to ids; encode, which reads a source; or step, a token of "
+        "its translation. By default greedy.",
+    ),
+]
 
 
-def export(model: ModelPath, to: To, out: Out = None, states: States = "optional", json: Json = False) -> None:
+def export(
+    model: ModelPath,
+    to: To,
+    out: Out = None,
+    states: States = "optional",
+    part: Part = None,
+    json: Json = False,
+) -> None:
     """Write a model for other runtimes.
 
     The file is run over batches of many sizes and lengths in ONNX Runtime first, and compared with the model. Prints
     the largest differences of each batch; where one is too large, no file is written.
 
+    A translator is written as one file that goes from the ids of sources to those of their translations, by the most
+    probable token of each step. Who searches otherwise writes its two parts, one file each.
+
     Examples:
       tidegate export runs/imdb-tutorial-bilstm --to onnx
       tidegate export model.safetensors --to onnx -o model.onnx --json
+      tidegate export runs/de-en --to onnx --part encode -o encode.onnx
     """
     import tidegate
 
@@ -51,7 +71,9 @@ def export(model: ModelPath, to: To, out: Out = None, states: States = "optional
         raise OptionError.unknown("format", to, FORMATS)
     target = out or (model / "model.onnx" if model.is_dir() else model.with_suffix(".onnx"))
     require_other_file(model, target)
-    exported = tidegate.export.to_onnx(tidegate.load(model), target, states=cast("StateInputs", states))
+    exported = tidegate.export.to_onnx(
+        tidegate.load(model), target, states=cast("StateInputs", states), part=cast("PairsPart | None", part)
+    )
     if json:
         emit_json({**asdict(exported), "path": str(exported.path)})
         return

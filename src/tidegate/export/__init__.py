@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tidegate.export.interface import StateInputs as StateInputs
     from tidegate.export.onnx import Exported as Exported
     from tidegate.export.onnx import to_onnx as to_onnx
+    from tidegate.export.pairs import Greedy as Greedy
+    from tidegate.export.pairs import PairsInterface as PairsInterface
+    from tidegate.export.pairs import PairsPart as PairsPart
     from tidegate.export.proof import Case as Case
 
 open_door(__name__)

@@ -74,8 +74,7 @@ class Graph:
 
     def output(self, name: str, value: str, dtype: npt.DTypeLike, shape: Dims) -> None:
         """Hand out a value under a name; the node that makes it gives it that name, where it can."""
-        read = {info.name for info in self._inputs}
-        if value in self._constants or value in self._renamed or value in read:
+        if value in self._renamed or not any(value in node.output for node in self._nodes):
             value = self.add("Identity", value)
         self._renamed[value] = name
         self._outputs.append(_described(name, dtype, shape))
@@ -101,6 +100,17 @@ class Graph:
             for of in (inputs, outputs)
         )
         return helper.make_graph(made, name, entering, leaving)
+
+    def inner(self) -> Graph:
+        """Begin a graph that a node of this one repeats; it may read every value of this one but its outputs."""
+        made = Graph()
+        made._constants, made._counts, made._small = self._constants, self._counts, self._small
+        return made
+
+    def repeated(self, name: str) -> Any:
+        """Put a graph that `inner` began together, for the node that repeats it."""
+        self._rename()
+        return helper.make_graph(self._nodes, name, self._inputs, self._outputs)
 
     # What a handful of nodes say better by one word.
 
@@ -143,9 +153,7 @@ class Graph:
         if total > MOST_BYTES:
             raise InputError(f"the weights take {total:,} bytes; an ONNX file holds {MOST_BYTES:,} at most.")
         constants = list(self._constants.values())
-        for node in self._nodes:
-            node.input[:] = [self._renamed.get(value, value) for value in node.input]
-            node.output[:] = [self._renamed.get(value, value) for value in node.output]
+        self._rename()
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, constants, doc_string=doc)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         model.producer_name, model.producer_version = "tidegate", producer
@@ -153,6 +161,12 @@ class Graph:
         helper.set_model_props(model, dict(about))
         onnx.checker.check_model(model, full_check=True)
         return model
+
+    def _rename(self) -> None:
+        """Give what is handed out its name."""
+        for node in self._nodes:
+            node.input[:] = [self._renamed.get(value, value) for value in node.input]
+            node.output[:] = [self._renamed.get(value, value) for value in node.output]
 
     def _fresh(self, kind: str) -> str:
         self._counts[kind] += 1

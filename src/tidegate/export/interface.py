@@ -6,8 +6,9 @@ Knows no task by name. Does not need the package onnx: a graph is handed in.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -31,9 +32,28 @@ Arrays: TypeAlias = dict[str, Array]
 Json: TypeAlias = dict[str, Any]
 StateInputs = Literal["optional", "required", "off"]
 """Whether the states that a network begins with are inputs, and whether these may be left out."""
+Run: TypeAlias = Callable[[str, Mapping[str, Array]], Arrays]
+"""Runs a graph on inputs that have a name, and returns its outputs."""
 Ending = Literal["rows", "classes", "labels", "next"]
 """What is made of the last node: its rows as they are; probabilities of classes, or of labels of which several may be
 right; those of the token that comes next."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Hold what a graph answered and what it should have.
+
+    name: what was asked.
+    found, wanted: the outputs.
+    sizes: what differences are measured by, by output.
+    rounding: tells `Interface.rounding`, where it is asked.
+    """
+
+    name: str
+    found: Mapping[str, Array]
+    wanted: Mapping[str, Array]
+    sizes: Mapping[str, Array]
+    rounding: Callable[[], Mapping[str, float]]
 
 
 class Interface(ABC):
@@ -60,6 +80,12 @@ class Interface(ABC):
     @abstractmethod
     def expect(self, inputs: Mapping[str, Array], states: StateInputs) -> Arrays:
         """Compute the outputs of the graph for these inputs with our own runtime."""
+
+    def trials(self, rng: np.random.Generator, states: StateInputs, run: Run) -> Iterator[Trial]:
+        """Run a graph on all that it must prove itself on."""
+        for name, inputs in self.draw(rng, states):
+            found, wanted = run(name, inputs), self.expect(inputs, states)
+            yield Trial(name, found, wanted, self.sizes(inputs, wanted), partial(self.rounding, inputs))
 
     def sizes(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """Give what differences are measured by: the size of a number, but 1 at least."""
@@ -170,16 +196,16 @@ class SequenceInterface(Interface):
         if not (self.network.reads_tokens or isinstance(first, Spell)):
             features = graph.input("features", np.float32, ["batch", "time", self.network.input_size])
             lengths = graph.input("sequence_lens", np.int32, ["batch"])
-            rows, steps, time = _with_time_first(graph, features, lengths, width=self.network.input_size)
+            rows, steps, time = with_time_first(graph, features, lengths, width=self.network.input_size)
             rows = graph.add("Where", steps.mask, rows, graph.constant(0.0, np.float32))
             return Flow(rows if self.scaling is None else scaled(graph, rows, *self.scaling), steps), lengths, time
         tokens = graph.input("tokens", np.int64, ["batch", "time"])
         lengths = graph.input("sequence_lens", np.int32, ["batch"])
-        words, steps, time = _ids(graph, tokens, lengths)
+        words, steps, time = read_ids(graph, tokens, lengths)
         if isinstance(first, Spell):
-            spelling, _, _ = _ids(graph, graph.input("spelling", np.int64, ["batch", "time"]), lengths)
+            spelling, _, _ = read_ids(graph, graph.input("spelling", np.int64, ["batch", "time"]), lengths)
             characters = graph.input("characters", np.int64, ["spellings", "letters"])
-            letters, inner, _ = _ids(graph, characters, graph.input("character_lens", np.int32, ["spellings"]))
+            letters, inner, _ = read_ids(graph, characters, graph.input("character_lens", np.int32, ["spellings"]))
             words = writer.spell(first, words, spelling, Flow(letters, inner))
         beside, whole = _write_beside(graph, self.network, steps, lengths), _write_features(graph, self.network)
         return Flow(words, steps, beside=beside, features=whole), lengths, time
@@ -276,7 +302,7 @@ class SequenceInterface(Interface):
             lengths, time = self.network.steps(lengths), self.network.steps(time)
             answers["output_lens"] = np.repeat(lengths, self._channels).astype(np.int32)
         if not self.network.pools:
-            answers[self._answer] = _padded(rows, np.repeat(lengths, self._channels), time, self._decoded)
+            answers[self._answer] = padded(rows, np.repeat(lengths, self._channels), time, self._decoded)
         if self.ending == "classes":
             answers["probabilities"] = softmax(rows)
         if self.ending == "labels":
@@ -318,7 +344,7 @@ def _write_beside(graph: Graph, network: Network, steps: Steps, lengths: str) ->
     if not (isinstance(first, Embed) and first.beside):
         return None
     value = graph.input("beside", np.float32, ["batch", "time", first.beside])
-    rows, _, _ = _with_time_first(graph, value, lengths, width=first.beside)
+    rows, _, _ = with_time_first(graph, value, lengths, width=first.beside)
     return graph.add("Where", steps.mask, rows, graph.constant(0.0, np.float32))
 
 
@@ -351,13 +377,13 @@ def _documents(tokens: Ragged, inputs: Mapping[str, Array]) -> Documents:
     return Documents(tokens, beside, Sparse(columns, Ragged.from_padded(inputs["feature_values"], counts).values))
 
 
-def _ids(graph: Graph, value: str, lengths: str) -> tuple[str, Steps, str]:
+def read_ids(graph: Graph, value: str, lengths: str) -> tuple[str, Steps, str]:
     """Return ids [B, T] as [T, B], zero in the padding, which steps there are, and their number."""
-    ids, steps, time = _with_time_first(graph, value, lengths)
+    ids, steps, time = with_time_first(graph, value, lengths)
     return graph.add("Where", steps.within, ids, graph.constant(0, np.int64)), steps, time
 
 
-def _with_time_first(graph: Graph, value: str, lengths: str, *, width: int = 0) -> tuple[str, Steps, str]:
+def with_time_first(graph: Graph, value: str, lengths: str, *, width: int = 0) -> tuple[str, Steps, str]:
     """Turn ids [B, T], or features [B, T, width], and add a step where there is none, which no runtime is asked for.
 
     Found in ONNX Runtime 1.31, November 2026: recurrent nodes without a step end the process.
@@ -384,7 +410,7 @@ def nudged(weights: Mapping[str, Array], rng: np.random.Generator) -> Arrays:
     }
 
 
-def _padded(rows: Array, lengths: Array, time: int, decoded: int) -> Array:
+def padded(rows: Array, lengths: Array, time: int, decoded: int) -> Array:
     """Lay out rows [N, F] as [B, time, F], zeros past the lengths, or as [B, decoded, F]."""
     if decoded:
         return rows.reshape(-1, decoded, rows.shape[1])

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.cells import CELLS, Counterpart
-from tidegate.errors import InputError
+from tidegate.cells import CELLS
+from tidegate.export.gates import ACTIVATION, arranged, attributes_of, operator_of, shut
 from tidegate.export.scans import Pixels, ScanWriter
 from tidegate.export.waves import scan_pixels
 from tidegate.network import (
-    Crf,
-    Ctc,
     Decode,
     Dense,
-    Dropout,
     Embed,
     Flatten,
     Fold,
@@ -49,10 +46,6 @@ if TYPE_CHECKING:
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = tuple[str, str | None]
 """[1, B, H] hidden state, and the cell state of a cell that carries one."""
-
-_ACTIVATION: Final = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
-_SHUT: Final = 1e4
-"""What shuts a gate, or opens it, whatever else comes in."""
 
 
 @dataclass(frozen=True)
@@ -144,45 +137,56 @@ class NodeWriter:
             starts: with what recurrent nodes begin, by their index; with zeros where it is missing.
             prefix: what stands before the names of their weights.
         """
-        ends: dict[int, tuple[State, ...]] = {}
-        flows, reads, widths = {-1: flow}, sources_of(nodes), [rows.width or 0 for rows in rows_of(nodes)]
-        decoded = {read[0] for node, read in zip(nodes, reads, strict=True) if isinstance(node, Decode)}
-        for index, node in enumerate(nodes):
-            name, read = f"{prefix}{index}", flows[reads[index][0]]
-            match node:
-                case Recurrent():
-                    holds = index in starts or index in decoded
-                    made = self._recur(node, name, read, starts.get(index, ()), holds=holds)
-                    ends[index] = made.states
-                case Decode():
-                    source = reads[index][0]
-                    before = nodes[source]
-                    assert isinstance(before, Recurrent), "the network was checked"
-                    made = self._decode(node, name, read, before, f"{prefix}{source}")
-                case Embed():
-                    rows = self.graph.add("Gather", self._weight(f"{name}.weight"), read.rows)
-                    beside = [] if read.beside is None else [read.beside]
-                    made = replace(read, rows=_joined(self.graph, [rows, *beside], "concat"))
-                case Fold() | Scan2d() | Flatten() | Unflatten():
-                    made = self._see(node, name, read, widths[index])
-                case Pool():
-                    made = Flow(self._pool(node, read), None)
-                case Join():
-                    made = read.of(_joined(self.graph, [flows[source].values for source in reads[index]], "concat"))
-                case Dense() | Tied():
-                    made = read.of(self._multiply(node, name, read.values))
-                case Wide():
-                    made = Flow(self._widen(name, read.rows, flow.features), None)
-                case Split():
-                    made = self._split(node, read)
-                case Window():
-                    made = self._frame(node.width, node.stride, read)
-                case Spectrogram():
-                    made = self._listen(node, name, read)
-                case Spell() | Crf() | Ctc() | Dropout():  # written already; for whoever looks for paths; for training
-                    made = read
-            flows[index] = made
-        return made, ends
+        flows, reads = {-1: flow}, sources_of(nodes)
+        for index in range(len(nodes)):
+            read = [replace(flows[source], features=flow.features) for source in reads[index]]
+            flows[index] = self.make(nodes, index, read, starts.get(index, ()), prefix)
+        ends = {index: flows[index].states for index, node in enumerate(nodes) if isinstance(node, Recurrent)}
+        return flows[len(nodes) - 1], ends
+
+    def make(
+        self, nodes: Sequence[Node], index: int, reads: Sequence[Flow], start: tuple[State, ...] = (), prefix: str = ""
+    ) -> Flow:
+        """Write one node of a network; see `write`.
+
+        Args:
+            nodes: of the network.
+            index: of the node.
+            reads: what it reads.
+            start: what a recurrent one begins with; zeros where it is empty.
+            prefix: what stands before the name of its weights.
+        """
+        node, name, read = nodes[index], f"{prefix}{index}", reads[0]
+        sources = [source for source, *_ in sources_of(nodes)]
+        match node:
+            case Recurrent():
+                decoded = any(isinstance(nodes[at], Decode) and source == index for at, source in enumerate(sources))
+                return self._recur(node, name, read, start, holds=bool(start) or decoded)
+            case Decode():
+                before = nodes[sources[index]]
+                assert isinstance(before, Recurrent), "the network was checked"
+                return self._decode(node, name, read, before, f"{prefix}{sources[index]}")
+            case Embed():
+                rows = self.graph.add("Gather", self._weight(f"{name}.weight"), read.rows)
+                beside = [] if read.beside is None else [read.beside]
+                return replace(read, rows=_joined(self.graph, [rows, *beside], "concat"))
+            case Fold() | Scan2d() | Flatten() | Unflatten():
+                return self._see(node, name, read, rows_of(nodes)[index].width or 0)
+            case Pool():
+                return Flow(self._pool(node, read), None)
+            case Join():
+                return read.of(_joined(self.graph, [flow.values for flow in reads], "concat"))
+            case Dense() | Tied():
+                return read.of(self._multiply(node, name, read.values))
+            case Wide():
+                return Flow(self._widen(name, read.rows, read.features), None)
+            case Split():
+                return self._split(node, read)
+            case Window():
+                return self._frame(node.width, node.stride, read)
+            case Spectrogram():
+                return self._listen(node, name, read)
+        return read  # what is written already, is for whoever looks for paths, or for training alone
 
     def spell(self, node: Spell, words: str, spelling: str, characters: Flow) -> str:
         """Put the row of each word beside what its characters say.
@@ -226,19 +230,19 @@ class NodeWriter:
         runtime that does not mind lengths.
         """
         graph, back = self.graph, node.reverse or suffix.endswith("_reverse")
-        w_ih, w_hh, bias = _arranged(self.weights, node, name, suffix)
+        w_ih, w_hh, bias = arranged(self.weights, node, name, suffix)
         turn = {"batch_axis": 1, "time_axis": 0}
         if back and steps is not None:
             x = graph.add("ReverseSequence", x, steps.turns, **turn)
         cell, label, held = CELLS[node.cell], f"{_identifier(name)}{suffix}", ""
         if cell.carries_c and holds and steps is not None:
             past = graph.cast(graph.add("Not", steps.mask), np.float32)  # [T, B, 1]
-            x, w_ih = graph.add("Concat", x, past, axis=2), np.append(w_ih, _shut(node), axis=2)
+            x, w_ih = graph.add("Concat", x, past, axis=2), np.append(w_ih, shut(node), axis=2)
             held = "_held"
         inputs = [x, graph.weight(f"W_{label}{held}", w_ih), graph.weight(f"R_{label}", w_hh)]
         inputs += ["" if bias is None else graph.weight(f"B_{label}", bias), "" if steps is None else steps.lengths]
         inputs += [state for state in start or () if state is not None]
-        y, h, *c = graph.add_several(_operator(node).name, inputs, 1 + len(cell.states), **_attributes(node))
+        y, h, *c = graph.add_several(operator_of(node).name, inputs, 1 + len(cell.states), **attributes_of(node))
         y = graph.add("Squeeze", y, graph.integers(1))  # [T, B, H]
         state = (h, c[0] if c else None)
         if steps is not None:
@@ -337,7 +341,7 @@ class NodeWriter:
             matrix = graph.weight(_identifier(f"{name}.weight"), self.weights[f"{name}.weight"].T)
         out = graph.add("Add", graph.add("MatMul", rows, matrix), self._weight(f"{name}.bias"))
         activation = node.activation if isinstance(node, Dense) else None
-        return out if activation is None else graph.add(_ACTIVATION[activation], out)
+        return out if activation is None else graph.add(ACTIVATION[activation], out)
 
     def _frame(self, width: int, stride: int, flow: Flow) -> Flow:
         """Put rows side by side: [T, B, F] -> [T', B, width * F], zeros behind the end of each sequence."""
@@ -399,46 +403,6 @@ def _joined(graph: Graph, parts: Sequence[str], merge: str, axis: int = -1) -> s
     first, second = parts
     joined = graph.add("Mul" if merge == "mul" else "Add", first, second)
     return graph.add("Div", joined, graph.constant(2.0, np.float32)) if merge == "ave" else joined
-
-
-def _operator(node: Recurrent) -> Counterpart:
-    """Find the operator of ONNX for a cell; raises InputError where there is none."""
-    found = CELLS[node.cell].onnx
-    if found is None:
-        raise InputError(f"ONNX has no operator for the cell {node.cell}. Train another cell.")
-    return found
-
-
-def _arranged(
-    weights: Mapping[str, Array], node: Recurrent, name: str, suffix: str
-) -> tuple[Array, Array, Array | None]:
-    """Give W [1, G*H, C], R [1, G*H, H] and B [1, 2*G*H] with the gates in the order of ONNX."""
-
-    def named(kind: str) -> Array:
-        array = weights[f"{name}.{kind}{suffix}"]
-        gates = array.reshape(-1, node.hidden_size, *array.shape[1:])
-        return gates[list(_operator(node).order)].reshape(array.shape)[None]
-
-    bias = np.concatenate([named("bias_ih"), named("bias_hh")], axis=1) if node.bias else None
-    return named("weight_ih"), named("weight_hh"), bias
-
-
-def _attributes(node: Recurrent) -> dict[str, Any]:
-    attributes: dict[str, Any] = {"hidden_size": node.hidden_size, "direction": "forward"}
-    cell = CELLS[node.cell]
-    if cell.one_apart:
-        attributes["linear_before_reset"] = 1  # as torch and our kernels have it
-    if cell.function == "relu":
-        attributes["activations"] = [_ACTIVATION[cell.function]]
-    return attributes
-
-
-def _shut(node: Recurrent) -> Array:
-    """Make the column [1, G*H, 1] that keeps a cell state, its gates in the order of ONNX."""
-    cell = CELLS[node.cell]
-    push = {cell.lets_in: -_SHUT, cell.keeps: _SHUT}
-    column = np.array([push.get(gate, 0) for gate in _operator(node).order], np.float32)
-    return np.repeat(column, node.hidden_size).reshape(1, -1, 1)
 
 
 def _identifier(name: str) -> str:

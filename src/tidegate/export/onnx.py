@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from tidegate.durable import atomic_write
 from tidegate.errors import InputError, MissingPackageError, OptionError
 from tidegate.export.images import ImageInterface
 from tidegate.export.interface import Interface, SequenceInterface, StateInputs
+from tidegate.export.pairs import PairsInterface, PairsPart
 from tidegate.export.proof import Case, prove
 from tidegate.offers import Exportable
 from tidegate.runtime import Executor
@@ -66,7 +67,11 @@ class Exported:
 
 
 def to_onnx(
-    model: Exportable | Executor, path: str | os.PathLike[str], *, states: StateInputs = "optional"
+    model: Exportable | Executor,
+    path: str | os.PathLike[str],
+    *,
+    states: StateInputs = "optional",
+    part: PairsPart | None = None,
 ) -> Exported:
     """Write a model as an ONNX file that is right for every batch and every length, and prove it before.
 
@@ -80,11 +85,16 @@ def to_onnx(
             `optional` ones are zeros where they are left out, `required` ones are plain inputs, for runtimes that know
             no defaults such as OpenVINO, and so is the scaling of a forecaster; or `off`. Nodes that read from the end
             as well have none.
+        part: which graph of a translator, or of an executor whose network reads pairs: `greedy`, which finds whole
+            targets by the most probable token of each step, `encode`, which reads sources, or `step`, which takes
+            targets on by one token each; see `PairsInterface`. None takes `greedy`. The states of these are plain
+            inputs and outputs whatever `states` says.
 
     Raises:
         MissingPackageError: onnx or onnxruntime is not installed.
-        InputError: the model is neither of the two or not fitted, its weights are not float32, or they are more than an
-            ONNX file holds.
+        InputError: the model is neither of the two or not fitted, a part came and it has none, or it has and nobody
+            knows with which ids targets begin and end, its weights are not float32, or they are more than an ONNX file
+            holds.
         ExportError: the graph does not answer as the model does.
         OSError: the file could not be written.
 
@@ -102,10 +112,14 @@ def to_onnx(
     if states not in get_args(StateInputs):
         raise OptionError.unknown("way to treat states", states, get_args(StateInputs))
     interface = _interface(model)
-    if interface.network.is_encoder_decoder:
+    if isinstance(interface, PairsInterface):
+        interface = replace(interface, part=_part(part))
+    elif part is not None:
+        raise InputError(f"part={part!r}: the graph of this model is one, and has no parts. Leave it out.")
+    elif interface.network.is_encoder_decoder:
         raise InputError(
-            "a network that reads pairs, attends, or begins with states that another node gives is not written as one "
-            "ONNX graph. Run it with tidegate.runtime.Executor and Decoder."
+            "a network that attends, or begins with states that another node gives, but reads no pairs, is not written "
+            "in ONNX. Run it with tidegate.runtime.Executor."
         )
     if kinds := {str(array.dtype) for array in interface.weights.values()} - {"float32"}:
         raise InputError(f"the weights are {', '.join(kinds)}; an ONNX graph computes in float32. Cast them before.")
@@ -124,10 +138,18 @@ def to_onnx(
     )
 
 
+def _part(part: str | None) -> PairsPart:
+    if part is not None and part not in get_args(PairsPart):
+        raise OptionError.unknown("part", part, get_args(PairsPart))
+    return cast("PairsPart", part or "greedy")
+
+
 def _interface(model: Exportable | Executor) -> Interface:
     match model:
         case Executor() if model.network.reads_images:
             return ImageInterface(model.network, model.weights)
+        case Executor() if model.network.reads_pairs:
+            return PairsInterface(model.network, model.weights)
         case Executor():
             return SequenceInterface(model.network, model.weights)
         case Exportable():

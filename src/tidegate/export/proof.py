@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import ExportError
-from tidegate.export.interface import Interface, StateInputs
+from tidegate.export.interface import Interface, StateInputs, Trial
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -52,11 +53,8 @@ def prove(content: bytes, interface: Interface, *, states: StateInputs) -> tuple
     Raises ExportError where a number differs by more than `TOLERANCE`, and not because the model itself makes much of
     rounding; where an output has another shape; or where the graph does not run.
     """
-    rng, session = np.random.default_rng(0), open_session(content)
-    return tuple(
-        _judge(name, session, inputs, interface.expect(inputs, states), interface)
-        for name, inputs in interface.draw(rng, states)
-    )
+    rng, run = np.random.default_rng(0), partial(_run, open_session(content))
+    return tuple(_judge(trial) for trial in interface.trials(rng, states, run))
 
 
 def open_session(content: bytes) -> Any:
@@ -71,23 +69,24 @@ def open_session(content: bytes) -> Any:
         raise ExportError(f"ONNX Runtime does not take the graph: {error}. {_REPORT}") from error
 
 
-def _judge(
-    name: str, session: Any, inputs: Mapping[str, Array], wanted: Mapping[str, Array], interface: Interface
-) -> Case:
-    """Compare all outputs of one batch; raises ExportError where they differ."""
+def _run(session: Any, name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
     names = [output.name for output in session.get_outputs()]
     try:
-        found = dict(zip(names, session.run(names, dict(inputs)), strict=True))
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
     except Exception as error:
         raise ExportError(f"{name}: ONNX Runtime does not run the graph: {error}. {_REPORT}") from error
+
+
+def _judge(trial: Trial) -> Case:
+    """Compare all outputs of one batch; raises ExportError where they differ."""
+    name, found, wanted, sizes = trial.name, trial.found, trial.wanted, trial.sizes
     shapes, expected = ({n: list(array.shape) for n, array in arrays.items()} for arrays in (found, wanted))
     if shapes != expected:
         raise ExportError(f"{name}: the outputs of the graph are {shapes}; wanted {expected}. {_REPORT}")
-    sizes = interface.sizes(inputs, wanted)
     away = {n: np.abs(found[n].astype(np.float64) - array) for n, array in wanted.items()}
     worst = {n: float((away[n] / sizes[n]).max(initial=0.0)) for n in wanted}
     output = max(worst, key=lambda n: (np.isnan(worst[n]), worst[n]))
-    rounding = None if worst[output] <= TOLERANCE else interface.rounding(inputs)
+    rounding = None if worst[output] <= TOLERANCE else trial.rounding()
     if rounding is not None:
         allowed = {n: TOLERANCE * sizes[n] + _ROOM * rounding.get(n, 0.0) for n in wanted}
         if not all((away[n] <= allowed[n]).all() for n in wanted):  # as no number is that is not finite

@@ -6,6 +6,7 @@ text is read as if one stood before it, so that a word is the same token whereve
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -142,6 +143,24 @@ class Subwords:
     def to_json(self) -> dict[str, Any]:
         """Give it as plain values, to be stored with a model."""
         return {"units": self.units, "tokenizer": self.tokenizer.to_json()}
+
+    def to_tokenizer(self) -> str:
+        """Write a `tokenizer.json` that does all that `encode` and `decode` do, for the package tokenizers alone.
+
+        >>> import tokenizers
+        >>> subwords = train_subwords(["ein Hund", "ein Mann"], units="words")
+        >>> tokenizer = tokenizers.Tokenizer.from_str(subwords.to_tokenizer())
+        >>> tokenizer.encode("Mann ein").ids, tokenizer.decode([3, 1])
+        ([3, 1], 'Mann ein')
+        """
+        content = json.loads(self.tokenizer.to_json())
+        spaced = [{"type": "Prepend", "prepend": " "}] if self._spaced else []
+        strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if self._spaced else []
+        spelled = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+        bytewise = [spelled] if self.units == "subwords" else []
+        content["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFC"}, *spaced]}
+        content["decoder"] = {"type": "Sequence", "decoders": [*bytewise, {"type": "Fuse"}, *strip]}
+        return json.dumps(content, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Subwords:

@@ -27,6 +27,7 @@ from tidegate.data.pairs.tables import SOURCE_NAMES, TARGET_NAMES
 from tidegate.data.split import group_split
 from tidegate.engine import CrossEntropy
 from tidegate.errors import DataError, DataWarning, InputError
+from tidegate.export.pairs import Greedy, PairsInterface
 from tidegate.health import Background
 from tidegate.network import Network, Score, Size
 from tidegate.tasks.card import Card
@@ -38,7 +39,7 @@ from tidegate.tasks.translating.card import CARD
 from tidegate.tasks.translating.live import Source, TranslatorStream
 from tidegate.tasks.translating.measuring import Held, aim_of, measure, share_right
 from tidegate.tasks.translating.reading import Corpus, Reading, check_sides, normal
-from tidegate.tasks.translating.searching import Rules, searcher
+from tidegate.tasks.translating.searching import MORE, TIMES, Rules, searcher
 from tidegate.tasks.translating.telling import tell
 from tidegate.tasks.translating.translations import Translation
 from tidegate.train import Asked, Loss
@@ -257,12 +258,14 @@ class Translator(Task[Reading]):
         named = dict(zip(("from", "to"), self.languages_, strict=True))
         return {name: language for name, language in named.items() if language}
 
-    def interface(self) -> Any:
-        """Refuse: a search over tokens is no single graph. Raises InputError, also before `fit`."""
-        self._require_fitted()
-        raise InputError(
-            "a translator writes token after token, which is no single graph. It runs by `translate` alone."
-        )
+    def interface(self) -> PairsInterface:
+        """Say what surrounds the network in exported graphs; for `export`. Raises InputError before `fit`."""
+        fitted = self._require_fitted()
+        reading = fitted.learned
+        about = {**self._described(), "tokenizer": reading.subwords.to_tokenizer(), "units": reading.subwords.units}
+        about |= {"start": reading.start, "end": reading.end, "from": reading.source, "to": reading.target}
+        how = Greedy(reading.start, reading.end, (reading.subwords.unknown, reading.start), TIMES, MORE)
+        return PairsInterface(fitted.network, fitted.weights, about, greedy=how)
 
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
