@@ -40,7 +40,7 @@ def draw_frames(
     """Draw how probable each symbol is in each frame, the blank in grey, and below two alignments.
 
     The upper one is the best of the text: of all paths that read as it, the most probable. The lower one is the
-    most probable of all paths that read as anything else, so that the two show between what the network hesitated, and where.
+    most probable of all paths that read as anything else, so that the two show between what the network hesitated.
 
     Args:
         frames: logarithms of the probabilities [T', K], the blank first, as `Transcriber.frames` gives them.
