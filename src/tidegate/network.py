@@ -218,6 +218,24 @@ class Network(BaseModel):
         return rows_of(self.nodes)
 
     @property
+    def sees(self) -> tuple[int, int]:
+        """Count the steps that a row of the output sees, through windows alone, and from one row to the next.
+
+        >>> from tidegate.nodes import Window
+        >>> Network.of(Window(width=3, stride=2, size=1), Window(width=2, stride=2, size=3)).sees
+        (5, 4)
+        """
+        width, stride = 1, 1
+        for node in self.nodes:
+            if isinstance(node, Window):
+                width, stride = width + (node.width - 1) * stride, stride * node.stride
+            elif isinstance(node, Spectrogram):
+                width, stride = node.frame, node.hop
+            elif isinstance(node, Fold):
+                width, stride = width + (node.block[1] - 1) * stride, stride * node.block[1]
+        return width, stride
+
+    @property
     def input_size(self) -> int:
         """Count what one step of input may be: features of a dense step, or ids of the vocabulary."""
         found = input_size(self.nodes)

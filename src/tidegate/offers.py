@@ -51,6 +51,7 @@ class Inside:
         max_grad_norm: the length that training clipped the gradient to, 0 for none; None where that is not known.
         several: whether several of the classes may be right at once, each with a probability of its own.
         names: says what stands beside tokens, and which features there are; None where inputs are but steps.
+        top_down: whether features are rows of pixels, the first of them the uppermost.
     """
 
     network: Network
@@ -60,6 +61,7 @@ class Inside:
     max_grad_norm: float | None = None
     names: Names | None = None
     several: bool = False
+    top_down: bool = False
 
 
 @runtime_checkable

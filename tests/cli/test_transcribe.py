@@ -97,6 +97,18 @@ def test_a_known_text_is_aligned(cli: Cli, run: Path, songs: Path) -> None:
     assert "training never saw the symbol 'x'" in refused.err
 
 
+def test_inspect_shows_what_each_frame_names(cli: Cli, run: Path, songs: Path, tmp_path: Path) -> None:
+    answer = cli("inspect", run, songs / "6.wav", "--out", tmp_path / "page.html", "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    assert told["text"] == "aba" != told["other"]["text"]
+    assert told["score"] >= told["other"]["score"]
+    assert "layer 0 forward" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    refused = cli("inspect", run, songs / "6.wav", "--target", "ax", "--out", tmp_path / "no.html")
+    assert (refused.code, (tmp_path / "no.html").exists()) == (2, False)
+    assert "the symbol 'x' of the text" in refused.err
+
+
 def test_speakers_are_measured_apart(cli: Cli, run: Path, songs: Path) -> None:
     told = json.loads(cli("evaluate", run, songs / "list.tsv", "--json").out)
     assert told["part"] == "test"

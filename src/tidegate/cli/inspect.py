@@ -1,4 +1,4 @@
-"""`tidegate inspect`: what moved a model's answer, and what happened inside, as a page for a browser."""
+"""`tidegate inspect`: what moved an answer, or was read in each frame, and what happened inside, as a page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +12,15 @@ from tidegate.data.showing import shorten
 from tidegate.errors import InputError
 
 if TYPE_CHECKING:
+    from tidegate.data import Recordings
     from tidegate.tasks.task import AnyTask
 
 Inputs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="INPUT|-", help="Texts, or sequences as JSON; without any, or with -, the lines of stdin."),
+    typer.Argument(
+        metavar="INPUT|-",
+        help="Texts, or sequences as JSON; without any, or with -, the lines of stdin. For a transcriber, files.",
+    ),
 ]
 DataName = Annotated[
     str | None, typer.Option("--data", metavar="DATA", help="Take the inputs from a data set, by name or file.")
@@ -26,7 +30,12 @@ Rows = Annotated[
     typer.Option("--row", metavar="K", min=0, help="A row of its test part, counted from 0; repeatable."),
 ]
 Target = Annotated[
-    str | None, typer.Option("--target", metavar="LABEL", help="The label to explain; by default the predicted one.")
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="LABEL",
+        help="The label to explain, or the text to align; by default what the model says itself.",
+    ),
 ]
 Begin = Annotated[
     int, typer.Option("--begin", metavar="STEP", help="The first step to show; a negative one counts from the end.")
@@ -48,16 +57,25 @@ def inspect(
 
     Prints what each token or step contributed to the answer, and writes one page that works without a network: the
     answer, the tokens coloured by what they contributed, gates, states and gradients of every unit, and how far back
-    the gradient reaches.
+    the gradient reaches. Of a transcriber, what each frame names, the best alignment, the best of another text, and
+    what the gates did at each symbol.
 
     Examples:
       tidegate inspect runs/imdb-tutorial-bilstm "Not a bad film at all." --out not-bad.html
       tidegate inspect runs/digits --data digits --row 3 --row 7
+      tidegate inspect runs/prompts call.wav --target "thank you"
     """
     import tidegate
     from tidegate.durable import atomic_write
 
     task = load_task(model)
+    if "transcribe" in type(task).card.asked:
+        if begin:
+            raise InputError("--begin counts steps of texts and series; a page of signals shows all. Leave it out.")
+        _look_at_frames(
+            task, _signals(task, inputs, data, row or []), target, f"Inside {model.resolve().name}", out, json
+        )
+        return
     found = tidegate.inspect.examine(task, _inputs(task, inputs, data, row or []), target=target)
     page = found.to_html(f"Inside {model.resolve().name}", begin=begin)
     for record in found.to_json():
@@ -76,6 +94,11 @@ def _inputs(task: "AnyTask", given: list[str] | None, data: str | None, rows: li
             raise InputError("--row counts in a data set. Name one with --data.")
         require_texts([] if given == ["-"] else given or [], "Look into rows of it with: --data FILE --row 0")
         return read_inputs(task, [line for batch in batches(given) for line in batch])
+    return _select(given, data, rows)
+
+
+def _select(given: list[str] | None, data: str, rows: list[int]) -> Any:
+    """Take rows of the test part of a data set."""
     if given or not rows:
         raise InputError("--data takes its inputs from --row alone. Write for example: --data digits --row 3")
     from tidegate import data as datasets
@@ -86,6 +109,55 @@ def _inputs(task: "AnyTask", given: list[str] | None, data: str | None, rows: li
         raise InputError(f"{dataset.name} has no row {beyond[0]}: its rows are 0 to {len(part) - 1}.")
     say(dataset.summary())
     return part.select(rows).x
+
+
+def _signals(task: "AnyTask", given: list[str] | None, data: str | None, rows: list[int]) -> "Recordings":
+    """Read the signals: files, or rows of a data set."""
+    from tidegate.cli.transcribe import read_signals
+    from tidegate.data import Recordings
+
+    if data is not None:
+        found = _select(given, data, rows)
+        if not isinstance(found, Recordings):
+            raise InputError(f"{data} holds no recordings, and a transcriber reads nothing else.")
+        return found
+    if rows:
+        raise InputError("--row counts in a data set. Name one with --data.")
+    if not given or given == ["-"]:
+        raise InputError("there is nothing to inspect. Give files of sound or of lines.")
+    return read_signals(task, [Path(file) for file in given], None)
+
+
+def _look_at_frames(
+    task: "AnyTask", signals: "Recordings", target: str | None, title: str, out: Path, json: bool
+) -> None:
+    """Print what each signal reads as, and below it a table of its symbols; write the page."""
+    import tidegate
+    from tidegate.durable import atomic_write
+
+    found = tidegate.inspect.examine_frames(task, signals, text=target)
+    named = [f"{number}: {name}" for number, name in enumerate(signals.names)]
+    page = tidegate.inspect.frames_page(title, dict(zip(named, found, strict=True)))
+    for name, one in zip(signals.names, found, strict=True):
+        record = {"name": name} | one.to_json()
+        if json:
+            emit_json(record)
+            continue
+        print(f"{record['text']}\t{record['score']:.4f}\t{name}")
+        if (other := record["other"]) is not None:
+            print(f"{other['text']}\t{other['score']:.4f}\t(next best)")
+        emit_table(
+            [
+                {
+                    "symbol": each["text"].replace(" ", "\u2423"),
+                    "frame": each["peak"],
+                    "sure": f"{each['confidence']:.4f}",
+                }
+                for each in record["symbols"]
+            ]
+        )
+    atomic_write(out, page.encode(errors="backslashreplace"))
+    say(f"Page: {out}")
 
 
 def _print_one(record: dict[str, Any]) -> None:

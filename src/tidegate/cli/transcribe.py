@@ -127,7 +127,7 @@ def transcribe(
         raise InputError("there is nothing to transcribe. Give files, or samples through a pipe with --stream.")
     else:
         _refuse({"--lookahead": lookahead}, "is for a pipe, and files are read whole. Leave it out, or add --stream")
-        signals = _read(loaded, [Path(file) for file in files], reading)
+        signals = read_signals(loaded, [Path(file) for file in files], reading)
         found = _written(signals, loaded.transcribe(signals, **asked))
     _put(spell(form, found), out)
 
@@ -142,7 +142,7 @@ def align(
     """
     loaded = load_task(model)
     require_command(loaded, model, "transcribe", "aligns no texts")
-    signals = _read(loaded, [file], reading)
+    signals = read_signals(loaded, [file], reading)
     _put(spell(form, _written(signals, [loaded.align(signals, text)])), out)
 
 
@@ -153,7 +153,7 @@ def _refuse(given: dict[str, Any], why: str) -> None:
             raise InputError(f"{name} {why}.")
 
 
-def _read(loaded: Any, files: list[Path], reading: list[str] | None) -> "Recordings":
+def read_signals(loaded: Any, files: list[Path], reading: list[str] | None) -> "Recordings":
     """Read files as the model wants them: at its rate, or its height."""
     from tidegate.data.transcribed.reading import read_choices, read_files
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tidegate.inspect.flow import Flow as Flow
     from tidegate.inspect.flow import GradientFlow as GradientFlow
     from tidegate.inspect.flow import gradient_flow as gradient_flow
+    from tidegate.inspect.frame_examination import FrameExamination as FrameExamination
+    from tidegate.inspect.frame_examination import examine_frames as examine_frames
+    from tidegate.inspect.frame_examination import frames_page as frames_page
     from tidegate.inspect.frames import draw_frames as draw_frames
     from tidegate.inspect.images import draw_image_maps as draw_image_maps
     from tidegate.inspect.images import receptive_field as receptive_field

@@ -186,8 +186,13 @@ def _of_documents(subject: Subject, documents: Documents) -> Subject:
 
 def _behind_first(network: Network, weights: Mapping[str, Array]) -> tuple[Network, dict[str, Array]]:
     """Return what reads features `[N, C]`, the network or what follows its first table, and the weights of that."""
+    start = next(i for i, node in enumerate(network.nodes) if not isinstance(node, Embed | Spell | Dropout))
+    return behind(network, weights, start)
+
+
+def behind(network: Network, weights: Mapping[str, Array], start: int) -> tuple[Network, dict[str, Array]]:
+    """Return the nodes of a network from one of them on, which then reads the input, and their weights."""
     nodes = network.nodes
-    start = next(i for i, node in enumerate(nodes) if not isinstance(node, Embed | Spell | Dropout))
     gone = {node.name for node in nodes[:start]}
     named = ((name.split(".", 1), array) for name, array in weights.items())
     kept = {f"{int(index) - start}.{name}": array for (index, name), array in named if int(index) >= start}

@@ -166,7 +166,16 @@ def greedy(frames: Frames) -> Found:
     >>> found.symbols.tolist(), found.first.tolist(), found.last.tolist()
     ([1, 1, 2], [0, 3, 4], [1, 3, 4])
     """
-    symbols = frames.logs.argmax(axis=1).astype(np.int32)
+    return read_path(frames, frames.logs.argmax(axis=1))
+
+
+def read_path(frames: Frames, path: Array) -> Found:
+    """Read what a path spells, which names a symbol in each frame, [N].
+
+    >>> read_path(Frames(np.zeros((3, 3)), np.array([0, 3])), np.array([2, 2, 0])).symbols.tolist()
+    [2]
+    """
+    symbols = path.astype(np.int32)
     return _runs(frames, symbols, symbols, np.repeat(np.arange(len(frames)), np.diff(frames.offsets)))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.transcribed.recordings import Recordings
-from tidegate.network import Fold, Network, Spectrogram, Window
+from tidegate.network import Network, Spectrogram
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.runtime.executor import cut
@@ -83,13 +83,6 @@ def run(executor: Executor, x: Ragged) -> Iterator[tuple[Array, Array]]:
 
 
 def places_of(network: Network, steps: int) -> Places:
-    """Say which steps the frames of a network see: those of windows, and of the windows before them."""
-    width, stride = 1, 1
-    for node in network.nodes:
-        if isinstance(node, Window):
-            width, stride = width + (node.width - 1) * stride, stride * node.stride
-        elif isinstance(node, Spectrogram):
-            width, stride = node.frame, node.hop
-        elif isinstance(node, Fold):
-            width, stride = width + (node.block[1] - 1) * stride, stride * node.block[1]
+    """Say which steps of a signal the frames of a network see."""
+    width, stride = network.sees
     return Places(stride, width, steps)

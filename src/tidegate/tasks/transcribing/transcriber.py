@@ -290,7 +290,8 @@ class Transcriber(Task[Reading]):
     def inside(self) -> Inside:
         """Say what can be looked into; for `inspect`. Raises InputError before `fit`."""
         fitted = self._require_fitted()
-        return Inside(fitted.network, fitted.weights, self.prepare, ["", *self.symbols_], self.max_grad_norm)
+        names, down = ["", *self.symbols_], self.reads == "line"
+        return Inside(fitted.network, fitted.weights, self.prepare, names, self.max_grad_norm, top_down=down)
 
     def interface(self) -> SequenceInterface:
         """Say what surrounds the network in an exported graph; for `export`. Raises InputError before `fit`.
