@@ -46,6 +46,11 @@ class LiveBeam:
             self._best = None
 
     @property
+    def frames(self) -> int:
+        """Count the frames so far."""
+        return self._beam.frames
+
+    @property
     def text(self) -> str:
         """The most probable text so far, in the order of the signal."""
         if self._best is None:
