@@ -1,4 +1,4 @@
-"""How fast would up to 1,000 workers be? Plays what `scale/tree.py` does with clocks instead of machines.
+"""How fast would up to 16 workers be? Plays what `scale/tree.py` does with clocks instead of machines.
 
 Every worker has its lanes, as `share` deals them, and meets the others as `join` says; a clock each runs for what was
 measured of two workers: the part of a step that all repeat, the time of a token, and an exchange over each network. A
@@ -6,8 +6,7 @@ lane holds as many tokens as its texts have, so that workers wait for each other
 
     python -m benchmarks.simulation
 
-takes the newest result of `python -m benchmarks.workers`. Up to 16 workers a batch has 128 texts in 16 lanes, as there;
-beyond, it has as many lanes as workers, up to the next power of two, and still 128 texts for every 16 of them.
+takes the newest result of `python -m benchmarks.workers`; a batch has 128 texts in 16 lanes, as there.
 """
 
 from __future__ import annotations
@@ -26,17 +25,15 @@ from benchmarks.workers import NAME, REPEATED
 from tidegate.scale.survey import reference, texts
 from tidegate.scale.tree import Send, join, share
 
-COUNTS = (1, 2, 3, 4, 8, 16, 64, 256, 1000)
-LANES = 16
+COUNTS = (1, 2, 3, 4, 8, 16)
 
 
-def lanes(workers: int) -> list[int]:
-    """Say how many tokens are in each lane, as the core deals texts to 16 of them, so often that there are enough."""
-    program, tokens = reference()[0].program, list[int]()
-    for draw in range(max(1, (1 << (workers - 1).bit_length()) // LANES)):
-        batch = texts(draw)
-        lane_of, count = program.deal(batch)
-        tokens += np.bincount(lane_of, np.diff(batch.offsets), minlength=count).astype(int).tolist()
+@cache
+def lanes() -> list[int]:
+    """Say how many tokens are in each lane, as the core deals texts to 16 of them."""
+    batch = texts(0)
+    lane_of, count = reference()[0].program.deal(batch)
+    tokens: list[int] = np.bincount(lane_of, np.diff(batch.offsets), minlength=count).astype(int).tolist()
     return tokens
 
 
@@ -86,7 +83,7 @@ def play(clocks: list[float], plans: Sequence[Sequence[tuple[list[int], int | No
 @cache
 def planned(workers: int) -> tuple[list[int], list[list[tuple[list[int], int | None]]]]:
     """Say how many tokens each of so many workers has, and whom it meets."""
-    tokens = lanes(workers)
+    tokens = lanes()
     shares = share(tokens, workers)
     own = [sum(tokens[lane] for lane in each) for each in shares]
     return own, [meetings(rank, shares, tokens) for rank in range(workers)]

@@ -21,6 +21,7 @@ import tidegate as tg
 from bulk_work import double, double_or_die
 from commands import Cli
 from tidegate.errors import DataError, InputError, RunFolderError, TidegateError
+from tidegate.lock import LOCK
 from tidegate.scale.bulk import BEGUN, MANIFEST, Progress, Work, answer_all
 
 ABOUT = {"model": "one"}
@@ -74,6 +75,7 @@ def test_a_process_that_is_killed_at_any_write_is_replaced(files: list[Path], tm
     run(files, out, partial(double_or_die, marks, number))
     assert marks.exists()
     assert answers(out) == wanted(files, tmp_path / "wanted")
+    assert {path.name for path in out.iterdir()} - {LOCK} == {"0.txt", "1.txt", "2.txt", MANIFEST}
     assert sorted(line["answers"] for line in manifest(out)[1:]) == ["0.txt", "1.txt", "2.txt"]
 
 

@@ -32,6 +32,7 @@ from tidegate.search import Space, open_search
 from tidegate.search.space import Among
 
 FAR, NEAR = Machine("1", "far", "192.0.2.77", 4), Machine("2", "near", "127.0.0.1", 8)
+NAMES = ("a.csv", "out", "space.toml", "found")
 LINES = [
     f"{'salt wave' if n % 2 else 'oak fern'} word{n % 5},{'sea' if n % 3 else 'wood'}"
     for n in range(400)
@@ -54,6 +55,61 @@ def test_workers_are_on_other_machines_first_and_share_their_cores(count: int, w
 def test_more_workers_than_cores_are_refused() -> None:
     with pytest.raises(InputError, match=r"6 workers: 5 workers would be on far, which lends 4 cores. Take fewer"):
         spots([FAR], 5)
+
+
+def test_after_a_loss_workers_share_the_cores_that_are_left_and_wait_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    there, small = [NEAR, FAR], Machine("3", "small", "192.0.2.78", 2)
+    called = list[tuple[str, int]]()
+
+    def call(_: Cluster, *__: object, cpus: int, on: str) -> Future[None]:
+        called.append((on, cpus))
+        return Future()
+
+    monkeypatch.setattr(Cluster, "machines", lambda _: list(there))
+    monkeypatch.setattr(Cluster, "call", call)
+    monkeypatch.setattr(Cluster, "listening", lambda _: socket.create_server(("127.0.0.1", 0)))
+    place = OnCluster(object.__new__(Cluster))
+
+    def begun() -> list[tuple[str, int]]:
+        called.clear()
+        with place.listening(5) as (_, address, key):
+            for rank in range(1, 5):
+                place.start(rank, address, key)
+        return called
+
+    assert begun() == [("1", 2), ("2", 2), ("1", 2), ("2", 2)]
+    there[:] = [FAR]
+    assert begun() == [("1", 1)] * 4
+    there[:] = [small]
+    assert begun() == [("3", 1)] * 4  # two of which wait
+    there[:] = [small, Machine("2", "near", "127.0.0.1", 1)]
+    assert begun() == [("3", 1), ("3", 1), ("2", 1), ("3", 1)]
+    fresh = OnCluster(place.cluster)
+    with pytest.raises(InputError, match="Take fewer"), fresh.listening(5):
+        pass
+
+
+@pytest.mark.parametrize("address", ["head", "head:port", "10.0.0.1:6379:1", "", "auto ", "h o:1", "local"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match="wanted `auto`, or the address of the head, HOST:PORT"):
+        Cluster(address)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["train", "digits", "--workers", 0],
+        ["predict", "MODEL", "a.csv", "-o", "out", "--workers", 0],
+        ["search", "digits", "--space", "space.toml", "--workers", 0, "--out", "found"],
+    ],
+)
+def test_no_workers_are_refused(cli: Cli, tmp_path: Path, argv: list[object]) -> None:
+    saved = Path(__file__).parents[1] / "saved" / "0.1" / "text-classifier" / "model.safetensors"
+    (tmp_path / "a.csv").write_text("text\nsalt\n", encoding="utf-8")
+    (tmp_path / "space.toml").write_text("hidden_size = [2, 3]\n", encoding="utf-8")
+    answer = cli(*[saved if each == "MODEL" else tmp_path / each if each in NAMES else each for each in argv])
+    assert answer.code == 2
+    assert "0 workers: wanted" in answer.err
 
 
 @pytest.mark.parametrize(

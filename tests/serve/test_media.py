@@ -162,3 +162,13 @@ def test_damage_anywhere_is_told_or_harmless(digits: tuple[Server, Any]) -> None
                 continue
             assert np.isfinite(found).all()
             assert np.abs(found).max(initial=0.0) <= 1
+
+
+def test_a_flat_line_counts_as_what_it_is_scaled_up_to() -> None:
+    head = struct.pack(">8sI4sII", b"\x89PNG\r\n\x1a\n", 13, b"IHDR", 4000, 8) + bytes(9)
+    flat = base64.b64encode(head).decode()
+    assert media_cost(flat) == 4000 * 8 + 1
+    assert media_cost(flat, 64) == 32_000 * 64 + 1  # eight times as wide, eight times as high
+    assert media_cost(flat, 4) == 4000 * 8 + 1
+    with pytest.raises(DataError, match="pixels together"):
+        unpack([flat] * 3, 64, lambda *_: pytest.fail("it was read"))

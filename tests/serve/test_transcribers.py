@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytest
+from websockets.sync.client import connect
 
 import tidegate as tg
 from serving import ask, serving
 from tidegate.data.transcribed.reading import read_choices, read_files
 from tidegate.errors import InputError
+from tidegate.serve import sessions
 from tidegate.serve.server import Server
 from transcribed import put_clip, put_line
 
@@ -86,6 +89,37 @@ def test_samples_that_come_in_are_searched(server: Server, folder: Path) -> None
         stream.push(samples[500:].tolist())
         (told,) = stream.finish()
     assert told == model.transcribe([samples], beam=4)[0]
+
+
+def test_a_stream_that_has_grown_too_long_for_a_token_takes_no_more_and_ends_in_full(
+    server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_WEIGHED", 1)
+    model: Any = tg.load(folder / "sound.safetensors")
+    samples = np.random.default_rng(0).normal(0, 0.1, (900, 1)).astype(np.float32)
+    live = model.stream(beam=4)
+    live.push(samples[:500])
+    most = len(live.state)
+    monkeypatch.setattr(sessions, "MOST_STATE", most)
+    address = f"{server.url.replace('http', 'ws')}/v1/streams/sound"
+    with connect(address, compression=None, proxy=None) as ws:
+
+        def say(**message: Any) -> Any:
+            ws.send(json.dumps(message))
+            return json.loads(ws.recv(timeout=30))
+
+        assert "error" not in say(begin={"beam": 4}, steps=samples[:100].tolist())
+        begun = server.sessions.used
+        told = say(steps=samples[100:].tolist(), token=True)
+        taken = told["step"]
+        assert 500 < taken < len(samples)
+        assert told["error"]["status"] == 422
+        assert f"{most:,} are kept at most. End it" in told["error"]["detail"]
+        assert server.sessions.used > max(begun, most)
+        assert most < len(told["token"]) * 3 / 4 < 2 * most
+        assert say(steps=[[0.0]])["step"] == taken
+        rest = say(end=True)["rest"]
+    assert rest[-1]["text"] == model.transcribe([samples[:taken]], beam=4)[0].text
 
 
 def test_a_search_that_would_take_the_server_from_others_is_refused(server: Server) -> None:

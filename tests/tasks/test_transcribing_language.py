@@ -16,6 +16,7 @@ from tidegate.decoding import NgramModel
 from tidegate.errors import ModelFileError
 from tidegate.runs import evaluate
 from tidegate.tasks import Transcriber
+from tidegate.tasks.transcribing.language import _Kind
 
 SYMBOLS = " abc"
 WORDS = ["abc", "cab", "ba"]
@@ -139,3 +140,20 @@ def test_measures_tell_what_a_search_makes_of_it(reader: Transcriber) -> None:
     assert asked == {name: found[f"beam_{name}"] for name in ("cer", "wer", "ser")}
     bare = evaluate(reader, examples, beam=16, language=False).measures()
     assert bare["wer"] == pytest.approx(jiwer.wer(texts, without))
+
+
+def test_a_text_that_cannot_be_counted_is_told() -> None:
+    signals, texts = said(8, 0)
+    spelled = [text.replace("abc", "<s>") for text in texts]
+    model = Transcriber(average=0.9, learning_rate=0.05, seed=1, **QUIET | SIZES | {"epochs": 1})
+    with pytest.warns(UserWarning, match="n-grams") as told:
+        model.fit(signals, spelled, validation=(signals, spelled))
+    assert [str(one.message).partition(",")[0] for one in told] == [
+        f"no n-grams of {order} words are learned: a text holds '<s>'" for order in (2, 3)
+    ]
+
+
+def test_words_are_parted_where_a_search_parts_them() -> None:
+    counted = _Kind("words", 2, True).count(["ab\u00a0c a", "a  b"], " ")
+    assert counted.lexicon is not None
+    assert sorted(counted.lexicon) == ["a", "ab\u00a0c", "b"]

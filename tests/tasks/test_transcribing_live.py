@@ -154,6 +154,19 @@ def test_a_live_search_of_nothing_tells_what_that_of_no_step_does() -> None:
     assert stream.finish() == reader.transcribe([np.zeros((0, 4))], beam=4)[0]
 
 
+def test_a_live_search_keeps_nothing_of_steps_that_give_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = drawn("line", Window(width=8, stride=8, size=4), width=4, temperature=1.0).stream(beam=4)
+    stream.push(np.random.default_rng(7).normal(size=(40, 4)))
+    assert stream._beam is not None
+    text, kept = stream.push(np.zeros((0, 4))).text, len(stream._beam._rows)
+    assert text
+    monkeypatch.setattr(stream._beam._beam, "best", None)  # which would be a search for what is known
+    assert all(stream.push(np.zeros((0, 4))).text == text for _ in range(500))
+    assert len(stream._beam._rows) == kept
+    assert stream.state == stream.state
+    assert len(stream._beam._rows) == 1
+
+
 def test_the_state_of_a_search_is_that_of_the_same_search_alone() -> None:
     reader = drawn("line", width=4, temperature=1.0)
     signal = np.random.default_rng(6).normal(size=(9, 4)).astype(np.float32)

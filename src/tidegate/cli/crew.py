@@ -57,7 +57,7 @@ def crew_of(
         place: Place = Here()
         if cluster is not None:
             place = OnCluster(stack.enter_context(Cluster(cluster)))
-            workers = workers or place.fitting
+            workers = place.fitting if workers is None else workers
             say(f"{workers} workers, this process among them, on {place.cluster.told}")
         elif listen is not None and key_file is not None:
             place = Elsewhere(*address_of(listen), key_of(key_file))

@@ -123,7 +123,7 @@ def predict(
             raise InputError("--workers and --cluster write files. Leave --stream, --json, --spans and --picture out.")
         if workers is not None and cluster is not None:
             raise InputError("--cluster answers as many files at once as it has cores. Leave --workers out.")
-        answer_in_bulk(model, files, wish, workers or 1, cluster)
+        answer_in_bulk(model, files, wish, 1 if workers is None else workers, cluster)
     elif stream:
         _check_stream(texts, picture)
         if answer_lines(live_answer(card, loaded, group=group, lookahead=lookahead, spans=spans, json=json)):

@@ -117,9 +117,11 @@ def search(
         )
         with closing(opened), nullcontext() if cluster is None else Cluster(cluster) as machines:
             if machines is not None:
-                workers = workers or len(machines.machines())
+                workers = len(machines.machines()) if workers is None else workers
                 say(f"{workers} trials at a time on {machines.told}")
-            with closing(opened.run(trials=trials, workers=workers or 1, cluster=machines)) as ended:
+            with closing(
+                opened.run(trials=trials, workers=1 if workers is None else workers, cluster=machines)
+            ) as ended:
                 for one in ended:
                     say(_spelled(one, opened.setting.measure))
             opened.write()

@@ -212,7 +212,7 @@ def _answer(
                     yield Progress(rows, share, failed)
             except BrokenExecutor:
                 losses += 1
-                _sweep(left)
+        _sweep(targets)  # when no process of the pool writes any more
         if losses > _LOSSES:
             told = f"processes were lost {losses} times while {len(left)} files were answered, such as"
             raise WorkerError(f"{told} {next(iter(left.values()))}. The memory may not be enough: take fewer workers.")

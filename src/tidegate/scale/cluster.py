@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import threading
@@ -30,6 +31,7 @@ _COMING = 90.0  # seconds in which a cluster must answer
 _ENDING = 5.0  # seconds that what was called has to end by itself
 _RETRIES = 3  # of a call whose process was lost
 _ANY_PORT = 9
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 
 class LostError(BrokenExecutor):
@@ -63,7 +65,7 @@ class Cluster:
         address: `auto`, or that of the head, `HOST:PORT`, of a cluster that this machine has joined.
 
     Raises:
-        InputError: the address is one for machines that have not joined, `ray://...`: none could link back to this.
+        InputError: the address is none, or one for machines that have not joined, `ray://...`: none could link back.
         MissingPackageError: Ray is not installed.
         WorkerError: no cluster answers there.
 
@@ -75,6 +77,8 @@ class Cluster:
         if "://" in address:
             told = "the machines of a cluster must reach this one. Join it with `ray start --address=HOST:PORT`"
             raise InputError(f"--cluster {address}: {told}, and use --cluster auto.")
+        if address != "auto" and not _ADDRESS.fullmatch(address):
+            raise InputError(f"--cluster {address!r:.80}: wanted `auto`, or the address of the head, HOST:PORT.")
         if find_spec("ray") is None:
             raise MissingPackageError.of("ray", "cluster", "--cluster")
         self.address, self._numbers = address, count()
@@ -200,7 +204,8 @@ class Cluster:
                 number, how, value = self._link.recv()
             except (EOFError, OSError):
                 break
-            future = self._open.pop(number)
+            if (future := self._open.pop(number, None)) is None:
+                continue  # it was told already that the cluster is gone
             if how == "gave":
                 future.set_result(value)
             else:
@@ -227,7 +232,7 @@ class OnCluster:
     coming = 600.0  # a core may have to come free first, or a machine be begun
 
     def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
+        self.cluster, self._begun = cluster, False
         self._spots: list[tuple[Machine, int]] = []
         self._calls: dict[int, Future[Any]] = {}
 
@@ -238,8 +243,12 @@ class OnCluster:
 
     @contextmanager
     def listening(self, count: int) -> Iterator[Waiting]:
-        """Wait for workers while a block lasts."""
-        self._spots = spots(self.cluster.machines(), count - 1)
+        """Wait for workers while a block lasts; after a loss they share the cores that are left, or wait for some.
+
+        Raises InputError where there are too few cores at first.
+        """
+        self._spots = spots(self.cluster.machines(), count - 1, crowded=self._begun)
+        self._begun = True
         with self.cluster.listening() as listener:
             yield listener, address_of(listener), secrets.token_bytes(32)
 
@@ -263,8 +272,11 @@ class OnCluster:
         self._calls.clear()
 
 
-def spots(machines: list[Machine], count: int) -> list[tuple[Machine, int]]:
+def spots(machines: list[Machine], count: int, *, crowded: bool = False) -> list[tuple[Machine, int]]:
     """Say on which machine each of so many workers runs, this one the last, and with how many cores.
+
+    crowded: where a machine has fewer cores than workers, all take one core each, and those for whom there is none wait
+        until one comes free, as after the loss of a machine; otherwise that raises InputError.
 
     >>> far, near = Machine("1", "far", "192.0.2.1", 8), Machine("2", "near", "127.0.0.1", 4)
     >>> [(machine.host, cpus) for machine, cpus in spots([near, far], 3)]
@@ -274,6 +286,9 @@ def spots(machines: list[Machine], count: int) -> list[tuple[Machine, int]]:
     chosen = [order[index % len(order)] for index in range(count)]
     many = Counter(machine.name for machine in chosen)
     for machine in order:
+        if many[machine.name] > machine.cpus and crowded:
+            cores = [each for each in order for _ in range(each.cpus)]
+            return [(cores[index % len(cores)], 1) for index in range(count)]
         if many[machine.name] > machine.cpus:
             told = f"{many[machine.name]} workers would be on {machine.host}, which lends {machine.cpus} cores"
             raise InputError(f"{count + 1} workers: {told}. Take fewer.")

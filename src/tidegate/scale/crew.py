@@ -267,7 +267,7 @@ class Workers:
                 if link in ready:
                     self._hear_of(rank, link)
                     left.discard(rank)
-            if time.monotonic() > until:
+            if left and time.monotonic() > until:
                 raise GoneError(min(left), late=True)
 
     def _take(self, link: Link, hellos: dict[int, Hello]) -> None:

@@ -27,15 +27,20 @@ _WIDTHS = (1, 2, 3, 4)  # bytes of a sample
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 
 
-def media_cost(item: str) -> int:
+def media_cost(item: str, height: int | None = None) -> int:
     """Count the numbers that a file in base64 holds, without unpacking it; at least 1, whatever came.
+
+    height: that pictures are scaled to, if they are; what they hold then counts where it is more.
 
     >>> media_cost("no picture")
     5
     """
     coded = _coded(item)
     size = _png_size(_decoded(coded[: 4 * _HEAD // 3])) if _is_png(item) else None
-    return len(coded) // 2 if size is None else size[0] * size[1] + 1
+    if size is None:
+        return len(coded) // 2
+    width, own = size
+    return max(width * own, 0 if height is None else width * height**2 // max(1, own)) + 1
 
 
 def read_media(
@@ -76,9 +81,12 @@ def unpack(
 
     `unfold` reads the content of a file in the manner of a task, whose name in an error it is told.
 
-    Raises as `read_media`, and DataError where all pictures together have more pixels than one may have.
+    Raises as `read_media`, and DataError where all pictures together have more pixels than one may have, as
+    they came or scaled to the height of lines that a task reads, `features`.
     """
-    if sum(media_cost(item) for item in given if isinstance(item, str) and _is_png(item)) > MOST_PIXELS + len(given):
+    height = None if unfold is None else features
+    pictures = [item for item in given if isinstance(item, str) and _is_png(item)]
+    if sum(media_cost(item, height) for item in pictures) > MOST_PIXELS + len(given):
         raise DataError(f"the pictures have more than {MOST_PIXELS:,} pixels together. Send fewer at a time.")
     return [
         read_media(item, features, f"sequences[{index}]", unfold) if isinstance(item, str) else item

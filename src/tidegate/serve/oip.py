@@ -77,6 +77,8 @@ class SequenceStepping(OneByOne):
             sessions.close(turn.key)
         elif turn.start:
             sessions.hold(turn.key, session)
+        else:
+            sessions.recount(turn.key)
         steps = {"step": np.array(numbers, np.int64)}
         return wire.arrays(model, wire.live.gather(told)) | steps
 

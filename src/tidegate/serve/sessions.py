@@ -21,6 +21,8 @@ Json: TypeAlias = dict[str, Any]
 _OVERHEAD = 2048  # bytes of a session besides its state
 HOT = 64  # sessions that are kept ready to step, 5 to 42 kB each; of all others the state alone is kept
 _REMEMBERED = 4096  # sessions that were dropped, to tell whoever asks for one
+MOST_STATE = 2**21  # bytes of a state that grows: its token, a third longer, must come back within `max_body`
+_WEIGHED = 128  # frames or symbols that such a state takes on until it is weighed again
 FORWARD = 64  # steps after which a token is handed over unasked
 
 
@@ -35,6 +37,8 @@ class Session:
         state: where it stood when it was last put down.
         steps: that were taken.
         sealed: at which of them the last token was made.
+        kept: what the live session kept of all steps when its state was last weighed, where that grows with them.
+        weight: bytes of the state then.
     """
 
     served: Served
@@ -43,6 +47,8 @@ class Session:
     steps: int = 0
     sealed: int = 0
     state: bytes = b""
+    kept: int = 0
+    weight: int = 0
 
     def take_up(self) -> Live:
         """Make ready to step."""
@@ -76,6 +82,7 @@ class Session:
         answers, live = list[tuple[int, Any]](), self.take_up()
         for step in steps if at is None else steps[self.steps - at :]:
             try:
+                self._require_room(live)
                 answer = live.step(step)
             except InputError as error:
                 return answers, error
@@ -85,6 +92,19 @@ class Session:
             if answer is not None:
                 answers.append((self.steps, answer))
         return answers, None
+
+    def _require_room(self, live: Live) -> None:
+        """Raise InputError where the state of a session has grown so long that a token could not be handed back."""
+        count = self.served.wire.live.kept
+        if count is None:
+            return
+        if (kept := count(live)) - self.kept >= _WEIGHED:
+            self.kept, self.weight = kept, len(live.state)
+        if self.weight > MOST_STATE:
+            told = (
+                f"the stream keeps {self.weight:,} bytes after {self.steps:,} steps; {MOST_STATE:,} are kept at most."
+            )
+            raise InputError(f"{told} End it, which answers all that was read, and begin another one.")
 
 
 @dataclass(eq=False)
@@ -170,6 +190,14 @@ class Sessions:
             raise ServeError(told, status=410, kind="dropped")
         raise ServeError("no such session is open. Begin one first.", status=404, kind="no-such-session")
 
+    def recount(self, key: str) -> None:
+        """Count again what a session takes whose state has grown by the steps of a turn."""
+        session, size = self._open[key]
+        if (grown := _OVERHEAD + session.weight - size) > 0:
+            self._open[key] = (session, size + grown)
+            self.used += grown
+            self._make_room(key)
+
     def close(self, key: str) -> None:
         """Forget a session."""
         self._holders.pop(key, None)
@@ -206,7 +234,7 @@ class Sessions:
 
     def _make_room(self, kept: str) -> None:
         """Let sessions go, the one that was asked longest ago first, but for one."""
-        while self.used > self.limit:
+        while self.used > self.limit and len(self._open) > 1:
             key = next(key for key in self._open if key != kept)
             session, size = self._open.pop(key)
             self._hot.pop(key, None)

@@ -80,7 +80,9 @@ class Served:
         if self.wire.given != "sequences":
             return self.wire.cost(given)
         files = [item for item in given if isinstance(item, str)]
-        return self.wire.cost([item for item in given if not isinstance(item, str)]) + sum(map(media_cost, files))
+        height = None if self.wire.unfold is None else self.model.network_.input_size
+        steps = self.wire.cost([item for item in given if not isinstance(item, str)])
+        return steps + sum(media_cost(item, height) for item in files)
 
     def begin(self, options: Mapping[str, Any], state: bytes | None = None) -> Live:
         """Begin a live session, or go on where a saved one was.

@@ -84,6 +84,8 @@ class Stepping(OneByOne):
             said.token = sessions.token(session)
         if turn.key is not None and turn.first:
             sessions.hold(turn.key, session, turn.holder)
+        elif turn.key is not None:
+            sessions.recount(turn.key)
         return said
 
     def _session(self, turn: Turn) -> Session:

@@ -39,6 +39,7 @@ class LiveWire:
         hear: turns the answer to a step, as JSON, into what the session of the task gives; knows the labels.
         gather: makes of the answers to many steps what `Wire.arrays` takes.
         most: the largest value of options that cost memory and time, by name.
+        kept: counts what a session keeps of all steps so far; None where its state does not grow with them.
     """
 
     options: Mapping[str, Any]
@@ -48,6 +49,7 @@ class LiveWire:
     hear: Callable[[Sequence[Any], Json], Any]
     gather: Callable[[Sequence[Any]], Sequence[Any]] = list
     most: Mapping[str, int] = field(default_factory=dict)
+    kept: Callable[[Any], int] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ leaves as few.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -43,7 +44,7 @@ class _Kind:
 
     def count(self, texts: Sequence[str], space: str | None) -> Scorer:
         model = NgramModel.from_texts(texts, order=self.order, units=self.units)
-        words = sorted({word for text in texts for word in text.split()}) if self.listed else None
+        words = sorted({word for text in texts for word in text.split(" ") if word}) if self.listed else None
         return Scorer(language_model=model, space=space, lexicon=words, unknown=_UNKNOWN if self.listed else None)
 
 
@@ -64,7 +65,8 @@ def learn_language(texts: Sequence[str], part: Part, executor: Executor, reading
     for kind in (*_WORDS, *_SYMBOLS) if parted else _SYMBOLS:
         try:
             counted = kind.count(shown, " " if parted else None)
-        except (DataError, InputError):  # a text that spells a mark, or half of a surrogate pair
+        except (DataError, InputError) as error:  # a text that spells a mark, or half of a surrogate pair
+            warnings.warn(f"no n-grams of {kind.order} {kind.units} are learned: {error}", stacklevel=2)
             continue
         found = tune(
             frames,

@@ -119,6 +119,11 @@ class TranscriberStream:
         return self._stream.steps
 
     @property
+    def kept(self) -> int:
+        """Count what the state holds more of the longer a signal is: frames of a search, or else symbols."""
+        return len(self._stream.about.get("heard", ())) if self._beam is None else self._beam.frames
+
+    @property
     def ended(self) -> bool:
         """Whether the session was finished or closed."""
         return self._stream.ended

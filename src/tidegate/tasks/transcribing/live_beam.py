@@ -34,19 +34,29 @@ class LiveBeam:
             raise StateError("the state is of a stream without a search, or was altered. Begin a new stream.") from None
         self._beam = PrefixBeam(symbols, width=search.beam, scorer=search.scorer, state=state)
         self._rows = [found.astype(np.float32)]
+        self._best: str | None = None  # the text so far, where it was asked for since the last frame
         if self._beam.frames != len(found):
             raise StateError(f"the state holds {len(found)} frames, its beam {self._beam.frames}; it was altered.")
 
     def push(self, rows: Array) -> None:
-        """Read frames, as the network gave them."""
-        self._beam.push(ctc.Frames(rows, np.array([0, len(rows)])).logs)
-        self._rows.append(np.array(rows, np.float32))
+        """Read frames, as the network gave them; most steps give none."""
+        if len(rows):
+            self._beam.push(ctc.Frames(rows, np.array([0, len(rows)])).logs)
+            self._rows.append(np.array(rows, np.float32))
+            self._best = None
+
+    @property
+    def frames(self) -> int:
+        """Count the frames so far."""
+        return self._beam.frames
 
     @property
     def text(self) -> str:
         """The most probable text so far, in the order of the signal."""
-        found = self._beam.best()
-        return found[0].text if found else ""
+        if self._best is None:
+            found = self._beam.best()
+            self._best = found[0].text if found else ""
+        return self._best
 
     @property
     def stable(self) -> str:
@@ -55,14 +65,13 @@ class LiveBeam:
 
     def ranks(self) -> tuple[ctc.Frames, list[Rank]]:
         """Give all frames, and the best texts so far with their places."""
-        rows = np.concatenate(self._rows)
-        self._rows = [rows]
+        rows = self._joined()
         frames = ctc.Frames(rows, np.array([0, len(rows)]))
         return frames, self.search.placed(frames, [self._beam.best(self.search.n_best)])
 
     def told(self) -> Json:
         """Say in JSON all that is needed to go on elsewhere."""
-        rows = np.concatenate(self._rows).astype("<f4").tobytes()
+        rows = self._joined().astype("<f4").tobytes()
         return {name: base64.b64encode(data).decode() for name, data in (("beam", self._beam.state), ("rows", rows))}
 
     def copy(self) -> Self:
@@ -71,3 +80,8 @@ class LiveBeam:
         twin.__dict__.update(self.__dict__)
         twin._beam, twin._rows = self._beam.copy(), list(self._rows)
         return twin
+
+    def _joined(self) -> Array:
+        """Give the frames so far as one array, `[T', K]`, and keep them so."""
+        self._rows = [np.concatenate(self._rows)]
+        return self._rows[0]

@@ -105,6 +105,12 @@ def hear_step(_labels: Sequence[Any], answer: Json) -> Partial | Transcript:
     return Transcript(answer["text"], answer["confidence"], symbols, words, score=answer["score"])
 
 
+def kept(live: Any) -> int:
+    """Count what a session keeps of all that came so far."""
+    found: int = live.kept
+    return found
+
+
 def last(live: Live) -> list[Any]:
     """End the signal, and say all that was read."""
     return [live.finish()]
@@ -114,6 +120,8 @@ WIRE = Wire(
     given="sequences", read=read_features, cost=feature_cost, ask=ask, tell=tell, arrays=arrays,
     tensors=feature_tensors, inputs=feature_inputs, outputs=(("text", "BYTES", (-1,)), ("confidence", "FP64", (-1,))),
     spell=spell, hear={"predict": hear_texts},
-    live=LiveWire({"lookahead": int, "beam": int}, tell_step, last, feature_steps, hear_step, gather, {"beam": 64}),
+    live=LiveWire(
+        {"lookahead": int, "beam": int}, tell_step, last, feature_steps, hear_step, gather, {"beam": 64}, kept
+    ),
     unfold=unfold,
 )  # fmt: skip
