@@ -5,6 +5,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "bind/bind.h"
+#include "bind/description.h"
 #include "bind/programs.h"
 #include "bind/unlocked.h"
 #include "nodes/attend.h"
@@ -31,20 +32,6 @@
 
 namespace tidegate {
 namespace {
-
-// A node as Python describes it: its fields by name.
-class Description {
- public:
-  explicit Description(nb::handle fields) : fields_(nb::cast<nb::dict>(fields)) {}
-  template <class V>
-  V get(const char* name) const {
-    return nb::cast<V>(fields_[name]);
-  }
-  std::string kind() const { return get<std::string>("kind"); }
-
- private:
-  nb::dict fields_;
-};
 
 RecurrentOptions recurrent_options(const Description& node) {
   RecurrentOptions o{};
@@ -77,7 +64,7 @@ class Builder {
       reads_.push_back(node.get<std::vector<std::size_t>>("reads"));
       for (const std::size_t flow : reads_.back()) readers_.at(flow).push_back(node.kind());
     }
-    const bool images = check_images(descriptions);
+    const bool images = wants_images(descriptions, reads_);
     for (std::size_t i = 0; i < count; ++i) nodes_.push_back(make(Description(descriptions[i]), i));
     auto built = std::make_unique<Program<T>>(std::move(nodes_), std::move(reads_), table_, first, width, output_size);
     built->want_images(images);
@@ -85,24 +72,6 @@ class Builder {
   }
 
  private:
-  // Whether what comes in must be images: a node needs some, and none before it makes them. Raises where ids come.
-  bool check_images(nb::sequence descriptions) const {
-    enum class From { kIds, kInput, kMade };
-    std::vector<From> from{From::kInput};
-    bool wanted = false;
-    for (std::size_t i = 0; i < reads_.size(); ++i) {
-      const std::string kind = Description(descriptions[i]).kind();
-      From here = kind == "embed" || kind == "spell" ? From::kIds : kind == "unflatten" ? From::kMade : From::kInput;
-      if (here == From::kInput) here = from[reads_[i].front()];
-      if (kind == "fold" || kind == "scan2d" || kind == "waves" || kind == "flatten") {
-        if (here == From::kIds) throw nb::value_error("a node reads images, but ids come");
-        wanted = wanted || here == From::kInput;
-      }
-      from.push_back(here);
-    }
-    return wanted;
-  }
-
   std::unique_ptr<Node<T>> make(const Description& node, std::size_t index) {
     const std::string kind = node.kind();
     const std::size_t read = reads_[index].front();

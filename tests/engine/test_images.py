@@ -138,7 +138,7 @@ def test_large_images_whose_gates_are_computed_again_have_the_bits_of_one_thread
         program = Program(network, weights_of(network), num_threads=threads)
         program.gradient(grid, loss)
         found.append(program.gradient_array.copy())
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 @pytest.mark.parametrize("name", IMAGES)

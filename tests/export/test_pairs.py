@@ -55,7 +55,8 @@ def sources() -> Ragged:
 
 def begin(path: Path, run: Any) -> Arrays:
     """Read the sources, and give all that a step wants but its tokens."""
-    return run(path, {"tokens": TOKENS, "sequence_lens": LENGTHS}) | {"sequence_lens": LENGTHS}
+    given: Arrays = run(path, {"tokens": TOKENS, "sequence_lens": LENGTHS})
+    return given | {"sequence_lens": LENGTHS}
 
 
 def carried(inputs: Arrays, found: Arrays) -> Arrays:
@@ -65,7 +66,7 @@ def carried(inputs: Arrays, found: Arrays) -> Arrays:
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("name", DECODED)
 def test_each_part_proves_itself(tmp_path: Path, name: str, part: Any) -> None:
-    exported = to_onnx(Exported(drawn(name), Greedy(1, 2, (0, 1), times=1)), tmp_path / "part.onnx", part=part)  # type: ignore[arg-type]
+    exported = to_onnx(Exported(drawn(name), Greedy(1, 2, (0, 1), times=1)), tmp_path / "part.onnx", part=part)
     assert exported.worst < 1e-5
     assert len(exported.cases) == 14
 
@@ -75,7 +76,7 @@ def test_each_part_proves_itself(tmp_path: Path, name: str, part: Any) -> None:
 def test_steps_give_the_scores_of_the_whole_network(tmp_path: Path, name: str, run: Any) -> None:
     model = drawn(name)
     for part in ("encode", "step"):
-        to_onnx(model, tmp_path / f"{part}.onnx", part=part)  # type: ignore[arg-type]
+        to_onnx(model, tmp_path / f"{part}.onnx", part=part)
     targets = np.random.default_rng(1).integers(0, 40, (4, 3))
     pairs = Pairs(sources(), Ragged.from_list([*targets]))
     wanted = model(pairs).reshape(4, 3, -1)
@@ -93,7 +94,7 @@ def test_steps_give_the_scores_of_the_whole_network(tmp_path: Path, name: str, r
 
 def test_what_lies_past_the_end_of_a_memory_has_no_effect(tmp_path: Path) -> None:
     for part in ("encode", "step"):
-        to_onnx(drawn(DECODED[0]), tmp_path / f"{part}.onnx", part=part)  # type: ignore[arg-type]
+        to_onnx(drawn(DECODED[0]), tmp_path / f"{part}.onnx", part=part)
     inputs = begin(tmp_path / "encode.onnx", run_onnx) | {"tokens": np.array([1, 2, 3, 4])}
     (memory,) = (name for name in inputs if name.startswith("memory"))
     dirty = inputs[memory].copy()
@@ -124,7 +125,7 @@ def searched(model: Executor, start: int, end: int, barred: list[int]) -> list[t
 @pytest.mark.parametrize(("name", "end"), [*zip(DECODED, (2, 3, 5), strict=True), (DECODED[0], 7)])
 def test_the_loop_finds_what_a_search_of_each_source_alone_finds(tmp_path: Path, name: str, end: int) -> None:
     model = drawn(name)
-    to_onnx(Exported(model, Greedy(1, end, (0, 1), times=1, more=5)), tmp_path / "greedy.onnx")  # type: ignore[arg-type]
+    to_onnx(Exported(model, Greedy(1, end, (0, 1), times=1, more=5)), tmp_path / "greedy.onnx")
     found = run_onnx(tmp_path / "greedy.onnx", {"tokens": TOKENS, "sequence_lens": LENGTHS})
     wanted = searched(model, 1, end, [0, 1])
     assert [row[:length].tolist() for row, length in zip(found["ids"], found["output_lens"], strict=True)] == [
@@ -194,7 +195,7 @@ def test_attention_to_the_wrong_rows_is_found_out(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(SideWriter, "_attend", turned)
     for part in ("step", "greedy"):
         with pytest.raises(ExportError, match="of the graph"):
-            to_onnx(Exported(drawn(DECODED[0]), Greedy(1, 2, times=1)), tmp_path / "part.onnx", part=part)  # type: ignore[arg-type]
+            to_onnx(Exported(drawn(DECODED[0]), Greedy(1, 2, times=1)), tmp_path / "part.onnx", part=part)
     assert not (tmp_path / "part.onnx").exists()
 
 
@@ -202,7 +203,7 @@ def test_scores_that_no_runtime_tells_apart_are_no_fault(tmp_path: Path) -> None
     model = drawn(DECODED[1])
     last = f"{len(model.network.nodes) - 1}."
     weights = {name: array * np.float32(not name.startswith(last)) for name, array in model.weights.items()}
-    exported = to_onnx(Exported(Executor(model.network, weights), Greedy(1, 2, times=1)), tmp_path / "greedy.onnx")  # type: ignore[arg-type]
+    exported = to_onnx(Exported(Executor(model.network, weights), Greedy(1, 2, times=1)), tmp_path / "greedy.onnx")
     assert exported.worst < 1e-5
 
 

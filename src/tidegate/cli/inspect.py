@@ -139,7 +139,7 @@ def _look_at_frames(
     named = [f"{number}: {name}" for number, name in enumerate(signals.names)]
     page = tidegate.inspect.frames_page(title, dict(zip(named, found, strict=True)))
     for name, one in zip(signals.names, found, strict=True):
-        record = {"name": name} | one.to_json()
+        record: dict[str, Any] = {"name": name} | one.to_json()
         if json:
             emit_json(record)
             continue

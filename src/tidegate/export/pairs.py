@@ -146,12 +146,12 @@ class PairsInterface(Interface):
         time = ""
         for index in Sides.of(self.network).memories:
             width = self._width(index)
-            given = graph.input(f"memory_{index}", np.float32, ["batch", "time", width])
-            rows, steps, time = with_time_first(graph, given, lengths, width=width)
+            memory = graph.input(f"memory_{index}", np.float32, ["batch", "time", width])
+            rows, steps, time = with_time_first(graph, memory, lengths, width=width)
             memories[index] = Flow(rows, steps)
         starts = dict[int, tuple[State, ...]]()
         for index, node in Sides.of(self.network).recurrent.items():
-            shape = [node.num_layers, "batch", node.hidden_size]
+            shape: list[str | int] = [node.num_layers, "batch", node.hidden_size]
             given = [graph.input(f"{kind}0_{index}", np.float32, shape) for kind in CELLS[node.cell].states]
             parts = [[graph.slice(state, 0, at, at + 1) for at in range(node.num_layers)] for state in given]
             cells = parts[1] if len(parts) > 1 else [None] * node.num_layers
@@ -362,7 +362,9 @@ class PairsInterface(Interface):
             complete[rows] = last[rows] == how.end
             goes = rows[~complete[rows]]
             ids[goes, step], written[goes] = last[goes], step + 1
-        wanted = {"ids": ids[:, : written.max()], "output_lens": written.astype(np.int32), "complete": complete}
+        wanted: dict[str, Array] = {
+            "ids": ids[:, : written.max()], "output_lens": written.astype(np.int32), "complete": complete,
+        }  # fmt: skip
         return wanted | {"log_probability": totals[0]}, clear, float(np.abs(totals[0] - totals[1]).max())
 
     # ---

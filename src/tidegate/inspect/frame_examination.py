@@ -135,7 +135,7 @@ class FrameExamination:
         return float(self.logs[np.arange(len(path)), path].sum())
 
 
-def examine_frames(model: Inspectable, inputs: Any, *, text: Sequence[str] | None = None) -> list[FrameExamination]:
+def examine_frames(model: object, inputs: Any, *, text: Sequence[str] | None = None) -> list[FrameExamination]:
     """Find out what a transcriber makes of each frame of a few signals, and between which texts it hesitated.
 
     Two alignments are told: the best of the text, and the most probable of all paths that read as something else. The
@@ -161,10 +161,10 @@ def examine_frames(model: Inspectable, inputs: Any, *, text: Sequence[str] | Non
     inside = model.inside() if isinstance(model, Inspectable) else None
     if inside is None or not isinstance(inside.network.nodes[-1], Ctc) or inside.classes is None:
         raise InputError(f"a {type(model).__name__} names no symbols of frames. Pass a transcriber.")
+    if not len(inputs):
+        raise InputError("there is nothing to inspect: pass at least one signal.")
     x, _ = inside.prepare(inputs)
     assert isinstance(x, Ragged), "CTC reads signals"
-    if not len(x):
-        raise InputError("there is nothing to inspect: pass at least one signal.")
     for index in np.flatnonzero(np.asarray(x.lengths) == 0)[:1]:
         raise InputError(f"signal {index} has no step: there is nothing to see inside. Leave empty signals out.")
     return [_examine(inside, x.select(np.array([index])), text) for index in range(len(x))]

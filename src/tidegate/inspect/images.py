@@ -60,9 +60,9 @@ def scan_maps(model: Any, image: Any, *, unit: int = 0, scan: int = 0) -> dict[s
         raise OptionError(f"unit={unit} came, but the scan has units 0 to {node.hidden_size - 1}.")
     cells, maps = _before(network, weights, index, x), dict[str, Array]()
     if node.waves is not None:
-        apart = node.model_copy(update={"merge": "concat", "name": None, "reads": ()})
+        unmerged = node.model_copy(update={"merge": "concat", "name": None, "reads": ()})
         own = {f"0.{name}": weights[f"{index}.{name}"] for name in node.shapes()}
-        states = cells.with_values(Executor(Network.of(apart), own)(cells))[0]  # [H, W, directions * units]
+        states = cells.with_values(Executor(Network.of(unmerged), own)(cells))[0]  # [H, W, directions * units]
         corners = enumerate(CORNERS[: node.directions])
         return {f"from the {name.replace('_', ' ')}": states[..., d * node.hidden_size + unit] for d, name in corners}
     for axis, layer in node.passes.items():

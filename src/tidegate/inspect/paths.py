@@ -49,7 +49,8 @@ def best_other_path(logs: Array, label: Array) -> tuple[Array, float] | None:
         np.put_along_axis(leaves, np.stack([own, following], axis=1), -np.inf, axis=1)
         found = scores[:, None] + leaves + ahead[t + 1]
         if found.max() > best:
-            best, at = float(found.max()), (t, *map(int, np.unravel_index(found.argmax(), found.shape)))
+            state, symbol = divmod(int(found.argmax()), found.shape[1])
+            best, at = float(found.max()), (t, state, symbol)
         scores, backs[t] = _step(scores, own, logs[t])
     short = scores[: max(len(own) - 2, 0)]  # has not read the last symbol
     if len(short) and short.max() > best:
@@ -71,7 +72,7 @@ def _step(scores: Array, own: Array, logs: Array) -> tuple[Array, Array]:
 def _path(logs: Array, own: Array, backs: Array, at: tuple[int, int, int]) -> Array:
     """Write down a path within a label up to a frame; there it leaves, and then names what is most probable."""
     leaves, state, symbol = at
-    path = logs.argmax(axis=1)
+    path: Array = logs.argmax(axis=1)
     path[leaves : leaves + 1] = symbol
     for t in range(leaves - 1, -1, -1):
         path[t] = own[state]
