@@ -176,7 +176,16 @@ def test_a_translation_begins_as_it_is_wanted_to(model: Any) -> None:
     assert all(one.text.startswith("GATE FERN") for one in model.translate(X, prefix="GATE FERN"))
     assert "".join(model.write("moss", prefix="WAVE")).startswith("WAVE")
     with pytest.raises(InputError, match="2 texts came with 3 prefixes"):
-        model.translate(X, prefix=["a", "b", "c"])
+        model.translate(X, prefix=["FERN", "MOSS", "SALT"])
+
+
+@pytest.mark.parametrize("copy_unknown", [True, False])
+def test_a_beginning_that_the_model_has_no_token_for_is_refused(model: Any, copy_unknown: bool) -> None:
+    told = "prefix 'GATE Zanzibar' holds 'Zanzibar', which the model has no token for"
+    with pytest.raises(InputError, match=told):
+        model.translate(["tide", "moss"], prefix=["", "GATE Zanzibar"], copy_unknown=copy_unknown)
+    with pytest.raises(InputError, match=told):
+        model.write("tide", prefix="GATE Zanzibar")  # before the first token
 
 
 def test_samples_are_those_of_their_seed(model: Any) -> None:

@@ -166,10 +166,9 @@ class Translator(Task[Reading]):
         Raises InputError or DataError for what cannot be read, and for an option out of its range.
         """
         texts = self._texts(X)
-        prefixes = [prefix] * len(texts) if isinstance(prefix, str) else list(prefix)
+        prefixes = [prefix] * len(texts) if isinstance(prefix, str) else as_list(prefix, "prefix", "texts")
         if len(prefixes) != len(texts):
             raise InputError(f"{len(texts)} texts came with {len(prefixes)} prefixes. Pass one, or one for each.")
-        check_texts(prefixes, where=in_argument("prefix"), allow_empty=True)
         return self._translated(
             texts, Rules.of(options | {"beam": beam, "n_best": n_best}), prefixes, copy_unknown=copy_unknown
         )
@@ -196,7 +195,7 @@ class Translator(Task[Reading]):
         reading = fitted.learned
         rules = Rules(beam=1, max_length=max_length)
         sources = reading.sources([source])
-        begun = reading.subwords.encode([normal([prefix])[0]])[0] if prefix else np.empty(0, np.int32)
+        (begun,) = reading.begun([prefix])
         length = len(sources.values) - 1
         tokens = searcher(fitted.executor, reading, apart=True).tokens(sources, rules.limit(length), begun)
         return self._spelled(tokens)
@@ -362,12 +361,12 @@ class Translator(Task[Reading]):
         reading = fitted.learned
         copies = copy_unknown and reading.subwords.units != "subwords"
         sources = reading.sources(texts)
-        begun = list(reading.subwords.encode(normal(prefixes))) if any(prefixes) else None
+        begun = reading.begun(prefixes)
         found = searcher(fitted.executor, reading, unknown=copies).search(
             sources,
             replace(rules, attention=rules.attention or copies),
             lengths=np.asarray(sources.lengths) - 1,
-            prefixes=begun,
+            prefixes=begun if any(map(len, begun)) else None,
         )
         out = []
         for text, ids, ranked in zip(texts, sources, found, strict=True):
