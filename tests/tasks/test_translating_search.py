@@ -149,6 +149,8 @@ def test_draws_follow_the_probabilities() -> None:
         ({"length_penalty": -1.0}, "length_penalty=-1.0; wanted a number from 0 to 10"),
         ({"coverage_penalty": math.nan}, "coverage_penalty=nan"),
         ({"max_length": 0}, "max_length=0"),
+        ({"sampling": True}, "sampling=True; wanted a runtime.Sampling"),
+        ({"attention": "yes"}, "attention='yes'; wanted True or False"),
     ],
 )
 def test_rules_out_of_range_are_refused(options: dict[str, Any], told: str) -> None:

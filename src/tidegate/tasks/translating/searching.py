@@ -91,6 +91,10 @@ class Rules:
                 raise InputError(f"{name}={value!r:.40}; wanted a number from 0 to 10.")
         if self.max_length is not None and (type(self.max_length) is not int or self.max_length < 1):
             raise InputError(f"max_length={self.max_length!r:.40}; wanted a whole number of at least 1, or None.")
+        if self.sampling is not None and not isinstance(self.sampling, Sampling):
+            raise InputError(f"sampling={self.sampling!r:.40}; wanted a runtime.Sampling, such as Sampling(seed=1).")
+        if not isinstance(self.attention, bool):
+            raise InputError(f"attention={self.attention!r:.40}; wanted True or False.")
 
     @property
     def width(self) -> int:
