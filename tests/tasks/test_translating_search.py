@@ -149,6 +149,7 @@ def test_draws_follow_the_probabilities() -> None:
         ({"length_penalty": -1.0}, "length_penalty=-1.0; wanted a number from 0 to 10"),
         ({"coverage_penalty": math.nan}, "coverage_penalty=nan"),
         ({"max_length": 0}, "max_length=0"),
+        ({"max_length": 10**13}, "max_length=10000000000000; wanted a whole number from 1 to 100,000"),
         ({"sampling": True}, "sampling=True; wanted a runtime.Sampling"),
         ({"attention": "yes"}, "attention='yes'; wanted True or False"),
     ],

@@ -26,6 +26,7 @@ Array: TypeAlias = npt.NDArray[Any]
 Ids: TypeAlias = npt.NDArray[np.int32]
 
 WIDEST = 1000  # beam
+MOST = 100_000  # tokens of an output that may be asked for
 ROWS = 256  # of the decoder that are stepped together
 MORE, TIMES = 10, 2  # the most tokens of an output: twice those of the input and ten
 
@@ -89,8 +90,8 @@ class Rules:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 10:
                 raise InputError(f"{name}={value!r:.40}; wanted a number from 0 to 10.")
-        if self.max_length is not None and (type(self.max_length) is not int or self.max_length < 1):
-            raise InputError(f"max_length={self.max_length!r:.40}; wanted a whole number of at least 1, or None.")
+        if self.max_length is not None and (type(self.max_length) is not int or not 1 <= self.max_length <= MOST):
+            raise InputError(f"max_length={self.max_length!r:.40}; wanted a whole number from 1 to {MOST:,}, or None.")
         if self.sampling is not None and not isinstance(self.sampling, Sampling):
             raise InputError(f"sampling={self.sampling!r:.40}; wanted a runtime.Sampling, such as Sampling(seed=1).")
         if not isinstance(self.attention, bool):
