@@ -119,6 +119,16 @@ def test_outputs_begin_with_the_prefix_that_is_wanted() -> None:
     assert plain([forced[1], forced[4]]) == plain([free[1], free[4]])
 
 
+def test_a_long_prefix_leaves_as_much_room_behind_it() -> None:
+    prefix, never = np.array([1, 2, 3] * 10, np.int32), TableDecoder(6, shift=-50)
+    (found,) = search(never, Rules(beam=2), [(1, 2)], prefixes=[prefix])[0]
+    assert found.cut and len(found.ids) == 30 + 2 * 2 + 10
+    assert found.ids[:30].tolist() == prefix.tolist()
+    assert len(search(never, Rules(beam=2, max_length=31), [(1, 2)], prefixes=[prefix])[0][0].ids) == 31
+    with pytest.raises(InputError, match="max_length=30, and a prefix has 30 tokens"):
+        search(never, Rules(beam=2, max_length=30), [(1, 2)], prefixes=[prefix])
+
+
 def test_barred_tokens_are_never_written_and_the_others_share_their_probability() -> None:
     decoder = TableDecoder(4)
     found = search(decoder, Rules(beam=40, n_best=40, max_length=3))

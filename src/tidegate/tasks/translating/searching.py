@@ -64,7 +64,8 @@ class Rules:
             ((5 + L) / 6) to this; 0 leaves it.
         coverage_penalty: weighs the sum over the tokens of the input of the logarithm of how much each was read in
             all, one at most, which is added then; 0 leaves it out. The last hop is what reads.
-        max_length: tokens of an output at most, its end included; None takes twice those of the input and ten.
+        max_length: tokens of an output at most, its end and what it must begin with included; None takes twice those of
+            the input and ten, after what it must begin with.
         sampling: how tokens are drawn, instead of a search; `n_best` outputs are drawn of each input.
         attention: whether to keep what was read for each token.
 
@@ -102,9 +103,16 @@ class Rules:
         """Count the rows that each output or sentence takes at most."""
         return 1 if self.sampling is not None else self.beam
 
-    def limit(self, length: int) -> int:
-        """Say how many tokens the output of an input of so many may have, its end included."""
-        return TIMES * length + MORE if self.max_length is None else self.max_length
+    def limit(self, length: int, begun: int = 0) -> int:
+        """Say how many tokens the output of an input of so many may have that begins with some, its end included.
+
+        Raises InputError where `max_length` leaves no room behind the beginning.
+        """
+        if self.max_length is None:
+            return TIMES * length + MORE + begun
+        if self.max_length <= begun:
+            raise InputError(f"max_length={self.max_length}, and a prefix has {begun:,} tokens. Allow more than these.")
+        return self.max_length
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Rules:
@@ -180,13 +188,15 @@ class Searcher:
             prefixes: ids that each output begins with; None for none.
         """
         out: list[list[Hypothesis]] = [[] for _ in range(len(sources))]
+        begun = [0] * len(sources) if prefixes is None else list(map(len, prefixes))
+        limits = np.array([rules.limit(*each) for each in zip(lengths.tolist(), begun, strict=True)], np.int64)
         copies = rules.n_best if rules.sampling is not None else 1
         order = np.argsort(np.asarray(sources.lengths), kind="stable").repeat(copies)
         number = np.tile(np.arange(copies), len(sources))
         size = max(1, ROWS // rules.width)
         for begin in range(0, len(order), size):
             own = order[begin : begin + size]
-            group = _Group(self, rules, sources.select(own), lengths[own], number[begin : begin + size])
+            group = _Group(self, rules, sources.select(own), limits[own], number[begin : begin + size])
             group.prefixes = None if prefixes is None else [prefixes[index] for index in own.tolist()]
             for index, found in zip(own.tolist(), group.run(), strict=True):
                 out[index] += found
@@ -219,10 +229,10 @@ class Searcher:
 class _Group:
     """Search the outputs of some inputs side by side, from their beginning to their end."""
 
-    def __init__(self, whose: Searcher, rules: Rules, sources: Ragged, lengths: Array, draws: Array) -> None:
+    def __init__(self, whose: Searcher, rules: Rules, sources: Ragged, limits: Array, draws: Array) -> None:
         self._decoder, self._whose, self._rules = whose._decoder, whose, rules
         self._sources, self._count = sources, len(sources)
-        self._limits = np.array([rules.limit(int(length)) for length in lengths])
+        self._limits = limits
         self._ended: list[list[Hypothesis]] = [[] for _ in range(self._count)]
         self._past: list[_Past] = []
         self.prefixes: list[Ids] | None = None

@@ -197,7 +197,7 @@ class Translator(Task[Reading]):
         sources = reading.sources([source])
         (begun,) = reading.begun([prefix])
         length = len(sources.values) - 1
-        tokens = searcher(fitted.executor, reading, apart=True).tokens(sources, rules.limit(length), begun)
+        tokens = searcher(fitted.executor, reading, apart=True).tokens(sources, rules.limit(length, len(begun)), begun)
         return self._spelled(tokens)
 
     def predict(self, X: Any) -> list[str]:
