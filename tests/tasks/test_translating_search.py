@@ -145,7 +145,12 @@ def test_draws_follow_the_probabilities() -> None:
     drawn = search(decoder, Rules(n_best=1000, sampling=Sampling(), max_length=1), [(1, 2)])[0]
     shares = np.bincount([4 if not one.cut else int(one.ids[0]) for one in drawn], minlength=5) / 1000
     assert np.allclose(shares, np.exp(decoder.logs((1, 2), (START,), BARRED)), atol=0.05)
-    coldest = search(decoder, Rules(n_best=2, sampling=Sampling(temperature=0)))
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-3, 1e-50, 5e-324])
+def test_the_coldest_draws_are_the_most_probable_tokens(temperature: float) -> None:
+    decoder = TableDecoder(5)
+    coldest = search(decoder, Rules(n_best=2, sampling=Sampling(temperature=temperature)))
     greedy = search(decoder, Rules(beam=1))
     assert [[one.ids.tolist() for one in own] for own in coldest] == [[own[0].ids.tolist()] * 2 for own in greedy]
 
