@@ -129,6 +129,18 @@ def test_a_long_prefix_leaves_as_much_room_behind_it() -> None:
         search(never, Rules(beam=2, max_length=30), [(1, 2)], prefixes=[prefix])
 
 
+@pytest.mark.parametrize("where", ["start", "step"])
+def test_a_search_that_is_interrupted_leaves_no_source_open(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    decoder = TableDecoder(6)
+    monkeypatch.setattr(decoder, where, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        search(decoder, Rules())
+    assert decoder.sources == {}
+
+
 def test_barred_tokens_are_never_written_and_the_others_share_their_probability() -> None:
     decoder = TableDecoder(4)
     found = search(decoder, Rules(beam=40, n_best=40, max_length=3))

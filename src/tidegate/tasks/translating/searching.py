@@ -242,16 +242,15 @@ class _Group:
     def run(self) -> list[list[Hypothesis]]:
         """Return what was found, input by input."""
         decoder = self._decoder
-        numbers = decoder.open(self._sources)
-        width = self._rules.width
-        slots = np.arange(self._count) * width
-        decoder.start(slots, numbers)
+        slots = np.arange(self._count) * self._rules.width
         live = _Live(
             slots, np.arange(self._count), np.zeros(self._count), np.full(self._count, self._whose._start, np.int32)
         )
         if self._rules.coverage_penalty:
             live.covered = [np.zeros(int(length)) for length in self._sources.lengths]
+        numbers = decoder.open(self._sources)
         try:
+            decoder.start(slots, numbers)
             while len(live.slots):
                 live = self._step(live)
         finally:
