@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -12,6 +13,7 @@ from output_table import TableDecoder
 from tidegate.errors import InputError
 from tidegate.ragged import Ragged
 from tidegate.runtime import Sampling
+from tidegate.tasks.translating import searching
 from tidegate.tasks.translating.choosing import best_continuations
 from tidegate.tasks.translating.searching import Hypothesis, Rules, Searcher
 
@@ -139,6 +141,48 @@ def test_a_search_that_is_interrupted_leaves_no_source_open(monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         search(decoder, Rules())
     assert decoder.sources == {}
+
+
+def test_for_copies_only_the_token_that_was_read_most_is_kept() -> None:
+    decoder = TableDecoder(8)
+    whole = search(decoder, Rules(beam=4, n_best=3, attention=True))
+    for each, found in zip(whole, search(decoder, Rules(beam=4, n_best=3), copies=True), strict=True):
+        for one, other in zip(each, found, strict=True):
+            assert other.attention == () and one.most_read == ()
+            inner = one.attention[0][:, :-1]
+            assert list(other.most_read) == (inner.argmax(axis=1).tolist() if inner.size else [0] * len(inner))
+
+
+def test_long_sources_are_searched_few_at_a_time() -> None:
+    decoder = TableDecoder(6)
+    opened = []
+    open_as_before = decoder.open
+
+    def counted(sources: Ragged) -> Any:
+        opened.append(np.asarray(sources.lengths).tolist())
+        return open_as_before(sources)
+
+    decoder.open = counted  # type: ignore[method-assign]
+    lengths = [5000] * 12 + [3] * 60 + [300_000]
+    search(decoder, Rules(beam=5, max_length=1), [(1,) * length for length in lengths])
+    assert sorted(itertools.chain(*opened)) == sorted(lengths)
+    assert all(len(own) == 1 or len(own) * 5 * max(own) <= 2**18 for own in opened)
+    assert max(len(own) for own in opened if max(own) == 5000) == 10
+    assert max(map(len, opened)) == 51
+
+
+def test_no_more_outputs_are_held_than_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    ending = searching._Group._ending
+
+    def counted(group: Any, *given: Any, **more: Any) -> Hypothesis:
+        held.append(max(map(len, group._ended)))
+        return ending(group, *given, **more)
+
+    monkeypatch.setattr(searching._Group, "_ending", counted)
+    found = search(TableDecoder(6), Rules(beam=50, n_best=2, max_length=6))
+    assert len(held) > 50 and max(held) == 2
+    assert [len(own) for own in found] == [2] * len(SOURCES)
 
 
 def test_barred_tokens_are_never_written_and_the_others_share_their_probability() -> None:

@@ -364,9 +364,10 @@ class Translator(Task[Reading]):
         begun = reading.begun(prefixes)
         found = searcher(fitted.executor, reading, unknown=copies).search(
             sources,
-            replace(rules, attention=rules.attention or copies),
+            rules,
             lengths=np.asarray(sources.lengths) - 1,
             prefixes=begun if any(map(len, begun)) else None,
+            copies=copies,
         )
         out = []
         for text, ids, ranked in zip(texts, sources, found, strict=True):
