@@ -17,7 +17,7 @@ import tidegate as tg
 import tidegate.kernels as kernels
 import tidegate.runs as runs
 from tidegate.data.dataset import Examples
-from tidegate.errors import DataError, DataWarning, InputError, MissingPackageError, OptionError
+from tidegate.errors import DataError, DataWarning, InputError, MissingPackageError, OptionError, RunFolderError
 from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Sampling
@@ -291,6 +291,23 @@ def test_the_best_epoch_is_chosen_by_bleu_exact_matches_or_loss(monkeypatch: pyt
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert measuring.aim_of("auto", "characters") == "exact"
+
+
+def test_without_sacrebleu_the_other_measures_are_told(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
+    found = SCORES.measure(model, Examples(["tide", "salt moss"], ["TIDE", "MOSS SALT"]))
+    assert found.measures() == {"exact": 1.0, "cer": 0.0} and found.signature == ""
+    assert ["BLEU and chrF are left out" in str(warning) for warning in found.warnings()] == [True]
+
+
+def test_a_run_goes_on_with_the_aim_that_it_was_begun_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = turned(9)
+    task = tg.Translator(**SMALL)
+    plan, _ = task._plan(X, y, valid=None, about=None)
+    assert plan.about["aim"] == "bleu"
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match="sacrebleu"), pytest.raises(RunFolderError, match="'bleu', and would be 'los"):
+        task._plan(X, y, valid=None, about=plan.about)
 
 
 def test_the_loss_on_the_part_held_out_is_that_of_every_token(model: Any) -> None:

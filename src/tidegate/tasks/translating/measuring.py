@@ -33,17 +33,22 @@ def aim_of(wanted: str, units: str) -> Aim:
     if wanted == "auto":
         if units == "characters":
             return "exact"
-        if find_spec("sacrebleu") is None:
+        if not knows_bleu():
             warnings.warn(
                 "sacrebleu is not installed, so the loss says which epoch is best. pip install 'tidegate[translate]', "
                 "or pass stop_on='loss'.", stacklevel=5,
             )  # fmt: skip
             return "loss"
         return "bleu"
-    if wanted == "bleu" and find_spec("sacrebleu") is None:
+    if wanted == "bleu" and not knows_bleu():
         raise MissingPackageError.of("sacrebleu", "translate", "measuring translations")
     assert wanted in ("bleu", "exact", "loss"), "it was checked"
     return wanted  # type: ignore[return-value]
+
+
+def knows_bleu() -> bool:
+    """Tell whether sacrebleu is installed."""
+    return find_spec("sacrebleu") is not None
 
 
 def share_right(texts: Sequence[str], targets: Sequence[str], measure: str) -> float:

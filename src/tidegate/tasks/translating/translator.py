@@ -26,7 +26,7 @@ from tidegate.data.pairs.subwords import Units, train_subwords
 from tidegate.data.pairs.tables import SOURCE_NAMES, TARGET_NAMES
 from tidegate.data.split import group_split
 from tidegate.engine import CrossEntropy
-from tidegate.errors import DataError, DataWarning, InputError
+from tidegate.errors import DataError, DataWarning, InputError, RunFolderError
 from tidegate.health import Background
 from tidegate.network import Network, Score, Size
 from tidegate.tasks.card import Card
@@ -278,6 +278,11 @@ class Translator(Task[Reading]):
         corpus = self._corpus(reading, sources, targets)
         part = None if held is None else Held(held[1], Corpus.of(reading, *map(reading.subwords.encode, held)))
         aim = aim_of(self.stop_on, self.units)
+        if about is not None and (before := about.get("aim", aim)) != aim:
+            raise RunFolderError(
+                f"the run was begun with stop_on='auto', which was {before!r}, and would be {aim!r} here. "
+                "Install or remove sacrebleu as it was, or begin a new run."
+            )
         network = self._network(reading.size)
         plan = self._planned(
             network=network,
@@ -290,7 +295,7 @@ class Translator(Task[Reading]):
             embedding_scale=(3 / self.embedding_size)
             ** 0.5,  # rows of length one, so that scores differ from the first
         )
-        return replace(plan, recipe=plan.recipe | {"average": self.average}), reading
+        return replace(plan, recipe=plan.recipe | {"average": self.average}, about=plan.about | {"aim": aim}), reading
 
     def _hold_out(
         self, sources: list[str], targets: list[str]
