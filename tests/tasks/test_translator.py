@@ -310,6 +310,16 @@ def test_a_run_goes_on_with_the_aim_that_it_was_begun_with(monkeypatch: pytest.M
         task._plan(X, y, valid=None, about=plan.about)
 
 
+def test_a_long_text_that_is_held_out_costs_no_more_than_twice_the_longest_of_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X, y = turned(9)
+    limits, search = [], measuring.Rules.limit
+    monkeypatch.setattr(measuring.Rules, "limit", lambda *given: limits.append(search(*given)) or limits[-1])
+    tg.Translator(**SMALL | {"epochs": 1}).fit(X, y, validation=(["tide " * 5000, "moss"], ["TIDE", "MOSS"]))
+    assert limits == [2 * (max(len(text.split()) for text in y) + 1) + 10, 2 * 1 + 10]
+
+
 def test_the_loss_on_the_part_held_out_is_that_of_every_token(model: Any) -> None:
     X, y = turned(5, seed=4)
     reading = model.reading_

@@ -58,10 +58,14 @@ def share_right(texts: Sequence[str], targets: Sequence[str], measure: str) -> f
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """Hold the part held out: as texts, and as the network reads it."""
+    """Hold the part held out: as texts, and as the network reads it.
+
+    longest: tokens of a source beyond which its translation may be no longer, so that one text costs no epoch.
+    """
 
     targets: Sequence[str]
     corpus: Corpus
+    longest: int
 
 
 def measure(network: Network, weights: Mapping[str, Array], held: Held, reading: Reading, aim: Aim) -> dict[str, float]:
@@ -75,9 +79,8 @@ def measure(network: Network, weights: Mapping[str, Array], held: Held, reading:
     nats = nats_of(executor, held.corpus)
     if aim == "loss":
         return {"loss": nats, "nats": nats}
-    found = searcher(executor, reading).search(
-        held.corpus.sources, Rules(beam=1), lengths=np.asarray(held.corpus.sources.lengths) - 1
-    )
+    lengths = np.minimum(np.asarray(held.corpus.sources.lengths) - 1, held.longest)
+    found = searcher(executor, reading).search(held.corpus.sources, Rules(beam=1), lengths=lengths)
     texts = [reading.subwords.decode(best.ids) for (best,) in found]
     if aim == "exact":
         exact = exact_match(texts, held.targets)

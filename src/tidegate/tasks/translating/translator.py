@@ -276,7 +276,8 @@ class Translator(Task[Reading]):
             (sources, targets), held = self._hold_out(sources, targets)
         reading = self._learn(sources, targets) if about is None else Reading.from_json(about)
         corpus = self._corpus(reading, sources, targets)
-        part = None if held is None else Held(held[1], Corpus.of(reading, *map(reading.subwords.encode, held)))
+        longest = int(np.max(corpus.labels.lengths))
+        part = None if held is None else Held(held[1], Corpus.of(reading, *map(reading.subwords.encode, held)), longest)
         aim = aim_of(self.stop_on, self.units)
         if about is not None and (before := about.get("aim", aim)) != aim:
             raise RunFolderError(
