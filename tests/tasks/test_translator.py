@@ -25,6 +25,7 @@ from tidegate.tasks.translating import measuring
 from tidegate.tasks.translating.reading import Corpus
 from tidegate.tasks.translating.scores import SCORES, Translating
 from tidegate.tasks.translating.searching import Rules, searcher
+from tidegate.tasks.translating.wire import WIRE
 
 WORDS = ("tide", "gate", "salt", "wave", "moss", "fern")
 SMALL: dict[str, Any] = {
@@ -318,6 +319,17 @@ def test_a_long_text_that_is_held_out_costs_no_more_than_twice_the_longest_of_tr
     monkeypatch.setattr(measuring.Rules, "limit", lambda *given: limits.append(search(*given)) or limits[-1])
     tg.Translator(**SMALL | {"epochs": 1}).fit(X, y, validation=(["tide " * 5000, "moss"], ["TIDE", "MOSS"]))
     assert limits == [2 * (max(len(text.split()) for text in y) + 1) + 10, 2 * 1 + 10]
+
+
+def test_texts_of_a_server_and_of_a_stream_are_no_longer_than_a_thousand_tokens(model: Any) -> None:
+    assert WIRE.read(model, ["tide " * 999 + "salt", ""]) == ["tide " * 999 + "salt", ""]
+    with pytest.raises(InputError, match="text 1 has 1,001 tokens; 1,000 at most are translated here"):
+        WIRE.read(model, ["tide", "tide " * 1000 + "salt"])
+    stream = model.stream()
+    stream.push("tide salt")
+    with pytest.raises(InputError, match="the text has 1,002 tokens by now; a stream translates 1,000 at most"):
+        stream.push(" salt" * 1000)
+    assert (stream.text, stream.steps, stream.finish().text) == ("tide salt", 1, "SALT TIDE")
 
 
 def test_the_loss_on_the_part_held_out_is_that_of_every_token(model: Any) -> None:

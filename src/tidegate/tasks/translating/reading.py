@@ -63,6 +63,10 @@ class Reading:
         """Turn B texts into ids, int32, each with the end behind it."""
         return joined(self.subwords.encode(texts), after=self.end)
 
+    def count(self, text: str) -> int:
+        """Count the tokens of a text, without its end."""
+        return len(self.subwords.encode([text]).values)
+
     def begun(self, prefixes: Sequence[str]) -> list[Ids]:
         """Turn beginnings of B targets into ids; raises InputError, naming it, for a symbol that is no token."""
         check_texts(prefixes, where=in_argument("prefix"), allow_empty=True)

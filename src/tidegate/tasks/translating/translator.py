@@ -225,7 +225,11 @@ class Translator(Task[Reading]):
         fitted = self._require_fitted()
         if lookahead is not None:
             raise InputError(f"lookahead={lookahead}; a translator reads all that came so far at once. Leave it out.")
-        whose = Source(lambda text: self.translate([text], beam=1)[0], digest(fitted.network, fitted.weights))
+        whose = Source(
+            lambda text: self.translate([text], beam=1)[0],
+            fitted.learned.count,
+            digest(fitted.network, fitted.weights),
+        )
         return TranslatorStream(whose, state=state)
 
     @property
