@@ -332,6 +332,15 @@ def test_texts_of_a_server_and_of_a_stream_are_no_longer_than_a_thousand_tokens(
     assert (stream.text, stream.steps, stream.finish().text) == ("tide salt", 1, "SALT TIDE")
 
 
+def test_a_stream_goes_on_with_the_model_that_it_was_begun_with(model: Any) -> None:
+    task = copy.copy(model)
+    stream = task.stream()
+    stream.push("tide")
+    task.epochs = 1
+    task.fit(["moss", "fern"], ["a", "b"])
+    assert stream.push(" salt").text == "SALT TIDE"
+
+
 def test_the_loss_on_the_part_held_out_is_that_of_every_token(model: Any) -> None:
     X, y = turned(5, seed=4)
     reading = model.reading_

@@ -30,6 +30,7 @@ from tidegate.errors import DataError, DataWarning, InputError, RunFolderError
 from tidegate.health import Background
 from tidegate.network import Network, Score, Size
 from tidegate.tasks.card import Card
+from tidegate.tasks.fitted import Fitted
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Count, Json, Share, Task
@@ -170,7 +171,11 @@ class Translator(Task[Reading]):
         if len(prefixes) != len(texts):
             raise InputError(f"{len(texts)} texts came with {len(prefixes)} prefixes. Pass one, or one for each.")
         return self._translated(
-            texts, Rules.of(options | {"beam": beam, "n_best": n_best}), prefixes, copy_unknown=copy_unknown
+            self._require_fitted(),
+            texts,
+            Rules.of(options | {"beam": beam, "n_best": n_best}),
+            prefixes,
+            copy_unknown=copy_unknown,
         )
 
     def translate_lines(self, lines: Iterable[str], **options: Any) -> Iterator[Translation]:
@@ -226,7 +231,7 @@ class Translator(Task[Reading]):
         if lookahead is not None:
             raise InputError(f"lookahead={lookahead}; a translator reads all that came so far at once. Leave it out.")
         whose = Source(
-            lambda text: self.translate([text], beam=1)[0],
+            lambda text: self._translated(fitted, normal([text]), Rules(beam=1), [""], copy_unknown=True)[0],
             fitted.learned.count,
             digest(fitted.network, fitted.weights),
         )
@@ -365,9 +370,8 @@ class Translator(Task[Reading]):
         return normal(texts)
 
     def _translated(
-        self, texts: list[str], rules: Rules, prefixes: Sequence[str], *, copy_unknown: bool
+        self, fitted: Fitted[Reading], texts: list[str], rules: Rules, prefixes: Sequence[str], *, copy_unknown: bool
     ) -> list[Translation]:
-        fitted = self._require_fitted()
         reading = fitted.learned
         copies = copy_unknown and reading.subwords.units != "subwords"
         sources = reading.sources(texts)
