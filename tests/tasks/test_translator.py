@@ -277,6 +277,14 @@ def test_pairs_that_share_a_side_are_held_out_together() -> None:
     assert len(kept) + len(held) == 100
 
 
+def test_a_part_held_out_that_is_far_too_large_is_told_of() -> None:
+    X, y = [f"is {index} even" for index in range(100)], ["yes", "no"] * 50
+    task = tg.Translator(**SMALL | {"validation_fraction": 0.05})
+    with pytest.warns(DataWarning, match="50 of 100 pairs are held out, .* a share of 0.05 was wanted. Pass `valid`"):
+        (kept, _), (held, _) = task._hold_out(X, y)
+    assert len(kept) == len(held) == 50
+
+
 def test_the_best_epoch_is_chosen_by_bleu_exact_matches_or_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = turned(40)
     for aim in ("bleu", "exact", "loss"):
