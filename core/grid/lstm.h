@@ -1,6 +1,6 @@
 // The cells of grids: five gates, h = o * tanh(c). They differ in how the two cell states before become one.
 //
-//   stable   c = f * (l * c_left + (1 - l) * c_up) + i * g   (Leifert, Strauss, Gruening, Wustlich & Labahn 2016)
+//   stable   c = f * (l * c_left + (1 - l) * c_up) + i * g   (after Leifert et al. 2016)
 //   mdlstm   c = f_x * c_left + f_y * c_up + i * g           (Graves & Schmidhuber 2008, without peepholes)
 //
 // The weights of the stable cell add up to at most one, as in one dimension; those of the other may reach two, so that

@@ -113,6 +113,7 @@ def test_a_translation_that_was_cut_is_told_of(cli: Cli, run: Path) -> None:
     ("arguments", "told"),
     [
         (["one", "--beam", "0"], "beam=0; wanted a whole number from 1"),
+        (["one", "--sample", "--beam", "50"], "--beam says how outputs are searched, and --sample draws them"),
         (["one", "--seed", "3"], "--seed says how tokens are drawn. Add --sample"),
         (["one", "--read", "encoding=latin-1"], "--read says how files are written, and none came"),
         (["one", "--read", "header=true"], "--read header=... says nothing here; to choose is encoding"),

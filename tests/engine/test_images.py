@@ -357,6 +357,9 @@ def test_sizes_that_were_written_to_are_refused() -> None:
     network = Network.of(Fold(block=(1, 1), size=1))
     grid = Grid(np.zeros((4, 1), np.float32), np.array([2]), np.array([2]))
     grid.heights[0] = 2**40
+    with pytest.raises(ShapeError, match="sides below 2147483648 are wanted"):
+        Executor(network, {})(grid)
+    grid.heights[0] = 3
     with pytest.raises(ShapeError, match="changed after it was made"):
         Executor(network, {})(grid)
 

@@ -124,19 +124,27 @@ def test_a_file_of_a_layer_says_nothing_new_where_nothing_is() -> None:
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda executor, batch: export.to_onnx(executor, "never-written.onnx"),
         lambda executor, batch: convert.to_torch(executor),
         lambda executor, batch: inspect.trace(executor, batch),
         lambda executor, batch: executor.stream(),
         lambda executor, batch: StreamPool(executor, 1, lookahead=4),
     ],
-    ids=["export", "convert", "inspect", "stream", "pool of streams"],
+    ids=["convert", "inspect", "stream", "pool of streams"],
 )
 def test_who_knows_single_sequences_alone_refuses_with_what_to_do(name: str, ask: Any) -> None:
     network = COUPLES[name]
     executor = Executor(network, weights_of(network, np.float32))
     with pytest.raises(InputError, match=r"(?s)pairs.*attend.*(Decoder|nn\.build|Recording\.attention)"):
         ask(executor, batch_of(network, np.float32, size=3, longest=5))
+
+
+@pytest.mark.parametrize("name", COUPLES)
+def test_a_whole_graph_is_refused_where_nobody_knows_how_targets_begin(name: str, tmp_path: Path) -> None:
+    network = COUPLES[name]
+    executor = Executor(network, weights_of(network, np.float32))
+    with pytest.raises(InputError, match=r"export a Translator|no targets of pairs|Run it with tidegate\.runtime"):
+        export.to_onnx(executor, tmp_path / "never-written.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_file_holds_pairs_too(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -12,6 +13,7 @@ from output_table import TableDecoder
 from tidegate.errors import InputError
 from tidegate.ragged import Ragged
 from tidegate.runtime import Sampling
+from tidegate.tasks.translating import searching
 from tidegate.tasks.translating.choosing import best_continuations
 from tidegate.tasks.translating.searching import Hypothesis, Rules, Searcher
 
@@ -119,6 +121,70 @@ def test_outputs_begin_with_the_prefix_that_is_wanted() -> None:
     assert plain([forced[1], forced[4]]) == plain([free[1], free[4]])
 
 
+def test_a_long_prefix_leaves_as_much_room_behind_it() -> None:
+    prefix, never = np.array([1, 2, 3] * 10, np.int32), TableDecoder(6, shift=-50)
+    (found,) = search(never, Rules(beam=2), [(1, 2)], prefixes=[prefix])[0]
+    assert found.cut and len(found.ids) == 30 + 2 * 2 + 10
+    assert found.ids[:30].tolist() == prefix.tolist()
+    assert len(search(never, Rules(beam=2, max_length=31), [(1, 2)], prefixes=[prefix])[0][0].ids) == 31
+    with pytest.raises(InputError, match="max_length=30, and a prefix has 30 tokens"):
+        search(never, Rules(beam=2, max_length=30), [(1, 2)], prefixes=[prefix])
+
+
+@pytest.mark.parametrize("where", ["start", "step"])
+def test_a_search_that_is_interrupted_leaves_no_source_open(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    decoder = TableDecoder(6)
+    monkeypatch.setattr(decoder, where, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        search(decoder, Rules())
+    assert decoder.sources == {}
+
+
+def test_for_copies_only_the_token_that_was_read_most_is_kept() -> None:
+    decoder = TableDecoder(8)
+    whole = search(decoder, Rules(beam=4, n_best=3, attention=True))
+    for each, found in zip(whole, search(decoder, Rules(beam=4, n_best=3), copies=True), strict=True):
+        for one, other in zip(each, found, strict=True):
+            assert other.attention == () and one.most_read == ()
+            inner = one.attention[0][:, :-1]
+            assert list(other.most_read) == (inner.argmax(axis=1).tolist() if inner.size else [0] * len(inner))
+
+
+def test_long_sources_are_searched_few_at_a_time() -> None:
+    decoder = TableDecoder(6)
+    opened = []
+    open_as_before = decoder.open
+
+    def counted(sources: Ragged) -> Any:
+        opened.append(np.asarray(sources.lengths).tolist())
+        return open_as_before(sources)
+
+    decoder.open = counted  # type: ignore[method-assign]
+    lengths = [5000] * 12 + [3] * 60 + [300_000]
+    search(decoder, Rules(beam=5, max_length=1), [(1,) * length for length in lengths])
+    assert sorted(itertools.chain(*opened)) == sorted(lengths)
+    assert all(len(own) == 1 or len(own) * 5 * max(own) <= 2**18 for own in opened)
+    assert max(len(own) for own in opened if max(own) == 5000) == 10
+    assert max(map(len, opened)) == 51
+
+
+def test_no_more_outputs_are_held_than_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    ending = searching._Group._ending
+
+    def counted(group: Any, *given: Any, **more: Any) -> Hypothesis:
+        held.append(max(map(len, group._ended)))
+        return ending(group, *given, **more)
+
+    monkeypatch.setattr(searching._Group, "_ending", counted)
+    found = search(TableDecoder(6), Rules(beam=50, n_best=2, max_length=6))
+    assert len(held) > 50 and max(held) == 2
+    assert [len(own) for own in found] == [2] * len(SOURCES)
+
+
 def test_barred_tokens_are_never_written_and_the_others_share_their_probability() -> None:
     decoder = TableDecoder(4)
     found = search(decoder, Rules(beam=40, n_best=40, max_length=3))
@@ -135,7 +201,12 @@ def test_draws_follow_the_probabilities() -> None:
     drawn = search(decoder, Rules(n_best=1000, sampling=Sampling(), max_length=1), [(1, 2)])[0]
     shares = np.bincount([4 if not one.cut else int(one.ids[0]) for one in drawn], minlength=5) / 1000
     assert np.allclose(shares, np.exp(decoder.logs((1, 2), (START,), BARRED)), atol=0.05)
-    coldest = search(decoder, Rules(n_best=2, sampling=Sampling(temperature=0)))
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-3, 1e-50, 5e-324])
+def test_the_coldest_draws_are_the_most_probable_tokens(temperature: float) -> None:
+    decoder = TableDecoder(5)
+    coldest = search(decoder, Rules(n_best=2, sampling=Sampling(temperature=temperature)))
     greedy = search(decoder, Rules(beam=1))
     assert [[one.ids.tolist() for one in own] for own in coldest] == [[own[0].ids.tolist()] * 2 for own in greedy]
 
@@ -149,6 +220,9 @@ def test_draws_follow_the_probabilities() -> None:
         ({"length_penalty": -1.0}, "length_penalty=-1.0; wanted a number from 0 to 10"),
         ({"coverage_penalty": math.nan}, "coverage_penalty=nan"),
         ({"max_length": 0}, "max_length=0"),
+        ({"max_length": 10**13}, "max_length=10000000000000; wanted a whole number from 1 to 100,000"),
+        ({"sampling": True}, "sampling=True; wanted a runtime.Sampling"),
+        ({"attention": "yes"}, "attention='yes'; wanted True or False"),
     ],
 )
 def test_rules_out_of_range_are_refused(options: dict[str, Any], told: str) -> None:

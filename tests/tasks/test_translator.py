@@ -17,7 +17,7 @@ import tidegate as tg
 import tidegate.kernels as kernels
 import tidegate.runs as runs
 from tidegate.data.dataset import Examples
-from tidegate.errors import DataError, DataWarning, InputError, MissingPackageError, OptionError
+from tidegate.errors import DataError, DataWarning, InputError, MissingPackageError, OptionError, RunFolderError
 from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Sampling
@@ -25,6 +25,7 @@ from tidegate.tasks.translating import measuring
 from tidegate.tasks.translating.reading import Corpus
 from tidegate.tasks.translating.scores import SCORES, Translating
 from tidegate.tasks.translating.searching import Rules, searcher
+from tidegate.tasks.translating.wire import WIRE
 
 WORDS = ("tide", "gate", "salt", "wave", "moss", "fern")
 SMALL: dict[str, Any] = {
@@ -176,7 +177,16 @@ def test_a_translation_begins_as_it_is_wanted_to(model: Any) -> None:
     assert all(one.text.startswith("GATE FERN") for one in model.translate(X, prefix="GATE FERN"))
     assert "".join(model.write("moss", prefix="WAVE")).startswith("WAVE")
     with pytest.raises(InputError, match="2 texts came with 3 prefixes"):
-        model.translate(X, prefix=["a", "b", "c"])
+        model.translate(X, prefix=["FERN", "MOSS", "SALT"])
+
+
+@pytest.mark.parametrize("copy_unknown", [True, False])
+def test_a_beginning_that_the_model_has_no_token_for_is_refused(model: Any, copy_unknown: bool) -> None:
+    told = "prefix 'GATE Zanzibar' holds 'Zanzibar', which the model has no token for"
+    with pytest.raises(InputError, match=told):
+        model.translate(["tide", "moss"], prefix=["", "GATE Zanzibar"], copy_unknown=copy_unknown)
+    with pytest.raises(InputError, match=told):
+        model.write("tide", prefix="GATE Zanzibar")  # before the first token
 
 
 def test_samples_are_those_of_their_seed(model: Any) -> None:
@@ -231,6 +241,9 @@ def test_no_texts_give_no_translations(model: Any) -> None:
         (lambda model: model.translate(["a"], n_best=9), InputError, "n_best=9 of a beam of 5"),
         (lambda model: model.translate(["a"], beams=3), OptionError, "Did you mean 'beam'"),
         (lambda model: model.translate("a"), InputError, "Put it into a list"),
+        (lambda model: model.translate(["a"], prefix=5), InputError, "prefix"),
+        (lambda model: model.translate(["a"], prefix=[5]), DataError, r"prefix\[0\] is"),
+        (lambda model: model.write("a", prefix=5), DataError, r"prefix\[0\] is"),
         (lambda model: model.translate([3]), DataError, r"X\[0\] is"),
         (lambda model: model.stream(lookahead=1), InputError, "lookahead=1"),
         (lambda model: tg.Translator().fit(["a"]), InputError, "no translations"),
@@ -263,6 +276,14 @@ def test_pairs_that_share_a_side_are_held_out_together() -> None:
     assert len(kept) + len(held) == 100
 
 
+def test_a_part_held_out_that_is_far_too_large_is_told_of() -> None:
+    X, y = [f"is {index} even" for index in range(100)], ["yes", "no"] * 50
+    task = tg.Translator(**SMALL | {"validation_fraction": 0.05})
+    with pytest.warns(DataWarning, match="50 of 100 pairs are held out, .* a share of 0.05 was wanted. Pass `valid`"):
+        (kept, _), (held, _) = task._hold_out(X, y)
+    assert len(kept) == len(held) == 50
+
+
 def test_the_best_epoch_is_chosen_by_bleu_exact_matches_or_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = turned(40)
     for aim in ("bleu", "exact", "loss"):
@@ -278,6 +299,53 @@ def test_the_best_epoch_is_chosen_by_bleu_exact_matches_or_loss(monkeypatch: pyt
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert measuring.aim_of("auto", "characters") == "exact"
+
+
+def test_without_sacrebleu_the_other_measures_are_told(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
+    found = SCORES.measure(model, Examples(["tide", "salt moss"], ["TIDE", "MOSS SALT"]))
+    assert found.measures() == {"exact": 1.0, "cer": 0.0} and found.signature == ""
+    assert ["BLEU and chrF are left out" in str(warning) for warning in found.warnings()] == [True]
+
+
+def test_a_run_goes_on_with_the_aim_that_it_was_begun_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = turned(9)
+    task = tg.Translator(**SMALL)
+    plan, _ = task._plan(X, y, valid=None, about=None)
+    assert plan.about["aim"] == "bleu"
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match="sacrebleu"), pytest.raises(RunFolderError, match="'bleu', and would be 'los"):
+        task._plan(X, y, valid=None, about=plan.about)
+
+
+def test_a_long_text_that_is_held_out_costs_no_more_than_twice_the_longest_of_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X, y = turned(9)
+    limits, search = [], measuring.Rules.limit
+    monkeypatch.setattr(measuring.Rules, "limit", lambda *given: limits.append(search(*given)) or limits[-1])
+    tg.Translator(**SMALL | {"epochs": 1}).fit(X, y, validation=(["tide " * 5000, "moss"], ["TIDE", "MOSS"]))
+    assert limits == [2 * (max(len(text.split()) for text in y) + 1) + 10, 2 * 1 + 10]
+
+
+def test_texts_of_a_server_and_of_a_stream_are_no_longer_than_a_thousand_tokens(model: Any) -> None:
+    assert WIRE.read(model, ["tide " * 999 + "salt", ""]) == ["tide " * 999 + "salt", ""]
+    with pytest.raises(InputError, match="text 1 has 1,001 tokens; 1,000 at most are translated here"):
+        WIRE.read(model, ["tide", "tide " * 1000 + "salt"])
+    stream = model.stream()
+    stream.push("tide salt")
+    with pytest.raises(InputError, match="the text has 1,002 tokens by now; a stream translates 1,000 at most"):
+        stream.push(" salt" * 1000)
+    assert (stream.text, stream.steps, stream.finish().text) == ("tide salt", 1, "SALT TIDE")
+
+
+def test_a_stream_goes_on_with_the_model_that_it_was_begun_with(model: Any) -> None:
+    task = copy.copy(model)
+    stream = task.stream()
+    stream.push("tide")
+    task.epochs = 1
+    task.fit(["moss", "fern"], ["a", "b"])
+    assert stream.push(" salt").text == "SALT TIDE"
 
 
 def test_the_loss_on_the_part_held_out_is_that_of_every_token(model: Any) -> None:

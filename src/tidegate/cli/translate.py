@@ -28,7 +28,7 @@ Texts = Annotated[
     list[str] | None,
     typer.Argument(metavar="TEXT|FILE|-", help="Texts, or files of lines; without any, or with -, the lines of stdin."),
 ]
-Beam = Annotated[int, typer.Option("--beam", metavar="N", help="Follow N outputs side by side.")]
+Beam = Annotated[int | None, typer.Option("--beam", metavar="N", help="Follow N outputs side by side; 5 by default.")]
 Best = Annotated[int, typer.Option("--n-best", metavar="K", help="Translations of each text, the best first.")]
 Length = Annotated[
     float | None,
@@ -53,7 +53,7 @@ Out = Annotated[
 def translate(
     model: ModelPath,
     texts: Texts = None,
-    beam: Beam = 5,
+    beam: Beam = None,
     n_best: Best = 1,
     length_penalty: Length = None,
     coverage_penalty: Coverage = None,
@@ -87,7 +87,13 @@ def translate(
     drawing: dict[str, Any] = given(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     if drawing and not sample:
         raise InputError(f"--{min(drawing).replace('_', '-')} says how tokens are drawn. Add --sample.")
-    options: dict[str, Any] = {"beam": beam, "n_best": n_best, "prefix": prefix, "attention": attention is not None}
+    if sample and beam is not None:
+        raise InputError("--beam says how outputs are searched, and --sample draws them. Leave one out.")
+    options: dict[str, Any] = given(beam=beam) | {
+        "n_best": n_best,
+        "prefix": prefix,
+        "attention": attention is not None,
+    }
     options |= given(length_penalty=length_penalty, coverage_penalty=coverage_penalty, max_length=max_length)
     if sample:
         from tidegate.runtime import Sampling

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 import numpy as np
 from pydantic import model_validator
 
-from tidegate.cells import GRID_CELLS, CellName, GridCellName
+from tidegate.cells import GRID_CELLS, USUAL, CellName, GridCellName
 from tidegate.nodes.part import Array, Part, Place, Shapes, Size, Start
 from tidegate.nodes.recurrent import Merge, Recurrent
 from tidegate.nodes.waves import Waves
@@ -33,7 +33,7 @@ class Scan2d(Part):
     live: ClassVar[bool] = False
     reads_images: ClassVar[bool] = True
     kind: Literal["scan2d"] = "scan2d"
-    cell: CellName | GridCellName = "lstm"
+    cell: CellName | GridCellName = USUAL
     input_size: Size
     hidden_size: Size
     directions: Literal[1, 2, 4] = 4

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tidegate.cells import USUAL
 from tidegate.engine import CrossEntropy
 from tidegate.network import Dense, Embed, Network, Pool, Recurrent
 from tidegate.ragged import Ragged
@@ -115,7 +116,7 @@ def texts(seed: int = 0) -> Ragged:
 
 def reference() -> tuple[State, Asked]:
     """Begin a training whose steps are measured: a BiLSTM of 354 thousand numbers, and what it learns of `texts`."""
-    layer = Recurrent(cell="lstm", input_size=SIZE, hidden_size=HIDDEN, bidirectional=True)
+    layer = Recurrent(cell=USUAL, input_size=SIZE, hidden_size=HIDDEN, bidirectional=True)
     dense = Dense(in_features=2 * HIDDEN, out_features=2)
     network = Network.of(Embed(vocabulary_size=WORDS, size=SIZE), layer, Pool(modes=("max",)), dense)
     loss = CrossEntropy(np.arange(BATCH) % 2, np.full(BATCH, 1 / BATCH))

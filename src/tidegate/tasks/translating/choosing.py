@@ -70,7 +70,9 @@ def drawn_continuations(
     if sampling.temperature == 0:
         ids = scores.argmax(axis=1)
     else:
-        shares = kernels.softmax((scores - peaks[:, None]) / np.float32(sampling.temperature))
+        with np.errstate(over="ignore"):  # of what is much less probable nothing is left
+            sharpened = (scores - peaks[:, None]).astype(np.float64) / sampling.temperature
+            shares = kernels.softmax(sharpened.astype(np.float32))
         ids = np.array([_draw(row, float(u), sampling) for row, u in zip(shares, drawn, strict=True)], np.int64)
     if forced is not None:
         ids = np.where(forced >= 0, forced, ids)

@@ -9,16 +9,20 @@ from typing import Any, Self
 import numpy as np
 
 from tidegate.data.checks import check_texts
-from tidegate.errors import StateError, StreamEndedError
+from tidegate.errors import InputError, StateError, StreamEndedError
 from tidegate.runtime.stream_state import pack_state, unpack_state
 from tidegate.tasks.translating.translations import Translation
+
+MOST_TOKENS = 1000
+"""The most tokens of a text that is translated anew at each piece, or over a network."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Say who translates, and the digest of the model."""
+    """Say who translates, who counts the tokens of a text, and the digest of the model."""
 
     translate: Callable[[str], Translation]
+    count: Callable[[str], int]
     digest: str
 
 
@@ -42,13 +46,20 @@ class TranslatorStream:
     def push(self, chunk: Any, /) -> Translation:
         """Take any number of pieces, or one, and translate what came so far.
 
-        Raises InputError for what is no text, no piece taken; StreamEndedError after the end.
+        Raises InputError for what is no text, or makes the text longer than 1,000 tokens, no piece taken;
+        StreamEndedError after the end.
         """
         self._require_open()
         pieces = [chunk] if isinstance(chunk, str) else list(chunk)
         check_texts(pieces, where=lambda index: f"piece {index}", allow_empty=True)
-        told = self._source.translate(self.text + "".join(pieces))
-        self.text, self.steps = self.text + "".join(pieces), self.steps + len(pieces)
+        text = self.text + "".join(pieces)
+        if (count := self._source.count(text)) > MOST_TOKENS:
+            raise InputError(
+                f"the text has {count:,} tokens by now; a stream translates {MOST_TOKENS:,} at most, all of them anew "
+                "at each piece. Finish it, and begin another one."
+            )
+        told = self._source.translate(text)
+        self.text, self.steps = text, self.steps + len(pieces)
         return told
 
     def finish(self) -> Translation:

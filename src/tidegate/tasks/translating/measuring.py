@@ -33,17 +33,22 @@ def aim_of(wanted: str, units: str) -> Aim:
     if wanted == "auto":
         if units == "characters":
             return "exact"
-        if find_spec("sacrebleu") is None:
+        if not knows_bleu():
             warnings.warn(
                 "sacrebleu is not installed, so the loss says which epoch is best. pip install 'tidegate[translate]', "
                 "or pass stop_on='loss'.", stacklevel=5,
             )  # fmt: skip
             return "loss"
         return "bleu"
-    if wanted == "bleu" and find_spec("sacrebleu") is None:
+    if wanted == "bleu" and not knows_bleu():
         raise MissingPackageError.of("sacrebleu", "translate", "measuring translations")
     assert wanted in ("bleu", "exact", "loss"), "it was checked"
     return wanted  # type: ignore[return-value]
+
+
+def knows_bleu() -> bool:
+    """Tell whether sacrebleu is installed."""
+    return find_spec("sacrebleu") is not None
 
 
 def share_right(texts: Sequence[str], targets: Sequence[str], measure: str) -> float:
@@ -53,10 +58,14 @@ def share_right(texts: Sequence[str], targets: Sequence[str], measure: str) -> f
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """Hold the part held out: as texts, and as the network reads it."""
+    """Hold the part held out: as texts, and as the network reads it.
+
+    longest: tokens of a source beyond which its translation may be no longer, so that one text costs no epoch.
+    """
 
     targets: Sequence[str]
     corpus: Corpus
+    longest: int
 
 
 def measure(network: Network, weights: Mapping[str, Array], held: Held, reading: Reading, aim: Aim) -> dict[str, float]:
@@ -70,9 +79,8 @@ def measure(network: Network, weights: Mapping[str, Array], held: Held, reading:
     nats = nats_of(executor, held.corpus)
     if aim == "loss":
         return {"loss": nats, "nats": nats}
-    found = searcher(executor, reading).search(
-        held.corpus.sources, Rules(beam=1), lengths=np.asarray(held.corpus.sources.lengths) - 1
-    )
+    lengths = np.minimum(np.asarray(held.corpus.sources.lengths) - 1, held.longest)
+    found = searcher(executor, reading).search(held.corpus.sources, Rules(beam=1), lengths=lengths)
     texts = [reading.subwords.decode(best.ids) for (best,) in found]
     if aim == "exact":
         exact = exact_match(texts, held.targets)

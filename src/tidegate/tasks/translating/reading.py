@@ -63,6 +63,24 @@ class Reading:
         """Turn B texts into ids, int32, each with the end behind it."""
         return joined(self.subwords.encode(texts), after=self.end)
 
+    def count(self, text: str) -> int:
+        """Count the tokens of a text, without its end."""
+        return len(self.subwords.encode([text]).values)
+
+    def begun(self, prefixes: Sequence[str]) -> list[Ids]:
+        """Turn beginnings of B targets into ids; raises InputError, naming it, for a symbol that is no token."""
+        check_texts(prefixes, where=in_argument("prefix"), allow_empty=True)
+        composed = normal(prefixes)
+        out = [np.asarray(ids, np.int32) for ids in self.subwords.encode(composed)]
+        for text, ids in zip(composed, out, strict=True):
+            if len(unknown := np.flatnonzero(ids == self.subwords.unknown)):
+                piece = self.subwords.tokenize(text)[unknown[0]]
+                raise InputError(
+                    f"prefix {text!r:.60} holds {piece.strip(' ') or piece!r:.40}, which the model has no token for. "
+                    "Begin with words and symbols that stand in its training."
+                )
+        return out
+
     def to_json(self) -> Json:
         """Write it for the model file."""
         told = {"source": self.source, "target": self.target, "letters": self.letters}

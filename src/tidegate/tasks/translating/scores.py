@@ -13,6 +13,7 @@ from tidegate.errors import DataError
 from tidegate.health import ClassHealth, HealthWarning
 from tidegate.tasks.edits import error_rate
 from tidegate.tasks.scores import Record, Scores
+from tidegate.tasks.translating.measuring import knows_bleu
 from tidegate.tasks.translating.reading import check_sides
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Translating:
     cut: translations that did not end within the limit.
     new: symbols of what should have come out that no translation in training has, with how often they stand there.
     unseen: the measures without pairs of which a side stands in training; None where nobody knows which do.
+    without_bleu: whether BLEU and chrF are missing, as sacrebleu is not installed.
     """
 
     found: list[str]
@@ -43,6 +45,7 @@ class Translating:
     cut: int
     new: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, float] | None = None
+    without_bleu: bool = False
 
     @property
     def examples(self) -> int:
@@ -64,12 +67,16 @@ class Translating:
         return None
 
     def warnings(self) -> list[HealthWarning]:
-        """Name symbols that the model cannot know."""
+        """Name symbols that the model cannot know, and say where BLEU is missing."""
+        out = []
+        if self.without_bleu:
+            told = "BLEU and chrF are left out, as sacrebleu is not installed."
+            out.append(HealthWarning("no_bleu", told, "pip install 'tidegate[translate]', and evaluate again."))
         if not self.new:
-            return []
+            return out
         named = ", ".join(f"{symbol!r} ({count})" for symbol, count in list(self.new.items())[:5])
         told = f"{len(self.new)} symbols of the right translations stand in none of training: {named}."
-        return [HealthWarning("new_symbols", told, "They count as errors. Train on texts that hold them.")]
+        return [*out, HealthWarning("new_symbols", told, "They count as errors. Train on texts that hold them.")]
 
     def by_length(self) -> list[tuple[str, int, dict[str, float]]]:
         """Measure the sources by their lengths: a name, how many there are, and the measures of each."""
@@ -118,7 +125,8 @@ def measure_translator(model: Translator, examples: Examples) -> Translating:
         right=right,
         sources=sources,
         lengths=[len(one.source) for one in told],
-        by_words=model.chief_measure == "bleu",
+        by_words=model.chief_measure == "bleu" and knows_bleu(),
+        without_bleu=model.chief_measure == "bleu" and not knows_bleu(),
         cut=sum(one.cut for one in told),
         new=dict(sorted(symbols.items(), key=lambda item: (-item[1], item[0]))),
     )

@@ -26,7 +26,9 @@ Array: TypeAlias = npt.NDArray[Any]
 Ids: TypeAlias = npt.NDArray[np.int32]
 
 WIDEST = 1000  # beam
+MOST = 100_000  # tokens of an output that may be asked for
 ROWS = 256  # of the decoder that are stepped together
+_CELLS = 2**18  # tokens of sources that rows stepped together read, at most, unless a single source has more
 MORE, TIMES = 10, 2  # the most tokens of an output: twice those of the input and ten
 
 
@@ -63,7 +65,8 @@ class Rules:
             ((5 + L) / 6) to this; 0 leaves it.
         coverage_penalty: weighs the sum over the tokens of the input of the logarithm of how much each was read in
             all, one at most, which is added then; 0 leaves it out. The last hop is what reads.
-        max_length: tokens of an output at most, its end included; None takes twice those of the input and ten.
+        max_length: tokens of an output at most, its end and what it must begin with included; None takes twice those of
+            the input and ten, after what it must begin with.
         sampling: how tokens are drawn, instead of a search; `n_best` outputs are drawn of each input.
         attention: whether to keep what was read for each token.
 
@@ -89,17 +92,28 @@ class Rules:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 10:
                 raise InputError(f"{name}={value!r:.40}; wanted a number from 0 to 10.")
-        if self.max_length is not None and (type(self.max_length) is not int or self.max_length < 1):
-            raise InputError(f"max_length={self.max_length!r:.40}; wanted a whole number of at least 1, or None.")
+        if self.max_length is not None and (type(self.max_length) is not int or not 1 <= self.max_length <= MOST):
+            raise InputError(f"max_length={self.max_length!r:.40}; wanted a whole number from 1 to {MOST:,}, or None.")
+        if self.sampling is not None and not isinstance(self.sampling, Sampling):
+            raise InputError(f"sampling={self.sampling!r:.40}; wanted a runtime.Sampling, such as Sampling(seed=1).")
+        if not isinstance(self.attention, bool):
+            raise InputError(f"attention={self.attention!r:.40}; wanted True or False.")
 
     @property
     def width(self) -> int:
         """Count the rows that each output or sentence takes at most."""
         return 1 if self.sampling is not None else self.beam
 
-    def limit(self, length: int) -> int:
-        """Say how many tokens the output of an input of so many may have, its end included."""
-        return TIMES * length + MORE if self.max_length is None else self.max_length
+    def limit(self, length: int, begun: int = 0) -> int:
+        """Say how many tokens the output of an input of so many may have that begins with some, its end included.
+
+        Raises InputError where `max_length` leaves no room behind the beginning.
+        """
+        if self.max_length is None:
+            return TIMES * length + MORE + begun
+        if self.max_length <= begun:
+            raise InputError(f"max_length={self.max_length}, and a prefix has {begun:,} tokens. Allow more than these.")
+        return self.max_length
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Rules:
@@ -121,6 +135,7 @@ class Hypothesis:
     cut: whether it was cut off, as it did not end within the limit.
     attention: what was read for each token, `[T, S]` for each hop, the end's last where there is one; empty where it
         was not kept.
+    most_read: which token of the input, its end aside, the last hop read most for each token; empty as above.
     """
 
     ids: Ids
@@ -128,6 +143,7 @@ class Hypothesis:
     log_probability: float
     cut: bool
     attention: tuple[Array, ...] = ()
+    most_read: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
@@ -147,7 +163,8 @@ class _Past:
 
     parents: Array
     tokens: Array
-    read: list[list[Array]]  # for each hop, of each row
+    read: list[list[Array]]  # for each hop, of each row; empty where it is not asked for
+    most_read: list[int]  # of each row; empty as above
 
 
 class Searcher:
@@ -164,7 +181,13 @@ class Searcher:
         self._barred = np.array([*barred], np.int64)
 
     def search(
-        self, sources: Ragged, rules: Rules, *, lengths: Array, prefixes: Sequence[Ids] | None = None
+        self,
+        sources: Ragged,
+        rules: Rules,
+        *,
+        lengths: Array,
+        prefixes: Sequence[Ids] | None = None,
+        copies: bool = False,
     ) -> list[list[Hypothesis]]:
         """Find the outputs of B inputs, the best first, each as if it came alone.
 
@@ -173,19 +196,22 @@ class Searcher:
             rules: how.
             lengths: `[B]`, what counts as the length of each where outputs are limited.
             prefixes: ids that each output begins with; None for none.
+            copies: whether to keep which token of the input was read most for each token.
         """
         out: list[list[Hypothesis]] = [[] for _ in range(len(sources))]
-        copies = rules.n_best if rules.sampling is not None else 1
-        order = np.argsort(np.asarray(sources.lengths), kind="stable").repeat(copies)
-        number = np.tile(np.arange(copies), len(sources))
-        size = max(1, ROWS // rules.width)
-        for begin in range(0, len(order), size):
-            own = order[begin : begin + size]
-            group = _Group(self, rules, sources.select(own), lengths[own], number[begin : begin + size])
+        begun = [0] * len(sources) if prefixes is None else list(map(len, prefixes))
+        limits = np.array([rules.limit(*each) for each in zip(lengths.tolist(), begun, strict=True)], np.int64)
+        draws = rules.n_best if rules.sampling is not None else 1
+        order = np.argsort(np.asarray(sources.lengths), kind="stable").repeat(draws)
+        number = np.tile(np.arange(draws), len(sources))
+        for part in _parted(np.asarray(sources.lengths)[order], rules.width):
+            own = order[part]
+            group = _Group(self, rules, sources.select(own), limits[own], number[part])
+            group.copies = copies
             group.prefixes = None if prefixes is None else [prefixes[index] for index in own.tolist()]
             for index, found in zip(own.tolist(), group.run(), strict=True):
                 out[index] += found
-        return [sorted(found, key=lambda one: (one.cut, -one.score))[: rules.n_best] for found in out]
+        return [sorted(found, key=_rank)[: rules.n_best] for found in out]
 
     def tokens(self, source: Ragged, limit: int, prefix: Ids) -> Iterator[int]:
         """Find the most probable tokens of the output of one input, each as soon as it is asked for, without its end.
@@ -214,29 +240,29 @@ class Searcher:
 class _Group:
     """Search the outputs of some inputs side by side, from their beginning to their end."""
 
-    def __init__(self, whose: Searcher, rules: Rules, sources: Ragged, lengths: Array, draws: Array) -> None:
+    def __init__(self, whose: Searcher, rules: Rules, sources: Ragged, limits: Array, draws: Array) -> None:
         self._decoder, self._whose, self._rules = whose._decoder, whose, rules
         self._sources, self._count = sources, len(sources)
-        self._limits = np.array([rules.limit(int(length)) for length in lengths])
+        self._limits = limits
         self._ended: list[list[Hypothesis]] = [[] for _ in range(self._count)]
         self._past: list[_Past] = []
         self.prefixes: list[Ids] | None = None
+        self.copies = False
         self._random = None if rules.sampling is None else _Random(rules.sampling.seed, sources, draws)
         self._penalties = length_penalties(int(self._limits.max(initial=1)), rules.length_penalty)
 
     def run(self) -> list[list[Hypothesis]]:
         """Return what was found, input by input."""
         decoder = self._decoder
-        numbers = decoder.open(self._sources)
-        width = self._rules.width
-        slots = np.arange(self._count) * width
-        decoder.start(slots, numbers)
+        slots = np.arange(self._count) * self._rules.width
         live = _Live(
             slots, np.arange(self._count), np.zeros(self._count), np.full(self._count, self._whose._start, np.int32)
         )
         if self._rules.coverage_penalty:
             live.covered = [np.zeros(int(length)) for length in self._sources.lengths]
+        numbers = decoder.open(self._sources)
         try:
+            decoder.start(slots, numbers)
             while len(live.slots):
                 live = self._step(live)
         finally:
@@ -258,16 +284,21 @@ class _Group:
             assert self._rules.sampling is not None, "what draws"
             drawn = self._random.draw(live.owners)
             rows, ids, totals = drawn_continuations(scores, live.totals, drawn, self._rules.sampling, forced=forced)
-        keep = self._rules.attention or self._rules.coverage_penalty > 0
+        keep = self._rules.attention or self._rules.coverage_penalty > 0 or self.copies
         read = self._decoder.attention() if keep else []
         covered = [live.covered[row] + read[-1][row] for row in rows.tolist()] if live.covered else []
-        self._past.append(_Past(rows, ids, [[hop[row] for row in rows.tolist()] for hop in read]))
+        most = [_most_read(read[-1][row]) for row in rows.tolist()] if self.copies else []
+        kept = [[hop[row] for row in rows.tolist()] for hop in read] if self._rules.attention else []
+        self._past.append(_Past(rows, ids, kept, most))
         owners = live.owners[rows]
         length = len(self._past)
         ends = ids == self._whose._end
         for at in np.flatnonzero(ends | (length >= self._limits[owners])).tolist():
             found = self._ending(at, float(totals[at]), covered[at] if covered else None, cut=not ends[at])
-            self._ended[int(owners[at])].append(found)
+            ended = self._ended[int(owners[at])]
+            ended.append(found)
+            ended.sort(key=_rank)
+            del ended[self._rules.n_best :]
         goes_on = ~ends & (length < self._limits[owners]) & self._can_win(owners, totals)
         return self._moved(live, rows, ids, totals, covered, np.flatnonzero(goes_on))
 
@@ -297,7 +328,12 @@ class _Group:
         """Let the first continuation of each row keep its slot, and copy it to free ones for the others."""
         parents = rows[chosen]
         past = self._past[-1]
-        self._past[-1] = _Past(parents, ids[chosen], [[hop[at] for at in chosen.tolist()] for hop in past.read])
+        self._past[-1] = _Past(
+            parents,
+            ids[chosen],
+            [[hop[at] for at in chosen.tolist()] for hop in past.read],
+            [past.most_read[at] for at in chosen.tolist()] if past.most_read else [],
+        )
         slots = live.slots[parents]
         _, first = np.unique(parents, return_index=True)
         others = np.setdiff1d(np.arange(len(chosen)), first)
@@ -315,17 +351,38 @@ class _Group:
 
     def _ending(self, at: int, total: float, covered: Array | None, *, cut: bool) -> Hypothesis:
         """Trace back an output that ends with a continuation of the step that is being made."""
-        tokens, read, row = list[int](), list[list[Array]](), at
+        tokens, read, most, row = list[int](), list[list[Array]](), list[int](), at
         for past in reversed(self._past):
             tokens.append(int(past.tokens[row]))
             read.append([hop[row] for hop in past.read])
+            most += past.most_read[row : row + 1]
             row = int(past.parents[row])
         score = total / self._penalties[len(tokens)]
         if covered is not None:
             score += self._rules.coverage_penalty * uncovered(covered)
         ids = np.array(tokens[::-1][: None if cut else -1], np.int32)
         hops = zip(*reversed(read), strict=True) if self._rules.attention else ()
-        return Hypothesis(ids, float(score), total, cut, tuple(np.stack(hop) for hop in hops))
+        return Hypothesis(ids, float(score), total, cut, tuple(np.stack(hop) for hop in hops), tuple(most[::-1]))
+
+
+def _parted(lengths: Array, width: int) -> Iterator[slice]:
+    """Part inputs, the shortest first, into those whose rows are stepped together, so that memory is bounded."""
+    begin = 0
+    while begin < len(lengths):
+        some = lengths[begin : begin + max(1, ROWS // width)]
+        size = max(1, int((some * np.arange(1, len(some) + 1) * width <= _CELLS).sum()))  # it only grows
+        yield slice(begin, begin + size)
+        begin += size
+
+
+def _rank(found: Hypothesis) -> tuple[bool, float]:
+    """Order outputs: those that ended first, and of these the best."""
+    return found.cut, -found.score
+
+
+def _most_read(read: Array) -> int:
+    """Say which token of an input, its end aside, was read most `[S]`; 0 where there is none."""
+    return int(read[:-1].argmax()) if len(read) > 1 else 0
 
 
 class _Random:

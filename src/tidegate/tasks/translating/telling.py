@@ -57,4 +57,4 @@ def _copied(found: Hypothesis, reading: Reading, length: int) -> tuple[tuple[int
     places = np.flatnonzero(found.ids == reading.subwords.unknown)
     if not len(places) or not length:
         return ()
-    return tuple((int(place), int(found.attention[-1][place, :length].argmax())) for place in places)
+    return tuple((int(place), found.most_read[place]) for place in places)

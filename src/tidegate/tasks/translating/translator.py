@@ -26,11 +26,12 @@ from tidegate.data.pairs.subwords import Units, train_subwords
 from tidegate.data.pairs.tables import SOURCE_NAMES, TARGET_NAMES
 from tidegate.data.split import group_split
 from tidegate.engine import CrossEntropy
-from tidegate.errors import DataError, DataWarning, InputError
+from tidegate.errors import DataError, DataWarning, InputError, RunFolderError
 from tidegate.export.pairs import Greedy, PairsInterface
 from tidegate.health import Background
 from tidegate.network import Network, Score, Size
 from tidegate.tasks.card import Card
+from tidegate.tasks.fitted import Fitted
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Count, Json, Share, Task
@@ -167,12 +168,15 @@ class Translator(Task[Reading]):
         Raises InputError or DataError for what cannot be read, and for an option out of its range.
         """
         texts = self._texts(X)
-        prefixes = [prefix] * len(texts) if isinstance(prefix, str) else list(prefix)
+        prefixes = [prefix] * len(texts) if isinstance(prefix, str) else as_list(prefix, "prefix", "texts")
         if len(prefixes) != len(texts):
             raise InputError(f"{len(texts)} texts came with {len(prefixes)} prefixes. Pass one, or one for each.")
-        check_texts(prefixes, where=in_argument("prefix"), allow_empty=True)
         return self._translated(
-            texts, Rules.of(options | {"beam": beam, "n_best": n_best}), prefixes, copy_unknown=copy_unknown
+            self._require_fitted(),
+            texts,
+            Rules.of(options | {"beam": beam, "n_best": n_best}),
+            prefixes,
+            copy_unknown=copy_unknown,
         )
 
     def translate_lines(self, lines: Iterable[str], **options: Any) -> Iterator[Translation]:
@@ -197,9 +201,9 @@ class Translator(Task[Reading]):
         reading = fitted.learned
         rules = Rules(beam=1, max_length=max_length)
         sources = reading.sources([source])
-        begun = reading.subwords.encode([normal([prefix])[0]])[0] if prefix else np.empty(0, np.int32)
+        (begun,) = reading.begun([prefix])
         length = len(sources.values) - 1
-        tokens = searcher(fitted.executor, reading, apart=True).tokens(sources, rules.limit(length), begun)
+        tokens = searcher(fitted.executor, reading, apart=True).tokens(sources, rules.limit(length, len(begun)), begun)
         return self._spelled(tokens)
 
     def predict(self, X: Any) -> list[str]:
@@ -227,7 +231,11 @@ class Translator(Task[Reading]):
         fitted = self._require_fitted()
         if lookahead is not None:
             raise InputError(f"lookahead={lookahead}; a translator reads all that came so far at once. Leave it out.")
-        whose = Source(lambda text: self.translate([text], beam=1)[0], digest(fitted.network, fitted.weights))
+        whose = Source(
+            lambda text: self._translated(fitted, normal([text]), Rules(beam=1), [""], copy_unknown=True)[0],
+            fitted.learned.count,
+            digest(fitted.network, fitted.weights),
+        )
         return TranslatorStream(whose, state=state)
 
     @property
@@ -280,8 +288,14 @@ class Translator(Task[Reading]):
             (sources, targets), held = self._hold_out(sources, targets)
         reading = self._learn(sources, targets) if about is None else Reading.from_json(about)
         corpus = self._corpus(reading, sources, targets)
-        part = None if held is None else Held(held[1], Corpus.of(reading, *map(reading.subwords.encode, held)))
+        longest = int(np.max(corpus.labels.lengths))
+        part = None if held is None else Held(held[1], Corpus.of(reading, *map(reading.subwords.encode, held)), longest)
         aim = aim_of(self.stop_on, self.units)
+        if about is not None and (before := about.get("aim", aim)) != aim:
+            raise RunFolderError(
+                f"the run was begun with stop_on='auto', which was {before!r}, and would be {aim!r} here. "
+                "Install or remove sacrebleu as it was, or begin a new run."
+            )
         network = self._network(reading.size)
         plan = self._planned(
             network=network,
@@ -294,7 +308,7 @@ class Translator(Task[Reading]):
             embedding_scale=(3 / self.embedding_size)
             ** 0.5,  # rows of length one, so that scores differ from the first
         )
-        return replace(plan, recipe=plan.recipe | {"average": self.average}), reading
+        return replace(plan, recipe=plan.recipe | {"average": self.average}, about=plan.about | {"aim": aim}), reading
 
     def _hold_out(
         self, sources: list[str], targets: list[str]
@@ -302,6 +316,12 @@ class Translator(Task[Reading]):
         """Hold out pairs that share no side with those that are kept."""
         groups = sharing(sources, targets)
         kept, held = group_split(np.zeros(len(groups)), groups, self.validation_fraction, seed=self.seed)
+        if len(held) > 2 * self.validation_fraction * len(groups) + 1:
+            warnings.warn(
+                f"{len(held):,} of {len(groups):,} pairs are held out, as pairs that share a side stay together; a share "
+                f"of {self.validation_fraction} was wanted. Pass `valid`, or validation_fraction=0.",
+                DataWarning, stacklevel=5,
+            )  # fmt: skip
         return tuple(([sources[i] for i in part], [targets[i] for i in part]) for part in (kept, held))  # type: ignore[return-value]
 
     def _learn(self, sources: list[str], targets: list[str]) -> Reading:
@@ -359,18 +379,18 @@ class Translator(Task[Reading]):
         return normal(texts)
 
     def _translated(
-        self, texts: list[str], rules: Rules, prefixes: Sequence[str], *, copy_unknown: bool
+        self, fitted: Fitted[Reading], texts: list[str], rules: Rules, prefixes: Sequence[str], *, copy_unknown: bool
     ) -> list[Translation]:
-        fitted = self._require_fitted()
         reading = fitted.learned
         copies = copy_unknown and reading.subwords.units != "subwords"
         sources = reading.sources(texts)
-        begun = list(reading.subwords.encode(normal(prefixes))) if any(prefixes) else None
+        begun = reading.begun(prefixes)
         found = searcher(fitted.executor, reading, unknown=copies).search(
             sources,
-            replace(rules, attention=rules.attention or copies),
+            rules,
             lengths=np.asarray(sources.lengths) - 1,
-            prefixes=begun,
+            prefixes=begun if any(map(len, begun)) else None,
+            copies=copies,
         )
         out = []
         for text, ids, ranked in zip(texts, sources, found, strict=True):

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tidegate.errors import InputError
 from tidegate.tasks.live import Live
+from tidegate.tasks.translating.live import MOST_TOKENS
 from tidegate.tasks.translating.translations import Translation
 from tidegate.tasks.wire import (
     Array,
@@ -31,6 +33,17 @@ _STEPS = 3  # about as many rows of a beam as tokens of a text, each of a beam o
 def cost(texts: Any) -> int:
     """Guess the rows that translating takes by the tokens that come."""
     return _STEPS * text_cost(texts)
+
+
+def read(model: Translator, given: Any) -> list[Any]:
+    """Check that texts came; raises DataError, naming the one that is none, and InputError for one that is too long."""
+    texts = read_plain_texts(model, given)
+    for index, text in enumerate(texts):
+        if (count := model.reading_.count(text)) > MOST_TOKENS:
+            raise InputError(
+                f"text {index} has {count:,} tokens; {MOST_TOKENS:,} at most are translated here. Send it in parts."
+            )
+    return texts
 
 
 def ask(model: Translator, inputs: list[Any], full: bool) -> list[Translation]:
@@ -69,7 +82,7 @@ def hear(_labels: Sequence[Any], answers: Sequence[Json]) -> list[str]:
 
 
 WIRE = Wire(
-    given="texts", read=read_plain_texts, cost=cost, ask=ask, tell=tell, arrays=arrays, tensors=text_tensors,
+    given="texts", read=read, cost=cost, ask=ask, tell=tell, arrays=arrays, tensors=text_tensors,
     inputs=text_inputs, outputs=(("translation", "BYTES", (-1,)), ("score", "FP64", (-1,))),
     spell=texts_of, hear={"predict": hear}, live=LiveWire({}, tell, last, text_tensors, hear_step),
 )  # fmt: skip
