@@ -92,6 +92,12 @@ def test_a_translation_begins_as_it_is_told_and_may_be_drawn(cli: Cli, run: Path
     assert one == other
 
 
+def test_json_keeps_every_sign_of_a_text(cli: Cli, run: Path) -> None:
+    found = cli("translate", str(run), "one\u2028two", "--json", "--beam", "1")
+    assert found.code == 0
+    assert json.loads(found.out)["input"] == "one\u2028two"
+
+
 def test_a_page_shows_what_was_read(cli: Cli, run: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     found = cli("translate", str(run), "one two three", "", "--attention", str(page))

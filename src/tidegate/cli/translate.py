@@ -150,6 +150,11 @@ def _cut(lines: Iterator[str]) -> Iterator[list[str]]:
     return iter(lambda: list(islice(lines, _BATCH)), [])
 
 
+def _flat(text: str) -> str:
+    """Write a translation on one line."""
+    return " ".join(text.splitlines())
+
+
 class _Into:
     """Write translations, count what was written, and keep what is shown on a page.
 
@@ -190,13 +195,12 @@ class _Into:
         if self._json:
             self._say(spell_json({"input": line, **told.to_json(), **({} if ranked else {"text": ""})}))
         elif self._best == 1:
-            self._say(ranked[0].text if ranked else "")
+            self._say(_flat(ranked[0].text) if ranked else "")
         else:
             for one in ranked:
-                self._say(f"{self.texts}\t{one.score:.4f}\t{one.text}")
+                self._say(f"{self.texts}\t{one.score:.4f}\t{_flat(one.text)}")
 
     def _say(self, text: str) -> None:
-        text = " ".join(text.splitlines())
         if self.file is None:
             print(text)
         else:

@@ -318,8 +318,8 @@ class Translator(Task[Reading]):
         kept, held = group_split(np.zeros(len(groups)), groups, self.validation_fraction, seed=self.seed)
         if len(held) > 2 * self.validation_fraction * len(groups) + 1:
             warnings.warn(
-                f"{len(held):,} of {len(groups):,} pairs are held out, as pairs that share a side stay together; a share "
-                f"of {self.validation_fraction} was wanted. Pass `valid`, or validation_fraction=0.",
+                f"{len(held):,} of {len(groups):,} pairs are held out, as those that share a side stay together; a "
+                f"share of {self.validation_fraction} was wanted. Pass `valid`, or validation_fraction=0.",
                 DataWarning, stacklevel=5,
             )  # fmt: skip
         return tuple(([sources[i] for i in part], [targets[i] for i in part]) for part in (kept, held))  # type: ignore[return-value]
