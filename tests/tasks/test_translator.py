@@ -322,8 +322,13 @@ def test_a_long_text_that_is_held_out_costs_no_more_than_twice_the_longest_of_tr
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     X, y = turned(9)
-    limits, search = [], measuring.Rules.limit
-    monkeypatch.setattr(measuring.Rules, "limit", lambda *given: limits.append(search(*given)) or limits[-1])
+    limits, limit = list[int](), Rules.limit
+
+    def told(*given: Any) -> int:
+        limits.append(limit(*given))
+        return limits[-1]
+
+    monkeypatch.setattr(Rules, "limit", told)
     tg.Translator(**SMALL | {"epochs": 1}).fit(X, y, validation=(["tide " * 5000, "moss"], ["TIDE", "MOSS"]))
     assert limits == [2 * (max(len(text.split()) for text in y) + 1) + 10, 2 * 1 + 10]
 
