@@ -304,6 +304,7 @@ def test_the_best_epoch_is_chosen_by_bleu_exact_matches_or_loss(monkeypatch: pyt
 def test_without_sacrebleu_the_other_measures_are_told(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     found = SCORES.measure(model, Examples(["tide", "salt moss"], ["TIDE", "MOSS SALT"]))
+    assert isinstance(found, Translating)
     assert found.measures() == {"exact": 1.0, "cer": 0.0} and found.signature == ""
     assert ["BLEU and chrF are left out" in str(warning) for warning in found.warnings()] == [True]
 
