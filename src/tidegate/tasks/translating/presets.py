@@ -40,7 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "label_smoothing": 0.1,
         "average": 0.998,
         "stop_on": "auto",
-        "epochs": 25,
+        "epochs": 16,
         "batch_size": 64,
         "learning_rate": 2e-3,
         "patience": 6,

@@ -120,7 +120,7 @@ class Translator(Task[Reading]):
     ratio: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 9.0
     validation_fraction: Share = 0.05
 
-    epochs: Count | Literal["auto"] = 25
+    epochs: Count | Literal["auto"] = 16
     batch_size: Count = 64
     learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 2e-3
     warmup: Share = 0.05
