@@ -23,7 +23,7 @@ def _wrong_gates(patch: pytest.MonkeyPatch) -> None:
 
 
 def _wrong_reset(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(nodes, "_attributes", lambda node: {"hidden_size": node.hidden_size, "direction": "forward"})
+    patch.setattr(nodes, "attributes_of", lambda node: {"hidden_size": node.hidden_size, "direction": "forward"})
 
 
 def _unturned(patch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_a_graph_with_outputs_of_another_shape_is_refused(tmp_path: Path, monkey
 
 
 def test_numbers_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nodes, "_ACTIVATION", {"relu": "Log"})
+    monkeypatch.setattr(nodes, "ACTIVATION", {"relu": "Log"})
     with pytest.raises(ExportError, match="differs from what the model answers by nan"):
         to_onnx(executor(Dense(in_features=1, out_features=4, activation="relu")), tmp_path / "model.onnx")
 
@@ -85,7 +85,7 @@ def test_a_model_that_makes_much_of_rounding_is_measured_by_its_own(tmp_path: Pa
     assert wild
     assert all(case.rounding is not None and case.rounding > case.absolute / 8 for case in wild)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nodes, "_attributes", lambda node: {"hidden_size": node.hidden_size, "activations": ["Sigmoid"]})
+        patch.setattr(nodes, "attributes_of", lambda node: {"hidden_size": node.hidden_size, "activations": ["Sigmoid"]})
         with pytest.raises(ExportError):
             to_onnx(executor(layer, size=3.0), tmp_path / "wrong.onnx")
 

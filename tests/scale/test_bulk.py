@@ -189,7 +189,7 @@ def test_the_command_writes_what_it_writes_file_by_file(cli: Cli, model: Path, t
 
 
 @pytest.mark.parametrize(
-    ("options", "told"), [(["--workers", 2], "-o DIR"), (["--workers", 2, "--json", "-o", "out"], "writes files")]
+    ("options", "told"), [(["--workers", 2], "-o DIR"), (["--workers", 2, "--json", "-o", "out"], "write files")]
 )
 def test_the_command_says_what_goes_together(
     cli: Cli, model: Path, tmp_path: Path, options: list[object], told: str

@@ -197,7 +197,7 @@ def test_what_can_be_asked_is_drawn_and_sent_from_its_page(browser: Browser, ser
         expect(routes).to_have_count(sum(map(len, document["paths"].values())))
         predict = page.locator("details", has_text="/v1/predict").first
         predict.locator("summary").click()
-        expect(predict).to_contain_text("sequences?: [[[number]] | string] | null")
+        expect(predict).to_contain_text("sequences?: [[[number | [number]]] | string] | null")
         said = predict.locator(".said")
         predict.locator("textarea").fill('{"model": "text-classifier", "texts": ["wave"]}')
         predict.locator("button").click()

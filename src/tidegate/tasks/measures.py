@@ -5,7 +5,7 @@ from __future__ import annotations
 from tidegate.errors import OptionError
 
 _LESS = ("loss", "mse", "mae", "mean_outside", "perplexity", "bits_per_character", "cer", "wer", "ser", "nats", "ece")
-_MORE = ("accuracy", "f1", "macro_f1", "micro_f1", "worst_recall")
+_MORE = ("accuracy", "f1", "macro_f1", "micro_f1", "worst_recall", "bleu", "chrf", "exact")
 
 
 def is_less_better(measure: str) -> bool:
