@@ -85,7 +85,9 @@ def test_a_model_that_makes_much_of_rounding_is_measured_by_its_own(tmp_path: Pa
     assert wild
     assert all(case.rounding is not None and case.rounding > case.absolute / 8 for case in wild)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nodes, "attributes_of", lambda node: {"hidden_size": node.hidden_size, "activations": ["Sigmoid"]})
+        patch.setattr(
+            nodes, "attributes_of", lambda node: {"hidden_size": node.hidden_size, "activations": ["Sigmoid"]}
+        )
         with pytest.raises(ExportError):
             to_onnx(executor(layer, size=3.0), tmp_path / "wrong.onnx")
 
