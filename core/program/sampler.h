@@ -16,6 +16,12 @@ struct Sampling {
   double top_p;  // choose among the fewest of the most probable tokens that have this share together; one: all
 };
 
+// Chooses the token whose share of the sum of probabilities holds `u` of it, 0 <= u < 1; the same scores give the same
+// token on every ISA. Of equals, the lower id comes first; a score of minus infinity bars a token. `scores` [count] are
+// changed; `order` [count] is room.
+template <class T>
+Index choose_scored(T* scores, Index count, const Sampling& sampling, double u, std::int32_t* order);
+
 // One caller at a time.
 template <class T>
 class Sampler {
@@ -24,15 +30,13 @@ class Sampler {
   // chosen. Throws std::bad_alloc.
   Sampler(Index K, Index columns, const T* w, const T* bias);
 
-  // Chooses the token whose share of the sum of probabilities holds `u` of it, 0 <= u < 1; the same bits of x give the
-  // same token on every ISA and any number of threads. Of equals, the lower id comes first. Throws std::bad_alloc.
+  // Chooses among the tokens that x makes likely, as `choose_scored` does, with any number of threads. Throws
+  // std::bad_alloc.
   Index choose(const T* x, const Sampling& sampling, double u, int threads);
 
   Index K() const { return K_; }
 
  private:
-  Index draw(const std::int32_t* tokens, Index count, double u) const;
-
   const Index K_, columns_;
   Product<T> product_;
   std::vector<T> bias_, scores_;     // [columns]

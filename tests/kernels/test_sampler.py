@@ -53,6 +53,21 @@ def chosen(u: float, temperature: float, top_k: int, top_p: float) -> int:
 def test_it_chooses_what_the_book_says(u: float, temperature: float, top_k: int, top_p: float) -> None:
     token = Sampler(W, B).choose(X, u, temperature=temperature, top_k=top_k, top_p=top_p)
     assert token == chosen(u, temperature, top_k, top_p)
+    rows = np.tile(X[0] @ W.T + B, (2, 1))
+    found = kernels.sample(rows, np.array([u, u]), temperature=temperature, top_k=top_k, top_p=top_p)
+    assert found.tolist() == [token, token]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_temperatures_next_to_nothing_take_the_best_and_vast_ones_all_but_what_is_barred(kind: Any) -> None:
+    scores, u = np.tile((X[0] @ W.T + B).astype(kind), (400, 1)), (np.arange(400) + 0.5) / 400
+    sampler = Sampler(W.astype(kind), B.astype(kind))
+    for temperature in (1e-50, 5e-324, 0.0):
+        assert set(kernels.sample(scores, u, temperature=temperature).tolist()) == {int(scores[0].argmax())}
+        assert sampler.choose(X.astype(kind), 0.999, temperature=temperature) == scores[0].argmax()
+    found = kernels.sample(scores, u, temperature=1e300)
+    counts = np.bincount(found, minlength=40)
+    assert counts[[3, 17]].tolist() == [0, 0] and set(np.delete(counts, [3, 17]).tolist()) == {10, 11}
 
 
 def test_it_chooses_as_often_as_is_probable_and_never_what_is_barred() -> None:

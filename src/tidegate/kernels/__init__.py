@@ -37,7 +37,7 @@ from tidegate.kernels.rows import (
     softmax,
     sparse_product,
 )
-from tidegate.kernels.sampling import Sampler
+from tidegate.kernels.sampling import Sampler, sample
 from tidegate.kernels.threads import (
     active_isa,
     available_isas,
@@ -85,6 +85,7 @@ __all__ = [
     "pool",
     "pool_backward",
     "product",
+    "sample",
     "set_num_threads",
     "sigmoid",
     "softmax",

@@ -1,4 +1,4 @@
-"""The choice of the next token of a text."""
+"""The choice of the next token of a text, or of each of many."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Sampler:
         Args:
             x: what enters the output, [K] or [1, K].
             u: a random number; the same one gives the same token, to the bit, on every instruction set.
-            temperature: scores are divided by it; 0 takes the most probable token.
+            temperature: scores are divided by it; 0, or next to nothing, takes the most probable token.
             top_k: choose among so many of the most probable tokens; 0 among all.
             top_p: choose among the fewest of the most probable ones that have this share (Holtzman et al. 2020).
 
@@ -55,3 +55,22 @@ class Sampler:
         except (BufferError, TypeError, ValueError):  # checked there, since it is quicker, and told here
             x = expect("x", np.asarray(x), self._shape, self._kind)
             return self._core.choose(x, temperature, top_k, top_p, u, self._threads)
+
+
+def sample(scores: Array, u: Array, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> Array:
+    """Choose a token by each row of ``scores [n, V]``, as a `Sampler` does by the scores that it finds; ``[n]`` int64.
+
+    Minus infinity bars a token; one at least must be left in each row. ``u [n]`` are random float64, 0 <= u < 1; for
+    the others see `Sampler.choose`. Raises ShapeError for another shape or type.
+
+    >>> scores = np.array([[0.0, -np.inf, 1.0], [0.0, 9.0, 1.0]])
+    >>> sample(scores, np.array([0.2, 0.5])).tolist(), sample(scores, np.zeros(2), temperature=0.0).tolist()
+    ([0, 1], [2, 1])
+    """
+    kind = float_kind("scores", scores)
+    if scores.ndim != 2 or not scores.shape[1]:
+        raise ShapeError(f"scores are {list(scores.shape)} but [n, V] with a token at least is wanted.")
+    chosen = np.empty(len(scores), np.int64)
+    own = np.array(expect("scores", scores, scores.shape, kind))
+    _core.sample(own, expect("u", u, (len(scores),), np.dtype(np.float64)), temperature, top_k, top_p, chosen)
+    return chosen

@@ -51,6 +51,11 @@ class Sampling:
         if not 0 < self.top_p <= 1:
             raise InputError(f"top_p={self.top_p}; wanted a share above 0 and up to 1, such as 0.9.")
 
+    @property
+    def how(self) -> dict[str, Any]:
+        """What `kernels.sample` takes of it."""
+        return {"temperature": self.temperature, "top_k": self.top_k, "top_p": self.top_p}
+
 
 class Writer:
     """Run a network from token to token.
@@ -114,7 +119,7 @@ class Writer:
             raise InputError("nothing was read yet. Read a first token, such as the start of a text, before writing.")
         rng = np.random.default_rng([sampling.seed, 0x3A7])
         drawn = chain.from_iterable(rng.random(_DRAWN).tolist() for _ in repeat(None))
-        how: dict[str, Any] = {key: getattr(sampling, key) for key in ("temperature", "top_k", "top_p")}
+        how = sampling.how
         for _, u in zip(range(count), drawn, strict=False):
             token = self._sampler.choose(self._above, u, **how)
             self._step(token)

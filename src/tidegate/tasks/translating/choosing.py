@@ -67,28 +67,11 @@ def drawn_continuations(
         forced: `[n]`, the token that a row must take, or -1; None where none must.
     """
     peaks, tops = _normal(scores)
-    if sampling.temperature == 0:
-        ids = scores.argmax(axis=1)
-    else:
-        with np.errstate(over="ignore"):  # of what is much less probable nothing is left
-            sharpened = (scores - peaks[:, None]).astype(np.float64) / sampling.temperature
-            shares = kernels.softmax(sharpened.astype(np.float32))
-        ids = np.array([_draw(row, float(u), sampling) for row, u in zip(shares, drawn, strict=True)], np.int64)
+    ids = kernels.sample(scores, drawn, **sampling.how)
     if forced is not None:
         ids = np.where(forced >= 0, forced, ids)
     rows = np.arange(len(scores))
     return rows, ids, _logs(scores, peaks, tops, rows, ids) + totals
-
-
-def _draw(shares: Array, u: float, sampling: Sampling) -> int:
-    """Draw a token by its share `[V]`, among the most probable ones that are wanted."""
-    order = np.argsort(-shares, kind="stable")
-    if sampling.top_k:
-        order = order[: sampling.top_k]
-    sums = np.cumsum(shares[order].astype(np.float64))
-    kept = int(np.searchsorted(sums, sampling.top_p * sums[-1])) + 1 if sampling.top_p < 1 else len(order)
-    sums = sums[:kept]
-    return int(order[min(int(np.searchsorted(sums, u * sums[-1], side="right")), len(sums) - 1)])
 
 
 def _normal(scores: Array) -> tuple[Array, Array]:
