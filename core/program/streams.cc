@@ -44,6 +44,10 @@ Streams<T>::Streams(Program<T>& program, Index capacity, const std::vector<Index
     plan.gave = plan.read.front();
     plan.gave.aside |= source && program.node(i).takes_sources();
     if (plan.gave.aside) {
+      const auto aside = [&](const LivePath<T>& path) { return path.aside || program.node(i).takes_sources(); };
+      if (!std::all_of(plan.read.begin(), plan.read.end(), aside)) {
+        throw std::invalid_argument("what is made of sources reads targets, which are not known when a source is read");
+      }
       nodes_.push_back({nullptr, paths[i + 1] = plan.gave});
       continue;
     }

@@ -12,7 +12,7 @@ from couples import COUPLES
 from programs import batch_of, weights_of
 from tidegate import kernels
 from tidegate.errors import InputError, ShapeError
-from tidegate.network import Dense, Embed, Network, Pool, Recurrent, Take
+from tidegate.network import Attend, Dense, Embed, Network, Pool, Recurrent, Take
 from tidegate.pairs import Pairs
 from tidegate.ragged import Ragged
 from tidegate.runtime import Decoder, Executor
@@ -173,6 +173,18 @@ WORDS = Embed(vocabulary_size=9, size=4, name="words")
 READ = Recurrent(cell="gru", input_size=4, hidden_size=3)
 
 
+def sources_that_read_targets(*, attends: bool) -> Network:
+    """Make an encoder that attends to targets, or begins with what these say."""
+    target = Take(side="target", reads="words", name="target"), READ.model_copy(update={"name": "decoder"})
+    if attends:
+        read = Take(side="source", reads="words"), Attend(memory="decoder", query_size=4, memory_size=3, name="encoder")
+    else:
+        said = Pool(modes=("last",), reads="decoder", name="said")
+        read = said, Take(side="source", reads="words"), READ.model_copy(update={"starts": "said", "name": "encoder"})
+    last = Attend(memory="encoder", query_size=3, memory_size=3, reads="decoder")
+    return Network.of(WORDS, *target, *read, last)
+
+
 @pytest.mark.parametrize(
     ("network", "told"),
     [
@@ -184,6 +196,8 @@ READ = Recurrent(cell="gru", input_size=4, hidden_size=3)
             "a layer that runs backward has no look-ahead",
         ),
         (COUPLES["a text that attends to itself"], "attends to rows that are not known yet"),
+        (sources_that_read_targets(attends=True), "made of sources reads targets"),
+        (sources_that_read_targets(attends=False), "made of sources reads targets"),
     ],
 )
 def test_a_network_that_makes_no_targets_step_by_step_is_refused(network: Network, told: str) -> None:
