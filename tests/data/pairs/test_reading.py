@@ -188,6 +188,13 @@ def test_one_of_two_files_names_the_other(tmp_path: Path) -> None:
     assert sides(load(folder, **{"from": "de"})) == HELLO  # a folder of nothing else
 
 
+def test_what_two_named_files_are_in_is_told_and_a_language_is_no_file(tmp_path: Path) -> None:
+    folder = lines(tmp_path, a_de="Guten Tag.\nJa.\n", a_en_gz="Hello.\nYes.\n", b_fr="Bonjour.\nOui.\n", en="not this")
+    assert load(folder / "a.de", to="a.en.gz").taken == {"from": "de", "to": "en"}
+    assert load(folder / "a.de", to="en").train.y == ["Hello.", "Yes."]
+    assert load(folder / "a.de", to="b.fr", **{"from": "gsw"}).taken == {"from": "gsw", "to": "fr"}
+
+
 def test_a_sign_that_looks_like_a_line_end_is_none(tmp_path: Path) -> None:
     folder = lines(tmp_path, train_de="eins\u2028zwei\ndrei\n", train_en="one two\nthree\n")
     assert sides(load(folder, **{"from": "de"})) == (["eins zwei", "drei"], ["one two", "three"])

@@ -65,7 +65,7 @@ def load_pairs(
         encoding: of the texts, see `tables.Form`; TMX says that itself.
         delimiter: of CSV and TSV, see there.
         sides: `from` and `to`: the columns (by name or, without a header, by number from 1) or the languages of sources
-            and targets. For one of two files, `to` may also name the other one.
+            and targets. For one of two files, `to` may also name the other one, and `from` says what the first is in.
 
     Raises:
         DataError: something cannot be read; the line, row or unit is named.
@@ -103,7 +103,8 @@ def _read_file(path: Path, reading: Reading) -> Sides:
     suffix = plain_name(path).suffix.lower()
     if other := _other_file(path, reading):
         _refuse(path, "a file of lines", header=reading.header, delimiter=reading.form.delimiter)
-        return read_aligned(path, other, _languages_of(path, other), reading.form.encoding)
+        named = {"from": reading.source or language_of(path) or path.name, "to": language_of(other) or other.name}
+        return read_aligned(path, other, named, reading.form.encoding)
     if suffix == _TMX:
         _refuse(path, "a TMX file", header=reading.header, encoding=reading.form.encoding,
                 delimiter=reading.form.delimiter)  # fmt: skip
@@ -121,15 +122,14 @@ def _read_file(path: Path, reading: Reading) -> Sides:
 
 
 def _other_file(path: Path, reading: Reading) -> Path | None:
-    """Find the file that `to` names, beside the first one or from here; None where it names none."""
+    """Find the file that `to` names, beside the first one or from here; None where it names none, or a language."""
     if reading.target is None:
+        return None
+    is_language = language_of(Path(f"any.{reading.target}")) == reading.target
+    if is_language and reading.target in _lines_in(path.parent).get(_stem(path), {}):
         return None
     places = (path.parent / reading.target, Path(reading.target))
     return next((place for place in places if place.is_file()), None)
-
-
-def _languages_of(source: Path, target: Path) -> dict[str, str]:
-    return {"from": language_of(source) or source.name, "to": target.name}
 
 
 def _read_files(files: list[Path], folder: Path, reading: Reading) -> Sides:
