@@ -19,14 +19,14 @@ class TableDecoder:
     """
 
     def __init__(self, size: int, *, shift: float = 0.0) -> None:
-        self.size, self.shift = size, shift
+        self.size, self.shift, self.opened = size, shift, 0
         self.sources: dict[int, tuple[int, ...]] = {}
         self.slots: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         self.read: list[list[Any]] = []
         self.rows = 0
 
     def open(self, sources: Ragged) -> Any:
-        begin = max(self.sources, default=-1) + 1
+        begin, self.opened = max(self.sources, default=-1) + 1, self.opened + len(sources)
         for at, source in enumerate(sources):
             self.sources[begin + at] = tuple(np.asarray(source).tolist())
         return list(range(begin, begin + len(sources)))

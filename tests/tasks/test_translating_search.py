@@ -15,7 +15,7 @@ from tidegate.ragged import Ragged
 from tidegate.runtime import Sampling
 from tidegate.tasks.translating import searching
 from tidegate.tasks.translating.choosing import best_continuations
-from tidegate.tasks.translating.searching import Hypothesis, Rules, Searcher
+from tidegate.tasks.translating.searching import ROWS, Hypothesis, Rules, Searcher
 
 SOURCES = [(1, 2, 3), (2,), (3, 1), (1, 1, 2, 2), (3,)]
 START, BARRED = 0, (0,)
@@ -199,6 +199,7 @@ def test_barred_tokens_are_never_written_and_the_others_share_their_probability(
 def test_draws_follow_the_probabilities() -> None:
     decoder = TableDecoder(5)
     drawn = search(decoder, Rules(n_best=1000, sampling=Sampling(), max_length=1), [(1, 2)])[0]
+    assert decoder.opened == 1000 // ROWS + 1  # of all draws that are stepped together the input is read once
     shares = np.bincount([4 if not one.cut else int(one.ids[0]) for one in drawn], minlength=5) / 1000
     assert np.allclose(shares, np.exp(decoder.logs((1, 2), (START,), BARRED)), atol=0.05)
 

@@ -243,7 +243,7 @@ class _Group:
     def __init__(self, whose: Searcher, rules: Rules, sources: Ragged, limits: Array, draws: Array) -> None:
         self._decoder, self._whose, self._rules = whose._decoder, whose, rules
         self._sources, self._count = sources, len(sources)
-        self._limits = limits
+        self._limits, self._draws = limits, draws
         self._ended: list[list[Hypothesis]] = [[] for _ in range(self._count)]
         self._past: list[_Past] = []
         self.prefixes: list[Ids] | None = None
@@ -260,9 +260,11 @@ class _Group:
         )
         if self._rules.coverage_penalty:
             live.covered = [np.zeros(int(length)) for length in self._sources.lengths]
-        numbers = decoder.open(self._sources)
+        new = self._draws == 0  # the other draws are of the same input
+        new[:1] = True
+        numbers = decoder.open(self._sources.select(np.flatnonzero(new)))
         try:
-            decoder.start(slots, numbers)
+            decoder.start(slots, np.array(numbers, np.int64)[np.cumsum(new) - 1])
             while len(live.slots):
                 live = self._step(live)
         finally:
