@@ -171,10 +171,12 @@ class _Into:
         """Write a batch of translations."""
         for line, told in zip(lines, found, strict=True):
             self.texts += 1
+            self._write(line, told)
+            if not line.strip():
+                continue
             self._tokens += len(told.tokens)
             self._cut += told.cut
-            self._write(line, told)
-            if self._page is not None and line.strip() and len(self._shown) < _SHOWN:
+            if self._page is not None and len(self._shown) < _SHOWN:
                 self._shown.append((line, told.text, told.words))
 
     def finish(self) -> None:
