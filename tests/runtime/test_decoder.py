@@ -176,6 +176,7 @@ READ = Recurrent(cell="gru", input_size=4, hidden_size=3)
 def sources_that_read_targets(*, attends: bool) -> Network:
     """Make an encoder that attends to targets, or begins with what these say."""
     target = Take(side="target", reads="words", name="target"), READ.model_copy(update={"name": "decoder"})
+    read: tuple[Any, ...]
     if attends:
         read = Take(side="source", reads="words"), Attend(memory="decoder", query_size=4, memory_size=3, name="encoder")
     else:

@@ -74,6 +74,15 @@ def drawn_continuations(
     return rows, ids, _logs(scores, peaks, tops, rows, ids) + totals
 
 
+def log_probabilities(scores: Array, rows: Array, ids: Array) -> Array:
+    """Give the logarithms of the probabilities of some tokens of scores `[n, V]`, in nats, float64.
+
+    >>> round(float(log_probabilities(np.zeros((1, 4), np.float32), np.array([0]), np.array([2]))[0]), 4)
+    -1.3863
+    """
+    return _logs(scores, *_normal(scores), rows, ids)
+
+
 def _normal(scores: Array) -> tuple[Array, Array]:
     """Give the largest score of each row, and the logarithm of the probability that it stands for, `[n]` float64."""
     peaks = scores.max(axis=1)  # [n]

@@ -11,11 +11,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-import tidegate.kernels as kernels
 from tidegate.data.pairs.measures import bleu, exact_match
 from tidegate.errors import MissingPackageError
 from tidegate.network import Network
 from tidegate.runtime import Executor
+from tidegate.tasks.translating.choosing import log_probabilities
 from tidegate.tasks.translating.reading import Corpus, Reading
 from tidegate.tasks.translating.searching import Rules, searcher
 
@@ -96,13 +96,5 @@ def nats_of(executor: Executor, corpus: Corpus) -> float:
     lost = 0.0
     for indices in np.split(order, np.flatnonzero(np.diff(cost // _TOKENS)) + 1):
         pairs, labels = corpus.batch(indices)
-        lost += float(lost_in(executor(pairs), labels).sum())
+        lost -= float(log_probabilities(executor(pairs), np.arange(len(labels)), labels).sum())
     return lost / max(int(cost[-1]) if len(cost) else 0, 1)
-
-
-def lost_in(scores: Array, labels: Array) -> Array:
-    """Give the loss of each row of scores `[n, V]`, in nats, `[n]` float64."""
-    peaks, at = scores.max(axis=1), scores.argmax(axis=1)
-    shares = np.take_along_axis(kernels.softmax(scores), at[:, None], axis=1)[:, 0]
-    chosen = np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
-    return np.asarray(peaks.astype(np.float64) - chosen - kernels.log(shares.astype(np.float64)))

@@ -305,8 +305,7 @@ class Translator(Task[Reading]):
             learned=reading,
             data=fingerprint(corpus.arrays(), None if part is None else part.corpus.arrays()),
             background=Background(),
-            embedding_scale=(3 / self.embedding_size)
-            ** 0.5,  # rows of length one, so that scores differ from the first
+            embedding_scale=_row_of_length_one(self.embedding_size),
         )
         return replace(plan, recipe=plan.recipe | {"average": self.average}, about=plan.about | {"aim": aim}), reading
 
@@ -405,3 +404,8 @@ class Translator(Task[Reading]):
                 yield piece
         if rest := decoder.finish():
             yield rest
+
+
+def _row_of_length_one(size: int) -> float:
+    """Say from minus what to what to draw the features of a token, so that scores differ from the first update on."""
+    return float((3 / size) ** 0.5)
