@@ -133,8 +133,8 @@ def test_another_search_in_the_folder_is_refused(data: Path, four: tuple[Path, l
 def test_what_cannot_be_searched_is_told(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="wanted 1 or more"):
         searched(data, tmp_path / "none", 0)
-    with pytest.raises(InputError, match=r"unknown measure 'bleu'.*Known: accuracy, .*, wer"):
-        searched(data, tmp_path / "bleu", 1, measure="bleu")
+    with pytest.raises(InputError, match=r"unknown measure 'meteor'.*Known: accuracy, .*, wer"):
+        searched(data, tmp_path / "unknown", 1, measure="meteor")
     with pytest.raises(TidegateError, match=r"accuracy.* on the part held out, and no cer"):
         searched(data, tmp_path / "cer", 1, measure="cer")
 
