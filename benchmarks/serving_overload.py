@@ -1,6 +1,6 @@
 """Measure what is answered in time when more is asked than can be answered.
 
-python -m benchmarks.serving_overload MODEL [--seconds 2] [--peers PYTHON]
+python -m benchmarks.serving_overload MODEL [--seconds 2] [--sizes NAME ...] [--peers PYTHON]
 
 Requests arrive by chance at a rate, whether others are answered or not; one is good that is answered within the
 deadline from when it should have been sent. MODEL is a text classifier; requests of 0.1, 1 and 10 ms of the CPU are
@@ -105,13 +105,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument(
+        "--sizes", nargs="+", choices=SIZES, default=[*SIZES], help="of requests; all, if none is named"
+    )
     parser.add_argument("--peers", metavar="PYTHON")
     args = parser.parse_args()
+    if args.peers is not None and "1 ms" not in args.sizes:
+        parser.error("--peers are asked the requests of 1 ms; name that size, too")
     where, seconds, found = machine(1), args.seconds, dict[str, Any]()
     ours = (*OURS, "--deadline", DEADLINE, "--max-queue-tokens", PLACES, "--name", f"model={args.model}", "--port")
     with started(*ours, path="/v1/predict") as server, beside():
         one, many = (served(server, [SHORT] * count, 4, seconds)[0] for count in (1, 51))
-        for name, wanted in SIZES.items():
+        for name in args.sizes:
+            wanted = SIZES[name]
             count = max(1, round(1 + 50 * (wanted - one) / (many - one)))
             found[name] = overload(server, [SHORT] * count, seconds * (1 if wanted < 5e-3 else 3))
             print_rows(name, found[name])
@@ -124,7 +130,8 @@ def main() -> None:
             with started(*rival, path="/predict", python=args.peers) as server, beside():
                 found["fastapi"] = overload(server, [SHORT] * found["1 ms"]["texts"], seconds)
                 print_rows("fastapi, the texts of 1 ms", found["fastapi"])
-    save("serving-overload", __doc__, where, setting={"deadline": DEADLINE, "seconds": seconds}, **found)
+    which = "" if len(args.sizes) == len(SIZES) else "".join("-" + name.replace(" ", "-") for name in args.sizes)
+    save(f"serving-overload{which}", __doc__, where, setting={"deadline": DEADLINE, "seconds": seconds}, **found)
 
 
 def print_rows(name: str, found: dict[str, Any]) -> None:

@@ -100,7 +100,11 @@ def started(*command: object, path: str, python: object = sys.executable) -> Ite
     finally:
         others = [each for each in family(process.pid) if each != process.pid]
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()  # what refuses nothing has work for minutes
+            process.wait()
         for each in others:
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGTERM)
