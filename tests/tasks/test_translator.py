@@ -65,36 +65,6 @@ def test_what_it_reads_for_a_token_is_the_word_it_stands_for(model: Any) -> None
     assert [3, 2, 1, 0] in best
 
 
-def test_it_tells_how_far_gates_were_open_for_each_word(model: Any) -> None:
-    texts = ["moss salt tide wave", "fern", "", "salt salt"]
-    found = model.translate(texts, attention=True, beam=2, n_best=2)
-    reading, network = model.reading_, model.network_
-    names = [node.name for node in network.nodes]
-    for text, told in zip(texts, found, strict=True):
-        alone = model.translate([text], attention=True, beam=2, n_best=2)[0]
-        for one, same in zip((told, *told.alternatives), (alone, *alone.alternatives), strict=True):
-            (ids,) = reading.subwords.encode([one.text])
-            target = Ragged.from_list([[reading.start, *ids.tolist()]])
-            runs = Executor(network, model.weights_).record(Pairs(reading.sources([text]), target)).nodes
-            for hop, gates in enumerate(one.words.gates):
-                (layer,) = runs[names.index(f"decoder{hop + 1}")].layers
-                assert layer.out.gates is not None
-                i, f, _, o = np.split(layer.out.gates[0], 4, axis=1)
-                assert list(gates) == ["i", "f", "o"]
-                for letter, wanted in zip("ifo", (i, f, o), strict=True):
-                    np.testing.assert_allclose(gates[letter], wanted.mean(axis=1)[: len(one.words.target)], rtol=1e-5)
-                    assert gates[letter].tobytes() == same.words.gates[hop][letter].tobytes()
-    assert model.translate([], attention=True) == []
-
-
-@pytest.mark.parametrize("cell", ["gru", "rnn"])
-def test_cells_tell_of_the_gates_they_have(cell: Any) -> None:
-    told = (
-        tg.Translator(**SMALL | {"epochs": 1}, cell=cell, hops=1).fit(*turned(16)).translate(["moss"], attention=True)
-    )
-    assert [list(gates) for gates in told[0].words.gates] == [["r", "z"] if cell == "gru" else []]
-
-
 @pytest.mark.parametrize(
     "rule",
     [
