@@ -6,8 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from benchmarks import compare, race, tables, targets
+import torch
+from benchmarks import compare, input_feeding, race, tables, targets
+from benchmarks.torch_translators import Batch, InputFeeding, Sizes
+
+from tidegate.ragged import Ragged
+from tidegate.tasks.translating.reading import Corpus, joined
 
 
 def record(**seconds: list[float]) -> dict[str, Any]:
@@ -90,3 +96,21 @@ def test_compare_exits_with_1_where_a_ratio_got_worse(tmp_path: Path, capsys: py
 @pytest.mark.parametrize("arguments", [[], ["one"], ["no such file", "nor this"]])
 def test_compare_exits_with_2_for_a_wrong_call(arguments: list[str]) -> None:
     assert compare.main(arguments) == 2
+
+
+def test_two_hops_in_torch_are_those_of_tidegate_and_steps_of_a_search_those_of_a_whole_run() -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 6, 32)
+    ids = [rng.integers(0, 9, length).astype(np.int32) for length in lengths]
+    sides = Ragged.from_list(ids), Ragged.from_list(ids[::-1])
+    corpus = Corpus(sides[0], joined(sides[1], before=9), joined(sides[1], after=10))
+    sizes = Sizes(11, embedding=4, encoder=3, decoder=5)
+    input_feeding.check(corpus, sizes)  # raises where they lose something else
+
+    torch.manual_seed(0)
+    model = InputFeeding(sizes).eval()
+    batch = input_feeding.batch_of(corpus, np.arange(3))
+    written = model.search(batch.source, batch.lengths, start=9, beam=1, steps=4, barred=[])[:, 0]
+    begun = torch.cat([torch.full((3, 1), 9), written[:, :-1]], 1)
+    whole = Batch.of(list(sides[0])[:3], list(begun.numpy()), np.zeros(12))
+    assert model(whole).argmax(1).view(3, 4).tolist() == written.tolist()

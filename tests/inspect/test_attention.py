@@ -7,8 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from tidegate.errors import ShapeError
+from tidegate.errors import InputError, ShapeError
 from tidegate.inspect.attention import Attention, attention_page
+from tidegate.inspect.attention_pictures import draw_attention
 
 READ = Attention(
     ("der", "Hund", "(end)"),
@@ -69,3 +70,43 @@ def test_no_word_is_taken_for_markup_and_nothing_is_fetched() -> None:
 def test_a_long_word_is_shortened() -> None:
     read = Attention(("x" * 80,), ("y",), (np.array([[1.0]]),))
     assert f"{'x' * 23}…" in attention_page("t", [("a", "b", read)])
+
+
+GATED = Attention(READ.source, READ.target, READ.hops, ({"i": np.array([0.5, 0.25])}, {"f": np.array([1.0, 0.0])}))
+
+
+def test_gates_of_tokens_are_averaged_over_words_and_those_of_no_row_left_out() -> None:
+    source, target = (["a"], np.array([0])), (["bc", "d"], np.array([0, 0, 1]))
+    rows = np.array([[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]])
+    gates = {"f": np.array([0.25, 0.75, 0.125, 1.0])}
+    cut = Attention.of_tokens(source, target, [rows], gates=[gates])
+    assert (cut.target, cut.gates[0]["f"].tolist()) == (("bc", "d"), [0.5, 0.125])
+    ended = Attention.of_tokens(source, target, [np.vstack([rows, rows[:1]])], gates=[gates])
+    assert (ended.target, ended.gates[0]["f"].tolist()) == (("bc", "d", "(end)"), [0.5, 0.125, 1.0])
+
+
+def test_there_is_a_value_of_a_gate_for_each_word() -> None:
+    with pytest.raises(ShapeError, match=r"gate f is \[3\], but 2 words were written"):
+        Attention(READ.source, READ.target, READ.hops, ({"f": np.zeros(3)},))
+
+
+def test_the_page_draws_gates_beside_their_hop() -> None:
+    first, second = attention_page("Translations", [("der Hund", "the dog", GATED)]).split('<svg class="attention"')[1:]
+    titles = r'<rect class="gate"[^>]*fill-opacity="([0-9.]+)"><title>(.*?)</title>'
+    assert re.findall(titles, first) == [("0.500", "the: input gate i 50%"), ("0.250", "dog: input gate i 25%")]
+    assert re.findall(titles, second) == [("1.000", "the: forget gate f 100%"), ("0.000", "dog: forget gate f 0%")]
+
+
+@pytest.mark.parametrize("read", [READ, GATED])
+def test_the_picture_names_words_and_hops(read: Attention) -> None:
+    text = draw_attention(read, picture="svg").decode()
+    for word in ("der", "Hund", "(end)", "the", "dog", "hop 1", "hop 2", "bits", "in all"):
+        assert f">{word}</text>" in text
+    assert (">gates</text>" in text) is bool(read.gates)
+    assert draw_attention(read, theme="dark")[1:4] == b"PNG"
+
+
+def test_more_words_than_there_is_room_for_are_not_drawn() -> None:
+    long = Attention(("a",) * 61, ("b",), (np.full((1, 61), 1 / 61),))
+    with pytest.raises(InputError, match="1 by 61 words, cannot be drawn"):
+        draw_attention(long)

@@ -10,6 +10,7 @@ from tidegate._doors import open_door
 if TYPE_CHECKING:
     from tidegate.inspect.attention import Attention as Attention
     from tidegate.inspect.attention import attention_page as attention_page
+    from tidegate.inspect.attention_pictures import draw_attention as draw_attention
     from tidegate.inspect.attribution import Attribution as Attribution
     from tidegate.inspect.attribution import attribute as attribute
     from tidegate.inspect.charts import draw_activations as draw_activations

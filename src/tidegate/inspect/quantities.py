@@ -61,6 +61,15 @@ def gates(direction: DirectionTrace) -> list[Quantity]:
     ]
 
 
+def gate_name(letter: str) -> str:
+    """Name a gate in words and its letter.
+
+    >>> gate_name("f")
+    'forget gate f'
+    """
+    return _GATES[letter][0]
+
+
 def states(direction: DirectionTrace) -> list[Quantity]:
     """List the cell state, where there is one, and the hidden state."""
     hidden = _signed("h", "hidden state h", "what the unit shows to the next step and to the next layer", direction.h)

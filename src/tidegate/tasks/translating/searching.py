@@ -136,6 +136,8 @@ class Hypothesis:
     attention: what was read for each token, `[T, S]` for each hop, the end's last where there is one; empty where it
         was not kept.
     most_read: which token of the input, its end aside, the last hop read most for each token; empty as above.
+    gates: how far the gates of the layer that asked were open for each token and the end, for each hop: the means of
+        its units, `[T + 1]` by letter; empty until somebody puts them there.
     """
 
     ids: Ids
@@ -144,6 +146,7 @@ class Hypothesis:
     cut: bool
     attention: tuple[Array, ...] = ()
     most_read: tuple[int, ...] = ()
+    gates: tuple[dict[str, Array], ...] = ()
 
 
 @dataclass(eq=False)

@@ -49,7 +49,9 @@ def _by_words(reading: Reading, text: str, found: Hypothesis, copied: list[str] 
     """Say what was read of each word for each word; tokens some of which were copied spell themselves."""
     source = reading.subwords.words(text)
     target = reading.subwords.words_of(found.ids) if copied is None else reading.subwords.words_in(copied)
-    return Attention.of_tokens((source.words, source.owners), (target.words, target.owners), found.attention)
+    return Attention.of_tokens(
+        (source.words, source.owners), (target.words, target.owners), found.attention, gates=found.gates
+    )
 
 
 def _copied(found: Hypothesis, reading: Reading, length: int) -> tuple[tuple[int, int], ...]:

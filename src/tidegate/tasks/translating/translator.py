@@ -37,6 +37,7 @@ from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.task import Count, Json, Share, Task
 from tidegate.tasks.translating.building import Hops, Rule, build
 from tidegate.tasks.translating.card import CARD
+from tidegate.tasks.translating.gating import with_gates
 from tidegate.tasks.translating.live import Source, TranslatorStream
 from tidegate.tasks.translating.measuring import Held, aim_of, measure, share_right
 from tidegate.tasks.translating.reading import Corpus, Reading, check_sides, normal
@@ -391,6 +392,8 @@ class Translator(Task[Reading]):
             prefixes=begun if any(map(len, begun)) else None,
             copies=copies,
         )
+        if rules.attention:
+            found = with_gates(fitted.executor, reading, sources, found)
         out = []
         for text, ids, ranked in zip(texts, sources, found, strict=True):
             told = [tell(reading, text, ids, one, attention=rules.attention) for one in ranked]
