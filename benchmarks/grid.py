@@ -1,35 +1,39 @@
-"""How fast are cells of grids beside a loop over diagonals in PyTorch, and how near the peak do they come?
+"""How fast are scans of images beside the same in PyTorch, and how near the peak do they come?
 
-Images of 12 x 24 to 12 x 60 cells, as lines of handwriting folded by four, 16 in a batch and 16 features a cell; the
-stable cell in four directions, forward and backward, with 16 to 64 hidden units. PyTorch pads the batch and runs all
-rows of all images at once, diagonal by diagonal, as a user would write it; once more with a compiled step, where that
-works. Before, all must give the same output. Rounds alternate in one process.
+Images of 12 x 24 to 12 x 60 cells, as lines of handwriting folded by four, 16 in a batch and 16 features a cell, in
+four directions, forward and backward, with 16 to 64 hidden units. The stable cell of grids beside a loop over
+diagonals: PyTorch pads the batch and runs all rows of all images at once, as a user would write it; once more with a
+compiled step, where that works. ReNet beside PyTorch's LSTM, over all rows of the padded stack and then over all its
+columns. Before, all must give the same output, with packed rows there. Rounds alternate in one process; times are of
+the processor.
 
-    python -m benchmarks.grid [--rounds 5]
+    python -m benchmarks.grid [--rounds 5] [--threads 1]
 """
 
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks import command
-from benchmarks.ctc import timed
 from benchmarks.peak import measure
-from benchmarks.race import Outcome
+from benchmarks.race import PAUSE, Outcome
 from benchmarks.record import OURS, machine, save
 from tidegate import kernels
 from tidegate.grid import Grid
-from tidegate.nn import GridLSTM
+from tidegate.network import Network, Scan2d
+from tidegate.nn import GridLSTM, build
 
 FEATURES, DIRECTIONS, IMAGES, HEIGHT = 16, 4, 16, 12
 UNITS = (16, 32, 64)
+Ways: TypeAlias = dict[str, Callable[[], object]]
 
 
 def images() -> Grid:
@@ -119,43 +123,100 @@ def compiled(layer: GridLSTM, given: Any) -> Theirs | None:
     return made
 
 
+class Rows(torch.nn.Module):
+    """Run PyTorch's LSTM along all rows of a padded stack from both ends, and another along all columns."""
+
+    def __init__(self, H: int, weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.rows = torch.nn.LSTM(FEATURES, H, batch_first=True, bidirectional=True)
+        self.columns = torch.nn.LSTM(2 * H, H, batch_first=True, bidirectional=True)
+        self.load_state_dict(weights)
+
+    def forward(self, stack: Tensor, sizes: Any, *, packed: bool = False) -> Tensor:
+        """Return [B, h, w, 2 * H]; where rows are not packed, those that run back begin in the padding."""
+        B, h, w, C = stack.shape
+        lines: Any = stack.reshape(B * h, w, C)
+        if packed:
+            lengths = torch.as_tensor(sizes[:, 1]).repeat_interleave(h)
+            lines = torch.nn.utils.rnn.pack_padded_sequence(lines, lengths, batch_first=True, enforce_sorted=False)
+            lines = torch.nn.utils.rnn.pad_packed_sequence(self.rows(lines)[0], batch_first=True)[0]
+        else:
+            lines = self.rows(lines)[0]
+        turned = lines.reshape(B, h, w, -1).transpose(1, 2).reshape(B * w, h, -1)
+        found: Tensor = self.columns(turned)[0].reshape(B, w, h, -1)
+        return found.transpose(1, 2)
+
+
+def diagonals(H: int, grid: Grid) -> Ways:
+    """Prepare the stable cell, and check that all give the same."""
+    layer, given = GridLSTM(FEATURES, H), turned(grid)
+    theirs = Theirs(layer, step)
+    agree(layer(grid).values, flat(grid, theirs(*given)))
+    ways: Ways = {
+        OURS: partial(back_and_forth, partial(ours, layer, grid)),
+        "torch, padded": partial(back_and_forth, partial(theirs, *given)),
+    }
+    if made := compiled(layer, given):
+        ways["torch, compiled"] = partial(back_and_forth, partial(made, *given))
+    return ways
+
+
+def lines(H: int, grid: Grid) -> Ways:
+    """Prepare ReNet, and check that all give the same."""
+    scan: Any = build(Network.of(Scan2d(input_size=FEATURES, hidden_size=H)))
+    theirs = Rows(H, {name.removeprefix("0."): value for name, value in scan.state_dict().items()})
+    stack, sizes = grid.to_padded()
+    agree(scan(grid).values, Grid.from_padded(theirs(stack, sizes, packed=True), grid.sizes).values)
+    return {
+        OURS: partial(back_and_forth, lambda: [scan(grid).values]),
+        "torch, padded": partial(back_and_forth, lambda: [theirs(stack, sizes)]),
+    }
+
+
+def agree(mine: Tensor, others: Tensor) -> None:
+    """End where outputs differ by more than rounding."""
+    difference = float((mine - others).detach().abs().max())
+    if difference > 1e-5:
+        raise SystemExit(f"the outputs differ by {difference}")
+
+
+def raced(ways: Ways, rounds: int) -> Outcome:
+    """Take turns, each after a while in which the threads of others fall asleep; the first round warms up."""
+    outcome = Outcome()
+    for number in range(rounds + 1):
+        for name, work in ways.items():
+            time.sleep(PAUSE)
+            begun = time.process_time()
+            work()
+            if number:
+                outcome.add(name, time.process_time() - begun)
+    return outcome
+
+
 def run(rounds: int, threads: int) -> None:
     """Compare, print and keep the samples."""
     where, grid = machine(threads), images()
-    peak = measure(threads)["FMA in registers, GFLOP/s"] * 1e9
+    peak = measure(1)["FMA in registers, GFLOP/s"] * 1e9
     kernels.set_num_threads(threads)
     torch.set_num_threads(threads)
-    given = turned(grid)
-    for H in UNITS:
-        layer = GridLSTM(FEATURES, H)
-        theirs = Theirs(layer, step)
-        difference = float((layer(grid).values - flat(grid, theirs(*given))).detach().abs().max())
-        if difference > 1e-5:
-            raise SystemExit(f"the outputs differ by {difference}")
-        ways: dict[str, Callable[[], object]] = {
-            OURS: partial(back_and_forth, partial(ours, layer, grid)),
-            "torch, padded": partial(back_and_forth, partial(theirs, *given)),
-        }
-        if made := compiled(layer, given):
-            ways["torch, compiled"] = partial(back_and_forth, partial(made, *given))
-        outcome = Outcome()
-        for number in range(rounds + 1):  # the first one warms up
-            for name, work in ways.items():
-                seconds = timed(work)
-                if number:
-                    outcome.add(name, seconds)
-        middle = {name: statistics.median(seconds) for name, seconds in outcome.seconds.items()}
-        cells = len(grid.values)
-        operations = 2 * 3 * cells * DIRECTIONS * 5 * H * (FEATURES + 2 * H)
-        best = min(value for name, value in middle.items() if name != OURS)
-        figures = {
-            "best of torch / tidegate": best / middle[OURS],
-            "share of FMA peak": operations / middle[OURS] / peak,
-        }
-        setting = {"hidden": H, "features": FEATURES, "directions": DIRECTIONS, "images": IMAGES, "cells": cells}
-        save(f"grid-{H}", __doc__, where, setting=setting, outcome=outcome, tokens=cells, figures=figures)
-        for name, value in (middle | figures).items():
-            print(f"H={H} {name}: {value:.4f}")
+    cells = len(grid.values)
+    # of the four directions: products with the matrices of what is read and of the states before
+    multiplied = {"grid": lambda H: 20 * H * (FEATURES + 2 * H), "renet": lambda H: 8 * H * (FEATURES + 4 * H)}
+    for name, prepare in (("grid", diagonals), ("renet", lines)):
+        for H in UNITS:
+            outcome = raced(prepare(H, grid), rounds)
+            middle = {way: statistics.median(seconds) for way, seconds in outcome.seconds.items()}
+            best = min(value for way, value in middle.items() if way != OURS)
+            operations = 2 * 3 * cells * multiplied[name](H)
+            figures = {
+                "best of torch / tidegate": best / middle[OURS],
+                "share of FMA peak": operations / middle[OURS] / peak,
+            }
+            setting = {"hidden": H, "features": FEATURES, "directions": DIRECTIONS, "images": IMAGES, "cells": cells}
+            told = f"{name}-{H}"
+            save(told, __doc__, where, setting=setting, outcome=outcome, tokens=cells, figures=figures, peak=peak)
+            for way, value in (middle | figures).items():
+                print(f"{told} {way}: {value:.4f}", flush=True)
 
 
 def main() -> None:
