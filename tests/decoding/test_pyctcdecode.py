@@ -93,7 +93,7 @@ def test_with_n_grams_of_words_all_texts_score_as_theirs(seed: int, tmp_path: Pa
     words = NgramModel.from_texts(TEXTS, order=2, units="words")
     words.to_arpa(tmp_path / "words.arpa")
     rows, unknown = worded(6, seed), -3.0
-    weights: dict[str, Any] = {"alpha": 0.7, "beta": 0.4}
+    weights: Any = {"alpha": 0.7, "beta": 0.4}
     wanted = all_of_theirs(decoder(tmp_path / "words.arpa", unk_score_offset=0.0, **weights), rows)
     near = 1e-5  # KenLM adds in float32
     assert_same(all_of_ours(rows, Scorer(language_model=words, **weights)), wanted, atol=near)
