@@ -4,7 +4,7 @@ The test part of a data set, read by a transcriber that was trained on it: greed
 it learned of texts (`scorer_`), and as a stream in chunks of a tenth of a second, where it can. Rounds alternate in one
 process. On one thread time is that of the processor, so that what runs beside hardly matters.
 
-    python -m benchmarks.transcribing MODEL DATA [--rounds 10] [--threads 1] [--lookahead FRAMES] [--name NAME]
+    python -m benchmarks.transcribing MODEL DATA [--rounds 10] [--threads 1] [--clips N] [--lookahead FRAMES]
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, Literal, cast
+
+import numpy as np
 
 import tidegate as tg
 from benchmarks import command
@@ -55,7 +57,7 @@ def hear(model: tg.Transcriber, signal: Any, step: int, beam: int, lookahead: in
     return stream.flush().text
 
 
-def run(path: str, name: str, rounds: int, threads: int, *, lookahead: int | None, tag: str) -> None:
+def run(path: str, name: str, rounds: int, threads: int, *, most: int | None, lookahead: int | None, tag: str) -> None:
     """Race all, print a Markdown table and keep the samples."""
     where = machine(threads)
     tg.kernels.set_num_threads(threads)
@@ -63,7 +65,8 @@ def run(path: str, name: str, rounds: int, threads: int, *, lookahead: int | Non
     part = data.load(name, kind="transcribed").test
     if part is None:
         raise SystemExit(f"{name} has no test part")
-    clips = cast(Recordings, part.x)
+    whole = cast(Recordings, part.x)
+    clips = whole.select(np.arange(len(whole))[:most])
     ways, outcome = contestants(model, clips, lookahead), Outcome()
     clock = time.process_time if threads == 1 else time.perf_counter
     for number in range(rounds + 1):  # the first one warms up
@@ -93,10 +96,12 @@ def main() -> None:
     parser = command.parser(__doc__)
     parser.add_argument("model")
     parser.add_argument("data")
+    parser.add_argument("--clips", type=int, help="read so many; by default all")
     parser.add_argument("--lookahead", type=int)
     parser.add_argument("--name", help="of the result; by default that of the data")
     args = parser.parse_args()
-    run(args.model, args.data, args.rounds, args.threads, lookahead=args.lookahead, tag=args.name or args.data)
+    asked = {"most": args.clips, "lookahead": args.lookahead, "tag": args.name or args.data}
+    run(args.model, args.data, args.rounds, args.threads, **asked)
 
 
 if __name__ == "__main__":
