@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from programs import NETWORKS, weights_of
+from tidegate import ctc
+from tidegate.errors import InputError
 from tidegate.export import to_onnx
 from tidegate.export.proof import open_session
+from tidegate.export.spelling import spelled
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 
@@ -36,3 +39,38 @@ def test_frames_leave_as_a_graph_that_says_how_many_there_are(name: str, tmp_pat
     wanted = executor(Ragged.from_padded(rows, lengths))
     given = np.concatenate([row[:count] for row, count in zip(found, counts, strict=True)])
     np.testing.assert_allclose(given, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if NETWORKS[name].nodes[-1].kind == "ctc"])
+def test_the_greedy_graph_spells_what_its_frames_do(name: str, tmp_path: Path) -> None:
+    network = NETWORKS[name]
+    executor = Executor(network, weights_of(network, np.float32))
+    exported = to_onnx(executor, tmp_path / "graph.onnx", part="greedy")
+    shapes = {value.name: value.shape for value in exported.outputs}
+    assert shapes["ids"] == shapes["first"] == shapes["last"] == ("batch", "symbols")
+    lengths = np.array([13 * network.gives[-1].stride, 0, 6 * network.gives[-1].stride], np.int32)
+    rows = np.random.default_rng(1).normal(size=(3, lengths.max(), network.input_size)).astype(np.float32)
+    rows[np.arange(lengths.max()) >= lengths[:, None]] = np.nan
+    session = open_session((tmp_path / "graph.onnx").read_bytes())
+    names = ["ids", "first", "last", "symbol_lens"]
+    ids, first, last, counts = session.run(names, {"features": rows, "sequence_lens": lengths})
+    scores = executor(Ragged.from_padded(rows, lengths))
+    wanted = ctc.greedy(ctc.Frames(scores, np.cumsum([0, *network.steps(lengths)]).astype(np.int64)))
+    assert counts.tolist() == np.diff(wanted.begins).tolist() and counts[1] == 0 < counts[0]
+    for found, known in ((ids, wanted.symbols), (first, wanted.first), (last, wanted.last)):
+        assert (
+            np.concatenate([row[:count] for row, count in zip(found, counts, strict=True)]).tolist() == known.tolist()
+        )
+
+
+def test_what_spells_nothing_has_no_greedy_graph(tmp_path: Path) -> None:
+    network = NETWORKS["frames of rows that overlap"]
+    with pytest.raises(InputError, match="has no such part"):
+        to_onnx(Executor(network, weights_of(network, np.float32)), tmp_path / "graph.onnx", part="greedy")
+
+
+def test_repeats_count_once_and_blanks_not_at_all() -> None:
+    scores = np.eye(3, dtype=np.float32)[np.array([[0, 1, 1, 0, 1, 2, 2], [2, 0, 0, 0, 0, 0, 0]])]
+    told = spelled(scores, np.array([7, 0]))
+    assert told["ids"].tolist() == [[1, 1, 2], [0, 0, 0]] and told["symbol_lens"].tolist() == [3, 0]
+    assert told["first"].tolist() == [[1, 4, 5], [0, 0, 0]] and told["last"].tolist() == [[2, 4, 6], [0, 0, 0]]

@@ -16,7 +16,7 @@ from tidegate.decoding import NgramModel
 from tidegate.errors import ModelFileError
 from tidegate.runs import evaluate
 from tidegate.tasks import Transcriber
-from tidegate.tasks.transcribing.language import _Kind
+from tidegate.tasks.transcribing.language import _Kind, draw_signals
 
 SYMBOLS = " abc"
 WORDS = ["abc", "cab", "ba"]
@@ -64,6 +64,13 @@ def test_it_is_counted_in_the_texts_of_training_alone(reader: Transcriber) -> No
     assert scorer.language_model.vocabulary == again.vocabulary
     for name, array in again.arrays().items():
         assert np.array_equal(scorer.language_model.arrays()[name], array)
+
+
+def test_speakers_who_take_turns_are_all_among_those_that_it_is_weighed_on() -> None:
+    for speakers in (2, 3, 6):
+        drawn = draw_signals(np.full(60 * speakers, 2**9))
+        assert {*(drawn % speakers).tolist()} == {*range(speakers)}
+        assert 2**12 < 2**9 * len(drawn) <= 2**14 + 2**9 and len({*drawn.tolist()}) == len(drawn)
 
 
 def test_a_search_uses_it_unless_told_otherwise(reader: Transcriber) -> None:

@@ -23,7 +23,9 @@ from tidegate.tasks.transcribing.scores import measure_transcriber
 from tidegate.tasks.transcribing.transcripts import Symbol, Transcript
 
 HEBREW = "\u05d0\u05d1\u05d2 \u05d3\u05d4"  # the first five letters, as two words
-SYMBOLS = tuple(sorted({*HEBREW, *"abc123()"}))
+POINTED = "\u05e9\u05b8\u05c1\u05dc\u05d5\u05b9\u05dd \u05d1\u05bc\u05d0"  # letters with points that no letter composes
+HINDI = "\u0915\u093f\u0924\u093e\u092c \u0939\u0948"  # letters with vowel signs, of which none composes either
+SYMBOLS = tuple(sorted({*HEBREW, *POINTED, *HINDI, *"abc123()"}))
 
 
 def perfect(reads: Reads) -> Transcriber:
@@ -43,7 +45,7 @@ def written(shown: str) -> np.ndarray:
     return np.eye(len(SYMBOLS) + 1, dtype=np.float32)[steps]
 
 
-TEXTS = [HEBREW, "abc 12", f"{HEBREW} 12", f"ab c {HEBREW}", f"{HEBREW} (ab) 3 {HEBREW}"]
+TEXTS = [HEBREW, "abc 12", f"{HEBREW} 12", f"ab c {HEBREW}", f"{HEBREW} (ab) 3 {HEBREW}", POINTED, HINDI]
 
 
 @pytest.mark.parametrize("reads", ["line", "sound", "features"])
@@ -102,6 +104,28 @@ def test_words_of_a_line_follow_each_other_as_they_are_read() -> None:
     first, second = told.words
     assert (second.start, second.end) == (told.symbols[0].start, told.symbols[1].end), "the second stands on the left"
     assert (first.start, first.end) == (told.symbols[3].start, told.symbols[5].end)
+
+
+@pytest.mark.parametrize("text", [POINTED, HINDI])
+def test_a_mark_that_does_not_compose_is_a_symbol_with_a_place_of_its_own(text: str) -> None:
+    reader, shown = perfect("line"), visual_order(text)
+    signal = written(shown)
+    (told,) = reader.transcribe([signal])
+    assert told.text == text and [symbol.text for symbol in told.symbols] == list(shown)
+    assert [(symbol.start, symbol.end) for symbol in told.symbols] == [
+        (3.0 * k, 3.0 * k + 2) for k in range(len(shown))
+    ]
+    assert [word.text for word in told.words] == text.split()
+    assert reader.align(signal, text).symbols == told.symbols
+    assert reader.transcribe([signal], beam=4)[0].text == text
+
+
+def test_marks_in_another_order_are_the_same_text() -> None:
+    """The point and the vowel of a letter, the other way round than the normal form C has them."""
+    turned = POINTED[0] + POINTED[2] + POINTED[1] + POINTED[3:]
+    signal = written(visual_order(POINTED))
+    assert turned != POINTED and perfect("line").align(signal, turned).text == POINTED
+    assert perfect("line").score(Recordings([signal], [turned], reads="line")) == 1.0
 
 
 def test_words_of_sound_follow_each_other_in_time() -> None:

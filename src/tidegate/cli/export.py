@@ -39,7 +39,7 @@ Part = Annotated[
         "--part",
         metavar="PART",
         help="Which graph of a translator: greedy, from ids to ids; encode, which reads a source; or step, a token of "
-        "its translation. By default greedy.",
+        "its translation. By default greedy. Of a transcriber: greedy, which also gives the symbols that frames spell.",
     ),
 ]
 
@@ -58,12 +58,14 @@ def export(
     the largest differences of each batch; where one is too large, no file is written.
 
     A translator is written as one file that goes from the ids of sources to those of their translations, by the most
-    probable token of each step. Who searches otherwise writes its two parts, one file each.
+    probable token of each step. Who searches otherwise writes its two parts, one file each. A transcriber gives the
+    scores of its frames, and with --part greedy the symbols that the most probable ones spell, too.
 
     Examples:
       tidegate export runs/imdb-tutorial-bilstm --to onnx
       tidegate export model.safetensors --to onnx -o model.onnx --json
       tidegate export runs/de-en --to onnx --part encode -o encode.onnx
+      tidegate export runs/an4 --to onnx --part greedy -o an4.onnx
     """
     import tidegate
 

@@ -18,6 +18,7 @@ from tidegate.cells import CELLS
 from tidegate.documents import Documents, Sparse
 from tidegate.export.drawing import draw_lengths, draw_sequences
 from tidegate.export.nodes import Flow, NodeWriter, State, Steps, steps_of
+from tidegate.export.spelling import spelled, write_spelled
 from tidegate.kernels import sigmoid, softmax
 from tidegate.network import Crf, Embed, Network, Recurrent, Spell
 from tidegate.ragged import Ragged
@@ -121,6 +122,8 @@ class SequenceInterface(Interface):
         ending: what is made of the last node.
         scaling: mean and deviation [C] by which features are brought to the scale of the network.
         penalties: what to add to the transitions, the starts and the ends of a Crf node.
+        spells: whether the graph also tells what the most probable symbol of each frame spells, of a network that ends
+            with a Ctc node; see `spelling`.
     """
 
     network: Network
@@ -129,6 +132,7 @@ class SequenceInterface(Interface):
     ending: Ending = "rows"
     scaling: tuple[Array, Array] | None = None
     penalties: tuple[Array, Array, Array] | None = None
+    spells: bool = False
 
     def write(self, graph: Graph, states: StateInputs) -> None:
         """Write inputs, nodes and outputs."""
@@ -159,6 +163,14 @@ class SequenceInterface(Interface):
         """Compute the outputs of the graph for these inputs with our own runtime."""
         answers, ends = self._expected(inputs, self.weights)
         return answers if states == "off" else answers | ends
+
+    def trials(self, rng: np.random.Generator, states: StateInputs, run: Run) -> Iterator[Trial]:
+        """Run a graph on all that it must prove itself on; what it spells is what the scores that it gave spell."""
+        for name, inputs in self.draw(rng, states):
+            found, wanted = run(name, inputs), self.expect(inputs, states)
+            if self.spells:
+                wanted |= spelled(found["output"], self.network.steps(inputs["sequence_lens"].astype(np.int64)))
+            yield Trial(name, found, wanted, self.sizes(inputs, wanted), partial(self.rounding, inputs))
 
     def rounding(self, inputs: Mapping[str, Array]) -> dict[str, float]:
         """Tell by how much our own answers in float32 differ from those in float64 at most, by output.
@@ -280,6 +292,8 @@ class SequenceInterface(Interface):
         if flow.steps is not None:
             rows = graph.add("Where", flow.steps.mask, rows, graph.constant(0.0, np.float32))
             rows = graph.add("Transpose", rows, perm=[1, 0, 2])
+            if self.spells:
+                write_spelled(graph, rows)
             rows = rows if self._decoded else graph.slice(rows, 1, 0, time)
             shape.insert(1, self._decoded or ("time" if stride == 1 else "frames"))
         graph.output(self._answer, rows, np.float32, shape)

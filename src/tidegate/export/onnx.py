@@ -15,6 +15,7 @@ from tidegate.export.images import ImageInterface
 from tidegate.export.interface import Interface, SequenceInterface, StateInputs
 from tidegate.export.pairs import PairsInterface, PairsPart
 from tidegate.export.proof import Case, prove
+from tidegate.network import Ctc
 from tidegate.offers import Exportable
 from tidegate.runtime import Executor
 from tidegate.version import __version__
@@ -88,7 +89,8 @@ def to_onnx(
         part: which graph of a translator, or of an executor whose network reads pairs: `greedy`, which finds whole
             targets by the most probable token of each step, `encode`, which reads sources, or `step`, which takes
             targets on by one token each; see `PairsInterface`. None takes `greedy`. The states of these are plain
-            inputs and outputs whatever `states` says.
+            inputs and outputs whatever `states` says. Of a transcriber, or an executor whose network ends with a Ctc
+            node, `greedy` adds what the most probable symbol of each frame spells to the scores; see `export.spelling`.
 
     Raises:
         MissingPackageError: onnx or onnxruntime is not installed.
@@ -114,8 +116,13 @@ def to_onnx(
     interface = _interface(model)
     if isinstance(interface, PairsInterface):
         interface = replace(interface, part=_part(part))
+    elif part == "greedy" and isinstance(interface, SequenceInterface) and isinstance(interface.network.nodes[-1], Ctc):
+        interface = replace(interface, spells=True)
     elif part is not None:
-        raise InputError(f"part={part!r}: the graph of this model is one, and has no parts. Leave it out.")
+        raise InputError(
+            f"part={part!r}: the graph of this model is one, and has no such part. Leave it out; of a transcriber "
+            "there is greedy, too."
+        )
     elif interface.network.is_encoder_decoder:
         raise InputError(
             "a network that attends, or begins with states that another node gives, but reads no pairs, is not written "

@@ -28,7 +28,7 @@ from tidegate.tasks.transcribing.reading import Reading
 Array: TypeAlias = npt.NDArray[Any]
 
 WIDTH = 16  # of the search that weights are found for
-_MOST_FRAMES = 2**13  # to find weights on: seconds, whatever the part
+_MOST_FRAMES = 2**14  # to find weights on: seconds, whatever the part
 _ALPHAS = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5)
 _BETAS = (0.0, 1.0, 2.0, 4.0, 6.0)
 _UNKNOWN = -10.0  # nats that a word costs which training never saw
@@ -86,14 +86,26 @@ def learn_language(texts: Sequence[str], part: Part, executor: Executor, reading
 def _held_out(part: Part, executor: Executor, reading: Reading) -> tuple[Ragged, list[str]]:
     """Give the frames of a part, or of as many of its signals as are enough, and their texts as they are shown."""
     steps = np.asarray(executor.network.steps(np.asarray(part.x.lengths)))
-    every = max(1, -(-int(steps.sum()) // _MOST_FRAMES))
-    chosen = np.arange(0, len(steps), every)
+    chosen = draw_signals(steps)
     rows: list[Array] = [np.empty((0, len(reading.symbols) + 1))] * len(chosen)
     for indices, found in run(executor, part.x.select(chosen)):
         frames = ctc.Frames(found, np.cumsum([0, *steps[chosen[indices]]]).astype(np.int64))
         for row, index in enumerate(indices.tolist()):
             rows[index] = frames.logs[frames.offsets[row] : frames.offsets[row + 1]]
     return Ragged.from_list(rows, dtype=np.float64), [reading.as_shown(part.texts[index]) for index in chosen]
+
+
+def draw_signals(steps: Array) -> Array:
+    """Draw some signals, always the same, where all have more frames than are wanted; `steps` [B] are those of each.
+
+    Not every second or third: where speakers take turns, those would be of the same few.
+
+    >>> len(draw_signals(np.full(100, 2**10))), len(draw_signals(np.full(3, 2**10)))
+    (15, 3)
+    """
+    every = max(1, -(-int(steps.sum()) // _MOST_FRAMES))
+    drawn = np.random.default_rng(0).permutation(len(steps))[: -(-len(steps) // every)]
+    return np.asarray(np.sort(drawn))
 
 
 def _wrong(right: list[str], found: list[str]) -> float:
