@@ -165,3 +165,4 @@ def test_a_run_is_measured_on_what_it_held_out_by_length(cli: Cli, run: Path, pa
     assert "held out by the run: 69 of 343 pairs" in found.err
     assert [row["tokens"] for row in told["by_length"]] == ["1 to 10"]
     assert told["signature"].startswith("nrefs:1|case:mixed|eff:no|tok:13a")
+    assert f"signature  {told['signature']}" in cli("evaluate", str(run), str(pairs)).out

@@ -77,7 +77,8 @@ def evaluate(
         return
     say(f"{model} on {found.examples:,} examples of {chosen.dataset.name} ({chosen.name})")
     worst = found.neglect.worst if found.neglect else None
-    emit_tree(runs.show_measures(found.measures(), worst))
+    signature = getattr(found, "signature", "")  # of BLEU, without which its number says little
+    emit_tree(runs.show_measures(found.measures(), worst) | ({"signature": signature} if signature else {}))
     print()
     emit_table(found.table())
     if by:
