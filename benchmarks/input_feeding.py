@@ -197,13 +197,13 @@ def run(pairs: int, epochs: int, seeds: int, threads: int) -> None:
                 found[kind][name].append(value)
             told = ", ".join(f"{name} {value:.2f}" for name, value in reached.items())
             print(f"seed {seed}, {kind}: {told}", flush=True)
-        _keep(data, where, epochs, sizes, found)
+            _keep(data, where, epochs, sizes, found)
 
 
 def _keep(
     data: Data, where: dict[str, Any], epochs: int, sizes: dict[str, Sizes], found: dict[str, dict[str, list[float]]]
 ) -> None:
-    """Write down what was found from the seeds so far."""
+    """Write down what was found so far."""
     setting = {
         "pairs": len(data.train), "held_out": len(data.held), "longest": LONGEST, "vocabulary": data.reading.size,
         "updates": epochs * (len(data.train) // BATCH), "batch": BATCH,
@@ -211,10 +211,11 @@ def _keep(
         "decoder": {kind: one.decoder for kind, one in sizes.items()},
         "weights": {kind: weigh(KINDS[kind][0](one)) for kind, one in sizes.items()},
     }  # fmt: skip
+    reached = {kind: each for kind, each in found.items() if each["bleu"]}
     figures = {
-        f"{kind}, {name}": statistics.mean(each[name]) for kind, each in found.items() for name in ("nats", "bleu")
+        f"{kind}, {name}": statistics.mean(each[name]) for kind, each in reached.items() for name in ("nats", "bleu")
     }
-    save("input-feeding", __doc__, where, setting=setting, reached=found, figures=figures)
+    save("input-feeding", __doc__, where, setting=setting, reached=reached, figures=figures)
 
 
 def main() -> None:
