@@ -1,4 +1,7 @@
-"""Stand where Ray would: call what is handed over in processes of this machine, which can be killed; or be gone."""
+"""Stand where Ray would: call what is handed over in processes of this machine, which can be killed.
+
+Or be gone, or of another kind.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ import subprocess
 import sys
 import threading
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any
 
-from tidegate.scale.clerk import carry_out
+from tidegate.scale.clerk import carry_out, serve
 
 
 def call_here(link: Connection, address: str) -> None:
@@ -49,6 +53,18 @@ def go_at_once(link: Connection, address: str) -> None:
     """Be a clerk whose cluster goes when the first thing is handed over."""
     link.send(None)
     link.recv()
+
+
+def find_another_version(link: Connection, address: str) -> None:
+    """Be the clerk itself, with a Ray that finds a cluster of another Python."""
+
+    def init(**_: Any) -> None:
+        told = "The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.12.1\nThis process was started with:\n"
+        raise RuntimeError(f"Version mismatch: {told}    Ray: 2.60.0\n    Python: 3.11.7\n" + "and more " * 1000)
+
+    sys.modules["ray"] = ModuleType("ray")
+    sys.modules["ray"].init = init  # type: ignore[attr-defined]
+    serve(link, address)
 
 
 def main() -> None:

@@ -89,7 +89,9 @@ def test_after_a_loss_workers_share_the_cores_that_are_left_and_wait_for_more(mo
         pass
 
 
-@pytest.mark.parametrize("address", ["head", "head:port", "10.0.0.1:6379:1", "", "auto ", "h o:1", "local"])
+@pytest.mark.parametrize(
+    "address", ["head", "head:port", "10.0.0.1:6379:1", "", "auto ", "h o:1", "local", "head:65536"]
+)
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(InputError, match="wanted `auto`, or the address of the head, HOST:PORT"):
         Cluster(address)
@@ -222,11 +224,26 @@ def test_a_cluster_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
             list(answer_all([file], tmp_path / "out", double, about={}, cluster=cluster))
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
-def test_where_no_cluster_is_that_is_told() -> None:
-    with pytest.raises(WorkerError, match=r"no cluster can be used at '127.0.0.1:9'"):
-        Cluster("127.0.0.1:9")
+def test_where_nobody_listens_that_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.scale.cluster.find_spec", lambda name: True)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(
+            WorkerError, match=f"no cluster can be used at '{address}': nobody listens there, .*refused"
+        ):
+            Cluster(address)
+
+
+def test_another_version_of_ray_or_python_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.scale.cluster.find_spec", lambda name: True)
+    monkeypatch.setattr("tidegate.scale.cluster.serve", clerks.find_another_version)
+    told = (
+        r"Ray: 2\.60\.0 Python: 3\.12\.1 This .* Ray: 2\.60\.0 Python: 3\.11\.7 .*with the same Ray and Python as here"
+    )
+    with pytest.raises(WorkerError, match=told) as caught:
+        Cluster("auto")
+    assert len(str(caught.value)) < 600
 
 
 @pytest.fixture(scope="module")

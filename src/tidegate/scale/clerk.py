@@ -13,11 +13,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from multiprocessing.connection import Connection
+from textwrap import shorten
 from typing import Any
 
 from tidegate.children import follow_parent
 from tidegate.errors import RunFolderError, WorkerError
 from tidegate.kernels.threads import set_num_threads
+
+_TOLD = 400  # characters of what Ray says, which may go on for pages
 
 
 def serve(link: Connection, address: str) -> None:
@@ -31,7 +34,7 @@ def serve(link: Connection, address: str) -> None:
 
         ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
     except Exception as error:  # noqa: BLE001  (of many kinds; whatever it is, it is told)
-        link.send(f"{type(error).__name__}: {error}".splitlines()[0])
+        link.send(shorten(f"{type(error).__name__}: {error}", _TOLD, placeholder=" ..."))
         return
     link.send(None)
     clerk = _Clerk(link)
