@@ -94,6 +94,11 @@ class Machines:
         if (node := self.nodes.pop(where, None)) is not None:
             node.wait()
 
+    def lose_cluster(self) -> None:
+        """Kill all of Ray on both machines, and leave what else runs on the one with the head."""
+        os.killpg(self.nodes["a"].pid, signal.SIGKILL)
+        self.kill("b")
+
     def busy(self, where: str) -> list[int]:
         """List the processes on a machine in which Ray calls something of ours."""
         told = subprocess.run(["ip", "netns", "pids", self.spaces[where]], capture_output=True, text=True, check=True)

@@ -238,12 +238,17 @@ def test_where_nobody_listens_that_is_told_at_once(monkeypatch: pytest.MonkeyPat
 def test_another_version_of_ray_or_python_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.scale.cluster.find_spec", lambda name: True)
     monkeypatch.setattr("tidegate.scale.cluster.serve", clerks.find_another_version)
-    told = (
-        r"Ray: 2\.60\.0 Python: 3\.12\.1 This .* Ray: 2\.60\.0 Python: 3\.11\.7 .*with the same Ray and Python as here"
-    )
+    told = r"Ray: 2\.60\.0 Python: 3\.12\.1 This .* Ray: 2\.60\.0 Python: 3\.11\.7 .* the same Ray, Python and token"
     with pytest.raises(WorkerError, match=told) as caught:
         Cluster("auto")
     assert len(str(caught.value)) < 600
+
+
+def test_a_machine_without_a_cluster_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.scale.cluster.find_spec", lambda name: True)
+    monkeypatch.setattr("tidegate.scale.cluster.serve", clerks.find_none)
+    with pytest.raises(WorkerError, match="no cluster can be used at 'auto': no Ray runs on this machine; `ray start`"):
+        Cluster("auto")
 
 
 @pytest.fixture(scope="module")
@@ -343,6 +348,26 @@ class TestTwoMachines:
             said.count(f"on {socket.gethostname()}) was lost; another one takes its place, and no update is lost") == 2
         )
         assert model(run) == model(tmp_path / "alone")
+
+    def test_a_cluster_that_is_lost_loses_nothing(self, machines: Machines, tmp_path: Path) -> None:
+        file, run, out, cluster = data(tmp_path), tmp_path / "run", tmp_path / "out", ["--cluster", machines.address]
+        machines.call("train", file, *SMALL, "--epochs", 30, "--out", tmp_path / "alone")
+        training = machines.tidegate("train", file, *SMALL, "--epochs", 30, "--out", run, *cluster)
+        wait_for_steps(run, training, 100)
+        answering = machines.tidegate("predict", tmp_path / "alone", file, "-o", out, *cluster)
+        machines.lose_cluster()
+        for process in (training, answering):
+            said = process.communicate(timeout=600)[1]
+            assert process.returncode == 1
+            assert "Traceback" not in said
+            assert f"the cluster at {machines.address} is gone" in said or "no cluster can be used" in said
+        machines.kill("a")
+        machines.join("a")
+        machines.join("b")
+        machines.call("train", "--resume", run, *cluster)
+        machines.call("predict", tmp_path / "alone", file, "-o", out, *cluster)
+        assert model(run) == model(tmp_path / "alone")
+        assert len((out / "manifest.jsonl").read_bytes().splitlines()) == 2
 
     def test_any_number_of_kills_leads_to_the_same_model(self, machines: Machines, tmp_path: Path) -> None:
         draw, tally, file = random.Random(3), Counter[str](), data(tmp_path)

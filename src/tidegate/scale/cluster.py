@@ -223,7 +223,7 @@ class Cluster:
 
 
 def _unusable(address: str, told: str) -> WorkerError:
-    advice = "See that it runs there, with the same Ray and Python as here"
+    advice = "See that it runs there, with the same Ray, Python and token (RAY_AUTH_MODE, RAY_AUTH_TOKEN_PATH) as here"
     return WorkerError(f"no cluster can be used at {address!r}: {told.rstrip('.')}. {advice}.")
 
 
@@ -277,7 +277,7 @@ class OnCluster:
         for rank, future in self._calls.items():
             if rank not in come and future.done():
                 error, name = future.exception(), f"worker {rank} (on {self._spots[rank - 1][0].host})"
-                return Ended(rank, name, isinstance(error, LostError), f": {error}" if error else "")
+                return Ended(rank, name, isinstance(error, LostError), f": {error}".rstrip(".") if error else "")
         return None
 
     def stop(self) -> None:
