@@ -1,6 +1,6 @@
 """Stand where Ray would: call what is handed over in processes of this machine, which can be killed.
 
-Or be gone, or of another kind.
+Or be gone, or refuse.
 """
 
 from __future__ import annotations
@@ -55,27 +55,15 @@ def go_at_once(link: Connection, address: str) -> None:
     link.recv()
 
 
-def find_another_version(link: Connection, address: str) -> None:
-    """Be the clerk itself, with a Ray that finds a cluster of another Python."""
-    told = "The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.12.1\nThis process was started with:\n"
-    _fail(RuntimeError(f"Version mismatch: {told}    Ray: 2.60.0\n    Python: 3.11.7\n" + "and more " * 1000))
-    serve(link, address)
-
-
-def find_none(link: Connection, address: str) -> None:
-    """Be the clerk itself, with a Ray that finds no cluster."""
-    _fail(ConnectionError("Could not find any running Ray instance."))
-    serve(link, address)
-
-
-def _fail(error: Exception) -> None:
-    """Let Ray raise an error where it is to join a cluster."""
+def be_refused(error: Exception, link: Connection, address: str) -> None:
+    """Be the clerk itself, with a Ray that raises an error where it is to join a cluster."""
 
     def init(**_: Any) -> None:
         raise error
 
     sys.modules["ray"] = ModuleType("ray")
     sys.modules["ray"].init = init  # type: ignore[attr-defined]
+    serve(link, address)
 
 
 def main() -> None:

@@ -235,20 +235,29 @@ def test_where_nobody_listens_that_is_told_at_once(monkeypatch: pytest.MonkeyPat
             Cluster(address)
 
 
-def test_another_version_of_ray_or_python_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+VERSIONS = "The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.12.1\nThis one with:\n    Python: 3.11.7\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            RuntimeError(VERSIONS + "and more " * 1000),
+            r"with: Ray: 2\.60\.0 Python: 3\.12\.1 This one with: Python: 3\.11\.7",
+        ),
+        (
+            ConnectionError("Could not find any running Ray instance."),
+            "no Ray runs on this machine; `ray start` begins",
+        ),
+        (ConnectionError("Failed to connect to h:1."), r"Failed to connect to h:1\. See .* Python and token"),
+    ],
+)
+def test_why_ray_refuses_is_told(monkeypatch: pytest.MonkeyPatch, error: Exception, told: str) -> None:
     monkeypatch.setattr("tidegate.scale.cluster.find_spec", lambda name: True)
-    monkeypatch.setattr("tidegate.scale.cluster.serve", clerks.find_another_version)
-    told = r"Ray: 2\.60\.0 Python: 3\.12\.1 This .* Ray: 2\.60\.0 Python: 3\.11\.7 .* the same Ray, Python and token"
-    with pytest.raises(WorkerError, match=told) as caught:
+    monkeypatch.setattr("tidegate.scale.cluster.serve", partial(clerks.be_refused, error))
+    with pytest.raises(WorkerError, match=f"no cluster can be used at 'auto': .*{told}") as caught:
         Cluster("auto")
     assert len(str(caught.value)) < 600
-
-
-def test_a_machine_without_a_cluster_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.scale.cluster.find_spec", lambda name: True)
-    monkeypatch.setattr("tidegate.scale.cluster.serve", clerks.find_none)
-    with pytest.raises(WorkerError, match="no cluster can be used at 'auto': no Ray runs on this machine; `ray start`"):
-        Cluster("auto")
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def serve(link: Connection, address: str) -> None:
 
         ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
     except Exception as error:  # noqa: BLE001  (of many kinds; whatever it is, it is told)
-        none = address == "auto" and isinstance(error, ConnectionError)
+        none = "Could not find any running Ray" in str(error)
         link.send(_NONE if none else shorten(f"{type(error).__name__}: {error}", _TOLD, placeholder=" ..."))
         return
     link.send(None)
