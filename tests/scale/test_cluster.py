@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import socket
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -276,11 +277,12 @@ def model(run: Path) -> bytes:
     return (run / "model.safetensors").read_bytes()
 
 
-def wait_for_steps(run: Path, begun: object, count: int) -> None:
+def wait_for_steps(run: Path, training: subprocess.Popen[str], count: int) -> None:
     """Wait until a run has written so many steps down."""
     metrics, until = run / "metrics.jsonl", time.monotonic() + 300
     while not metrics.exists() or metrics.read_bytes().count(b"\n") < count:
-        assert time.monotonic() < until
+        assert training.poll() is None, f"it ended before step {count}: {training.communicate()[1]}"
+        assert time.monotonic() < until, f"{metrics} has fewer than {count} steps after 300 s"
         time.sleep(0.05)
 
 
