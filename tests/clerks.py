@@ -1,4 +1,7 @@
-"""Stand where Ray would: call what is handed over in processes of this machine, which can be killed; or be gone."""
+"""Stand where Ray would: call what is handed over in processes of this machine, which can be killed.
+
+Or be gone, or refuse.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ import subprocess
 import sys
 import threading
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any
 
-from tidegate.scale.clerk import carry_out
+from tidegate.scale.clerk import carry_out, serve
 
 
 def call_here(link: Connection, address: str) -> None:
@@ -49,6 +53,17 @@ def go_at_once(link: Connection, address: str) -> None:
     """Be a clerk whose cluster goes when the first thing is handed over."""
     link.send(None)
     link.recv()
+
+
+def be_refused(error: Exception, link: Connection, address: str) -> None:
+    """Be the clerk itself, with a Ray that raises an error where it is to join a cluster."""
+
+    def init(**_: Any) -> None:
+        raise error
+
+    sys.modules["ray"] = ModuleType("ray")
+    sys.modules["ray"].init = init  # type: ignore[attr-defined]
+    serve(link, address)
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ WHY_NOT = (
     else ""
 )
 _STARTING = 600  # seconds: on a busy machine Ray takes minutes
+_READY = b"Ray runtime started"
 _PORT = 6379
 
 
@@ -67,10 +68,10 @@ class Machines:
         line = ["start", "--block", *role, f"--node-ip-address=10.80.0.{number}", "--num-cpus=1"]
         line += ["--object-store-memory=80000000", "--disable-usage-stats"]
         until = time.monotonic() + _STARTING
-        while not self._start(where, line):
-            assert time.monotonic() < until, (self.folder / f"{where}.log").read_text()
+        while not self._start(where, line, until):
+            pass
 
-    def _start(self, where: str, line: list[str]) -> bool:
+    def _start(self, where: str, line: list[str], until: float) -> bool:
         """Start Ray on a machine; False where it gave up, as it does after 30 s on a machine that is busy."""
         log = self.folder / f"{where}.log"
         enter = ["ip", "netns", "exec", self.spaces[where], str(Path(sys.executable).with_name("ray"))]
@@ -78,10 +79,12 @@ class Machines:
             node = self.nodes[where] = subprocess.Popen(
                 [*enter, *line], env=self.environment, cwd=self.folder, stdout=out, stderr=out, start_new_session=True
             )
-        while b"Ray runtime started" not in log.read_bytes():
+        while _READY not in log.read_bytes():
             if node.poll() is not None:
                 self.kill(where)
                 return False
+            told = f"machine {where} waited {_STARTING} s for {_READY.decode()!r}, and Ray said:"
+            assert time.monotonic() < until, f"{told}\n{log.read_text()}"
             time.sleep(0.5)
         return True
 
@@ -93,6 +96,11 @@ class Machines:
                 os.kill(process, signal.SIGKILL)
         if (node := self.nodes.pop(where, None)) is not None:
             node.wait()
+
+    def lose_cluster(self) -> None:
+        """Kill all of Ray on both machines, and leave what else runs on the one with the head."""
+        os.killpg(self.nodes["a"].pid, signal.SIGKILL)
+        self.kill("b")
 
     def busy(self, where: str) -> list[int]:
         """List the processes on a machine in which Ray calls something of ours."""

@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import socket
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -89,7 +90,9 @@ def test_after_a_loss_workers_share_the_cores_that_are_left_and_wait_for_more(mo
         pass
 
 
-@pytest.mark.parametrize("address", ["head", "head:port", "10.0.0.1:6379:1", "", "auto ", "h o:1", "local"])
+@pytest.mark.parametrize(
+    "address", ["head", "head:port", "10.0.0.1:6379:1", "", "auto ", "h o:1", "local", "head:65536"]
+)
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(InputError, match="wanted `auto`, or the address of the head, HOST:PORT"):
         Cluster(address)
@@ -222,11 +225,40 @@ def test_a_cluster_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
             list(answer_all([file], tmp_path / "out", double, about={}, cluster=cluster))
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
-def test_where_no_cluster_is_that_is_told() -> None:
-    with pytest.raises(WorkerError, match=r"no cluster can be used at '127.0.0.1:9'"):
-        Cluster("127.0.0.1:9")
+def test_where_nobody_listens_that_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.scale.cluster.find_spec", lambda name: True)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(
+            WorkerError, match=f"no cluster can be used at '{address}': nobody listens there, .*refused"
+        ):
+            Cluster(address)
+
+
+VERSIONS = "The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.12.1\nThis one with:\n    Python: 3.11.7\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            RuntimeError(VERSIONS + "and more " * 1000),
+            r"with: Ray: 2\.60\.0 Python: 3\.12\.1 This one with: Python: 3\.11\.7",
+        ),
+        (
+            ConnectionError("Could not find any running Ray instance."),
+            "no Ray runs on this machine; `ray start` begins",
+        ),
+        (ConnectionError("Failed to connect to h:1."), r"Failed to connect to h:1\. See .* Python and token"),
+    ],
+)
+def test_why_ray_refuses_is_told(monkeypatch: pytest.MonkeyPatch, error: Exception, told: str) -> None:
+    monkeypatch.setattr("tidegate.scale.cluster.find_spec", lambda name: True)
+    monkeypatch.setattr("tidegate.scale.cluster.serve", partial(clerks.be_refused, error))
+    with pytest.raises(WorkerError, match=f"no cluster can be used at 'auto': .*{told}") as caught:
+        Cluster("auto")
+    assert len(str(caught.value)) < 600
 
 
 @pytest.fixture(scope="module")
@@ -245,11 +277,12 @@ def model(run: Path) -> bytes:
     return (run / "model.safetensors").read_bytes()
 
 
-def wait_for_steps(run: Path, begun: object, count: int) -> None:
+def wait_for_steps(run: Path, training: subprocess.Popen[str], count: int) -> None:
     """Wait until a run has written so many steps down."""
     metrics, until = run / "metrics.jsonl", time.monotonic() + 300
     while not metrics.exists() or metrics.read_bytes().count(b"\n") < count:
-        assert time.monotonic() < until
+        assert training.poll() is None, f"it ended before step {count}: {training.communicate()[1]}"
+        assert time.monotonic() < until, f"{metrics} has fewer than {count} steps after 300 s"
         time.sleep(0.05)
 
 
@@ -326,6 +359,26 @@ class TestTwoMachines:
             said.count(f"on {socket.gethostname()}) was lost; another one takes its place, and no update is lost") == 2
         )
         assert model(run) == model(tmp_path / "alone")
+
+    def test_a_cluster_that_is_lost_loses_nothing(self, machines: Machines, tmp_path: Path) -> None:
+        file, run, out, cluster = data(tmp_path), tmp_path / "run", tmp_path / "out", ["--cluster", machines.address]
+        machines.call("train", file, *SMALL, "--epochs", 30, "--out", tmp_path / "alone")
+        training = machines.tidegate("train", file, *SMALL, "--epochs", 30, "--out", run, *cluster)
+        wait_for_steps(run, training, 100)
+        answering = machines.tidegate("predict", tmp_path / "alone", file, "-o", out, *cluster)
+        machines.lose_cluster()
+        for process in (training, answering):
+            said = process.communicate(timeout=600)[1]
+            assert process.returncode == 1
+            assert "Traceback" not in said
+            assert f"the cluster at {machines.address} is gone" in said or "no cluster can be used" in said
+        machines.kill("a")
+        machines.join("a")
+        machines.join("b")
+        machines.call("train", "--resume", run, *cluster)
+        machines.call("predict", tmp_path / "alone", file, "-o", out, *cluster)
+        assert model(run) == model(tmp_path / "alone")
+        assert len((out / "manifest.jsonl").read_bytes().splitlines()) == 2
 
     def test_any_number_of_kills_leads_to_the_same_model(self, machines: Machines, tmp_path: Path) -> None:
         draw, tally, file = random.Random(3), Counter[str](), data(tmp_path)

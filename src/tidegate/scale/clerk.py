@@ -13,11 +13,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from multiprocessing.connection import Connection
+from textwrap import shorten
 from typing import Any
 
 from tidegate.children import follow_parent
 from tidegate.errors import RunFolderError, WorkerError
 from tidegate.kernels.threads import set_num_threads
+
+_NONE = "no Ray runs on this machine; `ray start` begins a cluster, or joins one"
+_TOLD = 400  # characters of what Ray says, which may go on for pages
 
 
 def serve(link: Connection, address: str) -> None:
@@ -31,7 +35,8 @@ def serve(link: Connection, address: str) -> None:
 
         ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
     except Exception as error:  # noqa: BLE001  (of many kinds; whatever it is, it is told)
-        link.send(f"{type(error).__name__}: {error}".splitlines()[0])
+        none = "Could not find any running Ray" in str(error)
+        link.send(_NONE if none else shorten(f"{type(error).__name__}: {error}", _TOLD, placeholder=" ..."))
         return
     link.send(None)
     clerk = _Clerk(link)
@@ -87,7 +92,8 @@ class _Clerk:
         try:
             how, value = done.result()
         except RayTaskError as error:  # it did not even begin
-            how, value = "raised", WorkerError(f"{str(error).splitlines()[-1]}.")
+            told = f"a machine of the cluster cannot begin what it is asked to do: {str(error).splitlines()[-1]}"
+            how, value = "raised", WorkerError(f"{told}. Install the same Tidegate on each.")
         except (RayError, Exception) as error:  # noqa: BLE001  (its process is lost, or its machine)
             how, value = "lost", str(error).partition("\n")[0]
         self._handed.pop(number, None)

@@ -27,10 +27,11 @@ from tidegate.scale.worker import work
 
 Call: TypeAlias = Callable[..., Any]
 
+_KNOCKING = 10.0  # seconds in which a port must open
 _COMING = 90.0  # seconds in which a cluster must answer
 _ENDING = 5.0  # seconds that what was called has to end by itself
 _RETRIES = 3  # of a call whose process was lost
-_ANY_PORT = 9
+_ANY_PORT, _LAST_PORT = 9, 65_535
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 
@@ -77,10 +78,12 @@ class Cluster:
         if "://" in address:
             told = "the machines of a cluster must reach this one. Join it with `ray start --address=HOST:PORT`"
             raise InputError(f"--cluster {address}: {told}, and use --cluster auto.")
-        if address != "auto" and not _ADDRESS.fullmatch(address):
+        if address != "auto" and not (_ADDRESS.fullmatch(address) and int(address.rpartition(":")[2]) <= _LAST_PORT):
             raise InputError(f"--cluster {address!r:.80}: wanted `auto`, or the address of the head, HOST:PORT.")
         if find_spec("ray") is None:
             raise MissingPackageError.of("ray", "cluster", "--cluster")
+        if address != "auto":
+            _knock(address)
         self.address, self._numbers = address, count()
         self._open, self._sending = dict[int, Future[Any]](), threading.Lock()
         context = get_context("spawn")
@@ -183,9 +186,7 @@ class Cluster:
             if self._link.poll(_COMING):
                 told = self._link.recv()
         if told is not None:
-            raise WorkerError(
-                f"no cluster can be used at {self.address!r}: {told}. See that it runs there, with this Ray and Python."
-            )
+            raise _unusable(self.address, told)
 
     def _ask(self, what: str, *given: Any) -> Future[Any]:
         number, future = next(self._numbers), Future[Any]()
@@ -219,6 +220,20 @@ class Cluster:
                 _, future = self._open.popitem()
                 told = f"the cluster at {self.address} is gone, or the way to it"
                 future.set_exception(WorkerError(f"{told}. A run goes on with --resume, all else by the same command."))
+
+
+def _unusable(address: str, told: str) -> WorkerError:
+    advice = "See that it runs there, with the same Ray, Python and token (RAY_AUTH_MODE, RAY_AUTH_TOKEN_PATH) as here"
+    return WorkerError(f"no cluster can be used at {address!r}: {told.rstrip('.')}. {advice}.")
+
+
+def _knock(address: str) -> None:
+    """Raise WorkerError where nobody listens: Ray itself would look for a minute and a half."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCKING).close()
+    except OSError as error:
+        raise _unusable(address, f"nobody listens there, {error}") from None
 
 
 class OnCluster:
@@ -262,7 +277,7 @@ class OnCluster:
         for rank, future in self._calls.items():
             if rank not in come and future.done():
                 error, name = future.exception(), f"worker {rank} (on {self._spots[rank - 1][0].host})"
-                return Ended(rank, name, isinstance(error, LostError), f": {error}" if error else "")
+                return Ended(rank, name, isinstance(error, LostError), f": {error}".rstrip(".") if error else "")
         return None
 
     def stop(self) -> None:
