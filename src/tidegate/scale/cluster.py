@@ -104,7 +104,8 @@ class Cluster:
     def told(self) -> str:
         """Say in a few words what it is."""
         machines = self.machines()
-        return f"a cluster of {len(machines)} machines with {sum(each.cpus for each in machines)} cores"
+        count = "one machine" if len(machines) == 1 else f"{len(machines)} machines"
+        return f"a cluster of {count} with {sum(each.cpus for each in machines)} cores"
 
     def machines(self) -> list[Machine]:
         """List the machines that are there now; raises WorkerError where there is none."""
