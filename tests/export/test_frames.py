@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from graphs import run_onnx, run_openvino
 from programs import NETWORKS, weights_of
 from tidegate import ctc
 from tidegate.errors import InputError
@@ -42,25 +44,24 @@ def test_frames_leave_as_a_graph_that_says_how_many_there_are(name: str, tmp_pat
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if NETWORKS[name].nodes[-1].kind == "ctc"])
-def test_the_greedy_graph_spells_what_its_frames_do(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("run", [run_onnx, run_openvino])
+def test_the_greedy_graph_spells_what_its_frames_do(name: str, run: Any, tmp_path: Path) -> None:
     network = NETWORKS[name]
     executor = Executor(network, weights_of(network, np.float32))
-    exported = to_onnx(executor, tmp_path / "graph.onnx", part="greedy")
+    exported = to_onnx(executor, tmp_path / "graph.onnx", part="greedy", states="off")
     shapes = {value.name: value.shape for value in exported.outputs}
     assert shapes["ids"] == shapes["first"] == shapes["last"] == ("batch", "symbols")
     lengths = np.array([13 * network.gives[-1].stride, 0, 6 * network.gives[-1].stride], np.int32)
     rows = np.random.default_rng(1).normal(size=(3, lengths.max(), network.input_size)).astype(np.float32)
     rows[np.arange(lengths.max()) >= lengths[:, None]] = np.nan
-    session = open_session((tmp_path / "graph.onnx").read_bytes())
-    names = ["ids", "first", "last", "symbol_lens"]
-    ids, first, last, counts = session.run(names, {"features": rows, "sequence_lens": lengths})
+    told = run(tmp_path / "graph.onnx", {"features": rows, "sequence_lens": lengths})
+    counts = told["symbol_lens"]
     scores = executor(Ragged.from_padded(rows, lengths))
     wanted = ctc.greedy(ctc.Frames(scores, np.cumsum([0, *network.steps(lengths)]).astype(np.int64)))
     assert counts.tolist() == np.diff(wanted.begins).tolist() and counts[1] == 0 < counts[0]
-    for found, known in ((ids, wanted.symbols), (first, wanted.first), (last, wanted.last)):
-        assert (
-            np.concatenate([row[:count] for row, count in zip(found, counts, strict=True)]).tolist() == known.tolist()
-        )
+    for output, known in (("ids", wanted.symbols), ("first", wanted.first), ("last", wanted.last)):
+        found = [row[:count] for row, count in zip(told[output], counts, strict=True)]
+        assert np.concatenate(found).tolist() == known.tolist()
 
 
 def test_what_spells_nothing_has_no_greedy_graph(tmp_path: Path) -> None:

@@ -274,6 +274,9 @@ def test_what_is_done_to_signals_keeps_their_kind() -> None:
     assert min(lengths) >= 48 and max(lengths) > 52 and max(lengths) <= 60
     np.testing.assert_allclose(stretched(x, 99)[::2], x, atol=1e-6)
     assert len(Disturbance(speed=0.2)(x[:0], np.random.default_rng(0))) == 0
+    louder = [Disturbance(gain=2.0)(x, np.random.default_rng(seed)) - x for seed in range(200)]
+    assert all(np.ptp(added) < 1e-5 for added in louder), "all features of a signal become louder alike"
+    assert 1.6 < np.std([added[0, 0] for added in louder]) < 2.4
 
 
 def test_places_are_the_middle_of_what_a_frame_sees() -> None:

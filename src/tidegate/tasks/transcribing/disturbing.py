@@ -23,6 +23,7 @@ class Disturbance:
     feature_masks: so many bands are hidden, each of up to `widest` features.
     noise: deviation of what is added to each number.
     shift: of what is added to each feature throughout.
+    gain: of what is added to all features throughout alike, as where a sound is louder, or quieter.
     """
 
     speed: float = 0.0
@@ -32,6 +33,7 @@ class Disturbance:
     widest: int = 0
     noise: float = 0.0
     shift: float = 0.0
+    gain: float = 0.0
 
     def __call__(self, x: Array, rng: np.random.Generator, *, least: int = 1) -> Array:
         """Disturb a copy; it keeps at least so many steps, or the length it had."""
@@ -44,6 +46,8 @@ class Disturbance:
         x = x.copy()
         if self.shift:
             x += np.asarray(rng.normal(0, self.shift, width), np.float32)
+        if self.gain:
+            x += np.float32(rng.normal(0, self.gain))
         if self.noise:
             x += rng.normal(0, self.noise, x.shape).astype(np.float32)
         for _ in range(self.time_masks):

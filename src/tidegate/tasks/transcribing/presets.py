@@ -17,6 +17,7 @@ _COMMON: dict[str, Any] = {
     "longest_mask": 12,
     "feature_masks": 1,
     "noise": 0.1,
+    "gain": 0.0,
     "average": 0.998,
     "language": True,
     "short_first": 1,
@@ -87,6 +88,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "centred": False,
         "widest_mask": 8,
         "shift": 0.15,
+        "gain": 0.7,
         "epochs": 30,
     },
     # Lines of print, 48 pixels high.

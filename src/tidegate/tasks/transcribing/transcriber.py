@@ -91,6 +91,7 @@ class Transcriber(Task[Reading]):
         widest_mask: features that such a band has at most.
         noise: deviation of noise that is added in training, where features have the deviation 1.
         shift: the same of what is added to each feature throughout a signal.
+        gain: the same of what is added to all features of a signal alike, as where a sound is louder, or quieter.
         average: share of the past in the moving average of the weights that is used; 0 uses the last ones.
         language: learn from the training texts, too, what is likely to be said: n-grams and words, for a search
             (`transcribe(beam=...)`); kept where that leaves fewer errors on what is held out, and so not without that.
@@ -103,7 +104,7 @@ class Transcriber(Task[Reading]):
     """
 
     card: ClassVar[Card] = CARD
-    later: ClassVar[Json] = {"front": "window", "front_size": 16, "language": False}
+    later: ClassVar[Json] = {"front": "window", "front_size": 16, "language": False, "gain": 0.0}
 
     reads: Reads = "features"
     rate: Positive | None = None
@@ -125,6 +126,7 @@ class Transcriber(Task[Reading]):
     widest_mask: Annotated[int, Field(ge=0)] = 3
     noise: NotNegative = 0.1
     shift: NotNegative = 0.0
+    gain: NotNegative = 0.0
     average: Share = 0.998
     language: bool = True
     short_first: Annotated[int, Field(ge=0)] = 1
@@ -400,9 +402,8 @@ class Transcriber(Task[Reading]):
 
     def _loss(self, part: Part, network: Network) -> Loss:
         """Make the loss of a batch: nats per symbol of all its texts."""
-        disturb = Disturbance(
-            self.speed, self.time_masks, self.longest_mask, self.feature_masks, self.widest_mask, self.noise, self.shift
-        )
+        hidden = self.time_masks, self.longest_mask, self.feature_masks, self.widest_mask
+        disturb = Disturbance(self.speed, *hidden, self.noise, self.shift, self.gain)
         stride, needed = network.gives[-1].stride, ctc.needed(part.labels)
 
         def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
