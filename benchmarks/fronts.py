@@ -52,7 +52,7 @@ def run(rounds: int, threads: int) -> None:
     """Measure, print and keep the samples."""
     where, lines, outcome = machine(threads), recordings(BATCH * (rounds + 1)), Outcome()
     kernels.set_num_threads(threads)
-    figures = {}
+    figures = dict[str, float]()
     for preset in UNITS:
         outcome.seconds[preset], parameters = updates(preset, lines)
         epoch = statistics.median(outcome.seconds[preset]) * LINES / BATCH
