@@ -7,14 +7,14 @@ compiled step, where that works. ReNet beside PyTorch's LSTM, over all rows of t
 columns. Before, all must give the same output, with packed rows there. Rounds alternate in one process; times are of
 the processor.
 
-    python -m benchmarks.grid [--rounds 5] [--threads 1]
+    python -m benchmarks.grid [--rounds 5] [--threads 1] [--scans grid,renet]
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -173,6 +173,9 @@ def lines(H: int, grid: Grid) -> Ways:
     }
 
 
+SCANS = {"grid": diagonals, "renet": lines}
+
+
 def agree(mine: Tensor, others: Tensor) -> None:
     """End where outputs differ by more than rounding."""
     difference = float((mine - others).detach().abs().max())
@@ -193,7 +196,7 @@ def raced(ways: Ways, rounds: int) -> Outcome:
     return outcome
 
 
-def run(rounds: int, threads: int) -> None:
+def run(rounds: int, threads: int, scans: Sequence[str]) -> None:
     """Compare, print and keep the samples."""
     where, grid = machine(threads), images()
     peak = measure(1)["FMA in registers, GFLOP/s"] * 1e9
@@ -202,9 +205,9 @@ def run(rounds: int, threads: int) -> None:
     cells = len(grid.values)
     # of the four directions: products with the matrices of what is read and of the states before
     multiplied = {"grid": lambda H: 20 * H * (FEATURES + 2 * H), "renet": lambda H: 8 * H * (FEATURES + 4 * H)}
-    for name, prepare in (("grid", diagonals), ("renet", lines)):
+    for name in scans:
         for H in UNITS:
-            outcome = raced(prepare(H, grid), rounds)
+            outcome = raced(SCANS[name](H, grid), rounds)
             middle = {way: statistics.median(seconds) for way, seconds in outcome.seconds.items()}
             best = min(value for way, value in middle.items() if way != OURS)
             operations = 2 * 3 * cells * multiplied[name](H)
@@ -221,8 +224,10 @@ def run(rounds: int, threads: int) -> None:
 
 def main() -> None:
     """Answer the question."""
-    args = command.parser(__doc__).parse_args()
-    run(args.rounds, args.threads)
+    parser = command.parser(__doc__)
+    parser.add_argument("--scans", default=",".join(SCANS))
+    args = parser.parse_args()
+    run(args.rounds, args.threads, args.scans.split(","))
 
 
 if __name__ == "__main__":

@@ -49,10 +49,14 @@ class Scan2d(torch.nn.Module):
     def forward(self, grid: Grid) -> Grid:
         """Return [N, F]."""
         for axis, layer in self.named_children():
-            lines = grid.rows() if axis == "rows" else grid.columns()
-            read, _ = cast(Recurrent, layer)(lines.of(grid.values))
-            back = torch.from_numpy(np.argsort(lines.cells))
-            grid = grid.with_values(read.values[back])
+            back: Tensor | None = None
+            if axis == "rows":  # whose cells lie in their order
+                lines = Ragged(grid.values, torch.from_numpy(grid.rows().offsets))
+            else:
+                columns = grid.columns()
+                lines, back = columns.of(grid.values), torch.from_numpy(np.argsort(columns.cells))
+            read, _ = cast(Recurrent, layer)(lines)
+            grid = grid.with_values(read.values if back is None else read.values[back])
         return grid
 
 
