@@ -221,7 +221,7 @@ def test_scores_that_no_runtime_tells_apart_are_no_fault(tmp_path: Path) -> None
             ),
             "step",
             InputError,
-            "has no parts",
+            "has no such part",
         ),
     ],
 )
