@@ -228,9 +228,8 @@ class Workers:
         until = begun + max(self.timeout, self._place.coming)
         for rank in range(1, self.count):
             self._place.start(rank, address, key)
-        while len(links) < self.count - 1:
+        while self._still_there(hellos) < self.count - 1:
             self._go_on_waiting()
-            self._miss(hellos)
             if (link := accept(listener, key, _TURN)) is not None:
                 self._take(link, hellos)
             elif (ended := self._place.ended(hellos)) is not None:
@@ -247,8 +246,8 @@ class Workers:
                 link.send(Meet(rank, addresses, self._threads(), 0.8 * self.timeout))
         self._see_them_meet()
 
-    def _miss(self, hellos: dict[int, Hello]) -> None:
-        """Let the places of those be free again who came and went before all had come."""
+    def _still_there(self, hellos: dict[int, Hello]) -> int:
+        """Count who has come; the places of those are free again who went before all had come."""
         for rank, link in list(self._links.items()):
             if select.select([link], [], [], 0)[0]:
                 try:
@@ -256,6 +255,7 @@ class Workers:
                 except GoneError:
                     link.close()
                     del self._links[rank], hellos[rank]
+        return len(self._links)
 
     def _see_them_meet(self) -> None:
         """Wait until all say that they have met; whoever goes meanwhile is seen to, though others still wait for it."""
