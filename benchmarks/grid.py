@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from benchmarks import command
+from benchmarks.ctc import timed
 from benchmarks.peak import measure
-from benchmarks.race import PAUSE, Outcome
+from benchmarks.race import Outcome
 from benchmarks.record import OURS, machine, save
 from tidegate import kernels
 from tidegate.grid import Grid
@@ -188,11 +189,9 @@ def raced(ways: Ways, rounds: int) -> Outcome:
     outcome = Outcome()
     for number in range(rounds + 1):
         for name, work in ways.items():
-            time.sleep(PAUSE)
-            begun = time.process_time()
-            work()
+            seconds = timed(work, time.process_time)
             if number:
-                outcome.add(name, time.process_time() - begun)
+                outcome.add(name, seconds)
     return outcome
 
 

@@ -6,6 +6,7 @@ Both drop features as Tidegate does, the same ones over all steps of a sequence.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -83,7 +84,7 @@ class Attention(nn.Module):
         return scores.softmax(2) @ memory.rows
 
 
-class Translator(nn.Module):
+class Translator(nn.Module, ABC):
     """Hold what both have: the table, the encoder, and how what was read is compared with the table."""
 
     def __init__(self, sizes: Sizes) -> None:
@@ -140,9 +141,9 @@ class Translator(nn.Module):
             functional.dropout(said, self.sizes.dropout, self.training), self.table.weight, self.bias
         )
 
+    @abstractmethod
     def said(self, batch: Batch) -> Tensor:
         """Give what is compared with the table, [B, T, E]."""
-        raise NotImplementedError
 
     def forward(self, batch: Batch) -> Tensor:
         """Score what follows each token of the targets, [N, V]."""

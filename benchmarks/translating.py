@@ -30,6 +30,7 @@ import torch
 
 import tidegate as tg
 from benchmarks import command
+from benchmarks.ctc import timed
 from benchmarks.input_feeding import batch_of, check, multi30k, tidegate_network
 from benchmarks.joeynmt_translator import JoeyNmt
 from benchmarks.race import Outcome, ratios
@@ -182,18 +183,11 @@ def engines(work: Work, outcome: Outcome, *, compiled: bool) -> dict[str, Engine
     return made
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Count the processor's seconds of a round."""
-    begun = time.process_time()
-    work()
-    return time.process_time() - begun
-
-
 def race(ways: Mapping[str, Callable[[], object]], rounds: int, outcome: Outcome) -> None:
     """Let all go once to be warm, then time them A B B A."""
     for number in range(rounds + 1):
         for name in list(ways) if number % 2 else list(ways)[::-1]:
-            seconds = timed(ways[name])
+            seconds = timed(ways[name], time.process_time)
             if number:
                 outcome.add(name, seconds)
         print(f"round {number} of {rounds}", flush=True)
