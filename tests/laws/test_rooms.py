@@ -27,7 +27,8 @@ CELLS_ARE_SPELLED_IN = (
     "nn/layers.py",  # each layer names its cell
     "nn/equations.py",  # written a second time, in torch's operators
     "convert/keras_equations.py",  # and a third, as the yardstick of the conversion
-    "tasks/*presets.py",  # what users choose from, as data
+    "tasks/classifying/presets.py",  # what users choose from, as data
+    "tasks/forecasting/presets.py",
     "tasks/forecasting/forecaster.py",
     "lab/setup.py",
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidegate.cells import USUAL
+
 # Of the set of AWD-LSTM (Merity, Keskar and Socher 2017) what one small layer wants; see docs/language-models.md.
 _LANGUAGE: dict[str, Any] = {
     "keep_case": True,
-    "cell": "lstm",
+    "cell": USUAL,
     "num_layers": 1,
     "embeddings": None,
     "train_embeddings": True,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidegate.cells import USUAL
+
 # A BiLSTM-CRF (Huang, Xu, Yu 2015); with characters, that of Lample et al. (2016).
 _TAGGER: dict[str, Any] = {
     "scheme": "auto",
     "learn_scheme": "same",
-    "cell": "lstm",
+    "cell": USUAL,
     "hidden_size": 128,
     "num_layers": 1,
     "vocabulary_size": 50_000,

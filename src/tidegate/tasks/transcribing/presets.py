@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidegate.cells import USUAL
+
 _COMMON: dict[str, Any] = {
     "rate": None,
     "front": "window",
     "front_size": 16,
-    "cell": "lstm",
+    "cell": USUAL,
     "num_layers": 3,
     "bidirectional": True,
     "bands": 40,
