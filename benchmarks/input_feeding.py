@@ -2,9 +2,9 @@
 
 Four decoders of as many weights each (their widths are chosen so) learn the same pairs of Multi30k, German to English,
 with the same updates, the same share of features dropped and the same learning rate, in one training loop of PyTorch.
-`two hops` is the network of `Translator`; before, both must lose the same on a batch. Measured on the pairs held out:
-nats per token, and BLEU of the most probable tokens. Small data and small networks: what is left of a difference when
-both grow this cannot tell.
+`one hop` is the network of `Translator`, `two hops` that with `hops=2`, which must lose the same on a batch before.
+Measured on the pairs held out: nats per token, and BLEU of the most probable tokens. Small data and small networks:
+what is left of a difference when both grow this cannot tell.
 
     TIDEGATE_DATA=... python -m benchmarks.input_feeding [--pairs 12000] [--epochs 8] [--seeds 2]
 """
@@ -24,7 +24,7 @@ import torch
 
 import tidegate as tg
 from benchmarks.record import machine, save
-from benchmarks.torch_translators import Batch, Hops, InputFeeding, Sizes, Translator
+from benchmarks.torch_translators import Batch, Hops, InputFeeding, Layers, Sizes, Translator
 from tidegate.data.pairs.measures import bleu
 from tidegate.data.pairs.subwords import train_subwords
 from tidegate.network import Network
@@ -41,7 +41,7 @@ LONGEST = 18  # tokens of a side
 VOCABULARY = 3000
 BATCH = 32
 SMALL = Sizes(vocabulary=0, embedding=96, encoder=96, decoder=128, layers=2, dropout=0.2)
-KINDS: dict[str, tuple[type[Translator], int]] = {
+KINDS: dict[str, tuple[type[Translator], Layers]] = {
     "one hop": (Hops, 1),
     "two hops": (Hops, 2),
     "input feeding, one layer": (InputFeeding, 1),
@@ -102,7 +102,7 @@ def sized(kind: str, vocabulary: int) -> Sizes:
 
 
 def check(corpus: Corpus, sizes: Sizes) -> None:
-    """Make sure that torch's two hops are Tidegate's: the loss of a batch must be the same."""
+    """Make sure that torch's network of hops is Tidegate's: the loss of a batch must be the same."""
     network, weights = tidegate_network(sizes)
     pairs, labels = corpus.batch(np.arange(BATCH))
     wanted = log_probabilities(Executor(network, weights)(pairs), np.arange(len(labels)), labels)
@@ -119,8 +119,8 @@ def tidegate_network(sizes: Sizes) -> tuple[Network, dict[str, Array]]:
     """Build the network of a `Translator` with as many hops as there are layers, without dropout."""
     rule = Rule(
         vocabulary_size=sizes.vocabulary, cell="lstm", embedding_size=sizes.embedding, hidden_size=sizes.encoder,
-        decoder_size=sizes.decoder, num_layers=1, hops=2, attention="general", starts=True, dropout=sizes.dropout,
-        recurrent_dropout=0.0, word_dropout=0.0,
+        decoder_size=sizes.decoder, num_layers=1, hops=sizes.layers, attention="general", starts=True,
+        dropout=sizes.dropout, recurrent_dropout=0.0, word_dropout=0.0,
     )  # fmt: skip
     network = build(rule)
     return network, initial_weights(network, seed=0, embedding_scale=(3 / sizes.embedding) ** 0.5)

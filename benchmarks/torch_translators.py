@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 Array: TypeAlias = npt.NDArray[Any]
+Layers: TypeAlias = Literal[1, 2]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Sizes:
     embedding: int = 256
     encoder: int = 256
     decoder: int = 384
-    layers: int = 2
+    layers: Layers = 2
     dropout: float = 0.0
 
 

@@ -2,10 +2,10 @@
 
 Multi30k, German to English, as subwords of a vocabulary that all share, in batches of 64 pairs of like length, which is
 the best mode of those who pad; and in batches as they come. Embedding 256, an encoder of 256 units each way, a decoder
-of 384: Tidegate's has two layers, each of which attends; the others' has one, and is fed what it attended to. `torch,
-two hops` is the network of Tidegate, and both must lose the same before. Updates are whole: loss, gradient, clipping,
-Adam. A search follows 5 outputs of each of 64 sentences, of all at once or of 8 one by one, each to 15 tokens, so that
-none ends sooner elsewhere.
+of one layer of 512, which JoeyNMT's and `torch, input feeding` feed what it attended to. `torch, the same network` is
+that of Tidegate, and both must lose the same before. Updates are whole: loss, gradient, clipping, Adam. A search
+follows 5 outputs of each of 64 sentences, of all at once or of 8 one by one, each to 15 tokens, so that none ends
+sooner elsewhere.
 
 Everybody has one thread, and time is that of the processor: the machine may have other work.
 
@@ -48,7 +48,8 @@ Array: TypeAlias = npt.NDArray[Any]
 VOCABULARY, BATCH, BATCHES = 8000, 64, 6
 BEAM, STEPS, SENTENCES, FEW = 5, 15, 64, 8
 RATE, SMOOTHING, LONGEST_GRADIENT = 1e-3, 0.1, 1.0
-SIZES = Sizes(vocabulary=0, dropout=0.3)
+SIZES = Sizes(vocabulary=0, decoder=512, layers=1, dropout=0.3)
+SAME = "torch, the same network"
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Joey:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._joey = JoeyNmt(one_layer(work), rate=RATE, longest_gradient=LONGEST_GRADIENT, smoothing=SMOOTHING)
+        self._joey = JoeyNmt(work.sizes, rate=RATE, longest_gradient=LONGEST_GRADIENT, smoothing=SMOOTHING)
 
     def step(self, indices: Array) -> None:
         """Make one update."""
@@ -161,17 +162,12 @@ class Joey:
 Engine: TypeAlias = Ours | Theirs | Joey
 
 
-def one_layer(work: Work) -> Sizes:
-    """Give the sizes of those whose decoder has one layer."""
-    return replace(work.sizes, layers=1)
-
-
 def engines(work: Work, outcome: Outcome, *, compiled: bool) -> dict[str, Engine]:
     """Make all who take part."""
-    made: dict[str, Engine] = {OURS: Ours(work), "torch, two hops": Theirs(Hops(work.sizes), work)}
-    made["torch, input feeding"] = Theirs(InputFeeding(one_layer(work)), work)
+    made: dict[str, Engine] = {OURS: Ours(work), SAME: Theirs(Hops(work.sizes), work)}
+    made["torch, input feeding"] = Theirs(InputFeeding(work.sizes), work)
     if compiled:
-        model = InputFeeding(one_layer(work))
+        model = InputFeeding(work.sizes)
         model.step = torch.compile(model.step, dynamic=True)  # type: ignore[method-assign]
         made["torch, input feeding, compiled"] = Theirs(model, work)
     try:
@@ -210,7 +206,7 @@ def run(rounds: int, *, compiled: bool) -> None:
         outcome = Outcome()
         made = engines(work, outcome, compiled=compiled)
         parts = [work.sentences.select(np.arange(at, at + size)) for at in range(0, max(size, FEW), size)]
-        ways = {who: partial(_search, one, parts) for who, one in made.items() if who != "torch, two hops"}
+        ways = {who: partial(_search, one, parts) for who, one in made.items() if who != SAME}
         tokens = STEPS * sum(map(len, parts))
         if any(search() != tokens for search in ways.values()):
             raise SystemExit(f"outputs are not all of {STEPS} tokens")

@@ -33,7 +33,7 @@ def hop(index: int, query: int, score: Any = "general", **changes: Any) -> tuple
 
 
 def translator(dropout: float = 0.0, hidden_words: float = 0.0) -> Network:
-    """Make the usual one, of two hops, small."""
+    """Make one of two hops, small."""
     return Network.of(
         WORDS.model_copy(update={"dropout": hidden_words}),
         *encoder(recurrent_dropout=dropout),

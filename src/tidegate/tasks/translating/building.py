@@ -1,9 +1,9 @@
 """Builds the network of a translator by one rule. Knows nodes and sizes, neither texts nor weights.
 
-The rows of the output are the tokens of the target so far. A first recurrent layer reads these alone, attends to what
-the encoder says of the input, and hands both to a second layer, which remembers what was attended and attends again:
-so no node waits for another within a step, as it does where what was attended is fed back into the input (Luong et
-al. 2015, section 3.3), and each node runs over all steps at once.
+The rows of the output are the tokens of the target so far. A recurrent layer reads these alone and attends to what the
+encoder says of the input; with two hops it hands both to a second layer, which remembers what was attended and attends
+again. So no node waits for another within a step, as it does where what was attended is fed back into the input (Luong
+et al. 2015, section 3.3), and each node runs over all steps at once.
 """
 
 from __future__ import annotations

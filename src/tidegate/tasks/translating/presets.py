@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidegate.cells import USUAL
+
 _COMMON: dict[str, Any] = {
     "source_language": "",
     "target_language": "",
-    "cell": "lstm",
+    "cell": USUAL,
     "num_layers": 1,
     "attention": "general",
     "starts": True,
@@ -32,8 +34,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "vocabulary_size": 8000,
         "embedding_size": 256,
         "hidden_size": 256,
-        "decoder_size": 384,
-        "hops": 2,
+        "decoder_size": 512,
+        "hops": 1,
         "dropout": 0.3,
         "recurrent_dropout": 0.2,
         "word_dropout": 0.1,

@@ -106,9 +106,9 @@ class Translator(Task[Reading]):
     cell: CellOption = USUAL
     embedding_size: Size = 256
     hidden_size: Size = 256
-    decoder_size: Size = 384
+    decoder_size: Size = 512
     num_layers: Annotated[int, Field(ge=1, le=16)] = 1
-    hops: Hops = 2
+    hops: Hops = 1
     attention: Score = "general"
     starts: bool = True
     dropout: Share = 0.3
