@@ -172,7 +172,9 @@ class Attending final : public LiveAttention<T> {
     held_[source].numbers.resize(attended_numbers(attention_, rows));
     held_[source].of = pack_attended(attention_, keys, from, rows, held_[source].numbers.data());
   }
-  void close(Index source) override { held_[source] = {}; }
+  void close(Index source) override {
+    if (source < static_cast<Index>(held_.size())) held_[source] = {};
+  }
 
   LiveRows<T> pass(const LiveTurn& turn, const LiveRows<T>& in, std::vector<Index>&) override {
     const Index rows = in.offsets[turn.n], M = attention_.M;

@@ -278,7 +278,7 @@ class LiveRecurrent final : public LiveNode<T> {
     starts_[source].assign(row, row + read[0]->width);
   }
   void close(Index source) override {
-    if (H_) starts_[source] = {};
+    if (source < static_cast<Index>(starts_.size())) starts_[source] = {};
   }
   void start(Index slot, Index source) override {
     const T* h = H_ ? starts_[source].data() : nullptr;

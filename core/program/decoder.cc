@@ -15,16 +15,21 @@ Decoder<T>::Decoder(Program<T>& program, Index capacity)
 
 template <class T>
 Status Decoder<T>::open(const Sequenced<T>& sources, int threads, Index* number, Index& bad_token) {
+  Index taken = 0;
   const auto keep = [&](const std::vector<Flow<T>>& flows) {
     Index next = 0;
-    for (Index b = 0; b < sources.B; ++b) {
+    for (Index b = 0; b < sources.B && !halted(); ++b) {
       while (next < count() && open_[next]) ++next;
       if (next == count()) open_.push_back(0);
+      open_[number[taken++] = next] = 1;
       streams_.open(next, flows, b, threads);
-      open_[number[b] = next] = 1;
     }
   };
-  return program_.show(sources, threads, keep, bad_token);
+  const Status status = program_.show(sources, threads, keep, bad_token);
+  if (status != Status::kOk || halted()) {
+    while (taken > 0) close(number[--taken]);
+  }
+  return status;
 }
 
 template <class T>

@@ -13,8 +13,8 @@ class Decoder {
   // it. Throws std::bad_alloc, and std::invalid_argument where the network does not read pairs, or not live.
   Decoder(Program<T>& program, Index capacity);
 
-  // Reads sources, pairs without targets, as one batch; number [B] is what each is called from then on. Throws
-  // std::bad_alloc.
+  // Reads sources, pairs without targets, as one batch; number [B] is what each is called from then on. None is open
+  // where this fails or is given up.
   Status open(const Sequenced<T>& sources, int threads, Index* number, Index& bad_token);
   // Forgets a source; slots that have it must start anew. False where there is none.
   bool close(Index source);

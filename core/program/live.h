@@ -48,7 +48,8 @@ class LiveNode {
   }
 
   // Keeps, under a number, what it needs of the source of pairs that was read as sequence b of the flows behind the
-  // first one that it reads; gives that up; and brings a sequence to the beginning of a target of it.
+  // first one that it reads; gives that up, also where `open` threw or never came to it; and brings a sequence to the
+  // beginning of a target of it.
   virtual void open(Index source, const Flow<T>* const* read, Index b, int threads) {
     (void)source, (void)read, (void)b, (void)threads;
   }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -167,6 +169,98 @@ def test_the_slots_of_a_closed_source_are_to_be_started_anew() -> None:
     with pytest.raises(InputError, match="Start it first"):
         decoder.step([0], [1])
     assert np.isfinite(decoder.step([1], [1])).all()
+
+
+WIDE = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from tidegate.errors import InputError
+from tidegate.network import Attend, Embed, Network, Take, parameter_shapes
+from tidegate.ragged import Ragged
+from tidegate.runtime import Decoder
+
+width, size, longest = map(int, sys.argv[1:])  # of a row that is attended to; what is kept of it; rows
+hops = [Attend(memory="source", reads=read, score="additive", query_size=width, memory_size=width, size=size, name=name)
+        for read, name in (("target", "first"), ("first", "second"))]
+words = Embed(vocabulary_size=9, size=width, name="words")
+sides = [Take(side=side, reads="words", name=side) for side in ("source", "target")]
+network = Network.of(words, *sides, *hops)
+rng = np.random.default_rng(0)
+weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in parameter_shapes(network).items()}
+made = lambda size, longest: Ragged.from_list([rng.integers(9, size=longest).tolist() for _ in range(size)])
+few, many = made(2, 5), made(60, longest)
+
+def said(decoder, source):
+    decoder.start([0], [source])
+    return decoder.step([0], [3]).tobytes()
+
+first = Decoder(network, weights, 1, threads=1)
+wanted = [said(first, source) for source in first.open(few)]
+decoder, refused = Decoder(network, weights, 1, threads=1), 0
+assert decoder.open(few) == [0, 1]
+decoder.close(0)
+
+def check():
+    \"\"\"Nothing was opened: the numbers that were free still are, and what was open says what it said.\"\"\"
+    assert said(decoder, 1) == wanted[1]
+    assert decoder.open(few) == [0, 2]
+    assert [said(decoder, source) for source in (0, 2)] == wanted
+    decoder.close(0)
+    decoder.close(2)
+"""
+
+OUT_OF_MEMORY = """
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+for room in range(20, 300, 40):
+    resource.setrlimit(resource.RLIMIT_AS, (used + (room << 20), resource.RLIM_INFINITY))
+    try:
+        opened = decoder.open(many)
+    except MemoryError:
+        opened, refused = [], refused + 1
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    for source in opened:
+        decoder.close(source)
+    check()
+assert refused > 2, refused
+"""
+
+INTERRUPTED = """
+import time
+
+def stop(*_):
+    if time.process_time() < begun + 0.05:  # sources are still read, which is a thirtieth of the work
+        return
+    try:
+        decoder.attention()
+    except InputError:  # it is at work just now
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, stop)
+for _ in range(3):
+    begun = time.process_time()
+    signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+    try:
+        decoder.open(many)
+    except KeyboardInterrupt:
+        refused += 1
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    check()
+assert refused == 3, refused
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
+@pytest.mark.parametrize(
+    ("trouble", "sizes"),
+    [(OUT_OF_MEMORY, ("4", "1000", "500")), (INTERRUPTED, ("500", "3000", "100"))],
+    ids=["out of memory", "interrupted"],
+)
+def test_sources_are_opened_all_or_none(trouble: str, sizes: tuple[str, str, str]) -> None:
+    """Most memory is taken, and most of the time spent, when they have been read, and are kept one after the other."""
+    code = [sys.executable, "-c", WIDE + trouble, *sizes]
+    done = subprocess.run(code, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 WORDS = Embed(vocabulary_size=9, size=4, name="words")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -17,7 +18,9 @@ import tidegate as tg
 from serving import ASKED, ask, bits, serving
 from tidegate.errors import InputError, ServeError, StreamEndedError
 from tidegate.serve import sessions
+from tidegate.serve.oip import SequenceStepping
 from tidegate.serve.server import Server
+from tidegate.serve.streams import Stepping
 from tidegate.tasks import CARDS
 
 TOKEN = "a-token-for-tests-alone"
@@ -71,6 +74,71 @@ def test_a_stream_says_what_the_task_says(server: Server, models: dict[str, Path
         assert stream.steps == 150
         found += stream.finish()
     assert [bits(each) for each in found] == whole(name, models)
+
+
+def socketed(server: Server, name: str, options: dict[str, Any], parts: list[list[Any]]) -> None:
+    """Send the parts of a stream over one socket."""
+    with wired(server, name) as ws:
+        for at, part in enumerate(parts):
+            assert "error" not in say(ws, steps=part, end=part is parts[-1], **({} if at else {"begin": options}))
+
+
+def requested(server: Server, name: str, options: dict[str, Any], parts: list[list[Any]]) -> None:
+    """Send the parts of a stream by requests, each with the token of the one before."""
+    message: dict[str, Any] = {"begin": options}
+    for part in parts:
+        status, told, _ = ask(server, f"/v1/streams/{name}", message | {"steps": part, "end": part is parts[-1]})
+        assert status == 200, told
+        message = {"resume": told.get("token")}
+
+
+def sequenced(server: Server, name: str, options: dict[str, Any], parts: list[list[Any]]) -> None:
+    """Send the parts of a stream as those of a sequence, which is put away between any two."""
+    for at, part in enumerate(parts):
+        edges = {"sequence_start": at == 0, "sequence_end": part is parts[-1]} | ({} if at else options)
+        if isinstance(part[0], str):
+            arrays = {"text": ("BYTES", part)}
+        elif name == "forecaster":
+            arrays = {str(column): ("FP64", [row[column] for row in part]) for column in range(len(part[0]))}
+        else:
+            arrays = {"values": ("FP64", part)}
+        inputs = [
+            {"name": key, "datatype": kind, "shape": list(np.shape(data)), "data": np.ravel(data).tolist()}
+            for key, (kind, data) in arrays.items()
+        ]
+        content = {"inputs": inputs, "parameters": {"sequence_id": "mine", **edges}}
+        status, told, _ = ask(server, f"/v2/models/{name}/infer", content)
+        assert status == 200, told
+        with wired(server, name) as other:
+            say(other, begin=options)
+            assert f"oip:{name}:mine" not in server.sessions._open
+
+
+@pytest.mark.parametrize("send", [socketed, requested, sequenced])
+@pytest.mark.parametrize("name", ASKED)
+def test_a_stream_is_charged_for_what_it_computes_in_whatever_parts_it_comes(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, send: Any
+) -> None:
+    _, options, steps = live_of(name, models)
+    steps = steps[:24]
+    with serving({name: models[name]}, session_bytes=4_000, state_dir=tmp_path) as server:
+        charged, asked = list[int](), server.batcher.ask
+
+        async def noted(work: Any, payload: Any, tokens: int, place: Any = None) -> Any:
+            if isinstance(work, Stepping | SequenceStepping) and tokens > 1:
+                charged.append(tokens - 1)  # each message has one besides its steps
+            return await asked(work, payload, tokens, place)
+
+        monkeypatch.setattr(server.batcher, "ask", noted)
+        send(server, name, options, [steps])
+        (whole,) = charged
+        charged.clear()
+        send(server, name, options, [steps[at : at + 6] for at in range(0, 24, 6)])
+    assert sum(charged) == whole
+    if name == "translator":  # which translates all that came so far at each piece, and at the end
+        sizes = [len("".join(steps[: at + 1])) for at in range(24)]
+        assert whole >= 2 * sum(size // 4 for size in [*sizes, sizes[-1]])
+        assert charged[-1] > 4 * charged[0]
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -80,7 +80,8 @@ class Decoder:
         Any may be empty; what a source is read to does not depend on the others. It is held until `close`.
 
         Raises:
-            ShapeError, InputError: the sources do not hold ids of the vocabulary; nothing was read then.
+            ShapeError, InputError: the sources do not hold ids of the vocabulary.
+            MemoryError: there is too little memory. Whatever is raised, none of the sources is open then.
         """
         none = Ragged(np.empty(0, np.int32), np.zeros(len(sources.offsets), np.int64))
         pairs = Pairs(sources, none)

@@ -21,7 +21,7 @@ from tidegate.serve.predict import JSON
 from tidegate.serve.sessions import Sessions
 from tidegate.serve.shelf import Served
 from tidegate.serve.tensors import InferRequest, read_request, write_answer
-from tidegate.tasks.wire import CHARACTERS, Tensors
+from tidegate.tasks.wire import Tensors
 from tidegate.version import __version__
 
 _LENGTH = "inference-header-content-length"
@@ -151,9 +151,15 @@ class Protocol:
         options = {key: said[key] for key in served.wire.live.options if key in said}
         start, end = (bool(said.get(f"sequence_{edge}", False)) for edge in ("start", "end"))
         turn = SequenceTurn(f"oip:{served.name}:{name}", served, arrays, options, start, end)
-        cost = 1 + sum(_weight(array) for array in arrays.values())
-        found: dict[str, Any] = await self._batcher.ask(self._stepping, turn, cost, place)
+        found: dict[str, Any] = await self._batcher.ask(self._stepping, turn, self._cost(turn), place)
         return found
+
+    def _cost(self, turn: SequenceTurn) -> int:
+        """Count the numbers of a turn, and guess the tokens of its texts, and of earlier ones that are read again."""
+        arrays, kept = turn.tensors.values(), 0 if turn.start else self._stepping.sessions.kept(turn.key)
+        texts = [text for array in arrays if array.dtype == object for text in array.ravel()]
+        numbers = sum(int(array.size) for array in arrays if array.dtype != object)
+        return numbers + turn.served.wire.live.cost(texts, turn.end, lambda: kept)
 
     def _find(self, request: Request) -> Served:
         served = self._shelf.find(request.path_params["model"])
@@ -162,11 +168,6 @@ class Protocol:
             told = f"{served.name} has no version {version:.40}; {served.digest[:12]} is served."
             raise ServeError(told, status=404, kind="no-such-version")
         return served
-
-
-def _weight(array: Any) -> int:
-    """Count the numbers of an array, or guess the tokens of its texts."""
-    return sum(map(len, array.ravel())) // CHARACTERS + array.size if array.dtype == object else int(array.size)
 
 
 def _listed(tensors: Sequence[tuple[str, str, tuple[int, ...]]]) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
         options: it was begun with.
         state: of the live session.
         expires: in seconds since 1970.
+        kept: what the live session keeps of all steps, where that grows with them.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
     options: dict[str, Any]
     state: bytes
     expires: float = 0.0
+    kept: int = 0  # the last one, so that a server of another version passes over it, or does without
 
 
 class Seal:

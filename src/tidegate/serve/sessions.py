@@ -20,9 +20,9 @@ Json: TypeAlias = dict[str, Any]
 
 _OVERHEAD = 2048  # bytes of a session besides its state
 HOT = 64  # sessions that are kept ready to step, 5 to 42 kB each; of all others the state alone is kept
-_REMEMBERED = 4096  # sessions that were dropped, to tell whoever asks for one
+_REMEMBERED = 4096  # sessions that were dropped, to tell whoever asks for one, or put away
 MOST_STATE = 2**21  # bytes of a state that grows: its token, a third longer, must come back within `max_body`
-_WEIGHED = 128  # frames or symbols that such a state takes on until it is weighed again
+_WEIGHED = 128  # frames, symbols or characters that such a state takes on until it is weighed again
 FORWARD = 64  # steps after which a token is handed over unasked
 
 
@@ -37,7 +37,8 @@ class Session:
         state: where it stood when it was last put down.
         steps: that were taken.
         sealed: at which of them the last token was made.
-        kept: what the live session kept of all steps when its state was last weighed, where that grows with them.
+        kept: what the live session keeps of all steps, where that grows with them.
+        weighed: what that was when the state was last weighed.
         weight: bytes of the state then.
     """
 
@@ -48,7 +49,11 @@ class Session:
     sealed: int = 0
     state: bytes = b""
     kept: int = 0
+    weighed: int = 0
     weight: int = 0
+
+    def __post_init__(self) -> None:
+        self._count()
 
     def take_up(self) -> Live:
         """Make ready to step."""
@@ -65,7 +70,7 @@ class Session:
     def standing(self) -> Standing:
         """Say where it stands."""
         served, state = self.served, self.state if self.live is None else self.live.state
-        return Standing(served.name, served.digest, self.steps, dict(self.options), state)
+        return Standing(served.name, served.digest, self.steps, dict(self.options), state, kept=self.kept)
 
     def take(self, steps: Sequence[Any], at: int | None) -> tuple[list[tuple[int, Any]], Exception | None]:
         """Take steps, and return what was answered, each with the number of its step; and what stopped it, if anything.
@@ -82,24 +87,27 @@ class Session:
         answers, live = list[tuple[int, Any]](), self.take_up()
         for step in steps if at is None else steps[self.steps - at :]:
             try:
-                self._require_room(live)
+                self._require_room()
                 answer = live.step(step)
             except InputError as error:
                 return answers, error
             except (TypeError, ValueError, OverflowError) as error:
                 return answers, InputError(f"step {self.steps + 1} cannot be read: {error!s:.200}")
             self.steps += 1
+            self._count()
             if answer is not None:
                 answers.append((self.steps, answer))
         return answers, None
 
-    def _require_room(self, live: Live) -> None:
-        """Raise InputError where the state of a session has grown so long that a token could not be handed back."""
+    def _count(self) -> None:
         count = self.served.wire.live.kept
-        if count is None:
-            return
-        if (kept := count(live)) - self.kept >= _WEIGHED:
-            self.kept, self.weight = kept, len(live.state)
+        if count is not None and self.live is not None:
+            self.kept = count(self.live)
+
+    def _require_room(self) -> None:
+        """Raise InputError where the state of a session has grown so long that a token could not be handed back."""
+        if self.kept - self.weighed >= _WEIGHED and self.live is not None:
+            self.weighed, self.weight = self.kept, len(self.live.state)
         if self.weight > MOST_STATE:
             told = (
                 f"the stream keeps {self.weight:,} bytes after {self.steps:,} steps; {MOST_STATE:,} are kept at most."
@@ -132,6 +140,7 @@ class Sessions:
     _hot: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _holders: dict[str, Callable[[str, int], None]] = field(default_factory=dict)
     _dropped: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _away: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -190,6 +199,19 @@ class Sessions:
             raise ServeError(told, status=410, kind="dropped")
         raise ServeError("no such session is open. Begin one first.", status=404, kind="no-such-session")
 
+    def kept(self, key: str | None, token: str | None = None) -> int:
+        """Count what a session keeps of all steps, by its key, or where a token says; 0 where nothing is known of it.
+
+        The one thing that other threads may ask, too: of what is on its way they learn nothing.
+        """
+        if token is not None:
+            try:
+                return self.seal.open(token).kept
+            except ServeError:  # as whoever resumes it will be told
+                return 0
+        found = None if key is None else self._open.get(key)
+        return self._away.get(key or "", 0) if found is None else found[0].kept
+
     def recount(self, key: str) -> None:
         """Count again what a session takes whose state has grown by the steps of a turn."""
         session, size = self._open[key]
@@ -243,9 +265,14 @@ class Sessions:
             token = self.token(session)
             if self.attic is not None:
                 self.attic.put(key, token)
+                _remember(self._away, key, session.kept)
             elif key in self._holders:
                 self._holders.pop(key)(token, session.steps)
             else:
-                self._dropped[key] = session.steps
-                while len(self._dropped) > _REMEMBERED:
-                    self._dropped.popitem(last=False)
+                _remember(self._dropped, key, session.steps)
+
+
+def _remember(where: OrderedDict[str, int], key: str, count: int) -> None:
+    where[key] = count
+    while len(where) > _REMEMBERED:
+        where.popitem(last=False)

@@ -26,7 +26,6 @@ from tidegate.serve.messages import Problem, StreamAnswer, StreamRequest
 from tidegate.serve.problems import problem_of
 from tidegate.serve.sessions import FORWARD, Session, Sessions
 from tidegate.serve.shelf import Served
-from tidegate.tasks.wire import step_cost
 
 _DECODER = msgspec.json.Decoder(StreamRequest)
 _log = logging.getLogger("tidegate.serve")
@@ -188,7 +187,7 @@ class Wires:
         try:
             asked = _DECODER.decode(message["bytes"] if text is None else text)
             turn = Turn(key, served, asked, lambda *left: _soon(loop, self._evicted(ws, key, *left)), first)
-            cost = _cost(asked)
+            cost = self._cost(turn)
             place = self.batcher.reserve(cost)
             said: StreamAnswer = await self.batcher.ask(self._stepping, turn, cost, place)
             if asked.end and said.error is None:
@@ -209,7 +208,7 @@ class Wires:
         if events:
             return StreamingResponse(self._events(served, asked, place), media_type="text/event-stream")
         turn = Turn(None, served, asked, first=True)
-        said: StreamAnswer = await self.batcher.ask(self._stepping, turn, _cost(asked), place)
+        said: StreamAnswer = await self.batcher.ask(self._stepping, turn, self._cost(turn), place)
         status = 200 if said.error is None else said.error.status
         return Response(msgspec.json.encode(said), status, media_type="application/json")
 
@@ -224,7 +223,7 @@ class Wires:
             )  # fmt: skip
             try:
                 turn = Turn(None, served, whole, first=True)
-                said: StreamAnswer = await self.batcher.ask(self._stepping, turn, _cost(whole), place)
+                said: StreamAnswer = await self.batcher.ask(self._stepping, turn, self._cost(turn), place)
             except TidegateError as error:
                 said = StreamAnswer(-1, error=problem_of(error))
             yield b"event: answers\ndata: " + msgspec.json.encode(said) + b"\n\n"
@@ -232,6 +231,11 @@ class Wires:
                 return
             resume, at = said.token, None if at is None else at + len(steps)
         yield b"event: end\ndata: {}\n\n"
+
+    def _cost(self, turn: Turn) -> int:
+        """Guess the tokens of a turn, those of earlier ones among them where they are computed again."""
+        asked = turn.asked
+        return turn.served.wire.live.cost(asked.steps, asked.end, lambda: self.sessions.kept(turn.key, asked.resume))
 
     async def drain(self) -> None:
         """Hand every socket a token for its stream, and close it."""
@@ -270,10 +274,6 @@ def _soon(loop: asyncio.AbstractEventLoop, work: Any) -> None:
         task.add_done_callback(_tasks.discard)
 
     loop.call_soon_threadsafe(begin)
-
-
-def _cost(asked: StreamRequest) -> int:
-    return 1 + sum(map(step_cost, asked.steps))
 
 
 def _problem(error: BaseException) -> Problem:

@@ -27,6 +27,22 @@ Tensor: TypeAlias = tuple[str, str, tuple[int, ...]]
 CHARACTERS = 4  # of a text that count as one token, before anything has read it
 
 
+def step_cost(step: Any) -> int:
+    """Guess the tokens of a step: a row of numbers, a number, or a piece of a text.
+
+    >>> step_cost([0.1, 0.2]), step_cost("wave"), step_cost(3)
+    (3, 2, 1)
+    """
+    if isinstance(step, str | bytes):
+        return len(step) // CHARACTERS + 1
+    return len(step) + 1 if isinstance(step, list) else 1
+
+
+def steps_cost(steps: Sequence[Any], _end: bool, _kept: Callable[[], int]) -> int:
+    """Guess the tokens that steps take of which each costs the same, however many came before."""
+    return 1 + sum(map(step_cost, steps))
+
+
 @dataclass(frozen=True)
 class LiveWire:
     """Say how a live session of a task is held over a network.
@@ -40,6 +56,8 @@ class LiveWire:
         gather: makes of the answers to many steps what `Wire.arrays` takes.
         most: the largest value of options that cost memory and time, by name.
         kept: counts what a session keeps of all steps so far; None where its state does not grow with them.
+        cost: guesses the tokens that steps take, texts also as bytes; whether the end comes with them; and what `kept`
+            counted before them, which is asked only where it matters.
     """
 
     options: Mapping[str, Any]
@@ -50,6 +68,7 @@ class LiveWire:
     gather: Callable[[Sequence[Any]], Sequence[Any]] = list
     most: Mapping[str, int] = field(default_factory=dict)
     kept: Callable[[Any], int] | None = None
+    cost: Callable[[Sequence[Any], bool, Callable[[], int]], int] = steps_cost
 
 
 @dataclass(frozen=True)
@@ -86,17 +105,6 @@ class Wire:
     hear: Mapping[str, Callable[[Sequence[Any], Sequence[Json]], Any]]
     live: LiveWire
     unfold: Callable[[Any, bytes, str], Array | None] | None = None
-
-
-def step_cost(step: Any) -> int:
-    """Guess the tokens of a step: a row of numbers, a number, or a piece of a text.
-
-    >>> step_cost([0.1, 0.2]), step_cost("wave"), step_cost(3)
-    (3, 2, 1)
-    """
-    if isinstance(step, str):
-        return len(step) // CHARACTERS + 1
-    return len(step) + 1 if isinstance(step, list) else 1
 
 
 def read_plain_texts(_model: Any, given: Any) -> list[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tidegate.tasks.live import Live
 from tidegate.tasks.translating.live import MOST_TOKENS
 from tidegate.tasks.translating.translations import Translation
 from tidegate.tasks.wire import (
+    CHARACTERS,
     Array,
     Json,
     LiveWire,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tidegate.tasks.translating.translator import Translator
 
 _STEPS = 3  # about as many rows of a beam as tokens of a text, each of a beam of five
+_LIVE_STEPS = 2  # a row of the source and one of the most probable tokens for each token of a text
 
 
 def cost(texts: Any) -> int:
@@ -71,6 +74,23 @@ def last(live: Live) -> list[Any]:
     return [live.finish()]
 
 
+def kept(live: Any) -> int:
+    """Count the characters of the text so far, all of which a session keeps."""
+    return len(live.text)
+
+
+def live_cost(steps: Sequence[Any], end: bool, kept: Callable[[], int]) -> int:
+    """Guess the rows that a session takes: all that came so far is translated at each piece, and once more at the end.
+
+    >>> live_cost(["A dog", " barks"], True, lambda: 0), live_cost([" loud"], False, lambda: 4000)
+    (17, 2001)
+    """
+    sizes = [len(piece) if isinstance(piece, str | bytes) else 0 for piece in steps] + [0] * end
+    wholes = accumulate(sizes, initial=kept())
+    next(wholes)
+    return 1 + sum(_LIVE_STEPS * min(whole // CHARACTERS + 1, MOST_TOKENS) for whole in wholes)
+
+
 def hear_step(_labels: Sequence[Any], answer: Json) -> str:
     """Give the translation so far."""
     return str(answer["translation"])
@@ -84,5 +104,6 @@ def hear(_labels: Sequence[Any], answers: Sequence[Json]) -> list[str]:
 WIRE = Wire(
     given="texts", read=read, cost=cost, ask=ask, tell=tell, arrays=arrays, tensors=text_tensors,
     inputs=text_inputs, outputs=(("translation", "BYTES", (-1,)), ("score", "FP64", (-1,))),
-    spell=texts_of, hear={"predict": hear}, live=LiveWire({}, tell, last, text_tensors, hear_step),
+    spell=texts_of, hear={"predict": hear},
+    live=LiveWire({}, tell, last, text_tensors, hear_step, kept=kept, cost=live_cost),
 )  # fmt: skip
