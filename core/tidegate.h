@@ -369,8 +369,8 @@ constexpr Index grid_scratch(Index H) {
 }
 constexpr Index kOuterBlock = 64;  // tokens that `outer` sums before it adds them
 template <class T>
-constexpr Index outer_scratch(Index rows_m, Index columns) {
-  return kOuterBlock * padded<T>(columns) + rows_m;
+constexpr Index outer_scratch(Index columns) {
+  return kOuterBlock * padded<T>(columns);
 }
 
 struct Isa {

@@ -17,8 +17,7 @@ struct GridLayer<T>::Back {
   const T *x, *h, *dh;
   T *gradient, *dx;
   Arena& arena;
-  T* dgates;       // from visit `origin` on
-  const T** rows;  // room for where rows stand
+  T* dgates;  // from visit `origin` on
   Index origin;
 };
 
@@ -50,6 +49,12 @@ void GridLayer<T>::pack(const T* parameters, bool back, Arena& arena) {
 template <class T>
 Index GridLayer<T>::span() const {
   return std::max(kLinearRows, kPiece / (GH() * Index(sizeof(T))));
+}
+
+// Shares of the rows of a direction's matrices, each of which stays in a cache.
+template <class T>
+Index GridLayer<T>::shares() const {
+  return blocks(each() * Index(sizeof(T)), kPiece);
 }
 
 // Where the piece that begins at wave `from` ends; and where the one begins that ends at `to`.
@@ -127,7 +132,7 @@ void GridLayer<T>::backward(const GridRun<T>& run, const T* x, const T* h, const
                             T* dx, int threads, Arena& arena) const {
   const Index N = run.plan.N, D = o_.directions;
   threads = worthwhile(2 * N * parameters(), threads);
-  Back back{x, h, dh, gradient, dx, arena, nullptr, nullptr, 0};
+  Back back{x, h, dh, gradient, dx, arena, nullptr, 0};
   if (!run.kept.gates[0]) {
     if (dx) std::fill_n(dx, N * o_.C, T(0));
     return parallel(1, 1, [&](Index) {
@@ -142,13 +147,12 @@ void GridLayer<T>::backward(const GridRun<T>& run, const T* x, const T* h, const
     const int d = static_cast<int>(task % D);
     back_tile(run, task / D, d, dh, dgates[d], dc + d * N * 2 * o_.H);
   });
-  const T** const rows = arena.get<const T*>(3 * D * N);
-  parallel(gradient ? 3 * D : 0, threads, [&](Index task) {
-    const int d = static_cast<int>(task % D), which = static_cast<int>(task / D);
+  const Index shares = std::max(blocks(threads, D), this->shares());
+  parallel(gradient ? D * shares : 0, threads, [&](Index task) {
+    const int d = static_cast<int>(task % D);
     Back own = back;
     own.dgates = dgates[d];
-    own.rows = rows + task * N;
-    add_weights(run, d, which, 0, N, own);
+    add_weights(run, d, {task / D, shares}, 0, N, own);
   });
   for (int d = 0; dx && d < D; ++d) add_input(run, d, 0, N, dgates[d], dx, d > 0, threads);
 }
@@ -184,7 +188,6 @@ void GridLayer<T>::back_again(const GridRun<T>& run, Index index, int d, Back ba
   const Arena::Mark mark = back.arena.mark();
   T *const gates = back.arena.template get<T>(most * GH()), *const dc = back.arena.template get<T>(most * 2 * H);
   back.dgates = gates;
-  back.rows = back.arena.template get<const T*>(most);
   GridForward<T> there = walk(run, index, d, back.h);
   GridBackward<T> p = turn(run, index, d, back.dh);
   p.gates = p.dgates = there.gates = gates;
@@ -201,33 +204,43 @@ void GridLayer<T>::back_again(const GridRun<T>& run, Index index, int d, Back ba
     project(run, d, first, last, back.x, gates);
     kernels<T>().grid[o_.cell].forward(there, from, to, memory);
     kernels<T>().grid[o_.cell].backward(p, from, to, memory);
-    for (int which = 0; back.gradient && which < 3; ++which) add_weights(run, d, which, first, last, back);
+    for (Index i = 0; back.gradient && i < shares(); ++i) add_weights(run, d, {i, shares()}, first, last, back);
     if (back.dx) add_input(run, d, first, last, gates, back.dx, true, 1);
   }
   back.arena.rewind(mark);
 }
 
-// Adds to the gradient of the matrix of the input (and the bias), of the left neighbour, or of the upper one.
+// Adds to the gradients of the rows of a share: in the matrices of the input, the left neighbour and the upper one, and
+// in the bias. All three take what comes back of a block of visits while it is near.
 template <class T>
-void GridLayer<T>::add_weights(const GridRun<T>& run, int d, int which, Index first, Index last,
+void GridLayer<T>::add_weights(const GridRun<T>& run, int d, Share share, Index first, Index last,
                                const Back& back) const {
-  const GridPlan& plan = run.plan;
   const Index C = o_.C, H = o_.H, stride = o_.directions * H;
-  const std::int32_t* const neighbour = which == 1 ? plan.left : plan.up;
-  const T* const zero = zero_;
-  for (Index v = first; v < last; ++v) {
-    const Index row = plan.token[d][which == 0 || neighbour[v] < 0 ? v : neighbour[v]];
-    back.rows[v - first] = which == 0 ? back.x + row * C : neighbour[v] < 0 ? zero : back.h + row * stride + d * H;
+  const Index row = share.which * GH() / share.of, rows = (share.which + 1) * GH() / share.of - row;
+  const std::int32_t *const token = run.plan.token[d], *const neighbours[] = {nullptr, run.plan.left, run.plan.up};
+  T* const memory = scratch<T>(outer_scratch<T>(std::max(C, H)));
+  for (Index begin = first; begin < last; begin += kOuterBlock) {
+    const Index visits = std::min(last - begin, kOuterBlock);
+    T* gradient = back.gradient + d * each();
+    for (const std::int32_t* const neighbour : neighbours) {
+      const T* states[kOuterBlock];
+      for (Index v = begin; v < begin + visits; ++v) {
+        states[v - begin] = !neighbour         ? back.x + token[v] * C
+                            : neighbour[v] < 0 ? zero_
+                                               : back.h + token[neighbour[v]] * stride + d * H;
+      }
+      Outer<T> outer{};
+      outer.a = back.dgates + (begin - back.origin) * GH() + row;
+      outer.a_stride = GH();
+      outer.rows_m = rows;
+      outer.b_row = states;
+      outer.columns = neighbour ? H : C;
+      outer.out = gradient + row * outer.columns;
+      outer.column_sum = neighbour ? nullptr : gradient + GH() * (C + 2 * H) + row;
+      kernels<T>().outer(outer, 0, visits, memory);
+      gradient += GH() * outer.columns;
+    }
   }
-  T* const gradient = back.gradient + d * each();
-  Outer<T> outer{};
-  outer.a = back.dgates + (first - back.origin) * GH();
-  outer.a_stride = outer.rows_m = GH();
-  outer.b_row = back.rows;
-  outer.columns = which == 0 ? C : H;
-  outer.out = which == 0 ? gradient : gradient + GH() * (C + (which - 1) * H);
-  outer.column_sum = which == 0 ? gradient + GH() * (C + 2 * H) : nullptr;
-  add_outer(outer, last - first, 1);
 }
 
 // dx of visits first .. last - 1, of which `dgates` has the first one.

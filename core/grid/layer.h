@@ -61,17 +61,21 @@ class GridLayer {
     T *forward_ih, *left, *up, *bias, *backward_ih, *backward_hh;
   };
   struct Back;
+  struct Share {
+    Index which, of;
+  };
 
   Index GH() const { return kGridGates * o_.H; }
   Index each() const { return GH() * (o_.C + 2 * o_.H + 1); }
   Index span() const;
+  Index shares() const;
   GridForward<T> walk(const GridRun<T>& run, Index tile, int d, const T* h) const;
   void project(const GridRun<T>& run, int d, Index first, Index last, const T* x, T* to) const;
   void run_tile(const GridRun<T>& run, Index tile, int d, const T* x, T* h) const;
   GridBackward<T> turn(const GridRun<T>& run, Index tile, int d, const T* dh) const;
   void back_tile(const GridRun<T>& run, Index tile, int d, const T* dh, T* dgates, T* dc) const;
   void back_again(const GridRun<T>& run, Index tile, int d, Back back) const;
-  void add_weights(const GridRun<T>& run, int d, int which, Index first, Index last, const Back& back) const;
+  void add_weights(const GridRun<T>& run, int d, Share share, Index first, Index last, const Back& back) const;
   void add_input(const GridRun<T>& run, int d, Index first, Index last, const T* dgates, T* dx, bool more,
                  int threads) const;
 

@@ -178,7 +178,7 @@ TIDEGATE_INLINE void gather_gradient(const GridBackward<T>& p, const BackwardBlo
     for_panel<T>(column, H, [&](auto lanes, Index lane) {
       const T* const weights = p.w + column * 2 * GH + lane;
       for (Index row = 0; row < block.rows;) {
-        const Index rows = tile_rows<T>(block.rows - row);
+        const Index rows = tile_rows<T>(block.rows - row, width);
         Sums<T> sums;
         for (Index i = 0; i < rows * width; ++i) sums.set(i, Vec<T>::set(T(0)));
         add_product(rows, width, block.right + row, Index(0), weights, GH, sums, weights);

@@ -72,34 +72,6 @@ TIDEGATE_NOINLINE void product(const T* const* x, Index from, const T* weights, 
   }
 }
 
-// sums[r][w] = sum of a[n][r] * b[n][w], n ascending over the tokens of a block.
-template <class T, int R, int Width>
-TIDEGATE_NOINLINE void outer_product(const T* a, Index a_stride, const T* b, Index b_stride, Index tokens,
-                                     Sums<T>& sums) {
-  Vec<T> sum[R][Width];
-  TIDEGATE_UNROLL
-  for (int r = 0; r < R; ++r) {
-    TIDEGATE_UNROLL
-    for (int i = 0; i < Width; ++i) sum[r][i] = Vec<T>::set(T(0));
-  }
-  for (Index n = 0; n < tokens; ++n, a += a_stride, b += b_stride) {
-    Vec<T> x[Width];
-    TIDEGATE_UNROLL
-    for (int i = 0; i < Width; ++i) x[i] = Vec<T>::load(b + i * kPanel<T>);
-    TIDEGATE_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const Vec<T> value = Vec<T>::set(a[r]);
-      TIDEGATE_UNROLL
-      for (int i = 0; i < Width; ++i) sum[r][i] = fma(value, x[i], sum[r][i]);
-    }
-  }
-  TIDEGATE_UNROLL
-  for (int r = 0; r < R; ++r) {
-    TIDEGATE_UNROLL
-    for (int i = 0; i < Width; ++i) sums.set(r * Width + i, sum[r][i]);
-  }
-}
-
 // Rows of the next register tile when `left` remain; the sizes that exist are kRows, 4, 2 and 1. A tile of two rows
 // waits for the weights, so that eight rows go in two of four.
 template <class T>
@@ -110,12 +82,23 @@ TIDEGATE_INLINE Index tile_rows(Index left) {
   return left >= 4 && kMost > 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
+// The most rows of a tile that is so many vectors wide. A narrow one is higher: sums that do not wait for each other
+// are what keeps the multipliers busy.
+template <class T>
+constexpr Index most_rows(Index width) {
+  return 4 * Vec<T>::kRows / width < 8 ? 4 * Vec<T>::kRows / width : 8;
+}
+template <class T>
+TIDEGATE_INLINE Index tile_rows(Index left, Index width) {
+  return left >= most_rows<T>(width) ? most_rows<T>(width) : tile_rows<T>(left);
+}
+
 template <int N>
 struct Size {
   static constexpr int value = N;
 };
 
-// Calls f(Size<rows>, Size<width>) for a tile size that is only known at run time.
+// Calls f(Size<rows>), or f(Size<rows>, Size<width>), for a tile size that is only known at run time.
 template <class T, class F>
 TIDEGATE_INLINE void with_rows(Index rows, F&& f) {
   constexpr int kMost = Vec<T>::kRows;
@@ -132,12 +115,20 @@ TIDEGATE_INLINE void with_width(Index width, F&& f) {
   f(Size<1>{});
 }
 
+template <class T, class F>
+TIDEGATE_INLINE void with_tile(Index rows, Index width, F&& f) {
+  with_width(width, [&](auto w) {
+    constexpr int kMost = most_rows<T>(decltype(w)::value);
+    if (rows == kMost) return f(Size<kMost>{}, w);
+    with_rows<T>(rows, [&](auto r) { f(r, w); });
+  });
+}
+
 template <class T>
 TIDEGATE_INLINE void add_product(Index rows, Index width, const T* const* x, Index from, const T* weights, Index K,
                                  Sums<T>& sums, const T* ahead) {
-  with_width(width, [&](auto w) {
-    with_rows<T>(rows,
-                 [&](auto r) { product<T, decltype(r)::value, decltype(w)::value>(x, from, weights, K, sums, ahead); });
+  with_tile<T>(rows, width, [&](auto r, auto w) {
+    product<T, decltype(r)::value, decltype(w)::value>(x, from, weights, K, sums, ahead);
   });
 }
 
@@ -201,8 +192,8 @@ void logarithms(const T* x, T* y, Index first, Index last) {
 template <class T, class L>
 TIDEGATE_INLINE void linear_tile(const Linear<T>& p, Index first, Index row, Index rows, Index column, Index width,
                                  Index from, Index count, const T* weights, L lanes) {
-  const T* x[Vec<T>::kRows];
-  T* y[Vec<T>::kRows];
+  const T* x[most_rows<T>(1)];
+  T* y[most_rows<T>(1)];
   Sums<T> sums;
   for (Index r = 0; r < rows; ++r) {
     const Index i = row + r;
@@ -215,7 +206,8 @@ TIDEGATE_INLINE void linear_tile(const Linear<T>& p, Index first, Index row, Ind
     }
   }
   const T* const at = weights + from * width * kPanel<T>;
-  add_product(rows, width, x, from, at, count, sums, next_part<T>(at, count, width, (row - first) / Vec<T>::kRows));
+  add_product(rows, width, x, from, at, count, sums,
+              next_part<T>(at, count, width, (row - first) / most_rows<T>(width)));
   for (Index r = 0; r < rows; ++r) {
     for (Index w = 0; w < width; ++w) lanes.store(y[r] + w * kPanel<T>, sums.get(r * width + w));
   }
@@ -227,7 +219,7 @@ void linear(const Linear<T>& p, Index first, Index last) {
     for_panel<T>(column, p.columns, [&](auto lanes, Index lane) {
       for_stretches<T>(p.K, width, [&](Index from, Index count) {
         for (Index row = first; row < last;) {
-          const Index rows = tile_rows<T>(last - row);
+          const Index rows = tile_rows<T>(last - row, width);
           linear_tile(p, first, row, rows, column + lane, width, from, count, p.w + column * p.K + lane, lanes);
           row += rows;
         }
@@ -248,46 +240,55 @@ TIDEGATE_INLINE void gather_block(const Outer<T>& p, Index begin, Index tokens, 
   const Index stride = padded<T>(p.columns);
   for (Index n = 0; n < tokens; ++n) {
     const T* const from = p.b_row ? p.b_row[begin + n] : p.b + (begin + n) * p.b_stride;
-    T* const to = b + n * stride;
-    if (p.scale) {
-      const T* const scale = p.scale + p.scale_row[begin + n] * p.columns;
-      for (Index k = 0; k < p.columns; ++k) to[k] = from[k] * scale[k];
-    } else {
-      for (Index k = 0; k < p.columns; ++k) to[k] = from[k];
-    }
-    for (Index k = p.columns; k < stride; ++k) to[k] = T(0);
-  }
-}
-
-// Adds the sums of one block of tokens to one tile of `out`.
-template <class T, class L>
-TIDEGATE_INLINE void outer_tile(const Outer<T>& p, Index m, Index rows, Index column, Index width, const T* a,
-                                const T* b, Index tokens, L lanes) {
-  Sums<T> sums;
-  with_width(width, [&](auto w) {
-    with_rows<T>(rows, [&](auto r) {
-      outer_product<T, decltype(r)::value, decltype(w)::value>(a, p.a_stride, b, padded<T>(p.columns), tokens, sums);
+    const T* const scale = p.scale ? p.scale + p.scale_row[begin + n] * p.columns : nullptr;
+    for_lanes<T>(0, p.columns, [&](auto lanes, Index k) {
+      const Vec<T> x = lanes.load(from + k);
+      (scale ? x * lanes.load(scale + k) : x).store(b + n * stride + k);
     });
-  });
-  for (Index r = 0; r < rows; ++r) {
-    T* const out = p.out + (m + r) * p.columns + column;
-    for (Index w = 0; w < width; ++w) {
-      lanes.store(out + w * kPanel<T>, lanes.load(out + w * kPanel<T>) + sums.get(r * width + w));
-    }
   }
 }
 
-// The same for column sums, in smaller blocks: they have no fused product to make up for the rounding.
-template <class T>
-TIDEGATE_INLINE void add_column_sums(const T* a, Index stride, Index tokens, Index columns, T* sums, T* out) {
-  constexpr Index kBlock = 16;
-  for (Index begin = 0; begin < tokens; begin += kBlock) {
-    for (Index m = 0; m < columns; ++m) sums[m] = T(0);
-    for (Index n = begin; n < least(tokens, begin + kBlock); ++n) {
-      for (Index m = 0; m < columns; ++m) sums[m] += a[n * stride + m];
-    }
-    for (Index m = 0; m < columns; ++m) out[m] += sums[m];
+// out[r][w] += sum of a[n][r] * b[n][w], n ascending over the tokens of a block.
+template <class T, int R, int Width, class L>
+TIDEGATE_NOINLINE void outer_tile(const T* a, Index a_stride, const T* b, Index b_stride, Index tokens, T* out,
+                                  Index out_stride, L lanes) {
+  Vec<T> sum[R][Width];
+  TIDEGATE_UNROLL
+  for (int r = 0; r < R; ++r) {
+    TIDEGATE_UNROLL
+    for (int i = 0; i < Width; ++i) sum[r][i] = Vec<T>::set(T(0));
   }
+  for (Index n = 0; n < tokens; ++n, a += a_stride, b += b_stride) {
+    Vec<T> x[Width];
+    TIDEGATE_UNROLL
+    for (int i = 0; i < Width; ++i) x[i] = Vec<T>::load(b + i * kPanel<T>);
+    TIDEGATE_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const Vec<T> value = Vec<T>::set(a[r]);
+      TIDEGATE_UNROLL
+      for (int i = 0; i < Width; ++i) sum[r][i] = fma(value, x[i], sum[r][i]);
+    }
+  }
+  TIDEGATE_UNROLL
+  for (int r = 0; r < R; ++r, out += out_stride) {
+    TIDEGATE_UNROLL
+    for (int i = 0; i < Width; ++i) lanes.store(out + i * kPanel<T>, lanes.load(out + i * kPanel<T>) + sum[r][i]);
+  }
+}
+
+// Column sums, in smaller blocks: they have no fused product to make up for the rounding.
+template <class T>
+TIDEGATE_INLINE void add_column_sums(const T* a, Index stride, Index tokens, Index columns, T* out) {
+  constexpr Index kBlock = 16;
+  for_lanes<T>(0, columns, [&](auto lanes, Index m) {
+    Vec<T> all = lanes.load(out + m);
+    for (Index begin = 0; begin < tokens; begin += kBlock) {
+      Vec<T> sum = Vec<T>::set(T(0));
+      for (Index n = begin; n < least(tokens, begin + kBlock); ++n) sum = sum + lanes.load(a + n * stride + m);
+      all = all + sum;
+    }
+    lanes.store(out + m, all);
+  });
 }
 
 // Adds tokens first .. last - 1 to `out` and `column_sum`. One block of tokens at a time: its rows of b are gathered
@@ -295,22 +296,24 @@ TIDEGATE_INLINE void add_column_sums(const T* a, Index stride, Index tokens, Ind
 // which keeps the rounding of long sums small.
 template <class T>
 void outer(const Outer<T>& p, Index first, Index last, T* scratch) {
+  const Index stride = padded<T>(p.columns);
   for (Index begin = first; begin < last; begin += kOuterBlock) {
     const Index tokens = least(last - begin, kOuterBlock);
     const T* const a = p.a + begin * p.a_stride;
     gather_block(p, begin, tokens, scratch);
     for_groups<T>(0, p.columns, [&](Index column, Index width) {
       for_panel<T>(column, p.columns, [&](auto lanes, Index lane) {
-        for (Index m = 0; m < p.rows_m;) {
-          const Index rows = tile_rows<T>(p.rows_m - m);
-          outer_tile(p, m, rows, column + lane, width, a + m, scratch + column + lane, tokens, lanes);
-          m += rows;
+        for (Index m = 0, rows; m < p.rows_m; m += rows) {
+          rows = tile_rows<T>(p.rows_m - m, width);
+          with_tile<T>(rows, width, [&](auto r, auto w) {
+            outer_tile<T, decltype(r)::value, decltype(w)::value>(a + m, p.a_stride, scratch + column + lane, stride,
+                                                                  tokens, p.out + m * p.columns + column + lane,
+                                                                  p.columns, lanes);
+          });
         }
       });
     });
-    if (!p.column_sum) continue;
-    T* const sums = scratch + kOuterBlock * padded<T>(p.columns);
-    add_column_sums(a, p.a_stride, tokens, p.rows_m, sums, p.column_sum);
+    if (p.column_sum) add_column_sums(a, p.a_stride, tokens, p.rows_m, p.column_sum);
   }
 }
 

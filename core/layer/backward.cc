@@ -1,5 +1,6 @@
 // A layer run backward: through time tile by tile, then the weight gradients as products over all tokens, cut so that
 // no sum depends on the number of threads.
+#include <utility>
 #include <vector>
 
 #include "isa/dispatch.h"
@@ -56,7 +57,7 @@ void run_outer(const OuterJob<T>& job, Index task, const Kernels<T>& k) {
     std::fill(part.column_sum, part.column_sum + part.rows_m, T(0));
   }
   const Index first = split * job.split_tokens, last = std::min(job.tokens, first + job.split_tokens);
-  k.outer(part, first, last, scratch<T>(outer_scratch<T>(part.rows_m, part.columns)));
+  k.outer(part, first, last, scratch<T>(outer_scratch<T>(part.columns)));
 }
 
 template <class T>
@@ -260,11 +261,16 @@ struct BackwardCall {
       back.accumulate = d > 0;
     }
     const Index linear_tasks = p.dx ? blocks(rows.count, kLinearRows) : 0;
-    parallel(outer_tasks + linear_tasks, in.threads, [&](Index task) {
+    // Tasks of one number read the same tokens, so that they follow each other.
+    std::vector<std::pair<const OuterJob<T>*, Index>> order;
+    for (Index task = 0; static_cast<Index>(order.size()) < outer_tasks; ++task) {
       for (const OuterJob<T>& job : jobs) {
-        if (task < job.tasks()) return run_outer(job, task, k);
-        task -= job.tasks();
+        if (task < job.tasks()) order.push_back({&job, task});
       }
+    }
+    parallel(outer_tasks + linear_tasks, in.threads, [&](Index task) {
+      if (task < outer_tasks) return run_outer(*order[task].first, order[task].second, k);
+      task -= outer_tasks;
       const Index first = task * kLinearRows, last = std::min(rows.count, first + kLinearRows);
       for (int d = 0; d < in.directions; ++d) k.linear(dinput[d], first, last);
     });

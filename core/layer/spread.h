@@ -40,7 +40,7 @@ void add_outer(const Outer<T>& whole, Index tokens, int threads) {
     part.rows_m = std::min(whole.rows_m - m, rows);
     part.out += m * whole.columns;
     if (part.column_sum) part.column_sum += m;
-    kernels<T>().outer(part, 0, tokens, scratch<T>(outer_scratch<T>(part.rows_m, part.columns)));
+    kernels<T>().outer(part, 0, tokens, scratch<T>(outer_scratch<T>(part.columns)));
   });
 }
 

@@ -201,7 +201,7 @@ TIDEGATE_INLINE void state_gradient(BackwardTile<T>& tile, const T* const* a, In
   for_groups<T>(tile.units.first, tile.units.last, [&](Index column, Index width) {
     for_panel<T>(column, p.H, [&](auto lanes, Index lane) {
       for (Index row = 0; row < tile.active;) {
-        const Index rows = tile_rows<T>(tile.active - row);
+        const Index rows = tile_rows<T>(tile.active - row, width);
         block(row, rows, column + lane, width, p.w_hh + column * (Ka + Kb) + lane, lanes);
         row += rows;
       }

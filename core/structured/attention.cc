@@ -139,7 +139,7 @@ template <class T>
 Index back_numbers(const Attention<T>& a, Index queries, Index rows) {
   const Index widest = padded<T>(std::max(a.M, a.K));
   const Index packed = std::max(a.M * padded<T>(rows), rows * widest);
-  return queries * rows + std::max({packed, kOuterBlock * widest + rows, rows * a.K});
+  return queries * rows + std::max({packed, kOuterBlock * widest, rows * a.K});
 }
 
 template <class T>

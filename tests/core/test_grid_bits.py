@@ -29,7 +29,7 @@ def test_instruction_sets_and_threads_give_the_same_bits(cell: str, C: int, H: i
     want = images.run(num_threads=1)
     for isa in kernels.available_isas():
         kernels.use_isa(isa)
-        for threads in (1, 3):
+        for threads in (1, 3, 9):
             got = images.run(num_threads=threads)
             for name, array in want.items():
                 np.testing.assert_array_equal(got[name], array, f"{name} {isa} {threads}")

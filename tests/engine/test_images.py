@@ -108,6 +108,20 @@ def test_the_gradient_of_the_pixels_is_that_of_autograd() -> None:
     np.testing.assert_allclose(dx, pixels.grad.numpy(), rtol=1e-10, atol=1e-13)
 
 
+def test_a_scan_in_torch_has_second_derivatives() -> None:
+    """Cells are put in the order of columns and back, of which torch knows nothing but what it is told."""
+    module, grid = nn.build(scan(hidden_size=1)).to(torch.float64), drawn((2, 3, 2), (1, 2, 2))
+    sizes = [torch.from_numpy(side) for side in (grid.heights, grid.widths)]
+    pixels = torch.from_numpy(grid.values.copy()).requires_grad_()
+
+    def run(pixels: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = module(Grid(pixels, *sizes)).values
+        return found
+
+    assert torch.autograd.gradcheck(run, pixels)
+    assert torch.autograd.gradgradcheck(run, pixels, fast_mode=True)
+
+
 def test_the_gradient_is_the_slope_of_the_loss() -> None:
     network = NETWORKS["columns that are summed, and read by steps"]
     program, grid = Program(network, weights_of(network)), drawn((3, 5, 2), (4, 2, 2))

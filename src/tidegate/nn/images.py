@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -34,6 +34,36 @@ class Fold(torch.nn.Module):
         return Grid.from_padded(cells, -(-np.asarray(sizes) // np.array(self.block)))
 
 
+class _Reordered(torch.autograd.Function):
+    """Put rows [N, ...] in an order [N] whose inverse is known: the gradient is then no sum by index, but put back."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+        return rows.index_select(0, order)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[1:])
+        ctx.save_for_forward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        order, inverse = ctx.saved_tensors
+        return _reordered(grad, inverse, order), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        order, inverse = ctx.saved_tensors
+        return _reordered(tangent, order, inverse)
+
+
+def _reordered(rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+    found: Tensor = _Reordered.apply(rows, order, inverse)  # type: ignore[no-untyped-call]
+    return found
+
+
 class Scan2d(torch.nn.Module):
     """Run a layer along the rows of images, then another along their columns; see `network.Scan2d`."""
 
@@ -49,14 +79,16 @@ class Scan2d(torch.nn.Module):
     def forward(self, grid: Grid) -> Grid:
         """Return [N, F]."""
         for axis, layer in self.named_children():
-            back: Tensor | None = None
+            run = cast(Recurrent, layer)
             if axis == "rows":  # whose cells lie in their order
-                lines = Ragged(grid.values, torch.from_numpy(grid.rows().offsets))
-            else:
-                columns = grid.columns()
-                lines, back = columns.of(grid.values), torch.from_numpy(np.argsort(columns.cells))
-            read, _ = cast(Recurrent, layer)(lines)
-            grid = grid.with_values(read.values if back is None else read.values[back])
+                read, _ = run(Ragged(grid.values, torch.from_numpy(grid.rows().offsets)))
+                grid = grid.with_values(read.values)
+                continue
+            columns = grid.columns()
+            order = torch.from_numpy(columns.cells)
+            back = torch.empty_like(order).index_copy_(0, order, torch.arange(len(order)))
+            read, _ = run(Ragged(_reordered(grid.values, order, back), torch.from_numpy(columns.offsets)))
+            grid = grid.with_values(_reordered(read.values, back, order))
         return grid
 
 
