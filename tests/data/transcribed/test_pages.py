@@ -62,8 +62,8 @@ def test_a_page_that_is_white_on_black_is_told_and_read_as_any_other(tmp_path: P
     for paper in (255, 0):
         image.fromarray(leaf if paper else 255 - leaf).save(tmp_path / "leaf.png")
         invert = "false" if paper else "true"
-        read.append(tg.data.load(tmp_path, kind="transcribed", height="12", invert=invert).train.x)
-    np.testing.assert_allclose(read[1].signals[0], read[0].signals[0], atol=1 / 255)  # a half is rounded upwards
+        read.append(tg.data.load(tmp_path, kind="transcribed", height="12", invert=invert).train.x[0])
+    np.testing.assert_allclose(read[1], read[0], atol=1 / 255)  # a half is rounded upwards
     with pytest.warns(DataWarning, match="1 of 1 look white on black .invert=true reads them so.: .*, line one"):
         tg.data.load(tmp_path, kind="transcribed")
 

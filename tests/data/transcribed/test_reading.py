@@ -111,12 +111,12 @@ def test_texts_are_composed_and_what_has_none_is_counted(clips: Path) -> None:
 
 
 def test_a_cell_without_a_value_is_no_text(clips: Path) -> None:
-    rows = [{"path": "1-2-0000.wav", "text": None}, {"path": "7-2-0001.wav", "text": 5}]
+    rows: list[dict[str, Any]] = [{"path": "1-2-0000.wav", "text": None}, {"path": "7-2-0001.wav", "text": 5}]
     (clips / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     found = recordings(clips / "list.jsonl")
     assert (found.texts, found.dropped) == (["5"], {"without a text": 1})
     for wrong in (["no"], True, {"said": "no"}):
-        rows[1]["text"] = wrong  # type: ignore[assignment]
+        rows[1]["text"] = wrong
         (clips / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         with pytest.raises(DataError, match=rf"row 2 \(line 2\) has a {type(wrong).__name__} in the column 'text'"):
             load(clips / "list.jsonl")

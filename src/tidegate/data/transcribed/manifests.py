@@ -143,7 +143,7 @@ def _from_kaldi(folder: Path) -> Manifest:
             if len(times) != 2 or recording not in files:
                 wanted = "a recording of wav.scp, its first and its last second"
                 raise DataError(f"{where} is {told!r:.60}; wanted are {wanted}. Write it so.")
-            place, span = files[recording], _span(*times, where)
+            place, span = files[recording], _span(times[0], times[1], where)
         if place.endswith("|"):
             raise DataError(f"{where} is a command, which is not run: {place!r:.60}. Write its output to a file.")
         if name not in texts:
