@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, TypeAlias
@@ -298,6 +298,19 @@ def never_predicted(classes: ClassHealth, part: str, *, what: str = "class") -> 
     weigh = "Set class_weight to balanced, train" if what == "class" else "Train"
     advice = f"{weigh} for more epochs, or gather more examples of {them}."
     return [HealthWarning("never-predicted", f"{subject} never predicted on {part}.", advice)]
+
+
+def new_symbols(counts: Mapping[str, int], what: str = "texts") -> list[HealthWarning]:
+    """Warn of symbols of right answers that training never saw, with how often each comes.
+
+    >>> new_symbols({"x": 2})[0].message
+    "1 symbols of the right texts stand in none of training: 'x' (2)."
+    """
+    if not counts:
+        return []
+    named = ", ".join(f"{symbol!r} ({count})" for symbol, count in list(counts.items())[:5])
+    told = f"{len(counts)} symbols of the right {what} stand in none of training: {named}."
+    return [HealthWarning("new_symbols", told, "They count as errors. Train on texts that hold them.")]
 
 
 def entropy(codes: npt.NDArray[np.int64], weights: Array | None = None) -> float:

@@ -131,6 +131,13 @@ def test_a_search_gives_several_texts_and_hears_what_is_known_of_them(
     assert len(told["alternatives"]) == 2
     listed = json.loads(cli(*asked, "--lexicon", tmp_path / "words.txt").out)
     assert listed["text"] in ("aa", "bb")
+    (tmp_path / "some.txt").write_text("aba äb")
+    partly = cli(*asked, "--lexicon", tmp_path / "some.txt")
+    assert (json.loads(partly.out)["text"], partly.err) == (
+        "aba",
+        "warning: --lexicon: 1 of 2 words hold symbols that training never saw: 'äb'. They are never read.\n",
+    )
+    assert cli("transcribe", run, songs / "6.wav", "--beam", "8", "--n-best", "2").out.startswith("aba\t")
     counted = cli(*asked, "--ngrams", tmp_path / "words.arpa", "--alpha", "0", "--hotword", "aba=2")
     assert json.loads(counted.out)["text"] == "aba"
     for arguments, message in (
@@ -141,6 +148,8 @@ def test_a_search_gives_several_texts_and_hears_what_is_known_of_them(
         (("--beam", "4", "--lexicon", tmp_path / "no.txt"), "no.txt"),
         (("--beam", "4", "--ngrams", tmp_path / "words.arpa", "--units", "beans"), "beans"),
         (("--beam", "-1"), "beam=-1"),
+        (("--beam", "4", "--hotword", "xa=2"), "--hotword: 1 of 1 words hold symbols that training never saw: 'xa'"),
+        (("--beam", "4", "--n-best", "2", "--format", "ctm"), "--n-best has no place in ctm"),
     ):
         refused = cli("transcribe", run, songs / "0.wav", *arguments)
         assert (refused.code, refused.out) == (2, ""), refused.err
@@ -248,8 +257,9 @@ def test_what_cannot_be_read_is_refused_in_one_line(cli: Cli, run: Path, songs: 
     content[28:32] = (16000).to_bytes(4, "little")
     (tmp_path / "fast.wav").write_bytes(content)
     for arguments, message in (
-        ((tmp_path / "fast.wav",), "has 8000 samples a second, but 2000 are wanted. Resample it: --read resample=True"),
+        ((tmp_path / "fast.wav",), "has 8000 samples a second, but 2000 are wanted. Resample it: --read resample=true"),
         ((tmp_path / "none.wav",), "there is no file"),
+        ((songs,), f"{songs} is a folder. Name the files in it"),
         ((), "there is nothing to transcribe"),
         ((songs / "0.wav", "--format", "hocr"), "hocr wants places in pixels"),
         ((songs / "0.wav", "--format", "xml"), "unknown format 'xml'"),

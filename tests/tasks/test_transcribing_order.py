@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from tidegate.data import Examples, Recordings
 from tidegate.data.transcribed.recordings import Reads
 from tidegate.data.transcribed.writing import logical_order, visual_order
+from tidegate.decoding import Scorer
 from tidegate.errors import DataError
 from tidegate.network import Ctc, Dense, Network
 from tidegate.runtime import Executor
@@ -66,6 +68,19 @@ def test_sound_may_say_what_no_line_could_show() -> None:
     heard = Recordings([np.ones((40, 1), np.float32)], [text], reads="sound", rate=8.0)
     reading = learn(heard, [text], centred=False)
     assert [reading.symbols[label - 1] for label in reading.labels([text]).values] == list(text)
+
+
+@pytest.mark.parametrize("reads", ["line", "features"])
+def test_words_that_are_known_beside_are_brought_to_the_order_of_the_signal(reads: Reads) -> None:
+    reader, text = perfect(reads), f"{HEBREW} ab"
+    words = unicodedata.normalize("NFD", text).split()
+    signal = written(visual_order(text) if reads == "line" else text)
+    known: dict[str, Any]
+    for known in ({"lexicon": reader.as_shown(words)}, {"hotwords": dict.fromkeys(reader.as_shown(words), 3.0)}):
+        found = reader.transcribe([signal], beam=8, scorer=Scorer(**known))[0]
+        assert found.text == text
+        assert found.score >= -1 + 9 * ("hotwords" in known)
+    assert reader.as_shown(["e\u0301"]) == ["\u00e9"]
 
 
 @pytest.mark.parametrize("reads", ["line", "features"])
@@ -184,3 +199,12 @@ def test_what_is_read_live_is_told_as_the_whole_is() -> None:
     assert stream.finish() == reader.transcribe([signal])[0]
     heard = perfect("features").stream().push(written(HEBREW))
     assert (heard.text, heard.stable) == (HEBREW, HEBREW)
+
+
+def test_symbols_that_training_never_saw_are_counted_named_and_wrong() -> None:
+    reader = perfect("features")
+    texts = ["abz", "az\u00fc"]
+    found = measure_transcriber(reader, Examples(Recordings([written("ab")] * 2, texts, reads="features"), None))
+    assert found.new == found.to_json()["new_symbols"] == {"z": 2, "\u00fc": 1}
+    assert "2 symbols of the right texts stand in none of training: 'z' (2), '\u00fc' (1)." in str(found.warnings()[0])
+    assert found.measures()["cer"] == 3 / 6

@@ -28,6 +28,7 @@ class Told:
     symbols: tuple[Word, ...] = ()
     words: tuple[Word, ...] = ()
     alternatives: tuple[Told, ...] = ()
+    score: float = -1.0
 
 
 WORDS = (Word("Jrrthum", 10.4, 80.2, 0.875), Word('<&"\x07>', 95.0, 140.0, 0.5))
@@ -148,11 +149,30 @@ def test_json_tells_everything_a_line_for_each() -> None:
     rows = [json.loads(line) for line in spell("json", [LINE, CALL]).splitlines()]
     assert [row["unit"] for row in rows] == ["pixels", "seconds"]
     assert rows[1]["words"][0] == {"text": "thank", "start": 0.25, "end": 0.5, "confidence": 0.9}
-    assert rows[1]["alternatives"] == [{"text": "thanks", "confidence": 0.1}]
+    assert rows[1]["score"] == -1.0
+    assert rows[1]["alternatives"] == [{"text": "thanks", "confidence": 0.1, "score": -1.0}]
 
 
-def test_text_is_a_line_for_each() -> None:
-    assert spell("text", [CALL, LINE]) == "thank you\nJrrthum <&>\n"
+def test_text_is_a_line_for_each_with_other_readings_behind_tabs() -> None:
+    assert spell("text", [CALL, LINE]) == "thank you\tthanks\nJrrthum <&>\n"
+
+
+def test_alto_of_one_picture_names_it() -> None:
+    from tidegate.data.transcribed.pages import read_page
+
+    assert read_page(spell("alto", [LINE]).encode(), "a.xml").picture == "scans/leaf 1.png"
+    assert read_page(spell("alto", [LINE, LINE]).encode(), "a.xml").picture == ""
+
+
+@pytest.mark.parametrize("form", ["hocr", "alto"])
+def test_a_name_that_xml_cannot_hold_gives_a_document(form: str) -> None:
+    odd = Written("a\x01\udcff.png", Told("a", 1.0), "pixels", (1, 1))
+    assert "a\ufffd\ufffd.png" in next(
+        text
+        for element in ElementTree.fromstring(spell(form, [odd]).partition("\n")[2]).iter()
+        for text in (element.text or "", element.get("title", ""))
+        if ".png" in text
+    )
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
@@ -165,8 +185,13 @@ def test_nothing_that_was_read_is_a_document_too(form: str) -> None:
 
 
 def test_places_of_another_unit_are_refused() -> None:
-    for form, given in (("hocr", CALL), ("alto", CALL), ("ctm", LINE), ("srt", LINE)):
-        with pytest.raises(InputError, match=f"{form} wants places in"):
+    for form, given, others in (
+        ("hocr", CALL, "text, json, ctm or srt"),
+        ("alto", CALL, "text, json, ctm or srt"),
+        ("ctm", LINE, "text, json, hocr or alto"),
+        ("srt", Written("a.npy", Told("", 1.0), "steps"), "text or json"),
+    ):
+        with pytest.raises(InputError, match=rf"{form} wants places in .* Take {others}\."):
             spell(form, [given])
     with pytest.raises(InputError, match="srt is a file of captions for one recording, but 2 came"):
         spell("srt", [CALL, CALL])

@@ -159,10 +159,13 @@ def spell_option(argument: Argument) -> str:
 
     >>> [spell_option(Argument(*pair)) for pair in (("text",), ("repair", "sort"), ("kind", "series"), ("segment", 0))]
     ['--text COL', '--read repair=sort', '--task forecast', '--set segment=0']
+    >>> spell_option(Argument("resample", True))
+    '--read resample=true'
     """
     from tidegate.data import loading
 
     name, value = argument.name, "..." if argument.value is None else argument.value
+    value = str(value).lower() if isinstance(value, bool) else value  # as TOML has it
     if name == "kind":
         return f"--task {next((verb for verb, card in by_verb().items() if card.reads == value), value)}"
     if name in _FLAGS:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,13 +13,21 @@ from tidegate.cli.inputs import load_task, require_command
 from tidegate.cli.options import ModelPath, Reading, collect_reading, named_path
 from tidegate.cli.output import say
 from tidegate.errors import InputError
-from tidegate.transcripts import FORMATS, Written, spell
+from tidegate.transcripts import FORMATS, Written, check_form, spell
 
 if TYPE_CHECKING:
     from tidegate.data import Recordings
     from tidegate.decoding import Scorer
 
-_HEADS = (b"RIFF", b"fLaC", b"OggS")  # how files of sound begin, and next to no sound does
+_HEADS = (
+    b"RIFF",
+    b"fLaC",
+    b"OggS",
+    b"ID3",
+    b"FORM",
+    b"\x1aE\xdf\xa3",
+)  # how files of sound begin, and next to no sound does
+_SEVERAL = ("text", "json")  # formats with a place for several texts of a file
 _CHUNK = 3200  # bytes of a pipe, a fifth of a second at 8 kHz
 
 Files = Annotated[
@@ -40,7 +49,10 @@ Beam = Annotated[
     int,
     typer.Option("--beam", metavar="N", help="Search among N texts; 0 takes the most probable symbol of each frame."),
 ]
-Best = Annotated[int, typer.Option("--n-best", metavar="K", help="With --beam: texts of each file, the best first.")]
+Best = Annotated[
+    int,
+    typer.Option("--n-best", metavar="K", help="With --beam, as text or json: texts of each file, the best first."),
+]
 Grams = Annotated[
     Path | None,
     typer.Option("--ngrams", metavar="ARPA", parser=named_path, help="With --beam: n-grams of the language."),
@@ -102,6 +114,8 @@ def transcribe(
       tidegate transcribe runs/prompts call.wav --beam 16 --n-best 3 --ngrams words.arpa --lexicon words.txt
       tidegate transcribe runs/prompts - --stream --beam 16 < microphone.raw
     """
+    from tidegate.data.plain_text import read_text
+
     loaded = load_task(model)
     require_command(loaded, model, "transcribe", "reads no files of sound or lines")
     likely = _likely(hotword)
@@ -111,23 +125,28 @@ def transcribe(
     }  # fmt: skip
     if not beam:
         _refuse(searching, "wants a search. Add --beam 16, or another number")
+    if form in FORMATS and form not in _SEVERAL:
+        _refuse({"--n-best": searching["--n-best"]}, f"has no place in {form}, which holds one text. Take text or json")
     known = None if no_lm or ngrams or lexicon else loaded.scorer_
     if ngrams is None:
         _refuse({"--units": units}, "speaks of n-grams, and none came. Add --ngrams FILE")
     if ngrams is None and known is None:
         _refuse({"--alpha": alpha}, "speaks of n-grams, and none came. Add --ngrams FILE")
-    scorer = _scorer(known, ngrams, units or "words", lexicon, (alpha, beta), likely) if beam else None
+    words = None if lexicon is None else _shown(loaded, "--lexicon", read_text(lexicon).split())
+    likely = dict(zip(_shown(loaded, "--hotword", likely), likely.values(), strict=True))
+    scorer = _scorer(known, ngrams, units or "words", words, (alpha, beta), likely) if beam else None
     asked: dict[str, Any] = {"beam": beam, "n_best": n_best, "scorer": scorer}
     if stream:
         _refuse({"--read": reading or None}, "tells how files are read, and --stream reads none. Leave it out")
-        if files not in (None, [], ["-"]):
-            raise InputError(f"--stream reads samples from stdin, but {files[0]} came. Leave out one of them.")
+        if named := [file for file in files or [] if file != "-"]:
+            raise InputError(f"--stream reads samples from stdin, but {named[0]} came. Leave out one of them.")
+        check_form(form, [("stdin", "seconds")])
         found = [Written("stdin", _hear(loaded, lookahead, asked), "seconds")]
     elif not files or files == ["-"]:
         raise InputError("there is nothing to transcribe. Give files, or samples through a pipe with --stream.")
     else:
         _refuse({"--lookahead": lookahead}, "is for a pipe, and files are read whole. Leave it out, or add --stream")
-        signals = read_signals(loaded, [Path(file) for file in files], reading)
+        signals = read_signals(loaded, [Path(file) for file in files], reading, form)
         found = _written(signals, loaded.transcribe(signals, **asked))
     _put(spell(form, found), out)
 
@@ -142,7 +161,7 @@ def align(
     """
     loaded = load_task(model)
     require_command(loaded, model, "transcribe", "aligns no texts")
-    signals = read_signals(loaded, [file], reading)
+    signals = read_signals(loaded, [file], reading, form)
     _put(spell(form, _written(signals, [loaded.align(signals, text)])), out)
 
 
@@ -153,16 +172,20 @@ def _refuse(given: dict[str, Any], why: str) -> None:
             raise InputError(f"{name} {why}.")
 
 
-def read_signals(loaded: Any, files: list[Path], reading: list[str] | None) -> "Recordings":
-    """Read files as the model wants them: at its rate, or its height."""
+def read_signals(loaded: Any, files: list[Path], reading: list[str] | None, form: str = "json") -> "Recordings":
+    """Read files as the model wants them: at its rate, or its height; refuse them where the format has no place."""
     from tidegate.data.transcribed.reading import read_choices, read_files
 
+    if folders := [file for file in files if file.is_dir()]:
+        raise InputError(f"{folders[0]} is a folder. Name the files in it, such as {folders[0]}/*.")
     if absent := [file for file in files if not file.is_file()]:
         raise InputError(f"there is no file {absent[0]}.")
     wanted = {name: str(value) for name, value in collect_reading(None, reading).items()}
     if unknown := wanted.keys() - {"channel", "resample", "invert"}:
         raise InputError(f"--read {min(unknown)}=... says nothing here; to choose are channel, resample and invert.")
-    return read_files(files, read_choices(**loaded.wants(), **wanted))
+    signals = read_files(files, read_choices(**loaded.wants(), **wanted))
+    check_form(form, [(name, signals.unit) for name in signals.names])  # type: ignore[misc]
+    return signals
 
 
 def _likely(given: list[str] | None) -> dict[str, float]:
@@ -177,16 +200,29 @@ def _likely(given: list[str] | None) -> dict[str, float]:
     return found
 
 
+def _shown(loaded: Any, option: str, words: Iterable[str]) -> list[str]:
+    """Bring words to the order of the signal; tell those that the model cannot read, and refuse nothing but such."""
+    words = list(words)
+    shown: list[str] = loaded.as_shown(words)
+    known = set(loaded.symbols_)
+    if strange := [word for word, spelled in zip(words, shown, strict=True) if not known.issuperset(spelled)]:
+        named = ", ".join(f"{word!r:.40}" for word in strange[:3])
+        told = f"{option}: {len(strange):,} of {len(words):,} words hold symbols that training never saw: {named}"
+        if len(strange) == len(words):
+            raise InputError(f"{told}. Nothing would be read of them; leave them out.")
+        say(f"warning: {told}. They are never read.")
+    return shown
+
+
 def _scorer(
     known: "Scorer | None",
     ngrams: Path | None,
     units: str,
-    lexicon: Path | None,
+    lexicon: list[str] | None,
     weights: tuple[float | None, float | None],
     likely: dict[str, float],
 ) -> "Scorer":
     """Put together what is known of texts: what training learned, or what files hold, with other weights and words."""
-    from tidegate.data.plain_text import read_text
     from tidegate.decoding import NgramModel, Scorer
 
     named: dict[str, Any] = dict(zip(("alpha", "beta"), weights, strict=True))
@@ -194,8 +230,7 @@ def _scorer(
     if known is not None:
         return replace(known, hotwords=likely, **named)
     model: Any = None if ngrams is None else NgramModel.from_arpa(ngrams, units=units)  # type: ignore[arg-type]
-    words = None if lexicon is None else read_text(lexicon).split()
-    return Scorer(language_model=model, lexicon=words, hotwords=likely, **named)
+    return Scorer(language_model=model, lexicon=lexicon, hotwords=likely, **named)
 
 
 def _written(signals: "Recordings", told: list[Any]) -> list[Written]:

@@ -17,6 +17,7 @@ from tidegate.transcripts.written import Span, Told, Unit, Written
 _LONGEST_CAPTION, _LONGEST_LINE = 7.0, 42  # seconds and characters that a reader follows with ease
 _ALTO = "http://www.loc.gov/standards/alto/ns-v4#"
 _XHTML = "http://www.w3.org/1999/xhtml"
+_UNITS: dict[str, Unit] = {"hocr": "pixels", "alto": "pixels", "ctm": "seconds", "srt": "seconds"}
 _QUOTED = str.maketrans({'"': "%22", ";": "%3B"})  # what would end a name in a title of hOCR
 
 
@@ -27,18 +28,35 @@ def spell(form: str, found: Sequence[Written]) -> str:
         form: one of `FORMATS`.
         found: what is to be written.
 
-    Raises:
-        OptionError: the format is not known.
-        InputError: it is one of places in pixels, and sound came, or the other way round.
+    Raises as `check_form` does.
     """
-    if form not in FORMATS:
-        raise OptionError.unknown("format", form, FORMATS)
+    check_form(form, [(each.name, each.unit) for each in found])
     return FORMATS[form](found)
 
 
+def check_form(form: str, given: Sequence[tuple[str, Unit]]) -> None:
+    """See that signals, of which names and units of places are given, can be written in a format.
+
+    Raises:
+        OptionError: the format is not known.
+        InputError: it is one of places in pixels, and sound came, or the other way round; or one of captions, and
+            several signals came.
+    """
+    if form not in FORMATS:
+        raise OptionError.unknown("format", form, FORMATS)
+    for name, unit in given:
+        if _UNITS.get(form, unit) != unit:
+            *others, last = ["text", "json", *(other for other, wanted in _UNITS.items() if wanted == unit)]
+            told = f"{form} wants places in {_UNITS[form]}, but those of {name} are {unit}"
+            raise InputError(f"{told}. Take {', '.join(others)} or {last}.")
+    if form == "srt" and len(given) > 1:
+        raise InputError(f"srt is a file of captions for one recording, but {len(given)} came. Ask for one at a time.")
+
+
 def as_text(found: Sequence[Written]) -> str:
-    """Write a line for each signal: its text alone."""
-    return "".join(f"{each.told.text}\n" for each in found)
+    """Write a line for each signal: its text, and behind tabs other readings, the next best first."""
+    readings = [(each.told.text, *(other.text for other in each.told.alternatives)) for each in found]
+    return "".join("\t".join(texts) + "\n" for texts in readings)
 
 
 def as_json(found: Sequence[Written]) -> str:
@@ -48,7 +66,6 @@ def as_json(found: Sequence[Written]) -> str:
 
 def as_hocr(found: Sequence[Written]) -> str:
     """Write hOCR 1.2: a page for each picture, in it its line, in that its words, in logical order."""
-    _require(found, "pixels", "hocr")
     root = Element("html", {"xmlns": _XHTML})
     head = SubElement(root, "head")
     SubElement(head, "title").text = "Transcripts"
@@ -58,7 +75,7 @@ def as_hocr(found: Sequence[Written]) -> str:
     for number, each in enumerate(found, 1):
         width, height = each.size
         box = f"bbox 0 0 {width} {height}"
-        named = f'image "{each.name.translate(_QUOTED)}"'
+        named = f'image "{_printable(each.name.translate(_QUOTED))}"'
         page = SubElement(body, "div", {"class": "ocr_page", "id": f"page_{number}", "title": f"{named}; {box}"})
         line = SubElement(page, "span", {"class": "ocr_line", "id": f"line_{number}_1", "title": box})
         for place, word in enumerate(each.told.words, 1):
@@ -74,9 +91,12 @@ def as_alto(found: Sequence[Written]) -> str:
 
     Strings come in logical order, so that of a line from right to left each lies left of the one before.
     """
-    _require(found, "pixels", "alto")
     root = Element("alto", {"xmlns": _ALTO})
-    SubElement(SubElement(root, "Description"), "MeasurementUnit").text = "pixel"
+    about = SubElement(root, "Description")
+    SubElement(about, "MeasurementUnit").text = "pixel"
+    if len(found) == 1:  # ALTO names one picture
+        source = SubElement(about, "sourceImageInformation")
+        SubElement(source, "fileName").text = _printable(found[0].name)
     layout = SubElement(root, "Layout")
     for number, each in enumerate(found, 1):
         width, height = each.size
@@ -90,8 +110,8 @@ def as_alto(found: Sequence[Written]) -> str:
             if place:
                 begin, end = _between(boxes[place - 1], boxes[place])
                 SubElement(line, "SP", {"HPOS": str(begin), "VPOS": "0", "WIDTH": str(end - begin)})
-            about = {"CONTENT": _printable(word.text), "WC": f"{word.confidence:.4f}"}
-            SubElement(line, "String", _box(left, right, height) | about)
+            spelled = {"CONTENT": _printable(word.text), "WC": f"{word.confidence:.4f}"}
+            SubElement(line, "String", _box(left, right, height) | spelled)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + _document(root)
 
 
@@ -100,7 +120,6 @@ def as_ctm(found: Sequence[Written]) -> str:
 
     A name is that of the file without folder and suffix, or with them where it needs them to be told from another.
     """
-    _require(found, "seconds", "ctm")
     names = _short([each.name for each in found])
     return "".join(
         f"{names[each.name]} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.4f}\n"
@@ -110,10 +129,7 @@ def as_ctm(found: Sequence[Written]) -> str:
 
 
 def as_srt(found: Sequence[Written]) -> str:
-    """Write captions of one recording, of at most 7 seconds and 42 characters; raises InputError for several."""
-    _require(found, "seconds", "srt")
-    if len(found) > 1:
-        raise InputError(f"srt is a file of captions for one recording, but {len(found)} came. Ask for one at a time.")
+    """Write captions of one recording, of at most 7 seconds and 42 characters."""
     captions = [caption for each in found for caption in _captions(each.told)]
     return "\n".join(
         f"{number}\n{_clock(words[0].start)} --> {_clock(words[-1].end)}\n{' '.join(word.text for word in words)}\n"
@@ -132,13 +148,6 @@ FORMATS: dict[str, Callable[[Sequence[Written]], str]] = {
 """The formats by name: each takes what is to be written, and gives the document."""
 
 
-def _require(found: Sequence[Written], unit: Unit, form: str) -> None:
-    for each in found:
-        if each.unit != unit:
-            others = "text or json" + (", hocr or alto" if each.unit == "pixels" else "")
-            raise InputError(f"{form} wants places in {unit}, but those of {each.name} are {each.unit}. Take {others}.")
-
-
 def _short(names: Sequence[str]) -> dict[str, str]:
     """Give each name its shortest form that tells it from the others, without spaces."""
     forms: list[Callable[[PurePath], str]] = [lambda path: path.stem, lambda path: (path.parent / path.stem).as_posix()]
@@ -152,9 +161,13 @@ def _short(names: Sequence[str]) -> dict[str, str]:
 def _plain(each: Written) -> dict[str, Any]:
     told = each.told
     words, symbols = ([_spelled(span) for span in spans] for spans in (told.words, told.symbols))
-    others = [{"text": other.text, "confidence": other.confidence} for other in told.alternatives]
-    plain = {"file": each.name, "text": told.text, "confidence": told.confidence, "unit": each.unit}
-    return plain | {"words": words, "symbols": symbols, "alternatives": others}
+    others = [_read(other) for other in told.alternatives]
+    about = {"unit": each.unit, "words": words, "symbols": symbols, "alternatives": others}
+    return {"file": each.name, **_read(told), **about}
+
+
+def _read(told: Told) -> dict[str, Any]:
+    return {"text": told.text, "confidence": told.confidence, "score": told.score}
 
 
 def _spelled(span: Span) -> dict[str, Any]:

@@ -41,6 +41,10 @@ class Told(Protocol):
         """How sure it is, from 0 to 1."""
 
     @property
+    def score(self) -> float:
+        """The logarithm of how probable it is, or what a search ranked it by."""
+
+    @property
     def symbols(self) -> Sequence[Span]:
         """The symbols and where they stand."""
 

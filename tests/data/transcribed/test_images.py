@@ -162,3 +162,10 @@ def test_a_damaged_picture_is_read_or_refused_and_nothing_else(form: str) -> Non
 def test_what_is_no_line_is_refused(shape: tuple[int, int], message: str) -> None:
     with pytest.raises(DataError, match=message):
         columns(np.zeros(shape, np.uint8), "a.png", Looking())
+
+
+def test_a_file_without_a_byte_is_told_as_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    for source in (tmp_path / "a.png", b""):
+        with pytest.raises(DataError, match=r"a\.png is empty: it has no byte"):
+            read_picture(source, "a.png")

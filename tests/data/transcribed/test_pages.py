@@ -10,7 +10,7 @@ import pytest
 import tidegate as tg
 from tidegate.data import Recordings
 from tidegate.data.transcribed.pages import cut, read_page
-from tidegate.errors import DataError
+from tidegate.errors import DataError, DataWarning
 
 PAGE = """<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15">
 <Page imageFilename="leaf.png" imageWidth="80" imageHeight="40"><TextRegion id="r">
@@ -26,7 +26,7 @@ BOX = "10,5 50,5 50,17 10,17"
 
 def put_leaf(folder: Path) -> np.ndarray:
     image = pytest.importorskip("PIL.Image")
-    leaf = np.random.default_rng(0).integers(0, 256, (40, 80)).astype(np.uint8)
+    leaf = np.random.default_rng(0).integers(100, 256, (40, 80)).astype(np.uint8)  # paper, by its median
     image.fromarray(leaf).save(folder / "leaf.png")
     return leaf
 
@@ -50,6 +50,22 @@ def test_what_is_outside_of_a_polygon_is_paper() -> None:
     wanted = np.where(np.add.outer(np.arange(6), np.arange(6)) + 1 < 6, 0, 255)  # middles below the diagonal
     np.testing.assert_array_equal(found, wanted)
     assert left == 0
+
+
+@pytest.mark.parametrize("points", [BOX, "10,5 50,8 50,17 10,15"], ids=["box", "slanted"])
+def test_a_page_that_is_white_on_black_is_told_and_read_as_any_other(tmp_path: Path, points: str) -> None:
+    image = pytest.importorskip("PIL.Image")
+    leaf = np.full((40, 80), 255, np.uint8)
+    leaf[8:14, 20:30] = 0
+    (tmp_path / "leaf.xml").write_text(PAGE.format(points=points))
+    read = []
+    for paper in (255, 0):
+        image.fromarray(leaf if paper else 255 - leaf).save(tmp_path / "leaf.png")
+        invert = "false" if paper else "true"
+        read.append(tg.data.load(tmp_path, kind="transcribed", height="12", invert=invert).train.x[0])
+    np.testing.assert_allclose(read[1], read[0], atol=1 / 255)  # a half is rounded upwards
+    with pytest.warns(DataWarning, match="1 of 1 look white on black .invert=true reads them so.: .*, line one"):
+        tg.data.load(tmp_path, kind="transcribed")
 
 
 def test_a_line_beside_its_page_is_refused() -> None:

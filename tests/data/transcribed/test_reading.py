@@ -110,6 +110,73 @@ def test_texts_are_composed_and_what_has_none_is_counted(clips: Path) -> None:
     assert dataset.summary().endswith("; left out: 1 without a text")
 
 
+def test_a_cell_without_a_value_is_no_text(clips: Path) -> None:
+    rows: list[dict[str, Any]] = [{"path": "1-2-0000.wav", "text": None}, {"path": "7-2-0001.wav", "text": 5}]
+    (clips / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = recordings(clips / "list.jsonl")
+    assert (found.texts, found.dropped) == (["5"], {"without a text": 1})
+    for wrong in (["no"], True, {"said": "no"}):
+        rows[1]["text"] = wrong
+        (clips / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with pytest.raises(DataError, match=rf"row 2 \(line 2\) has a {type(wrong).__name__} in the column 'text'"):
+            load(clips / "list.jsonl")
+
+
+def test_where_nothing_is_left_it_is_said_why(clips: Path) -> None:
+    (clips / "list.tsv").write_text("path\ttext\n1-2-0000.wav\t\n")
+    with pytest.raises(DataError, match="has no recording to learn from; left out were 1 without a text"):
+        load(clips / "list.tsv")
+
+
+@pytest.mark.parametrize("layout", ["kaldi", "jsonl"])
+def test_parts_of_a_sound_are_cut_where_they_lie(clips: Path, layout: str) -> None:
+    put_clip(clips / "long.wav", 4000, rate=1000)
+    place = clips / "list.jsonl"
+    if layout == "kaldi":
+        (place := clips / "kaldi").mkdir()
+        (place / "wav.scp").write_text(f"call {clips / 'long.wav'}\n")
+        (place / "segments").write_text("one call 0.5 1.25\ntwo call 3 -1\n")
+        (place / "text").write_text("one yes\ntwo no\n")
+    else:
+        rows = [{"path": "long.wav", "text": "yes", "offset": 0.5, "duration": 0.75},
+                {"path": "long.wav", "text": "no", "offset": 3, "duration": 1.4}]  # fmt: skip
+        place.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = recordings(place)
+    assert (found.texts, found.lengths.tolist()) == (["yes", "no"], [750, 1000])
+    whole = read_files([clips / "long.wav"]).signals[0]
+    np.testing.assert_array_equal(found.signals[0], whole[500:1250])
+    assert (found.place(0, 0), found.place(1, 1000)) == (0.5, 4.0)
+    assert len(set(found.names)) == 2
+
+
+@pytest.mark.parametrize(
+    ("segment", "message"),
+    [
+        ("one other 0 1", "wanted are a recording of wav.scp, its first and its last second"),
+        ("one call 0", "wanted are a recording of wav.scp"),
+        ("one call 2 1", "is said to lie at '2', '1'; wanted are the seconds it begins and ends at"),
+        ("one call -1 1", "is said to lie at"),
+        ("one call nan 1", "is said to lie at"),
+        ("one call 5 6", "lies at 5 to 6 s, but the sound has 4 s"),
+        ("one call 0 4.6", "lies at 0 to 4.6 s, but the sound has 4 s"),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused(clips: Path, segment: str, message: str) -> None:
+    put_clip(clips / "long.wav", 4000, rate=1000)
+    (clips / "wav.scp").write_text("call long.wav\n")
+    (clips / "segments").write_text(segment + "\n")
+    (clips / "text").write_text("one yes\n")
+    with pytest.raises(DataError, match=message):
+        load(clips)
+
+
+def test_a_part_of_features_by_seconds_is_refused(clips: Path) -> None:
+    np.save(clips / "a.npy", np.zeros((4, 2), np.float32))
+    (clips / "list.jsonl").write_text(json.dumps({"path": "a.npy", "text": "no", "offset": 0.5}) + "\n")
+    with pytest.raises(DataError, match="which are cut out of sound alone"):
+        load(clips / "list.jsonl")
+
+
 def test_clipped_and_silent_clips_are_told_once(clips: Path) -> None:
     put_clip(clips / "1-2-0000.wav", 4, value=1.0)
     put_clip(clips / "7-2-0001.wav", 6, value=0.0)

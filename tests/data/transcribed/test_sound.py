@@ -230,3 +230,24 @@ SHAPED = "{{'descr': '<f8', 'fortran_order': False, 'shape': {}}}"
 def test_arrays_that_claim_what_they_have_not_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_features(put(tmp_path, content, "a.npy"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.mp3", b"ID3", r"a\.mp3 has a suffix that no reader of sound knows; known are \.wav, \.wave, \.flac, \.ogg"),
+        ("a", b"RIFF", "has a suffix that no reader of sound knows"),
+        ("a.wav", b"", r"a\.wav is no .wav file: it is empty"),
+    ],
+)
+def test_what_is_no_sound_is_told_as_what_it_is(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_sound(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_decoded_is_named_once(tmp_path: Path) -> None:
+    pytest.importorskip("soundfile")
+    (tmp_path / "a.flac").write_bytes(b"fLaC" + bytes(30))
+    with pytest.raises(DataError, match=r"^[^']*a\.flac cannot be read as sound: [^'.]+\. Write it as \.wav\.$"):
+        read_sound(tmp_path / "a.flac")

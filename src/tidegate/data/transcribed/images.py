@@ -61,6 +61,8 @@ def read_picture(source: Path | bytes, where: str) -> Grey:
         raise MissingPackageError.of("pillow", "lines", "reading pictures")
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
+        raise DataError(f"{where} is empty: it has no byte. Copy it again.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -96,8 +98,13 @@ def columns(picture: Grey, where: str, how: Looking) -> Signal:
     return np.ascontiguousarray(ink.T).astype(np.float32) / np.float32(255)
 
 
-def is_inverted(picture: Grey) -> bool:
-    """Tell whether a line is white on black, by the median of its corners."""
+def is_inverted(picture: Grey, *, cut: bool = False) -> bool:
+    """Tell whether a line is white on black, by the median of its corners.
+
+    cut: it was cut out by a polygon, so that the corners are not of the picture; the median of all of it tells.
+    """
+    if cut:
+        return bool(np.median(picture) < 128)
     tops, lefts = picture[:_CORNER], picture[-_CORNER:]
     corners = [rows[:, side] for rows in (tops, lefts) for side in (slice(_CORNER), slice(-_CORNER, None))]
     return bool(np.median(np.concatenate([corner.ravel() for corner in corners])) < 128)

@@ -8,32 +8,40 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf, nan
+from numbers import Real
 from pathlib import Path
 
+from tidegate.data.checks import is_missing
 from tidegate.data.plain_text import read_text, split_lines
 from tidegate.data.tables import READERS, Form, listing, read_table, usual
 from tidegate.data.transcribed.features import FEATURES
 from tidegate.data.transcribed.images import PICTURES
 from tidegate.data.transcribed.pages import Polygon, find_picture, read_page
-from tidegate.data.transcribed.sound import SOUND
+from tidegate.data.transcribed.sound import SOUND, Span
 from tidegate.errors import Argument, DataError
 
 FILE_NAMES = ("path", "file", "audio_filepath", "audio", "wav", "image", "filename")
 TEXT_NAMES = ("text", "sentence", "transcript", "transcription", "transcript_text")
 GROUP_NAMES = ("speaker", "speaker_id", "client_id", "book", "page", "group")
+SPAN_NAMES = ("offset", "duration")  # as NeMo has them: a length alone is that of the file, and cuts nothing
 TRUTH = ".gt.txt"
 _TRANSCRIPTS = "*.trans.txt"
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """Name a signal: its file, its text, whose it is, and where on a page it stands, each None where nobody says."""
+    """Name a signal: its file, its text, whose it is, and where on a page or when in a sound it stands.
+
+    What nobody says is None; a span is the seconds at which a signal begins and ends, None for the end of the file.
+    """
 
     file: Path
     text: str | None
     group: str | None
     where: str
     polygon: Polygon | None = None
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,8 @@ class Manifest:
 def find_entries(path: Path, naming: Naming) -> Manifest:
     """Find the signals of a table or a folder.
 
-    A folder is one of Kaldi (`wav.scp` and `text`), of LibriSpeech (`*.trans.txt`), of lines (`.png` and `.gt.txt`), of
-    pages (PAGE or ALTO beside their pictures), or holds a table named `manifest` or `metadata`.
+    A folder is one of Kaldi (`wav.scp`, `text`, maybe `segments`), of LibriSpeech (`*.trans.txt`), of lines (`.png` and
+    `.gt.txt`), of pages (PAGE or ALTO beside their pictures), or holds a table named `manifest` or `metadata`.
 
     Raises DataError where it is none of these, or something is missing that is named; file and line are told.
     """
@@ -96,32 +104,70 @@ def _from_table(path: Path, naming: Naming) -> Manifest:
             elif must:
                 told = f"{where} has no column that is clearly the {must}. {listing(found)} Name it: "
                 raise DataError(told, Argument(must))
+        chosen.extend(name for name in SPAN_NAMES if SPAN_NAMES[0] in found and name in found)
         return chosen
 
     table = read_table(path, pick, naming.form)
-    columns = [[str(value) for value in column] for column in table.columns]
-    groups: Sequence[str | None] = columns[2] if len(columns) > 2 else [None] * len(table)
-    rows = zip(columns[0], columns[1], groups, strict=True)
-    return Manifest([
-        Entry(_existing(path.parent, name, table.where(row)), text, group, table.where(row))
-        for row, (name, text, group) in enumerate(rows)
-    ])  # fmt: skip
+    columns = [[_as_text(value, table.where(row), name) for row, value in enumerate(column)]
+               for name, column in zip(table.names, table.columns, strict=True)]  # fmt: skip
+    spans = [columns.pop() for name in reversed(table.names[2:]) if name in SPAN_NAMES][::-1]
+    groups = [group or "" for group in columns[2]] if len(columns) > 2 else [None] * len(table)
+    entries = []
+    for row, (name, text, group) in enumerate(zip(columns[0], columns[1], groups, strict=True)):
+        where = table.where(row)
+        begin, length = (*(column[row] for column in spans), None, None)[:2]
+        span = None if begin is None else _span(begin, length, where, lengths=True)
+        entries.append(Entry(_existing(path.parent, name or "", where), text, group, where, span=span))
+    return Manifest(entries)
+
+
+def _as_text(value: object, where: str, column: str) -> str | None:
+    """Read a cell as a text, None where nothing stands in it; raises DataError for a list or a table."""
+    if is_missing(value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | Real):
+        raise DataError(f"{where} has a {type(value).__name__} in the column {column!r}, and a text is wanted.")
+    return str(value)
 
 
 def _from_kaldi(folder: Path) -> Manifest:
-    texts, speakers = _pairs(folder / "text"), {}
-    if (folder / "utt2spk").is_file():
-        speakers = _pairs(folder / "utt2spk")
+    """Read the utterances of `wav.scp`, or those that `segments` cuts out of its recordings."""
+    listed = "segments" if (folder / "segments").is_file() else "wav.scp"
+    texts, files, utterances = (_pairs(folder / name) for name in ("text", "wav.scp", listed))
+    speakers = _pairs(folder / "utt2spk") if (folder / "utt2spk").is_file() else {}
     entries, dropped = [], Counter[str]()
-    for name, place in _pairs(folder / "wav.scp").items():
-        where = f"{folder / 'wav.scp'}, utterance {name!r}"
+    for name, told in utterances.items():
+        where, place, span = f"{folder / listed}, utterance {name!r}", told, None
+        if listed == "segments":
+            recording, *times = told.split()
+            if len(times) != 2 or recording not in files:
+                wanted = "a recording of wav.scp, its first and its last second"
+                raise DataError(f"{where} is {told!r:.60}; wanted are {wanted}. Write it so.")
+            place, span = files[recording], _span(times[0], times[1], where)
         if place.endswith("|"):
             raise DataError(f"{where} is a command, which is not run: {place!r:.60}. Write its output to a file.")
         if name not in texts:
             dropped["without a text"] += 1
             continue
-        entries.append(Entry(_existing(folder, place, where), texts[name], speakers.get(name), where))
+        entries.append(Entry(_existing(folder, place, where), texts[name], speakers.get(name), where, span=span))
     return Manifest(entries, dropped)
+
+
+def _span(begin: str, end: str | None, where: str, *, lengths: bool = False) -> Span:
+    """Read the seconds at which a signal begins and ends, or with `lengths` how many it has; -1 is the end of the file.
+
+    Raises DataError for what is no such time.
+    """
+    try:
+        first, last = float(begin), -1.0 if end is None else float(end)
+    except ValueError:
+        first = last = nan
+    if lengths and last >= 0:
+        last += first
+    if not (0 <= first < inf and (last == -1 or first < last < inf)):
+        what = "the second it begins at, and how many it has" if lengths else "the seconds it begins and ends at"
+        raise DataError(f"{where} is said to lie at {begin!r:.20}, {end!r:.20}; wanted are {what}.")
+    return first, None if last == -1 else last
 
 
 def _from_librispeech(transcripts: Iterable[Path]) -> Manifest:

@@ -16,7 +16,6 @@ from tidegate.data.transcribed.scaling import Grey
 from tidegate.errors import DataError
 
 Polygon = npt.NDArray[np.float64]
-_PAPER = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +67,8 @@ def find_picture(page: Page, file: Path) -> Path:
     raise DataError(f"{file}: there is no picture {name or file.stem!r} beside it. Put it there.")
 
 
-def cut(picture: Grey, polygon: Polygon, where: str) -> tuple[Grey, int]:
-    """Cut a polygon out of a page [h, w], what is outside of it paper; and say at which column it begins.
+def cut(picture: Grey, polygon: Polygon, where: str, *, paper: int = 255) -> tuple[Grey, int]:
+    """Cut a polygon out of a page [h, w], what is outside of it as grey as paper; and say at which column it begins.
 
     A pixel is inside where its middle is (even-odd rule). Raises DataError where nothing of it lies on the page.
     """
@@ -78,7 +77,7 @@ def cut(picture: Grey, polygon: Polygon, where: str) -> tuple[Grey, int]:
     right, bottom = (int(min(size, np.ceil(polygon[:, axis].max()))) for axis, size in ((0, w), (1, h)))
     if right <= left or bottom <= top:
         raise DataError(f"{where} lies outside of its picture of {w} x {h} pixels. Is it the right picture?")
-    return np.where(_inside(polygon, left, right, top, bottom), picture[top:bottom, left:right], _PAPER), left
+    return np.where(_inside(polygon, left, right, top, bottom), picture[top:bottom, left:right], np.uint8(paper)), left
 
 
 def _inside(polygon: Polygon, left: int, right: int, top: int, bottom: int) -> npt.NDArray[np.bool_]:

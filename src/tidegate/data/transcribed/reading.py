@@ -24,7 +24,7 @@ from tidegate.data.transcribed.manifests import Entry, Naming, find_entries
 from tidegate.data.transcribed.pages import cut
 from tidegate.data.transcribed.recordings import Reads, Recordings, Signal
 from tidegate.data.transcribed.scaling import Grey
-from tidegate.data.transcribed.sound import SOUND, Channel, Listening, doubts, read_sound
+from tidegate.data.transcribed.sound import SOUND, Channel, Listening, doubts, part_of, read_sound
 from tidegate.data.transcribed.texts import clean_text, count_composed
 from tidegate.errors import Argument, DataError, DataWarning, InputError, OptionError
 
@@ -138,7 +138,8 @@ def gather_parts(
 ) -> Dataset:
     """Make a Dataset of recordings by part: `train`, `valid` and `test`."""
     if not len(parts["train"]):
-        raise DataError(f"{name} has no recording to learn from.")
+        why = ", ".join(f"{count:,} {why}" for why, count in sorted(parts["train"].dropped.items()))
+        raise DataError(f"{name} has no recording to learn from" + (f"; left out were {why}." if why else "."))
     examples = {part: as_examples(recordings) for part, recordings in parts.items()}
     return Dataset(
         name=name,
@@ -184,6 +185,8 @@ def read_entries(entries: list[Entry], how: Reading) -> Recordings:
     """Read the signals of entries, in their order; what is doubtful is told in a warning (DataWarning)."""
     reads = how.reads or _reads_of(entries)
     gathered, rate = _Gathered(), how.listening.rate
+    if reads != "sound" and (parts := [entry for entry in entries if entry.span is not None]):
+        raise DataError(f"{parts[0].where} is a part of a file by seconds, which are cut out of sound alone. Cut it.")
     if reads == "sound":
         rate = _read_sounds(entries, how, gathered)
     elif reads == "line":
@@ -211,10 +214,16 @@ def read_entries(entries: list[Entry], how: Reading) -> Recordings:
 
 def _read_sounds(entries: list[Entry], how: Reading, gathered: _Gathered) -> int | None:
     listening = how.listening
+    whole: tuple[Path, Signal, int] | None = None  # the last one, from which many parts may be cut
     for entry in entries:
-        signal, rate = read_sound(entry.file, listening)
-        listening = replace(listening, rate=rate)  # that of the first, where none was named
+        if whole is None or whole[0] != entry.file:
+            whole = entry.file, *read_sound(entry.file, listening)
+        _, signal, rate = whole
+        listening, begin = replace(listening, rate=rate), 0.0  # that of the first, where none was named
+        if entry.span is not None:
+            signal, begin = part_of(signal, rate, entry.span, entry.where)
         gathered.signals.append(signal)
+        gathered.scales.append((1 / rate, begin))
         for doubt in doubts(signal):
             gathered.doubtful[f"are {doubt}"].append(_name(entry))
     return listening.rate
@@ -227,17 +236,17 @@ def _read_lines(entries: list[Entry], looking: Looking, gathered: _Gathered) -> 
             page = entry.file, read_picture(entry.file, str(entry.file))
         picture, left = page[1], 0
         if entry.polygon is not None:
-            picture, left = cut(picture, entry.polygon, entry.where)
-        elif not looking.invert and is_inverted(picture):
-            gathered.doubtful["look white on black (invert reads them so)"].append(_name(entry))
+            picture, left = cut(picture, entry.polygon, entry.where, paper=0 if looking.invert else 255)
+        if not looking.invert and is_inverted(picture, cut=entry.polygon is not None):
+            gathered.doubtful["look white on black (invert=true reads them so)"].append(_name(entry))
         signal = columns(picture, entry.where, looking)
         gathered.signals.append(signal)
         gathered.scales.append((picture.shape[1] / len(signal), float(left)))
 
 
 def _name(entry: Entry) -> str:
-    """Name a signal by its path, as several folders may hold a file of one name; or by its place on a page."""
-    return str(entry.file) if entry.polygon is None else entry.where
+    """Name a signal by its path, as several folders may hold a file of one name; or by its place in a file of many."""
+    return str(entry.file) if entry.polygon is None and entry.span is None else entry.where
 
 
 def _reads_of(entries: list[Entry]) -> Reads:

@@ -76,6 +76,8 @@ def read_wav(source: Path | bytes, where: str) -> Sound:
 
 
 def _check_beginning(where: str, beginning: bytes) -> None:
+    if not beginning:
+        raise DataError(f"{where} is no .wav file: it is empty. Copy it again.")
     if beginning[:4] in (b"RIFX", b"RF64", b"BW64"):
         kind = beginning[:4].decode()
         raise DataError(f"{where} is a file of the kind {kind}, which is not read. Write it as an ordinary .wav file.")

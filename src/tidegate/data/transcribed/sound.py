@@ -17,6 +17,8 @@ from tidegate.data.transcribed.riff import Sound, read_wav
 from tidegate.errors import Argument, DataError, MissingPackageError
 
 Channel = Literal["left", "right", "mean"]
+Span = tuple[float, float | None]
+"""Seconds at which a part of a sound begins and ends; None is its end."""
 WAV = (".wav", ".wave")
 OTHER_SOUND = (".flac", ".ogg")
 SOUND = (*WAV, *OTHER_SOUND)
@@ -26,6 +28,7 @@ _FULL = 0.9999  # of the largest sample: of 16 bits the last three values of eac
 _CLIPPED = 1e-3  # share of samples at full scale
 _SILENT = 10 ** (-70 / 20)  # root mean square, -70 dB of full scale
 _OFF_ZERO = 0.05  # mean
+_BEYOND = 0.5  # seconds that the end of a part may lie behind that of its file, as `extract-segments` of Kaldi lets it
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,11 @@ def read_sound(path: Path, how: Listening | None = None) -> tuple[Signal, int]:
             numbers or far beyond 1.
         MissingPackageError: soundfile reads .flac and .ogg, SciPy resamples.
     """
-    sound = read_wav(path, str(path)) if path.suffix.lower() in WAV else _read_other(path)
+    suffix = path.suffix.lower()
+    if suffix not in SOUND:
+        known = ", ".join(SOUND)
+        raise DataError(f"{path} has a suffix that no reader of sound knows; known are {known}. Convert it.")
+    sound = read_wav(path, str(path)) if suffix in WAV else _read_other(path)
     return settle(sound, str(path), how or Listening())
 
 
@@ -74,6 +81,22 @@ def settle(sound: Sound, where: str, how: Listening) -> tuple[Signal, int]:
     else:
         rate = sound.rate
     return np.clip(samples, -1, 1).astype(np.float32)[:, None], rate
+
+
+def part_of(signal: Signal, rate: int, span: Span, where: str) -> tuple[Signal, float]:
+    """Cut a part out of samples [T, 1], and say at which second it begins, to the sample.
+
+    Raises DataError where it does not lie in them; an end up to half a second behind theirs is theirs.
+
+    >>> part, begin = part_of(np.arange(8, dtype=np.float32)[:, None], 4, (0.5, 1.25), "a.wav")
+    >>> part.ravel().tolist(), begin
+    ([2.0, 3.0, 4.0], 0.5)
+    """
+    first, last = round(span[0] * rate), len(signal) if span[1] is None else round(span[1] * rate)
+    if first >= len(signal) or last > len(signal) + _BEYOND * rate:
+        told = f"{where} lies at {span[0]:g} to {last / rate:g} s, but the sound has {len(signal) / rate:g} s"
+        raise DataError(f"{told}. Is it the right file?")
+    return signal[first:last], first / rate
 
 
 def doubts(signal: Signal) -> list[str]:
@@ -147,4 +170,5 @@ def _read_other(path: Path) -> Sound:
                 raise DataError(f"{path} claims {file.frames:,} samples, but has {len(samples):,}. Copy it again.")
             return Sound(samples, int(file.samplerate))
     except soundfile.LibsndfileError as error:
-        raise DataError(f"{path} cannot be read as sound: {error}. Write it as .wav.") from None
+        why = getattr(error, "error_string", str(error)).rstrip(".")
+        raise DataError(f"{path} cannot be read as sound: {why}. Write it as .wav.") from None

@@ -86,9 +86,28 @@ class Reading:
             [[numbers[symbol] for symbol in self.as_shown(text) if symbol in numbers] for text in texts]
         )
 
+    def labels_of(self, texts: Sequence[str], names: Sequence[str], frames: Array) -> ctc.Labels:
+        """Spell texts that are known to stand in signals of so many frames.
+
+        Raises DataError for a symbol that training never saw, InputError for a text that needs more frames.
+        """
+        if unknown := sorted(set("".join(texts)) - set(self.symbols)):
+            raise DataError(f"training never saw the symbol {unknown[0]!r}; {len(unknown)} such came.")
+        labels = self.labels(texts)
+        needed = ctc.needed(labels)
+        if (short := np.flatnonzero(needed > frames)).size:
+            row = int(short[0])
+            told = f"{names[row]} has {frames[row]} frames, but its text needs {needed[row]}; {short.size} such came"
+            raise InputError(f"{told}. Is it the text of that signal?")
+        return labels
+
     def as_shown(self, text: str) -> str:
         """Put a text into the order of its signal."""
         return as_shown(text, self.reads)
+
+    def all_shown(self, texts: Sequence[str]) -> list[str]:
+        """Compose texts (NFC), and put them into the order of their signals; raises DataError for what is no text."""
+        return [self.as_shown(_composed(text, index)) for index, text in enumerate(texts)]
 
     def as_read(self, shown: str) -> str:
         """Put symbols that follow each other in a signal into the order in which they are read."""
@@ -192,7 +211,7 @@ def as_recordings(X: Any, texts: Any, *, reads: Reads, rate: float | None, known
     if texts is not None:
         found = replace(found, texts=list(texts))
     if found.texts is not None:
-        found = replace(found, texts=[_normal(text, index) for index, text in enumerate(found.texts)])
+        found = replace(found, texts=[_composed(text, index) for index, text in enumerate(found.texts)])
     if known and found.texts is None:
         raise InputError("these recordings have no texts. Pass one for each, or Recordings that hold them.")
     bad = [index for index, signal in enumerate(found.signals) if not np.isfinite(np.asarray(signal)).all()]
@@ -216,7 +235,7 @@ def _signals(X: Any, reads: Reads) -> Any:
     return arrays
 
 
-def _normal(text: Any, index: int) -> str:
+def _composed(text: Any, index: int) -> str:
     """Bring a text into the normal form C; raises DataError for what is no text, or holds control characters."""
     if not isinstance(text, str):
         raise DataError(f"text {index} is a {type(text).__name__}; a text is wanted.")

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.data.transcribed.recordings import Recordings
+from tidegate.data.transcribed.texts import unseen_symbols
 from tidegate.errors import DataError
-from tidegate.health import ClassHealth, HealthWarning
+from tidegate.health import ClassHealth, HealthWarning, new_symbols
 from tidegate.tasks.edits import distance, paired
 from tidegate.tasks.scores import Record, Scores
 from tidegate.tasks.transcribing.language import WIDTH
@@ -40,6 +41,7 @@ class Transcribing:
     right: the right texts.
     searched: the errors that a search with what was learned of texts makes on them; empty where nothing was, or where
         the errors above are those of a search.
+    new: symbols of the right texts that training never saw, with how often; they count as errors.
     unseen: without recordings whose text stands in training; None where nobody knows which do.
     confusions: what was read for what, with how often; an empty text for what is missing or too much.
     reliability: how sure symbols are, how often they are right, and how many there are, bin by bin.
@@ -51,6 +53,7 @@ class Transcribing:
     right: list[str]
     confusions: list[tuple[str, str, int]]
     reliability: list[list[float]]
+    new: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, float] | None = None
     searched: dict[str, float] = field(default_factory=dict)
 
@@ -71,8 +74,8 @@ class Transcribing:
         return None
 
     def warnings(self) -> list[HealthWarning]:
-        """Find nothing amiss by numbers alone."""
-        return []
+        """Name symbols that the model cannot know."""
+        return new_symbols(self.new)
 
     def intervals(self) -> dict[str, list[float]]:
         """Give the 95 % interval of each error rate: whole speakers, books or pages are drawn anew 1,000 times."""
@@ -116,6 +119,8 @@ class Transcribing:
             "groups": self.by_group(),
             "confusions": [list(row) for row in self.confusions],
             "reliability": self.reliability,
+            "new_symbols": self.new,
+            "warnings": list(map(str, self.warnings())),
         }
 
 
@@ -180,6 +185,7 @@ def measure_transcriber(
         ],
         reliability=_binned(sure),
         searched=searched,
+        new=dict(unseen_symbols(right, model.symbols_).most_common()),
     )
 
 

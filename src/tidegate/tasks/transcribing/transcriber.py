@@ -6,7 +6,7 @@ The set-up is that of Graves et al. (2006), with what has become usual since: se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -170,8 +170,8 @@ class Transcriber(Task[Reading]):
             beam: texts that a search keeps from frame to frame; 0 takes the most probable symbol of each frame.
             n_best: texts to find of each signal; all but the best stand in its `alternatives`.
             scorer: what is known of texts beside: n-grams, a lexicon, likely words; see `decoding.Scorer`. Symbols come
-                to it as they stand in the signal, from left to right. "learned" is what training found, `scorer_`; None
-                knows nothing.
+                to it as they stand in the signal, from left to right (`as_shown`). "learned" is what training found,
+                `scorer_`; None knows nothing.
 
         A signal without a step gives an empty text; so does one in which a lexicon allows no word, as an empty text
         holds none. Its confidence is 1, as that of any text without symbols; `score` tells how probable it is.
@@ -199,10 +199,7 @@ class Transcriber(Task[Reading]):
         recordings = self._recordings([X] if single and not isinstance(X, Recordings) else X)
         texts = as_recordings(recordings, [text] if single else list(text), reads=self.reads, rate=None).texts or []
         known = self._require_fitted().learned
-        if unknown := sorted(set("".join(texts)) - set(known.symbols)):
-            raise DataError(f"training never saw the symbol {unknown[0]!r}; {len(unknown)} such came.")
-        labels = known.labels(texts)
-        ctc.check_labels(labels, len(known.symbols) + 1, self._steps(recordings.lengths))
+        labels = known.labels_of(texts, recordings.names, self._steps(recordings.lengths))
         out: list[Transcript] = [Transcript("", 1.0)] * len(texts)
         for indices, frames in self._scored(recordings):
             found, scores = ctc.align(frames, labels.select(indices))
@@ -210,6 +207,14 @@ class Transcriber(Task[Reading]):
                 places = self._places(recordings, index)
                 out[index] = transcript(known, found, row, frames, places, float(scores[row]))
         return out[0] if single else out
+
+    def as_shown(self, texts: Sequence[str]) -> list[str]:
+        """Put texts or words into the form in which a `Scorer` compares them: composed (NFC), as their symbols follow.
+
+        On lines they follow from left to right: so must a lexicon, hotwords and the texts that n-grams are counted in.
+        Raises DataError for what is no text, holds control characters, or mixes directions beyond recovery.
+        """
+        return self._require_fitted().learned.all_shown(texts)
 
     def frames(self, X: Any) -> list[Array]:
         """Give the logarithms of the probabilities of the blank and all symbols in each frame: B arrays `[T', K]`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.data.pairs.measures import bleu, chrf, exact_match
 from tidegate.errors import DataError
-from tidegate.health import ClassHealth, HealthWarning
+from tidegate.health import ClassHealth, HealthWarning, new_symbols
 from tidegate.tasks.edits import error_rate
 from tidegate.tasks.scores import Record, Scores
 from tidegate.tasks.translating.measuring import knows_bleu
@@ -72,11 +72,7 @@ class Translating:
         if self.without_bleu:
             told = "BLEU and chrF are left out, as sacrebleu is not installed."
             out.append(HealthWarning("no_bleu", told, "pip install 'tidegate[translate]', and evaluate again."))
-        if not self.new:
-            return out
-        named = ", ".join(f"{symbol!r} ({count})" for symbol, count in list(self.new.items())[:5])
-        told = f"{len(self.new)} symbols of the right translations stand in none of training: {named}."
-        return [*out, HealthWarning("new_symbols", told, "They count as errors. Train on texts that hold them.")]
+        return [*out, *new_symbols(self.new, "translations")]
 
     def by_length(self) -> list[tuple[str, int, dict[str, float]]]:
         """Measure the sources by their lengths: a name, how many there are, and the measures of each."""
