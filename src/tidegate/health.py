@@ -304,13 +304,14 @@ def new_symbols(counts: Mapping[str, int], what: str = "texts") -> list[HealthWa
     """Warn of symbols of right answers that training never saw, with how often each comes.
 
     >>> new_symbols({"x": 2})[0].message
-    "1 symbols of the right texts stand in none of training: 'x' (2)."
+    "the right texts hold symbols that training never saw: 'x' (2)."
     """
     if not counts:
         return []
     named = ", ".join(f"{symbol!r} ({count})" for symbol, count in list(counts.items())[:5])
-    told = f"{len(counts)} symbols of the right {what} stand in none of training: {named}."
-    return [HealthWarning("new_symbols", told, "They count as errors. Train on texts that hold them.")]
+    more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
+    told = f"the right {what} hold symbols that training never saw: {named}{more}."
+    return [HealthWarning("new-symbols", told, "They count as errors. Train on texts that hold them.")]
 
 
 def entropy(codes: npt.NDArray[np.int64], weights: Array | None = None) -> float:

@@ -15,8 +15,8 @@ from tidegate.cli import main
 
 DIGITS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7"}
 SMALL = {
-    "units": "words", "embedding_size": 24, "hidden_size": 24, "decoder_size": 32, "hops": 2, "dropout": 0.1, "epochs": 12,
-    "recurrent_dropout": 0, "word_dropout": 0, "average": 0.9, "batch_size": 16, "learning_rate": 0.02,
+    "units": "words", "embedding_size": 24, "hidden_size": 24, "decoder_size": 32, "hops": 2, "dropout": 0.1,
+    "epochs": 12, "recurrent_dropout": 0, "word_dropout": 0, "average": 0.9, "batch_size": 16, "learning_rate": 0.02,
     "stop_on": "exact",
 }  # fmt: skip
 

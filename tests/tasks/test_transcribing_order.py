@@ -206,5 +206,5 @@ def test_symbols_that_training_never_saw_are_counted_named_and_wrong() -> None:
     texts = ["abz", "az\u00fc"]
     found = measure_transcriber(reader, Examples(Recordings([written("ab")] * 2, texts, reads="features"), None))
     assert found.new == found.to_json()["new_symbols"] == {"z": 2, "\u00fc": 1}
-    assert "2 symbols of the right texts stand in none of training: 'z' (2), '\u00fc' (1)." in str(found.warnings()[0])
+    assert "the right texts hold symbols that training never saw: 'z' (2), '\u00fc' (1)." in str(found.warnings()[0])
     assert found.measures()["cer"] == 3 / 6

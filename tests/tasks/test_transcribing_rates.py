@@ -57,5 +57,7 @@ def test_places_that_are_known_stay() -> None:
 
 
 def test_more_bands_than_a_frame_tells_apart_are_refused_in_words() -> None:
-    with pytest.raises(InputError, match=r"no network can be made for these data: .*band 0 of 40 .*fewer bands"):
+    with pytest.raises(
+        InputError, match=r"no network can be made for these data: (?!.*Value error).*band 0 of 40 .*fewer bands"
+    ):
         Transcriber(reads="sound", **QUICK | {"bands": 40}).fit(noise("sound", 800.0))

@@ -436,7 +436,7 @@ def _no_network(error: ValidationError) -> InputError:
     """Say what is wrong with the first thing that is."""
     found = error.errors(include_url=False, include_context=False)[0]
     of = f"{found['loc'][-1]} is {found['input']!r:.40}, but: " if found["loc"] else ""
-    return InputError(f"no network can be made for these data: {of}{found['msg']}.")
+    return InputError(f"no network can be made for these data: {of}{found['msg'].removeprefix('Value error, ')}.")
 
 
 AnyTask: TypeAlias = Task[Any]

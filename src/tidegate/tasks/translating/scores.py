@@ -71,7 +71,7 @@ class Translating:
         out = []
         if self.without_bleu:
             told = "BLEU and chrF are left out, as sacrebleu is not installed."
-            out.append(HealthWarning("no_bleu", told, "pip install 'tidegate[translate]', and evaluate again."))
+            out.append(HealthWarning("no-bleu", told, "pip install 'tidegate[translate]', and evaluate again."))
         return [*out, *new_symbols(self.new, "translations")]
 
     def by_length(self) -> list[tuple[str, int, dict[str, float]]]:
