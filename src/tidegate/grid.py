@@ -88,10 +88,10 @@ class Grid(Ragged):
         >>> Grid.from_list([[[1, 2]], [[3], [4]]]).values.ravel().tolist()
         [1, 2, 3, 4]
         """
-        arrays = [image if hasattr(image, "ndim") else np.asarray(image, dtype) for image in sequences]
-        for index, image in enumerate(arrays):
-            if image.ndim not in (2, 3):
-                raise ShapeError(f"image {index} is {list(image.shape)}, but [H, W] or [H, W, C] is wanted.")
+        arrays = [
+            image if hasattr(image, "ndim") else _as_image(image, index, dtype) for index, image in enumerate(sequences)
+        ]
+        _check_images(arrays)
         cells = [image.reshape(image.shape[0] * image.shape[1], *(image.shape[2:] or (1,))) for image in arrays]
         joined = Ragged.from_list(cells, dtype=dtype)
         values, library = joined.values, library_of(joined.values)
@@ -115,15 +115,20 @@ class Grid(Ragged):
         >>> Grid.from_padded(np.arange(8).reshape(2, 2, 2), [[1, 2], [2, 1]]).values.ravel().tolist()
         [0, 1, 4, 6]
         """
-        if padded.ndim not in (3, 4) or not batch_first:
+        library = library_of(padded)
+        if not batch_first:
+            raise ShapeError("a stack of images begins with the batch: [B, H, W, C]. Leave batch_first=True.")
+        if padded.ndim not in (3, 4):
             raise ShapeError(f"padded is {list(padded.shape)}, but images are [B, H, W] or [B, H, W, C].")
         batch_size, height, width = padded.shape[:3]
-        library = library_of(padded)
-        sizes = np.asarray([[height, width]] * batch_size if lengths is None else lengths, np.int64)
-        if lengths is None or sizes.size == 0:
-            sizes = sizes.reshape(-1, 2)
+        sizes = np.asarray([[height, width]] * batch_size if lengths is None else lengths)
+        if sizes.size == 0:
+            sizes = sizes.reshape(-1, 2).astype(np.int64)
         if sizes.shape != (batch_size, 2):
             raise ShapeError(f"the sizes are {list(sizes.shape)} for {batch_size} images; [B, 2] is wanted, one each.")
+        if sizes.dtype.kind not in "iu":
+            raise ShapeError(f"the sizes are {sizes.dtype}; whole numbers are wanted. Round them first.")
+        sizes = sizes.astype(np.int64)
         wrong = np.flatnonzero((sizes < 0).any(axis=1) | (sizes > [height, width]).any(axis=1))
         if wrong.size:
             at = wrong[0]
@@ -250,6 +255,34 @@ class Grid(Ragged):
         within = np.arange(len(self.values)) - offsets[:-1][image]
         width = sizes[image, 1]
         return image, within // width, within % width
+
+
+def _as_image(image: Any, index: int, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(image, dtype)
+    except (ValueError, TypeError) as error:
+        raise ShapeError(f"image {index} is not an array of numbers: {error}") from error
+
+
+def _check_images(arrays: Sequence[Array]) -> None:
+    """Refuse what is no image, and images of two libraries or of cells that differ; an empty one has no cell."""
+    first: int | None = None
+    for index, image in enumerate(arrays):
+        if image.ndim not in (2, 3):
+            raise ShapeError(f"image {index} is {list(image.shape)}, but [H, W] or [H, W, C] is wanted.")
+        if library_of(image) is not library_of(arrays[0]):
+            raise ShapeError(
+                f"image {index} is a {type(image).__name__} and image 0 a {type(arrays[0]).__name__}. "
+                "Pass all as NumPy arrays or all as torch tensors."
+            )
+        if not image.shape[0] * image.shape[1]:
+            continue
+        first = index if first is None else first
+        found, wanted = ((*arrays[at].shape[2:], 1)[0] for at in (index, first))
+        if found != wanted:
+            raise ShapeError(
+                f"image {index} has {found} features a cell and image {first} has {wanted}. Give all as many."
+            )
 
 
 def _sizes(heights: Array, widths: Array) -> Numbers:

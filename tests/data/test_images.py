@@ -76,6 +76,7 @@ def test_a_text_loader_says_what_the_folder_holds(folder: Path) -> None:
     ("spoil", "error", "told"),
     [
         (lambda at: (at / "dogs" / "notes.txt").write_text("x"), DataError, "notes.txt is no picture"),
+        (lambda at: save(at / "dogs" / "more" / "two.png", [[1]]), DataError, "more lies in the folder of a class"),
         (lambda at: (at / "dogs" / "two.png").write_bytes(b"\x89PNG\r\n"), DataError, "two.png"),
         (lambda at: save(at / "test" / "cats" / "1.png", [[1]]), DataError, "no train part"),
     ],

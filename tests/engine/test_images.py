@@ -390,3 +390,9 @@ def test_batches_with_next_to_nothing_have_a_gradient(shapes: list[tuple[int, in
     lost = program.gradient(grid, CrossEntropy(np.zeros(len(shapes), np.int64), np.ones(len(shapes))))
     assert len(lost.losses) == len(program(grid)) == len(shapes)
     assert bool(np.any(program.gradients["3.bias"])) is bool(shapes)
+
+
+def test_modules_say_how_arrays_become_tensors() -> None:
+    module = nn.build(Network.of(Fold(block=(2, 2), size=1)))
+    with pytest.raises(ShapeError, match=r"the Grid holds NumPy arrays, .* nn\.to_torch"):
+        module(drawn((2, 2, 1)))

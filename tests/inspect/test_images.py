@@ -100,6 +100,8 @@ def test_maps_are_drawn(image: Any) -> None:
     [
         (lambda executor, image: scan_maps(executor, image, scan=1), InputError, "1 scans"),
         (lambda executor, image: scan_maps(executor, image, unit=5), OptionError, "units 0 to 4"),
+        (lambda executor, image: scan_maps(executor, image, unit="1"), OptionError, "units 0 to 4"),
+        (lambda executor, image: scan_maps(executor, image, unit=1.5), OptionError, "units 0 to 4"),
         (lambda executor, image: scan_maps(executor, image[:0]), InputError, "not empty"),
         (lambda executor, image: receptive_field(executor, image, 3), OptionError, "output"),
         (lambda executor, image: receptive_field(executor, image, step=1), InputError, "1 rows"),

@@ -218,6 +218,8 @@ def test_wrong_arguments_are_refused() -> None:
         kernels.grid_forward("stable", x, sizes, parameters, hidden_size=3, directions=2)
     with pytest.raises(errors.ShapeError, match="ascend from 0 to the number of tokens, 6"):
         kernels.grid_forward("stable", x, np.array([[2, 4]]), parameters, hidden_size=3, directions=1)
+    with pytest.raises(errors.ShapeError, match="float64; whole numbers"):
+        kernels.grid_forward("stable", x, np.array([[2.5, 3.0]]), parameters, hidden_size=3, directions=1)
     with pytest.raises(errors.ShapeError, match="sides below 2147483648"):
         kernels.grid_forward("stable", x[:0], np.array([[2**32, 2**32]]), parameters, hidden_size=3, directions=1)
     with pytest.raises(errors.ShapeError, match="hidden_size=0; at least 1"):

@@ -114,6 +114,9 @@ def test_what_does_not_fit_is_refused() -> None:
         own(Ragged.from_list([torch.zeros(2, 3)]))
     with pytest.raises(ShapeError, match="holds NumPy arrays"):
         own(Grid.from_list([np.zeros((2, 2, 3))]))
+    for kind in (torch.float16, torch.bfloat16):
+        with pytest.raises(ShapeError, match=rf"the layer is {kind}, .* take float32 or float64"):
+            GridLSTM(3, 5, dtype=kind)(torch.zeros(1, 2, 2, 3, dtype=kind))
     with pytest.raises(OptionError, match="stable"):
         GridLSTM(3, 5, cell="lstm")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="concat"):

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, get_args
@@ -27,6 +28,7 @@ from tidegate.errors import InputError, OptionError, StateError, StreamEndedErro
 from tidegate.tasks import CARDS, Card, Live, presets
 from tidegate.tasks.cards import by_verb
 from tidegate.tasks.loading import from_recipe
+from tidegate.tasks.parameters import checked, parameter_names
 
 
 @pytest.fixture(params=CARDS)
@@ -92,6 +94,13 @@ def test_every_kind_of_data_has_a_task_and_every_verb_is_one_task() -> None:
 def test_the_cards_load_nothing_heavy() -> None:
     code = "import sys; from tidegate.tasks.cards import CARDS; print({'numpy', 'pydantic', 'torch'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_a_name_that_no_parameter_knows_is_refused_in_words(card: Card) -> None:
+    task = card.task()
+    for name in parameter_names(task):
+        with suppress(InputError):
+            checked(task, {name: "no such name"})
 
 
 def test_presets_name_every_parameter_but_the_seed(card: Card) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 import tidegate as tg
 from commands import Cli
-from tidegate.errors import InputError, ShapeError
+from tidegate.errors import DataError, InputError, OptionError, ShapeError
 from tidegate.tasks.images import as_images
 
 SMALL: dict[str, Any] = {
@@ -111,6 +111,7 @@ def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(tmp_path: Path) 
     [
         ({"pooling": ("last",)}, InputError, "no last step"),
         ({"recurrent_dropout": 0.1}, InputError, "recurrent_dropout"),
+        ({"scan": "four"}, OptionError, "unknown scan 'four'. Known: mdlstm, renet, stable"),
     ],
 )
 def test_settings_of_sequences_are_refused(change: dict[str, Any], error: type[Exception], told: str) -> None:
@@ -124,12 +125,32 @@ def test_settings_of_sequences_are_refused(change: dict[str, Any], error: type[E
     [
         ([np.zeros((2, 2, 2, 2))], r"image 0 is \[2, 2, 2, 2\]"),
         ([np.array([["a", "b"]])], "cells of type"),
+        ([[[1], [2, 3]]], "image 0 is not an array"),
         (tg.Ragged(np.zeros(3), np.array([0, 3])), "rows of shape"),
     ],
 )
 def test_what_is_no_image_is_refused(X: Any, told: str) -> None:
     with pytest.raises(ShapeError, match=told):
         as_images(X)
+
+
+def test_images_of_other_features_are_refused(fitted: Any) -> None:
+    with pytest.raises(ShapeError, match=r"3 features per cell; 1 were trained on\. Pass as many"):
+        fitted.predict([np.ones((4, 4, 3))])
+
+
+def test_a_cell_that_is_no_number_is_named_by_its_row_and_column(fitted: Any) -> None:
+    image = np.ones((3, 4))
+    image[2, 1] = np.nan
+    with pytest.raises(DataError, match=r"X\[1\], row 2, column 1, feature 0 is nan"):
+        fitted.predict([np.ones((2, 2)), image])
+
+
+def test_a_model_of_sequences_reads_no_images() -> None:
+    X = [np.full((3, 1), float(index % 2)) for index in range(12)]
+    model = tg.SequenceClassifier(hidden_size=2, epochs=1).fit(X, [index % 2 for index in range(12)])
+    with pytest.raises(ShapeError, match="X is a Grid of images"):
+        model.predict(tg.Grid.from_list([np.ones((3, 3))]))
 
 
 def test_live_images_are_refused(fitted: Any) -> None:
@@ -147,6 +168,7 @@ def test_from_a_folder_of_pictures_to_answers(tmp_path: Path, cli: Cli) -> None:
     settings = [f"--set={name}={value}" for name, value in SMALL.items()]
     trained = cli("train", str(tmp_path / "pictures"), "--task", "signals", "--out", str(tmp_path / "run"), *settings)
     assert trained.code == 0, trained.err
+    assert f"Next: tidegate predict {tmp_path / 'run'} PICTURES" in trained.err
     files = sorted((tmp_path / "pictures" / "test" / "down").iterdir())
     answered = cli("predict", str(tmp_path / "run"), *map(str, files), "--json")
     found = [json.loads(line) for line in answered.out.splitlines()]

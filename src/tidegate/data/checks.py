@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tidegate.errors import DataError, InputError, ShapeError
+from tidegate.grid import Grid
 from tidegate.ragged import Ragged
 
 LARGEST = 1e30
@@ -101,7 +102,10 @@ def check_known_classes(
 
 
 def check_features(sequences: Ragged, *, where: Where | None = None) -> None:
-    """Refuse features `[N, C]` that are NaN, infinite or beyond `LARGEST`, naming sequence, step and feature."""
+    """Refuse features `[N, C]` that are NaN, infinite or beyond `LARGEST`, naming sequence, step and feature.
+
+    Of an image the row and the column are named.
+    """
     where = where or in_argument("X")
     values = np.asarray(sequences.values)
     if (fit := np.abs(values) <= LARGEST).all():
@@ -109,8 +113,12 @@ def check_features(sequences: Ragged, *, where: Where | None = None) -> None:
     token, feature = (int(i) for i in np.argwhere(~fit)[0][:2])
     offsets = np.asarray(sequences.offsets)
     row = int(np.searchsorted(offsets, token, side="right")) - 1
+    within = token - int(offsets[row])
+    place = f"step {within}"
+    if isinstance(sequences, Grid):
+        place = "row {}, column {}".format(*divmod(within, int(sequences.widths[row])))
     raise DataError(
-        f"{where(row)}, step {token - int(offsets[row])}, feature {feature} is {values[token, feature]}; "
+        f"{where(row)}, {place}, feature {feature} is {values[token, feature]}; "
         + (
             f"networks compute with numbers up to {LARGEST:g}. Rescale the feature."
             if np.isfinite(values[token, feature])

@@ -45,7 +45,7 @@ def load_images(path: Path, *, unlabelled: bool = False, **columns: str) -> Data
     with a dot are passed over.
 
     Raises:
-        DataError: a picture cannot be read, a file is none, or a class of valid or test is none of train.
+        DataError: a picture cannot be read, what a class holds is none, or a class of valid or test is none of train.
         InputError: a column was named, or unlabelled images are wanted.
     """
     if unlabelled:
@@ -72,6 +72,8 @@ def _files(folder: Path) -> list[Path]:
 def _load_part(folder: Path) -> Examples:
     files, labels = list[Path](), list[str]()
     for place in _folders(folder):
+        if inner := _folders(place):
+            raise DataError(f"{inner[0]} lies in the folder of a class, where pictures alone are read. Take it out.")
         for file in _files(place):
             if file.suffix.lower() not in PICTURES:
                 raise DataError(f"{file} is no picture: {', '.join(PICTURES)} are read. Take it out of the folder.")

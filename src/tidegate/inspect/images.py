@@ -51,12 +51,12 @@ def scan_maps(model: Any, image: Any, *, unit: int = 0, scan: int = 0) -> dict[s
     """
     network, weights, x, _ = _subject(model, image)
     places = [index for index, node in enumerate(network.nodes) if isinstance(node, Scan2d)]
-    if not 0 <= scan < len(places):
+    if scan not in range(len(places)):
         raise InputError(f"scan={scan} came, but the network has {len(places)} scans, counted from 0.")
     index = places[scan]
     node = network.nodes[index]
     assert isinstance(node, Scan2d)
-    if not 0 <= unit < node.hidden_size:
+    if unit not in range(node.hidden_size):
         raise OptionError(f"unit={unit} came, but the scan has units 0 to {node.hidden_size - 1}.")
     cells, maps = _before(network, weights, index, x), dict[str, Array]()
     if node.waves is not None:
@@ -98,7 +98,7 @@ def receptive_field(model: Any, image: Any, target: Any = 0, *, step: int = 0) -
     if target not in known:
         raise OptionError.unknown("output", str(target), map(str, known))
     recording = Executor(network, weights).record(x)
-    if not 0 <= step < len(recording.output):
+    if step not in range(len(recording.output)):
         raise InputError(f"step={step} came, but the output has {len(recording.output)} rows.")
     wanted = np.zeros_like(recording.output)
     wanted[step, known.index(target)] = 1

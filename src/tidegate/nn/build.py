@@ -322,6 +322,8 @@ def _checked(network: nodes.Network, batch: Ragged | Words | Documents | Pairs) 
     wanted: Any = next((kind for kind, is_read in kinds if is_read), Ragged)
     if not isinstance(batch, wanted):
         raise ShapeError(f"a {type(batch).__name__} came where a {wanted.__name__} batch was wanted.")
+    if isinstance(batch, Grid) and not isinstance(batch.values, Tensor):
+        raise ShapeError("the Grid holds NumPy arrays, but layers take tensors. Pass nn.to_torch(batch).")
     if not isinstance(batch, Documents):
         return None
     first = network.nodes[0]

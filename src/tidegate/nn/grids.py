@@ -139,6 +139,10 @@ class GridLSTM(torch.nn.Module):
         flat = torch.cat([parameter.flatten() for parameter in self.parameters()])
         given = (self.cell, self.hidden_size, self.directions, x, torch.from_numpy(grid.check()), flat)
         if x.device.type == "cpu" and not transforms.at_work():
+            if x.dtype not in (torch.float32, torch.float64):
+                raise ShapeError(
+                    f"the layer is {x.dtype}, but Tidegate's kernels take float32 or float64. Convert it with .float()."
+                )
             h: Tensor = grid_lstm(*given, False)[0]
         else:
             (h,) = _equations(*given)

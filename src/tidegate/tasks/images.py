@@ -42,7 +42,8 @@ def as_images(X: Any, *, name: str = "X") -> Grid:
         heights = np.asarray(X.lengths)
         grid = Grid(rows.reshape(-1, 1), heights, np.full(len(heights), rows.shape[1], np.int64))
     else:
-        grid = Grid.from_list([np.asarray(image) for image in as_list(X, name, "images [H, W]")])
+        images = as_list(X, name, "images [H, W]")
+        grid = Grid.from_list([image if isinstance(image, list | tuple) else np.asarray(image) for image in images])
     values = np.asarray(grid.values)
     if values.dtype.kind not in "fiub":
         raise ShapeError(f"{name} has cells of type {values.dtype}; wanted numbers.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -62,8 +62,13 @@ def _translate(error: ValidationError, task: type[DataclassInstance]) -> InputEr
     first = error.errors(include_url=False)[0]
     name, value = str(first["loc"][0]), first["input"]
     if first["type"] == "literal_error":
-        hint = get_type_hints(task)[name]
-        choices = get_args(get_args(hint)[0]) if len(first["loc"]) > 1 else get_args(hint)
-        return OptionError.unknown(name, str(value), choices)
+        return OptionError.unknown(name, str(value), _names(get_type_hints(task)[name]))
     said = first["msg"].removeprefix("Value error, ")
     return InputError(f"{name}={value!r} cannot be used: {said[0].lower()}{said[1:]}")
+
+
+def _names(hint: Any) -> list[str]:
+    """List the names that a type lets one choose from, wherever in it they stand."""
+    if get_origin(hint) is Literal:
+        return [name for name in get_args(hint) if isinstance(name, str)]
+    return [name for part in get_args(hint) for name in _names(part)]

@@ -134,6 +134,12 @@ def test_bombs_and_other_things_are_refused(content: bytes, message: str) -> Non
         read_picture(content, "a.png")
 
 
+@pytest.mark.parametrize(("name", "told"), [(".", "Is a directory"), ("none.png", "No such file")])
+def test_what_cannot_be_read_is_told_apart_from_damage(tmp_path: Path, name: str, told: str) -> None:
+    with pytest.raises(DataError, match=rf"^a\.png cannot be read: {told}"):
+        read_picture(tmp_path / name, "a.png")
+
+
 def test_several_pages_are_refused(tmp_path: Path) -> None:
     pages = [Image.new("L", (9, 9)), Image.new("L", (9, 9))]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])

@@ -54,7 +54,7 @@ def read_picture(source: Path | bytes, where: str) -> Grey:
     """Read a .png, .tif or .jpg picture as grey [h, w], upright, what is transparent white.
 
     Raises:
-        DataError: it cannot be decoded, has several pages, or claims more pixels than Pillow takes for sane.
+        DataError: it cannot be read or decoded, has several pages, or claims more pixels than Pillow takes for sane.
         MissingPackageError: Pillow is not installed.
     """
     if find_spec("PIL") is None:
@@ -77,6 +77,8 @@ def read_picture(source: Path | bytes, where: str) -> Grey:
         raise DataError(f"{where} is no picture of the formats {', '.join(_FORMATS)}. Save it as PNG.") from None
     except DataError:
         raise
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise DataError(f"{where} cannot be read: {error.strerror}.") from None
     except _DAMAGED as error:
         raise DataError(f"{where} cannot be decoded: {error}. Save it as PNG.") from None
 

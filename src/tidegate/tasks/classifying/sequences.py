@@ -69,7 +69,7 @@ class Scaling:
         Raises ShapeError when they have another number of features, DataError where float32 cannot hold one.
         """
         assert isinstance(inputs, Ragged)
-        scaled = inputs.with_values(self._scale(inputs.values))
+        scaled = inputs.with_values(self._scale(inputs.values, "cell" if isinstance(inputs, Grid) else "step"))
         check_features(scaled, where=in_argument("scaled X"))
         return scaled
 
@@ -77,10 +77,11 @@ class Scaling:
         """Scale steps `[n, C]` of a live sequence; the stream refuses what is not finite."""
         return self._scale(as_rows(chunk, np.float64))
 
-    def _scale(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def _scale(self, rows: npt.NDArray[Any], each: str = "step") -> npt.NDArray[np.float32]:
         if len(rows) and rows.shape[1:] != self.mean.shape:
             raise ShapeError(
-                f"X has {' x '.join(map(str, rows.shape[1:]))} features per step; {len(self.mean)} were trained on"
+                f"X has {' x '.join(map(str, rows.shape[1:]))} features per {each}; {len(self.mean)} were trained on. "
+                "Pass as many."
             )
         with np.errstate(over="ignore", invalid="ignore"):  # [N, C]; without steps, C may be anything
             return ((rows.reshape(len(rows), len(self.mean)) - self.mean) / self.deviation).astype(np.float32)
@@ -359,6 +360,10 @@ class SequenceClassifier(Task[Classes]):
 
 def as_sequences(X: Any, *, name: str = "X") -> Ragged:
     """Check sequences of features in any form, and bring them into one with values [N, C]."""
+    if isinstance(X, Grid):
+        raise ShapeError(
+            f"{name} is a Grid of images, and sequences are read here. Fit a model to a Grid, or pass scan=."
+        )
     if isinstance(X, Ragged):
         sequences = X
     else:
