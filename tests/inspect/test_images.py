@@ -80,6 +80,7 @@ def test_a_classifier_and_a_signal_are_looked_into() -> None:
     model = tg.SequenceClassifier(scan="renet", hidden_size=4, epochs=1, validation_fraction=0).fit(digits.x, digits.y)
     shown = np.asarray(digits.x[0])
     assert receptive_field(model, shown, model.classes_[3]).shape == (8, 8)
+    assert (receptive_field(model, shown) == receptive_field(model, shown, model.predict([shown])[0])).all()
     assert scan_maps(model, shown)["up"].shape == (4, 4)
     network = NETWORKS["sequences as images"]
     signal = np.random.default_rng(0).standard_normal((9, 8))
@@ -100,8 +101,10 @@ def test_maps_are_drawn(image: Any) -> None:
     [
         (lambda executor, image: scan_maps(executor, image, scan=1), InputError, "1 scans"),
         (lambda executor, image: scan_maps(executor, image, unit=5), OptionError, "units 0 to 4"),
-        (lambda executor, image: scan_maps(executor, image, unit="1"), OptionError, "units 0 to 4"),
-        (lambda executor, image: scan_maps(executor, image, unit=1.5), OptionError, "units 0 to 4"),
+        *(
+            (lambda executor, image, unit=unit: scan_maps(executor, image, unit=unit), OptionError, "units 0 to 4")
+            for unit in ("1", 1.5)
+        ),
         (lambda executor, image: scan_maps(executor, image[:0]), InputError, "not empty"),
         (lambda executor, image: receptive_field(executor, image, 3), OptionError, "output"),
         (lambda executor, image: receptive_field(executor, image, step=1), InputError, "1 rows"),

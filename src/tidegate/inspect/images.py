@@ -74,13 +74,13 @@ def scan_maps(model: Any, image: Any, *, unit: int = 0, scan: int = 0) -> dict[s
     return maps
 
 
-def receptive_field(model: Any, image: Any, target: Any = 0, *, step: int = 0) -> Array:
+def receptive_field(model: Any, image: Any, target: Any = None, *, step: int = 0) -> Array:
     """Compute how much each cell of an image moves an output: the length of its gradient, [H, W].
 
     Args:
         model: a fitted task, or an executor.
         image: one input, as the model reads it.
-        target: which output, a class where the model names them, else its number.
+        target: which output, a class where the model names them, else its number; None is the largest of the row.
         step: at which row of the output, where the network does not pool.
 
     Raises:
@@ -95,13 +95,13 @@ def receptive_field(model: Any, image: Any, target: Any = 0, *, step: int = 0) -
     """
     network, weights, x, classes = _subject(model, image)
     known = list(range(network.output_size)) if classes is None else list(classes)
-    if target not in known:
+    if target is not None and target not in known:
         raise OptionError.unknown("output", str(target), map(str, known))
     recording = Executor(network, weights).record(x)
     if step not in range(len(recording.output)):
         raise InputError(f"step={step} came, but the output has {len(recording.output)} rows.")
     wanted = np.zeros_like(recording.output)
-    wanted[step, known.index(target)] = 1
+    wanted[step, recording.output[step].argmax() if target is None else known.index(target)] = 1
     dx = recording.back(wanted, need_dx=True).dx
     assert dx is not None, "it was asked for"
     if isinstance(x, Grid):

@@ -70,5 +70,5 @@ def _translate(error: ValidationError, task: type[DataclassInstance]) -> InputEr
 def _names(hint: Any) -> list[str]:
     """List the names that a type lets one choose from, wherever in it they stand."""
     if get_origin(hint) is Literal:
-        return [name for name in get_args(hint) if isinstance(name, str)]
+        return [str(name) for name in get_args(hint)]
     return [name for part in get_args(hint) for name in _names(part)]
