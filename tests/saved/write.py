@@ -56,7 +56,7 @@ def tasks() -> dict[str, tuple[Any, tuple[Any, Any]]]:
         "language-model": (tg.LanguageModel(**SMALL, cell="lstm"), (TEXTS * 8, None)),
         "transcriber": (tg.Transcriber(**SMALL, num_layers=1, validation_fraction=0.2), spoken()),
         "translator": (
-            tg.Translator(**SMALL, embedding_size=4, decoder_size=4, units="words", validation_fraction=0),
+            tg.Translator(**SMALL, embedding_size=4, decoder_size=4, hops=2, units="words", validation_fraction=0),
             counted(),
         ),
     }

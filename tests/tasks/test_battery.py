@@ -8,7 +8,6 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, get_args
@@ -97,10 +96,14 @@ def test_the_cards_load_nothing_heavy() -> None:
 
 
 def test_a_name_that_no_parameter_knows_is_refused_in_words(card: Card) -> None:
-    task = card.task()
+    task, told = card.task(), dict[str, str]()
     for name in parameter_names(task):
-        with suppress(InputError):
+        try:
             checked(task, {name: "no such name"})
+        except InputError as error:
+            told[name] = str(error)
+    assert "cell" in told
+    assert [name for name, said in told.items() if name not in said] == []
 
 
 def test_presets_name_every_parameter_but_the_seed(card: Card) -> None:

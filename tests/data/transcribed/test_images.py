@@ -126,7 +126,7 @@ def bomb(width: int, height: int) -> bytes:
         (bomb(12_000, 9_000), "was refused"),  # past what Pillow warns of
         (bomb(100, 100), "cannot be decoded"),
         (b"GIF89a" + bytes(20), "is no picture of the formats PNG, TIFF, JPEG"),
-        (b"", "is no picture"),
+        (b"", "is empty"),
     ],
 )
 def test_bombs_and_other_things_are_refused(content: bytes, message: str) -> None:

@@ -61,9 +61,9 @@ def read_picture(source: Path | bytes, where: str) -> Grey:
         raise MissingPackageError.of("pillow", "lines", "reading pictures")
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
-        raise DataError(f"{where} is empty: it has no byte. Copy it again.")
     try:
+        if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
+            raise DataError(f"{where} is empty: it has no byte. Copy it again.")
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as picture:
