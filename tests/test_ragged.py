@@ -209,3 +209,9 @@ def test_a_split_makes_a_sequence_of_each_channel(library: str) -> None:
 def test_a_split_that_does_not_divide_the_features_is_refused(channels: int, shared: int) -> None:
     with pytest.raises(ShapeError, match=rf"wanted \[N, {channels} \* F \+ {shared}\]"):
         Ragged(np.ones((2, 5)), np.array([0, 2])).split(channels, shared=shared)
+
+
+@pytest.mark.parametrize("lengths", [[1.5, 2.0], [np.nan, 2.0], [True, False]])
+def test_lengths_that_are_no_whole_numbers_are_refused(lengths: list[float]) -> None:
+    with pytest.raises(ShapeError, match="whole numbers are wanted"):
+        Ragged.from_padded(np.zeros((2, 3)), np.array(lengths))

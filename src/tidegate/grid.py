@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import ShapeError
-from tidegate.ragged import Array, Ragged, library_of
+from tidegate.ragged import Array, Ragged, as_array, library_of, whole_numbers
 
 Numbers = npt.NDArray[np.int64]
 _MOST = 2**31  # cells of an image, or of one of its sides
@@ -89,7 +89,8 @@ class Grid(Ragged):
         [1, 2, 3, 4]
         """
         arrays = [
-            image if hasattr(image, "ndim") else _as_image(image, index, dtype) for index, image in enumerate(sequences)
+            image if hasattr(image, "ndim") else as_array(image, f"image {index}", dtype)
+            for index, image in enumerate(sequences)
         ]
         _check_images(arrays)
         cells = [image.reshape(image.shape[0] * image.shape[1], *(image.shape[2:] or (1,))) for image in arrays]
@@ -121,14 +122,11 @@ class Grid(Ragged):
         if padded.ndim not in (3, 4):
             raise ShapeError(f"padded is {list(padded.shape)}, but images are [B, H, W] or [B, H, W, C].")
         batch_size, height, width = padded.shape[:3]
-        sizes = np.asarray([[height, width]] * batch_size if lengths is None else lengths)
+        sizes = whole_numbers([[height, width]] * batch_size if lengths is None else lengths, "the sizes")
         if sizes.size == 0:
-            sizes = sizes.reshape(-1, 2).astype(np.int64)
+            sizes = sizes.reshape(-1, 2)
         if sizes.shape != (batch_size, 2):
             raise ShapeError(f"the sizes are {list(sizes.shape)} for {batch_size} images; [B, 2] is wanted, one each.")
-        if sizes.dtype.kind not in "iu":
-            raise ShapeError(f"the sizes are {sizes.dtype}; whole numbers are wanted. Round them first.")
-        sizes = sizes.astype(np.int64)
         wrong = np.flatnonzero((sizes < 0).any(axis=1) | (sizes > [height, width]).any(axis=1))
         if wrong.size:
             at = wrong[0]
@@ -255,13 +253,6 @@ class Grid(Ragged):
         within = np.arange(len(self.values)) - offsets[:-1][image]
         width = sizes[image, 1]
         return image, within // width, within % width
-
-
-def _as_image(image: Any, index: int, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(image, dtype)
-    except (ValueError, TypeError) as error:
-        raise ShapeError(f"image {index} is not an array of numbers: {error}") from error
 
 
 def _check_images(arrays: Sequence[Array]) -> None:

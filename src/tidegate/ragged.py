@@ -77,7 +77,9 @@ class Ragged:
         >>> Ragged.from_list([[1, 2, 3], [], [4]]).lengths
         array([3, 0, 1])
         """
-        arrays = [s if hasattr(s, "ndim") else _as_array(s, index, dtype) for index, s in enumerate(sequences)]
+        arrays = [
+            s if hasattr(s, "ndim") else as_array(s, f"sequence {index}", dtype) for index, s in enumerate(sequences)
+        ]
         _check_tokens(arrays)
         lengths = [len(array) for array in arrays]
         offsets = np.zeros(len(arrays) + 1, np.int64)
@@ -101,7 +103,7 @@ class Ragged:
             batch_first: which of the two forms ``padded`` has.
 
         Raises:
-            ShapeError: there is not one length per row, or a length is negative or above T.
+            ShapeError: there is not one length per row, or a length is no whole number, negative or above T.
 
         >>> Ragged.from_padded(np.array([[1, 2, 0], [3, 0, 0]]), [2, 1]).values
         array([1, 2, 3])
@@ -114,7 +116,7 @@ class Ragged:
         if lengths is None:
             offsets = np.arange(batch_size + 1, dtype=np.int64) * steps
             return cls._of(rows.reshape(batch_size * steps, *rows.shape[2:]), library.asarray(offsets))
-        counts = np.asarray(lengths)
+        counts = whole_numbers(lengths, "the lengths")
         if counts.shape != (batch_size,):
             raise ShapeError(
                 f"lengths are {list(counts.shape)} but padded holds {batch_size} sequences. Pass one each."
@@ -313,11 +315,24 @@ def _check_offsets(offsets: npt.NDArray[np.int64], tokens: int) -> None:
         raise ShapeError(f"offsets fall from {offsets[falls]} to {offsets[falls + 1]} at sequence {falls}.")
 
 
-def _as_array(sequence: Any, index: int, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
+def as_array(given: Any, name: str, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
+    """Make an array of numbers; raises ShapeError where it is none."""
     try:
-        return np.asarray(sequence, dtype)
+        return np.asarray(given, dtype)
     except (ValueError, TypeError) as error:
-        raise ShapeError(f"sequence {index} is not an array of numbers: {error}") from error
+        raise ShapeError(f"{name} is not an array of numbers: {error}") from error
+
+
+def whole_numbers(given: Any, name: str) -> npt.NDArray[np.int64]:
+    """Make an array of whole numbers, int64; raises ShapeError for others, which would be cut off.
+
+    >>> whole_numbers([2, 1], "the lengths")
+    array([2, 1])
+    """
+    numbers = np.asarray(given)
+    if numbers.size and numbers.dtype.kind not in "iu":
+        raise ShapeError(f"{name} are {numbers.dtype}; whole numbers are wanted. Round them first.")
+    return numbers.astype(np.int64)
 
 
 def _check_tokens(arrays: list[Array]) -> None:

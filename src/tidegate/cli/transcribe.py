@@ -19,14 +19,7 @@ if TYPE_CHECKING:
     from tidegate.data import Recordings
     from tidegate.decoding import Scorer
 
-_HEADS = (
-    b"RIFF",
-    b"fLaC",
-    b"OggS",
-    b"ID3",
-    b"FORM",
-    b"\x1aE\xdf\xa3",
-)  # how files of sound begin, and next to no sound does
+_HEADS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"\x1aE\xdf\xa3")  # how files of sound begin, and no sound does
 _SEVERAL = ("text", "json")  # formats with a place for several texts of a file
 _CHUNK = 3200  # bytes of a pipe, a fifth of a second at 8 kHz
 

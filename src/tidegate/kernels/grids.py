@@ -16,6 +16,7 @@ import tidegate.cells as cells
 from tidegate.errors import ShapeError
 from tidegate.kernels.checks import Array, check_offsets, choose, empty, expect, float_kind
 from tidegate.kernels.threads import thread_count
+from tidegate.ragged import whole_numbers
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,7 @@ def _call(
         raise ShapeError(f"a layer over images has 1, 2 or 4 directions, not {directions}.")
     if x.ndim != 2:
         raise ShapeError(f"x is {list(x.shape)} but the cells of images are [N, C].")
-    if (came := np.asarray(sizes)).size and came.dtype.kind not in "iu":
-        raise ShapeError(f"sizes are {came.dtype}; whole numbers are wanted.")
-    sizes = np.ascontiguousarray(sizes, np.int64)
+    sizes = np.ascontiguousarray(whole_numbers(sizes, "sizes"))
     if sizes.ndim != 2 or sizes.shape[1] != 2 or (sizes < 0).any():
         raise ShapeError(f"sizes are {list(sizes.shape)}; heights and widths are wanted, [B, 2], none below 0.")
     if (sizes >= 2**31).any():

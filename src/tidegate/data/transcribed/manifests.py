@@ -110,13 +110,14 @@ def _from_table(path: Path, naming: Naming) -> Manifest:
     table = read_table(path, pick, naming.form)
     columns = [[_as_text(value, table.where(row), name) for row, value in enumerate(column)]
                for name, column in zip(table.names, table.columns, strict=True)]  # fmt: skip
-    spans = [columns.pop() for name in reversed(table.names[2:]) if name in SPAN_NAMES][::-1]
-    groups = [group or "" for group in columns[2]] if len(columns) > 2 else [None] * len(table)
+    further = dict(zip(table.names[2:], columns[2:], strict=True))
+    nothing: list[str | None] = [None] * len(table)
+    begins, lengths = (further.pop(name, nothing) for name in SPAN_NAMES)
+    groups: list[str | None] = [group or "" for column in further.values() for group in column] or nothing
     entries = []
     for row, (name, text, group) in enumerate(zip(columns[0], columns[1], groups, strict=True)):
-        where = table.where(row)
-        begin, length = (*(column[row] for column in spans), None, None)[:2]
-        span = None if begin is None else _span(begin, length, where, lengths=True)
+        where, begin = table.where(row), begins[row]
+        span = None if begin is None else _span(begin, lengths[row], where, lengths=True)
         entries.append(Entry(_existing(path.parent, name or "", where), text, group, where, span=span))
     return Manifest(entries)
 
