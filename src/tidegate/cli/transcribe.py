@@ -13,14 +13,13 @@ from tidegate.cli.inputs import load_task, require_command
 from tidegate.cli.options import ModelPath, Reading, collect_reading, named_path
 from tidegate.cli.output import say
 from tidegate.errors import InputError
-from tidegate.transcripts import FORMATS, Written, check_form, spell
+from tidegate.transcripts import FORMATS, SEVERAL, Written, check_form, spell
 
 if TYPE_CHECKING:
     from tidegate.data import Recordings
     from tidegate.decoding import Scorer
 
 _HEADS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"\x1aE\xdf\xa3")  # how files of sound begin, and no sound does
-_SEVERAL = ("text", "json")  # formats with a place for several texts of a file
 _CHUNK = 3200  # bytes of a pipe, a fifth of a second at 8 kHz
 
 Files = Annotated[
@@ -118,7 +117,7 @@ def transcribe(
     }  # fmt: skip
     if not beam:
         _refuse(searching, "wants a search. Add --beam 16, or another number")
-    if form in FORMATS and form not in _SEVERAL:
+    if form in FORMATS and form not in SEVERAL:
         _refuse({"--n-best": searching["--n-best"]}, f"has no place in {form}, which holds one text. Take text or json")
     known = None if no_lm or ngrams or lexicon else loaded.scorer_
     if ngrams is None:

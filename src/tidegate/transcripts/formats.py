@@ -46,7 +46,7 @@ def check_form(form: str, given: Sequence[tuple[str, Unit]]) -> None:
         raise OptionError.unknown("format", form, FORMATS)
     for name, unit in given:
         if _UNITS.get(form, unit) != unit:
-            *others, last = ["text", "json", *(other for other, wanted in _UNITS.items() if wanted == unit)]
+            *others, last = [*SEVERAL, *(other for other, wanted in _UNITS.items() if wanted == unit)]
             told = f"{form} wants places in {_UNITS[form]}, but those of {name} are {unit}"
             raise InputError(f"{told}. Take {', '.join(others)} or {last}.")
     if form == "srt" and len(given) > 1:
@@ -146,6 +146,8 @@ FORMATS: dict[str, Callable[[Sequence[Written]], str]] = {
     "srt": as_srt,
 }
 """The formats by name: each takes what is to be written, and gives the document."""
+SEVERAL = tuple(form for form in FORMATS if form not in _UNITS)
+"""Those with a place for several readings of a signal, and for places of either unit."""
 
 
 def _short(names: Sequence[str]) -> dict[str, str]:
