@@ -13,6 +13,7 @@ import samples
 import tidegate as tg
 import tidegate.runs as runs
 from tidegate.errors import DataError, InputError, RunFolderError
+from tidegate.runs.beginning import told_of_beginning
 from tidegate.tasks.run import RunFolder
 
 SIZES = {"hidden_size": 4, "embedding_size": 4}
@@ -66,6 +67,22 @@ def test_the_teacher_learns_from_nothing_that_is_held_out(tmp_path: Path, source
         runs.start(source, out=tmp_path / name, params=params | {"refit": refit}, unlabelled=wanted).run()
     assert bits(tmp_path / "again" / "teacher") == bits(tmp_path / "plain" / "teacher")
     assert bits(tmp_path / "again") != bits(tmp_path / "plain")
+
+
+def test_the_words_of_both_models_begin_with_what_they_stand_near_unless_that_is_refused(
+    tmp_path: Path, source: runs.Source, more: Path
+) -> None:
+    drawn = {"cooccurrence": False}
+    for name, params in (("near", PARAMS), ("drawn", PARAMS | drawn)):
+        wanted = runs.Unlabelled(str(more), 1.0)
+        runs.start(source, out=tmp_path / name, params=params, unlabelled=wanted).run()
+    for part in ("near/teacher", "near"):
+        recipe = RunFolder.open(tmp_path / part).recipe
+        assert recipe["begin"]["texts"] == 30 + 30
+        assert "stand near in 60 texts" in told_of_beginning(recipe)
+    for part in ("drawn/teacher", "drawn"):
+        assert "begin" not in RunFolder.open(tmp_path / part).recipe
+    assert bits(tmp_path / "near") != bits(tmp_path / "drawn")
 
 
 def test_texts_with_several_labels_have_no_teacher_and_that_is_said_at_once(tmp_path: Path, more: Path) -> None:

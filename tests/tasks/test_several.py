@@ -228,3 +228,10 @@ def test_a_run_reads_measures_and_answers_several_labels(tmp_path: Path, capsys:
     assert main(["predict", str(tmp_path / "run"), "wave tide oak moss", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["labels"] == ["sea", "wood"] and said["probabilities"].keys() == set(NAMES)
+
+
+def test_a_label_that_every_input_has_can_be_learned() -> None:
+    x, y = draw_several(KINDS["text"], 40)
+    model = KINDS["text"].task(**SMALL | {"validation_fraction": 0.25}).fit(x, [[*labels, "any"] for labels in y])
+    assert all("any" in labels for labels in model.predict(x))
+    assert np.isfinite([record["loss"] for record in model.history_]).all()

@@ -12,7 +12,7 @@ from tidegate.tasks.run import RunFolder
 
 
 def told_of_beginning(recipe: Mapping[str, Any]) -> str:
-    """Say what followed from the data, and where a file of vectors was named what share of the words it has."""
+    """Say what followed from the data, and what words begin with: the vectors of a file, or what they stand near."""
     chosen, begin = recipe.get("chosen", {}), recipe.get("begin", {})
     told = [f"follows from the data: {', '.join(f'{name} {value}' for name, value in chosen.items())}"] * bool(chosen)
     if "found" in begin:
@@ -21,6 +21,8 @@ def told_of_beginning(recipe: Mapping[str, Any]) -> str:
         told.append(
             f"{name} has vectors for {found['words']:.1%} of the words{parts}, {found['tokens']:.1%} of the tokens."
         )
+    if "texts" in begin:
+        told.append(f"words begin with which others they stand near in {begin['texts']:,} texts.")
     return "\n".join(told)
 
 

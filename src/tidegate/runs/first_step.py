@@ -70,8 +70,8 @@ class FirstStep:
 
     def examples(self, dataset: Dataset) -> tuple[Any, Any]:
         """Give the inputs and labels that the run itself learns from."""
-        x, y = dataset.train.x, dataset.train.y
-        return (x, y) if not self.besides else ([*x, *self.besides], [*y, *[None] * len(self.besides)])
+        beside = _beside(dataset, self.besides)
+        return beside["X"], beside["y"]
 
 
 def plan_first_step(
@@ -108,6 +108,8 @@ def plan_first_step(
         texts = int(known["texts"]) if known else _texts_in(model, given, wanted.minutes * 60, len(others))
         note = f"First a teacher learns from the labelled texts; it then says of {texts:,} others what they are."
         section |= {"texts": texts}
+        if model.get_params()["cooccurrence"] is True:
+            given |= _beside(dataset, others[:texts])
         return FirstStep(parameter, folder, model, given, others[:texts], section, note + left_out + lies)
     task.fit_steps(dataset.train.x, dataset.train.y, valid=valid).close()  # checks all before minutes go by
     every = [*own, *others]
@@ -119,6 +121,12 @@ def plan_first_step(
     note = f"First a language model learns from {texts:,} texts without labels, {passes} at most."
     section |= {"epochs": epochs, "texts": texts}
     return FirstStep(parameter, folder, model, {"X": every[:texts]}, [], section, note + left_out + lies)
+
+
+def _beside(dataset: Dataset, texts: list[str]) -> dict[str, Any]:
+    """Put texts without labels behind those of the training part, as `fit` takes them."""
+    x, y = dataset.train.x, dataset.train.y
+    return {"X": x, "y": y} if not texts else {"X": [*x, *texts], "y": [*y, *[None] * len(texts)]}
 
 
 def named_by(section: Mapping[str, Any]) -> str:
@@ -138,7 +146,9 @@ def _teacher_of(task: AnyTask, y: Any) -> AnyTask:
     if params["multilabel"] is True or hold_several(list(y)):
         told = "a teacher says which one class a text is of, and these may have several."
         raise InputError(f"{told} Leave the texts without labels out.")
-    return type(task)().set_params(**params | {"refit": False})
+    begun = params["embeddings"] is not None or params["pretrained"] is not None
+    near = not begun if params["cooccurrence"] == "auto" else params["cooccurrence"]
+    return type(task)().set_params(**params | {"refit": False, "cooccurrence": near})
 
 
 def _texts_in(teacher: AnyTask, given: Mapping[str, Any], seconds: float, most: int) -> int:

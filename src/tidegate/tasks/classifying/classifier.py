@@ -188,6 +188,9 @@ class Reader(Protocol):
     def begin(self, plan: Plan, preparation: Preparation, x: Sequences) -> Plan:
         """Give parameters what they shall begin with instead of drawn numbers, knowing the training part."""
 
+    def with_unlabelled(self, inputs: Inputs) -> Reader:
+        """Learn what can be learned of inputs without labels, too, where there are any that are no examples."""
+
 
 @dataclass(frozen=True)
 class Classifying:
@@ -205,24 +208,24 @@ class Classifying:
         valid: tuple[Any, Any] | None,
         about: Json | None,
         sample_weight: Any,
+        unlabelled: bool = False,
         teacher: Teacher | None = None,
     ) -> tuple[Plan, Classes]:
         """Plan a training as `Task._plan` says; `planned` is `Task._planned` of the task.
 
-        Where there is a teacher, inputs may come without a label: what it says of them stands in its place.
+        Inputs may be `unlabelled`. Where there is a teacher, what it says of these stands in the place of a label.
         """
         settings, reader = self.settings, self.reader
         self._check_settings(held=valid is not None)
         x, others = reader.check(X), None
-        if teacher is None:
-            examples, classes = self._learn_classes(x, y, sample_weight)
-        else:
-            assert isinstance(x, list), "only texts have teachers"
-            if settings.multilabel is True or hold_several(list_labels(y)):
-                raise InputError(
-                    "a teacher says which one class a text is of, and these may have several. Leave it out."
-                )
+        several = settings.multilabel is True or (unlabelled and hold_several(list_labels(y)))
+        if teacher is not None and several:
+            raise InputError("a teacher says which one class a text is of, and these may have several. Leave it out.")
+        if unlabelled and not several:
+            assert isinstance(x, list), "only texts may come without labels"
             examples, classes, others = set_apart(x, y, sample_weight)
+        else:
+            examples, classes = self._learn_classes(x, y, sample_weight)
         if settings.thresholds and not examples.several and len(classes) > 2:
             raise InputError(
                 f"thresholds are for two classes, or for several labels, and here one of {len(classes)} classes is "
@@ -238,13 +241,16 @@ class Classifying:
         def taught(examples: Labelled) -> Labelled:
             return examples if teacher is None or others is None else teacher.teach(examples, others, classes)
 
-        plan, learned = self._plan_on(taught(learn), measured, classes, planned, stored)
+        planning = self
+        if others is not None and others.x:  # with a teacher they are among the examples
+            planning = replace(self, reader=reader.with_unlabelled(others.x if teacher is None else []))
+        plan, learned = planning._plan_on(taught(learn), measured, classes, planned, stored)
         if not settings.refit or measured is None:
             return plan, learned
         every, sizes = examples if valid is None else join(learn, measured), plan.recipe
 
         def refit(_history: list[Json]) -> Plan:
-            again, _ = self._plan_on(taught(every), None, classes, planned, None)
+            again, _ = planning._plan_on(taught(every), None, classes, planned, None)
             kept = {name: sizes[name] for name in ("epochs", "batch_size")}
             quiet = replace(again.background, warnings=())  # what is amiss with the data was said
             return replace(again, recipe=again.recipe | kept, background=quiet)

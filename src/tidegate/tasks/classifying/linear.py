@@ -45,11 +45,11 @@ class LinearRule:
     share: float
 
     @classmethod
-    def of(cls, texts: int, classes: int, *, several: bool = False) -> LinearRule:
-        """Choose for so many texts and classes, and by whether a text may be of several.
+    def of(cls, texts: int, classes: int, *, several: bool = False, taught: bool = False) -> LinearRule:
+        """Choose for so many texts and classes, by whether a text may be of several, and whether a teacher says which.
 
         Of a few hundred texts, or a few dozen of each class, the counts tell little, and a network learns less than a
-        linear model does.
+        linear model does. What a teacher says holds the teacher's own linear part already.
 
         >>> LinearRule.of(300, 2).share, LinearRule.of(2000, 2).share, LinearRule.of(5000, 2).share
         (0.9, 0.7, 0.5)
@@ -60,7 +60,9 @@ class LinearRule:
             return cls(False, 100.0, 0.9)
         if classes > MANY_CLASSES:
             return cls(False, 30.0, 0.5 if several else 0.8)
-        return cls(True, 10.0, 0.7 if texts <= FEW else 0.5)
+        if texts <= FEW:
+            return cls(True, 10.0, 0.7)
+        return cls(True, 10.0, 0.3 if taught else 0.5)
 
     def fit(
         self,
@@ -87,7 +89,8 @@ class LinearRule:
     def choices(self) -> tuple[Choice, ...]:
         """Tell of each part of it how it follows from the data."""
         many = f"above {VERY_FEW} texts with more than {MANY_CLASSES} classes"
-        shares = f"0.9 up to {VERY_FEW} texts, 0.8 {many} (0.5 where a text has several), 0.7 up to {FEW:,}, else 0.5"
+        shares = f"0.9 up to {VERY_FEW} texts, 0.8 {many} (0.5 where a text has several), 0.7 up to {FEW:,}, else "
+        shares += "0.5, with a teacher 0.3"
         return (
             Choice("linear_naive_bayes", self.counted, f"false up to {VERY_FEW} texts and {many}, else true"),
             Choice("linear_C", self.C, f"100 up to {VERY_FEW} texts, 30 {many}, else 10"),

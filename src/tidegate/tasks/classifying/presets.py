@@ -25,6 +25,7 @@ _TUTORIAL: dict[str, Any] = {
     "keep": "last",
     "embeddings": None,
     "train_embeddings": True,
+    "cooccurrence": False,
     "word_dropout": 0.0,
     "evidence": 0,
     "linear": False,

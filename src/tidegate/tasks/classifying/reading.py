@@ -13,7 +13,7 @@ from tidegate.data.checks import check_texts, in_argument
 from tidegate.data.frames import as_list
 from tidegate.data.tokenizer import Keep, Tokenizer, from_json, train_words
 from tidegate.documents import Documents
-from tidegate.network import Embed, Network, Node
+from tidegate.network import Embed, Network, Node, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.tasks.chosen import Choice
 from tidegate.tasks.classifying.classifier import Preparation, Read, Sequences, Weights32
@@ -29,8 +29,9 @@ from tidegate.tasks.classifying.ngrams import (
     least_texts,
     spell_out,
 )
+from tidegate.tasks.cooccurrence import learn_vectors
 from tidegate.tasks.embeddings import WordTable
-from tidegate.tasks.fitting import Plan
+from tidegate.tasks.fitting import Plan, begin_with
 from tidegate.tasks.task import Json
 
 Array: TypeAlias = NDArray[Any]
@@ -128,6 +129,8 @@ class TextReader:
 
     evidence: words of the longest n-gram whose evidence stands beside each token; 0 for none.
     linear: whether a linear model over n-grams answers, too.
+    cooccurrence: whether words begin with vectors that tell which words they stand near; "auto" where there are texts
+        without labels.
     """
 
     vocabulary_size: int
@@ -137,6 +140,9 @@ class TextReader:
     word_dropout: float | Literal["auto"]
     evidence: int
     linear: bool
+    cooccurrence: bool | Literal["auto"] = False
+    besides: tuple[str, ...] = ()
+    """Texts without labels, of which is learned which words stand near which, too."""
     tokenizer: Tokenizer | None = None
     """That of a language model, where there is one to begin with: then no words are learned."""
 
@@ -190,7 +196,8 @@ class TextReader:
         if learned.features is None:
             return read
         assert learned.ngrams.features is not None
-        rule, width = LinearRule.of(len(texts), classes, several=examples.several), learned.ngrams.features.width
+        rule = LinearRule.of(len(texts), classes, several=examples.several, taught=examples.soft is not None)
+        width = learned.ngrams.features.width
         linear = rule.fit(learned.features, examples, counts, weights, width=width, classes=classes)
         chosen = (*read.chosen, Choice("linear_characters", spelled, _CHARACTERS), *rule.choices())
         return replace(read, whole=answering_together(linear, rule.share), chosen=chosen)
@@ -238,7 +245,24 @@ class TextReader:
         assert isinstance(preparation, Tokens)
         ids = np.asarray((x.tokens if isinstance(x, Documents) else x).values)
         counts = np.bincount(ids, minlength=preparation.words)
+        if self.cooccurrence is True:
+            return self._begin_near(plan, preparation, x)
         return self.table.begin(plan, preparation.tokenizer.vocabulary[: preparation.words], counts)
+
+    def _begin_near(self, plan: Plan, preparation: Tokens, x: Sequences) -> Plan:
+        """Give the words vectors that tell which words they stand near, in texts with and without labels."""
+        tokens = x.tokens if isinstance(x, Documents) else x
+        tell(len(tokens) + len(self.besides), "counting which words stand near which")
+        assert isinstance(tokens, Ragged)
+        more = preparation.known(preparation.tokenizer.encode(list(self.besides)))
+        tokens = Ragged.from_list([*tokens.to_list(), *more.to_list()], dtype=np.int32)
+        name, (words, size) = next(iter(parameter_shapes(plan.network).items()))
+        vectors = learn_vectors(tokens, words=words, size=size, seed=self.table.seed)
+        return begin_with(plan, {name: vectors}, told={"texts": len(tokens)})
+
+    def with_unlabelled(self, inputs: Inputs) -> TextReader:
+        """Learn which words stand near which of texts without labels, too."""
+        return replace(self, cooccurrence=bool(self.cooccurrence), besides=tuple(inputs))
 
     def _leaving_out(self, tokens_each: float) -> Callable[[Any, np.random.Generator], Any]:
         """Leave words out of a training batch, with what stands beside them.

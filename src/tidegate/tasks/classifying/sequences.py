@@ -152,6 +152,10 @@ class FeatureReader:
         """Draw everything."""
         return plan
 
+    def with_unlabelled(self, _inputs: Inputs) -> FeatureReader:
+        """Learn nothing of such."""
+        return self
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SequenceClassifier(Task[Classes]):

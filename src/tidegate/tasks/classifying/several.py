@@ -61,5 +61,5 @@ def judge_labels(truth: Truth, said: Truth, names: Sequence[object]) -> tuple[di
 
 def surprise(truth: Truth, weights: Array | None) -> float:
     """Compute what the best answer that ignores the input loses of each input, in nats: the share of each label."""
-    shares = np.clip(np.average(truth, axis=0, weights=weights), 1e-12, 1 - 1e-12)
+    shares = np.clip(np.average(truth, axis=0, weights=weights).astype(np.float64), 1e-12, 1 - 1e-12)
     return float(-(shares * np.log(shares) + (1 - shares) * np.log(1 - shares)).sum())

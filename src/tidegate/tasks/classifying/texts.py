@@ -66,6 +66,9 @@ class TextClassifier(Task[Classes]):
         embedding_size: features of a word; as many as the vectors of `embeddings` have, if there are any.
         embeddings: a file of vectors that words begin with, of GloVe, word2vec or fastText (see `data.vectors.read`).
         train_embeddings: whether those move in training.
+        cooccurrence: whether words begin with vectors that tell which words they stand near in the texts (see
+            `tasks.cooccurrence`). With True `fit` also takes texts whose label is None, and learns that of them.
+            "auto" is True where a teacher has such texts, unless words begin with something else.
         word_dropout: share of words left out of each text, other ones each time that it is trained on; "auto" takes
             0.3 for texts of fewer than 16 tokens on average, else 0.5.
         evidence: words of the longest n-gram that tells, beside each token at which it ends, how much more often it
@@ -105,7 +108,7 @@ class TextClassifier(Task[Classes]):
     """
 
     card: ClassVar[Card] = TEXTS
-    later: ClassVar[Json] = {"evidence": 0, "linear": False, **LATER}
+    later: ClassVar[Json] = {"evidence": 0, "linear": False, "cooccurrence": False, **LATER}
 
     cell: CellOption = USUAL
     hidden_size: Size = 64
@@ -131,6 +134,7 @@ class TextClassifier(Task[Classes]):
     embedding_size: Size = 64
     embeddings: VectorFile = None
     train_embeddings: bool = True
+    cooccurrence: bool | Literal["auto"] = "auto"
     word_dropout: Share | Literal["auto"] = "auto"
     evidence: Annotated[int, Field(ge=0, le=8)] = 4
     linear: bool = True
@@ -250,8 +254,14 @@ class TextClassifier(Task[Classes]):
             self.word_dropout,
             self.evidence,
             self.linear,
+            False if self.cooccurrence == "auto" and self._begun else self.cooccurrence,
         )
         return Classifying(self, words)
+
+    @property
+    def _begun(self) -> str | None:
+        """Name the parameter of the files that words begin with, if any does."""
+        return next((name for name in ("embeddings", "pretrained") if getattr(self, name) is not None), None)
 
     def _batch_for(self, rows: int) -> int:
         if not (self.evidence or self.linear):
@@ -275,6 +285,9 @@ class TextClassifier(Task[Classes]):
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
         passed: dict[str, Any] = {"valid": valid, "about": about, "sample_weight": sample_weight}
+        passed["unlabelled"] = self.cooccurrence is True or self.teacher is not None
+        if self.cooccurrence is True and self._begun:
+            raise InputError(f"cooccurrence and {self._begun} both say what words begin with. Leave one of them out.")
         if self.teacher is not None:
             passed["teacher"] = Teacher.load(self.teacher, task=self.name)
         if self.pretrained is None:
