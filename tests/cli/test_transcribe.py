@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import tidegate as tg
 from commands import Cli
 from tidegate.cli import main
 from tidegate.decoding import NgramModel, Scorer
+from transcribed import put_line
 
 RATE = 2000
 TONES = {"a": 220.0, "b": 700.0}
@@ -272,3 +274,30 @@ def test_what_cannot_be_read_is_refused_in_one_line(cli: Cli, run: Path, songs: 
         assert "Traceback" not in refused.err
     resampled = cli("transcribe", run, tmp_path / "fast.wav", "--read", "resample=true")
     assert resampled.code == 0
+
+
+@pytest.fixture(scope="module")
+def leftward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader of lines in Hebrew, whose weights matter to nobody."""
+    texts = ["\u05d0\u05d1 \u05d2", "a 1", "\u05d1 \u05d0", "\u05d2"] * 3
+    signals = [np.random.default_rng(number).random((80, 8)) for number in range(len(texts))]
+    reader = tg.Transcriber(reads="line", hidden_size=4, num_layers=1, epochs=1, validation_fraction=0)
+    path = tmp_path_factory.mktemp("leftward") / "model"
+    reader.fit(signals, texts).save(path)
+    put_line(path.with_name("line.png"), (8, 80))
+    return path
+
+
+@pytest.mark.parametrize("units", ["words", "characters"])
+def test_n_grams_that_run_from_right_to_left_are_refused_and_others_are_not(
+    cli: Cli, leftward: Path, run: Path, songs: Path, tmp_path: Path, units: Any
+) -> None:
+    NgramModel.from_texts(["\u05d0\u05d1 \u05d2"], order=2, units=units).to_arpa(tmp_path / "hebrew.arpa")
+    NgramModel.from_texts(["a 1 b"], order=2, units=units).to_arpa(tmp_path / "latin.arpa")
+    asked = ("--beam", "4", "--units", units, "--ngrams")
+    refused = cli("transcribe", leftward, leftward.with_name("line.png"), *asked, tmp_path / "hebrew.arpa")
+    assert refused.code == 2
+    assert "from right to left, such as '\u05d0" in refused.err
+    assert "NgramModel.from_texts(model.as_shown(texts))" in refused.err
+    assert cli("transcribe", leftward, leftward.with_name("line.png"), *asked, tmp_path / "latin.arpa").code == 0
+    assert cli("transcribe", run, songs / "3.wav", *asked, tmp_path / "hebrew.arpa").code == 0  # sound runs in time

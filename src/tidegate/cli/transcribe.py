@@ -126,7 +126,7 @@ def transcribe(
         _refuse({"--alpha": alpha}, "speaks of n-grams, and none came. Add --ngrams FILE")
     words = None if lexicon is None else _shown(loaded, "--lexicon", read_text(lexicon).split())
     likely = dict(zip(_shown(loaded, "--hotword", likely), likely.values(), strict=True))
-    scorer = _scorer(known, ngrams, units or "words", words, (alpha, beta), likely) if beam else None
+    scorer = _scorer(known, ngrams, units or "words", words, (alpha, beta), likely, loaded.reads) if beam else None
     asked: dict[str, Any] = {"beam": beam, "n_best": n_best, "scorer": scorer}
     if stream:
         _refuse({"--read": reading or None}, "tells how files are read, and --stream reads none. Leave it out")
@@ -213,6 +213,7 @@ def _scorer(
     lexicon: list[str] | None,
     weights: tuple[float | None, float | None],
     likely: dict[str, float],
+    reads: str,
 ) -> "Scorer":
     """Put together what is known of texts: what training learned, or what files hold, with other weights and words."""
     from tidegate.decoding import NgramModel, Scorer
@@ -222,7 +223,21 @@ def _scorer(
     if known is not None:
         return replace(known, hotwords=likely, **named)
     model: Any = None if ngrams is None else NgramModel.from_arpa(ngrams, units=units)  # type: ignore[arg-type]
+    if model is not None and reads == "line":
+        _refuse_leftward(ngrams, model.vocabulary)
     return Scorer(language_model=model, lexicon=lexicon, hotwords=likely, **named)
+
+
+def _refuse_leftward(ngrams: Path | None, vocabulary: Iterable[str]) -> None:
+    """Refuse n-grams of what is written from right to left: a file does not say from which end they were counted."""
+    from tidegate.data.transcribed.writing import is_leftward
+
+    if leftward := next(filter(is_leftward, vocabulary), None):
+        raise InputError(
+            f"{ngrams} has n-grams of what is written from right to left, such as {leftward!r:.40}, and a line is read "
+            "from its left edge. In Python count them so, NgramModel.from_texts(model.as_shown(texts)), "
+            "and pass transcribe(scorer=Scorer(...)); or leave --ngrams out: what training learned stands so."
+        )
 
 
 def _written(signals: "Recordings", told: list[Any]) -> list[Written]:
