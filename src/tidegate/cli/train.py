@@ -239,8 +239,6 @@ def _first_step(unlabelled: str, budget: float | None, column: str | None) -> "r
 
 def _follow(training: "Training", json: bool, *, baselines: bool, crew: "scale.Workers | None") -> None:
     """Carry a training out, and say what it came to and what to do next."""
-    from tidegate.grid import Grid
-
     say(training.dataset.summary())
     if training.note:
         say(training.note)
@@ -251,6 +249,4 @@ def _follow(training: "Training", json: bool, *, baselines: bool, crew: "scale.W
         emit_json(result.to_json())
     else:
         emit_tree({**result.headline(), "run": result.run})
-        are_images = isinstance(training.dataset.train.x, Grid)
-        follows = "predict RUN PICTURES" if are_images else CARDS[result.task].follows
-        say(f"Next: tidegate {follows.replace('RUN', result.run)}")
+        say(f"Next: tidegate {CARDS[result.task].next_step(training.dataset.train.x, result.run)}")
