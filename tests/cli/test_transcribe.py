@@ -119,7 +119,32 @@ def test_speakers_are_measured_apart(cli: Cli, run: Path, songs: Path) -> None:
     assert [row["group"] for row in told["groups"]] in (["ann"], ["bob"])
     plain = cli("evaluate", run, songs / "list.tsv", "--by", "speaker")
     assert "speaker" in plain.out.splitlines()[-2]
-    assert cli("evaluate", run, songs / "list.tsv", "--by", "voice").code == 2
+
+
+def test_options_of_a_measurement_that_say_nothing_are_refused_before_anything_is_read(
+    cli: Cli, run: Path, songs: Path, digits_run: Path, tmp_path: Path
+) -> None:
+    for option in (("--by", "speaker"), ("--beam", "4"), ("--no-lm",)):
+        refused = cli("evaluate", digits_run, tmp_path / "not-there.csv", *option)
+        assert (refused.code, refused.out) == (2, "")
+        assert f"is no transcriber, so that {option[0]} says nothing to it" in refused.err
+    refused = cli("evaluate", run, tmp_path / "not-there.csv", "--by", "voice")
+    assert (refused.code, refused.out) == (2, "")
+    assert "unknown kind of group 'voice'. Known: book, page, speaker." in refused.err
+    (songs / "alone.tsv").write_text("path\ttext\n0.wav\ta\n")
+    refused = cli("evaluate", run, songs / "alone.tsv", "--by", "speaker")
+    assert (refused.code, refused.out) == (2, "")
+    assert "nothing here says which speaker an example is of" in refused.err
+
+
+@pytest.mark.parametrize("option", ["invert=true", "height=48", "width=13"])
+def test_ways_to_read_files_of_another_kind_are_refused(cli: Cli, run: Path, songs: Path, option: str) -> None:
+    read = cli("transcribe", run, songs / "0.wav", "--read", option)
+    assert (read.code, read.out) == (2, "")
+    assert f"--read {option.split('=')[0]}=... says nothing" in read.err
+    loaded = cli("train", songs / "list.tsv", "--task", "transcribe", "--read", option, "--out", songs / "none")
+    assert (loaded.code, (songs / "none").exists()) == (2, False)
+    assert f"{option.split('=')[0]} says nothing of how sound is read" in loaded.err
 
 
 def test_a_search_gives_several_texts_and_hears_what_is_known_of_them(
@@ -265,7 +290,10 @@ def test_what_cannot_be_read_is_refused_in_one_line(cli: Cli, run: Path, songs: 
         ((), "there is nothing to transcribe"),
         ((songs / "0.wav", "--format", "hocr"), "hocr wants places in pixels"),
         ((songs / "0.wav", "--format", "xml"), "unknown format 'xml'"),
-        ((songs / "0.wav", "--read", "rate=1"), "--read rate=... says nothing here"),
+        (
+            (songs / "0.wav", "--read", "rate=1"),
+            "--read rate=... says nothing of how sound is read; to choose is channel or resample",
+        ),
         ((songs / "0.wav", "--stream"), "--stream reads samples from stdin"),
     ):
         refused = cli("transcribe", run, *arguments)

@@ -23,6 +23,7 @@ from tidegate.cli.options import (
     Text,
     collect_params,
     collect_reading,
+    named,
     named_path,
     task_named,
 )
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 Data = Annotated[
     str | None,
     typer.Argument(
-        metavar="DATA", help="A data set by name, a CSV, TSV, JSONL or Parquet file, or a folder per class."
+        metavar="DATA",
+        parser=named,
+        help="A data set by name, a CSV, TSV, JSONL or Parquet file, or a folder per class.",
     ),
 ]
 Preset = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A set-up by name to start from.")]

@@ -72,7 +72,9 @@ Hotwords = Annotated[
     list[str] | None,
     typer.Option("--hotword", metavar="WORD=NATS", help="With --beam: a word that is likely, and what that adds."),
 ]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="Sound, the picture of a line, or features.")]
+File = Annotated[
+    Path, typer.Argument(metavar="FILE", parser=named_path, help="Sound, the picture of a line, or features.")
+]
 Told = Annotated[str, typer.Argument(metavar="TEXT", help="What is said or written there.")]
 
 
@@ -173,8 +175,10 @@ def read_signals(loaded: Any, files: list[Path], reading: list[str] | None, form
     if absent := [file for file in files if not file.is_file()]:
         raise InputError(f"there is no file {absent[0]}.")
     wanted = {name: str(value) for name, value in collect_reading(None, reading).items()}
-    if unknown := wanted.keys() - {"channel", "resample", "invert"}:
-        raise InputError(f"--read {min(unknown)}=... says nothing here; to choose are channel, resample and invert.")
+    known = {"sound": {"channel", "resample"}, "line": {"invert"}}.get(loaded.reads, set())
+    if unknown := wanted.keys() - known:
+        choice = f"to choose is {' or '.join(sorted(known))}" if known else "there is nothing to choose"
+        raise InputError(f"--read {min(unknown)}=... says nothing of how {loaded.reads} is read; {choice}.")
     signals = read_files(files, read_choices(**loaded.wants(), **wanted))
     check_form(form, [(name, signals.unit) for name in signals.names])  # type: ignore[misc]
     return signals
