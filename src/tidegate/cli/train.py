@@ -82,6 +82,7 @@ Unlabelled = Annotated[
     typer.Option(
         "--unlabelled",
         metavar="FILE",
+        parser=named,
         help="Learn from these texts without labels, too.",
     ),
 ]
@@ -210,7 +211,7 @@ def train(
             training = runs.repeat(recipe, out=out, overwrite=overwrite, crew=crew)
         else:
             model: dict[str, Any] = {"task": task_named(task), "preset": preset, "params": params, "licence": licence}
-            with naming(data, params.get("embeddings")):
+            with naming(data, params.get("embeddings"), unlabelled):
                 first = None if unlabelled is None else _first_step(unlabelled, budget, text)
                 source = runs.Source(str(data), options)
                 training = runs.start(source, out=out, overwrite=overwrite, unlabelled=first, crew=crew, **model)
