@@ -68,7 +68,7 @@ def evaluate(
     say(chosen.dataset.summary())
     say(chosen.note)
     loaded.check_taken(chosen.dataset.taken)
-    if by and chosen.examples.x.groups is None:
+    if by and getattr(chosen.examples.x, "groups", None) is None:
         raise InputError(f"nothing here says which {by} an example is of. Leave --by out.")
     learned = None if chosen.name in ("all", "train") else chosen.dataset.train
     found = runs.evaluate(loaded, chosen.examples, learned, **asked)
@@ -85,7 +85,12 @@ def evaluate(
     emit_table(found.table())
     if by:
         print()
-        emit_table([{by: row.pop("group"), **row} for row in found.by_group()])
+        emit_table(_by_group(found, by))
+
+
+def _by_group(found: Any, by: str) -> list[dict[str, object]]:
+    """Give the errors of each speaker, book or page."""
+    return [{by: row.pop("group"), **row} for row in found.by_group()]
 
 
 def _asked(loaded: Any, model: Path, by: str | None, beam: int, no_lm: bool) -> dict[str, Any]:

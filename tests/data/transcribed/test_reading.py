@@ -210,6 +210,7 @@ def test_lines_are_paired_with_the_forms_of_their_picture_that_ocropus_writes(tm
     for truth in ("1", "2", "3", "4", "5.x"):
         (tmp_path / f"{truth}.gt.txt").write_text(truth)
     found = tg.data.load(tmp_path, kind="transcribed").train.x
+    assert isinstance(found, Recordings)
     named = [Path(name).name for name in found.names]
     assert named == ["1.bin.png", "2.bin.png", "3.nrm.png", "4.png", "5.x.png"]
     assert found.texts == ["1", "2", "3", "4", "5.x"]
