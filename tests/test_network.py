@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from tidegate.network import (
     Dense,
     Dropout,
     Embed,
+    Flatten,
+    Fold,
     Network,
     Node,
     Pool,
@@ -137,3 +140,14 @@ def test_weights_that_do_not_fit_are_refused(change: dict[str, tuple[int, ...] |
     shapes = {name: shape for name, shape in (parameter_shapes(network) | change).items() if shape is not None}
     with pytest.raises(ShapeError, match=reason):
         check_shapes(network, shapes)
+
+
+def test_steps_of_images_want_their_sizes() -> None:
+    network = Network.of(Fold(block=(2, 2), size=1), Flatten(mode="sum"))
+    assert network.steps(12, height=3, width=4) == 2
+    assert network.steps(np.array([12, 0]), height=np.array([3, 0]), width=np.array([4, 9])).tolist() == [2, 5]
+    for wrong in ({}, {"height": 3}, {"width": 4}, {"height": 3, "width": 5}):
+        with pytest.raises(ShapeError, match=r"reads images, and height \* width is not the 12 cells .* pass both"):
+            network.steps(12, **wrong)
+    with pytest.raises(ShapeError, match=r"not the 12, 4 cells"):
+        network.steps(np.array([12, 4]), height=np.array([3, 3]), width=np.array([4, 4]))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import ShapeError
-from tidegate.ragged import Array, Ragged, as_array, library_of, whole_numbers
+from tidegate.ragged import Array, Ragged, as_array, in_numpy, library_of, whole_numbers
 
 Numbers = npt.NDArray[np.int64]
 _MOST = 2**31  # cells of an image, or of one of its sides
@@ -163,7 +163,7 @@ class Grid(Ragged):
     def check(self) -> Numbers:
         """Return the sizes; raises ShapeError where they were written to, and no longer describe the values."""
         sizes = self.sizes
-        if not np.array_equal(np.diff(np.asarray(self.offsets)), sizes[:, 0] * sizes[:, 1]):
+        if not np.array_equal(np.diff(in_numpy(self.offsets)), sizes[:, 0] * sizes[:, 1]):
             raise ShapeError("heights and widths of this Grid were changed after it was made. Make a new one.")
         return sizes
 
@@ -181,7 +181,7 @@ class Grid(Ragged):
         """
         heights, widths = self.sizes.T
         image, row, column = self._places()
-        begins = np.asarray(self.offsets)[:-1][image]
+        begins = in_numpy(self.offsets)[:-1][image]
         cells = np.empty(len(self.values), np.int64)
         cells[begins + column * heights[image] + row] = np.arange(len(self.values))
         return Lines(_begins(np.repeat(heights, widths)), cells)
@@ -197,7 +197,7 @@ class Grid(Ragged):
         image, row, column = self._places()
         row = heights[image] - 1 - row if down else row
         column = widths[image] - 1 - column if across else column
-        return np.asarray(np.asarray(self.offsets)[:-1][image] + row * widths[image] + column)
+        return np.asarray(in_numpy(self.offsets)[:-1][image] + row * widths[image] + column)
 
     def shifted(self, down: Numbers, across: Numbers) -> Numbers:
         """Say which cell lies at each place, [N], where each image is moved down and to the right by so many cells.
@@ -212,7 +212,7 @@ class Grid(Ragged):
         image, row, column = self._places()
         row = np.clip(row - down[image], 0, heights[image] - 1)
         column = np.clip(column - across[image], 0, widths[image] - 1)
-        return np.asarray(np.asarray(self.offsets)[:-1][image] + row * widths[image] + column)
+        return np.asarray(in_numpy(self.offsets)[:-1][image] + row * widths[image] + column)
 
     def select(self, indices: Array) -> Grid:
         """Return the images at `indices` [K], in that order, copied; an index may repeat or be negative."""
@@ -248,7 +248,7 @@ class Grid(Ragged):
 
     def _places(self) -> tuple[Numbers, Numbers, Numbers]:
         """Say of each cell in which image, row and column it lies, each [N]."""
-        sizes, offsets = self.sizes, np.asarray(self.offsets)
+        sizes, offsets = self.sizes, in_numpy(self.offsets)
         image = np.repeat(np.arange(len(self)), np.diff(offsets))
         within = np.arange(len(self.values)) - offsets[:-1][image]
         width = sizes[image, 1]
@@ -278,7 +278,7 @@ def _check_images(arrays: Sequence[Array]) -> None:
 
 def _sizes(heights: Array, widths: Array) -> Numbers:
     """Check heights and widths and put them side by side, [B, 2] int64."""
-    sides = [np.asarray(side) for side in (heights, widths)]
+    sides = [in_numpy(side) for side in (heights, widths)]
     for name, side in zip(("heights", "widths"), sides, strict=True):
         if side.ndim != 1 or side.dtype != np.int64 or len(side) != len(sides[0]):
             raise ShapeError(f"{name} are {list(side.shape)} {side.dtype}, but [B] int64 is wanted, as many of both.")

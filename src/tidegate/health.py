@@ -30,6 +30,7 @@ EARLY = 100  # steps before which it is too early to say so
 CUT, CLIPPED, ENOUGH = 10.0, 0.9, 20  # times max_grad_norm; share of the steps that are, of so many at least
 JUMP = 1000.0  # times the usual length of the gradient; on IMDB presets that learn it jump up to 86 times (2026-11-21)
 CLOSED = 0.5  # share of the values of every gate that are saturated before the first update
+FAR = 20.0  # deviations of what was trained on; 1 is usual, and greys to 255 instead of 1 lie above 200
 PADDED, PADDED_STEPS = 0.5, 0.2  # shares of the sequences that end, or begin, in a run, and of the steps in such runs
 
 
@@ -312,6 +313,22 @@ def new_symbols(counts: Mapping[str, int], what: str = "texts") -> list[HealthWa
     more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
     told = f"the right {what} hold symbols that training never saw: {named}{more}."
     return [HealthWarning("new-symbols", told, "They count as errors. Train on texts that hold them.")]
+
+
+def far_from_training(scaled: Array) -> list[HealthWarning]:
+    """Warn of features [N, C] that, at mean 0 and deviation 1 in training, are of quite another size here.
+
+    >>> [warning.kind for warning in far_from_training(np.full((9, 1), 255.0))]
+    ['far-from-training']
+    """
+    if not scaled.size:
+        return []
+    away = float(np.median(np.sqrt(np.square(scaled, dtype=np.float64).mean(axis=0))))  # of most features
+    if away <= FAR:
+        return []
+    told = f"the inputs lie {away:,.0f} times as far from the mean as those of training did."
+    advice = "Bring them to the unit that was trained on: pictures from files are 0 to 1, not 0 to 255."
+    return [HealthWarning("far-from-training", told, advice)]
 
 
 def entropy(codes: npt.NDArray[np.int64], weights: Array | None = None) -> float:

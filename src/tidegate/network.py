@@ -183,7 +183,7 @@ class Network(BaseModel):
         """Count the rows that come out of a sequence, or of each of its channels, of so many steps, or of each of many.
 
         Of the steps of a pair so many are of its `source`; `height` and `width` are those of images, where the network
-        reads such. Raises ShapeError where a node can make nothing of that size.
+        reads such. Raises ShapeError where a node can make nothing of that size, or images have other cells.
 
         >>> from tidegate.nodes import Flatten, Fold, Window
         >>> network = Network.of(Window(width=8, stride=4, size=48), Dense(in_features=384, out_features=5))
@@ -197,6 +197,11 @@ class Network(BaseModel):
 
     def extent(self, length: Any, *, source: Any = 0, height: Any = 0, width: Any = 0) -> Extent:
         """Count what comes out, as `steps` does, and where that are cells of images say how large those are."""
+        if self.reads_images and not np.array_equal(length, np.asarray(height) * width):
+            cells = ", ".join(map(str, np.ravel(length)[:3].tolist()))
+            raise ShapeError(
+                f"the network reads images, and height * width is not the {cells} cells that came: pass both."
+            )
         extents = {-1: Extent(length, height, width, source)}
         for index, (node, sources) in enumerate(zip(self.nodes, self.sources, strict=True)):
             try:

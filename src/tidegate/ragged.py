@@ -52,7 +52,7 @@ class Ragged:
             )
         if values.ndim < 1:
             raise ShapeError("values are a single number, but Ragged wants [N, ...]. Pass at least one axis.")
-        _check_offsets(_in_numpy(offsets), len(values))
+        _check_offsets(in_numpy(offsets), len(values))
 
     @classmethod
     def _of(cls, values: Array, offsets: Array) -> Ragged:
@@ -136,7 +136,7 @@ class Ragged:
         array([[ 1,  2],
                [ 3, -1]])
         """
-        offsets = _in_numpy(self.offsets)
+        offsets = in_numpy(self.offsets)
         lengths = np.diff(offsets)
         row = np.repeat(np.arange(len(self)), lengths)  # [N]
         column = np.arange(len(self.values)) - np.repeat(offsets[:-1], lengths)  # [N]
@@ -159,7 +159,7 @@ class Ragged:
         >>> Ragged.from_list([[1], [2, 3], []]).select([1, 0, 1]).values
         array([2, 3, 1, 2, 3])
         """
-        offsets = _in_numpy(self.offsets)
+        offsets = in_numpy(self.offsets)
         chosen = np.asarray(indices, dtype=None if len(indices) else np.int64)
         lengths = np.diff(offsets)[chosen]
         joined = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -191,7 +191,7 @@ class Ragged:
                 f"kept is {stays.dtype} {list(stays.shape)}, but {len(self.values)} tokens want true or false each."
             )
         before = np.concatenate([[0], np.cumsum(stays)])  # [N+1]
-        return Ragged._of(self.values[library.asarray(stays)], library.asarray(before[_in_numpy(self.offsets)]))
+        return Ragged._of(self.values[library.asarray(stays)], library.asarray(before[in_numpy(self.offsets)]))
 
     def with_values(self, values: Array) -> Ragged:
         """Return ``values`` [N, ...] cut where these are cut; the offsets are shared and not checked again.
@@ -223,7 +223,7 @@ class Ragged:
             raise ShapeError(
                 f"values are {list(self.values.shape)}; wanted [N, {channels} * F + {shared}] to split into channels."
             )
-        offsets, library = _in_numpy(self.offsets), library_of(self.values)
+        offsets, library = in_numpy(self.offsets), library_of(self.values)
         lengths = np.repeat(np.diff(offsets), channels)
         joined = np.concatenate([[0], np.cumsum(lengths)])
         rows = np.arange(joined[-1]) + np.repeat(np.repeat(offsets[:-1], channels) - joined[:-1], lengths)
@@ -298,11 +298,12 @@ def library_of(array: Array) -> ModuleType:
     raise ShapeError(f"a {type(array).__name__} came where a NumPy array or a torch tensor was wanted.")
 
 
-def _in_numpy(offsets: Array) -> npt.NDArray[Any]:
+def in_numpy(offsets: Array) -> npt.NDArray[Any]:
+    """Read what was made of whole numbers for a batch, such as offsets, also where a transform of torch holds them."""
     try:
         return np.asarray(offsets)
     except RuntimeError:  # inside the transforms of torch.func, where no tensor hands out its memory
-        return np.asarray(offsets.tolist(), np.int64)
+        return np.asarray(offsets.tolist(), str(offsets.dtype).removeprefix("torch."))
 
 
 def _check_offsets(offsets: npt.NDArray[np.int64], tokens: int) -> None:
@@ -329,7 +330,7 @@ def whole_numbers(given: Any, name: str) -> npt.NDArray[np.int64]:
     >>> whole_numbers([2, 1], "the lengths")
     array([2, 1])
     """
-    numbers = np.asarray(given)
+    numbers = in_numpy(given)
     if numbers.size and numbers.dtype.kind not in "iu":
         raise ShapeError(f"{name} are {numbers.dtype}; whole numbers are wanted. Round them first.")
     return numbers.astype(np.int64)

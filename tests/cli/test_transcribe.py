@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import tidegate as tg
 from commands import Cli
 from tidegate.cli import main
 from tidegate.decoding import NgramModel, Scorer
+from transcribed import put_line
 
 RATE = 2000
 TONES = {"a": 220.0, "b": 700.0}
@@ -117,7 +119,32 @@ def test_speakers_are_measured_apart(cli: Cli, run: Path, songs: Path) -> None:
     assert [row["group"] for row in told["groups"]] in (["ann"], ["bob"])
     plain = cli("evaluate", run, songs / "list.tsv", "--by", "speaker")
     assert "speaker" in plain.out.splitlines()[-2]
-    assert cli("evaluate", run, songs / "list.tsv", "--by", "voice").code == 2
+
+
+def test_options_of_a_measurement_that_say_nothing_are_refused_before_anything_is_read(
+    cli: Cli, run: Path, songs: Path, digits_run: Path, tmp_path: Path
+) -> None:
+    for option in (("--by", "speaker"), ("--beam", "4"), ("--no-lm",)):
+        refused = cli("evaluate", digits_run, tmp_path / "not-there.csv", *option)
+        assert (refused.code, refused.out) == (2, "")
+        assert f"is no transcriber, so that {option[0]} says nothing to it" in refused.err
+    refused = cli("evaluate", run, tmp_path / "not-there.csv", "--by", "voice")
+    assert (refused.code, refused.out) == (2, "")
+    assert "unknown kind of group 'voice'. Known: book, page, speaker." in refused.err
+    (songs / "alone.tsv").write_text("path\ttext\n0.wav\ta\n")
+    refused = cli("evaluate", run, songs / "alone.tsv", "--by", "speaker")
+    assert (refused.code, refused.out) == (2, "")
+    assert "nothing here says which speaker an example is of" in refused.err
+
+
+@pytest.mark.parametrize("option", ["invert=true", "height=48", "width=13"])
+def test_ways_to_read_files_of_another_kind_are_refused(cli: Cli, run: Path, songs: Path, option: str) -> None:
+    read = cli("transcribe", run, songs / "0.wav", "--read", option)
+    assert (read.code, read.out) == (2, "")
+    assert f"--read {option.split('=')[0]}=... says nothing" in read.err
+    loaded = cli("train", songs / "list.tsv", "--task", "transcribe", "--read", option, "--out", songs / "none")
+    assert (loaded.code, (songs / "none").exists()) == (2, False)
+    assert f"{option.split('=')[0]} says nothing of how sound is read" in loaded.err
 
 
 def test_a_search_gives_several_texts_and_hears_what_is_known_of_them(
@@ -263,7 +290,10 @@ def test_what_cannot_be_read_is_refused_in_one_line(cli: Cli, run: Path, songs: 
         ((), "there is nothing to transcribe"),
         ((songs / "0.wav", "--format", "hocr"), "hocr wants places in pixels"),
         ((songs / "0.wav", "--format", "xml"), "unknown format 'xml'"),
-        ((songs / "0.wav", "--read", "rate=1"), "--read rate=... says nothing here"),
+        (
+            (songs / "0.wav", "--read", "rate=1"),
+            "--read rate=... says nothing of how sound is read; to choose is channel or resample",
+        ),
         ((songs / "0.wav", "--stream"), "--stream reads samples from stdin"),
     ):
         refused = cli("transcribe", run, *arguments)
@@ -272,3 +302,30 @@ def test_what_cannot_be_read_is_refused_in_one_line(cli: Cli, run: Path, songs: 
         assert "Traceback" not in refused.err
     resampled = cli("transcribe", run, tmp_path / "fast.wav", "--read", "resample=true")
     assert resampled.code == 0
+
+
+@pytest.fixture(scope="module")
+def leftward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader of lines in Hebrew, whose weights matter to nobody."""
+    texts = ["\u05d0\u05d1 \u05d2", "a 1", "\u05d1 \u05d0", "\u05d2"] * 3
+    signals = [np.random.default_rng(number).random((80, 8)) for number in range(len(texts))]
+    reader = tg.Transcriber(reads="line", hidden_size=4, num_layers=1, epochs=1, validation_fraction=0)
+    path = tmp_path_factory.mktemp("leftward") / "model"
+    reader.fit(signals, texts).save(path)
+    put_line(path.with_name("line.png"), (8, 80))
+    return path
+
+
+@pytest.mark.parametrize("units", ["words", "characters"])
+def test_n_grams_that_run_from_right_to_left_are_refused_and_others_are_not(
+    cli: Cli, leftward: Path, run: Path, songs: Path, tmp_path: Path, units: Any
+) -> None:
+    NgramModel.from_texts(["\u05d0\u05d1 \u05d2"], order=2, units=units).to_arpa(tmp_path / "hebrew.arpa")
+    NgramModel.from_texts(["a 1 b"], order=2, units=units).to_arpa(tmp_path / "latin.arpa")
+    asked = ("--beam", "4", "--units", units, "--ngrams")
+    refused = cli("transcribe", leftward, leftward.with_name("line.png"), *asked, tmp_path / "hebrew.arpa")
+    assert refused.code == 2
+    assert "from right to left, such as '\u05d0" in refused.err
+    assert "NgramModel.from_texts(model.as_shown(texts))" in refused.err
+    assert cli("transcribe", leftward, leftward.with_name("line.png"), *asked, tmp_path / "latin.arpa").code == 0
+    assert cli("transcribe", run, songs / "3.wav", *asked, tmp_path / "hebrew.arpa").code == 0  # sound runs in time

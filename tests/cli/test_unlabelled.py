@@ -61,6 +61,8 @@ def test_a_classifier_begins_with_a_language_model(cli: Cli, tmp_path: Path, tab
         (("--unlabelled", "more.csv", "--budget", 0), "wanted a number above zero"),
         (("--pretrained", "absent"), "there is no model file"),
         (("--pretrained", ""), "empty name"),
+        (("--unlabelled", ""), "empty name"),
+        (("--unlabelled", "blank.txt"), "error: blank.txt is empty: it has no line with a text in it"),
         (("--unlabelled", "more.csv", "--set", "teacher=more.csv"), "both came"),
         (("--unlabelled", "more.csv", "--pretrained", "more.csv"), "more.csv: not a model file"),
         (("--unlabelled", "digits"), "unlabelled"),
@@ -70,6 +72,7 @@ def test_misuse_is_one_clear_line(
     cli: Cli, table: Path, more: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[object, ...], told: str
 ) -> None:
     monkeypatch.chdir(table.parent)
+    Path("blank.txt").write_text("\n")
     answer = cli("train", "few.csv", "--text", "review", *SIZES, "--out", "run", *options)
     assert answer.code != 0
     assert told in answer.err
@@ -77,10 +80,17 @@ def test_misuse_is_one_clear_line(
     assert not Path("run", "teacher").exists()
 
 
-def test_a_task_without_texts_learns_nothing_from_them(cli: Cli, tmp_path: Path, more: Path) -> None:
-    answer = cli("train", "digits", "--unlabelled", more, "--out", tmp_path / "run")
-    assert answer.code != 0
-    assert "a sequence-classifier learns nothing from texts without labels" in answer.err
+@pytest.mark.parametrize(
+    ("data", "verb", "name"),
+    [("digits", "signals", "sequence-classifier"), ("digit_lines", "transcribe", "transcriber"),
+     ("pydocs", "language", "language-model")],
+)  # fmt: skip
+def test_a_task_whose_words_begin_with_nothing_learns_nothing_from_texts(
+    cli: Cli, tmp_path: Path, more: Path, data: str, verb: str, name: str
+) -> None:
+    answer = cli("train", data, "--task", verb, "--unlabelled", more, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert f"a {name} learns nothing from texts without labels" in answer.err
 
 
 def test_going_on_takes_the_texts_from_the_recipe(cli: Cli, tmp_path: Path, more: Path) -> None:

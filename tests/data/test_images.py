@@ -107,3 +107,15 @@ def test_an_empty_folder_says_what_is_wanted(tmp_path: Path) -> None:
 def test_folders_have_no_columns(folder: Path, asked: Any, told: str) -> None:
     with pytest.raises(InputError, match=told):
         load(folder, kind="sequence", **asked)
+
+
+@pytest.mark.parametrize("part", ["", "train", "test"])
+def test_the_folder_of_a_class_that_holds_no_picture_is_named(folder: Path, part: str) -> None:
+    for name in ("train", "test") if part else ():
+        for label in ("x", "y"):
+            save(folder / "parts" / name / label / "1.png", [[9]])
+    place = (folder / "parts" / part if part else folder) / "birds"
+    place.mkdir()
+    (place / ".DS_Store").write_text("a system's, and hidden")
+    with pytest.raises(DataError, match=f"{place} is the folder of a class, and holds no picture"):
+        load(folder / "parts" if part else folder, kind="sequence")

@@ -66,6 +66,26 @@ def test_an_empty_name_of_a_folder_is_refused(cli: Cli, tmp_path: Path, monkeypa
         assert "an empty name" in answer.err
 
 
+@pytest.mark.parametrize("arguments", [("train",), ("evaluate", "model"), ("search",), ("compare", "imdb", "imdb")])
+def test_an_empty_name_of_data_is_not_the_folder_one_stands_in(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    for label in ("good", "bad"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "1.txt").write_text(label)
+    monkeypatch.chdir(tmp_path)
+    answer = cli(*arguments[:2], "") if len(arguments) < 3 else cli("compare", "")
+    assert answer.code == 2
+    assert "an empty name" in answer.err
+
+
+@pytest.mark.parametrize("command", ["predict", "transcribe", "translate", "generate", "evaluate", "info", "align"])
+def test_an_empty_name_of_a_model_is_refused(cli: Cli, command: str) -> None:
+    answer = cli(command, "", "x", *(["x"] if command == "align" else []))
+    assert answer.code == 2
+    assert "an empty name" in answer.err
+
+
 def test_no_memory_is_told_in_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 7 TiB")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, func
 
 import reference
 from tidegate.cells import GRID_CELLS
@@ -73,6 +73,44 @@ def test_gradcheck_and_second_derivatives(cell: str) -> None:
     given = (x, *(parameter.detach().requires_grad_() for parameter in own.parameters()))
     assert torch.autograd.gradcheck(run, given)
     assert torch.autograd.gradgradcheck(run, given, fast_mode=True)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own forward mode
+@pytest.mark.parametrize("form", ["stack", "sizes", "grid"])
+@pytest.mark.parametrize("cell", GRID_CELLS)
+def test_the_transforms_of_torch_give_what_autograd_gives(cell: str, form: str) -> None:
+    own, stack, sizes = layer(cell), torch.randn(2, 2, 3, 3, dtype=torch.float64), torch.tensor([[2, 3], [1, 2]])
+    grid = Grid.from_padded(stack, sizes)
+
+    def loss(x: Tensor) -> Tensor:
+        if form == "grid":
+            return own(grid.with_values(x)).values.pow(3).sum()  # type: ignore[no-any-return]
+        return own(x, sizes if form == "sizes" else None).pow(3).sum()  # type: ignore[no-any-return]
+
+    x = (grid.values if form == "grid" else stack).requires_grad_()
+    (wanted,) = torch.autograd.grad(loss(x), x, create_graph=True)
+    along = torch.randn_like(x)
+    bend = torch.autograd.grad((wanted * along).sum(), x)[0]
+    x, wanted = x.detach(), wanted.detach()
+    rows = torch.stack([x, x])
+    for found in (func.grad(loss)(x), func.jacrev(loss)(x), func.jacfwd(loss)(x), func.vmap(func.grad(loss))(rows)[1]):
+        torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(func.vmap(loss)(rows)[1], loss(x).detach())
+    torch.testing.assert_close(func.jvp(loss, (x,), (along,))[1], (wanted * along).sum())
+    torch.testing.assert_close(func.jvp(func.grad(loss), (x,), (along,))[1], bend)
+
+
+def test_torch_export_takes_stacks_and_refuses_what_it_cannot_follow() -> None:
+    own, stack = GridLSTM(3, 5), torch.randn(2, 3, 4, 3)
+    assert torch.equal(torch.export.export(own, (stack,)).module()(stack), own(stack))
+    with pytest.raises(InputError, match=r"Export over a stack \[B, H, W, C\] without sizes; .*to_onnx"):
+        torch.export.export(own, (stack, torch.tensor([[3, 4], [1, 2]])))
+
+
+def test_a_stack_without_an_image_or_a_cell_gives_one() -> None:
+    own = layer("stable", 2, "sum")
+    for shape in ((0, 2, 3), (2, 0, 3), (2, 3, 0)):
+        assert own(torch.zeros(*shape, 3, dtype=torch.float64)).tolist() == torch.zeros(*shape, 5).tolist()
 
 
 def test_the_graph_can_be_gone_back_through_twice() -> None:

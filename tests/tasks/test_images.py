@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,43 @@ def test_cells_of_grids_tell_lines_across_from_lines_down(scan: str, tmp_path: P
     model.save(tmp_path / "lines.tide")
     found = model.predict_proba(others)
     assert tg.load(tmp_path / "lines.tide").predict_proba(others[3:4]).tobytes() == found[3:4].tobytes()
+
+
+@pytest.mark.parametrize("change", [{"shift": 1}, {"block": 3}])
+def test_what_is_of_images_alone_is_refused_where_sequences_are_read(change: dict[str, int]) -> None:
+    X, y = lines(12)
+    rows = [image[:, :5] for image in X]
+    with pytest.raises(InputError, match=f"{next(iter(change))} is of images, and sequences are read"):
+        tg.SequenceClassifier(**SMALL | change).fit(rows, y)
+    grid = tg.SequenceClassifier(**SMALL | change | {"epochs": 1}).fit(tg.Grid.from_list(rows), y)
+    assert grid.get_params()[next(iter(change))] == next(iter(change.values()))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+def test_greys_to_255_of_a_model_that_knows_greys_to_1_are_told(fitted: Any, dtype: Any) -> None:
+    X, _ = lines(6, seed=2)
+    with pytest.warns(
+        UserWarning, match=r"inputs lie \d+ times as far .* pictures from files are 0 to 1, not 0 to 255"
+    ):
+        fitted.predict([(255 * image).astype(dtype) for image in X])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(fitted.predict(X)) == 6  # nor is an empty batch told of, or one image without ink
+        assert len(fitted.predict([np.zeros((9, 9))])) == 1
+        assert len(fitted.predict([])) == 0
+
+
+def test_inputs_in_another_unit_are_told_of_sequences_that_are_scaled_alone() -> None:
+    rng = np.random.default_rng(0)
+    X, y = [rng.normal(3, 2, (9, 3)) for _ in range(24)], [0, 1] * 12
+    scaled, plain = (
+        tg.SequenceClassifier(**SMALL | {"epochs": 1, "scale": scale}).fit(X, y) for scale in (True, False)
+    )
+    other = [1000 * x for x in X]
+    with pytest.warns(UserWarning, match="Bring them to the unit that was trained on"):
+        scaled.predict(other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain.predict(other)
+        spike = [np.where(np.arange(3) == 1, 1000.0, x) for x in X]  # one feature of three may do so
+        assert len(scaled.predict(spike)) == 24

@@ -172,6 +172,38 @@ def test_texts_longer_than_their_frames_are_counted_named_and_left_out() -> None
         Transcriber(reads="line", window=4, stride=40, **SMALL).fit(recordings)
 
 
+def test_symbols_that_only_the_held_out_part_has_are_named_however_it_is_given() -> None:
+    texts = drawn(20)
+    given, strange = ruler(texts), replace(ruler(texts[:3]), texts=["za", "a\u00fcz", "b"])
+    told = r"texts held out hold symbols that training never saw: 'z' \(2\), '\u00fc' \(1\)\. They count as errors"
+    for valid in (strange, (strange.signals, strange.texts)):
+        with pytest.warns(UserWarning, match=told):
+            Transcriber(reads="line", window=4, stride=3, **SMALL | {"epochs": 1}).fit(given, validation=valid)
+
+
+def test_a_text_held_out_that_its_frames_cannot_hold_is_told_and_is_no_part_of_the_nats() -> None:
+    given, held = ruler(drawn(20)), ruler(drawn(4, seed=1))
+    signals = list(held.signals)
+    cut = replace(held, signals=[signals[0], signals[1][:5], *signals[2:]])
+
+    def nats(valid: Recordings) -> tuple[float, float]:
+        steps = Transcriber(reads="line", window=4, stride=3, **SMALL | {"epochs": 1}).fit_steps(
+            given, valid=(valid, None)
+        )
+        *_, last = steps
+        assert last.valid is not None
+        return last.valid["nats"], last.valid["cer"]
+
+    with pytest.warns(UserWarning, match=r"1 of 4 recordings held out have fewer frames .*: 1\. They count as errors"):
+        found, wrong = nats(cut)
+    assert found == pytest.approx(nats(cut.select([0, 2, 3]))[0])
+    assert wrong >= 1 / 4  # a text that no frame can hold is wrong, all of it
+    with (
+        pytest.raises(DataError, match=r"2 of 2 recordings held out have fewer frames .*: 0, 1\. Hold out others"),
+    ):
+        nats(replace(held.select([0, 1]), signals=[signal[:5] for signal in signals[:2]]))
+
+
 @pytest.mark.parametrize("fraction", [0.0, 0.2])
 def test_recordings_without_a_sample_are_counted_and_left_out_however_many(fraction: float) -> None:
     texts = drawn(20)

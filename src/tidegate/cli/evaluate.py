@@ -11,16 +11,17 @@ from tidegate.cli.output import emit_json, emit_table, emit_tree, say
 from tidegate.errors import InputError, OptionError
 
 _PARTS = ("all", "train", "valid", "test")
+_GROUPS = ("speaker", "book", "page")
 Part = Annotated[
     str | None, typer.Option("--part", metavar="NAME", help=f"Take this part of the data: {', '.join(_PARTS)}.")
 ]
 By = Annotated[
     str | None,
-    typer.Option("--by", metavar="speaker|book|page", help="Of a transcriber: errors of each of these, too."),
+    typer.Option("--by", metavar="|".join(_GROUPS), help="Of a transcriber: errors of each of these, too."),
 ]
 
 Beam = Annotated[
-    int, typer.Option("--beam", metavar="N", help="Of a transcriber: measure a search among N texts; 0, none.")
+    int, typer.Option("--beam", metavar="N", min=0, help="Of a transcriber: measure a search among N texts; 0, none.")
 ]
 NoLanguage = Annotated[
     bool, typer.Option("--no-lm", help="Of a transcriber: leave out what training learned of texts.")
@@ -58,6 +59,7 @@ def evaluate(
     from tidegate import runs
 
     loaded = load_task(model)
+    asked = _asked(loaded, model, by, beam, no_lm)
     options = collect_reading(None, reading, text=text, label=label, column=column, target_columns=targets, split=split)
     kind = {"kind": loaded.kind} if Path(data).exists() else {}
     if part not in (None, *_PARTS):
@@ -66,12 +68,12 @@ def evaluate(
     say(chosen.dataset.summary())
     say(chosen.note)
     loaded.check_taken(chosen.dataset.taken)
+    if by and getattr(chosen.examples.x, "groups", None) is None:
+        raise InputError(f"nothing here says which {by} an example is of. Leave --by out.")
     learned = None if chosen.name in ("all", "train") else chosen.dataset.train
-    found = runs.evaluate(loaded, chosen.examples, learned, **_asked(loaded, model, beam, no_lm))
+    found = runs.evaluate(loaded, chosen.examples, learned, **asked)
     for warning in found.warnings():
         say(f"warning: {warning}")
-    if by is not None and by not in ("speaker", "book", "page"):
-        raise OptionError.unknown("kind of group", by, ("speaker", "book", "page"))
     if json:
         emit_json({"model": str(model), "data": chosen.dataset.name, "part": chosen.name, **found.to_json()})
         return
@@ -86,17 +88,16 @@ def evaluate(
         emit_table(_by_group(found, by))
 
 
-def _asked(loaded: Any, model: Path, beam: int, no_lm: bool) -> dict[str, Any]:
-    """Say how a transcriber reads; raises InputError where another model would read by a search."""
-    if not beam and not no_lm:
-        return {}
-    require_command(loaded, model, "transcribe", "reads nothing, so that --beam and --no-lm say nothing to it")
-    return {"beam": beam, "language": not no_lm}
-
-
 def _by_group(found: Any, by: str) -> list[dict[str, object]]:
-    """Give the errors of each speaker, book or page; raises InputError for data or a model without any."""
-    rows = found.by_group() if hasattr(found, "by_group") else []
-    if not rows:
-        raise InputError(f"nothing here says which {by} an example is of. Leave --by out.")
-    return [{by: row.pop("group"), **row} for row in rows]
+    """Give the errors of each speaker, book or page."""
+    return [{by: row.pop("group"), **row} for row in found.by_group()]
+
+
+def _asked(loaded: Any, model: Path, by: str | None, beam: int, no_lm: bool) -> dict[str, Any]:
+    """Say how a transcriber reads; raises InputError where another model was told so, before anything is measured."""
+    if by is not None and by not in _GROUPS:
+        raise OptionError.unknown("kind of group", by, _GROUPS)
+    for option, value in {"--by": by, "--beam": beam, "--no-lm": no_lm}.items():
+        if value:
+            require_command(loaded, model, "transcribe", f"is no transcriber, so that {option} says nothing to it")
+    return {"beam": beam, "language": not no_lm} if beam or no_lm else {}

@@ -16,8 +16,27 @@ from tidegate.tasks.cards import CARDS, by_verb
 _VERBS = list(by_verb())
 Value = bool | int | float | str | tuple[bool | int | float | str, ...] | dict[str, Any] | None
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A data set by name, a file, or a folder per class.")]
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")]
+
+def named(text: str) -> str:
+    """Refuse the empty name that a variable which is not set leaves: as a path it would mean the current folder."""
+    if not text:
+        raise typer.BadParameter("an empty name was given; wanted that of a file or folder, such as ./out.")
+    return text
+
+
+def named_path(text: str) -> Path:
+    """Read the path that an option gives.
+
+    >>> named_path("runs/one").as_posix()
+    'runs/one'
+    """
+    return Path(named(text))
+
+
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", parser=named, help="A data set by name, a file, or a folder per class.")
+]
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", parser=named_path, help="A run folder or a model file.")]
 Text = Annotated[str | None, typer.Option("--text", metavar="COL", help="The column of the texts, in a file.")]
 Label = Annotated[str | None, typer.Option("--label", metavar="COL", help="The column of the labels, in a file.")]
 Split = Annotated[
@@ -58,17 +77,6 @@ _FLAGS = {
     "split": "--split SHARE", "lookback": "--lookback N", "horizon": "--horizon N", "epochs": "--epochs N",
     "embeddings": "--embeddings FILE", "token_file": "--token-file FILE", "port": "--port N",
 }  # fmt: skip
-
-
-def named_path(text: str) -> Path:
-    """Read the path that an option gives; an empty one, as of a variable that is not set, means no folder at all.
-
-    >>> named_path("runs/one").as_posix()
-    'runs/one'
-    """
-    if not text:
-        raise typer.BadParameter("an empty name was given; wanted that of a file or folder, such as ./out.")
-    return Path(text)
 
 
 Out = Annotated[

@@ -23,6 +23,7 @@ from tidegate.cli.options import (
     Text,
     collect_params,
     collect_reading,
+    named,
     named_path,
     task_named,
 )
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 Data = Annotated[
     str | None,
     typer.Argument(
-        metavar="DATA", help="A data set by name, a CSV, TSV, JSONL or Parquet file, or a folder per class."
+        metavar="DATA",
+        parser=named,
+        help="A data set by name, a CSV, TSV, JSONL or Parquet file, or a folder per class.",
     ),
 ]
 Preset = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A set-up by name to start from.")]
@@ -79,6 +82,7 @@ Unlabelled = Annotated[
     typer.Option(
         "--unlabelled",
         metavar="FILE",
+        parser=named,
         help="Learn from these texts without labels, too.",
     ),
 ]
@@ -207,7 +211,7 @@ def train(
             training = runs.repeat(recipe, out=out, overwrite=overwrite, crew=crew)
         else:
             model: dict[str, Any] = {"task": task_named(task), "preset": preset, "params": params, "licence": licence}
-            with naming(data, params.get("embeddings")):
+            with naming(data, params.get("embeddings"), unlabelled):
                 first = None if unlabelled is None else _first_step(unlabelled, budget, text)
                 source = runs.Source(str(data), options)
                 training = runs.start(source, out=out, overwrite=overwrite, unlabelled=first, crew=crew, **model)
@@ -239,8 +243,6 @@ def _first_step(unlabelled: str, budget: float | None, column: str | None) -> "r
 
 def _follow(training: "Training", json: bool, *, baselines: bool, crew: "scale.Workers | None") -> None:
     """Carry a training out, and say what it came to and what to do next."""
-    from tidegate.grid import Grid
-
     say(training.dataset.summary())
     if training.note:
         say(training.note)
@@ -251,6 +253,4 @@ def _follow(training: "Training", json: bool, *, baselines: bool, crew: "scale.W
         emit_json(result.to_json())
     else:
         emit_tree({**result.headline(), "run": result.run})
-        are_images = isinstance(training.dataset.train.x, Grid)
-        follows = "predict RUN PICTURES" if are_images else CARDS[result.task].follows
-        say(f"Next: tidegate {follows.replace('RUN', result.run)}")
+        say(f"Next: tidegate {CARDS[result.task].next_step(training.dataset.train.x, result.run)}")

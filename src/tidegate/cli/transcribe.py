@@ -72,7 +72,9 @@ Hotwords = Annotated[
     list[str] | None,
     typer.Option("--hotword", metavar="WORD=NATS", help="With --beam: a word that is likely, and what that adds."),
 ]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="Sound, the picture of a line, or features.")]
+File = Annotated[
+    Path, typer.Argument(metavar="FILE", parser=named_path, help="Sound, the picture of a line, or features.")
+]
 Told = Annotated[str, typer.Argument(metavar="TEXT", help="What is said or written there.")]
 
 
@@ -126,7 +128,7 @@ def transcribe(
         _refuse({"--alpha": alpha}, "speaks of n-grams, and none came. Add --ngrams FILE")
     words = None if lexicon is None else _shown(loaded, "--lexicon", read_text(lexicon).split())
     likely = dict(zip(_shown(loaded, "--hotword", likely), likely.values(), strict=True))
-    scorer = _scorer(known, ngrams, units or "words", words, (alpha, beta), likely) if beam else None
+    scorer = _scorer(known, ngrams, units or "words", words, (alpha, beta), likely, loaded.reads) if beam else None
     asked: dict[str, Any] = {"beam": beam, "n_best": n_best, "scorer": scorer}
     if stream:
         _refuse({"--read": reading or None}, "tells how files are read, and --stream reads none. Leave it out")
@@ -173,8 +175,10 @@ def read_signals(loaded: Any, files: list[Path], reading: list[str] | None, form
     if absent := [file for file in files if not file.is_file()]:
         raise InputError(f"there is no file {absent[0]}.")
     wanted = {name: str(value) for name, value in collect_reading(None, reading).items()}
-    if unknown := wanted.keys() - {"channel", "resample", "invert"}:
-        raise InputError(f"--read {min(unknown)}=... says nothing here; to choose are channel, resample and invert.")
+    known = {"sound": {"channel", "resample"}, "line": {"invert"}}.get(loaded.reads, set())
+    if unknown := wanted.keys() - known:
+        choice = f"to choose is {' or '.join(sorted(known))}" if known else "there is nothing to choose"
+        raise InputError(f"--read {min(unknown)}=... says nothing of how {loaded.reads} is read; {choice}.")
     signals = read_files(files, read_choices(**loaded.wants(), **wanted))
     check_form(form, [(name, signals.unit) for name in signals.names])  # type: ignore[misc]
     return signals
@@ -213,6 +217,7 @@ def _scorer(
     lexicon: list[str] | None,
     weights: tuple[float | None, float | None],
     likely: dict[str, float],
+    reads: str,
 ) -> "Scorer":
     """Put together what is known of texts: what training learned, or what files hold, with other weights and words."""
     from tidegate.decoding import NgramModel, Scorer
@@ -222,7 +227,21 @@ def _scorer(
     if known is not None:
         return replace(known, hotwords=likely, **named)
     model: Any = None if ngrams is None else NgramModel.from_arpa(ngrams, units=units)  # type: ignore[arg-type]
+    if model is not None and reads == "line":
+        _refuse_leftward(ngrams, model.vocabulary)
     return Scorer(language_model=model, lexicon=lexicon, hotwords=likely, **named)
+
+
+def _refuse_leftward(ngrams: Path | None, vocabulary: Iterable[str]) -> None:
+    """Refuse n-grams of what is written from right to left: a file does not say from which end they were counted."""
+    from tidegate.data.transcribed.writing import is_leftward
+
+    if leftward := next(filter(is_leftward, vocabulary), None):
+        raise InputError(
+            f"{ngrams} has n-grams of what is written from right to left, such as {leftward!r:.40}, and a line is read "
+            "from its left edge. In Python count them so, NgramModel.from_texts(model.as_shown(texts)), "
+            "and pass transcribe(scorer=Scorer(...)); or leave --ngrams out: what training learned stands so."
+        )
 
 
 def _written(signals: "Recordings", told: list[Any]) -> list[Written]:

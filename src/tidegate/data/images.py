@@ -45,7 +45,8 @@ def load_images(path: Path, *, unlabelled: bool = False, **columns: str) -> Data
     with a dot are passed over.
 
     Raises:
-        DataError: a picture cannot be read, what a class holds is none, or a class of valid or test is none of train.
+        DataError: a picture cannot be read, what a class holds is none, a class holds nothing, or one of valid or test
+            is none of train.
         InputError: a column was named, or unlabelled images are wanted.
     """
     if unlabelled:
@@ -70,8 +71,8 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _load_part(folder: Path) -> Examples:
-    files, labels = list[Path](), list[str]()
-    for place in _folders(folder):
+    files, labels, places = list[Path](), list[str](), _folders(folder)
+    for place in places:
         if inner := _folders(place):
             raise DataError(f"{inner[0]} lies in the folder of a class, where pictures alone are read. Take it out.")
         for file in _files(place):
@@ -83,6 +84,8 @@ def _load_part(folder: Path) -> Examples:
         raise DataError(
             f"{folder} has no pictures. Wanted: a subfolder for each class, with {', '.join(PICTURES)} in it."
         )
+    if empty := [place for place in places if place.name not in labels]:
+        raise DataError(f"{empty[0]} is the folder of a class, and holds no picture. Put some there, or take it out.")
     return Examples(read_images(files), labels)
 
 

@@ -50,7 +50,7 @@ class GridLSTM(torch.nn.Module):
     stand as i f l g o where it is "stable" (after Leifert et al. 2016): ``c = f (l c_x + (1 - l) c_y) + i g``; and as
     i f_x f_y g o in an "mdlstm": ``c = f_x c_x + f_y c_y + i g``, held within 50. Then ``h = o tanh(c)``.
 
-    It has first and second derivatives by `torch.autograd`; `torch.func` and forward mode do not go through it.
+    It has every derivative, those of `torch.func` and forward mode as well; `torch.export` takes stacks without sizes.
 
     Args:
         input_size: C, features of a cell of the image.
@@ -113,39 +113,48 @@ class GridLSTM(torch.nn.Module):
 
         Raises:
             ShapeError: features or sizes are others, or the values have another type than the parameters.
+            InputError: `torch.export` came by with sizes.
         """
+        if sizes is not None and torch.compiler.is_exporting():
+            raise InputError(
+                "torch.export cannot follow images of different sizes. Export over a stack [B, H, W, C] without sizes; "
+                "tidegate.export.to_onnx writes graphs that take sizes."
+            )
         if isinstance(images, Grid):
             if not isinstance(images.values, Tensor):
                 raise ShapeError("the Grid holds NumPy arrays; torch tensors are wanted. Pass it through nn.to_torch.")
             if sizes is not None:
                 raise ShapeError("sizes came beside a Grid, which has its own. Leave them out.")
-            return images.with_values(self._run(images))
+            return images.with_values(self._run(images.values, images.check()))
         if not isinstance(images, Tensor) or images.ndim != 4:
             came = list(images.shape) if isinstance(images, Tensor | np.ndarray) else ""
             raise ShapeError(f"got a {type(images).__name__} {came}; wanted a Grid, or a torch tensor [B, H, W, C].")
+        B, H, W, _ = images.shape
+        if sizes is None:
+            found = self._run(images.flatten(0, 2), np.array([[H, W]] * B, np.int64).reshape(B, 2))
+            return found.reshape(B, H, W, self.output_size)
         grid = Grid.from_padded(images, sizes)
-        stack, _ = grid.with_values(self._run(grid)).to_padded()
-        _, H, W, _ = images.shape
+        stack, _ = grid.with_values(self._run(grid.values, grid.sizes)).to_padded()
         padding = (0, 0, 0, W - stack.shape[2], 0, H - stack.shape[1])
         return torch.nn.functional.pad(stack, padding) if any(padding) else stack
 
-    def _run(self, grid: Grid) -> Tensor:
-        x, first = cast(Tensor, grid.values), next(self.parameters())
+    def _run(self, x: Any, sizes: Any) -> Tensor:
+        first = next(self.parameters())
         if x.shape[1] != self.input_size or x.dtype != first.dtype:
             raise ShapeError(
                 f"the cells are {x.dtype} [N, {x.shape[1]}], but GridLSTM({self.extra_repr()}) wants "
                 f"{first.dtype} [N, {self.input_size}]."
             )
         flat = torch.cat([parameter.flatten() for parameter in self.parameters()])
-        given = (self.cell, self.hidden_size, self.directions, x, torch.from_numpy(grid.check()), flat)
+        given = (self.cell, self.hidden_size, self.directions, x)
         if x.device.type == "cpu" and not transforms.at_work():
             if x.dtype not in (torch.float32, torch.float64):
                 raise ShapeError(
                     f"the layer is {x.dtype}, but Tidegate's kernels take float32 or float64. Convert it with .float()."
                 )
-            h: Tensor = grid_lstm(*given, False)[0]
+            h: Tensor = grid_lstm(*given, torch.from_numpy(sizes), flat, False)[0]
         else:
-            (h,) = _equations(*given)
+            (h,) = _equations(*given, sizes, flat)
         return cast(Tensor, merged(self.merge, h, self.directions))
 
     def extra_repr(self) -> str:
@@ -246,8 +255,8 @@ def _waves(sizes: Any, across: bool, down: bool) -> list[_Wave]:
     return waves
 
 
-def _equations(cell: str, hidden: int, directions: int, x: Tensor, sizes: Tensor, parameters: Tensor) -> tuple[Tensor]:
-    """Compute h [N, D * H] in torch's own operators."""
+def _equations(cell: str, hidden: int, directions: int, x: Tensor, sizes: Any, parameters: Tensor) -> tuple[Tensor]:
+    """Compute h [N, D * H] in torch's own operators; `sizes` are no tensor where a transform would wrap that."""
     H, rows = hidden, GRID_GATES * hidden
     flat, outputs = parameters.reshape(directions, -1), []
     widths = [rows * x.shape[1], rows * H, rows * H, rows]
@@ -256,7 +265,7 @@ def _equations(cell: str, hidden: int, directions: int, x: Tensor, sizes: Tensor
         projected = torch.nn.functional.linear(x, w_ih.view(rows, -1), bias)  # [N, 5H]
         h, c = x.new_zeros(1, H), x.new_zeros(1, H)  # of the wave before, and zeros behind it
         found, tokens = [x.new_zeros(0, H)], [torch.zeros(0, dtype=torch.int64)]
-        for wave in _waves(sizes.numpy(), bool(d & 1), bool(d & 2)):
+        for wave in _waves(np.asarray(sizes), bool(d & 1), bool(d & 2)):
             token, along_x, along_y = (index.to(x.device) for index in wave)
             sums = projected[token] + h[along_x] @ w_x.view(rows, H).T + h[along_y] @ w_y.view(rows, H).T
             c = _state(cell, sums, c[along_x], c[along_y])

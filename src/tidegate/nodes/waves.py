@@ -67,7 +67,7 @@ def merged(merge: str, h: Any, directions: int) -> Any:
     """Make one of the directions that stand side by side in h [N, D * H], by whichever library made it."""
     if merge == "concat" or directions == 1:
         return h
-    parts = h.reshape(h.shape[0], directions, -1)
+    parts = h.reshape(h.shape[0], directions, h.shape[1] // directions)
     if merge == "mul":
         return parts.prod(1)
     return parts.sum(1) if merge == "sum" else parts.mean(1)

@@ -34,6 +34,7 @@ class Card:
         many: what its models are called in a sentence.
         chief: the measure that tells how good a model is.
         follows: what to type after a training, where RUN is the run folder.
+        follows_images: the same after one on images.
         asked: the commands that ask a model of it.
         options: the options of `tidegate predict` that say something to it.
         presets: parameters that are known to do well, by name.
@@ -51,6 +52,7 @@ class Card:
     many: str
     chief: str
     follows: str = "predict RUN TEXT"
+    follows_images: str = "predict RUN PICTURES"
     asked: frozenset[Command] = frozenset({"predict"})
     options: frozenset[Option] = frozenset()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -60,6 +62,12 @@ class Card:
     scores_at: str
     answers_at: str
     baselines_at: str = ""
+
+    def next_step(self, x: Any, run: str) -> str:
+        """Say what to type after a training on inputs `x` in a run folder."""
+        from tidegate.grid import Grid
+
+        return (self.follows_images if isinstance(x, Grid) else self.follows).replace("RUN", run)
 
     @property
     def owner(self) -> str:

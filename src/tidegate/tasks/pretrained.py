@@ -210,7 +210,7 @@ def language_model_of(task: AnyTask) -> AnyTask:
 
     Raises InputError for a task that takes no `pretrained`, or has one already.
     """
-    if "pretrained" not in parameter_names(type(task)):
+    if not {"pretrained", "embedding_size", "vocabulary_size"} <= set(parameter_names(type(task))):  # which reads words
         raise InputError(f"a {task.name} learns nothing from texts without labels. Leave them out.")
     params = task._checked().get_params()
     if params["pretrained"] is not None:

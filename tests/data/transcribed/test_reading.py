@@ -204,6 +204,19 @@ def test_lines_are_paired_with_their_texts_and_grouped_by_folder(tmp_path: Path)
     assert (found.width, found.lengths.tolist(), found.place(0, 25)) == (12, [50] * 3, 50.0)
 
 
+def test_lines_are_paired_with_the_forms_of_their_picture_that_ocropus_writes(tmp_path: Path) -> None:
+    for name in ("1.bin.png", "2.nrm.png", "2.bin.png", "3.nrm.png", "4.png", "4.bin.png", "5.x.png", "6.dew.png"):
+        put_line(tmp_path / name, (48, 60))
+    for truth in ("1", "2", "3", "4", "5.x"):
+        (tmp_path / f"{truth}.gt.txt").write_text(truth)
+    found = tg.data.load(tmp_path, kind="transcribed").train.x
+    assert isinstance(found, Recordings)
+    named = [Path(name).name for name in found.names]
+    assert named == ["1.bin.png", "2.bin.png", "3.nrm.png", "4.png", "5.x.png"]
+    assert found.texts == ["1", "2", "3", "4", "5.x"]
+    assert found.dropped == {"further pictures of a line": 2, "pictures without .gt.txt": 1}
+
+
 def test_a_split_never_tears_a_book_apart(tmp_path: Path) -> None:
     pytest.importorskip("PIL")
     for number in range(12):

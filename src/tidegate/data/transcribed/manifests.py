@@ -27,6 +27,7 @@ GROUP_NAMES = ("speaker", "speaker_id", "client_id", "book", "page", "group")
 SPAN_NAMES = ("offset", "duration")  # as NeMo has them: a length alone is that of the file, and cuts nothing
 TRUTH = ".gt.txt"
 _TRANSCRIPTS = "*.trans.txt"
+_FORMS = ("", ".bin", ".nrm")  # of the picture of a line: as it is, and black and white or evened out, as OCRopus says
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +66,9 @@ class Manifest:
 def find_entries(path: Path, naming: Naming) -> Manifest:
     """Find the signals of a table or a folder.
 
-    A folder is one of Kaldi (`wav.scp`, `text`, maybe `segments`), of LibriSpeech (`*.trans.txt`), of lines (`.png` and
-    `.gt.txt`), of pages (PAGE or ALTO beside their pictures), or holds a table named `manifest` or `metadata`.
+    A folder is one of Kaldi (`wav.scp`, `text`, maybe `segments`), of LibriSpeech (`*.trans.txt`), of lines (`.png`,
+    `.bin.png` or `.nrm.png` with `.gt.txt`), of pages (PAGE or ALTO beside their pictures), or
+    holds a table named `manifest` or `metadata`.
 
     Raises DataError where it is none of these, or something is missing that is named; file and line are told.
     """
@@ -185,22 +187,26 @@ def _from_librispeech(transcripts: Iterable[Path]) -> Manifest:
 
 
 def _from_lines(folder: Path, truths: Sequence[Path]) -> Manifest:
-    """Pair signals with the `.gt.txt` beside them; where there are several folders, each is a group."""
+    """Pair signals with the `.gt.txt` beside them, each with the first that there is of several forms.
+
+    Where there are several folders, each is a group.
+    """
     grouped = len({truth.parent for truth in truths}) > 1
-    entries, dropped = [], Counter[str]()
+    entries, dropped, named = [], Counter[str](), set[Path]()
+    suffixes = (*(form + suffix for form in _FORMS for suffix in PICTURES), *SOUND, *FEATURES)
     for truth in truths:
         stem = truth.name.removesuffix(TRUTH)
-        found = [truth.with_name(stem + suffix) for suffix in (*PICTURES, *SOUND, *FEATURES)]
-        signal = next((file for file in found if file.is_file()), None)
-        if signal is None:
+        found = [file for suffix in suffixes if (file := truth.with_name(stem + suffix)).is_file()]
+        if not found:
             dropped[f"{TRUTH} without a picture"] += 1
             continue
         group = truth.parent.relative_to(folder).as_posix() if grouped else None
-        entries.append(Entry(signal, read_text(truth).rstrip("\r\n"), group, str(truth)))
-    named = {entry.file for entry in entries}
+        entries.append(Entry(found[0], read_text(truth).rstrip("\r\n"), group, str(truth)))
+        named.update(found)
+        dropped["further pictures of a line"] += len(found) - 1
     if alone := sum(file.suffix.lower() in PICTURES and file not in named for file in folder.rglob("*")):
         dropped[f"pictures without {TRUTH}"] += alone
-    return Manifest(entries, dropped)
+    return Manifest(entries, +dropped)
 
 
 def _from_pages(files: Iterable[Path]) -> Manifest:

@@ -30,6 +30,11 @@ from tidegate.errors import Argument, DataError, DataWarning, InputError, Option
 
 _SUFFIXES: Mapping[Reads, tuple[str, ...]] = {"sound": SOUND, "line": PICTURES, "features": FEATURES}
 _SPHINX_RATE = 100.0  # frames in a second, as Sphinx computes them unless told otherwise
+_SAYING: Mapping[Reads, frozenset[str]] = {
+    "sound": frozenset({"rate", "channel", "resample"}),
+    "line": frozenset({"height", "invert"}),
+    "features": frozenset({"rate", "width"}),
+}
 _TOLD = 3  # names in a warning
 
 
@@ -42,6 +47,7 @@ class Reading:
     looking: how pictures are read.
     width: numbers of a frame in a Sphinx file.
     frames: frames in a second of features; None where nobody knows, 100 of Sphinx files.
+    chosen: the names of those that somebody chose, of which each must say something of what is read.
     """
 
     reads: Reads | None = None
@@ -49,6 +55,7 @@ class Reading:
     looking: Looking = field(default_factory=Looking)
     width: int = SPHINX_WIDTH
     frames: float | None = None
+    chosen: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -124,12 +131,16 @@ def read_choices(
     if channel not in (None, *get_args(Channel)):
         raise OptionError.unknown("channel", str(channel), get_args(Channel))
     count = None if rate is None else _count("rate", rate)
+    given = {
+        "rate": rate, "channel": channel, "resample": resample, "height": height, "invert": invert, "width": width
+    }  # fmt: skip
     return Reading(
         reads=reads,  # type: ignore[arg-type]
         listening=Listening(count, channel, _switch("resample", resample)),  # type: ignore[arg-type]
         looking=Looking(HEIGHT if height is None else _count("height", height), _switch("invert", invert)),
         width=SPHINX_WIDTH if width is None else _count("width", width),
         frames=None if count is None else float(count),
+        chosen=frozenset(name for name, value in given.items() if value is not None),
     )
 
 
@@ -182,8 +193,13 @@ def _load(place: Path, naming: Naming, how: Reading) -> Recordings:
 
 
 def read_entries(entries: list[Entry], how: Reading) -> Recordings:
-    """Read the signals of entries, in their order; what is doubtful is told in a warning (DataWarning)."""
+    """Read the signals of entries, in their order; what is doubtful is told in a warning (DataWarning).
+
+    Raises InputError for a choice that says nothing of what is read.
+    """
     reads = how.reads or _reads_of(entries)
+    if unused := how.chosen - _SAYING[reads]:
+        raise InputError(f"{min(unused)} says nothing of how {reads} is read. Leave it out.")
     gathered, rate = _Gathered(), how.listening.rate
     if reads != "sound" and (parts := [entry for entry in entries if entry.span is not None]):
         raise DataError(f"{parts[0].where} is a part of a file by seconds, which are cut out of sound alone. Cut it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -17,6 +18,7 @@ from tidegate.documents import Documents
 from tidegate.errors import InputError, ShapeError
 from tidegate.export import Interface
 from tidegate.grid import Grid
+from tidegate.health import far_from_training
 from tidegate.kernels.streams import as_rows
 from tidegate.network import Dense, Fold, Merge, Network, Node, PoolModes, Recurrent, Size
 from tidegate.offers import Inside
@@ -66,11 +68,15 @@ class Scaling:
     def encode(self, inputs: Inputs) -> Ragged:
         """Scale B sequences to float32.
 
-        Raises ShapeError when they have another number of features, DataError where float32 cannot hold one.
+        Warns where they are far from what was learned from, as what is in another unit is. Raises ShapeError when they
+        have another number of features, DataError where float32 cannot hold one.
         """
         assert isinstance(inputs, Ragged)
         scaled = inputs.with_values(self._scale(inputs.values, "cell" if isinstance(inputs, Grid) else "step"))
         check_features(scaled, where=in_argument("scaled X"))
+        if (self.mean != 0).any() or (self.deviation != 1).any():  # of features that are scaled at all
+            for warning in far_from_training(np.asarray(scaled.values)):
+                warnings.warn(str(warning), stacklevel=2)
         return scaled
 
     def read(self, chunk: Any) -> npt.NDArray[np.float32]:
@@ -355,7 +361,11 @@ class SequenceClassifier(Task[Classes]):
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Classes]:
-        classifying = self._classifying(self.scan is not None or isinstance(X, Grid))
+        scans = self.scan is not None or isinstance(X, Grid)
+        for name in () if scans else ("block", "shift"):
+            if getattr(self, name) != getattr(type(self), name):
+                raise InputError(f"{name} is of images, and sequences are read. Leave it out, or pass a Grid or scan=.")
+        classifying = self._classifying(scans)
         return classifying.plan(X, y, self._planned, valid=valid, about=about, sample_weight=sample_weight)
 
     def _read_learned(self, stored: Json, network: Network) -> Classes:

@@ -11,7 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 import tidegate.kernels as kernels
+from tidegate.data.transcribed.texts import unseen_symbols
+from tidegate.errors import DataError
+from tidegate.health import new_symbols
 from tidegate.kernels import ctc
+from tidegate.network import Network
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor
 from tidegate.runtime.executor import cut
@@ -39,14 +43,38 @@ class Part:
         return [np.asarray(self.x.values), np.asarray(self.x.offsets), self.labels.values, self.labels.begins, texts]
 
 
+def held_out(part: Part, names: Sequence[str], reading: Reading, network: Network) -> Part:
+    """Hand a part on that is to be measured on, and tell what of it cannot come out right.
+
+    That is symbols which training never saw, and texts that need more frames than their signals have; raises DataError
+    where all do.
+    """
+    for warning in new_symbols(dict(unseen_symbols(part.texts, reading.symbols).most_common()), "texts held out"):
+        warnings.warn(str(warning), stacklevel=5)
+    short = np.flatnonzero(~_fits(part, network))
+    if not short.size:
+        return part
+    named = ", ".join(names[row] for row in short[:3].tolist())
+    told = f"{short.size} of {len(names)} recordings held out have fewer frames than their texts need: {named}"
+    if short.size == len(names):
+        raise DataError(f"{told}. Hold out others, or set a smaller stride.")
+    warnings.warn(f"{told}. They count as errors, and `nats` leaves them out.", stacklevel=5)
+    return part
+
+
+def _fits(part: Part, network: Network) -> npt.NDArray[np.bool_]:
+    """Tell of each signal whether it has as many frames as its text needs, [B]."""
+    return np.asarray(ctc.needed(part.labels) <= network.steps(np.asarray(part.x.lengths)))
+
+
 def measure(executor: Executor, part: Part, reading: Reading) -> dict[str, Any]:
-    """Measure weights: `cer` and `wer`, errors as shares of all symbols and words, and `nats` per symbol.
+    """Measure weights: `cer` and `wer`, errors as shares of all symbols and words, and `nats` per symbol of what fits.
 
     `loss` is the character error rate; while nothing but blanks is read it is one and the nats, which fall meanwhile.
     """
     texts, nats, kept = [""] * len(part.texts), 0.0, list[tuple[Array, Array]]()
     symbols = ["", *reading.symbols]
-    fits = ctc.needed(part.labels) <= executor.network.steps(np.asarray(part.x.lengths))
+    fits = _fits(part, executor.network)
     for indices in cut(part.x):
         rows, lengths = executor(part.x.select(indices)), executor.network.steps(np.asarray(part.x.lengths)[indices])
         frames = ctc.Frames(rows, np.cumsum([0, *lengths]).astype(np.int64))
@@ -63,7 +91,7 @@ def measure(executor: Executor, part: Part, reading: Reading) -> dict[str, Any]:
             right = np.array(matches(shown, reading.as_shown(part.texts[index])), bool)
             if len(right) == len(at):  # of symbols that are more than one code point it is not known which are right
                 kept.append((frames.logs[at], np.stack([found.symbols[own], right], axis=1)))
-    cer, nats = error_rate(texts, part.texts), nats / max(int(part.labels.begins[-1]), 1)
+    cer, nats = error_rate(texts, part.texts), nats / max(int(np.diff(part.labels.begins)[fits].sum()), 1)
     wer = error_rate([text.split() for text in texts], [text.split() for text in part.texts])
     told = {"loss": cer if any(texts) else 1 + nats, "cer": cer, "wer": wer, "nats": nats}
     return told | {"beside": {"temperature": fit_temperature(kept), "blank": not any(texts)}}

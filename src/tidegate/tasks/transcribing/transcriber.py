@@ -39,7 +39,7 @@ from tidegate.tasks.transcribing.disturbing import Disturbance
 from tidegate.tasks.transcribing.fronts import encoded, fitted_front, hop_of, places_of, run, with_front
 from tidegate.tasks.transcribing.language import learn_language
 from tidegate.tasks.transcribing.live import TranscriberStream
-from tidegate.tasks.transcribing.measuring import Blanks, Part, measure
+from tidegate.tasks.transcribing.measuring import Blanks, Part, held_out, measure
 from tidegate.tasks.transcribing.presets import PRESETS, SUITED
 from tidegate.tasks.transcribing.reading import Reading, as_recordings, learn, leave_out_empty, leave_out_short
 from tidegate.tasks.transcribing.searching import Search, best_transcript, transcript
@@ -337,8 +337,8 @@ class Transcriber(Task[Reading]):
             reading = before.let_scale(reading)
         front = None if self.reads != "sound" else fitted_front(given, self._rate(given), self.bands, before)
         part = encoded(given, reading, front)
-        measured = None if held is None else encoded(held, reading, front)
         network = self._network(part.x.values.shape[1], len(reading.symbols) + 1)
+        measured = None if held is None else held_out(encoded(held, reading, front), held.names, reading, network)
         told = Blanks()
 
         def speak(weights: dict[str, Array], settled: Reading) -> Reading:
