@@ -15,6 +15,7 @@ import tempfile
 import time
 import unicodedata
 from collections import defaultdict
+from collections.abc import Set
 from pathlib import Path
 from typing import cast
 
@@ -33,17 +34,25 @@ PLAIN = str.maketrans(dict(zip("ſ—–⸗„“”»«’", 's---"""""\'', str
 AT_ONCE = 50
 
 
-def read(pictures: list[Path], language: str) -> list[str]:
+def pictures(names: Set[str]) -> dict[str, bytes]:
+    """Take pictures of lines out of the archive as they are."""
+    if (archive := find_file(NAME, ARCHIVE)) is None:
+        raise SystemExit(f"{NAME} is not here")
+    members = read_members(archive, lambda name: name.partition("/")[2] in names, progress=silent)
+    return {name.partition("/")[2]: content for name, content in members}
+
+
+def read(places: list[Path], language: str) -> list[str]:
     """Let Tesseract read pictures, on one thread, a form feed between two."""
-    listed = pictures[0].with_name("pictures.txt")
-    listed.write_text("".join(f"{picture}\n" for picture in pictures))
+    listed = places[0].with_name("pictures.txt")
+    listed.write_text("".join(f"{place}\n" for place in places))
     found = subprocess.run(
         ["tesseract", str(listed), "stdout", "-l", language, "--psm", "7"],
         capture_output=True, text=True, check=True, env={"OMP_THREAD_LIMIT": "1", "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     texts = [" ".join(page.split()) for page in found.stdout.removesuffix("\f").split("\f")]
-    if len(texts) != len(pictures):
-        raise SystemExit(f"{len(texts)} texts came of {len(pictures)} pictures")
+    if len(texts) != len(places):
+        raise SystemExit(f"{len(texts)} texts came of {len(places)} pictures")
     return texts
 
 
@@ -56,22 +65,17 @@ def folded(text: str) -> str:
 def run(language: str, most: int | None, out: Path) -> None:
     """Read all lines, print the errors and keep the figures."""
     where, part = machine(1), data.load(NAME, kind="transcribed").test
-    archive = find_file(NAME, ARCHIVE)
-    if part is None or archive is None:
-        raise SystemExit(f"{NAME} is not here")
+    if part is None:
+        raise SystemExit(f"{NAME} has no test part")
     lines = cast(Recordings, part.x)
     lines = lines.select(np.random.default_rng(0).permutation(len(lines))[:most])
     names, right = list(lines.names), lines.texts or []
-    wanted = {*names}
-    pictures = {
-        name.partition("/")[2]: content
-        for name, content in read_members(archive, lambda name: name.partition("/")[2] in wanted, progress=silent)
-    }
+    content = pictures({*names})
     found, begun = list[str](), time.perf_counter()
     for begin in range(0, len(names), AT_ONCE):
         places = [out / f"{begin + at}.png" for at in range(len(names[begin : begin + AT_ONCE]))]
         for place, name in zip(places, names[begin : begin + AT_ONCE], strict=True):
-            place.write_bytes(pictures[name])
+            place.write_bytes(content[name])
         found += [unicodedata.normalize("NFC", text) for text in read(places, language)]
         (out / "texts.txt").write_text("".join(f"{text}\n" for text in found))
         print(f"{len(found)} lines: {error_rate(found, right[: len(found)]):.4f}", flush=True)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks import compare, input_feeding, race, tables, targets
+from benchmarks import compare, input_feeding, kraken, race, tables, targets
 from benchmarks.torch_translators import Batch, InputFeeding, Sizes
 
+from tidegate.data import Recordings
 from tidegate.ragged import Ragged
 from tidegate.tasks.translating.reading import Corpus, joined
 
@@ -114,3 +115,47 @@ def test_two_hops_in_torch_are_those_of_tidegate_and_steps_of_a_search_those_of_
     begun = torch.cat([torch.full((3, 1), 9), written[:, :-1]], 1)
     whole = Batch.of(list(sides[0])[:3], list(begun.numpy()), np.zeros(12))
     assert model(whole).argmax(1).view(3, 4).tolist() == written.tolist()
+
+
+# Stands in for kraken: `ketos` tells how it was called and leaves weights, `kraken` reads what is right, but for a g.
+KETOS = """#!/bin/sh
+while [ "$1" != --output ]; do shift; done
+mkdir -p "$2" && touch "$2/best_0.0800.safetensors" "$2/best_0.9000.safetensors" && echo "$*" > "$2/called.txt"
+"""
+KRAKEN = """#!/bin/sh
+while [ "$1" != -I ]; do shift; done
+for picture in $2; do tr g q < "${picture%.png}.gt.txt" > "${picture%.png}.txt"; done
+"""
+
+
+def test_kraken_learns_and_reads_the_lines_that_were_written_for_it(tmp_path: Path) -> None:
+    for name, content in {"ketos": KETOS, "kraken": KRAKEN}.items():
+        (tmp_path / name).write_text(content)
+        assert kraken.Kraken.find(tmp_path) is None
+        (tmp_path / name).chmod(0o755)
+    found = kraken.Kraken.find(tmp_path)
+    assert found is not None
+    texts, names = ["ſo lag", "Goͤttin  "], ["book/b.png", "book/a.png"]
+    lines = Recordings([np.zeros((3, 48), np.float32)] * 2, texts, names=names, reads="line")
+    content = {"book/a.png": b"A", "book/b.png": b"B", "other/c.png": b"C"}
+    places = {part: kraken.export(lines, content, tmp_path / part) for part in ("train", "valid", "test")}
+    assert [place.read_bytes() for place in places["test"]] == [b"B", b"A"]
+    assert found.read(tmp_path / "weights", places["test"]) == ["ſo laq", "Goͤttin"]
+    assert found.train(tmp_path, 3, "own").name == "best_0.9000.safetensors"
+    assert (tmp_path / "train.txt").read_text().split() == [str(place) for place in places["train"]]
+    called = (tmp_path / "weights" / "called.txt").read_text()
+    assert f"--training-data {tmp_path / 'train.txt'} --evaluation-data {tmp_path / 'valid.txt'}" in called
+
+
+def test_kraken_that_is_not_there_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["kraken", "--kraken", str(tmp_path)])
+    kraken.main()
+    assert "pip install kraken==7.1.1" in capsys.readouterr().err
+
+
+def test_the_wrong_symbols_of_kraken_are_counted_with_and_without_plain_forms() -> None:
+    found = kraken.measured(["so", "lag"], ["ſo", "lag"], ["a", "b"])
+    assert (found["cer"], found["cer, plain forms"]) == (pytest.approx(0.2), 0.0)
+    assert (found["cer, low"], found["cer, high"]) == (0.0, 0.5)
