@@ -41,7 +41,7 @@ class TagEvidence:
     def columns(self) -> int:
         """Count the numbers that stand beside each word."""
         longest = self.grams.longest
-        return longest * (longest + 1) // 2 * self.evidence.table.shape[1]
+        return longest * (longest + 1) // 2 * int(self.evidence.table.shape[1])
 
     def beside(self, ids: Ragged) -> Floats:
         """Say what stands beside the N words of sentences: `[N, columns]`."""

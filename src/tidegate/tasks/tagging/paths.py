@@ -36,12 +36,12 @@ class Part:
 
     def arrays(self) -> tuple[Array, ...]:
         """List what makes the part what it is, for a fingerprint."""
-        x, rows = self.x, (self.ids,)
+        x, more = self.x, tuple[Array, ...]()
         if isinstance(x, Words):
-            rows = *rows, x.spelling, x.spellings.values
+            more = x.spelling, x.spellings.values
         elif isinstance(x, Documents):
-            rows = *rows, x.beside
-        return *rows, x.offsets, self.y.values, *(() if self.weights is None else (self.weights,))
+            more = (x.beside,)
+        return self.ids, *more, x.offsets, self.y.values, *(() if self.weights is None else (self.weights,))
 
     @property
     def ids(self) -> Array:

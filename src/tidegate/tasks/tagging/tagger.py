@@ -31,7 +31,7 @@ from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
 from tidegate.tasks.card import Card
-from tidegate.tasks.embeddings import VectorFile, WordTable
+from tidegate.tasks.embeddings import VectorFile, WordTable, row_of_length_one
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.pretrained import ModelPath, Pretrained, read_pretrained
@@ -322,6 +322,8 @@ class TokenTagger(Task[Tagging]):
             data=fingerprint(part.arrays(), None if measured is None else measured.arrays()),
             background=Background(learn.rows, guess=entropy(part.y.values, part.word_weights)),
         )
+        if self.evidence:  # whose numbers are as large
+            plan = replace(plan, embedding_scale=row_of_length_one(WordTable.of(self).size))
         if begun is not None:
             return begun.let_begin(plan, table=begun.table_for(learned.reading.vocabulary)), learned
         vocabulary = learned.reading.vocabulary
