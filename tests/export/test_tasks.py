@@ -115,7 +115,7 @@ def test_inputs_of_a_graph_are_prepared_of_text_alone() -> None:
         graph_inputs(tg.Network, ["good"])
 
 
-@pytest.mark.parametrize("options", [{"characters": True}, {"characters": False}])
+@pytest.mark.parametrize("options", [{"characters": True}, {"characters": False}, {"characters": False, "evidence": 2}])
 def test_the_words_of_a_tagger_are_prepared_as_its_graph_reads_them(tmp_path: Path, options: dict[str, Any]) -> None:
     tagger = tg.TokenTagger(hidden_size=4, epochs=1, batch_size=4, min_count=1, **options).fit(SENTENCES, TAGS)
     to_onnx(tagger, tmp_path / "tagger.onnx")
@@ -167,7 +167,7 @@ def test_a_tagger_gives_scores_whose_best_path_is_what_it_predicts(tmp_path: Pat
     sentences = [["勇", "高", "国"], ["男"]] if kind == "pairs" else [["Tidal", "boats", "sail", "on"], ["the", "sea"]]
     to_onnx(model, tmp_path / "model.onnx")
     x, _ = model.prepare(sentences)
-    words = x.tokens if isinstance(x, Words) else x
+    words = x if isinstance(x, Ragged) else x.tokens
     inputs = {"tokens": padded(words, fill=-1).astype(np.int64), "sequence_lens": lens(words)}
     if isinstance(x, Words):
         inputs["spelling"] = padded(words.with_values(x.spelling), fill=-1)

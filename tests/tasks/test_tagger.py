@@ -24,8 +24,8 @@ from tidegate.errors import DataError, InputError, ModelFileError, OddTagsWarnin
 from tidegate.network import Crf, Dense, Embed, Recurrent, Spell
 from tidegate.ragged import Ragged
 from tidegate.tasks.presets import names as preset_names
+from tidegate.tasks.tagging.paths import make_unknown
 from tidegate.tasks.tagging.reading import Reading, TagSet
-from tidegate.tasks.tagging.tagger import _disturbed
 from tidegate.words import Words
 
 
@@ -222,7 +222,7 @@ def test_parameters_become_the_network_they_name() -> None:
 def test_dropout_makes_a_share_of_words_and_of_characters_unknown_and_leaves_the_rest() -> None:
     tokens = Ragged.from_list([np.arange(1, 2001)])
     words = Words(tokens, np.arange(2000) % 500, Ragged.from_list([[7, 8]] * 500))
-    found = _disturbed(words, 0.25, 0.5, np.random.default_rng(0))
+    found = make_unknown(words, 0.25, 0.5, np.random.default_rng(0))
     assert isinstance(found, Words)
     for given, kept, share in ((tokens, found.tokens, 0.25), (words.spellings, found.spellings, 0.5)):
         unknown = kept.values == 0
@@ -230,7 +230,7 @@ def test_dropout_makes_a_share_of_words_and_of_characters_unknown_and_leaves_the
         assert (kept.values[~unknown] == given.values[~unknown]).all()
         assert kept.offsets is given.offsets
     assert found.spelling is words.spelling
-    assert _disturbed(tokens, 0.0, 0.5, np.random.default_rng(0)) is tokens
+    assert make_unknown(tokens, 0.0, 0.5, np.random.default_rng(0)) is tokens
 
 
 def test_rare_words_are_unknown_by_name(names: tg.TokenTagger) -> None:

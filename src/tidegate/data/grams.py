@@ -6,9 +6,10 @@ can be read back, and what is stored is one sorted array for each length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +101,36 @@ def learn_grams(
         _place(known, key, found[:, order])
     grams = Grams(size, tuple(keys))
     return grams, grams.numbered(found)
+
+
+def restore_grams(name: str, size: int, arrays: Mapping[str, NDArray[Any]]) -> Grams:
+    """Make n-grams of ids below `size` of their keys in a file: `name.1`, `name.2` and so on.
+
+    Raises KeyError or ValueError where those are none.
+
+    >>> restore_grams("grams", 3, {"grams.1": np.array([1, 2])}).find(Ragged.from_list([[2, 1]])).tolist()
+    [[1], [0]]
+    """
+    longest = sum(key.startswith(f"{name}.") and key.rpartition(".")[2].isdecimal() for key in arrays)
+    orders = range(1, longest + 1)
+    keys = tuple(checked_array(f"{name}.{order}", arrays[f"{name}.{order}"], np.int64, 1) for order in orders)
+    before = 1
+    for order, known in enumerate(keys, 1):
+        if len(known) and not (known[0] > 0 and known[-1] < before * size and (np.diff(known) > 0).all()):
+            raise ValueError(f"its {name}.{order} are no sorted n-grams of {size} ids")
+        before = len(known)
+    if not keys:
+        raise ValueError(f"it has no {name}")
+    return Grams(size, keys)
+
+
+def checked_array(name: str, array: NDArray[Any], kind: type[np.generic], axes: int) -> NDArray[Any]:
+    """Return an array of a file; raises ValueError for one of another type or shape, or with numbers not finite."""
+    if array.dtype != kind or array.ndim != axes:
+        raise ValueError(f"its {name} is {array.dtype} {list(array.shape)}; {kind.__name__} of {axes} axes is wanted")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"its {name} holds numbers that are not finite")
+    return array
 
 
 def _rows_of(key: Numbers, row: Numbers, rows: int) -> tuple[Numbers, Numbers]:

@@ -30,9 +30,10 @@ _AT_ONCE = 1 << 22  # tokens that are counted together
 
 
 def learn_vectors(tokens: Ragged, *, words: int, size: int, seed: int) -> npt.NDArray[np.float32]:
-    """Learn a vector for each of V words, `[V, size]`, with a mean square of one.
+    """Learn a vector for each of V words, `[V, size]`, whose numbers have a mean square of one.
 
-    Rows of words that stand near no other one, and columns beyond what the texts tell, are drawn at the same scale.
+    Frequent words would have long vectors and rare ones short ones: all get the same length. Rows of words that stand
+    near no other one, and columns beyond what the texts tell, are drawn at the same scale.
 
     Args:
         tokens: the ids of texts; 0 stands for words that are not known, which are near nothing.
@@ -55,8 +56,9 @@ def learn_vectors(tokens: Ragged, *, words: int, size: int, seed: int) -> npt.ND
     for _ in range(_TURNS):
         found, strength = _orthonormal(sparse_product(column, value, offsets, found))
     told = np.flatnonzero(strength[:size])
-    scale = math.sqrt(len(known) * len(told) / sum(strength[told].tolist()))
-    table[np.ix_(known, told)] = (found[:, told] * np.sqrt(strength[told]) * scale)[known]
+    vectors = (found[:, told] * np.sqrt(strength[told]))[known]
+    length = np.sqrt(np.cumsum(np.square(vectors), axis=1)[:, -1:] / len(told))
+    table[np.ix_(known, told)] = vectors / np.maximum(length, 1e-30)
     return table.astype(np.float32)
 
 

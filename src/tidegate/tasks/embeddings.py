@@ -121,6 +121,11 @@ class WordTable:
         return replace(begun, background=replace(plan.background, warnings=warnings))
 
 
+def row_of_length_one(size: int) -> float:
+    """Say from minus what to what to draw the `size` features of a token, so that its row has about the length one."""
+    return float((3 / size) ** 0.5)
+
+
 def _completed(found: Vectors, rows: int, *, seed: int) -> Array:
     """Draw the rows that a file lacks at the scale of those that it has; return all, [rows, D]."""
     known = found.rows[found.found]

@@ -9,12 +9,12 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.data.grams import Counted, Grams, count_features, learn_grams
+from tidegate.data.grams import Counted, Grams, checked_array, count_features, learn_grams, restore_grams
 from tidegate.data.tokenizer import Tokenizer
 from tidegate.documents import Sparse
 from tidegate.ragged import Ragged
 from tidegate.tasks.classifying.bags import Rarity, Spellings, join
-from tidegate.tasks.classifying.evidence import Evidence, learn_evidence
+from tidegate.tasks.evidence import Evidence, learn_evidence
 
 Array: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.float32]
@@ -169,45 +169,22 @@ class NGrams:
 
         size: of the vocabulary of words.
         """
-        grams = _restore_grams("grams", size, arrays)
-        evidence = Evidence(_checked("evidence", arrays["evidence"], np.float16, 2)) if "evidence" in arrays else None
-        if evidence is not None and len(evidence.table) != len(grams):
-            raise ValueError(f"it has evidence of {len(evidence.table)} n-grams, and {len(grams)} n-grams")
+        grams = restore_grams("grams", size, arrays)
+        evidence = Evidence.restore(arrays["evidence"], len(grams)) if "evidence" in arrays else None
         if "rarity" not in arrays:
             return cls(grams, evidence, None)
-        words = _checked("rarity", arrays["rarity"], np.float32, 1)
+        words = checked_array("rarity", arrays["rarity"], np.float32, 1)
         if len(words) != int(grams.begins[min(LONGEST_FEATURE, grams.longest)]):
             raise ValueError(f"it weighs {len(words)} n-grams of words, and has others")
         if letters is None:
             return cls(grams, evidence, Features(Rarity(words)))
         if len(set(letters)) != len(letters):
             raise ValueError("it tells a character from itself")
-        spellings = Spellings(letters, _restore_grams("spellings", len(letters) + 1, arrays))
-        characters = _checked("spellings.rarity", arrays["spellings.rarity"], np.float32, 1)
+        spellings = Spellings(letters, restore_grams("spellings", len(letters) + 1, arrays))
+        characters = checked_array("spellings.rarity", arrays["spellings.rarity"], np.float32, 1)
         if len(characters) != len(spellings.grams):
             raise ValueError(f"it weighs {len(characters)} n-grams of characters, and has {len(spellings.grams)}")
         return cls(grams, evidence, Features(Rarity(words), spellings, Rarity(characters)))
-
-
-def _restore_grams(name: str, size: int, arrays: Mapping[str, Array]) -> Grams:
-    longest = sum(key.startswith(f"{name}.") and key.rpartition(".")[2].isdecimal() for key in arrays)
-    keys = tuple(_checked(f"{name}.{order}", arrays[f"{name}.{order}"], np.int64, 1) for order in range(1, longest + 1))
-    before = 1
-    for order, known in enumerate(keys, 1):
-        if len(known) and not (known[0] > 0 and known[-1] < before * size and (np.diff(known) > 0).all()):
-            raise ValueError(f"its {name}.{order} are no sorted n-grams of {size} ids")
-        before = len(known)
-    if not keys:
-        raise ValueError(f"it has no {name}")
-    return Grams(size, keys)
-
-
-def _checked(name: str, array: Array, kind: type[np.generic], axes: int) -> Array:
-    if array.dtype != kind or array.ndim != axes:
-        raise ValueError(f"its {name} is {array.dtype} {list(array.shape)}; {kind.__name__} of {axes} axes is wanted")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"its {name} holds numbers that are not finite")
-    return array
 
 
 @dataclass(frozen=True, eq=False)

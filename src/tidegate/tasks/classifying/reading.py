@@ -17,7 +17,6 @@ from tidegate.network import Embed, Network, Node, parameter_shapes
 from tidegate.ragged import Ragged
 from tidegate.tasks.chosen import Choice
 from tidegate.tasks.classifying.classifier import Preparation, Read, Sequences, Weights32
-from tidegate.tasks.classifying.evidence import MOST_COLUMNS
 from tidegate.tasks.classifying.labelled import Inputs, Labelled
 from tidegate.tasks.classifying.linear import FEW, LinearRule, answering_together, tell
 from tidegate.tasks.classifying.ngrams import (
@@ -31,6 +30,7 @@ from tidegate.tasks.classifying.ngrams import (
 )
 from tidegate.tasks.cooccurrence import learn_vectors
 from tidegate.tasks.embeddings import WordTable
+from tidegate.tasks.evidence import MOST_COLUMNS
 from tidegate.tasks.fitting import Plan, begin_with
 from tidegate.tasks.task import Json
 

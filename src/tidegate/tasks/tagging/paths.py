@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,15 @@ import numpy.typing as npt
 
 from tidegate.data import schemes
 from tidegate.data.schemes import find_spans
+from tidegate.data.tokenizer import UNKNOWN_ID
+from tidegate.documents import Documents
 from tidegate.engine import Runner
 from tidegate.health import judge_classes, measure_classes
 from tidegate.kernels import crf
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, cut
 from tidegate.tasks.tagging.live import Moves
-from tidegate.tasks.tagging.reading import TagSet
+from tidegate.tasks.tagging.reading import Sequences, TagSet
 from tidegate.words import Words
 
 Array = npt.NDArray[Any]
@@ -28,15 +30,23 @@ Array = npt.NDArray[Any]
 class Part:
     """Hold sentences as the network reads them, the tags of their words, and weights where not all count the same."""
 
-    x: Ragged | Words
+    x: Sequences
     y: Ragged  # [N] int64, -1 for a tag that is not known
     weights: npt.NDArray[np.float32] | None = None  # [B], with a mean of one over the words
 
     def arrays(self) -> tuple[Array, ...]:
         """List what makes the part what it is, for a fingerprint."""
-        x = self.x
-        rows = (x.tokens.values, x.spelling, x.spellings.values) if isinstance(x, Words) else (x.values,)
-        return *rows, x.offsets, self.y.values, *(() if self.weights is None else (self.weights,))
+        x, more = self.x, tuple[Array, ...]()
+        if isinstance(x, Words):
+            more = x.spelling, x.spellings.values
+        elif isinstance(x, Documents):
+            more = (x.beside,)
+        return self.ids, *more, x.offsets, self.y.values, *(() if self.weights is None else (self.weights,))
+
+    @property
+    def ids(self) -> Array:
+        """Give the id of each word, `[N]`."""
+        return np.asarray((self.x if isinstance(self.x, Ragged) else self.x.tokens).values)
 
     @property
     def word_weights(self) -> Array | None:
@@ -44,7 +54,16 @@ class Part:
         return None if self.weights is None else np.repeat(self.weights, self.y.lengths)
 
 
-def run_batches(executor: Executor, x: Ragged | Words, tag_set: TagSet) -> Iterator[tuple[Array, crf.Scores]]:
+def make_unknown(x: Sequences, words: float, characters: float, rng: np.random.Generator) -> Sequences:
+    """Make shares of the words and of the characters of a batch unknown; what stands beside the words stays."""
+    if isinstance(x, Documents):
+        return replace(x, tokens=_unknown(x.tokens, words, rng))
+    if not isinstance(x, Words):
+        return _unknown(x, words, rng)
+    return Words(_unknown(x.tokens, words, rng), x.spelling, _unknown(x.spellings, characters, rng))
+
+
+def run_batches(executor: Executor, x: Sequences, tag_set: TagSet) -> Iterator[tuple[Array, crf.Scores]]:
     """Yield batches of sentences, by their indices, with the scores of their tags."""
     moves = moves_of(executor, tag_set)
     for indices in cut(x):
@@ -103,3 +122,10 @@ def _measure_spans(tag_set: TagSet, true: Ragged, predicted: Ragged) -> dict[str
     right_each, there_each, found_each = (np.array([c[label] for label in labels], np.int64) for c in counts)
     measures, health = judge_classes(right_each, there_each, found_each, labels)
     return f1 | measures | {"classes": health}
+
+
+def _unknown(x: Ragged, share: float, rng: np.random.Generator) -> Ragged:
+    if not share:
+        return x
+    dropped = rng.random(len(x.values), np.float32) < share
+    return x.with_values(np.where(dropped, UNKNOWN_ID, x.values).astype(x.values.dtype))

@@ -21,14 +21,18 @@ from tidegate.data.graphemes import split_graphemes
 from tidegate.data.schemes import Scheme, Span
 from tidegate.data.tokenizer import Tokenizer, from_json
 from tidegate.data.wordsplit import Piece, place_words, split_characters, split_words
+from tidegate.documents import Documents
 from tidegate.errors import DataError, InputError, OddTagsWarning, ShapeError
 from tidegate.kernels import crf
 from tidegate.ragged import Ragged
+from tidegate.tasks.tagging.evidence import TagEvidence
 from tidegate.words import Words
 
 Array: TypeAlias = npt.NDArray[Any]
 Json: TypeAlias = dict[str, Any]
 Unit = Literal["word", "character"]
+Sequences: TypeAlias = Ragged | Words | Documents
+"""What the network of a tagger reads."""
 Item = TypeVar("Item")
 
 LONGEST_SPELLING = 48  # characters that are read of a word; longer ones are addresses for the most part
@@ -38,26 +42,30 @@ _DIGIT = re.compile(r"\d")
 
 @dataclass(frozen=True)
 class Reading:
-    """Turn sentences into ids of words and, where `spelling` is there, of what they are made of.
+    """Turn sentences into ids of words, with what those are made of, or what n-grams tell of their tags.
 
     unit: what a plain text is cut into, as the training words were. A word is spelled by its characters; where the
         words are single characters, by the two pairs that each forms with its neighbours.
+    evidence: of the tags of words, or None; never beside a `spelling`.
     """
 
     vocabulary: Tokenizer
     spelling: Tokenizer | None
     unit: Unit
+    evidence: TagEvidence | None = None
 
     def split(self, text: str, where: str) -> list[Piece]:
         """Cut a plain text into words; raises DataError, with `where` for its name, for half of a surrogate pair."""
         check_texts([text], where=lambda _: where, allow_empty=True)
         return split_words(text) if self.unit == "word" else split_characters(text)
 
-    def encode(self, sentences: Sequence[Sequence[str]]) -> Ragged | Words:
-        """Turn B sentences into ids, with spellings where the tagger reads them."""
+    def encode(self, sentences: Sequence[Sequence[str]]) -> Sequences:
+        """Turn B sentences into ids, with spellings or evidence where the tagger reads them."""
         codes, distinct = _numbered(sentences)
         ids = self.vocabulary.encode(distinct).values  # one token for each word
         tokens = codes.with_values(ids[codes.values])
+        if self.evidence is not None:
+            return Documents(tokens, self.evidence.beside(tokens))
         if self.spelling is None:
             return tokens
         if self.unit == "word":
@@ -67,18 +75,27 @@ class Reading:
         letters = self.spelling.encode([pair for both in pairs for pair in both]).values  # one token for each pair
         return Words(tokens, places.values, Ragged.from_padded(letters.reshape(len(pairs), 2)))
 
+    def arrays(self) -> dict[str, Array]:
+        """List the arrays of the evidence."""
+        return {} if self.evidence is None else self.evidence.arrays()
+
     def to_json(self) -> Json:
-        """Write all three."""
+        """Write all but the evidence."""
         spelling = None if self.spelling is None else self.spelling.to_json()
         return {"vocabulary": self.vocabulary.to_json(), "spelling": spelling, "unit": self.unit}
 
     @classmethod
     def from_json(cls, stored: Json) -> Reading:
-        """Read what `to_json` wrote; raises InputError, KeyError, TypeError or ValueError for anything else."""
+        """Read what `to_json` wrote, and the `arrays` where any are stored.
+
+        Raises InputError, KeyError, TypeError or ValueError for anything else.
+        """
         if stored["unit"] not in ("word", "character"):
             raise ValueError(f"it reads {stored['unit']!r}, which are neither words nor characters")
         spelling = None if stored["spelling"] is None else from_json(stored["spelling"])
-        return cls(from_json(stored["vocabulary"]), spelling, stored["unit"])
+        vocabulary, arrays = from_json(stored["vocabulary"]), stored.get("arrays", {})
+        evidence = TagEvidence.restore(vocabulary.size, arrays) if arrays else None
+        return cls(vocabulary, spelling, stored["unit"], evidence)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ characters of each word.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,10 +18,11 @@ from pydantic import Field
 from tidegate.cells import USUAL, CellOption
 from tidegate.data import schemes
 from tidegate.data.schemes import Scheme
-from tidegate.data.tokenizer import UNKNOWN_ID, train_spelling, train_whole_words
+from tidegate.data.tokenizer import train_spelling, train_whole_words
 from tidegate.data.wordsplit import Piece
+from tidegate.documents import Documents
 from tidegate.engine import CrfLikelihood
-from tidegate.errors import DataError, InputError
+from tidegate.errors import Argument, DataError, InputError
 from tidegate.export import SequenceInterface
 from tidegate.health import Background, entropy
 from tidegate.kernels import crf
@@ -30,16 +31,18 @@ from tidegate.offers import Inside
 from tidegate.ragged import Ragged
 from tidegate.runtime import Executor, Prepared, Stream
 from tidegate.tasks.card import Card
-from tidegate.tasks.embeddings import VectorFile, WordTable
+from tidegate.tasks.embeddings import VectorFile, WordTable, row_of_length_one
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
 from tidegate.tasks.pretrained import ModelPath, Pretrained, read_pretrained
 from tidegate.tasks.tagging.card import CARD
+from tidegate.tasks.tagging.evidence import learn_tag_evidence
 from tidegate.tasks.tagging.live import TaggerStream
-from tidegate.tasks.tagging.paths import Part, measure, moves_of, run_batches
+from tidegate.tasks.tagging.paths import Part, make_unknown, measure, moves_of, run_batches
 from tidegate.tasks.tagging.reading import (
     LONGEST_SPELLING,
     Reading,
+    Sequences,
     TaggedWord,
     Tagging,
     TagSet,
@@ -56,7 +59,6 @@ from tidegate.tasks.tagging.sentences import Sentences
 from tidegate.tasks.task import Array, Count, Json, Positive, Share, Task
 from tidegate.tasks.weights import relative
 from tidegate.train import Asked, Loss
-from tidegate.words import Words
 
 Sentence = Sequence[str]
 
@@ -96,6 +98,8 @@ class TokenTagger(Task[Tagging]):
         recurrent_dropout: share of hidden units cut off from the next step, the same ones over a whole sentence.
         word_dropout: share of words made unknown, other ones each time that a sentence is trained on.
         character_dropout: share of characters, or pairs, made unknown, other ones each time.
+        evidence: words of the longest n-gram that tells, beside each word that it lies over, how much more often that
+            word has each tag there; 0 for none. It wants `characters=False`, and no tagger that has it can be streamed.
         validation_fraction: share of sentences held out to measure on, unless `valid` is passed; 0 holds out none.
         pretrained: a run folder or model file of a `LanguageModel`, whose words, embedding and recurrent layers the
             tagger begins with; all words that it knows are then known by name, and `cell`, `hidden_size`, `num_layers`
@@ -105,6 +109,7 @@ class TokenTagger(Task[Tagging]):
     """
 
     card: ClassVar[Card] = CARD
+    later: ClassVar[Json] = {"evidence": 0}
 
     scheme: Literal["auto", "plain", "bio", "iob1", "bioes", "bmes", "bilou"] = "auto"
     learn_scheme: Literal["same", "bio", "bioes"] = "same"
@@ -123,6 +128,7 @@ class TokenTagger(Task[Tagging]):
     recurrent_dropout: Share = 0.0
     word_dropout: Share = 0.2
     character_dropout: Share = 0.0
+    evidence: Annotated[int, Field(ge=0, le=8)] = 0
     validation_fraction: Share = 0.1
     pretrained: ModelPath = None
 
@@ -131,7 +137,7 @@ class TokenTagger(Task[Tagging]):
     learning_rate: Positive = 5e-3
     patience: Annotated[int, Field(ge=0)] = 0
 
-    def prepare(self, X: Any) -> tuple[Ragged | Words, list[str]]:
+    def prepare(self, X: Any) -> tuple[Sequences, list[str]]:
         """Return sentences as the network reads them, and its N words; for a look inside. Raises as `predict` does."""
         reading = self._require_fitted().learned.reading
         words = [[piece.word for piece in pieces] for pieces in as_pieces(X, reading)[1]]
@@ -212,10 +218,15 @@ class TokenTagger(Task[Tagging]):
     def stream(self, *, lookahead: int | None = 8, state: bytes | None = None) -> TaggerStream:
         """Begin a sentence whose words are tagged as they come, each once `lookahead` more are known.
 
-        Raises InputError before `fit`, and where `lookahead` is no number of words; StateError for the state of another
-        model, or one that was altered.
+        Raises InputError before `fit`, for a tagger with evidence, and where `lookahead` is no number of words;
+        StateError for the state of another model, or one that was altered.
         """
         fitted = self._require_fitted()
+        if fitted.network.reads_documents:
+            raise InputError(
+                "this tagger looks at n-grams of whole sentences, and cannot answer while one comes in. One that was "
+                "trained with evidence=0 can."
+            )
         if type(lookahead) is not int or lookahead < 0:
             raise InputError(f"lookahead={lookahead!r}; wanted a number of words, at least 0, such as 8.")
         prepared = Prepared(fitted.executor, lookahead)
@@ -233,6 +244,8 @@ class TokenTagger(Task[Tagging]):
         reading, tags = fitted.learned.reading, fitted.learned.tags
         about = {**self._described(), "labels": list(tags.names), "scheme": tags.learned}
         about |= {**reading.to_json(), "max_characters": LONGEST_SPELLING}
+        if reading.evidence is not None:  # whose tables are not in a graph
+            about["prepared_by"] = "tidegate.export.graph_inputs"
         return SequenceInterface(fitted.network, fitted.weights, about, penalties=tags.penalties)
 
     def score(self, X: Any, y: Any) -> float:
@@ -279,6 +292,10 @@ class TokenTagger(Task[Tagging]):
     def _plan(
         self, X: Any, y: Any, *, valid: tuple[Any, Any] | None, about: Json | None, sample_weight: Any = None
     ) -> tuple[Plan, Tagging]:
+        if self.evidence and self.characters:
+            raise InputError(
+                "evidence stands beside words that are known by name alone. Pass ", Argument("characters", False), "."
+            )  # fmt: skip
         learn = Sentences.check(X, y, sample_weight)
         if not learn.words:
             raise DataError("there are no sentences; a tagger needs at least one.")
@@ -292,6 +309,8 @@ class TokenTagger(Task[Tagging]):
         begun = None if self.pretrained is None else read_pretrained(self.pretrained, about=about)
         learned = self._learn(learn.words, learn.tags, given, begun) if about is None else _read(about)
         part = _encoded(learn, learned)
+        if self.evidence:
+            learned, part = self._with_evidence(learned, part)
         measured = None if held is None else _encoded(held, learned)
         network = (self if begun is None else begun.settle(self))._network(learned)
         plan = self._planned(
@@ -303,10 +322,12 @@ class TokenTagger(Task[Tagging]):
             data=fingerprint(part.arrays(), None if measured is None else measured.arrays()),
             background=Background(learn.rows, guess=entropy(part.y.values, part.word_weights)),
         )
+        if self.evidence:  # whose numbers are as large
+            plan = replace(plan, embedding_scale=row_of_length_one(WordTable.of(self).size))
         if begun is not None:
             return begun.let_begin(plan, table=begun.table_for(learned.reading.vocabulary)), learned
-        ids, vocabulary = (part.x.tokens if isinstance(part.x, Words) else part.x).values, learned.reading.vocabulary
-        counts = np.bincount(ids, minlength=vocabulary.size)
+        vocabulary = learned.reading.vocabulary
+        counts = np.bincount(part.ids, minlength=vocabulary.size)
         return WordTable.of(self).begin(plan, vocabulary.vocabulary, counts, fold=folded), learned
 
     def _read_learned(self, stored: Json, network: Network) -> Tagging:
@@ -316,6 +337,10 @@ class TokenTagger(Task[Tagging]):
         spelled = None if learned.reading.spelling is None else learned.reading.spelling.size
         if (None if not isinstance(characters, Embed) else characters.vocabulary_size) != spelled:
             raise ValueError("its characters are not those that its network reads")
+        evidence = learned.reading.evidence
+        columns = 0 if evidence is None else evidence.columns
+        if columns != (first.beside if isinstance(first, Embed) else 0):
+            raise ValueError(f"its n-grams give {columns} numbers beside each word, which its network does not read")
         if learned.reading.vocabulary.size != network.input_size or not isinstance(first, Embed | Spell):
             raise ValueError(f"it knows {learned.reading.vocabulary.size} words, its network {network.input_size}")
         if len(learned.tags.names) != network.output_size or not isinstance(network.nodes[-1], Crf):
@@ -348,6 +373,18 @@ class TokenTagger(Task[Tagging]):
             spelling = train_whole_words(pairs, self.vocabulary_size, min_count=self.min_count)
         return Tagging(Reading(vocabulary, spelling, unit), TagSet.learn(tagged, given, learned))
 
+    def _arrays(self) -> dict[str, Array]:
+        return self._learned().learned.reading.arrays()
+
+    def _with_evidence(self, learned: Tagging, part: Part) -> tuple[Tagging, Part]:
+        """Learn what n-grams tell of the tags, and put it beside the words of the training part."""
+        ids, y = part.x, np.asarray(part.y.values)
+        assert isinstance(ids, Ragged), "words are known by name alone"
+        size, longest = learned.reading.vocabulary.size, self.evidence
+        evidence, beside = learn_tag_evidence(ids, y, part.word_weights, size=size, longest=longest, seed=self.seed)
+        reading = replace(learned.reading, evidence=evidence)
+        return replace(learned, reading=reading), replace(part, x=Documents(ids, beside))
+
     def _network(self, learned: Tagging) -> Network:
         first, features = self._first_node(learned.reading)
         recurrent = Recurrent(
@@ -365,9 +402,10 @@ class TokenTagger(Task[Tagging]):
         return Network.of(first, *drop, recurrent, *drop, dense, Crf(tags=size))
 
     def _first_node(self, reading: Reading) -> tuple[Node, int]:
-        words = Embed(vocabulary_size=reading.vocabulary.size, size=WordTable.of(self).size)
+        beside = 0 if reading.evidence is None else reading.evidence.columns
+        words = Embed(vocabulary_size=reading.vocabulary.size, size=WordTable.of(self).size, beside=beside)
         if reading.spelling is None:
-            return words, words.size
+            return words, words.size + beside
         size, hidden = self.character_embedding_size, self.character_hidden_size
         reader = Recurrent(cell=CELLS[self.cell], input_size=size, hidden_size=hidden, bidirectional=True)
         letters = Embed(vocabulary_size=reading.spelling.size, size=size)
@@ -380,7 +418,7 @@ class TokenTagger(Task[Tagging]):
         def loss(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Asked:
             x, tags = part.x.select(indices), np.asarray(part.y.select(indices).values)
             own = np.ones(len(indices)) if part.weights is None else part.weights[indices].astype(np.float64)
-            batch = _disturbed(x, self.word_dropout, self.character_dropout, rng)
+            batch = make_unknown(x, self.word_dropout, self.character_dropout, rng)
             return Asked(batch, CrfLikelihood(tags, own / max(len(tags), 1), tag_set.penalties))
 
         return loss
@@ -390,20 +428,6 @@ class TokenTagger(Task[Tagging]):
         fitted = self._require_fitted()
         x = fitted.learned.reading.encode([[piece.word for piece in words] for words in pieces])
         yield from run_batches(fitted.executor, x, fitted.learned.tags)
-
-
-def _disturbed(x: Ragged | Words, words: float, characters: float, rng: np.random.Generator) -> Ragged | Words:
-    """Make shares of the words and of the characters of a batch unknown."""
-    if not isinstance(x, Words):
-        return _made_unknown(x, words, rng)
-    return Words(_made_unknown(x.tokens, words, rng), x.spelling, _made_unknown(x.spellings, characters, rng))
-
-
-def _made_unknown(x: Ragged, share: float, rng: np.random.Generator) -> Ragged:
-    if not share:
-        return x
-    dropped = rng.random(len(x.values), np.float32) < share
-    return x.with_values(np.where(dropped, UNKNOWN_ID, x.values).astype(x.values.dtype))
 
 
 def _read(stored: Json) -> Tagging:

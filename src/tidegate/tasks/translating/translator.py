@@ -31,6 +31,7 @@ from tidegate.export.pairs import Greedy, PairsInterface
 from tidegate.health import Background
 from tidegate.network import Network, Score, Size
 from tidegate.tasks.card import Card
+from tidegate.tasks.embeddings import row_of_length_one
 from tidegate.tasks.fitted import Fitted
 from tidegate.tasks.fitting import Plan, fingerprint
 from tidegate.tasks.parameters import CELLS
@@ -306,7 +307,7 @@ class Translator(Task[Reading]):
             learned=reading,
             data=fingerprint(corpus.arrays(), None if part is None else part.corpus.arrays()),
             background=Background(),
-            embedding_scale=_row_of_length_one(self.embedding_size),
+            embedding_scale=row_of_length_one(self.embedding_size),
         )
         return replace(plan, recipe=plan.recipe | {"average": self.average}, about=plan.about | {"aim": aim}), reading
 
@@ -407,8 +408,3 @@ class Translator(Task[Reading]):
                 yield piece
         if rest := decoder.finish():
             yield rest
-
-
-def _row_of_length_one(size: int) -> float:
-    """Say from minus what to what to draw the features of a token, so that scores differ from the first update on."""
-    return float((3 / size) ** 0.5)

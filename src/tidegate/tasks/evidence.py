@@ -1,4 +1,4 @@
-"""Evidence: beside each token, how much more often the n-grams that end there stand in texts of each class.
+"""Evidence: beside each token, how much more often the n-grams that stand there come with each class than with others.
 
 A network that reads such numbers need not learn from a few thousand texts what each word means. It has to learn how far
 to trust them, though, and so what it reads in training is counted without the text's own tenth of the training part:
@@ -8,10 +8,12 @@ as unreliable as what it will read of texts that were not counted at all.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tidegate.data.grams import checked_array
 
 Floats: TypeAlias = NDArray[np.float32]
 Numbers: TypeAlias = NDArray[np.int64]
@@ -25,7 +27,7 @@ _PRIOR = 1.0  # texts that are imagined to hold each n-gram, in the classes' own
 class Evidence:
     """Hold what each of G n-grams tells of the classes: `table [G, D]`, in half precision.
 
-    In place of a number for each class there are `MOST_COLUMNS` mixtures of them where there are more classes.
+    In place of a number for each class there are mixtures of them where there are many classes.
     """
 
     table: NDArray[np.float16]
@@ -34,9 +36,23 @@ class Evidence:
         """Look up the n-grams that end at each token, `[N, lengths]`, to `[N, lengths * D]`; zeros for -1."""
         return _look_up(self.table, found)
 
+    @classmethod
+    def restore(cls, table: NDArray[Any], grams: int) -> Self:
+        """Read the table of a file; raises ValueError where it is none, or not of so many n-grams."""
+        if len(checked_array("evidence", table, np.float16, 2)) != grams:
+            raise ValueError(f"it has evidence of {len(table)} n-grams, and {grams} n-grams")
+        return cls(table)
+
 
 def learn_evidence(
-    found: NDArray[np.int32], row: Numbers, truth: Floats, grams: int, *, seed: int
+    found: NDArray[np.int32],
+    row: Numbers,
+    truth: Floats,
+    grams: int,
+    *,
+    seed: int,
+    group: Numbers | None = None,
+    columns: int = MOST_COLUMNS,
 ) -> tuple[Evidence, Floats]:
     """Count n-grams by class; return what they tell, and what stands beside the tokens they were counted in.
 
@@ -46,10 +62,13 @@ def learn_evidence(
         truth: `[B, K]`, how likely each class is of each text, times how much the text counts.
         grams: how many n-grams there are.
         seed: of the folds, and of the mixtures where there are many classes.
+        group: `[B]`, ascending from 0: those of one group lie in one tenth; None where each text is its own.
+        columns: numbers of an n-gram, at most.
     """
     rng = np.random.default_rng([seed, 2])
-    fold = rng.permutation(len(truth)) % FOLDS
-    counts = _Counts.of(found, row, truth, grams, fold, _mixture(truth.shape[1], rng))
+    groups = np.arange(len(truth)) if group is None else group
+    fold = (rng.permutation(int(groups.max(initial=-1)) + 1) % FOLDS)[groups]
+    counts = _Counts.of(found, row, truth, grams, fold, _mixture(truth.shape[1], columns, rng))
     beside = np.zeros((len(found), found.shape[1] * counts.mixture.shape[1]), np.float32)
     of_token = fold[row]
     for number in range(FOLDS):
@@ -115,11 +134,11 @@ class _Counts:
         return np.asarray(table, np.float16)
 
 
-def _mixture(classes: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _mixture(classes: int, columns: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Choose signs for the classes in each column, after Achlioptas 2003; a column for each where there are few."""
-    if classes <= MOST_COLUMNS:
+    if classes <= columns:
         return np.eye(classes)
-    return np.asarray(rng.choice([-1.0, 1.0], (classes, MOST_COLUMNS)) / np.sqrt(MOST_COLUMNS))
+    return np.asarray(rng.choice([-1.0, 1.0], (classes, columns)) / np.sqrt(columns))
 
 
 def _look_up(table: NDArray[np.float16], found: NDArray[np.int32]) -> Floats:
