@@ -162,3 +162,19 @@ def test_what_was_written_is_read_back(tagger: tg.TokenTagger) -> None:
     assert {name: array.tobytes() for name, array in again.arrays().items()} == {
         name: array.tobytes() for name, array in reading.arrays().items()
     }
+
+
+def test_a_sentence_without_words_has_nothing_beside_it(tagger: tg.TokenTagger) -> None:
+    assert tagger.predict([[], ["Ada"], []]) == [[], *tagger.predict([["Ada"]]), []]
+    assert tagger.predict([[]]) == [[]]
+    assert tagger.prepare([[]])[0].beside.shape == (0, 3 * len(tagger.tags_))  # type: ignore[union-attr]
+
+
+def test_the_longest_n_grams_that_are_taken_fit_beside_a_word() -> None:
+    X, y = posts(30)
+    y = [[f"{tag}{index % 9}" for index, tag in enumerate(tags)] for tags in y]
+    found = tg.TokenTagger(**WITH | {"evidence": 7, "epochs": 1, "scheme": "plain"}).fit(X, y)
+    first = found.network_.nodes[0]
+    assert len(found.tags_) < 32 and isinstance(first, Embed) and first.beside == 28 * len(found.tags_)
+    with pytest.raises(InputError, match="evidence"):
+        tg.TokenTagger(**WITH | {"evidence": 8}).fit_steps(X, y)

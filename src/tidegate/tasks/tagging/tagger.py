@@ -128,7 +128,7 @@ class TokenTagger(Task[Tagging]):
     recurrent_dropout: Share = 0.0
     word_dropout: Share = 0.2
     character_dropout: Share = 0.0
-    evidence: Annotated[int, Field(ge=0, le=8)] = 0
+    evidence: Annotated[int, Field(ge=0, le=7)] = 0
     validation_fraction: Share = 0.1
     pretrained: ModelPath = None
 
