@@ -129,8 +129,8 @@ for picture in $2; do tr g q < "${picture%.png}.gt.txt" > "${picture%.png}.txt";
 
 
 def test_kraken_learns_and_reads_the_lines_that_were_written_for_it(tmp_path: Path) -> None:
-    for name, content in {"ketos": KETOS, "kraken": KRAKEN}.items():
-        (tmp_path / name).write_text(content)
+    for name, script in {"ketos": KETOS, "kraken": KRAKEN}.items():
+        (tmp_path / name).write_text(script)
         assert kraken.Kraken.find(tmp_path) is None
         (tmp_path / name).chmod(0o755)
     found = kraken.Kraken.find(tmp_path)
@@ -158,4 +158,4 @@ def test_kraken_that_is_not_there_is_left_out(
 def test_the_wrong_symbols_of_kraken_are_counted_with_and_without_plain_forms() -> None:
     found = kraken.measured(["so", "lag"], ["ſo", "lag"], ["a", "b"])
     assert [found["cer"], found["cer, plain forms"]] == pytest.approx([0.2, 0.0])
-    assert (found["cer, low"], found["cer, high"]) == (0.0, 0.5)
+    assert [found["cer, low"], found["cer, high"]] == [0.0, 0.5]
