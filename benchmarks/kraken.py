@@ -108,7 +108,10 @@ def read_ours(model: Path, places: list[Path]) -> list[str]:
     """Read pictures with a transcriber, by its command too."""
     command = [sys.executable, "-m", "tidegate", "transcribe", str(model), *map(str, places)]
     found = subprocess.run(command, check=True, env=os.environ | ONE_THREAD, capture_output=True, text=True)
-    return found.stdout.removesuffix("\n").split("\n")
+    texts = found.stdout.removesuffix("\n").split("\n")
+    if len(texts) != len(places):
+        raise RuntimeError(f"{len(texts)} texts came of {len(places)} pictures")
+    return texts
 
 
 class Seconds:

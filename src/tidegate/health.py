@@ -323,7 +323,8 @@ def far_from_training(scaled: Array) -> list[HealthWarning]:
     """
     if not scaled.size:
         return []
-    away = float(np.median(np.sqrt(np.square(scaled, dtype=np.float64).mean(axis=0))))  # of most features
+    squares = np.einsum("nc,nc->c", scaled, scaled, dtype=np.float64)
+    away = float(np.median(np.sqrt(squares / len(scaled))))  # of most features
     if away <= FAR:
         return []
     told = f"the inputs lie {away:,.0f} times as far from the mean as those of training did."

@@ -73,10 +73,10 @@ def test_the_words_of_both_models_begin_with_what_they_stand_near_unless_that_is
     tmp_path: Path, source: runs.Source, more: Path
 ) -> None:
     drawn = {"cooccurrence": False}
-    for name, params in (("near", PARAMS), ("drawn", PARAMS | drawn)):
+    for name, params in (("near", PARAMS), ("drawn", PARAMS | drawn), ("said", PARAMS | {"cooccurrence": 1})):
         wanted = runs.Unlabelled(str(more), 1.0)
         runs.start(source, out=tmp_path / name, params=params, unlabelled=wanted).run()
-    for part in ("near/teacher", "near"):
+    for part in ("near/teacher", "near", "said/teacher", "said"):
         recipe = RunFolder.open(tmp_path / part).recipe
         assert recipe["begin"]["texts"] == 30 + 30
         assert "stand near in 60 texts" in told_of_beginning(recipe)

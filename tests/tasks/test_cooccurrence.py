@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import tidegate as tg
+from tidegate import kernels
 from tidegate.errors import DataError, InputError
 from tidegate.ragged import Ragged
 from tidegate.tasks import cooccurrence
@@ -91,12 +92,20 @@ def test_how_many_tokens_are_counted_together_does_not_matter(monkeypatch: pytes
         np.testing.assert_allclose(learn_vectors(texts(0), words=WORDS, size=4, seed=0), whole, rtol=1e-4, atol=1e-5)
 
 
-def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = []
-    for threads in ("1", "2", "3"):
-        monkeypatch.setenv("TIDEGATE_NUM_THREADS", threads)
-        found.append(learn_vectors(texts(1, count=400), words=WORDS, size=4, seed=0).tobytes())
-    assert len(set(found)) == 1
+def test_neither_threads_nor_instruction_sets_change_a_bit() -> None:
+    rng = np.random.default_rng(0)
+    tokens = Ragged.from_list([rng.zipf(1.3, 40) % 3000 for _ in range(500)], dtype=np.int32)
+    found, threads_before, isa_before = set(), kernels.explicit_num_threads(), kernels.active_isa()
+    try:
+        for isa in kernels.available_isas():
+            kernels.use_isa(isa)
+            for threads in (1, 2, 3):
+                kernels.set_num_threads(threads)
+                found.add(learn_vectors(tokens, words=3000, size=8, seed=0).tobytes())
+    finally:
+        kernels.set_num_threads(threads_before)
+        kernels.use_isa(isa_before)
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("lists", [[], [[]], [[0, 0, 0]], [[1], [2]]], ids=["no text", "empty", "unknown", "alone"])
@@ -152,6 +161,32 @@ def test_a_label_that_is_missing_is_refused_unless_texts_without_labels_are_aske
 def test_what_else_words_could_begin_with_is_refused(other: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"cooccurrence and {next(iter(other))} both say what words begin with"):
         tg.TextClassifier(**SMALL, cooccurrence=True, **other).fit(X, Y)
+
+
+def test_the_vectors_can_stay_as_they_begin() -> None:
+    model = tg.TextClassifier(**SMALL, cooccurrence=True, train_embeddings=False, weight_decay=0.1)
+    first, second = (model.set_params(seed=0, epochs=epochs).fit(X, Y).weights_["0.weight"].copy() for epochs in (1, 3))
+    assert first.tobytes() == second.tobytes()
+
+
+def test_of_texts_without_labels_no_more_is_counted_than_the_network_would_read() -> None:
+    long = [f"{text} {text}" for text in MORE]
+    params = SMALL | {"max_tokens": 3, "keep": "first", "cooccurrence": True}
+    found = {
+        tg.TextClassifier(**params).fit([*X, *more], [*Y, *[None] * len(MORE)]).predict_proba(X).tobytes()
+        for more in (MORE, long)
+    }
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("kind", ["none has a label", "several"])
+def test_texts_without_labels_alone_or_beside_several_labels_are_refused_in_words(kind: str) -> None:
+    y: list[Any] = [None] * len(X) if kind == "none has a label" else [*[["sea", "text"]] * (len(X) - 1), None]
+    told = (
+        "none of the 24 texts has a label" if kind == "none has a label" else "may have several labels all need theirs"
+    )
+    with pytest.raises(InputError, match=told):
+        tg.TextClassifier(**SMALL, cooccurrence=True).fit(X, y)
 
 
 def test_texts_with_several_labels_begin_so_too() -> None:

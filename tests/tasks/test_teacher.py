@@ -100,7 +100,7 @@ def test_what_cannot_teach_is_refused(teacher: Path, tmp_path: Path) -> None:
     )
     refused(ShapeError, "72", teacher, [*Y, None])
     refused(InputError, "may have several", teacher, [[label] for label in Y] + [[]] * 24)
-    refused(DataError, "no examples", teacher, [None] * 72)
+    refused(InputError, "none of the 72 texts has a label", teacher, [None] * 72)
     (tmp_path / "broken").write_bytes(teacher.read_bytes()[:-5])
     refused(ModelFileError, "broken", tmp_path / "broken", some)
     tg.LanguageModel(hidden_size=2, epochs=1, steps=4).fit(X).save(tmp_path / "words")

@@ -20,7 +20,7 @@ Value = bool | int | float | str | tuple[bool | int | float | str, ...] | dict[s
 def named(text: str) -> str:
     """Refuse the empty name that a variable which is not set leaves: as a path it would mean the current folder."""
     if not text:
-        raise typer.BadParameter("an empty name was given; wanted that of a file or folder, such as ./out.")
+        raise typer.BadParameter("an empty name was given; wanted that of a file, a folder or a data set.")
     return text
 
 

@@ -84,7 +84,8 @@ def _load_part(folder: Path) -> Examples:
         raise DataError(
             f"{folder} has no pictures. Wanted: a subfolder for each class, with {', '.join(PICTURES)} in it."
         )
-    if empty := [place for place in places if place.name not in labels]:
+    seen = set(labels)
+    if empty := [place for place in places if place.name not in seen]:
         raise DataError(f"{empty[0]} is the folder of a class, and holds no picture. Put some there, or take it out.")
     return Examples(read_images(files), labels)
 

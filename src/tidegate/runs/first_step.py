@@ -140,7 +140,7 @@ def named_by(section: Mapping[str, Any]) -> str:
 
 def _teacher_of(task: AnyTask, y: Any) -> AnyTask:
     """Make the teacher of a task, which never sees what is held out: the task is measured on that."""
-    params = task.get_params()
+    params = task._checked().get_params()
     if params["teacher"] is not None:
         raise InputError("a teacher and texts without labels both came: these are for a run that trains its own one.")
     if params["multilabel"] is True or hold_several(list(y)):
@@ -165,7 +165,8 @@ def _texts_in(teacher: AnyTask, given: Mapping[str, Any], seconds: float, most: 
     reading = (time.perf_counter() - begun) / some  # of a text, with all that is counted before the first update
     updating = _seconds_each(steps, seconds) * (first.steps / first.epochs) / some
     taught = rows * (reading + updating * teacher.epochs_on(rows))
-    return int(min(max(1, (seconds - taught) / (reading + _PASSES * updating) - rows), most))
+    near = 2 if teacher.get_params()["cooccurrence"] else 1  # the teacher goes over the others, too
+    return int(min(max(1, (seconds - taught) / (near * reading + _PASSES * updating) - rows), most))
 
 
 def _some(texts: Any, labels: Any) -> tuple[list[Any], list[Any]]:

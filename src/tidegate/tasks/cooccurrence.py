@@ -26,7 +26,7 @@ WINDOW = 5  # words to either side are near
 _THIN = 1e-4  # of words that make up a larger share of the texts than this, some are not counted
 _TURNS = 8  # of the search for the leading directions
 _MORE = 16  # directions that are searched for besides those that are wanted, which makes these exact sooner
-_AT_ONCE = 1 << 22  # tokens that are counted together
+_AT_ONCE = 1 << 22  # tokens that are counted together; it decides the order of sums, and so their last bits
 
 
 def learn_vectors(tokens: Ragged, *, words: int, size: int, seed: int) -> npt.NDArray[np.float32]:

@@ -67,7 +67,8 @@ class WordTable:
     @classmethod
     def of(cls, task: Settings) -> WordTable:
         """Read the parameters of a task; raises InputError where they contradict each other."""
-        if task.embeddings is None and not task.train_embeddings:
+        begun = task.embeddings is not None or getattr(task, "cooccurrence", False) is True
+        if not (begun or task.train_embeddings):
             raise InputError(
                 "train_embeddings=False keeps vectors as a file has them, and there is no file. Pass ",
                 Argument("embeddings"), ", or leave it out.",

@@ -126,6 +126,7 @@ class _Counts:
         texts = self.texts.sum(axis=0) - (0 if without is None else self.texts[without])
         texts = np.maximum(texts, 0)  # soft counts leave crumbs
         all_texts = np.bincount(self.gram, weights=texts, minlength=self.grams)
+        # What logarithms of NumPy differ in from one instruction set to another, half precision rounds away.
         more = np.log1p(texts / (_PRIOR * self.share[self.label]))
         table = -np.log1p(all_texts / _PRIOR)[:, None] * self.mixture.sum(axis=0)
         for column in range(self.mixture.shape[1]):
@@ -143,5 +144,8 @@ def _mixture(classes: int, columns: int, rng: np.random.Generator) -> NDArray[np
 
 def _look_up(table: NDArray[np.float16], found: NDArray[np.int32]) -> Floats:
     """Rows of a table, side by side; zeros for -1."""
-    rows = np.concatenate([table, np.zeros((1, table.shape[1]), table.dtype)])[found]  # -1 is the last one
+    if not len(table):
+        return np.zeros((len(found), found.shape[1] * table.shape[1]), np.float32)
+    rows = table[np.maximum(found, 0)]
+    rows[found < 0] = 0
     return rows.reshape(len(found), found.shape[1] * table.shape[1]).astype(np.float32)

@@ -214,7 +214,7 @@ def test_lines_are_paired_with_the_forms_of_their_picture_that_ocropus_writes(tm
     named = [Path(name).name for name in found.names]
     assert named == ["1.bin.png", "2.bin.png", "3.nrm.png", "4.png", "5.x.png"]
     assert found.texts == ["1", "2", "3", "4", "5.x"]
-    assert found.dropped == {"further pictures of a line": 2, "pictures without .gt.txt": 1}
+    assert found.dropped == {"further files of a line": 2, "pictures without .gt.txt": 1}
 
 
 def test_a_split_never_tears_a_book_apart(tmp_path: Path) -> None:

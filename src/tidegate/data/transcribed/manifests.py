@@ -203,7 +203,7 @@ def _from_lines(folder: Path, truths: Sequence[Path]) -> Manifest:
         group = truth.parent.relative_to(folder).as_posix() if grouped else None
         entries.append(Entry(found[0], read_text(truth).rstrip("\r\n"), group, str(truth)))
         named.update(found)
-        dropped["further pictures of a line"] += len(found) - 1
+        dropped["further files of a line"] += len(found) - 1
     if alone := sum(file.suffix.lower() in PICTURES and file not in named for file in folder.rglob("*")):
         dropped[f"pictures without {TRUTH}"] += alone
     return Manifest(entries, +dropped)

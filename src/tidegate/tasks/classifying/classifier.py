@@ -221,6 +221,8 @@ class Classifying:
         several = settings.multilabel is True or (unlabelled and hold_several(list_labels(y)))
         if teacher is not None and several:
             raise InputError("a teacher says which one class a text is of, and these may have several. Leave it out.")
+        if unlabelled and several and any(label is None for label in list_labels(y)):
+            raise InputError("texts that may have several labels all need theirs: leave those without one out.")
         if unlabelled and not several:
             assert isinstance(x, list), "only texts may come without labels"
             examples, classes, others = set_apart(x, y, sample_weight)

@@ -241,12 +241,12 @@ class TextReader:
         return (embed,), self.table.size + beside
 
     def begin(self, plan: Plan, preparation: Preparation, x: Sequences) -> Plan:
-        """Give the words the vectors of a file, if there is any."""
+        """Give the words the vectors of a file, or of what they stand near, if either is asked for."""
         assert isinstance(preparation, Tokens)
-        ids = np.asarray((x.tokens if isinstance(x, Documents) else x).values)
-        counts = np.bincount(ids, minlength=preparation.words)
         if self.cooccurrence is True:
             return self._begin_near(plan, preparation, x)
+        ids = np.asarray((x.tokens if isinstance(x, Documents) else x).values)
+        counts = np.bincount(ids, minlength=preparation.words)
         return self.table.begin(plan, preparation.tokenizer.vocabulary[: preparation.words], counts)
 
     def _begin_near(self, plan: Plan, preparation: Tokens, x: Sequences) -> Plan:
@@ -254,11 +254,13 @@ class TextReader:
         tokens = x.tokens if isinstance(x, Documents) else x
         tell(len(tokens) + len(self.besides), "counting which words stand near which")
         assert isinstance(tokens, Ragged)
-        more = preparation.known(preparation.tokenizer.encode(list(self.besides)))
+        cut: dict[str, Any] = {"max_tokens": self.max_tokens, "keep": self.keep}
+        more = preparation.known(preparation.tokenizer.encode(list(self.besides), **cut))
         tokens = Ragged.from_list([*tokens.to_list(), *more.to_list()], dtype=np.int32)
         name, (words, size) = next(iter(parameter_shapes(plan.network).items()))
         vectors = learn_vectors(tokens, words=words, size=size, seed=self.table.seed)
-        return begin_with(plan, {name: vectors}, told={"texts": len(tokens)})
+        frozen = frozenset[str]() if self.table.train else frozenset([name])
+        return begin_with(plan, {name: vectors}, frozen=frozen, told={"texts": len(tokens)})
 
     def with_unlabelled(self, inputs: Inputs) -> TextReader:
         """Learn which words stand near which of texts without labels, too."""

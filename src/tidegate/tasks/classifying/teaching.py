@@ -49,6 +49,8 @@ def set_apart(texts: list[str], y: Any, sample_weight: Any) -> tuple[Labelled, A
     check_same_length(len(texts), len(labels))
     weights = read_sample_weight(sample_weight, len(labels))
     known, unknown = np.flatnonzero(~missing), np.flatnonzero(missing)
+    if len(unknown) and not len(known):
+        raise InputError(f"none of the {len(unknown)} texts has a label, and a classifier learns from those that do.")
     own, theirs = None, None
     if weights is not None:
         unknown = unknown[weights[unknown] > 0]

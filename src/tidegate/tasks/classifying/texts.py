@@ -67,7 +67,8 @@ class TextClassifier(Task[Classes]):
         embeddings: a file of vectors that words begin with, of GloVe, word2vec or fastText (see `data.vectors.read`).
         train_embeddings: whether those move in training.
         cooccurrence: whether words begin with vectors that tell which words they stand near in the texts (see
-            `tasks.cooccurrence`). With True `fit` also takes texts whose label is None, and learns that of them.
+            `tasks.cooccurrence`). With True `fit` also takes texts whose label is None, and learns that of them: it is
+            for those, as the texts with labels alone are too few.
             "auto" is True where a teacher has such texts, unless words begin with something else.
         word_dropout: share of words left out of each text, other ones each time that it is trained on; "auto" takes
             0.3 for texts of fewer than 16 tokens on average, else 0.5.

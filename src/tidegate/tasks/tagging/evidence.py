@@ -85,7 +85,8 @@ def learn_tag_evidence(
         group=np.repeat(np.arange(len(ids)), ids.lengths),
         columns=MOST_COLUMNS,
     )
-    return TagEvidence(grams, evidence), SCALE * beside
+    beside *= SCALE
+    return TagEvidence(grams, evidence), beside
 
 
 def _places(grams: Grams) -> int:
